@@ -1,0 +1,1 @@
+"""The studies behind this plugin, as energy tests that anyone can run."""

@@ -1,0 +1,78 @@
+"""What becomes of a baseline when a measurement is accepted: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_greenops.model.baseline import (
+    MAX_SESSIONS,
+    SCHEMA,
+    Anchor,
+    Baseline,
+    Series,
+    Session,
+    TestKey,
+)
+from pytest_greenops.model.measurement import Round
+from pytest_greenops.model.options import Saving
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.verdict import Outcome
+
+#: Verdicts after which a new session joins those that were accepted before.
+AGREES = (Outcome.PASSED, Outcome.INCONCLUSIVE)
+
+
+def why_not(result: Result, saving: Saving) -> str | None:
+    """Why a result is not accepted as a baseline, in a few words; None where it is."""
+    verdict = result.verdict
+    if verdict.outcome is Outcome.OVER_BUDGET:
+        return "over its budget"
+    if verdict.outcome is Outcome.NOT_MEASURED:
+        return "not measured"
+    if result.untrusted or any(check.name == "instrumented" for check in result.checks):
+        return ", ".join(f"{check.name} ({check.finding})" for check in result.checks)
+    if saving == "new" and verdict.change:
+        return "has a baseline already"
+    return None
+
+
+def accept(
+    baseline: Baseline | None,
+    test: TestKey,
+    machine: dict[str, str],
+    results: Iterable[tuple[Result, Session]],
+) -> Baseline:
+    """Add each result's session to what was accepted before, or begin anew with it.
+
+    A session joins when it agrees with its series, which rolls over the last ten. It begins anew
+    when it regressed or improved, keeping the anchor; and with a new anchor when there was nothing
+    that it could be compared with.
+    """
+    series = dict(baseline.measurements) if baseline else {}
+    for result, session in results:
+        series[result.name] = _grown(series.get(result.name), result, session)
+    return Baseline(SCHEMA, test, machine, series)
+
+
+def _grown(series: Series | None, result: Result, session: Session) -> Series:
+    change = result.verdict.change
+    fresh = Series(result.domains, result.conditions, _anchor(session), (session,))
+    if series is None or change is None:
+        return fresh
+    if result.verdict.outcome in AGREES:
+        sessions = (*series.sessions, session)[-MAX_SESSIONS:]
+        conditions = {**series.conditions, **result.conditions}
+        return Series(result.domains, conditions, series.anchor, sessions)
+    return Series(result.domains, result.conditions, series.anchor, (session,))
+
+
+def _anchor(session: Session) -> Anchor:
+    units = ("call", *session.rounds[0].units)
+    return Anchor(session.saved_at, {unit: _level(session.rounds, unit) for unit in units})
+
+
+def _level(rounds: tuple[Round, ...], unit: str) -> dict[str, float]:
+    """Joules of a unit of work by counter, over all rounds."""
+    work = sum(r.iterations if unit == "call" else r.units[unit] for r in rounds)
+    names = rounds[0].energy_uj
+    return {name: sum(r.energy_uj[name] for r in rounds) * 1e-6 / work for name in names}

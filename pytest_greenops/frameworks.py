@@ -1,0 +1,39 @@
+"""What the measured code may have queued on a device: waited for at the edges of a window."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def synchronize() -> None:
+    """Wait for the devices of the frameworks that are loaded and in use; loads none."""
+    for name, wait in _WAITS.items():
+        module = sys.modules.get(name)
+        if module is not None:
+            wait(module)
+
+
+def _torch(torch: Any) -> None:
+    cuda = getattr(torch, "cuda", None)
+    if cuda is not None and cuda.is_initialized():
+        for device in range(cuda.device_count()):
+            cuda.synchronize(device)
+    mps = getattr(torch, "mps", None)
+    if mps is not None and torch.backends.mps.is_available():
+        mps.synchronize()
+
+
+def _jax(jax: Any) -> None:
+    """JAX has no barrier for a device: the arrays that live are waited for."""
+    if getattr(jax, "live_arrays", None) is not None:
+        jax.block_until_ready(jax.live_arrays())
+
+
+def _cupy(cupy: Any) -> None:
+    if cupy.cuda.runtime.getDeviceCount():
+        cupy.cuda.runtime.deviceSynchronize()
+
+
+_WAITS: dict[str, Callable[[Any], None]] = {"torch": _torch, "jax": _jax, "cupy": _cupy}

@@ -1,0 +1,23 @@
+"""What this machine and this process are: the one room that reads /proc and /sys for facts."""
+
+from pytest_greenops.machine.facts import machine_facts, recorded_facts
+from pytest_greenops.machine.load import LoadProbe, LoadShare
+from pytest_greenops.machine.software import (
+    Revision,
+    conditions,
+    instrumented,
+    revision,
+    versions,
+)
+
+__all__ = [
+    "LoadProbe",
+    "LoadShare",
+    "Revision",
+    "conditions",
+    "instrumented",
+    "machine_facts",
+    "recorded_facts",
+    "revision",
+    "versions",
+]

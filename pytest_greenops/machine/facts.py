@@ -1,0 +1,62 @@
+"""The facts of the machine's fingerprint, and those that are kept for the reader alone."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+from pytest_greenops.machine import cpu, gpu, virtual
+from pytest_greenops.machine.software import libraries
+from pytest_greenops.machine.tree import text
+from pytest_greenops.sensors.base import Instruments
+
+ROOT = Path("/")
+
+
+def machine_facts(instruments: Instruments, root: Path = ROOT) -> dict[str, str]:
+    """Facts on which two measurements must agree, as short readable strings.
+
+    None of them names the host or a user, and none changes while the machine is left alone. A fact
+    that cannot be read is `unknown`; those of GPUs are there only if one is measured through NVML.
+    """
+    sensors = instruments.sensors
+    estimates = "; ".join(sensor.method for sensor in sensors if sensor.source == "estimated")
+    return {
+        "sensors": " ".join(sensor.name for sensor in sensors) or "none",
+        "domains": "; ".join(
+            f"{sensor.name}: {' '.join(domain.name for domain in sensor.domains)}"
+            for sensor in sensors
+        ),
+        **({"estimate": estimates} if estimates else {}),
+        "cpu": cpu.model(root),
+        "cpu stepping": cpu.stepping(root),
+        "sockets": cpu.sockets(root),
+        "cores": cpu.cores(root),
+        "affinity": cpu.affinity(root),
+        "smt": cpu.smt(root),
+        "turbo": cpu.turbo(root),
+        "governor": cpu.governor(root),
+        "container": virtual.container(root),
+        "hypervisor": virtual.hypervisor(root),
+        **gpu.matched(instruments),
+    }
+
+
+def recorded_facts(root: Path = ROOT, instruments: Instruments | None = None) -> dict[str, str]:
+    """Facts for the reader, never matched: they jitter, or do not decide joules by themselves.
+
+    What cannot be read is left out. The UUIDs, clocks and temperatures of GPUs are there only if
+    `instruments` measure one through NVML.
+    """
+    fields = cpu.description(root)
+    temperature_c, quota = cpu.temperature_c(root), virtual.cpu_quota(root)
+    facts = {
+        "kernel": text(root / "proc/sys/kernel/osrelease"),
+        "microcode": fields.get("microcode"),
+        "cpu clock": f"{float(mhz):.0f} MHz" if (mhz := fields.get("cpu MHz")) else None,
+        "cpu temperature": None if temperature_c is None else f"{temperature_c:.0f} C",
+        "cpu quota": None if quota is None else f"{quota:g} CPUs",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+    }
+    known = {name: said for name, said in facts.items() if said is not None}
+    return {**known, **libraries(), **(gpu.recorded(instruments) if instruments else {})}

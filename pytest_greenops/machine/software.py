@@ -1,0 +1,160 @@
+"""The process that is measured: its settings, the versions it loaded, its code, who traces it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pytest_greenops import __version__
+from pytest_greenops.model.baseline import Revision
+
+__all__ = ["Revision", "conditions", "instrumented", "libraries", "revision", "versions"]
+
+#: Distributions that do the work in a test, with the module that tells that one is loaded.
+_LIBRARIES = {
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "scikit-learn": "sklearn",
+    "torch": "torch",
+    "transformers": "transformers",
+    "jax": "jax",
+    "tensorflow": "tensorflow",
+}
+_MONITORING_TOOLS = 6
+_GIT_S = 2.0
+#: What git sets for the hooks of one repository, and what would make it look there from elsewhere.
+_HOOKED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
+
+
+def conditions() -> dict[str, str]:
+    """What a test may set for itself and another must share to be comparable.
+
+    `threads` are torch's where it is loaded, else those of OMP_NUM_THREADS if that is set; `dtype`
+    and `tf32` are torch's defaults, the latter where it can use CUDA. Never loads torch.
+    """
+    torch: Any = sys.modules.get("torch")
+    if not hasattr(torch, "get_num_threads"):  # not loaded, or in the middle of it
+        threads = os.environ.get("OMP_NUM_THREADS")
+        return {"threads": threads} if threads else {}
+    facts = {
+        "threads": str(torch.get_num_threads()),
+        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+    }
+    return {**facts, "tf32": _tf32(torch)} if _cuda_available(torch) else facts
+
+
+def versions() -> dict[str, str]:
+    """Versions of this plugin and Python, and of torch and transformers where they are loaded."""
+    loaded = libraries()
+    return {
+        "pytest-greenops": __version__,
+        "python": platform.python_version(),
+        **{name: loaded[name] for name in ("torch", "transformers") if name in loaded},
+    }
+
+
+def libraries() -> dict[str, str]:
+    """Versions of the libraries that are loaded and do the work in tests; loads none."""
+    found = {}
+    for distribution, module in _LIBRARIES.items():
+        if module in sys.modules:
+            with suppress(importlib.metadata.PackageNotFoundError):
+                found[distribution] = importlib.metadata.version(distribution)
+    return found
+
+
+def revision(directory: Path) -> Revision:
+    """The commit that a folder is at, and whether files that git tracks differ from it.
+
+    Both None where git does not tell within two seconds: no git, no repository, a huge one. The
+    commit alone is None in a repository without one.
+    """
+    command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    try:
+        told = subprocess.run(
+            command,
+            cwd=directory,
+            env=_plain_git(os.environ),
+            capture_output=True,
+            text=True,
+            timeout=_GIT_S,
+            check=True,
+        ).stdout.splitlines()
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return Revision(None, None)
+    heads = [line.rpartition(" ")[2] for line in told if line.startswith("# branch.oid ")]
+    commit = next((head for head in heads if head != "(initial)"), None)
+    return Revision(commit, any(not line.startswith("#") for line in told))
+
+
+def instrumented() -> str | None:
+    """What traces or profiles this thread, such as `coverage (sys.settrace)`; None if nothing."""
+    found = [
+        f"{_origin(hook)} ({setter})"
+        for hook, setter in (
+            (sys.gettrace(), "sys.settrace"),
+            (sys.getprofile(), "sys.setprofile"),
+        )
+        if hook is not None
+    ]
+    found += [f"{tool} (sys.monitoring)" for tool in _monitoring_tools()]
+    return ", ".join(found) or None
+
+
+def _origin(hook: Any) -> str:
+    """The package that a trace function, or the object it is bound to, comes from."""
+    owner = getattr(hook, "__self__", hook)
+    module = getattr(owner, "__module__", None) or type(owner).__module__
+    return str(module).partition(".")[0]
+
+
+def _monitoring_tools() -> Iterator[str]:
+    monitoring: Any = getattr(sys, "monitoring", None)  # Python 3.12
+    for tool_id in range(_MONITORING_TOOLS if monitoring else 0):
+        tool = monitoring.get_tool(tool_id)
+        if tool is not None:
+            yield str(tool)
+
+
+def _plain_git(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a look at a repository, from within a hook of another too."""
+    kept = {name: value for name, value in environ.items() if name not in _HOOKED}
+    return {**kept, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+
+
+def _tf32(torch: Any) -> str:
+    matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
+    if hasattr(convolution, "conv"):  # torch 2.9: the flags below raise where this one was set
+        flags = [s.fp32_precision == "tf32" for s in (matmul, convolution.conv)]
+    else:
+        flags = [matmul.allow_tf32, convolution.allow_tf32]
+    return "matmul {}, cudnn {}".format(*("on" if flag else "off" for flag in flags))
+
+
+@lru_cache(maxsize=1)
+def _cuda_available(torch: ModuleType) -> bool:
+    """Whether torch can use CUDA, asked so that the process may still fork and use it after."""
+    with _environment("PYTORCH_NVML_BASED_CUDA_CHECK", "1"):
+        return bool(torch.cuda.is_available())
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -1,0 +1,181 @@
+"""With `--energy`: hooks that measure each energy test, fail those that are red, and report."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import pytest
+
+from pytest_greenops import outcome, selection
+from pytest_greenops.fixture import HANDLE, Energy, measured_whole
+from pytest_greenops.model.baseline import TestKey
+from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.options import Options
+from pytest_greenops.report import closing, terminal
+from pytest_greenops.report.document import to_json
+from pytest_greenops.session import Run
+from pytest_greenops.store import write_whole
+from pytest_greenops.trial import Trial
+
+TRIAL = pytest.StashKey[Trial]()
+CALL_PASSED = pytest.StashKey[bool]()
+
+
+class Measuring:
+    """One run with `--energy` in this process; each worker of pytest-xdist has its own."""
+
+    def __init__(self, config: pytest.Config, options: Options) -> None:
+        self._config = config
+        self._options = options
+        self._is_worker = hasattr(config, "workerinput")
+        self._run: Run | None = None
+        self._progress: terminal.MeasurementProgress | None = None
+        self._problems: list[str] = []
+        self._refused: list[str] = []
+
+    @property
+    def run(self) -> Run:
+        """The run, once its session has started."""
+        assert self._run is not None
+        return self._run
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Open the sensors and read the baselines, before anything is collected."""
+        config, hooks = self._config, self._config.hook
+        try:
+            self._run = Run(
+                self._options,
+                config.rootpath,
+                sensors=[s for many in hooks.pytest_energy_sensors(config=config) for s in many],
+                facts=dict(f for d in hooks.pytest_energy_facts(config=config) for f in d.items()),
+                progress=self._show_progress,
+            )
+            selection.refuse_workers(config, self._run.estimated_only)
+        except GreenopsError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def pytest_report_header(self) -> list[str]:
+        """Say what measures, what it is compared with, and what fails."""
+        return list(_header(self.run))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Remember which tests there are, to tell a renamed one from a new one."""
+        if not any("::" in argument for argument in self._config.args):
+            keys = (TestKey(*selection.key_parts(item)) for item in session.items)
+            self.run.collected.update(keys)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Give an energy test its trial, each time that it is run."""
+        if selection.is_energy_test(item):
+            key = TestKey(*selection.key_parts(item))
+            trial = item.stash[TRIAL] = self.run.trial(key, selection.budget_of(item))
+            item.stash[HANDLE] = Energy(trial, enabled=True)
+            item.stash[CALL_PASSED] = False
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Measure a marked test that does not ask for the fixture as a whole; then enforce."""
+        __tracebackhide__ = True
+        if TRIAL not in item.stash:
+            return (yield)
+        with measured_whole(item):
+            returned = yield
+        results = item.stash[TRIAL].close().values()
+        outcome.keep_properties(item, results)
+        for result in results:
+            item.ihook.pytest_energy_verdict(item=item, result=result)
+        outcome.enforce(results, self._options)
+        return returned
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put results and short failures on the reports, which carry them to xdist's controller."""
+        report = yield
+        trial = item.stash.get(TRIAL, None)
+        if trial is not None and call.when == "call":
+            item.stash[CALL_PASSED] = report.passed
+            outcome.describe_call(report, call.excinfo, trial)
+        elif trial is not None and call.when == "teardown":
+            outcome.save(report, self.run, trial, item.stash[CALL_PASSED] and report.passed)
+        return report
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
+        """Give energy failures a letter and a word of their own."""
+        return outcome.status(report)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gather what was measured, in this process and in others."""
+        if not self._is_worker:
+            outcome.gather(report, self.run, self._problems, self._refused)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the results; a gate that could not do its work does not pass."""
+        if self._is_worker or self._run is None:
+            return
+        self._problems += _write_json(self._run)
+        idle = self._options.strict and not self._options.save and not self._run.compared
+        fine = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        if (self._problems or idle) and session.exitstatus in fine:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write the table, what was not saved and why, and the closing line."""
+        if self._run is not None:
+            for line in self._summary(terminalreporter):
+                terminalreporter.write_line(line)
+
+    def pytest_unconfigure(self) -> None:
+        """Close the sensors."""
+        if self._run is not None:
+            self._run.close()
+
+    def _summary(self, reporter: Any) -> Iterator[str]:
+        encoding = getattr(reporter._tw._file, "encoding", None) or "ascii"
+        render = terminal.render_brief if self._config.get_verbosity() < 0 else terminal.render
+        yield ""
+        yield from render(
+            self.run.results,
+            width=reporter._tw.fullwidth,
+            color=reporter.hasmarkup,
+            unicode=encoding.lower().startswith("utf"),
+        )
+        yield from (f"energy: not saved: {line}" for line in self._refused)
+        yield closing.closing_line(self.run.results, problems=self._problems)
+
+    def _show_progress(self, label: str, done: int, most: int) -> None:
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        if self._is_worker or reporter is None or self._config.get_verbosity() < 0:
+            return
+        if self._progress is None:
+            self._progress = terminal.MeasurementProgress(reporter._tw._file)
+        self._progress.update(label, done, most)
+
+
+def _header(run: Run) -> Iterator[str]:
+    sensors = [
+        closing.SensorLine(s.name, s.source, s.method, [d.name for d in s.domains])
+        for s in run.instruments.sensors
+    ]
+    unreadable = [
+        closing.Unreadable(finding.name, finding.problem.reason, finding.problem.remedy)
+        for finding in run.findings
+        if finding.problem and not finding.problem.absent
+    ]
+    saved = len(run.store.files())
+    return closing.header(sensors, unreadable, run.environment.slug, saved, run.policy)
+
+
+def _write_json(run: Run) -> Iterator[str]:
+    """Write the results where the options say so; yield the problem where that fails."""
+    path = run.options.json
+    try:
+        if path:
+            write_whole(path, to_json(run.document()))
+    except OSError as error:
+        yield f"--energy-json {path}: cannot be written ({error.strerror}); name another file"

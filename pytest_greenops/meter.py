@@ -1,0 +1,247 @@
+"""Passes through the work go out, measurements come back: warm-up, calibration, rounds, redoing.
+
+The meter does not call what it measures. It hands out passes; whoever holds the work repeats it as
+often as the pass says, inside windows. So one meter serves functions, coroutines, loops of a test
+and whole tests.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pytest_greenops import selfchecks
+from pytest_greenops.model.measurement import LoadShare, Measurement, Round
+from pytest_greenops.passes import Pass
+from pytest_greenops.sensors.base import Instruments
+
+#: No round is shorter: timer, caches and clock governor need some time to average out.
+MIN_ROUND_S = 0.1
+#: How often a spoilt round is done again before it is kept with a flag, or given up.
+REDOS = 3
+#: How much one step of the calibration may grow the number of iterations.
+GROWTH = 100
+#: How much longer than need be it makes a round: later rounds may run faster.
+SPARE = 1.3
+
+
+class Load(Protocol):
+    """Tells what else ran on the machine."""
+
+    def start(self) -> None:
+        """Begin to watch."""
+
+    def stop(self) -> LoadShare:
+        """What was seen since `start`."""
+
+
+class NoLoad:
+    """Sees nothing, on machines that cannot tell."""
+
+    def start(self) -> None:
+        """Begin to watch nothing."""
+
+    def stop(self) -> LoadShare:
+        """Nothing was seen."""
+        return LoadShare(0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long one measurement may go on.
+
+    looks       after how many rounds to ask whether they are enough; the last look ends it
+    max_time_s  no round is begun that would end later than this after the warm-up
+    margin      the change that matters: sizes the windows, and bounds the drift
+    warmup      passes before the first that counts
+    iterations  calls in a round; None lets the meter choose
+    """
+
+    looks: tuple[int, ...]
+    max_time_s: float = 60.0
+    margin: float = 0.05
+    warmup: int = 1
+    iterations: int | None = None
+
+    @property
+    def once(self) -> bool:
+        """Whether the work must run exactly once: no warm-up, no calibration, one round."""
+        return self.looks == (1,)
+
+
+class Meter:
+    """Measures one piece of work, or several named windows of one loop.
+
+    enough        asked at each look (its number from 1): would further rounds be of no use?
+    synchronize   waits for the devices that the work uses
+    load          tells what else ran
+    progress      told after each round: how many are done, and how many there may be at the most
+    instrumented  what traces this process, if anything does
+    """
+
+    def __init__(
+        self,
+        instruments: Instruments,
+        plan: Plan,
+        enough: Callable[[Mapping[str, Measurement], int], bool],
+        *,
+        synchronize: Callable[[], None] = lambda: None,
+        load: Load | None = None,
+        progress: Callable[[int, int], None] = lambda done, most: None,
+        instrumented: str | None = None,
+    ) -> None:
+        self._instruments = instruments
+        self._plan = plan
+        self._enough = enough
+        self._synchronize = synchronize
+        self._load = load or NoLoad()
+        self._progress = progress
+        self._instrumented = instrumented
+        self._rounds: dict[str, list[Round]] = {}
+        self._pace_s = 0.0
+        self._deadline_s = math.inf
+        self._redos = REDOS
+        self._share = self._worst = LoadShare(0.0, 0.0)
+        self._kept_contended = 0
+        self._voided = 0
+        self._void: str | None = None
+        self._broken = False
+
+    def passes(self) -> Iterator[Pass]:
+        """Every trip that the work shall make."""
+        plan = self._plan
+        gc.collect()
+        if plan.once:
+            yield from self._round(1)
+            self._enough(self.measurements(), 1)
+            return
+        for _ in range(plan.warmup):
+            yield from self._trip(plan.iterations or 1)
+        self._deadline_s = time.monotonic() + plan.max_time_s
+        iterations = plan.iterations or (yield from self._calibrate())
+        yield from self._until(plan.looks[0], iterations)
+        if self._drifts() and not self._ended():
+            for kept in self._rounds.values():
+                kept.clear()
+            self._kept_contended = 0
+        for number, rounds in enumerate(plan.looks, 1):
+            yield from self._until(rounds, iterations)
+            if self._enough(self.measurements(), number) or self._ended():
+                return
+
+    def measurements(self) -> dict[str, Measurement]:
+        """What is known so far, by name of the window, with what it says against itself."""
+        instruments = self._instruments
+        return {
+            name: Measurement(
+                name=name,
+                domains=instruments.domains,
+                rounds=tuple(rounds),
+                sensors=instruments.sensor_of,
+                estimated=instruments.estimated,
+                checks=tuple(
+                    check
+                    for check in (
+                        selfchecks.instrumented(self._instrumented),
+                        selfchecks.void(self._void, self._voided),
+                        selfchecks.too_short(
+                            rounds, instruments.update_period_s, self._plan.margin
+                        ),
+                        selfchecks.contention(self._kept_contended, len(rounds), *self._worst),
+                        selfchecks.drift(self._energies(rounds), self._plan.margin),
+                    )
+                    if check
+                ),
+            )
+            for name, rounds in self._rounds.items()
+        }
+
+    def _until(self, rounds: int, iterations: int) -> Iterator[Pass]:
+        while self._done() < rounds and not self._ended():
+            yield from self._round(iterations)
+            self._progress(self._done(), self._plan.looks[-1])
+
+    def _round(self, iterations: int) -> Iterator[Pass]:
+        """One round: a trip, made again while it is spoilt and there are redos left."""
+        while True:
+            trip = yield from self._trip(iterations)
+            if self._redos == 0 or self._plan.once or not (trip.void or self._contended):
+                break
+            self._redos -= 1
+        if trip.void:
+            self._broken = True
+            return
+        self._keep(trip)
+        if self._contended:
+            self._kept_contended += 1
+            self._worst = max(self._worst, self._share)
+        else:
+            self._redos = REDOS
+
+    def _trip(self, iterations: int) -> Generator[Pass, None, Pass]:
+        begun = time.monotonic()
+        trip = Pass(self._instruments, self._synchronize, iterations)
+        self._load.start()
+        yield trip
+        self._share = self._load.stop()
+        self._pace_s = time.monotonic() - begun
+        for name in trip.names:
+            self._rounds.setdefault(name, [])
+        if trip.void:
+            self._voided, self._void = self._voided + 1, trip.void
+        return trip
+
+    @property
+    def _contended(self) -> bool:
+        return self._share.others > selfchecks.CONTENTION or self._share.steal > 0
+
+    def _calibrate(self) -> Generator[Pass, None, int]:
+        """Grow the iterations until a round is long enough; the trip that is counts as a round."""
+        iterations = 1
+        while True:
+            trip = yield from self._trip(iterations)
+            if trip.void:
+                if self._redos == 0:
+                    return iterations
+                self._redos -= 1
+                continue
+            shortfall = max(self._shortfall(round_) for round_ in trip.rounds().values())
+            room = self._plan.max_time_s / (self._plan.looks[0] + 1) / max(self._pace_s, 1e-9)
+            if min(shortfall, room) <= 1:
+                if not self._contended:
+                    self._keep(trip)
+                return iterations
+            wanted = min(SPARE * shortfall, room, GROWTH)
+            iterations = math.ceil(iterations * max(wanted, 1.1))
+
+    def _shortfall(self, round_: Round) -> float:
+        """How many times more iterations a round needs."""
+        if round_.seconds <= 0:
+            return math.inf
+        error = selfchecks.edge_error(round_, self._instruments.update_period_s)
+        edges = error / (self._plan.margin * selfchecks.EDGE_SHARE)
+        return max(edges**2 if round_.windows > 1 else edges, MIN_ROUND_S / round_.seconds)
+
+    def _keep(self, trip: Pass) -> None:
+        for name, round_ in trip.rounds().items():
+            self._rounds.setdefault(name, []).append(round_)
+
+    def _done(self) -> int:
+        return min((len(rounds) for rounds in self._rounds.values()), default=0)
+
+    def _ended(self) -> bool:
+        late = time.monotonic() + self._pace_s > self._deadline_s
+        return self._broken or (late and self._done() > 0)
+
+    def _drifts(self) -> bool:
+        energies = (self._energies(rounds) for rounds in self._rounds.values())
+        return any(selfchecks.drifts(values, self._plan.margin) for values in energies)
+
+    def _energies(self, rounds: Sequence[Round]) -> list[float]:
+        """Energy of one iteration in each round, over all counted domains."""
+        names = [domain.name for domain in self._instruments.domains if domain.counted]
+        return [sum(r.energy_uj[name] for name in names) / r.iterations for r in rounds]

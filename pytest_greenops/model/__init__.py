@@ -1,0 +1,1 @@
+"""Immutable values that every other room speaks; nothing in here reads or writes anything."""

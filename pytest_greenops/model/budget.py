@@ -1,0 +1,147 @@
+"""What a test may use: the arguments of `@pytest.mark.energy_budget`, checked and merged."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from pytest_greenops.model import units
+from pytest_greenops.model.errors import BudgetError, UnitError
+
+Action = Literal["fail", "warn"]
+DOMAINS = ("total", "cpu", "dram", "gpu")
+ACTIONS: tuple[Action, ...] = ("fail", "warn")
+_DEVICE = re.compile(r"(cpu|dram|gpu):\d+(-die-\d+)?|psys(:\d+)?")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The limits of a test, in joules, watts, grams, seconds, shares; None where it has none."""
+
+    energy_j: float | None = None
+    per: str | None = None
+    max_increase: float | None = None
+    domain: str = "total"
+    action: Action | None = None
+    max_power_w: float | None = None
+    max_carbon_g: float | None = None
+    min_rounds: int | None = None
+    max_rounds: int | None = None
+    max_time_s: float | None = None
+
+    @classmethod
+    def from_marks(cls, marks: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -> Budget:
+        """Merge the marks of a test, nearest first, into one budget.
+
+        Raises `BudgetError` that names the keyword at fault and the nearest valid one.
+        """
+        merged: dict[str, Any] = {}
+        for args, kwargs in marks:
+            merged = {**_checked(args, kwargs), **merged}
+        budget = cls(**merged)
+        if budget.min_rounds and budget.max_rounds and budget.min_rounds > budget.max_rounds:
+            raise BudgetError(
+                f"min_rounds={budget.min_rounds} is more than max_rounds={budget.max_rounds}"
+            )
+        return budget
+
+
+def energy_budget(
+    energy: str | None = None,
+    *,
+    per: str | None = None,
+    max_increase: str | None = None,
+    domain: str = "total",
+    action: Action | None = None,
+    max_power: str | None = None,
+    max_carbon: str | None = None,
+    min_rounds: int | None = None,
+    max_rounds: int | None = None,
+    max_time: str | None = None,
+) -> None:
+    """The marker's signature, from which its checks and its help are made."""
+
+
+def marker_help() -> str:
+    """The line that `pytest --markers` shows."""
+    signature = inspect.signature(energy_budget).replace(return_annotation=inspect.Signature.empty)
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    return (
+        f"energy_budget{signature.replace(parameters=bare)}: limits of the energy that a test may "
+        "use: an absolute budget such as '2.5 J', and the largest increase over its baseline."
+    )
+
+
+def _checked(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    known = list(inspect.signature(energy_budget).parameters)
+    for keyword in kwargs:
+        if keyword not in known:
+            raise BudgetError(f"unknown keyword {keyword!r}{_nearest(keyword, known)}")
+    if len(args) > 1:
+        raise BudgetError(f"takes one positional argument, the energy, but got {len(args)}")
+    if args and "energy" in kwargs:
+        raise BudgetError("the energy is given twice, by position and by keyword")
+    given = {**({"energy": args[0]} if args else {}), **kwargs}
+    return {
+        _FIELDS[keyword][0]: _read(keyword, value)
+        for keyword, value in given.items()
+        if value is not None
+    }
+
+
+def _read(keyword: str, value: Any) -> Any:
+    try:
+        return _FIELDS[keyword][1](value)
+    except UnitError as error:
+        raise BudgetError(f"{keyword}: {error}") from None
+
+
+def _domain(value: Any) -> str:
+    if value in DOMAINS or (isinstance(value, str) and _DEVICE.fullmatch(value)):
+        return str(value)
+    raise UnitError(
+        f"unknown domain {value!r}{_nearest(str(value), DOMAINS)}; "
+        f"one of {', '.join(DOMAINS)}, or one device such as gpu:0"
+    )
+
+
+def _action(value: Any) -> Action:
+    if value not in ACTIONS:
+        raise UnitError(f"{value!r} is neither 'fail' nor 'warn'")
+    return "fail" if value == "fail" else "warn"
+
+
+def _rounds(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UnitError(f"{value!r} is no number of rounds; write a whole number from 1 up")
+    return value
+
+
+def _unit_name(value: Any) -> str:
+    if not isinstance(value, str) or not value.isidentifier():
+        raise UnitError(f"{value!r} is no name of a unit; write one like 'token'")
+    return value
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; one of: {', '.join(known)}"
+
+
+_FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "energy": ("energy_j", units.parse_energy),
+    "per": ("per", _unit_name),
+    "max_increase": ("max_increase", units.parse_percent),
+    "domain": ("domain", _domain),
+    "action": ("action", _action),
+    "max_power": ("max_power_w", units.parse_power),
+    "max_carbon": ("max_carbon_g", units.parse_mass),
+    "min_rounds": ("min_rounds", _rounds),
+    "max_rounds": ("max_rounds", _rounds),
+    "max_time": ("max_time_s", units.parse_duration),
+}
+assert {field for field, _ in _FIELDS.values()} == {f.name for f in fields(Budget)}

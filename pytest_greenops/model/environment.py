@@ -1,0 +1,53 @@
+"""On what a measurement was made, and why two of them may not be comparable."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import msgspec
+
+
+class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Facts of a machine, as short strings by name.
+
+    machine     must match: what decides joules and stays for a whole run (CPU model, sensors, …)
+    conditions  must match: what a test may set for itself (threads, dtype, TF32)
+    recorded    kept for the reader, never matched: kernel, library versions, clock rates
+    """
+
+    machine: dict[str, str]
+    conditions: dict[str, str] = {}
+    recorded: dict[str, str] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits over the facts of the machine."""
+        facts = "\n".join(f"{name}={value}" for name, value in sorted(self.machine.items()))
+        return hashlib.sha256(facts.encode()).hexdigest()[:8]
+
+    @property
+    def slug(self) -> str:
+        """A readable folder name that ends in the fingerprint: `amd-epyc-4c-powercap-1a2b3c4d`."""
+        parts = [self.machine.get("cpu", ""), f"{self.machine.get('cores', '')}c"]
+        parts += [self.machine.get("gpu", ""), self.machine.get("sensors", "")]
+        words = re.sub(r"[^a-z0-9]+", "-", " ".join(parts).lower()).strip("-")
+        return f"{words[:60].rstrip('-')}-{self.fingerprint}"
+
+    def differences(self, other: Environment) -> tuple[str, ...]:
+        """Why a measurement here is not comparable with one there: `('cpu: A -> B',)`, or empty.
+
+        A condition that only one of them knows is no difference: it belongs to a library that the
+        other had not loaded.
+        """
+        machine = self.machine.keys() | other.machine.keys()
+        conditions = self.conditions.keys() & other.conditions.keys()
+        return tuple(
+            f"{name}: {theirs.get(name, 'unset')} -> {ours.get(name, 'unset')}"
+            for ours, theirs, names in (
+                (self.machine, other.machine, machine),
+                (self.conditions, other.conditions, conditions),
+            )
+            for name in sorted(names)
+            if ours.get(name) != theirs.get(name)
+        )

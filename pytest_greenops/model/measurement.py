@@ -1,0 +1,161 @@
+"""From a counter to a figure: reading, window, round, measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+Kind = Literal["cpu", "dram", "gpu", "psys"]
+Source = Literal["sensed", "estimated"]
+MICROJOULES = 1e-6
+
+
+class Domain(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One cumulative energy counter of the machine.
+
+    name         `cpu:0`, `dram:0`, `gpu:1`, `psys`: unique on the machine
+    kind         which of the judged domains it belongs to
+    range_uj     where the counter wraps to zero, in microjoules; None where it never does
+    max_power_w  the highest power that is plausible: tells one wrap from two
+    counted      False where another counted domain holds it already, or where it stands apart
+    """
+
+    name: str
+    kind: Kind
+    range_uj: int | None = None
+    max_power_w: float = 1000.0
+    counted: bool = True
+
+
+class Reading(NamedTuple):
+    """The counts of a sensor's domains, in their order, at one monotonic time.
+
+    A count that could not be read is None.
+    """
+
+    time_ns: int
+    energy_uj: Sequence[int | None]
+
+
+class Window(msgspec.Struct, frozen=True):
+    """The energy between two readings of every sensor.
+
+    energy_uj  microjoules by domain name; empty where the window is void
+    void       why nothing can be said of this window, or None
+    """
+
+    seconds: float
+    energy_uj: dict[str, int]
+    void: str | None = None
+
+
+class Round(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One measured repetition: `iterations` calls over `seconds`, in `windows` windows.
+
+    energy_uj  microjoules of all its calls, by domain name
+    units      the work that all its calls did, by unit name
+    """
+
+    energy_uj: dict[str, int]
+    seconds: float
+    iterations: int
+    windows: int = 1
+    units: dict[str, float] = {}
+
+
+class LoadShare(NamedTuple):
+    """What others took of the machine's CPU time during a round: shares from 0 to 1."""
+
+    others: float
+    steal: float
+
+
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A self-check that did not hold.
+
+    name       contention, drift, too short, void, instrumented, …
+    finding    what was seen
+    done       what was done about it
+    untrusted  True where no verdict may rest on this measurement
+    kinds      the kinds of sensed counter that it spoils; empty means every one, estimates too
+    """
+
+    name: str
+    finding: str
+    done: str
+    untrusted: bool = False
+    kinds: tuple[Kind, ...] = ()
+
+
+class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a figure comes from: the sensor of each counter in it, and whether any estimates."""
+
+    sensors: dict[str, str]
+    estimated: bool
+
+
+class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The rounds of one named piece of work, with all that is needed to judge them.
+
+    domains    the machine's energy counters in this measurement, in their order
+    sensors    which sensor read each counter
+    estimated  the counters behind which no sensor stands
+    checks     the self-checks that did not hold
+    """
+
+    name: str
+    domains: tuple[Domain, ...]
+    rounds: tuple[Round, ...]
+    sensors: dict[str, str]
+    estimated: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+    def selected(self, domain: str) -> tuple[str, ...]:
+        """Names of the counters that a judged domain sums: `total`, a kind, or one device."""
+        if domain == "total":
+            return tuple(d.name for d in self.domains if d.counted)
+        by_kind = tuple(d.name for d in self.domains if d.kind == domain and d.counted)
+        return by_kind or tuple(d.name for d in self.domains if d.name == domain)
+
+    def untrusted(self, domain: str) -> Check | None:
+        """The first self-check that forbids a verdict on a judged domain, if any."""
+        names = self.selected(domain)
+        sensed = {d.kind for d in self.domains if d.name in names and d.name not in self.estimated}
+        for check in self.checks:
+            if check.untrusted and (not check.kinds or sensed.intersection(check.kinds)):
+                return check
+        return None
+
+    def provenance(self, domain: str) -> Provenance:
+        """Where the figures of a judged domain come from."""
+        names = self.selected(domain)
+        return Provenance(
+            {name: self.sensors[name] for name in names},
+            any(name in self.estimated for name in names),
+        )
+
+
+def joules_per_unit(
+    rounds: Sequence[Round], domains: Sequence[str], unit: str
+) -> tuple[float, ...]:
+    """Joules of one unit of work in each round; the unit `call` is one iteration."""
+    return tuple(
+        sum(round_.energy_uj[name] for name in domains) * MICROJOULES / work_done(round_, unit)
+        for round_ in rounds
+    )
+
+
+def work_done(round_: Round, unit: str) -> float:
+    """How many units of work a round did; the unit `call` is one iteration."""
+    return round_.iterations if unit == "call" else round_.units[unit]
+
+
+def by_kind(energy: Mapping[str, float], domains: Sequence[Domain]) -> dict[str, float]:
+    """Sum what belongs to one kind: `{'cpu:0': 1, 'cpu:1': 2}` -> `{'cpu': 3}`."""
+    total: dict[str, float] = {}
+    for domain in domains:
+        if domain.name in energy:
+            total[domain.kind] = total.get(domain.kind, 0.0) + energy[domain.name]
+    return total

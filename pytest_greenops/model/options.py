@@ -1,0 +1,42 @@
+"""How a run was asked to behave: every option of the command line and its ini twin, read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pytest_greenops.model.budget import Action
+
+Saving = Literal["all", "new"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a run, in SI units and shares; see `docs/reference.md`.
+
+    measure        `--energy`, or an option that implies it
+    save           which baselines to accept: every one, those of new tests, or none
+    max_increase   margin of a regression, for tests that name none (0.05 is 5 %)
+    grams_per_kwh  carbon intensity of the grid times PUE
+    cpu_watts      power of a busy core for the estimate; None takes it from the table
+    session_sd     assumed spread between sessions while fewer than three are known
+    """
+
+    measure: bool = False
+    save: Saving | None = None
+    baselines: Path = Path("baselines")
+    max_increase: float = 0.05
+    action: Action = "fail"
+    estimates: Action = "warn"
+    strict: bool = False
+    only: bool = False
+    skip: bool = False
+    sensors: tuple[str, ...] = ("auto",)
+    min_rounds: int = 5
+    max_rounds: int = 25
+    max_time_s: float = 60.0
+    json: Path | None = None
+    grams_per_kwh: float | None = None
+    cpu_watts: float | None = None
+    session_sd: float = 0.03

@@ -1,0 +1,81 @@
+"""What a user holds after a call, and what a report shows of it."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from pytest_greenops.model.baseline import TestKey
+from pytest_greenops.model.environment import Environment
+from pytest_greenops.model.measurement import Check, Domain, Provenance, Round
+from pytest_greenops.model.verdict import Verdict
+
+#: Version of the JSON results. Its history:
+#: 1  the first.
+SCHEMA = 1
+
+
+class Result(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """The figures of one named measurement of a test.
+
+    joules     of one call, over the domain judged; NaN where it was not measured, as `watts`
+    by_domain  joules of one call by energy counter, those outside `joules` too
+    watts      mean power of the domain judged
+    seconds    of one call
+    per_unit   joules of one unit of work, by unit name
+    interval   95 % confidence interval of `joules`; None from a single round
+    untrusted  one of the self-checks forbids a verdict on the domain judged
+    grams      CO2e of one call, where the carbon intensity is known
+    saved      whether this run accepted it as a baseline
+    """
+
+    test: TestKey
+    name: str
+    domain: str
+    unit: str
+    joules: float = math.nan
+    by_domain: dict[str, float] = {}
+    watts: float = math.nan
+    seconds: float = math.nan
+    per_unit: dict[str, float] = {}
+    interval: tuple[float, float] | None = None
+    rounds: tuple[Round, ...] = ()
+    domains: tuple[Domain, ...] = ()
+    provenance: Provenance
+    verdict: Verdict
+    checks: tuple[Check, ...] = ()
+    untrusted: bool = False
+    quality: dict[str, float] = {}
+    conditions: dict[str, str] = {}
+    grams: float | None = None
+    saved: bool = False
+
+    @property
+    def judged_j(self) -> float:
+        """Joules of the unit of work that was judged."""
+        return self.joules if self.unit == "call" else self.per_unit[self.unit]
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What this run compared with and how strictly, for the reader of its results."""
+
+    baselines: str
+    max_increase: float
+    action: str
+    estimates: str
+    strict: bool
+    saving: str | None = None
+
+
+class Results(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that a run measured: the document of `--energy-json`."""
+
+    schema: int
+    created_at: str
+    version: str
+    environment: Environment
+    policy: Policy
+    results: tuple[Result, ...]

@@ -1,0 +1,115 @@
+"""What is said of a measurement, and the figures that it rests on."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from pytest_greenops.model.budget import Action
+
+
+class Outcome(str, Enum):
+    """The eight words of a verdict."""
+
+    PASSED = "passed"
+    IMPROVED = "improved"
+    REGRESSED = "regressed"
+    OVER_BUDGET = "over budget"
+    INCONCLUSIVE = "inconclusive"
+    NO_BASELINE = "no baseline"
+    NOT_COMPARABLE = "not comparable"
+    NOT_MEASURED = "not measured"
+
+
+#: Verdicts that rest on a comparison, with a baseline or with an absolute budget.
+COMPARED = (
+    Outcome.PASSED,
+    Outcome.IMPROVED,
+    Outcome.REGRESSED,
+    Outcome.OVER_BUDGET,
+    Outcome.INCONCLUSIVE,
+)
+#: Verdicts that fail a test, or warn where its action says so.
+RED = (Outcome.REGRESSED, Outcome.OVER_BUDGET)
+#: Verdicts that fail a test under `--energy-strict` only.
+UNPROVEN = (
+    Outcome.INCONCLUSIVE,
+    Outcome.NO_BASELINE,
+    Outcome.NOT_COMPARABLE,
+    Outcome.NOT_MEASURED,
+)
+
+
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The relative change over the baseline (0.55 is +55 %).
+
+    low, high      its 95 % confidence interval
+    smallest       the smallest increase that a measurement like this one would have found
+    margin         the increase from which on it counts as a regression
+    baseline_j     joules of a unit of work in the baseline
+    sessions       how many baseline sessions it rests on
+    provisional    fewer than three baseline sessions: only large changes can be found
+    since_anchor   the change since the first accepted level
+    """
+
+    relative: float
+    low: float
+    high: float
+    smallest: float
+    margin: float
+    baseline_j: float
+    sessions: int
+    provisional: bool = False
+    since_anchor: float | None = None
+
+
+class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An absolute limit of a budget, and where the measured value stands.
+
+    quantity  `energy` in joules of a unit, `power` in watts, or `carbon` in grams of a call
+    low, high the value's 95 % confidence interval
+    """
+
+    quantity: str
+    value: float
+    low: float
+    high: float
+    limit: float
+
+    @property
+    def used(self) -> float:
+        """The share of the limit that was used: 0.5 is half."""
+        return self.value / self.limit if self.limit else float("inf")
+
+
+class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An outcome and its grounds.
+
+    cause         why, where the outcome alone does not say it: a fact of the machine, a self-check
+    change        the comparison with the baseline, if there was one
+    limits        the absolute limits that were judged
+    needs_rounds  how many rounds would decide what is inconclusive, where rounds can
+    needs_sessions  how many baseline sessions would, where only they can
+    action        whether a red outcome fails the test or warns
+    estimated     the joules were estimated, not sensed
+    """
+
+    outcome: Outcome
+    cause: str | None = None
+    change: Change | None = None
+    limits: tuple[Limit, ...] = ()
+    needs_rounds: int | None = None
+    needs_sessions: int | None = None
+    action: Action = "fail"
+    estimated: bool = False
+
+    @property
+    def red(self) -> bool:
+        """Whether this outcome fails the test, or warns where its action says so."""
+        return self.outcome in RED
+
+    @property
+    def exceeded(self) -> Limit | None:
+        """The first absolute limit that lies below its value's whole interval, if any."""
+        return next((limit for limit in self.limits if limit.low > limit.limit), None)

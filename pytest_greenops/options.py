@@ -1,0 +1,174 @@
+"""Flags and ini values -> frozen Options. A flag that is not given leaves its ini twin in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from pytest_greenops.model import units
+from pytest_greenops.model.budget import ACTIONS
+from pytest_greenops.model.errors import GreenopsError, OptionError
+from pytest_greenops.model.options import Options
+
+
+class _Option(NamedTuple):
+    """One option: its flag without dashes, what the ini twin holds, its help."""
+
+    name: str
+    type: str
+    help: str
+    metavar: str | None = None
+    flag: bool = True
+
+    @property
+    def ini(self) -> str:
+        return self.name.replace("-", "_")
+
+
+_OPTIONS = (
+    _Option("energy", "bool", "measure, compare with the baselines, judge"),
+    _Option("energy-save", "bool", "measure, and accept the results of passed tests as baselines"),
+    _Option("energy-save-new", "bool", "the same, only for tests that have no baseline yet"),
+    _Option("energy-baselines", "string", "folder of the baselines (baselines)", "DIR"),
+    _Option("energy-max-increase", "string", "margin of a regression (5%%)", "P"),
+    _Option("energy-action", "string", "what a regression does: fail or warn (fail)", "ACTION"),
+    _Option("energy-estimates", "string", "the same for estimated joules (warn)", "ACTION"),
+    _Option("energy-strict", "bool", "fail on what could not be shown to be within its limits"),
+    _Option("energy-only", "bool", "run only the energy tests"),
+    _Option("energy-skip", "bool", "run none of the energy tests"),
+    _Option(
+        "energy-sensors",
+        "string",
+        "auto, or some of powercap,pyrapl,nvml,estimate (auto)",
+        "LIST",
+    ),
+    _Option("energy-min-rounds", "int", "rounds of a measurement, at least (5)", "N"),
+    _Option("energy-max-rounds", "int", "rounds of a measurement, at most (25)", "N"),
+    _Option("energy-max-time", "string", "time of a measurement, at most (60 s)", "T"),
+    _Option("energy-json", "string", "write the results to this file", "PATH"),
+    _Option("energy-carbon-intensity", "string", "of the grid, such as '401 g/kWh'", "V"),
+    _Option("energy-pue", "string", "power usage effectiveness of the data centre (1)", "X"),
+    _Option("energy-cpu-watts", "string", "estimate: power of a busy core, '4 W'", flag=False),
+    _Option("energy-session-sd", "string", "assumed spread between sessions (3%%)", flag=False),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register every flag, unset by default, and its ini twin."""
+    group = parser.getgroup("energy", "energy regression testing (pytest-greenops)")
+    for option in _OPTIONS:
+        parser.addini(option.ini, option.help.replace("%%", "%"), type=option.type, default=None)  # type: ignore[arg-type]
+        if not option.flag:
+            continue
+        settings: dict[str, Any] = {"dest": option.ini, "default": None, "help": option.help}
+        if option.type == "bool":
+            settings["action"] = "store_true"
+        else:
+            settings |= {"metavar": option.metavar, "type": str}
+        group.addoption(f"--{option.name}", **settings)
+
+
+def read_options(config: pytest.Config) -> Options:
+    """The options of this run; raises `OptionError` that names the option at fault."""
+    read = _Reader(config)
+    save = read.flag("energy-save")
+    save_new = read.flag("energy-save-new")
+    if save and save_new:
+        raise OptionError("--energy-save and --energy-save-new exclude each other; give one")
+    measure = read.flag("energy") or save or save_new
+    only, skip = read.flag("energy-only"), read.flag("energy-skip")
+    if only and skip:
+        raise OptionError("--energy-only and --energy-skip exclude each other; give one")
+    json = read.value("energy-json", Path)
+    if json and not measure:
+        raise OptionError("--energy-json writes what is measured; add --energy")
+    rounds = read.value("energy-min-rounds", _count) or Options.min_rounds
+    most = read.value("energy-max-rounds", _count) or max(Options.max_rounds, rounds)
+    if rounds > most:
+        raise OptionError(
+            f"--energy-min-rounds {rounds} is more than --energy-max-rounds {most}; change one"
+        )
+    intensity = read.value("energy-carbon-intensity", units.parse_intensity)
+    return Options(
+        measure=measure,
+        save="all" if save else "new" if save_new else None,
+        baselines=config.rootpath / (read.value("energy-baselines", Path) or Options.baselines),
+        max_increase=read.value("energy-max-increase", units.parse_percent, Options.max_increase),
+        action=read.value("energy-action", _action, Options.action),
+        estimates=read.value("energy-estimates", _action, Options.estimates),
+        strict=read.flag("energy-strict"),
+        only=only,
+        skip=skip,
+        sensors=read.value("energy-sensors", _names, Options.sensors),
+        min_rounds=rounds,
+        max_rounds=most,
+        max_time_s=read.value("energy-max-time", units.parse_duration, Options.max_time_s),
+        json=config.invocation_params.dir / json if json else None,
+        grams_per_kwh=None
+        if intensity is None
+        else intensity * read.value("energy-pue", _pue, 1.0),
+        cpu_watts=read.value("energy-cpu-watts", units.parse_power),
+        session_sd=read.value("energy-session-sd", units.parse_percent, Options.session_sd),
+    )
+
+
+class _Reader:
+    """Looks an option up: the command line first, then its ini twin."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def flag(self, name: str) -> bool:
+        return bool(self._raw(name)[0])
+
+    def value(self, name: str, parse: Callable[[Any], Any], default: Any = None) -> Any:
+        raw, source = self._raw(name)
+        if raw is None:
+            return default
+        try:
+            return parse(raw)
+        except (GreenopsError, ValueError) as error:
+            raise OptionError(f"{source}: {error}") from None
+
+    def _raw(self, name: str) -> tuple[Any, str]:
+        ini = name.replace("-", "_")
+        given = self._config.getoption(ini, None)
+        if given is not None:
+            return given, f"--{name}"
+        try:
+            return self._config.getini(ini), ini
+        except (TypeError, ValueError) as error:
+            raise OptionError(str(error)) from None
+
+
+def _count(value: Any) -> int:
+    number = int(value) if str(value).isdecimal() else 0
+    if number < 1:
+        raise OptionError(f"{value!r} is no number of rounds; write a whole number from 1 up")
+    return number
+
+
+def _action(value: str) -> str:
+    if value not in ACTIONS:
+        raise OptionError(f"{value!r} is neither 'fail' nor 'warn'")
+    return value
+
+
+def _names(value: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    if not names:
+        raise OptionError("names no sensor; write auto, or some like powercap,nvml")
+    return names
+
+
+def _pue(value: str) -> float:
+    try:
+        pue = float(value)
+    except ValueError:
+        pue = 0.0
+    if not 1.0 <= pue < 10.0:
+        raise OptionError(f"{value!r} is no PUE; write a number from 1 up, such as 1.2")
+    return pue

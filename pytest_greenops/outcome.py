@@ -1,0 +1,153 @@
+"""From results to what pytest knows of a test: its exception, its report, its letter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import pytest
+
+from pytest_greenops.model.baseline import TestKey
+from pytest_greenops.model.errors import (
+    BaselineError,
+    EnergyBudgetExceeded,
+    EnergyFailure,
+    EnergyRegression,
+    EnergyUnproven,
+    GreenopsError,
+)
+from pytest_greenops.model.options import Options
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.verdict import UNPROVEN, Outcome
+from pytest_greenops.report import document, words
+from pytest_greenops.session import Run
+from pytest_greenops.trial import Trial
+
+#: The letter that stands for an energy failure in pytest's row of dots: J as in joule.
+LETTER = "J"
+WORDS = {
+    EnergyRegression.__name__: "REGRESSED",
+    EnergyBudgetExceeded.__name__: "OVER BUDGET",
+    EnergyUnproven.__name__: "UNPROVEN",
+}
+
+
+class Carried(msgspec.Struct, omit_defaults=True):
+    """What a report of pytest carries of ours, from the workers of pytest-xdist too.
+
+    failure  the name of the energy failure that failed the test
+    saved    names of the results that became baselines
+    refused  why others did not, a line each
+    problem  why nothing could be saved
+    """
+
+    test: TestKey
+    results: tuple[Result, ...] = ()
+    failure: str | None = None
+    saved: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    problem: str | None = None
+
+    def put(self, report: pytest.TestReport) -> None:
+        """Lay it on a report, as plain JSON-like values."""
+        report.greenops = msgspec.to_builtins(self)  # type: ignore[attr-defined]
+
+    @classmethod
+    def of(cls, report: pytest.TestReport) -> Carried | None:
+        """What a report carries, if anything."""
+        carried = getattr(report, "greenops", None)
+        return None if carried is None else msgspec.convert(carried, cls)
+
+
+def enforce(results: Iterable[Result], options: Options) -> None:
+    """Raise for the gravest result that fails its test, if one does.
+
+    While baselines are saved a regression is told, not failed; an absolute budget still fails.
+    """
+    __tracebackhide__ = True
+    ours = list(results)
+    for outcome, error in (
+        (Outcome.OVER_BUDGET, EnergyBudgetExceeded),
+        (Outcome.REGRESSED, EnergyRegression),
+    ):
+        for result in ours:
+            verdict = result.verdict
+            if verdict.outcome is outcome and verdict.action == "fail":
+                raise error(words.failure(result))
+        if options.save:
+            return
+    for result in ours if options.strict else ():
+        if result.verdict.outcome in UNPROVEN:
+            raise EnergyUnproven(words.failure(result))
+
+
+def keep_properties(item: pytest.Item, results: Iterable[Result]) -> None:
+    """Put every figure into `user_properties`, in place of those of an earlier attempt."""
+    others = [pair for pair in item.user_properties if not pair[0].startswith("energy.")]
+    item.user_properties[:] = [*others, *(p for r in results for p in document.properties(r))]
+
+
+def describe_call(report: pytest.TestReport, excinfo: Any, trial: Trial) -> None:
+    """Put the results of a call on its report, and say a failure of ours in one line."""
+    error = excinfo.value if excinfo else None
+    ours = isinstance(error, EnergyFailure)
+    results = tuple(trial.results.values())
+    Carried(trial.test, results, type(error).__name__ if ours else None).put(report)
+    if isinstance(error, (EnergyFailure, GreenopsError)):
+        report.longrepr = _one_line(excinfo, report)
+    if ours:
+        for result in results:
+            if result.verdict.red or result.verdict.outcome in UNPROVEN:
+                title = "energy" if result.name == "call" else f"energy of {result.name}"
+                report.sections.append((title, "\n".join(words.failure_section(result))))
+    elif error is not None and trial.repetition > 1:
+        report.sections.append(("energy", words.failed_in_repetition(trial.repetition)))
+
+
+def save(report: pytest.TestReport, run: Run, trial: Trial, passed: bool) -> None:
+    """Accept what a passed test measured, and put on its last report what became of it."""
+    if run.options.save is None:
+        return
+    carried = Carried(trial.test)
+    if passed:
+        try:
+            saved, refused = run.accept(trial)
+            carried.saved, carried.refused = tuple(saved), tuple(refused)
+        except BaselineError as error:
+            carried.problem = str(error)
+    else:
+        carried.refused = ("the test did not pass",)
+    carried.put(report)
+
+
+def gather(report: pytest.TestReport, run: Run, problems: list[str], refused: list[str]) -> None:
+    """Take what a report carries, in the process that tells the user."""
+    carried = Carried.of(report)
+    if carried is None:
+        return
+    run.record(carried.results)
+    run.mark_saved(carried.test, carried.saved)
+    refused += [f"{carried.test.node_id}: {why}" for why in carried.refused]
+    problems += [carried.problem] if carried.problem else []
+
+
+def status(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """The category, letter and word of an energy failure; None for all others."""
+    failure = (getattr(report, "greenops", None) or {}).get("failure")
+    if failure is None:
+        return None
+    return "failed", LETTER, (WORDS[failure], {"red": True})
+
+
+def _one_line(excinfo: pytest.ExceptionInfo[BaseException], report: pytest.TestReport) -> Any:
+    """A failure without a traceback, which pytest sums up by its message, at the test's place."""
+    message = f"{type(excinfo.value).__name__}: {excinfo.value}"
+    brief: Any = excinfo.getrepr(style="value")
+    brief.reprtraceback.reprentries[-1].lines[:] = [message]
+    del brief.reprtraceback.reprentries[:-1]
+    if brief.reprcrash is not None:
+        path, line, _ = report.location
+        brief.reprcrash.path, brief.reprcrash.lineno = path, (line or 0) + 1
+        brief.reprcrash.message = message
+    return brief

@@ -1,0 +1,81 @@
+"""The entry point: hooks that forward. With `--energy` the plugin `Measuring` joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from pytest_greenops import hookspec, selection
+from pytest_greenops.fixture import HANDLE, Energy, PlainTrial
+from pytest_greenops.model.budget import marker_help
+from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.options import Options
+from pytest_greenops.options import add_options, read_options
+
+OPTIONS = pytest.StashKey[Options]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the options and their ini twins."""
+    add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register the hooks that others may implement."""
+    pluginmanager.add_hookspecs(hookspec)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the options; measure, or count what is not enforced."""
+    config.addinivalue_line("markers", marker_help())
+    try:
+        options = config.stash[OPTIONS] = read_options(config)
+    except GreenopsError as error:
+        raise pytest.UsageError(str(error)) from None
+    if options.measure:
+        from pytest_greenops.measuring import Measuring
+
+        config.pluginmanager.register(Measuring(config, options), "greenops-measuring")
+    else:
+        config.pluginmanager.register(NotMeasuring(), "greenops-not-measuring")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Refuse wrong marks, as an error of the collection that brought them."""
+    report = yield
+    selection.refuse_wrong_marks(report)
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that were not asked for."""
+    dropped = selection.choose(items, config.stash[OPTIONS])
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+
+
+@pytest.fixture
+def energy(request: pytest.FixtureRequest) -> Energy:
+    """Measure energy: `energy(function, *args)`; see https://pytest-greenops.readthedocs.io."""
+    return request.node.stash.get(HANDLE, None) or Energy(PlainTrial(), enabled=False)
+
+
+class NotMeasuring:
+    """Without `--energy`: say how many budgets were not enforced."""
+
+    def __init__(self) -> None:
+        self._not_enforced = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count the energy tests that ran."""
+        self._not_enforced += report.when == "call" and selection.MARKER in report.keywords
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write the closing line."""
+        if self._not_enforced:
+            from pytest_greenops.report.closing import not_enforced
+
+            terminalreporter.write_line(not_enforced(self._not_enforced))

@@ -1,0 +1,1 @@
+"""Results for people and for programs: sentences, tables, documents. It only reads values."""

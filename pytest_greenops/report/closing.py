@@ -1,0 +1,160 @@
+"""The first and the last words of a run: its header, and the line that counts its verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pytest_greenops.model.measurement import Source
+from pytest_greenops.model.result import Policy, Result
+from pytest_greenops.model.verdict import COMPARED, Outcome
+from pytest_greenops.report import figures
+from pytest_greenops.report.reasons import ESTIMATE_BAND
+
+#: Verdicts that the closing line counts even where there is none of them.
+_ALWAYS = (Outcome.PASSED, Outcome.REGRESSED, Outcome.INCONCLUSIVE)
+
+
+class SensorLine(NamedTuple):
+    """A sensor of this run: its name, how it makes a number, the names of its domains."""
+
+    name: str
+    source: Source
+    method: str
+    domains: Sequence[str]
+
+
+class Unreadable(NamedTuple):
+    """A sensor that cannot be read here: why, and the command or step that mends it."""
+
+    name: str
+    reason: str
+    remedy: str | None = None
+
+
+def header(
+    sensors: Sequence[SensorLine],
+    unreadable: Sequence[Unreadable],
+    machine: str,
+    saved_tests: int,
+    policy: Policy,
+) -> Iterator[str]:
+    """What this run measures with, compares with, and fails at.
+
+    `machine` is the folder name of this machine's baselines, which hold `saved_tests` tests.
+    """
+    sensed = [sensor for sensor in sensors if sensor.source == "sensed"]
+    if sensed:
+        yield f"energy: sensed by {', '.join(map(_sensor, sensed))}"
+    for sensor in sensors:
+        if sensor.source == "estimated":
+            yield (
+                f"energy: ESTIMATED, not sensed, {ESTIMATE_BAND}: "
+                f"{', '.join(sensor.domains)} from {sensor.method}"
+            )
+    if not sensors:
+        yield "energy: NOTHING CAN BE MEASURED here: no sensor can be read"
+    for problem in unreadable:
+        mend = f"; to mend: {problem.remedy}" if problem.remedy else ""
+        yield f"energy: {problem.name} cannot be read: {problem.reason}{mend}"
+    yield f"energy: {_baselines(policy.baselines, machine, saved_tests)}"
+    yield f"energy: {_rules(policy, bool(sensors) and not sensed)}"
+    if policy.saving is not None:
+        yield f"energy: {_saving(policy.saving)}"
+
+
+def closing_line(
+    results: Sequence[Result], not_enforced: int = 0, problems: Sequence[str] = ()
+) -> str:
+    """One line that counts every measurement once; `problems` follow it.
+
+    `not_enforced` are budgets of tests that ran without being measured.
+    """
+    parts: list[str] = []
+    if results or not not_enforced:
+        parts.append(_counts(results))
+    if not_enforced:
+        parts.append(_not_enforced(not_enforced))
+    return "energy: " + "; ".join([*parts, *problems])
+
+
+def not_enforced(budgets: int) -> str:
+    """The closing line of a run that measured nothing: `energy: 4 budgets not enforced; …`."""
+    return f"energy: {_not_enforced(budgets)}"
+
+
+def _not_enforced(budgets: int) -> str:
+    it = "it" if budgets == 1 else "them"
+    return f"{_count(budgets, 'budget')} not enforced; measure {it} with --energy"
+
+
+def _counts(results: Sequence[Result]) -> str:
+    of = {outcome: [r for r in results if r.verdict.outcome is outcome] for outcome in Outcome}
+    compared = sum(len(of[outcome]) for outcome in COMPARED)
+    verdicts = (_verdicts(outcome, of[outcome]) for outcome in COMPARED)
+    said = ", ".join(filter(None, verdicts)) if compared else "nothing was gated"
+    saved = sum(result.saved for result in results)
+    missing = len(of[Outcome.NOT_MEASURED])
+    parts = [
+        f"{len(results) - missing} measured, {compared} compared: {said}",
+        _no_baseline(of[Outcome.NO_BASELINE], nothing_compared=not compared),
+        f"{len(of[Outcome.NOT_COMPARABLE])} not comparable",
+        f"{missing} not measured" if missing else "",
+        f"{_count(saved, 'baseline')} saved" if saved else "",
+    ]
+    return "; ".join(filter(None, parts))
+
+
+def _verdicts(outcome: Outcome, results: Sequence[Result]) -> str:
+    if not results and outcome not in _ALWAYS:
+        return ""
+    red = [result for result in results if result.verdict.red]
+    accepted = sum(result.saved for result in red)
+    warned = sum(result.verdict.action == "warn" and not result.saved for result in red)
+    marks = [
+        mark if number == len(results) else f"{number} {mark}"
+        for number, mark in ((warned, "warned"), (accepted, "accepted"))
+        if number
+    ]
+    return f"{len(results)} {outcome.value}" + (f" ({', '.join(marks)})" if marks else "")
+
+
+def _no_baseline(results: Sequence[Result], nothing_compared: bool) -> str:
+    text = f"{len(results)} no baseline"
+    unsaved = sum(not result.saved for result in results)
+    if not nothing_compared or not unsaved:
+        return text
+    return f"{text}: accept {'it' if unsaved == 1 else 'them'} with --energy-save"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _sensor(sensor: SensorLine) -> str:
+    return f"{sensor.name} ({', '.join(sensor.domains)})"
+
+
+def _baselines(folder: str, machine: str, saved_tests: int) -> str:
+    place = f"{folder.rstrip('/')}/{machine}"
+    if not saved_tests:
+        return f"no baseline yet in {place}"
+    return f"baselines of {_count(saved_tests, 'test')} in {place}"
+
+
+def _rules(policy: Policy, all_estimated: bool) -> str:
+    verb = {"fail": "fails", "warn": "warns"}
+    limit = figures.margin(policy.max_increase)
+    action = policy.estimates if all_estimated else policy.action
+    text = f"an increase over {limit} {verb[action]}"
+    if all_estimated:
+        text += " (estimates)"
+    elif policy.estimates != policy.action:
+        text += f", of an estimate {verb[policy.estimates]}"
+    return f"{text}; strict: what cannot be shown fails" if policy.strict else text
+
+
+def _saving(saving: str) -> str:
+    if "new" in saving:
+        return "saving a baseline for tests that have none yet (--energy-save-new)"
+    return "saving what passed tests use as their baseline (--energy-save)"

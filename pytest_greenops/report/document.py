@@ -1,0 +1,90 @@
+"""Results for programs: the JSON document of a run, and the properties of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from pytest_greenops.model.figures import significant
+from pytest_greenops.model.result import Result, Results
+from pytest_greenops.model.verdict import Change
+from pytest_greenops.report.figures import estimated, known_units, measured
+from pytest_greenops.report.reasons import reason
+
+Property = str | float | int
+
+
+def to_json(results: Results) -> bytes:
+    """The results as JSON: sorted keys, two spaces, floats of six significant digits.
+
+    A figure that is not known (NaN) is left out.
+    """
+    document = significant(_known(msgspec.to_builtins(results)))
+    return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
+
+
+def properties(result: Result) -> list[tuple[str, Property]]:
+    """Every figure of a result by name, for JUnit XML: `('energy.joules', 3.1)`.
+
+    The name of a measurement other than `call` stands in between: `energy.prefill.joules`.
+    """
+    prefix = "energy." if result.name == "call" else f"energy.{result.name}."
+    return [(prefix + name, significant(value)) for name, value in _figures(result)]
+
+
+def _figures(result: Result) -> Iterator[tuple[str, Property]]:
+    yield "verdict", result.verdict.outcome.value
+    yield "reason", reason(result)
+    if measured(result):
+        yield from _measured(result)
+    if result.verdict.change is not None:
+        yield from _change(result.verdict.change)
+    for limit in result.verdict.limits:
+        yield f"limit.{limit.quantity}", limit.limit
+        yield f"used.{limit.quantity}", limit.used
+    yield "action", result.verdict.action
+    yield "saved", result.saved
+
+
+def _measured(result: Result) -> Iterator[tuple[str, Property]]:
+    yield "joules", result.joules
+    if result.interval is not None:
+        yield "interval_low", result.interval[0]
+        yield "interval_high", result.interval[1]
+    yield "watts", result.watts
+    yield "seconds", result.seconds
+    yield "domain", result.domain
+    yield "unit", result.unit
+    yield "rounds", len(result.rounds)
+    yield "estimated", estimated(result)
+    if result.grams is not None:
+        yield "grams_co2e", result.grams
+    for group, figures in (
+        ("per_unit", known_units(result)),
+        ("by_domain", result.by_domain),
+        ("quality", result.quality),
+    ):
+        for name, value in figures.items():
+            yield f"{group}.{name}", value
+
+
+def _change(change: Change) -> Iterator[tuple[str, Property]]:
+    yield "change", change.relative
+    yield "change_low", change.low
+    yield "change_high", change.high
+    yield "smallest_change", change.smallest
+    yield "max_increase", change.margin
+    yield "baseline", change.baseline_j
+    yield "baseline_sessions", change.sessions
+    yield "provisional", change.provisional
+    if change.since_anchor is not None:
+        yield "since_anchor", change.since_anchor
+
+
+def _known(value: Any) -> Any:
+    """The same tree of builtins without the entries that are NaN."""
+    if isinstance(value, dict):
+        return {key: _known(item) for key, item in value.items() if item == item}
+    return [_known(item) for item in value] if isinstance(value, list | tuple) else value

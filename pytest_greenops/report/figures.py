@@ -1,0 +1,136 @@
+"""Figures as a reader sees them: an energy of a unit of work, a change, an interval, a limit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from pytest_greenops.model.measurement import by_kind, joules_per_unit
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.units import (
+    format_energy,
+    format_mass,
+    format_percent,
+    format_power,
+)
+from pytest_greenops.model.verdict import Change, Limit
+
+KINDS = ("cpu", "dram", "gpu", "psys")
+
+
+def energy(energy_j: float, unit: str) -> str:
+    """`'3.10 J/sample'`; joules of a call are `'3.10 J'`."""
+    return format_energy(energy_j) if unit == "call" else f"{format_energy(energy_j)}/{unit}"
+
+
+def margin(share: float) -> str:
+    """A limit as its author wrote it: `0.05` -> `'+5 %'`."""
+    return f"{share * 100:+g} %"
+
+
+def used(share: float) -> str:
+    """How much of a limit was used: `1.24` -> `'124 %'`."""
+    return format_percent(share, signed=False)
+
+
+def span(low: float, high: float, form: Callable[[float], str]) -> str:
+    """An interval, its unit said once where both ends share it: `'3.02…3.19 J'`."""
+    (first, first_unit), last = form(low).split(" ", 1), form(high)
+    return f"{first}…{last}" if last.split(" ", 1)[1] == first_unit else f"{form(low)}…{last}"
+
+
+def change_span(change: Change) -> str:
+    """`'+48…+61 %'`."""
+    return span(change.low, change.high, format_percent)
+
+
+def against_baseline(change: Change) -> str:
+    """`'+3.1 % (95 % CI -1.0…+7.3 %) against a limit of +5 %'`."""
+    return (
+        f"{format_percent(change.relative)} (95 % CI {change_span(change)}) "
+        f"against a limit of {margin(change.margin)}"
+    )
+
+
+def _carbon(mass_g: float) -> str:
+    return f"{format_mass(mass_g)} CO2e"
+
+
+#: How a limited quantity is written, and what a call does with it.
+QUANTITIES: dict[str, tuple[Callable[[float], str], str]] = {
+    "energy": (format_energy, "used"),
+    "power": (format_power, "drew"),
+    "carbon": (_carbon, "emitted"),
+}
+
+
+def limit_unit(result: Result, limit: Limit) -> str:
+    """The unit of work that a limit is for: the one whose figure is the limit's value.
+
+    A budget may be for a call while joules of a sample are judged against the baseline.
+    """
+    if limit.quantity != "energy" or limit.value <= 0:
+        return "call"
+    units = {result.unit: result.judged_j, "call": result.joules, **result.per_unit}
+    known = {unit: energy_j for unit, energy_j in units.items() if energy_j > 0}
+    return min(known, key=lambda unit: abs(math.log(known[unit] / limit.value)), default="call")
+
+
+def of_limit(result: Result, limit: Limit, value: float) -> str:
+    """A value in the quantity of a limit: `'2.50 J/sample'`, `'350 W'`, `'2.00 g CO2e'`."""
+    if limit.quantity == "energy":
+        return energy(value, limit_unit(result, limit))
+    return QUANTITIES[limit.quantity][0](value)
+
+
+def limit_span(limit: Limit) -> str:
+    """The 95 % interval of a limited value: `'3.02…3.19 J'`."""
+    return span(limit.low, limit.high, QUANTITIES[limit.quantity][0])
+
+
+def tightest(result: Result) -> Limit | None:
+    """The absolute limit that matters most: the exceeded one, else the one used most."""
+    exceeded = result.verdict.exceeded
+    return exceeded or max(result.verdict.limits, key=lambda limit: limit.used, default=None)
+
+
+def estimated(result: Result) -> bool:
+    """Whether any joule of this result was estimated, not sensed."""
+    return result.verdict.estimated or result.provenance.estimated
+
+
+def measured(result: Result) -> bool:
+    """Whether there are joules to show."""
+    return bool(result.rounds) and not math.isnan(result.joules)
+
+
+def round_values(result: Result) -> tuple[float, ...]:
+    """Joules of the judged unit of work in each round that did some."""
+    worked = [r for r in result.rounds if result.unit == "call" or r.units.get(result.unit, 0) > 0]
+    return joules_per_unit(worked, tuple(result.provenance.sensors), result.unit)
+
+
+def known_units(result: Result) -> dict[str, float]:
+    """Joules of each unit of work that every round did, the judged one first."""
+    known = {unit: j for unit, j in result.per_unit.items() if not math.isnan(j)}
+    return dict(sorted(known.items(), key=lambda item: (item[0] != result.unit, item[0])))
+
+
+def counted_kinds(result: Result) -> dict[str, float]:
+    """Joules of one call by kind of domain, without double counting, in a fixed order."""
+    kinds = by_kind(result.by_domain, [domain for domain in result.domains if domain.counted])
+    return {kind: kinds[kind] for kind in KINDS if kind in kinds}
+
+
+def apart(result: Result) -> dict[str, float]:
+    """Joules of one call of the counters that no total holds, such as psys."""
+    return {
+        domain.name: result.by_domain[domain.name]
+        for domain in result.domains
+        if not domain.counted and domain.name in result.by_domain
+    }
+
+
+def watts(result: Result, energy_j: float) -> float:
+    """The mean power of a part of a call's joules."""
+    return energy_j / result.seconds if result.seconds else 0.0

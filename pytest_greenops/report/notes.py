@@ -1,0 +1,109 @@
+"""What of a run needs a reader's eye: one note for each, and one for all that say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.units import format_percent
+from pytest_greenops.model.verdict import RED, Outcome
+from pytest_greenops.report import figures
+from pytest_greenops.report.reasons import ESTIMATE_BAND, Advice, again, explain, verdict_word
+
+#: Verdicts that many tests share for one reason; told once for all of them.
+_SHARED = (Outcome.NOT_COMPARABLE, Outcome.NOT_MEASURED, Outcome.NO_BASELINE)
+
+
+class Note(NamedTuple):
+    """A verdict, whose it is, why and what to do; `brief` is the reason in a few words."""
+
+    word: str
+    subject: str
+    advice: Advice
+    brief: str
+    outcome: Outcome
+
+
+def notes(results: Sequence[Result]) -> Iterator[Note]:
+    """The gravest first: what failed, what only warned, what could not be told."""
+    red = [result for result in results if result.verdict.outcome in RED]
+    for result in sorted(red, key=lambda result: result.verdict.action != "fail"):
+        yield _note(result)
+    for result in results:
+        if result.verdict.outcome is Outcome.INCONCLUSIVE:
+            yield _note(result)
+    for outcome in _SHARED:
+        alike: dict[str | None, list[Result]] = {}
+        for result in results:
+            if result.verdict.outcome is outcome and not result.saved:
+                alike.setdefault(result.verdict.cause, []).append(result)
+        for group in alike.values():
+            yield _note(group[0]) if len(group) == 1 else _shared(group)
+
+
+def remarks(results: Sequence[Result]) -> Iterator[Advice]:
+    """What holds for many results and is no reason to act at once."""
+    if any(figures.estimated(r) and figures.measured(r) for r in results):
+        yield Advice(f"~ is estimated, not sensed: {ESTIMATE_BAND} on the absolute figure.")
+    passed = [r for r in results if r.verdict.outcome is Outcome.PASSED and not r.saved]
+    smallest = [r.verdict.change.smallest for r in passed if _provisional(r) and r.verdict.change]
+    if smallest:
+        yield Advice(
+            f"{len(smallest)} passed provisionally: with fewer than 3 baseline sessions only an "
+            f"increase from {format_percent(max(smallest))} on is sure to be found. Add a session",
+            "pytest --energy-save",
+        )
+
+
+def _provisional(result: Result) -> bool:
+    return result.verdict.change is not None and result.verdict.change.provisional
+
+
+def _note(result: Result) -> Note:
+    label = "" if result.name == "call" else f" · {result.name}"
+    return Note(
+        verdict_word(result),
+        f"{result.test.node_id}{label}",
+        _without_word(result, _runnable(result)),
+        _brief(result),
+        result.verdict.outcome,
+    )
+
+
+def _runnable(result: Result) -> Advice:
+    """The reason with a command in any case: it holds the whole name of a test."""
+    advice = explain(result)
+    if advice.command or result.saved:
+        return advice
+    return Advice(f"{advice.text}; to try again", again(result))
+
+
+def _without_word(result: Result, advice: Advice) -> Advice:
+    """The reason without the verdict's word, which stands before it already."""
+    if result.verdict.outcome not in (Outcome.NOT_COMPARABLE, Outcome.NOT_MEASURED):
+        return advice
+    text = advice.text.removeprefix(result.verdict.outcome.value).lstrip(": ")
+    return Advice(text, advice.command)
+
+
+def _shared(group: Sequence[Result]) -> Note:
+    advice = _without_word(group[0], explain(group[0]))
+    saving = advice.command is not None and "--energy-save" in advice.command
+    command = "pytest --energy-save" if saving else advice.command and "pytest --energy"
+    word, outcome = verdict_word(group[0]).lstrip("~"), group[0].verdict.outcome
+    subject = f"{len(group)} measurements"
+    return Note(word, subject, Advice(advice.text, command), _brief(group[0]), outcome)
+
+
+def _brief(result: Result) -> str:
+    verdict, limit = result.verdict, figures.tightest(result)
+    if verdict.outcome is Outcome.OVER_BUDGET and limit is not None:
+        budget = figures.of_limit(result, limit, limit.limit)
+        return f"{figures.used(limit.used)} of {budget}"
+    if verdict.change is not None:
+        change = verdict.change
+        return f"{format_percent(change.relative)}, limit {figures.margin(change.margin)}"
+    if verdict.outcome is Outcome.NO_BASELINE:
+        return "accept: pytest --energy-save"
+    return verdict.cause or ""

@@ -1,0 +1,124 @@
+"""The section under a failure: where the joules went, and how far the figure can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.units import (
+    format_duration,
+    format_energy,
+    format_mass,
+    format_percent,
+    format_power,
+)
+from pytest_greenops.model.verdict import Change, Outcome
+from pytest_greenops.report import figures, reasons
+from pytest_greenops.report.drawing import sparkline, wrapped
+
+_WIDTH = 79
+_LABEL = 11
+_MOST_POINTS = 40
+
+
+def failure_section(result: Result, unicode: bool = True) -> Iterator[str]:
+    """Aligned lines, none longer than 79 characters save those that hold a command."""
+    for label, text in _facts(result, unicode):
+        yield from _aligned(label, text)
+    for label, command in _commands(result):
+        yield f"{label:<{_LABEL}}{command}"
+
+
+def _aligned(label: str, text: str) -> Iterator[str]:
+    lines = wrapped(text, _WIDTH - _LABEL) or [""]
+    yield f"{label:<{_LABEL}}{lines[0]}"
+    for line in lines[1:]:
+        yield " " * _LABEL + line
+
+
+def _facts(result: Result, unicode: bool) -> Iterator[tuple[str, str]]:
+    if figures.measured(result):
+        yield "energy", _energy(result)
+        if len(result.domains) > 1:
+            yield "domains", _domains(result)
+        yield "power", f"{format_power(result.watts)} over {format_duration(result.seconds)} a call"
+        units = figures.known_units(result)
+        if units:
+            yield "per unit", ", ".join(figures.energy(j, unit) for unit, j in units.items())
+        if result.grams is not None:
+            yield "carbon", f"{format_mass(result.grams)} CO2e a call"
+        if result.quality:
+            yield "quality", ", ".join(f"{k} {v:g}" for k, v in result.quality.items())
+        yield "rounds", _rounds(result, unicode)
+    for check in result.checks:
+        yield "check", f"{check.name}: {check.finding}; {check.done}"
+    if result.provenance.sensors:
+        yield "sensors", _sensors(result)
+    if result.verdict.change is not None:
+        yield "baseline", _baseline(result, result.verdict.change)
+        yield "finds", _found(result.verdict.change)
+
+
+def _energy(result: Result) -> str:
+    interval = ""
+    if result.interval is not None:
+        interval = f" (95 % CI {figures.span(*result.interval, format_energy)})"
+    return f"{format_energy(result.joules)} a call{interval}"
+
+
+def _domains(result: Result) -> str:
+    kinds = figures.counted_kinds(result)
+    total = sum(kinds.values())
+    judged = "" if result.domain == "total" else f"; {result.domain} is judged"
+    parts = [
+        f"{kind} {format_energy(energy_j)} ({figures.used(energy_j / (total or 1.0))})"
+        for kind, energy_j in kinds.items()
+    ]
+    outside = "".join(
+        f"; {name} {format_energy(j)}, not counted" for name, j in figures.apart(result).items()
+    )
+    return ", ".join(parts) + outside + judged
+
+
+def _rounds(result: Result, unicode: bool) -> str:
+    values = figures.round_values(result)
+    if len(values) == 1:
+        return "1 round: no interval can be given"
+    calls = sum(round_.iterations for round_ in result.rounds)
+    ends = figures.span(min(values), max(values), lambda j: figures.energy(j, result.unit))
+    drawn = sparkline(values, _MOST_POINTS, unicode)
+    of_calls = "" if calls == len(values) else f" of {calls} calls in all"
+    return f"{drawn}  {len(values)} rounds{of_calls}, {ends}"
+
+
+def _sensors(result: Result) -> str:
+    by_sensor: dict[str, list[str]] = {}
+    for domain, sensor in result.provenance.sensors.items():
+        by_sensor.setdefault(sensor, []).append(domain)
+    text = ", ".join(f"{sensor} ({', '.join(names)})" for sensor, names in by_sensor.items())
+    if figures.estimated(result):
+        return f"{text}: ESTIMATED, not sensed: {reasons.ESTIMATE_BAND} on the absolute figure"
+    return text
+
+
+def _baseline(result: Result, change: Change) -> str:
+    few = " (provisional: 3 make it firm)" if change.provisional else ""
+    text = f"{figures.energy(change.baseline_j, result.unit)} from "
+    text += f"{reasons.sessions(change.sessions)}{few}"
+    if change.since_anchor is not None:
+        text += f"; {format_percent(change.since_anchor)} since the first accepted level"
+    return text
+
+
+def _found(change: Change) -> str:
+    return f"increases of {format_percent(change.smallest)} or more"
+
+
+def _commands(result: Result) -> Iterator[tuple[str, str]]:
+    advice = reasons.explain(result)
+    if result.verdict.outcome is Outcome.REGRESSED and advice.command:
+        yield "accept it", advice.command
+    elif advice.command and advice.command != reasons.again(result):
+        yield "next", advice.command
+    if result.verdict.outcome is not Outcome.NOT_MEASURED:
+        yield "try again", reasons.again(result)

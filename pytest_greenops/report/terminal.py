@@ -1,0 +1,308 @@
+"""Results on a terminal, readable at 80 columns, without colour and in plain ASCII too."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import IO, TYPE_CHECKING
+
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.report.columns import (
+    GAP,
+    HEADINGS,
+    LEAST_BAR,
+    NARROWEST,
+    Widths,
+    fit,
+)
+from pytest_greenops.report.drawing import (
+    bar,
+    cells,
+    elide,
+    plain,
+    shows_blocks,
+    sparkline,
+    wrapped,
+)
+from pytest_greenops.report.notes import Note, notes, remarks
+from pytest_greenops.report.reasons import Advice
+from pytest_greenops.report.rows import Part, Row, by_module, parts, row
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+    from rich.table import Table
+    from rich.text import Text
+
+_STYLES = {
+    Outcome.PASSED: "green",
+    Outcome.IMPROVED: "bold green",
+    Outcome.REGRESSED: "bold red",
+    Outcome.OVER_BUDGET: "bold red",
+    Outcome.INCONCLUSIVE: "yellow",
+    Outcome.NO_BASELINE: "cyan",
+    Outcome.NOT_COMPARABLE: "magenta",
+    Outcome.NOT_MEASURED: "magenta",
+}
+_WARNED = "yellow"
+
+
+def render(results: Sequence[Result], width: int, color: bool, unicode: bool) -> Iterator[str]:
+    """The table by module, then one note for each verdict that needs an eye.
+
+    No line is longer than `width`, taken as 80 at the least, save one that holds a command: it
+    can be copied whole.
+    """
+    if not results:
+        return
+    say = _identity if unicode else plain
+    width = max(width, NARROWEST)
+    groups = {
+        module: [(row(result), list(parts(result))) for result in members]
+        for module, members in by_module(results).items()
+    }
+    rows = [pair for members in groups.values() for pair in members]
+    widths = fit([r for r, _ in rows], [part for _, more in rows for part in more], width, say)
+    layout = _Layout(widths, unicode, say)
+    yield from _drawn(layout.heading(), width, color)
+    for module, members in groups.items():
+        table = layout.table()
+        for one, more in members:
+            layout.add(table, one, more)
+        rule = "─" if unicode else "-"
+        title = f"{rule * 2} {elide(say(module), width - 6, say('…'))} "
+        total = min(width, widths.total)
+        yield from _painted(title + rule * (total - cells(title)), "bold", color)
+        yield from _drawn(table, width, color)
+    yield from _listed(results, width, color, say)
+
+
+def render_brief(
+    results: Sequence[Result], width: int, color: bool, unicode: bool
+) -> Iterator[str]:
+    """One line for each verdict that is red or undecided, and none for the rest."""
+    say = _identity if unicode else plain
+    for note in notes(results):
+        word, subject, brief = say(note.word), say(note.subject), say(note.brief)
+        room = width - cells(word) - 2 * GAP
+        brief = elide(brief, max(room // 2, room - cells(subject)), say("…"))
+        subject = elide(subject, room - cells(brief), say("…"))
+        line = f"{word}  {subject}  {brief}".rstrip()
+        yield from _painted(line, _style(note.outcome, note.word), color)
+
+
+class MeasurementProgress:
+    """A progress bar for measurements that take longer than two seconds.
+
+    It draws only inside `update`, which is called between rounds: no thread runs in a measured
+    window. Nothing is drawn where the file is no terminal. The line that the terminal was on is
+    left as it was. `width` is the terminal's, found out if not given.
+    """
+
+    #: Keep two lines free below, and remember the place: rich draws on the next line.
+    _LEAVE, _RETURN = "\x1bD\x1bD\x1b[2A\x1b7\r\n", "\x1b8"
+
+    def __init__(
+        self,
+        file: IO[str],
+        width: int | None = None,
+        delay_s: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._file = file
+        self._width = width
+        self._enabled = file.isatty()
+        self._delay_s = delay_s
+        self._clock = clock
+        self._label: str | None = None
+        self._begun_s = 0.0
+        self._shown: tuple[Progress, TaskID] | None = None
+
+    def update(self, label: str, done: int, total: int) -> None:
+        """Tell how many rounds of a measurement are done; the last one takes the bar away."""
+        if not self._enabled:
+            return
+        if label != self._label:
+            self.close()
+            self._label, self._begun_s = label, self._clock()
+        if done >= total:
+            self.close()
+        elif self._shown or self._clock() - self._begun_s >= self._delay_s:
+            self._draw(label, done, total)
+
+    def close(self) -> None:
+        """Take the bar away, if there is one."""
+        self._label = None
+        if self._shown:
+            self._shown[0].stop()
+            self._shown = None
+            self._file.write(self._RETURN)
+            self._file.flush()
+
+    def _draw(self, label: str, done: int, total: int) -> None:
+        self._shown = self._shown or self._start(label, total)
+        if self._shown:
+            progress, task = self._shown
+            progress.update(task, completed=done, total=total)
+            progress.refresh()
+
+    def _start(self, label: str, total: int) -> tuple[Progress, TaskID] | None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.table import Column
+
+        console = Console(file=self._file, width=self._width, highlight=False)
+        self._enabled = not console.is_dumb_terminal
+        if not self._enabled:
+            return None
+        self._file.write(self._LEAVE)
+        progress = Progress(
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            BarColumn(20),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TextColumn("rounds", table_column=Column(no_wrap=True)),
+            console=console,
+            transient=True,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        say = _identity if shows_blocks(console.encoding) else plain
+        text = elide(say(label), max(10, console.width - 40), say("…"))
+        task = progress.add_task(text, total=total)
+        progress.start()
+        return progress, task
+
+
+class _Layout:
+    """Turns rows of text into cells of fitting width."""
+
+    def __init__(self, widths: Widths, unicode: bool, say: Callable[[str], str]) -> None:
+        self.widths = widths
+        self.unicode = unicode
+        self.say = say
+
+    def table(self) -> Table:
+        from rich.table import Table
+
+        table = Table(box=None, show_header=False, padding=(0, GAP, 0, 0), pad_edge=False)
+        for width in self.widths:
+            table.add_column(width=width, no_wrap=True, overflow="crop")
+        return table
+
+    def heading(self) -> Table:
+        table = self.table()
+        upper, lower = HEADINGS
+        table.add_row(*upper, style="bold")
+        table.add_row(f"  {lower[0]}", *lower[1:], style="dim")
+        return table
+
+    def add(self, table: Table, one: Row, more: Sequence[Part]) -> None:
+        style = _style(one.outcome, one.verdict)
+        table.add_row(
+            self._stack((self._name(one), "bold"), (self._rounds(one), "dim")),
+            self._stack((self._cut(one.energy[0], 1), ""), (self._cut(one.energy[1], 1), "")),
+            self._stack((self._cut(one.change[0], 2), style), (self._cut(one.change[1], 2), "")),
+            self._stack((self._cut(one.verdict, 3), style), (self._gauge(one), style)),
+        )
+        for part in more:
+            name = elide(self.say(part.name), self.widths.name - 4, self.say("…"))
+            table.add_row(self._stack((f"    {name}", "dim")), self._cut(part.energy, 1))
+
+    def _cut(self, text: str, column: int) -> str:
+        return elide(self.say(text), self.widths[column], self.say("…"))
+
+    def _stack(self, *lines: tuple[str, str]) -> Text:
+        from rich.text import Text
+
+        return Text("\n").join(Text(text, style) for text, style in lines if text)
+
+    def _name(self, one: Row) -> str:
+        label = elide(self.say(one.label), self.widths.name // 2, self.say("…"))
+        return elide(self.say(one.name), self.widths.name - cells(label), self.say("…")) + label
+
+    def _rounds(self, one: Row) -> str:
+        if not one.rounds:
+            return ""
+        count = f"{len(one.rounds)} round{'' if len(one.rounds) == 1 else 's'}"
+        if len(one.rounds) == 1:
+            return f"  {count}"
+        room = self.widths.name - len(count) - 3
+        return f"  {sparkline(one.rounds, room, self.unicode)} {count}"
+
+    def _gauge(self, one: Row) -> str:
+        if one.gauge is None:
+            return self.say(one.hint)
+        width = self.widths.verdict
+        for words in one.gauge.words():
+            words = self.say(words)
+            room = min(width - cells(words) - 1, 20)
+            if room >= LEAST_BAR:
+                break
+        else:
+            room = LEAST_BAR
+            words = elide(words, width - room - 1, self.say("…"))
+        return f"{bar(one.gauge.share, room, self.unicode)} {words}"
+
+
+def _listed(
+    results: Sequence[Result], width: int, color: bool, say: Callable[[str], str]
+) -> Iterator[str]:
+    for note in notes(results):
+        yield ""
+        yield from _note(note, width, color, say)
+    last = list(remarks(results))
+    if last:
+        yield ""
+    for remark in last:
+        yield from _sentence(remark, width, say, indent="")
+
+
+def _note(note: Note, width: int, color: bool, say: Callable[[str], str]) -> Iterator[str]:
+    word = say(note.word)
+    subject = elide(say(note.subject), width - cells(word) - 2, say("…"))
+    yield from _painted(f"{word}: {subject}", _style(note.outcome, note.word), color)
+    yield from _sentence(note.advice, width, say, indent="  ")
+
+
+def _sentence(advice: Advice, width: int, say: Callable[[str], str], indent: str) -> Iterator[str]:
+    """A wrapped sentence; its command on a line alone."""
+    text = say(f"{advice.text}:" if advice.command else advice.text)
+    for line in wrapped(text, width - len(indent)):
+        yield indent + line
+    if advice.command:
+        yield f"{indent}  {say(advice.command)}"
+
+
+def _style(outcome: Outcome, word: str) -> str:
+    return _WARNED if "(warned)" in word else _STYLES[outcome]
+
+
+def _identity(text: str) -> str:
+    return text
+
+
+def _painted(line: str, style: str, color: bool) -> Iterable[str]:
+    from rich.text import Text
+
+    return _drawn(Text(line, style, no_wrap=True, overflow="ignore"), None, color)
+
+
+def _drawn(drawing: Table | Text, width: int | None, color: bool) -> Iterator[str]:
+    """The lines of a drawing; ANSI codes only with colour; nothing of the environment counts."""
+    from rich.console import Console
+
+    console = Console(
+        file=io.StringIO(),
+        width=width or 10_000,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+        highlight=False,
+        _environ={},
+    )
+    with console.capture() as captured:
+        console.print(drawing, markup=False, emoji=False, crop=False)
+    for line in captured.get().splitlines():
+        yield line.rstrip()

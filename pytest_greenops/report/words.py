@@ -1,0 +1,24 @@
+"""Every sentence that a user reads about results, under one roof."""
+
+from pytest_greenops.report.closing import (
+    SensorLine,
+    Unreadable,
+    closing_line,
+    header,
+    not_enforced,
+)
+from pytest_greenops.report.reasons import failed_in_repetition, failure, reason, verdict_word
+from pytest_greenops.report.section import failure_section
+
+__all__ = [
+    "SensorLine",
+    "Unreadable",
+    "closing_line",
+    "failed_in_repetition",
+    "failure",
+    "failure_section",
+    "header",
+    "not_enforced",
+    "reason",
+    "verdict_word",
+]

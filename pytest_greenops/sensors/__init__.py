@@ -1,0 +1,1 @@
+"""Cumulative energy counters behind one contract."""

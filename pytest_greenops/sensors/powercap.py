@@ -1,0 +1,323 @@
+"""RAPL: the energy counters of CPU packages and their memory, in the kernel's powercap tree."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from pytest_greenops.model.errors import SensorUnavailable
+from pytest_greenops.model.measurement import Domain, Kind, Reading, Source
+
+ROOT = Path("/sys/class/powercap")
+#: RAPL counters move about once a millisecond (Intel SDM vol. 3B, "Package RAPL Domain").
+UPDATE_PERIOD_S = 0.001
+
+#: Watts that a zone cannot exceed for as long as it takes to wrap, where the kernel names none.
+#: cpu: twice the 500 W of the largest sockets sold (Xeon 6980P, EPYC 9965). dram: 24 DIMMs, a
+#: full socket, taken at 16 W each. psys: the 1.6 kW that a supply can give from a 100 to 120 V
+#: outlet; servers, which draw more, count it in whole joules over a range that hardly ever wraps.
+MAX_POWER_W: dict[Kind, float] = {"cpu": 1000.0, "dram": 400.0, "psys": 1600.0}
+#: `constraint_0_max_power_uw` is the TDP (THERMAL_SPEC_POWER in the kernel's intel_rapl_common.c):
+#: a 15 W part such as the Core i7-1255U may draw 55 W, so four times it is the least that is safe.
+_OVER_TDP = 4.0
+#: How far a zone may go beyond the highest power it names, where that is above `MAX_POWER_W`.
+_OVER_NAMED = 1.5
+
+#: Who may read a counter: a group, by a udev rule that holds after a reboot. Not everyone:
+#: unprivileged reading of these counters is CVE-2020-8694.
+GROUP = "rapl"
+UDEV_RULE = (
+    'SUBSYSTEM=="powercap", KERNEL=="intel-rapl*:*", ACTION=="add|change", '
+    f'RUN+="/bin/chgrp {GROUP} /sys%p/energy_uj /sys%p/max_energy_range_uj", '
+    'RUN+="/bin/chmod g+r /sys%p/energy_uj /sys%p/max_energy_range_uj"'
+)
+GRANT = (
+    f'sudo groupadd --force {GROUP} && sudo usermod --append --groups {GROUP} "$USER" && '
+    f"echo '{UDEV_RULE}' | sudo tee /etc/udev/rules.d/70-{GROUP}.rules && "
+    "sudo udevadm control --reload && "
+    "sudo udevadm trigger --settle --subsystem-match=powercap && "
+    f"newgrp {GROUP}"
+)
+
+_MSR = "intel-rapl"
+_ZONE_ID = re.compile(r"(intel-rapl(?:-mmio)?)((?::[0-9a-f]+)*)")
+_PACKAGE = re.compile(r"package-(\d+)(?:-die-(\d+))?")
+_PSYS = re.compile(r"psys(?:-(\d+))?")
+_KINDS: tuple[Kind, ...] = ("cpu", "dram", "psys")
+_LONGEST_COUNT = 32
+_MIRROR_LOOKS = 5
+
+
+class Zone(NamedTuple):
+    """A powercap zone: its control type, its numbers from the top down, its folder, its name."""
+
+    control: str
+    numbers: tuple[int, ...]
+    path: Path
+    name: str
+
+
+class _Part(NamedTuple):
+    """What a zone counts: a kind of energy, of a package or of one of its dies."""
+
+    kind: Kind
+    package: int
+    die: int | None
+    path: Path
+
+
+class _Counter(NamedTuple):
+    part: _Part
+    handle: int
+
+
+class PowercapSensor:
+    """Cumulative RAPL counts, in microjoules, through file descriptors that are held open."""
+
+    name = "powercap"
+    source: Source = "sensed"
+    method = "cumulative RAPL counters, read from powercap"
+    update_period_s = UPDATE_PERIOD_S
+
+    def __init__(self, domains: Sequence[Domain], handles: Sequence[int]) -> None:
+        self.domains = tuple(domains)
+        self._handles = list(handles)
+
+    def read(self) -> Reading:
+        """The counts now, in microjoules; None for a counter that fails or shows no number."""
+        time_ns = time.monotonic_ns()
+        return Reading(time_ns, [_count(handle) for handle in self._handles])
+
+    def close(self) -> None:
+        """Close the counters; a later reading holds None for each of them."""
+        handles, self._handles = self._handles, [-1] * len(self._handles)
+        _close(handle for handle in handles if handle >= 0)
+
+
+def open_sensor(root: Path = ROOT) -> PowercapSensor:
+    """Open the package, dram and psys counters of a powercap tree.
+
+    Raises `SensorUnavailable`, with `absent` where the machine shows no RAPL counter at all.
+    """
+    try:
+        parts = _parts(find_zones(root))
+    except OSError as error:
+        raise SensorUnavailable(f"{error.filename} cannot be read: {error.strerror}") from None
+    if not any(part.kind == "cpu" for part in parts):
+        raise _no_package(root)
+    counters = _without_mirrors(_open_all(parts))
+    dies = _dies_counted(counters)
+    domains = [
+        domain(_name(part, dies[part.kind, part.package] > 1), part.kind, part.path)
+        for part, _ in counters
+    ]
+    return PowercapSensor(domains, [handle for _, handle in counters])
+
+
+def find_zones(root: Path) -> list[Zone]:
+    """Every zone of a powercap tree once, in the order of control type and number.
+
+    The kernel shows a zone twice, nested and as a link at the top, and numbers it in hexadecimal.
+    Its folder's name holds its parents' numbers and so is its identity. Raises `OSError`.
+    """
+    found: dict[str, Zone] = {}
+    seen: set[str] = set()
+    pending = [root] if root.is_dir() else []
+    while pending:
+        for entry in sorted(pending.pop(0).iterdir()):
+            match = _ZONE_ID.fullmatch(entry.name)
+            if match is None or entry.name in seen or not entry.is_dir():
+                continue
+            seen.add(entry.name)
+            pending.append(entry)
+            if (entry / "name").exists():
+                numbers = tuple(int(number, 16) for number in match[2].split(":")[1:])
+                name = (entry / "name").read_text(errors="replace").strip()
+                found[entry.name] = Zone(match[1], numbers, entry, name)
+    return sorted(found.values())
+
+
+def domain(name: str, kind: Kind, zone: Path) -> Domain:
+    """The domain that a zone's folder describes: where it wraps and what power is plausible.
+
+    A range that is unreadable or zero is None, so that a wrap makes a window void.
+    """
+    return Domain(
+        name=name,
+        kind=kind,
+        range_uj=_number(zone / "max_energy_range_uj") or None,
+        max_power_w=_max_power_w(zone, kind),
+        counted=kind != "psys",
+    )
+
+
+def _parts(zones: Sequence[Zone]) -> list[_Part]:
+    """The zones to read: no core or uncore, which their package holds; no package twice."""
+    owners = {
+        (zone.control, zone.numbers): (int(match[1]), None if match[2] is None else int(match[2]))
+        for zone in zones
+        if (match := _PACKAGE.fullmatch(zone.name))
+    }
+    msr_packages = {package for (control, _), (package, _) in owners.items() if control == _MSR}
+    parts: dict[tuple[Kind, int, int | None], _Part] = {}
+    for zone in zones:
+        part = _part(zone, owners)
+        # intel-rapl-mmio shows again, through another door, what an MSR zone counts.
+        if part and (zone.control == _MSR or part.package not in msr_packages):
+            parts.setdefault(part[:3], part)
+    return sorted(
+        parts.values(),
+        key=lambda p: (_KINDS.index(p.kind), p.package, -1 if p.die is None else p.die),
+    )
+
+
+def _part(
+    zone: Zone, owners: dict[tuple[str, tuple[int, ...]], tuple[int, int | None]]
+) -> _Part | None:
+    own = owners.get((zone.control, zone.numbers))
+    parent = owners.get((zone.control, zone.numbers[:-1]))
+    psys = _PSYS.fullmatch(zone.name)
+    if own:
+        return _Part("cpu", *own, zone.path)
+    if zone.name == "dram" and parent:
+        return _Part("dram", *parent, zone.path)
+    return _Part("psys", int(psys[1] or 0), None, zone.path) if psys else None
+
+
+def _no_package(root: Path) -> SensorUnavailable:
+    if not root.is_dir():
+        return SensorUnavailable(
+            f"{root} is not there: this system shows no RAPL counters, as a virtual machine does",
+            absent=True,
+        )
+    if any(_ZONE_ID.fullmatch(entry.name) and not entry.exists() for entry in root.iterdir()):
+        return SensorUnavailable(
+            f"the RAPL zones in {root} lead nowhere: a container runtime hides them",
+            "start the container with --security-opt systempaths=unconfined",
+        )
+    names = [zone.name for zone in find_zones(root)]
+    if names:
+        return SensorUnavailable(f"{root} has no package zone, only {', '.join(names)}")
+    return SensorUnavailable(
+        f"{root} has no RAPL zone: a virtual machine has none, bare metal needs its kernel module",
+        "sudo modprobe intel_rapl_msr",
+        absent=True,
+    )
+
+
+def _open_all(parts: Sequence[_Part]) -> list[_Counter]:
+    counters: list[_Counter] = []
+    for part in parts:
+        try:
+            counters.append(_Counter(part, _open(part.path / "energy_uj")))
+        except SensorUnavailable:
+            # psys enters no total, so that the others stay whole without it.
+            if part.kind != "psys":
+                _close(handle for _, handle in counters)
+                raise
+    return counters
+
+
+def _open(file: Path) -> int:
+    handle = None
+    try:
+        handle = os.open(file, os.O_RDONLY)
+        text = os.pread(handle, _LONGEST_COUNT, 0)
+    except OSError as error:
+        _close([] if handle is None else [handle])
+        if isinstance(error, PermissionError):
+            raise SensorUnavailable(f"{file} may be read by root alone", GRANT) from None
+        raise SensorUnavailable(f"{file} cannot be read: {error.strerror}") from None
+    if _parse(text) is None:
+        _close([handle])
+        raise SensorUnavailable(f"{file} holds no count but {text!r}")
+    return handle
+
+
+def _without_mirrors(counters: Sequence[_Counter]) -> list[_Counter]:
+    """Drop each die that shows the counter of a die before it, as EPYC and Threadripper do."""
+    kept: list[_Counter] = []
+    for _, group in groupby(counters, lambda c: (c.part.kind, c.part.package)):
+        dies: list[_Counter] = []
+        for counter in group:
+            if any(_mirrors(die.handle, counter.handle) for die in dies):
+                _close([counter.handle])
+            else:
+                dies.append(counter)
+        kept += dies
+    return kept
+
+
+def _mirrors(first: int, other: int) -> bool:
+    """Whether two counters are one: reads of the first enclose those of the other.
+
+    Most looks decide, not all: a look may fall on an update or on a wrap.
+    """
+    enclosed = 0
+    for look in range(_MIRROR_LOOKS):
+        if look:
+            time.sleep(UPDATE_PERIOD_S)
+        low, value, high = _count(first), _count(other), _count(first)
+        if low is not None and value is not None and high is not None:
+            enclosed += low <= value <= high
+    return 2 * enclosed > _MIRROR_LOOKS
+
+
+def _dies_counted(counters: Sequence[_Counter]) -> dict[tuple[Kind, int], int]:
+    counts: dict[tuple[Kind, int], int] = {}
+    for part, _ in counters:
+        counts[part.kind, part.package] = counts.get((part.kind, part.package), 0) + 1
+    return counts
+
+
+def _name(part: _Part, several_dies: bool) -> str:
+    if part.kind == "psys":
+        return f"psys:{part.package}" if part.package else "psys"
+    die = f"-die-{part.die}" if several_dies else ""
+    return f"{part.kind}:{part.package}{die}"
+
+
+def _max_power_w(zone: Path, kind: Kind) -> float:
+    """A power that the zone cannot exceed for long, in watts.
+
+    Too low would miss a wrap, too high voids long windows: a multiple of the highest power that
+    the zone names, held under the constant of its kind unless the zone itself names more.
+    """
+    named_uw = max(
+        (_number(file) or 0 for file in zone.glob("constraint_*_max_power_uw")), default=0
+    )
+    if not named_uw:
+        return MAX_POWER_W[kind]
+    named_w = named_uw * 1e-6
+    return max(min(_OVER_TDP * named_w, MAX_POWER_W[kind]), _OVER_NAMED * named_w)
+
+
+def _number(file: Path) -> int | None:
+    try:
+        return _parse(file.read_bytes())
+    except OSError:
+        return None
+
+
+def _count(handle: int) -> int | None:
+    try:
+        return _parse(os.pread(handle, _LONGEST_COUNT, 0))
+    except OSError:
+        return None
+
+
+def _parse(text: bytes) -> int | None:
+    # The kernel ends a number with a newline: without it the text is torn, and digits are missing.
+    if text[-1:] == b"\n" and text[:-1].isdigit():
+        return int(text)
+    return None
+
+
+def _close(handles: Iterable[int]) -> None:
+    for handle in handles:
+        os.close(handle)

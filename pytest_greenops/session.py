@@ -1,0 +1,189 @@
+"""One run: sensors are opened, tests tried, results kept, baselines accepted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from pytest_greenops import __version__, machine
+from pytest_greenops.acceptance import accept, why_not
+from pytest_greenops.judge import Rules
+from pytest_greenops.model.baseline import Baseline, Series, Session, TestKey
+from pytest_greenops.model.budget import Budget
+from pytest_greenops.model.environment import Environment
+from pytest_greenops.model.measurement import joules_per_unit
+from pytest_greenops.model.options import Options
+from pytest_greenops.model.result import SCHEMA, Policy, Result, Results
+from pytest_greenops.model.verdict import COMPARED
+from pytest_greenops.screen import MIN_SESSIONS
+from pytest_greenops.sensors.base import Sensor
+from pytest_greenops.sensors.discover import discover
+from pytest_greenops.stats import trimmed_mean, variance
+from pytest_greenops.store import Store
+from pytest_greenops.trial import Bench, Trial
+
+
+class Run:
+    """What a run knows from its start to its end.
+
+    Raises `OptionError` for sensors that cannot be used, and `BaselineError` for a baseline that
+    cannot be read or, where baselines are to be saved, a folder that cannot be written: all
+    before anything is measured.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        root: Path,
+        sensors: Sequence[Sensor] = (),
+        facts: Mapping[str, str] | None = None,
+        progress: Callable[[str, int, int], None] = lambda label, done, most: None,
+    ) -> None:
+        self.options = options
+        self.collected: set[TestKey] = set()
+        self._results: dict[tuple[TestKey, str], Result] = {}
+        self._root = root
+        self.instruments, self.findings = discover(options.sensors, sensors, options.cpu_watts)
+        self.environment = Environment(
+            machine={**machine.machine_facts(self.instruments), **(facts or {})},
+            recorded=machine.recorded_facts(),
+        )
+        self.store = Store(options.baselines, self.environment.slug)
+        self.store.files()
+        if options.save:
+            self.store.check_writable()
+        self._bench = Bench(
+            self.instruments,
+            self.environment,
+            self.store,
+            self._rules(),
+            options,
+            self.collected,
+            progress,
+        )
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """All results of the run; of a test that was run again, the last."""
+        return tuple(self._results.values())
+
+    def record(self, results: Iterable[Result]) -> None:
+        """Keep what a test measured, here or in a worker process."""
+        for result in results:
+            self._results[result.test, result.name] = result
+
+    def mark_saved(self, test: TestKey, names: Collection[str]) -> None:
+        """Note which results of a test became baselines."""
+        for key, result in self._results.items():
+            if key[0] == test and key[1] in names:
+                self._results[key] = replace(result, saved=True)
+
+    def trial(self, test: TestKey, budget: Budget) -> Trial:
+        """Begin to try one test."""
+        return Trial(self._bench, test, budget)
+
+    def accept(self, trial: Trial) -> tuple[list[str], list[str]]:
+        """Save what a passed test measured, where this run saves.
+
+        Returns the names that were accepted, and for each of the others why it was not. Raises
+        `BaselineError` where the file cannot be written.
+        """
+        saving = self.options.save
+        if saving is None or not trial.results:
+            return [], []
+        refused = {n: why for n, r in trial.results.items() if (why := why_not(r, saving))}
+        accepted = [r for name, r in trial.results.items() if name not in refused]
+        if accepted:
+            sessions = [(result, self._session(result)) for result in accepted]
+
+            def change(baseline: Baseline | None) -> Baseline:
+                return accept(baseline, trial.test, self.environment.machine, sessions)
+
+            self.store.update(trial.test, change)
+        return [r.name for r in accepted], [f"{name}: {why}" for name, why in refused.items()]
+
+    def document(self) -> Results:
+        """All that was measured, for a file."""
+        return Results(
+            schema=SCHEMA,
+            created_at=_now(),
+            version=__version__,
+            environment=self.environment,
+            policy=self.policy,
+            results=self.results,
+        )
+
+    @property
+    def policy(self) -> Policy:
+        """What is compared with and how strictly, for the reader of a report."""
+        options = self.options
+        return Policy(
+            baselines=self.store.folder.name,
+            max_increase=options.max_increase,
+            action=options.action,
+            estimates=options.estimates,
+            strict=options.strict,
+            saving=options.save,
+        )
+
+    @property
+    def estimated_only(self) -> bool:
+        """Whether no counter of the whole machine is read."""
+        return all(sensor.source == "estimated" for sensor in self.instruments.sensors)
+
+    @property
+    def compared(self) -> int:
+        """How many results were compared with something."""
+        return sum(result.verdict.outcome in COMPARED for result in self.results)
+
+    def close(self) -> None:
+        """Close the sensors."""
+        self.instruments.close()
+
+    def _rules(self) -> Rules:
+        options = self.options
+        return Rules(
+            margin=options.max_increase,
+            action=options.action,
+            estimates=options.estimates,
+            session_sd=options.session_sd,
+            pool=tuple(_session_variances(self.store.files().values())),
+            grams_per_kwh=options.grams_per_kwh,
+        )
+
+    def _session(self, result: Result) -> Session:
+        return Session(
+            saved_at=_now(),
+            revision=self._revision,
+            versions=machine.versions(),
+            rounds=result.rounds,
+            recorded=self.environment.recorded,
+            quality=result.quality,
+        )
+
+    @cached_property
+    def _revision(self) -> machine.Revision:
+        return machine.revision(self._root)
+
+
+def _session_variances(baselines: Iterable[Baseline]) -> Iterator[float]:
+    """Variance between the sessions of each series that has enough of them, of its logarithms."""
+    for baseline in baselines:
+        for series in baseline.measurements.values():
+            if len(series.sessions) >= MIN_SESSIONS:
+                yield variance([_level(series, session) for session in series.sessions])
+
+
+def _level(series: Series, session: Session) -> float:
+    counted = [domain.name for domain in series.domains if domain.counted]
+    joules = joules_per_unit(session.rounds, counted, "call")
+    return trimmed_mean([math.log(value) for value in joules])
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

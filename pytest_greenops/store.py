@@ -1,0 +1,159 @@
+"""The baselines folder: read whole at the start of a run, written one file a test, atomically."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+import msgspec
+
+from pytest_greenops.model.baseline import SCHEMA, Baseline, TestKey
+from pytest_greenops.model.errors import BaselineError
+from pytest_greenops.model.figures import significant
+
+_SAFE = re.compile(r"[^A-Za-z0-9_.\[\]=,+-]+")
+_LONGEST_NAME = 120
+
+
+class Store:
+    """The baselines of one folder, as they are read and kept.
+
+    Raises `BaselineError`, one line that names the file and the mend, for what cannot be read or
+    written; a file that cannot be read is never written over.
+    """
+
+    def __init__(self, folder: Path, machine: str) -> None:
+        self.folder = folder
+        self.machine = machine
+        self._files: dict[Path, Baseline] | None = None
+
+    def path(self, test: TestKey, machine: str | None = None) -> Path:
+        """Where the baseline of a test is: `<folder>/<machine>/<module>/<test and params>.json`."""
+        module = [part for part in test.module.split("/") if part not in ("", "..", ".")]
+        return self.folder.joinpath(machine or self.machine, *module, _file_name(test.name))
+
+    def shown(self, test: TestKey) -> str:
+        """The same path as a person would write it, from the folder that holds the baselines."""
+        return str(self.path(test).relative_to(self.folder.parent))
+
+    def load(self, test: TestKey) -> Baseline | None:
+        """The baseline of a test on this machine, or None."""
+        return self.files().get(self.path(test))
+
+    def elsewhere(self, test: TestKey) -> Baseline | None:
+        """A baseline of this test from another machine, the last one by name, or None."""
+        machines = sorted(self.folder.iterdir(), reverse=True) if self.folder.is_dir() else []
+        for machine in machines:
+            path = self.path(test, machine.name)
+            if machine.name != self.machine and path.is_file():
+                return read(path)
+        return None
+
+    def files(self) -> dict[Path, Baseline]:
+        """Every baseline of this machine by its file; read once."""
+        if self._files is None:
+            paths = sorted((self.folder / self.machine).rglob("*.json"))
+            self._files = {path: read(path) for path in paths}
+        return self._files
+
+    def check_writable(self) -> None:
+        """Raise `BaselineError` where no baseline could be saved, before anything is measured."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise _unwritable(self.folder, error) from None
+
+    def update(self, test: TestKey, change: Callable[[Baseline | None], Baseline]) -> Path:
+        """Write a changed baseline whole or not at all; other processes that save wait for it."""
+        from filelock import FileLock
+
+        path = self.path(test)
+        with FileLock(self._lock_path()):
+            baseline = change(read(path) if path.exists() else None)
+            try:
+                write_whole(path, encode(baseline))
+            except OSError as error:
+                raise _unwritable(path, error) from None
+        self.files()[path] = baseline
+        return path
+
+    def _lock_path(self) -> Path:
+        """Outside the folder, which belongs to the project's repository; one for each user."""
+        name = hashlib.sha256(f"{getpass.getuser()}:{self.folder.resolve()}".encode()).hexdigest()
+        return Path(tempfile.gettempdir(), f"pytest-greenops-{name[:16]}.lock")
+
+    def orphans(self, test: TestKey, collected: Collection[TestKey]) -> Iterator[Baseline]:
+        """Baselines of the same function whose parameters no collected test has: renamed ones?"""
+        for baseline in self.files().values():
+            other = baseline.test
+            same = (other.module, other.qualname) == (test.module, test.qualname)
+            if same and collected and other not in collected:
+                yield baseline
+
+
+def read(path: Path) -> Baseline:
+    """Read one baseline file; raises `BaselineError` that names it."""
+    try:
+        data = path.read_bytes()
+        version = msgspec.json.decode(data, type=_Version).schema
+        if version > SCHEMA:
+            raise BaselineError(
+                f"{path}: written by a newer pytest-greenops (schema {version}, this one reads up "
+                f"to {SCHEMA}); upgrade it: pip install -U pytest-greenops"
+            )
+        return msgspec.json.decode(data, type=Baseline)
+    except OSError as error:
+        raise BaselineError(f"{path}: cannot be read ({error.strerror}); mend its access") from None
+    except msgspec.DecodeError as error:
+        raise BaselineError(
+            f"{path}: damaged ({error}); restore it (git checkout -- {path}), or delete it and "
+            "save anew"
+        ) from None
+
+
+def encode(baseline: Baseline) -> bytes:
+    """The bytes of a baseline file: sorted keys, rounded floats, a line feed at the end."""
+    rounded = significant(msgspec.to_builtins(baseline))
+    return msgspec.json.format(msgspec.json.encode(rounded, order="sorted"), indent=1) + b"\n"
+
+
+class _Version(msgspec.Struct):
+    schema: int
+
+
+def _file_name(name: str) -> str:
+    """A file name for a test: readable, safe on every file system, and its own."""
+    safe = _SAFE.sub("_", name).replace(".", "-")[:_LONGEST_NAME]
+    if safe != name.replace(".", "-") or safe != safe.lower():
+        safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:6]
+    return f"{safe}.json"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a file in place whole or not at all; raises `OSError`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _unwritable(path: Path, error: OSError) -> BaselineError:
+    return BaselineError(
+        f"{path}: cannot be written ({error.strerror}); free space or mend its access, or name "
+        "another folder: --energy-baselines DIR"
+    )

@@ -1,0 +1,275 @@
+"""Facts of the machine, read from trees that are made for it."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from pathlib import Path
+
+import pytest
+
+from pytest_greenops.machine import machine_facts, recorded_facts
+from pytest_greenops.model.environment import Environment
+from pytest_greenops.model.measurement import Domain, Reading, Source
+from pytest_greenops.sensors.base import Instruments
+from tests.simulated_host.machine_tree import CPUS, GRAVITON, XEON, bare_metal, write
+
+
+class NamedSensor:
+    """A sensor with a name and domains; nobody reads it here."""
+
+    source: Source = "sensed"
+    method = "a test"
+    update_period_s = 0.001
+
+    def __init__(self, name: str, *domains: Domain) -> None:
+        self.name = name
+        self.domains = domains
+
+    def read(self) -> Reading:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+POWERCAP = NamedSensor("powercap", Domain("cpu:0", "cpu"), Domain("dram:0", "dram"))
+INSTRUMENTS = Instruments([POWERCAP])
+
+
+def facts(root: Path) -> dict[str, str]:
+    return machine_facts(INSTRUMENTS, root)
+
+
+def test_tells_a_bare_metal_server(tmp_path: Path) -> None:
+    """Every fact of a server's fingerprint is read from its tree."""
+    assert facts(write(tmp_path, bare_metal())) == {
+        "sensors": "powercap",
+        "domains": "powercap: cpu:0 dram:0",
+        "cpu": "Intel Xeon Platinum 8280",
+        "cpu stepping": "family 6 model 85 stepping 7",
+        "sockets": "2",
+        "cores": "4",
+        "affinity": "all 8",
+        "smt": "on",
+        "turbo": "off",
+        "governor": "performance",
+        "container": "none",
+        "hypervisor": "none",
+    }
+
+
+def test_what_cannot_be_read_is_unknown(tmp_path: Path) -> None:
+    """On a machine without /proc and /sys each fact is there, and says that it is not known."""
+    found = facts(tmp_path)
+    assert found.keys() == facts(write(tmp_path / "whole", bare_metal())).keys()
+    assert {name: said for name, said in found.items() if said != "unknown"} == {
+        "sensors": "powercap",
+        "domains": "powercap: cpu:0 dram:0",
+        "container": "none",
+    }
+
+
+def test_names_every_sensor_and_makes_a_readable_folder(tmp_path: Path) -> None:
+    """Two sensors are both named, in the facts and in the name of the baselines folder."""
+    estimate = NamedSensor("estimate", Domain("gpu:0", "gpu"))
+    found = machine_facts(Instruments([POWERCAP, estimate]), write(tmp_path, bare_metal()))
+    assert found["sensors"] == "powercap estimate"
+    assert found["domains"] == "powercap: cpu:0 dram:0; estimate: gpu:0"
+    slug = Environment(found).slug
+    assert slug.startswith("intel-xeon-platinum-8280-4c-powercap-estimate-")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("AMD EPYC 9654 96-Core Processor", "AMD EPYC 9654"),
+        ("Intel(R) Xeon(R) CPU E5-2690 v4 @ 2.60GHz", "Intel Xeon CPU E5-2690 v4"),
+        ("12th Gen Intel(R) Core(TM) i9-12900K", "12th Gen Intel Core i9-12900K"),
+        ("Intel(R) Xeon(R) CPU @ 2.20GHz", "Intel Xeon CPU @ 2.20GHz"),
+        ("AMD EPYC", "AMD EPYC"),
+    ],
+)
+def test_shortens_a_cpu_name_but_keeps_what_tells_it_apart(
+    tmp_path: Path, written: str, read: str
+) -> None:
+    """Trademarks, core counts and clocks go, unless the clock is all that tells models apart."""
+    root = write(tmp_path, bare_metal(f"processor\t: 0\nmodel name\t: {written}\nflags\t\t: fpu\n"))
+    assert facts(root)["cpu"] == read
+
+
+def test_tells_an_arm_machine(tmp_path: Path) -> None:
+    """An Arm processor, which has no name in /proc/cpuinfo, is named by its part."""
+    root = write(tmp_path, bare_metal(GRAVITON), sys_vendor="Amazon EC2", product_name="m6g.large")
+    found = facts(root)
+    assert found["cpu"] == "Arm Neoverse N1"
+    assert found["cpu stepping"] == "variant 0x3 revision 1"
+    assert found["hypervisor"] == "amazon ec2"
+
+
+def test_an_arm_part_without_a_name_keeps_its_numbers(tmp_path: Path) -> None:
+    """Two unknown Arm processors are not taken for the same."""
+    root = write(tmp_path, bare_metal(GRAVITON.replace("0xd0c", "0xfff")))
+    assert facts(root)["cpu"] == "0x41 0xfff"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "affinity"), [("0-7", "all 8"), ("0-1", "2 of 8 (0-1)"), ("1,4-6", "4 of 8 (1,4-6)")]
+)
+def test_counts_and_lists_the_cpus_allowed(tmp_path: Path, allowed: str, affinity: str) -> None:
+    """A process that is bound to some CPUs is told from one that may use all."""
+    root = write(tmp_path, bare_metal(), status=f"Cpus_allowed_list:\t{allowed}\nMems_allowed:\t1\n")
+    assert facts(root)["affinity"] == affinity
+
+
+@pytest.mark.parametrize(
+    ("file", "said", "turbo"),
+    [
+        ("intel_pstate/no_turbo", "0", "on"),
+        ("intel_pstate/no_turbo", "1", "off"),
+        ("cpufreq/boost", "1", "on"),
+        ("cpufreq/boost", "0", "off"),
+        ("cpufreq/policy0/boost", "1", "on"),
+        ("cpufreq/policy0/boost", "0", "off"),
+    ],
+)
+def test_reads_turbo_of_every_driver(tmp_path: Path, file: str, said: str, turbo: str) -> None:
+    """Intel's switch is the other way round than that of the other clock drivers."""
+    files = {path: text for path, text in bare_metal().items() if "no_turbo" not in path}
+    assert facts(write(tmp_path, {**files, f"{CPUS}/{file}": said}))["turbo"] == turbo
+
+
+def test_tells_governors_and_their_preference(tmp_path: Path) -> None:
+    """Unlike governors are all named, and so is what an energy preference makes of one."""
+    root = write(tmp_path, bare_metal(), scaling_governor="powersave")
+    policies = root / CPUS / "cpufreq"
+    (policies / "policy3/scaling_governor").write_text("performance")
+    (policies / "policy0/energy_performance_preference").write_text("balance_power")
+    assert facts(root)["governor"] == "performance/powersave, balance_power"
+
+
+def virtual_machine(vendor: str, product: str) -> dict[str, str]:
+    files = bare_metal(XEON.replace("sse2", "sse2 hypervisor"))
+    firmware = {"sys_vendor": vendor, "product_name": product}
+    return {**files, **{f"sys/class/dmi/id/{name}": said for name, said in firmware.items()}}
+
+
+@pytest.mark.parametrize(
+    ("vendor", "product", "hypervisor"),
+    [
+        ("QEMU", "Standard PC (Q35 + ICH9, 2009)", "qemu"),
+        ("Amazon EC2", "c5.large", "amazon ec2"),
+        ("Microsoft Corporation", "Virtual Machine", "hyper-v"),
+        ("", "", "unnamed"),
+    ],
+)
+def test_tells_a_virtual_machine(
+    tmp_path: Path, vendor: str, product: str, hypervisor: str
+) -> None:
+    """A hypervisor is named by the firmware it shows, and told even where it shows none."""
+    assert facts(write(tmp_path, virtual_machine(vendor, product)))["hypervisor"] == hypervisor
+
+
+@pytest.mark.parametrize("cpuinfo", [XEON, GRAVITON])
+def test_a_whole_machine_of_a_cloud_is_bare_metal(tmp_path: Path, cpuinfo: str) -> None:
+    """A cloud's name in the firmware does not make its bare-metal kinds virtual."""
+    product = "c6g.metal" if cpuinfo == GRAVITON else "c5.metal"
+    root = write(tmp_path, bare_metal(cpuinfo), sys_vendor="Amazon EC2", product_name=product)
+    assert facts(root)["hypervisor"] == "none"
+
+
+def test_tells_the_windows_subsystem(tmp_path: Path) -> None:
+    """Linux within Windows is a virtual machine of its own kind."""
+    root = write(tmp_path, bare_metal(), osrelease="5.15.153.1-microsoft-standard-WSL2\n")
+    assert facts(root)["hypervisor"] == "wsl"
+
+
+HOSTS = "519 509 8:1 {source} /etc/hosts rw,relatime - ext4 /dev/sda1 rw\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "container"),
+    [
+        (".dockerenv", "", "docker"),
+        ("run/.containerenv", "", "podman"),
+        ("run/systemd/container", "systemd-nspawn\n", "systemd-nspawn"),
+        ("var/run/secrets/kubernetes.io/token", "x", "kubernetes"),
+        ("proc/self/cgroup", f"12:cpu:/docker/{'ab12' * 16}\n", "docker"),
+        ("proc/self/cgroup", "12:cpu:/kubepods/burstable/pod1/2\n", "kubernetes"),
+        ("proc/self/mountinfo", HOSTS.format(source="/var/lib/kubelet/pods/1/etc"), "kubernetes"),
+        ("proc/self/mountinfo", HOSTS.format(source="/var/lib/docker/containers/1"), "docker"),
+        ("proc/self/cgroup", "0::/system.slice/docker.service\n", "none"),
+        (
+            "proc/self/mountinfo",
+            "61 29 0:47 / /var/lib/docker/containers/1/mounts/shm rw - tmpfs shm rw\n",
+            "none",
+        ),
+    ],
+)
+def test_tells_a_container_from_its_host(
+    tmp_path: Path, file: str, text: str, container: str
+) -> None:
+    """Each runtime is told by what it leaves in its containers; its own host is not one."""
+    assert facts(write(tmp_path, {**bare_metal(), file: text}))["container"] == container
+
+
+def test_what_jitters_is_recorded_and_not_matched(tmp_path: Path) -> None:
+    """Another kernel, clock, temperature and microcode make no other machine, but are kept."""
+    warm = write(tmp_path / "warm", bare_metal())
+    hotter = write(
+        tmp_path / "hotter",
+        bare_metal(XEON.replace("2700.123", "2699.871").replace("0x5003604", "0x5003707")),
+        osrelease="6.8.0-47-generic",
+        temp1_input="63000",
+    )
+    assert facts(warm) == facts(hotter)
+    recorded = recorded_facts(hotter)
+    assert recorded["kernel"] == "6.8.0-47-generic"
+    assert recorded["microcode"] == "0x5003707"
+    assert recorded["cpu clock"] == "2700 MHz"
+    assert recorded["cpu temperature"] == "63 C"
+    assert recorded["python"].startswith("CPython 3.")
+
+
+def test_records_nothing_where_nothing_can_be_read(tmp_path: Path) -> None:
+    """What cannot be read is not recorded as unknown, but left out."""
+    assert not {"kernel", "microcode", "cpu clock", "cpu temperature", "cpu quota"} & set(
+        recorded_facts(tmp_path)
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"sys/fs/cgroup/cpu.max": "150000 100000\n"}, "1.5 CPUs"),
+        ({"sys/fs/cgroup/cpu.max": "max 100000\n"}, None),
+        (
+            {
+                "sys/fs/cgroup/user.slice/session-2.scope/cpu.max": "max 100000\n",
+                "sys/fs/cgroup/user.slice/cpu.max": "200000 100000\n",
+            },
+            "2 CPUs",
+        ),
+        (
+            {
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "50000",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+            },
+            "0.5 CPUs",
+        ),
+    ],
+)
+def test_records_the_tightest_cpu_quota(
+    tmp_path: Path, files: dict[str, str], quota: str | None
+) -> None:
+    """The quota of a control group counts, whether set on it or on one above it."""
+    recorded = recorded_facts(write(tmp_path, {**bare_metal(), **files}))
+    assert recorded.get("cpu quota") == quota
+
+
+def test_never_names_the_host_or_the_user() -> None:
+    """Facts of the real machine hold neither its host name nor the name or home of the user."""
+    said = [*machine_facts(INSTRUMENTS).items(), *recorded_facts().items()]
+    words = {word for pair in said for text in pair for word in text.split()}
+    assert "cpu" in words
+    assert not {socket.gethostname(), getpass.getuser(), str(Path.home())} & words

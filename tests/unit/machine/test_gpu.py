@@ -1,0 +1,88 @@
+"""Facts of NVIDIA cards, asked through the unmodified `pynvml` of a simulated driver."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulated_host import nvml
+from tests.simulated_host.nvml import Card
+
+pytestmark = pytest.mark.skipif(not nvml.POSSIBLE, reason="needs Linux and a C compiler")
+
+ROOT = Path(__file__).parents[3]
+PROGRAM = """
+import json
+from pytest_greenops.machine import machine_facts, recorded_facts
+from pytest_greenops.sensors import nvml
+from pytest_greenops.sensors.base import Instruments
+instruments = Instruments([nvml.open_sensor()])
+print(json.dumps([machine_facts(instruments), recorded_facts(instruments=instruments)]))
+"""
+SECOND = Card(uuid="GPU-2222bbbb-0000-0000-0000-000000000000", name="Simulated B", limit_w=250)
+
+Facts = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return nvml.build(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture
+def facts(library: Path, tmp_path: Path) -> Facts:
+    """What a fresh process says of some cards: the facts matched, and those recorded."""
+
+    def facts(*cards: Card, **environ: str) -> Any:
+        seen = nvml.environment(library, tmp_path / "script", cards)
+        told = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env={**seen, **environ},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert told.returncode == 0, told.stderr
+        return json.loads(told.stdout)
+
+    return facts
+
+
+def test_tells_the_card_and_its_settings(facts: Facts) -> None:
+    """Name, count, power limit, MIG and the driver's major version are matched."""
+    matched, _ = facts(Card())
+    assert matched["gpu"] == "Simulated A"
+    assert matched["gpus"] == "1"
+    assert matched["gpu power limit"] == "300 W"
+    assert matched["mig"] == "off"
+    assert matched["driver"].isdigit()
+
+
+def test_what_the_driver_does_not_tell_is_unknown(facts: Facts) -> None:
+    """A driver that knows neither ECC nor a CUDA version leaves those facts unknown."""
+    matched, _ = facts(Card())
+    assert (matched["ecc"], matched["cuda"]) == ("unknown", "unknown")
+
+
+def test_tells_only_the_cards_that_are_measured(facts: Facts) -> None:
+    """A card that CUDA hides from this process is no part of the machine."""
+    cards = (Card(name="Simulated B"), SECOND)
+    hidden, _ = facts(*cards, CUDA_VISIBLE_DEVICES=SECOND.uuid)
+    assert (hidden["gpus"], hidden["gpu power limit"]) == ("1", "250 W")
+    both, _ = facts(*cards)
+    assert (both["gpus"], both["gpu"]) == ("2", "Simulated B")
+    assert both["gpu power limit"] == "300 W + 250 W"
+
+
+def test_a_uuid_is_recorded_and_not_matched(facts: Facts) -> None:
+    """Another card of the same kind is the same machine; which one it was is kept."""
+    matched, recorded = facts(Card())
+    other_matched, other_recorded = facts(Card(uuid=SECOND.uuid))
+    assert matched == other_matched
+    assert (recorded["gpu uuid"], other_recorded["gpu uuid"]) == (Card().uuid, SECOND.uuid)

@@ -1,0 +1,240 @@
+"""What is told of the process that is measured: conditions, versions, code, tracers."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+import pytest_greenops
+from pytest_greenops.machine import conditions, revision
+from pytest_greenops.model.baseline import Revision
+
+ROOT = Path(__file__).parents[3]
+
+
+def told(program: str, *interpreter: str, **environ: str) -> Any:
+    """What a fresh process prints as JSON with `show`."""
+    kept = {name: said for name, said in os.environ.items() if name != "OMP_NUM_THREADS"}
+    process = subprocess.run(
+        [sys.executable, *interpreter, "-c", f"{SHOW}\n{program}"],
+        env={**kept, **environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+SHOW = """
+import json, sys
+from pytest_greenops import machine
+def show(value): print(json.dumps(value))
+"""
+
+
+def test_conditions_without_torch_are_those_of_the_environment() -> None:
+    """Threads are those of OMP_NUM_THREADS, and nothing is said where it is not set."""
+    assert told("show(machine.conditions())", OMP_NUM_THREADS="3") == {"threads": "3"}
+    assert told("show(machine.conditions())") == {}
+
+
+def test_loads_no_framework() -> None:
+    """Asking for facts, conditions and versions imports none of the libraries they tell of."""
+    program = """
+machine.conditions(); machine.versions(); machine.recorded_facts()
+show(sorted({"torch", "numpy", "transformers", "pynvml", "psutil"} & sys.modules.keys()))
+"""
+    assert told(program) == []
+
+
+def test_conditions_of_torch_are_what_a_test_set() -> None:
+    """With torch loaded its own threads and default dtype count, not the environment's."""
+    pytest.importorskip("torch")
+    program = """
+import torch
+torch.set_num_threads(2)
+torch.set_default_dtype(torch.float64)
+show([machine.conditions(), machine.versions(), torch.__version__, torch.cuda.is_available()])
+"""
+    found, versions, torch_version, cuda = told(program, OMP_NUM_THREADS="1")
+    assert (found["threads"], found["dtype"]) == ("2", "float64")
+    assert ("tf32" in found) is cuda
+    assert versions["torch"] == torch_version
+
+
+def fake_torch(cuda: bool, backends: SimpleNamespace) -> ModuleType:
+    """As much of torch as conditions are read from: a CUDA build cannot be had everywhere."""
+    torch: Any = ModuleType("torch")
+    torch.get_num_threads = lambda: 4
+    torch.get_default_dtype = lambda: "torch.float32"
+    torch.asked = []
+    torch.backends = backends
+
+    def is_available() -> bool:
+        torch.asked.append(os.environ.get("PYTORCH_NVML_BASED_CUDA_CHECK"))
+        return cuda
+
+    torch.cuda = SimpleNamespace(is_available=is_available)
+    return ModuleType.__call__(torch) if False else torch
+
+
+class Raises:
+    """A flag that cannot be read once the newer setting was used, as in torch 2.9."""
+
+    @property
+    def allow_tf32(self) -> bool:
+        raise RuntimeError("mix of the legacy and new APIs")
+
+
+class NewSetting(Raises):
+    def __init__(self, precision: str, conv: str | None = None) -> None:
+        self.fp32_precision = precision
+        if conv is not None:
+            self.conv = SimpleNamespace(fp32_precision=conv)
+
+
+OLD = SimpleNamespace(
+    cuda=SimpleNamespace(matmul=SimpleNamespace(allow_tf32=False)),
+    cudnn=SimpleNamespace(allow_tf32=True),
+)
+NEW = SimpleNamespace(
+    cuda=SimpleNamespace(matmul=NewSetting("none")), cudnn=NewSetting("none", conv="tf32")
+)
+
+
+@pytest.mark.parametrize("backends", [OLD, NEW], ids=["torch 2.8", "torch 2.9"])
+def test_tf32_reads_alike_from_old_and_new_torch(
+    monkeypatch: pytest.MonkeyPatch, backends: SimpleNamespace
+) -> None:
+    """An update of torch that renames the flags does not break a comparison."""
+    monkeypatch.setitem(sys.modules, "torch", fake_torch(True, backends))
+    assert conditions()["tf32"] == "matmul off, cudnn on"
+
+
+def test_tf32_is_left_out_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where torch cannot use a GPU its TF32 flags decide nothing."""
+    monkeypatch.setitem(sys.modules, "torch", fake_torch(False, OLD))
+    assert conditions() == {"threads": "4", "dtype": "float32"}
+
+
+def test_asks_for_cuda_without_harm_to_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA is asked for once, in the way that leaves forked children able to use it."""
+    torch: Any = fake_torch(True, OLD)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.delenv("PYTORCH_NVML_BASED_CUDA_CHECK", raising=False)
+    conditions()
+    conditions()
+    assert torch.asked == ["1"]
+    assert "PYTORCH_NVML_BASED_CUDA_CHECK" not in os.environ
+
+
+def test_versions_are_of_this_plugin_and_python() -> None:
+    """Where no framework is loaded, the plugin and Python are all that is told."""
+    assert told("show(machine.versions())") == {
+        "pytest-greenops": pytest_greenops.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    asked = ["git", *who, *arguments]
+    return subprocess.run(asked, cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with one commit."""
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "code.py").write_text("1\n")
+    git(tmp_path, "add", "code.py")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    return tmp_path
+
+
+def test_tells_the_commit_of_a_clean_tree(repository: Path) -> None:
+    """In a folder of a repository the commit is told; files that git ignores or lacks are clean."""
+    (repository / "folder").mkdir()
+    (repository / "untracked.json").write_text("{}")
+    commit = git(repository, "rev-parse", "HEAD").strip()
+    assert revision(repository / "folder") == Revision(commit, dirty=False)
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_tells_uncommitted_changes(repository: Path, staged: bool) -> None:
+    """A change of a tracked file makes the tree dirty, be it staged or not."""
+    (repository / "code.py").write_text("2\n")
+    if staged:
+        git(repository, "add", "code.py")
+    assert revision(repository).dirty is True
+
+
+def test_a_repository_without_a_commit_has_none(tmp_path: Path) -> None:
+    """Before the first commit there is none to tell."""
+    git(tmp_path, "init", "--quiet")
+    assert revision(tmp_path) == Revision(None, dirty=False)
+
+
+def test_is_not_led_astray_by_a_git_hook(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a hook of another repository it is still the folder's own commit that is told."""
+    other = tmp_path_factory.mktemp("other")
+    git(other, "init", "--quiet")
+    commit = git(repository, "rev-parse", "HEAD").strip()
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert revision(repository).commit == commit
+
+
+def test_knows_no_revision_without_a_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside of a repository, in a folder that is gone, or without git, nothing is known."""
+    assert revision(tmp_path) == Revision(None, None)
+    assert revision(tmp_path / "gone") == Revision(None, None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert revision(ROOT) == Revision(None, None)
+
+
+def test_nothing_instruments_a_plain_process() -> None:
+    """A process without tracer or profiler is not instrumented."""
+    assert told("show(machine.instrumented())") is None
+
+
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [
+        ("sys.settrace(lambda *seen: None)", "__main__ (sys.settrace)"),
+        ("sys.setprofile(lambda *seen: None)", "__main__ (sys.setprofile)"),
+    ],
+)
+def test_names_who_traces(program: str, name: str) -> None:
+    """A trace or profile function is named by the module it comes from."""
+    assert told(f"{program}\nfound = machine.instrumented()\nshow(found)") == name
+
+
+def test_names_cprofile() -> None:
+    """The profiler of the standard library is named, in whatever way its Python hooks in."""
+    program = "import cProfile\nwith cProfile.Profile(): found = machine.instrumented()\nshow(found)"
+    setter = "sys.monitoring" if sys.version_info >= (3, 12) else "sys.setprofile"
+    assert told(program) == f"cProfile ({setter})"
+
+
+@pytest.mark.parametrize("core", ["ctrace", "pytrace", "sysmon"])
+def test_names_coverage(tmp_path: Path, core: str) -> None:
+    """Coverage is named, in each of the ways that it can trace."""
+    pytest.importorskip("coverage")
+    if core == "sysmon" and sys.version_info < (3, 12):
+        pytest.skip("sys.monitoring came with Python 3.12")
+    measure = "import coverage\nmeter = coverage.Coverage(data_file=None)\nmeter.start()\n"
+    measure += "found = machine.instrumented()\nmeter.stop()\nshow(found)"
+    setter = "sys.monitoring" if core == "sysmon" else "sys.settrace"
+    assert told(measure, COVERAGE_CORE=core) == f"coverage ({setter})"

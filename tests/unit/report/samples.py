@@ -1,0 +1,195 @@
+"""Results as a run would make them: the least that a test needs to say, the rest made up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pytest_greenops.model.baseline import TestKey
+from pytest_greenops.model.environment import Environment
+from pytest_greenops.model.measurement import Domain, Provenance, Round
+from pytest_greenops.model.result import SCHEMA, Policy, Result, Results
+from pytest_greenops.model.verdict import Change, Limit, Outcome, Verdict
+
+CPU = Domain("cpu:0", "cpu")
+DRAM = Domain("dram:0", "dram")
+GPU = Domain("gpu:0", "gpu")
+PSYS = Domain("psys", "psys", counted=False)
+WOBBLE = (0.98, 1.01, 1.0, 1.02, 0.99, 1.0, 1.03, 0.99, 1.0, 0.98)
+POLICY = Policy("baselines", 0.05, "fail", "warn", strict=False)
+
+
+def key(
+    name: str = "test_parse", module: str = "tests/test_x.py", param: str | None = None
+) -> TestKey:
+    """A test's key."""
+    return TestKey(module, name, param)
+
+
+def result(
+    outcome: Outcome = Outcome.PASSED,
+    *,
+    test: TestKey | None = None,
+    name: str = "call",
+    joules: float = 2.0,
+    seconds: float = 0.05,
+    units: dict[str, float] | None = None,
+    unit: str = "call",
+    shares: dict[Domain, float] | None = None,
+    domain: str = "total",
+    rounds: int = 10,
+    estimated: bool = False,
+    sensor: str = "powercap",
+    **more: Any,
+) -> Result:
+    """A result of one call of `joules`, split over the counters by `shares`.
+
+    `joules` are those of the judged domain; `units` is the work of one call. What is not named
+    here goes into the result where it has a field of that name, and else into its verdict.
+    """
+    shares = shares or {CPU: 1.0}
+    units = units or {}
+    of_result = {k: more.pop(k) for k in list(more) if k in Result.__struct_fields__}
+    judged = [d for d in shares if d.counted and domain in ("total", d.kind)]
+    whole = sum(shares[d] for d in judged)
+    by_domain = {d.name: joules * share / whole for d, share in shares.items()}
+    return Result(
+        test=test or key(),
+        name=name,
+        domain=domain,
+        unit=unit,
+        joules=joules,
+        by_domain=by_domain,
+        watts=joules / seconds,
+        seconds=seconds,
+        per_unit={unit: joules / done for unit, done in units.items()},
+        interval=(joules * 0.99, joules * 1.01) if rounds > 1 else None,
+        rounds=tuple(
+            Round(
+                {name: round(j * WOBBLE[i % 10] * 1e6) for name, j in by_domain.items()},
+                seconds,
+                iterations=1,
+                units=units,
+            )
+            for i in range(rounds)
+        ),
+        domains=tuple(shares),
+        provenance=Provenance({d.name: sensor for d in judged}, estimated),
+        verdict=Verdict(outcome, estimated=estimated, **more),
+        **of_result,
+    )
+
+
+def unmeasured(cause: str, test: TestKey | None = None) -> Result:
+    """A result without a single figure."""
+    verdict = Verdict(Outcome.NOT_MEASURED, cause)
+    return Result(
+        test=test or key(),
+        name="call",
+        domain="total",
+        unit="call",
+        provenance=Provenance({}, False),
+        verdict=verdict,
+    )
+
+
+def change(
+    relative: float,
+    low: float,
+    high: float,
+    *,
+    baseline_j: float = 2.0,
+    sessions: int = 5,
+    smallest: float = 0.07,
+    provisional: bool = False,
+    since_anchor: float | None = None,
+) -> Change:
+    """A change against a margin of 5 %."""
+    return Change(
+        relative, low, high, smallest, 0.05, baseline_j, sessions, provisional, since_anchor
+    )
+
+
+def limit(quantity: str, value: float, allowed: float) -> Limit:
+    """A limit with a measured value that is known to 2 %."""
+    return Limit(quantity, value, value * 0.98, value * 1.02, allowed)
+
+
+def regressed(**more: Any) -> Result:
+    """The contract's regression: 3.10 J/sample after 2.00 J/sample."""
+    return result(
+        Outcome.REGRESSED,
+        joules=3.1 * 64,
+        seconds=4.81,
+        units={"sample": 64.0},
+        unit="sample",
+        change=change(0.55, 0.48, 0.61),
+        **more,
+    )
+
+
+def over_budget(**more: Any) -> Result:
+    """3.10 J/sample in a budget of 2.50 J/sample."""
+    return result(
+        Outcome.OVER_BUDGET,
+        joules=3.1 * 64,
+        seconds=4.81,
+        units={"sample": 64.0},
+        unit="sample",
+        limits=(Limit("energy", 3.1, 3.02, 3.19, 2.5),),
+        **more,
+    )
+
+
+def inconclusive(**more: Any) -> Result:
+    """+3.1 %, which may be more or less than the margin."""
+    return result(Outcome.INCONCLUSIVE, change=change(0.031, -0.01, 0.073), **more)
+
+
+def suite() -> Sequence[Result]:
+    """One of each, with names as long as people write them."""
+    long = key("TestTokenizer.test_throughput_of_a_batch", param="bert-base-uncased-512 tokens")
+    deep = "tests/models/transformers/generation/test_generate_with_cache.py"
+    gpu = {CPU: 0.3, DRAM: 0.08, GPU: 0.62, PSYS: 1.2}
+    passed = change(0.008, -0.003, 0.019)
+    young = change(0.012, -0.16, 0.22, sessions=1, smallest=0.21, provisional=True)
+    return (
+        result(test=key("test_encode"), joules=0.0312, seconds=0.00075, change=passed),
+        regressed(),
+        result(
+            test=long, joules=41.2, units={"token": 512.0}, unit="token", change=young, rounds=25
+        ),
+        result(Outcome.IMPROVED, test=key("test_decode"), change=change(-0.21, -0.24, -0.18)),
+        inconclusive(test=key("test_compress", param="zstd 3"), needs_rounds=20),
+        result(Outcome.NO_BASELINE, test=key("test_new"), rounds=5),
+        result(Outcome.NO_BASELINE, test=key("test_newer"), rounds=5, saved=True),
+        over_budget(test=key("test_resnet_inference", deep), shares=gpu),
+        result(
+            test=key("test_generate", deep, "llama"),
+            name="prefill",
+            joules=812.0,
+            seconds=2.4,
+            units={"request": 8.0, "token": 4096.0},
+            unit="token",
+            shares=gpu,
+            domain="gpu",
+            limits=(limit("energy", 812 / 4096, 0.25), limit("power", 338.0, 350.0)),
+            change=passed,
+            grams=0.0905,
+        ),
+        regressed(
+            test=key("test_train_step", deep), estimated=True, sensor="estimate", action="warn"
+        ),
+        result(
+            Outcome.NOT_COMPARABLE,
+            test=key("test_move", deep),
+            cause="cpu: AMD EPYC 9654 96-Core Processor -> Intel(R) Xeon(R) Platinum 8480+",
+        ),
+        unmeasured("gpu did not move in a round: its window is too short", key("test_tick", deep)),
+    )
+
+
+def run(results: Sequence[Result]) -> Results:
+    """The document of a run."""
+    environment = Environment({"cpu": "AMD EPYC 9654", "cores": "4", "sensors": "powercap"})
+    return Results(SCHEMA, "2026-01-02T03:04:05Z", "0.1.0", environment, POLICY, tuple(results))

@@ -1,0 +1,129 @@
+"""The header of a run and its closing line."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_greenops.model.result import Policy, Result
+from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.report import words
+from tests.unit.report.samples import (
+    POLICY,
+    regressed,
+    result,
+    unmeasured,
+)
+
+
+def counted(**outcomes: int) -> list[Result]:
+    """So many results of each outcome."""
+    return [result(Outcome[name.upper()]) for name, n in outcomes.items() for _ in range(n)]
+
+
+class TestClosingLine:
+    """The line that counts."""
+
+    def test_is_the_line_of_the_contract(self) -> None:
+        """Every measurement is counted once, under its verdict."""
+        results = counted(passed=10, regressed=1, inconclusive=1, no_baseline=2)
+        expected = (
+            "energy: 14 measured, 12 compared: 10 passed, 1 regressed, 1 inconclusive; "
+            "2 no baseline; 0 not comparable"
+        )
+        assert expected == words.closing_line(results)
+
+    def test_counts_the_rarer_verdicts_where_there_are_any(self) -> None:
+        """Improvements, exceeded budgets and failed measurements appear when they occur."""
+        results = [*counted(passed=1, improved=2, over_budget=1), unmeasured("no tick")]
+        expected = (
+            "energy: 4 measured, 4 compared: 1 passed, 2 improved, 0 regressed, 1 over budget, "
+            "0 inconclusive; 0 no baseline; 0 not comparable; 1 not measured"
+        )
+        assert expected == words.closing_line(results)
+
+    def test_of_a_gate_that_compared_nothing_says_so(self) -> None:
+        """A run without baselines does not look like one that passed."""
+        expected = (
+            "energy: 3 measured, 0 compared: nothing was gated; 3 no baseline: accept them with "
+            "--energy-save; 0 not comparable"
+        )
+        assert expected == words.closing_line(counted(no_baseline=3))
+
+    def test_of_nothing_at_all_says_that_nothing_was_gated(self) -> None:
+        """A run that measured no test at all says so too."""
+        expected = (
+            "energy: 0 measured, 0 compared: nothing was gated; 0 no baseline; 0 not comparable"
+        )
+        assert expected == words.closing_line([])
+
+    def test_of_saving_counts_what_was_saved(self) -> None:
+        """Saving runs say how many baselines they wrote, and do not ask to save again."""
+        results = [result(Outcome.NO_BASELINE, saved=True), regressed(saved=True)]
+        assert words.closing_line(results) == (
+            "energy: 2 measured, 1 compared: 0 passed, 1 regressed (accepted), 0 inconclusive; "
+            "1 no baseline; 0 not comparable; 2 baselines saved"
+        )
+        assert words.closing_line(results[:1]).endswith(
+            "nothing was gated; 1 no baseline; 0 not comparable; 1 baseline saved"
+        )
+
+    def test_tells_warnings_from_failures(self) -> None:
+        """A regression that only warned is counted as one, and told."""
+        warned = regressed(action="warn")
+        assert "1 regressed (warned)" in words.closing_line([warned])
+        assert "3 regressed (2 warned)" in words.closing_line([warned, warned, regressed()])
+
+    def test_of_an_unmeasured_run_names_the_option(self) -> None:
+        """Without `--energy` it says what was not enforced."""
+        expected = "energy: 4 budgets not enforced; measure them with --energy"
+        assert expected == words.closing_line([], not_enforced=4)
+        assert words.not_enforced(1) == "energy: 1 budget not enforced; measure it with --energy"
+
+    def test_ends_with_the_problems_of_the_run(self) -> None:
+        """What went wrong for the whole run is not lost among the counts."""
+        assert words.closing_line([], problems=["2 results lost"]).endswith("; 2 results lost")
+
+
+class TestHeader:
+    """The lines before the first test."""
+
+    SENSED = (
+        words.SensorLine("powercap", "sensed", "RAPL counters", ("cpu:0", "dram:0")),
+        words.SensorLine("nvml", "sensed", "energy counter", ("gpu:0",)),
+    )
+    ESTIMATE = words.SensorLine("estimate", "estimated", "CPU seconds x 4 W", ("cpu:0",))
+
+    def test_says_what_measures_compares_and_fails(self) -> None:
+        """Before the first test a reader knows sensors, baselines and rules."""
+        assert list(words.header(self.SENSED, (), "amd-epyc-1a2b3c4d", 12, POLICY)) == [
+            "energy: sensed by powercap (cpu:0, dram:0), nvml (gpu:0)",
+            "energy: baselines of 12 tests in baselines/amd-epyc-1a2b3c4d",
+            "energy: an increase over +5 % fails, of an estimate warns",
+        ]
+
+    def test_is_loud_about_estimates_and_says_why(self) -> None:
+        """An estimate is never taken for a sensor, and the way to a sensor is told."""
+        why = words.Unreadable("powercap", "only root may read it", "sudo chgrp energy …")
+        lines = list(words.header((self.ESTIMATE,), (why,), "x-1a2b3c4d", 0, POLICY))
+        assert lines == [
+            "energy: ESTIMATED, not sensed, ±50 %: cpu:0 from CPU seconds x 4 W",
+            "energy: powercap cannot be read: only root may read it; to mend: sudo chgrp energy …",
+            "energy: no baseline yet in baselines/x-1a2b3c4d",
+            "energy: an increase over +5 % warns (estimates)",
+        ]
+
+    def test_says_when_there_is_no_sensor(self) -> None:
+        """A run that cannot measure says so before it starts."""
+        first = next(words.header((), (), "x", 0, POLICY))
+        assert first == "energy: NOTHING CAN BE MEASURED here: no sensor can be read"
+
+    @pytest.mark.parametrize(
+        ("saving", "option"), [("all", "(--energy-save)"), ("new", "(--energy-save-new)")]
+    )
+    def test_says_that_it_saves_and_is_strict(self, saving: str, option: str) -> None:
+        """A run that changes baselines, or fails on doubt, says so."""
+        policy = Policy("baselines", 0.025, "warn", "warn", strict=True, saving=saving)
+        *_, rules, last = words.header(self.SENSED, (), "x", 1, policy)
+        expected = "energy: an increase over +2.5 % warns; strict: what cannot be shown fails"
+        assert expected == rules
+        assert last.endswith(option)

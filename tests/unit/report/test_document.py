@@ -1,0 +1,127 @@
+"""Results for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import msgspec
+
+from pytest_greenops.model.result import Results
+from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.report.document import properties, to_json
+from tests.unit.report.samples import (
+    CPU,
+    GPU,
+    change,
+    limit,
+    regressed,
+    result,
+    run,
+    suite,
+    unmeasured,
+)
+
+
+def test_json_can_be_read_back_as_results() -> None:
+    """What is written is what the schema says, to six significant digits."""
+    one = result(joules=2.0, change=change(0.5, 0.4, 0.6), limits=(limit("energy", 2.0, 3.0),))
+    document = run([one, unmeasured("no tick")])
+    read = msgspec.json.decode(to_json(document), type=Results)
+    assert document.results[0] == read.results[0]
+    assert document.results[1].verdict == read.results[1].verdict
+    assert math.isnan(read.results[1].joules)
+
+
+def test_json_reads_well_in_a_diff() -> None:
+    """Keys are sorted, two spaces indent, and a newline ends the file."""
+    text = to_json(run(suite())).decode()
+    pairs: list[list[str]] = []
+    json.loads(text, object_pairs_hook=lambda items: pairs.append([key for key, _ in items]))
+    assert all(keys == sorted(keys) for keys in pairs)
+    assert text.startswith('{\n  "created_at"')
+    assert text.endswith("}\n")
+
+
+def test_json_rounds_to_six_significant_digits() -> None:
+    """Digits that say nothing are not written."""
+    document = json.loads(to_json(run([result(joules=1.23456789, seconds=1 / 3)])))
+    assert document["results"][0]["joules"] == 1.23457
+    assert document["results"][0]["seconds"] == 0.333333
+
+
+def test_json_leaves_out_what_is_not_known() -> None:
+    """A figure that is no number is absent, since JSON has none for it."""
+    one = result(units={"token": 4.0})
+    text = to_json(run([msgspec.structs.replace(one, per_unit={"token": math.nan})]))
+    (written,) = json.loads(text)["results"]
+    assert written["per_unit"] == {}
+    assert "joules" not in json.loads(to_json(run([unmeasured("no tick")])))["results"][0]
+
+
+def test_properties_hold_every_figure() -> None:
+    """JUnit XML gets what the table shows, under names that begin with `energy.`."""
+    one = regressed(shares={CPU: 0.25, GPU: 0.75}, quality={"accuracy": 0.94}, grams=0.02)
+    assert dict(properties(one)) == {
+        "energy.verdict": "regressed",
+        "energy.reason": (
+            "call used 3.10 J/sample, baseline 2.00 J/sample (+55 %, 95 % CI +48…+61 %, "
+            "limit +5 %). Accept it: pytest --energy-save tests/test_x.py::test_parse"
+        ),
+        "energy.joules": 198.4,
+        "energy.interval_low": 196.416,
+        "energy.interval_high": 200.384,
+        "energy.watts": 41.2474,
+        "energy.seconds": 4.81,
+        "energy.domain": "total",
+        "energy.unit": "sample",
+        "energy.rounds": 10,
+        "energy.estimated": False,
+        "energy.grams_co2e": 0.02,
+        "energy.per_unit.sample": 3.1,
+        "energy.by_domain.cpu:0": 49.6,
+        "energy.by_domain.gpu:0": 148.8,
+        "energy.quality.accuracy": 0.94,
+        "energy.change": 0.55,
+        "energy.change_low": 0.48,
+        "energy.change_high": 0.61,
+        "energy.smallest_change": 0.07,
+        "energy.max_increase": 0.05,
+        "energy.baseline": 2.0,
+        "energy.baseline_sessions": 5,
+        "energy.provisional": False,
+        "energy.action": "fail",
+        "energy.saved": False,
+    }
+
+
+def test_properties_hold_the_limits() -> None:
+    """An absolute limit stands there with the share that was used of it."""
+    one = dict(properties(result(limits=(limit("power", 38.0, 40.0),))))
+    assert (one["energy.limit.power"], one["energy.used.power"]) == (40.0, 0.95)
+
+
+def test_properties_are_named_after_the_measurement() -> None:
+    """Two measurements of one test do not overwrite each other's figures."""
+    names = {name for name, _ in properties(result(name="prefill"))}
+    assert "energy.prefill.joules" in names
+    assert all(name.startswith("energy.prefill.") for name in names)
+
+
+def test_properties_of_nothing_measured_hold_no_figure() -> None:
+    """A test without joules has a verdict and a reason, and no NaN."""
+    found = dict(properties(unmeasured("no tick")))
+    assert found["energy.reason"] == "not measured: no tick"
+    assert found.keys() == {
+        "energy.verdict",
+        "energy.reason",
+        "energy.action",
+        "energy.saved",
+    }
+
+
+def test_every_outcome_has_properties() -> None:
+    """No verdict is without a reason in the properties."""
+    found = [(dict(properties(one)), one) for one in suite() if one.name == "call"]
+    assert {outcome.value for outcome in Outcome} == {each["energy.verdict"] for each, _ in found}
+    assert all(each["energy.reason"] for each, _ in found)

@@ -1,0 +1,74 @@
+"""Bars, sparklines and elided names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from rich.cells import cell_len
+
+from pytest_greenops.report.drawing import bar, elide, plain, shows_blocks, sparkline
+
+
+class TestDrawing:
+    """Bars, sparklines, elided and plain text."""
+
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [
+            ((1.0, 2.0, 3.0), "▁▅█"),
+            ((1.0, 1.001, 1.0), "▁▁▁"),
+            ((2.0, 2.0), "▁▁"),
+            ((0.0, 0.0), "▁▁"),
+            ((), ""),
+        ],
+    )
+    def test_a_sparkline_does_not_blow_up_noise(
+        self, values: Sequence[float], expected: str
+    ) -> None:
+        """The scale spans at least five percent, so that a per mille stays flat."""
+        assert expected == sparkline(values, 10, unicode=True)
+
+    def test_a_sparkline_averages_what_it_has_no_room_for(self) -> None:
+        """More rounds than columns keep their shape."""
+        assert sparkline([1.0] * 50 + [2.0] * 50, 2, unicode=True) == "▁█"
+
+    @pytest.mark.parametrize(
+        ("share", "expected"),
+        [
+            (0.0, "····"),
+            (-0.5, "····"),
+            (0.5, "██··"),
+            (0.53125, "██▏·"),
+            (1.0, "████"),
+            (1.01, "███▸"),
+            (float("inf"), "███▸"),
+        ],
+    )
+    def test_a_bar_ends_in_an_arrow_beyond_its_limit(self, share: float, expected: str) -> None:
+        """Exactly the limit is a full bar; anything more shows that it does not fit."""
+        assert expected == bar(share, 4, unicode=True)
+
+    @pytest.mark.parametrize("text", ["test_parse[a]", "test_データを読む", "é" * 30])
+    @pytest.mark.parametrize("width", range(14))
+    def test_an_elided_text_fits(self, text: str, width: int) -> None:
+        """Wide characters count for the two columns that they take."""
+        assert cell_len(elide(text, width)) <= width
+
+    def test_an_elided_text_keeps_both_ends(self) -> None:
+        """The start and the parameters of a test name are what tells it apart."""
+        assert elide("test_resnet_inference[64]", 12) == "test_r…e[64]"
+
+    @pytest.mark.parametrize(
+        ("encoding", "expected"),
+        [("utf-8", True), ("ascii", False), ("cp1252", False), ("nonsense", False), (None, False)],
+    )
+    def test_an_encoding_is_asked_for_its_blocks(
+        self, encoding: str | None, expected: bool
+    ) -> None:
+        """Only an encoding that holds every character of the drawings is trusted with them."""
+        assert expected is shows_blocks(encoding)
+
+    def test_plain_text_stays_readable(self) -> None:
+        """Signs have a stand-in of ASCII."""
+        assert plain("+48…+61 % ±50 % 750 µs é") == "+48..+61 % +-50 % 750 us \\xe9"

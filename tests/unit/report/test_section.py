@@ -1,0 +1,78 @@
+"""The section under a failure."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_greenops.model.measurement import Check
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.report import words
+from tests.unit.report.samples import (
+    CPU,
+    DRAM,
+    GPU,
+    PSYS,
+    change,
+    over_budget,
+    regressed,
+    result,
+    suite,
+    unmeasured,
+)
+
+
+class TestFailureSection:
+    """The lines beneath the failure."""
+
+    def test_tells_where_the_joules_went(self) -> None:
+        """Domains with their shares, power, units, rounds, sensors and the baseline are there."""
+        shares = {CPU: 0.3, DRAM: 0.08, GPU: 0.62, PSYS: 1.2}
+        assert list(words.failure_section(regressed(shares=shares))) == [
+            "energy     198 J a call (95 % CI 196…200 J)",
+            "domains    cpu 59.5 J (30 %), dram 15.9 J (8.0 %), gpu 123 J (62 %); psys",
+            "           238 J, not counted",
+            "power      41.2 W over 4.81 s a call",
+            "per unit   3.10 J/sample",
+            "rounds     ▁▅▄▇▂▄█▂▄▁  10 rounds, 3.04…3.19 J/sample",
+            "sensors    powercap (cpu:0, dram:0, gpu:0)",
+            "baseline   2.00 J/sample from 5 baseline sessions",
+            "finds      increases of +7.0 % or more",
+            "accept it  pytest --energy-save tests/test_x.py::test_parse",
+            "try again  pytest --energy tests/test_x.py::test_parse",
+        ]
+
+    def test_tells_each_self_check_and_what_was_done(self) -> None:
+        """A self-check that did not hold stands in the section with its consequence."""
+        check = Check("drift", "+3.0 % over the rounds", "warmed up once more, then flagged")
+        lines = list(words.failure_section(regressed(checks=(check,))))
+        assert (
+            "check      drift: +3.0 % over the rounds; warmed up once more, then flagged" in lines
+        )
+
+    def test_says_loudly_that_joules_were_estimated(self) -> None:
+        """The sensor of an estimate is not taken for one that senses."""
+        lines = words.failure_section(regressed(estimated=True, sensor="estimate"))
+        assert "ESTIMATED, not sensed: ±50 %" in " ".join(line.strip() for line in lines)
+
+    def test_says_when_the_baseline_is_young_and_has_crept(self) -> None:
+        """How firm a baseline is, and how far it has moved, stands beside it."""
+        crept = change(0.55, 0.4, 0.7, sessions=1, provisional=True, since_anchor=0.7)
+        lines = "\n".join(words.failure_section(result(Outcome.REGRESSED, change=crept)))
+        assert "2.00 J from 1 baseline session (provisional: 3 make it firm); +70 %" in lines
+
+    def test_of_one_round_says_that_there_is_no_interval(self) -> None:
+        """A single round is not drawn as if it were a series."""
+        assert "rounds     1 round: no interval can be given" in list(
+            words.failure_section(over_budget(rounds=1))
+        )
+
+    def test_of_nothing_measured_has_no_invented_figures(self) -> None:
+        """Without joules there are no lines of joules."""
+        assert list(words.failure_section(unmeasured("no sensor"))) == []
+
+    @pytest.mark.parametrize("one", suite(), ids=words.verdict_word)
+    def test_fits_80_columns_save_for_commands(self, one: Result) -> None:
+        """Only a command, which must be copied whole, may be longer than the terminal."""
+        lines = list(words.failure_section(one))
+        assert [line for line in lines if len(line) > 79 and "pytest --energy" not in line] == []

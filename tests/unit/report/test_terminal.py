@@ -1,0 +1,229 @@
+"""The table and the brief lines on a terminal."""
+
+from __future__ import annotations
+
+import pytest
+from rich.cells import cell_len
+
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.report.terminal import render, render_brief
+from tests.unit.report.samples import (
+    CPU,
+    DRAM,
+    GPU,
+    PSYS,
+    change,
+    inconclusive,
+    key,
+    limit,
+    over_budget,
+    regressed,
+    result,
+    suite,
+    unmeasured,
+)
+
+
+def table(*results: Result, width: int = 80, unicode: bool = True) -> list[str]:
+    """The lines of a table without colour."""
+    return list(render(results, width, color=False, unicode=unicode))
+
+
+class TestTable:
+    """The table and the notes beneath it."""
+
+    def test_stacks_two_lines_in_each_cell(self) -> None:
+        """Name and rounds, joules and joules per unit, change and interval, verdict and bar."""
+        assert table(regressed())[:5] == [
+            "test                    energy, power  change     verdict",
+            "  rounds                per unit       95 % CI",
+            "── tests/test_x.py " + "─" * 61,
+            "test_parse              198 J  41.2 W  +55 %      regressed",
+            "  ▁▅▄▇▂▄█▂▄▁ 10 rounds  3.10 J/sample  +48…+61 %  ███████████████████▸ of +5 %",
+        ]
+
+    def test_says_beneath_what_to_do_about_a_regression(self) -> None:
+        """The reason is one wrapped sentence, its command a line that can be copied."""
+        assert table(regressed())[5:] == [
+            "",
+            "regressed: tests/test_x.py::test_parse",
+            "  call used 3.10 J/sample, baseline 2.00 J/sample (+55 %, 95 % CI +48…+61 %,",
+            "  limit +5 %). Accept it:",
+            "    pytest --energy-save tests/test_x.py::test_parse",
+        ]
+
+    @pytest.mark.parametrize("unicode", [True, False], ids=["unicode", "ascii"])
+    @pytest.mark.parametrize("width", [80, 81, 100, 120, 200])
+    def test_fits_the_terminal_save_for_commands(self, width: int, unicode: bool) -> None:
+        """No line wraps, whatever the verdict and however long the name."""
+        lines = table(*suite(), width=width, unicode=unicode)
+        long = [line for line in lines if cell_len(line) > width]
+        assert [line for line in long if not line.startswith("    pytest --energy")] == []
+
+    def test_of_a_narrow_terminal_is_that_of_80_columns(self) -> None:
+        """Below 80 columns the terminal wraps; nothing is cut away."""
+        assert table(*suite(), width=40) == table(*suite(), width=80)
+
+    def test_of_a_wide_terminal_shows_more_of_the_names(self) -> None:
+        """More columns mean whole names."""
+        name = "test_throughput_of_a_batch_of_documents"
+        one = result(test=key(name))
+        assert not any(name in line for line in table(one)[:5])
+        assert any(name in line for line in table(one, width=120)[:5])
+
+    def test_without_unicode_is_plain_ascii(self) -> None:
+        """A terminal without block characters gets bars and sparklines of ASCII."""
+        lines = table(*suite(), unicode=False)
+        assert [line for line in lines if not line.isascii()] == []
+        assert any(line.startswith("  .+-*:-#:-. 10 rounds") for line in lines)
+        assert any(line.endswith("##> of +5 %") for line in lines)
+
+    def test_has_colour_only_where_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Colour is the caller's choice, not that of the environment."""
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("NO_COLOR", "1")
+        plain_text = "\n".join(table(*suite()))
+        coloured = "\n".join(render(suite(), 80, color=True, unicode=True))
+        assert "\x1b" not in plain_text
+        assert "\x1b[1;31mregressed\x1b[0m" in coloured
+
+    def test_of_a_warned_regression_is_not_red(self) -> None:
+        """What failed nothing does not look like what did."""
+        lines = "\n".join(render([regressed(action="warn")], 80, color=True, unicode=True))
+        assert "\x1b[33mregressed (warned)\x1b[0m" in lines
+        assert "\x1b[1;31m" not in lines
+
+    def test_groups_by_module(self) -> None:
+        """Tests of one file stand under its name, in the order in which they ran."""
+        results = [
+            result(test=key("test_a", "one.py")),
+            result(test=key("test_b", "two.py")),
+            result(test=key("test_c", "one.py")),
+        ]
+        shown = [line.split()[0] for line in table(*results)[2:] if not line.startswith(" ")]
+        titles = [line.split()[1] for line in table(*results) if line.startswith("──")]
+        assert shown == ["──", "test_a", "test_c", "──", "test_b"]
+        assert titles == ["one.py", "two.py"]
+
+    def test_gives_each_domain_a_line_with_its_share(self) -> None:
+        """Where several domains are counted each has joules and watts; psys stands apart."""
+        one = result(joules=10.0, seconds=1.0, shares={CPU: 0.3, DRAM: 0.1, GPU: 0.6, PSYS: 1.5})
+        assert [line.split() for line in table(one)[5:9]] == [
+            ["cpu", "30", "%", "3.00", "J", "3.00", "W"],
+            ["dram", "10", "%", "1.00", "J", "1.00", "W"],
+            ["gpu", "60", "%", "6.00", "J", "6.00", "W"],
+            ["psys,", "not", "counted", "15.0", "J", "15.0", "W"],
+        ]
+
+    def test_of_one_domain_repeats_nothing(self) -> None:
+        """A single domain is the total; it has no line of its own."""
+        assert len(table(result(shares={CPU: 1.0}))) == 5
+
+    def test_marks_the_judged_domain(self) -> None:
+        """A budget for the GPU alone shows the joules of the GPU, and says so."""
+        one = result(joules=6.0, shares={CPU: 0.4, GPU: 0.6}, domain="gpu")
+        lines = table(one)
+        assert "6.00 J" in lines[3]
+        assert [line for line in lines if "(judged)" in line] == [
+            line for line in lines if line.startswith("    gpu 60 %")
+        ]
+
+    def test_gives_further_units_and_carbon_a_line(self) -> None:
+        """What does not fit into two lines of a cell is not dropped."""
+        one = result(joules=8.0, units={"request": 8.0, "token": 64.0}, unit="token", grams=0.0012)
+        lines = table(one)
+        assert "125 mJ/token" in lines[4]
+        assert lines[5].split() == ["per", "request", "1.00", "J/request"]
+        assert lines[6].split() == ["carbon", "1.20", "mg", "CO2e"]
+
+    def test_keeps_the_name_of_a_measurement_behind_an_elided_test(self) -> None:
+        """A long test name is cut in its middle; which measurement it is stays readable."""
+        test = key("test_generate_with_a_very_long_name", param="llama-3-8b-instruct")
+        line = table(result(test=test, name="prefill"))[3]
+        assert line.startswith("test_generate")
+        assert "…" in line
+        assert "instruct] · prefill" in line
+
+    def test_marks_estimated_joules_and_explains_the_mark(self) -> None:
+        """A tilde stands at every estimated figure, and once beneath the table what it means."""
+        lines = table(regressed(estimated=True))
+        assert "~198 J" in lines[3]
+        assert "~3.10 J/sample" in lines[4]
+        assert lines[-1] == "~ is estimated, not sensed: ±50 % on the absolute figure."
+
+    def test_keeps_a_bar_beside_a_long_limit(self) -> None:
+        """Where there is no room for a limit's unit it is left out, not the bar."""
+        one = result(test=key("test" * 9), limits=(limit("carbon", 0.0615, 0.123),))
+        assert table(one)[4].endswith("  ████···· of 123 mg")
+
+    def test_shows_the_absolute_budget_rather_than_the_margin(self) -> None:
+        """With a budget and a baseline the bar is of the budget."""
+        one = result(change=change(0.01, 0.0, 0.02), limits=(limit("energy", 2.0, 2.5),))
+        assert table(one)[4].endswith("% of 2.50 J")
+
+    def test_of_an_unmeasured_test_shows_no_figures(self) -> None:
+        """What was not measured has a line, a verdict and a reason, and no number."""
+        lines = table(unmeasured("no tick"))
+        assert lines[3].split() == ["test_parse", "-", "-", "not", "measured"]
+        assert lines[5:] == [
+            "not measured: tests/test_x.py::test_parse",
+            "  no tick; to try again:",
+            "    pytest --energy tests/test_x.py::test_parse",
+        ]
+
+    def test_tells_once_what_many_tests_share(self) -> None:
+        """A hundred tests without a baseline are one sentence with one command."""
+        lines = table(*(result(Outcome.NO_BASELINE, test=key(f"test_{i}")) for i in range(100)))
+        assert lines[-3:] == [
+            "no baseline: 100 measurements",
+            "  no baseline on this machine; accept one:",
+            "    pytest --energy-save",
+        ]
+
+    def test_tells_once_how_little_young_baselines_find(self) -> None:
+        """Provisional passes are told together, with the largest change that may hide."""
+        young = [change(0, -0.1, 0.1, sessions=1, smallest=s, provisional=True) for s in (0.2, 0.3)]
+        text = " ".join(table(*(result(change=each) for each in young))[-4:])
+        assert "2 passed provisionally" in text
+        assert "from +30 % on" in text
+
+    def test_puts_the_gravest_note_first(self) -> None:
+        """Failures stand before warnings, warnings before doubts."""
+        lines = table(
+            inconclusive(test=key("test_c")),
+            regressed(test=key("test_b"), action="warn"),
+            over_budget(test=key("test_a")),
+        )
+        notes = [line for line in lines if "::" in line and not line.startswith(" ")]
+        assert [note.split("::")[1] for note in notes] == ["test_a", "test_b", "test_c"]
+
+    def test_of_no_results_is_empty(self) -> None:
+        """Nothing measured, nothing drawn."""
+        assert table() == []
+
+    def test_takes_brackets_for_what_they_are(self) -> None:
+        """A parameter that looks like markup or an emoji is shown as it is."""
+        line = table(result(test=key("test_a", param="[red]:smile:")))[3]
+        assert "test_a[[red]:smile:]" in line
+
+
+class TestBrief:
+    """What `-q` shows."""
+
+    def test_holds_only_red_and_undecided_verdicts(self) -> None:
+        """With `-q` a passing test has no line."""
+        results = [result(), regressed(), inconclusive(test=key("test_b"))]
+        assert list(render_brief(results, 80, color=False, unicode=True)) == [
+            "regressed  tests/test_x.py::test_parse  +55 %, limit +5 %",
+            "inconclusive  tests/test_x.py::test_b  +3.1 %, limit +5 %",
+        ]
+
+    @pytest.mark.parametrize("width", [60, 80, 120])
+    @pytest.mark.parametrize("unicode", [True, False], ids=["unicode", "ascii"])
+    def test_fits_the_terminal(self, width: int, unicode: bool) -> None:
+        """Each verdict takes one line, and never more."""
+        lines = list(render_brief(suite(), width, color=False, unicode=unicode))
+        assert len(lines) == 7
+        assert all(cell_len(line) <= width for line in lines)
+        assert unicode or all(line.isascii() for line in lines)

@@ -1,0 +1,113 @@
+"""Two readings become a window, or a reason why they do not."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from pytest_greenops.model.measurement import Domain, Reading, Window
+from pytest_greenops.sensors import powercap
+from pytest_greenops.sensors.base import Instruments, difference
+from tests.simulated_host import powercap_tree
+
+SECOND_NS = 1_000_000_000
+RANGE_UJ = powercap_tree.INTEL_RANGE_UJ
+CPU = Domain("cpu:0", "cpu", range_uj=RANGE_UJ, max_power_w=300.0)
+DRAM = Domain("dram:0", "dram", range_uj=RANGE_UJ, max_power_w=100.0)
+ENDLESS = Domain("gpu:0", "gpu")
+
+
+def test_a_window_holds_the_seconds_and_the_microjoules_of_every_domain() -> None:
+    """Counts that went up are subtracted, each under its domain's name."""
+    window = difference(
+        (CPU, DRAM), Reading(5 * SECOND_NS, [100, 7]), Reading(7 * SECOND_NS, [350, 7])
+    )
+    assert Window(2.0, {"cpu:0": 250, "dram:0": 0}) == window
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_one_wrap_anywhere_in_a_window_costs_not_a_microjoule(seed: int) -> None:
+    """Wherever a counter of any range wraps, the energy of the window is exact."""
+    rng = random.Random(seed)
+    for _ in range(100):
+        range_uj = rng.choice([RANGE_UJ, powercap_tree.AMD_RANGE_UJ, rng.randint(10**6, 10**15)])
+        domain = Domain("cpu:0", "cpu", range_uj=range_uj, max_power_w=300.0)
+        start = rng.randrange(range_uj)
+        true_uj = rng.randrange(range_uj - start, range_uj)
+        end = start + true_uj - range_uj
+        assert 0 <= end < start
+        # The shortest time in which 300 W give this energy: a second wrap is not plausible.
+        after = Reading(int(true_uj / 300 * 1000), [end])
+        assert {"cpu:0": true_uj} == difference((domain,), Reading(0, [start]), after).energy_uj
+
+
+def test_each_domain_wraps_by_itself() -> None:
+    """The wrap of one counter leaves the others as they are."""
+    window = difference((CPU, DRAM), Reading(0, [RANGE_UJ - 10, 500]), Reading(SECOND_NS, [5, 900]))
+    assert {"cpu:0": 15, "dram:0": 400} == window.energy_uj
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 5), (5, None), (None, None)])
+def test_a_count_that_is_missing_voids_the_window(before: int | None, after: int | None) -> None:
+    """A counter unreadable at either edge gives no figure, neither its own nor of the others."""
+    window = difference((CPU, DRAM), Reading(0, [1, before]), Reading(SECOND_NS, [9, after]))
+    assert Window(1.0, {}, "dram:0 could not be read") == window
+
+
+def test_a_counter_that_went_back_without_a_known_range_voids_the_window() -> None:
+    """Nothing negative and nothing guessed comes of a counter whose range is not known."""
+    window = difference((ENDLESS,), Reading(0, [10]), Reading(SECOND_NS, [9]))
+    assert Window(1.0, {}, "gpu:0 went back and its range is not known") == window
+
+
+def test_a_counter_without_a_range_may_count_for_ever() -> None:
+    """Without a range there is no second wrap to fear, however long the window."""
+    window = difference((ENDLESS,), Reading(0, [10]), Reading(10**6 * SECOND_NS, [12]))
+    assert {"gpu:0": 2} == window.energy_uj
+
+
+# At 300 W a window of 1000 s may hold 300 kJ: one range of 262.1 kJ and 37.9 kJ more.
+@pytest.mark.parametrize(
+    ("delta_uj", "void"),
+    [
+        (37_856_671_150, "cpu:0 may have wrapped unseen in a window of 1000 s"),
+        (37_856_671_151, None),
+    ],
+)
+@pytest.mark.parametrize("start_uj", [0, RANGE_UJ - 1])
+def test_a_wrap_that_cannot_be_told_from_one_more_voids_the_window(
+    start_uj: int, delta_uj: int, void: str | None
+) -> None:
+    """A window is void exactly where the highest plausible power allows one range more."""
+    after = Reading(1000 * SECOND_NS, [(start_uj + delta_uj) % RANGE_UJ])
+    window = difference((CPU,), Reading(0, [start_uj]), after)
+    assert (void, {} if void else {"cpu:0": delta_uj}) == (window.void, window.energy_uj)
+
+
+def test_one_void_sensor_voids_the_window_of_all(tmp_path: Path) -> None:
+    """Where one of several sensors cannot vouch for its part, no sensor's figure is given."""
+    trees = [powercap_tree.build(tmp_path / name) for name in ("a", "b")]
+    instruments = Instruments([powercap.open_sensor(tree.root) for tree in trees])
+    before = instruments.read()
+    trees[1]["package-0"].show(b"")
+    window = instruments.window(before, instruments.read())
+    instruments.close()
+    assert ({}, "cpu:0 could not be read") == (window.energy_uj, window.void)
+
+
+def test_a_counter_that_wraps_inside_a_window_of_the_sensor_is_exact(tmp_path: Path) -> None:
+    """From the tree to the window: 1,000 windows in a row over several wraps lose nothing."""
+    rng = random.Random(1)
+    tree = powercap_tree.build(tmp_path)
+    sensor = powercap.open_sensor(tree.root)
+    before = sensor.read()
+    for _ in range(1000):
+        spent = {"cpu:0": rng.randrange(RANGE_UJ), "dram:0": rng.randrange(RANGE_UJ)}
+        tree["package-0"].advance(spent["cpu:0"])
+        tree["package-0/dram"].advance(spent["dram:0"])
+        after = sensor.read()
+        assert spent == difference(sensor.domains, before, after).energy_uj
+        before = after
+    sensor.close()
