@@ -28,6 +28,7 @@ class SkippedModule(pytest.Module):
     """A module that is left alone, since importing it would fail."""
 
     def collect(self) -> Iterator[pytest.Item]:
+        """No tests, but the reason."""
         missing = missing_libraries(self.path)
         pytest.skip(f"needs {' and '.join(missing)}: pip install 'pytest-greenops[bench]'")
 
@@ -41,6 +42,7 @@ def missing_libraries(module: Path) -> list[str]:
 def pytest_pycollect_makemodule(
     module_path: Path, parent: pytest.Collector
 ) -> pytest.Module | None:
+    """Skip what cannot be imported here, instead of failing at collection."""
     if missing_libraries(module_path):
         return SkippedModule.from_parent(parent, path=module_path)
     return None
@@ -48,7 +50,7 @@ def pytest_pycollect_makemodule(
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """Gives a benchmark the same weights and data whatever ran before it."""
+    """The same weights and data for a benchmark, whatever ran before it."""
     random.seed(SEED)
     if torch := sys.modules.get("torch"):
         torch.manual_seed(SEED)

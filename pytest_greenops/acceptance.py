@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+
+from msgspec.structs import replace
 
 from pytest_greenops.model.baseline import (
     MAX_SESSIONS,
@@ -50,7 +53,7 @@ def accept(
     """
     series = dict(baseline.measurements) if baseline else {}
     for result, session in results:
-        series[result.name] = _grown(series.get(result.name), result, session)
+        series[result.name] = _grown(series.get(result.name), result, _storable(session))
     return Baseline(SCHEMA, test, machine, series)
 
 
@@ -64,6 +67,12 @@ def _grown(series: Series | None, result: Result, session: Session) -> Series:
         conditions = {**series.conditions, **result.conditions}
         return Series(result.domains, conditions, series.anchor, sessions)
     return Series(result.domains, result.conditions, series.anchor, (session,))
+
+
+def _storable(session: Session) -> Session:
+    """Without a quality that JSON has no number for: a loss that became NaN."""
+    quality = {name: value for name, value in session.quality.items() if math.isfinite(value)}
+    return replace(session, quality=quality)
 
 
 def _anchor(session: Session) -> Anchor:

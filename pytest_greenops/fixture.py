@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-#: Where an item keeps the handle of its test, which its fixture gives out.
+#: Where an item keeps the handle of its test, which the fixture `energy` gives out.
 HANDLE: pytest.StashKey[Energy] = pytest.StashKey()
 
 

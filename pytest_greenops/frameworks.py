@@ -26,13 +26,19 @@ def _torch(torch: Any) -> None:
 
 
 def _jax(jax: Any) -> None:
-    """JAX has no barrier for a device: the arrays that live are waited for."""
+    """JAX has no barrier for a device: the arrays that live are waited for.
+
+    To ask for them starts the backend, which takes most of a GPU's memory: not where none runs.
+    """
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    if not getattr(bridge, "backends_are_initialized", lambda: True)():
+        return
     if getattr(jax, "live_arrays", None) is not None:
         jax.block_until_ready(jax.live_arrays())
 
 
 def _cupy(cupy: Any) -> None:
-    if cupy.cuda.runtime.getDeviceCount():
+    if cupy.cuda.is_available():
         cupy.cuda.runtime.deviceSynchronize()
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_greenops.model.baseline import Series
-from pytest_greenops.model.budget import Action, Budget
+from pytest_greenops.model.budget import Budget
+from pytest_greenops.model.marker import Action
 from pytest_greenops.model.measurement import Measurement, Round, joules_per_unit
 from pytest_greenops.model.verdict import Change, Limit, Outcome, Verdict
 from pytest_greenops.screen import Look, Noise, Screening, noise, screen
@@ -72,9 +73,10 @@ def judge(
     if objection:
         return Verdict(*objection, action=action, estimated=estimated)
 
-    reference = _same_work(reference, unit)
+    reference = _same_work(reference, budget.domain, domains, unit)
     sessions = [_logs(rounds, domains, unit) for rounds in (measurement.rounds, *fresh)]
-    accepted = _accepted(reference, domains, unit)
+    series = None if reference.differences else reference.series
+    accepted = [_logs(s.rounds, domains, unit) for s in series.sessions] if series else []
     scatters = noise(accepted, sessions, rules.pool, rules.session_sd)
     limits = tuple(_limits(measurement, budget, rules, sessions, scatters[-1]))
     margin = rules.margin if budget.max_increase is None else budget.max_increase
@@ -84,7 +86,7 @@ def judge(
     return Verdict(
         outcome,
         cause,
-        _change(screening, accepted, reference, margin, unit, domains) if screening else None,
+        _change(screening, series, margin, unit, domains) if screening and series else None,
         limits,
         needs_rounds=undecided.needs_rounds if undecided else None,
         needs_sessions=undecided.needs_sessions if undecided else None,
@@ -137,20 +139,17 @@ def _weigh(
     return Outcome.NO_BASELINE, None
 
 
-def _same_work(reference: Reference, unit: str) -> Reference:
-    """A baseline that never counted this unit of work is not comparable."""
+def _same_work(reference: Reference, domain: str, domains: Sequence[str], unit: str) -> Reference:
+    """A baseline that counted none of this work, or of this energy, is not comparable."""
     series = reference.series
-    if series is None or reference.differences or unit == "call":
+    if series is None or reference.differences:
         return reference
-    if all(unit in round_.units for s in series.sessions for round_ in s.rounds):
-        return reference
-    return Reference(series, (f"unit: the baseline counts no {unit}",))
-
-
-def _accepted(reference: Reference, domains: Sequence[str], unit: str) -> list[list[float]]:
-    if reference.series is None or reference.differences:
-        return []
-    return [_logs(session.rounds, domains, unit) for session in reference.series.sessions]
+    rounds = [round_ for session in series.sessions for round_ in session.rounds]
+    if unit != "call" and not all(unit in round_.units for round_ in rounds):
+        return Reference(series, (f"unit: the baseline counts no {unit}",))
+    if not all(sum(round_.energy_uj.get(name, 0) for name in domains) > 0 for round_ in rounds):
+        return Reference(series, (f"domain: {domain} did not move in a round of the baseline",))
+    return reference
 
 
 def _logs(rounds: Sequence[Round], domains: Sequence[str], unit: str) -> list[float]:
@@ -170,13 +169,14 @@ def _limits(
     error = math.sqrt(scatter.session_var / len(sessions) + scatter.round_var / rounds)
     factor = math.exp(t_quantile(0.975, scatter.df) * error)
 
-    def limit(quantity: str, values: Sequence[float], allowed: float) -> Limit:
+    def limit(quantity: str, values: Sequence[float], allowed: float, unit: str = "call") -> Limit:
         value = math.exp(trimmed_mean([math.log(value) for value in values]))
-        return Limit(quantity, value, value / factor, value * factor, allowed)
+        return Limit(quantity, value, value / factor, value * factor, allowed, unit)
 
     if budget.energy_j is not None:
         unit = budget.per or "call"
-        yield limit("energy", joules_per_unit(measurement.rounds, domains, unit), budget.energy_j)
+        joules = joules_per_unit(measurement.rounds, domains, unit)
+        yield limit("energy", joules, budget.energy_j, unit)
     calls = joules_per_unit(measurement.rounds, domains, "call")
     if budget.max_power_w is not None:
         watts = [
@@ -189,17 +189,14 @@ def _limits(
 
 
 def _change(
-    screening: Screening,
-    accepted: Sequence[Sequence[float]],
-    reference: Reference,
-    margin: float,
-    unit: str,
-    domains: Sequence[str],
+    screening: Screening, series: Series, margin: float, unit: str, domains: Sequence[str]
 ) -> Change:
     low, high = screening.interval()
-    level = math.fsum(trimmed_mean(session) for session in accepted) / len(accepted)
-    anchor_j = _anchor(reference, unit, domains)
+    sessions = [_logs(session.rounds, domains, unit) for session in series.sessions]
+    level = math.fsum(trimmed_mean(session) for session in sessions) / len(sessions)
+    anchor_j = _anchor(series, unit, domains)
     now = level + screening.estimate
+    last = series.sessions[-1]
     return Change(
         relative=math.expm1(screening.estimate),
         low=math.expm1(low),
@@ -207,13 +204,25 @@ def _change(
         smallest=screening.smallest,
         margin=margin,
         baseline_j=math.exp(level),
-        sessions=len(accepted),
+        sessions=len(sessions),
         provisional=screening.provisional,
         since_anchor=math.expm1(now - math.log(anchor_j)) if anchor_j else None,
+        by_domain=_by_domain(series, unit),
+        accepted_at=last.saved_at,
+        commit=last.revision.commit,
     )
 
 
-def _anchor(reference: Reference, unit: str, domains: Sequence[str]) -> float | None:
+def _by_domain(series: Series, unit: str) -> dict[str, float]:
+    """Joules of a unit of work by energy counter, over all accepted rounds."""
+    rounds = [round_ for session in series.sessions for round_ in session.rounds]
+    return {
+        domain.name: math.fsum(joules_per_unit(rounds, [domain.name], unit)) / len(rounds)
+        for domain in series.domains
+    }
+
+
+def _anchor(series: Series, unit: str, domains: Sequence[str]) -> float | None:
     """Joules of a unit of work at the first accepted level."""
-    levels = reference.series.anchor.joules_per_unit.get(unit, {}) if reference.series else {}
+    levels = series.anchor.joules_per_unit.get(unit, {})
     return math.fsum(levels[name] for name in domains) if set(domains) <= levels.keys() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.options import Options
 from pytest_greenops.report import closing, terminal
 from pytest_greenops.report.document import to_json
+from pytest_greenops.report.drawing import plain, shows_blocks
 from pytest_greenops.session import Run
 from pytest_greenops.store import write_whole
 from pytest_greenops.trial import Trial
@@ -58,7 +60,8 @@ class Measuring:
 
     def pytest_report_header(self) -> list[str]:
         """Say what measures, what it is compared with, and what fails."""
-        return list(_header(self.run))
+        lines = _header(self.run)
+        return list(lines if _unicode() else map(plain, lines))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Remember which tests there are, to tell a renamed one from a new one."""
@@ -99,7 +102,7 @@ class Measuring:
         trial = item.stash.get(TRIAL, None)
         if trial is not None and call.when == "call":
             item.stash[CALL_PASSED] = report.passed
-            outcome.describe_call(report, call.excinfo, trial)
+            outcome.describe_call(report, call.excinfo, trial, _unicode())
         elif trial is not None and call.when == "teardown":
             outcome.save(report, self.run, trial, item.stash[CALL_PASSED] and report.passed)
         return report
@@ -136,25 +139,34 @@ class Measuring:
             self._run.close()
 
     def _summary(self, reporter: Any) -> Iterator[str]:
-        encoding = getattr(reporter._tw._file, "encoding", None) or "ascii"
+        unicode = _unicode()
         render = terminal.render_brief if self._config.get_verbosity() < 0 else terminal.render
         yield ""
         yield from render(
             self.run.results,
             width=reporter._tw.fullwidth,
             color=reporter.hasmarkup,
-            unicode=encoding.lower().startswith("utf"),
+            unicode=unicode,
         )
         yield from (f"energy: not saved: {line}" for line in self._refused)
-        yield closing.closing_line(self.run.results, problems=self._problems)
+        yield from (f"energy: {line}" for line in self._problems)
+        last = closing.closing_line(self.run.results)
+        yield last if unicode else plain(last)
 
     def _show_progress(self, label: str, done: int, most: int) -> None:
         reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
         if self._is_worker or reporter is None or self._config.get_verbosity() < 0:
             return
         if self._progress is None:
-            self._progress = terminal.MeasurementProgress(reporter._tw._file)
+            self._progress = terminal.MeasurementProgress(
+                reporter._tw._file, width=reporter._tw.fullwidth
+            )
         self._progress.update(label, done, most)
+
+
+def _unicode() -> bool:
+    """Whether the terminal shows more than ASCII."""
+    return shows_blocks(getattr(sys.__stdout__, "encoding", None))
 
 
 def _header(run: Run) -> Iterator[str]:

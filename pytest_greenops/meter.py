@@ -57,19 +57,21 @@ class Plan:
     looks       after how many rounds to ask whether they are enough; the last look ends it
     max_time_s  no round is begun that would end later than this after the warm-up
     margin      the change that matters: sizes the windows, and bounds the drift
-    warmup      passes before the first that counts
+    warmup      passes before the first that counts; None makes one, or none of a single round
     iterations  calls in a round; None lets the meter choose
     """
 
     looks: tuple[int, ...]
     max_time_s: float = 60.0
     margin: float = 0.05
-    warmup: int = 1
+    warmup: int | None = None
     iterations: int | None = None
 
     @property
     def once(self) -> bool:
-        """Whether the work must run exactly once: no warm-up, no calibration, one round."""
+        """Whether there is a single round, neither calibrated nor done again: for work that
+        cannot be repeated.
+        """
         return self.looks == (1,)
 
 
@@ -104,6 +106,7 @@ class Meter:
         self._rounds: dict[str, list[Round]] = {}
         self._pace_s = 0.0
         self._deadline_s = math.inf
+        self._done = 0
         self._redos = REDOS
         self._share = self._worst = LoadShare(0.0, 0.0)
         self._kept_contended = 0
@@ -116,18 +119,19 @@ class Meter:
         plan = self._plan
         gc.collect()
         if plan.once:
-            yield from self._round(1)
+            yield from self._warm_up(plan.warmup or 0)
+            yield from self._round(plan.iterations or 1)
             self._enough(self.measurements(), 1)
             return
-        for _ in range(plan.warmup):
-            yield from self._trip(plan.iterations or 1)
+        yield from self._warm_up(1 if plan.warmup is None else plan.warmup)
         self._deadline_s = time.monotonic() + plan.max_time_s
         iterations = plan.iterations or (yield from self._calibrate())
         yield from self._until(plan.looks[0], iterations)
         if self._drifts() and not self._ended():
             for kept in self._rounds.values():
                 kept.clear()
-            self._kept_contended = 0
+            self._done = self._kept_contended = 0
+            self._worst = LoadShare(0.0, 0.0)
         for number, rounds in enumerate(plan.looks, 1):
             yield from self._until(rounds, iterations)
             if self._enough(self.measurements(), number) or self._ended():
@@ -160,27 +164,41 @@ class Meter:
             for name, rounds in self._rounds.items()
         }
 
+    def _warm_up(self, trips: int) -> Iterator[Pass]:
+        for _ in range(trips):
+            yield from self._trip(self._plan.iterations or 1)
+        self._voided, self._void = 0, None
+
     def _until(self, rounds: int, iterations: int) -> Iterator[Pass]:
-        while self._done() < rounds and not self._ended():
+        while self._done < rounds and not self._ended():
             yield from self._round(iterations)
-            self._progress(self._done(), self._plan.looks[-1])
+            self._progress(self._done, self._plan.looks[-1])
 
     def _round(self, iterations: int) -> Iterator[Pass]:
-        """One round: a trip, made again while it is spoilt and there are redos left."""
+        """One round: a trip, made again while it is contended and there are redos left."""
         while True:
-            trip = yield from self._trip(iterations)
-            if self._redos == 0 or self._plan.once or not (trip.void or self._contended):
+            trip = yield from self._sound_trip(iterations)
+            if self._broken:
+                return
+            if not (self._contended and self._redos and self._may_repeat()):
                 break
             self._redos -= 1
-        if trip.void:
-            self._broken = True
-            return
         self._keep(trip)
         if self._contended:
             self._kept_contended += 1
-            self._worst = max(self._worst, self._share)
+            self._worst = LoadShare(*map(max, self._worst, self._share))
         else:
             self._redos = REDOS
+
+    def _sound_trip(self, iterations: int) -> Generator[Pass, None, Pass]:
+        """A trip, made again while it is void; one that stays void breaks the measurement off."""
+        trip = yield from self._trip(iterations)
+        for _ in range(REDOS):
+            if not (trip.void and self._may_repeat()):
+                break
+            trip = yield from self._trip(iterations)
+        self._broken = trip.void is not None
+        return trip
 
     def _trip(self, iterations: int) -> Generator[Pass, None, Pass]:
         begun = time.monotonic()
@@ -203,12 +221,9 @@ class Meter:
         """Grow the iterations until a round is long enough; the trip that is counts as a round."""
         iterations = 1
         while True:
-            trip = yield from self._trip(iterations)
-            if trip.void:
-                if self._redos == 0:
-                    return iterations
-                self._redos -= 1
-                continue
+            trip = yield from self._sound_trip(iterations)
+            if self._broken:
+                return iterations
             shortfall = max(self._shortfall(round_) for round_ in trip.rounds().values())
             room = self._plan.max_time_s / (self._plan.looks[0] + 1) / max(self._pace_s, 1e-9)
             if min(shortfall, room) <= 1:
@@ -223,19 +238,22 @@ class Meter:
         if round_.seconds <= 0:
             return math.inf
         error = selfchecks.edge_error(round_, self._instruments.update_period_s)
-        edges = error / (self._plan.margin * selfchecks.EDGE_SHARE)
+        edges = error / selfchecks.edge_limit(self._plan.margin)
         return max(edges**2 if round_.windows > 1 else edges, MIN_ROUND_S / round_.seconds)
 
     def _keep(self, trip: Pass) -> None:
         for name, round_ in trip.rounds().items():
             self._rounds.setdefault(name, []).append(round_)
-
-    def _done(self) -> int:
-        return min((len(rounds) for rounds in self._rounds.values()), default=0)
+        self._done += 1
 
     def _ended(self) -> bool:
-        late = time.monotonic() + self._pace_s > self._deadline_s
-        return self._broken or (late and self._done() > 0)
+        return self._broken or (self._done > 0 and self._late())
+
+    def _may_repeat(self) -> bool:
+        return not (self._plan.once or self._late())
+
+    def _late(self) -> bool:
+        return time.monotonic() + self._pace_s > self._deadline_s
 
     def _drifts(self) -> bool:
         energies = (self._energies(rounds) for rounds in self._rounds.values())

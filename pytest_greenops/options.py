@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pytest_greenops.model import units
-from pytest_greenops.model.budget import ACTIONS
 from pytest_greenops.model.errors import GreenopsError, OptionError
+from pytest_greenops.model.marker import ACTIONS
 from pytest_greenops.model.options import Options
 
 
@@ -73,7 +72,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 def read_options(config: pytest.Config) -> Options:
     """The options of this run; raises `OptionError` that names the option at fault."""
-    read = _Reader(config)
+    read, default = _Reader(config), Options()
     save = read.flag("energy-save")
     save_new = read.flag("energy-save-new")
     if save and save_new:
@@ -85,33 +84,33 @@ def read_options(config: pytest.Config) -> Options:
     json = read.value("energy-json", Path)
     if json and not measure:
         raise OptionError("--energy-json writes what is measured; add --energy")
-    rounds = read.value("energy-min-rounds", _count) or Options.min_rounds
-    most = read.value("energy-max-rounds", _count) or max(Options.max_rounds, rounds)
+    rounds = read.value("energy-min-rounds", _count) or default.min_rounds
+    most = read.value("energy-max-rounds", _count) or max(default.max_rounds, rounds)
     if rounds > most:
         raise OptionError(
             f"--energy-min-rounds {rounds} is more than --energy-max-rounds {most}; change one"
         )
-    intensity = read.value("energy-carbon-intensity", units.parse_intensity)
+    intensity = read.value("energy-carbon-intensity", _quantity("intensity"))
     return Options(
         measure=measure,
         save="all" if save else "new" if save_new else None,
-        baselines=config.rootpath / (read.value("energy-baselines", Path) or Options.baselines),
-        max_increase=read.value("energy-max-increase", units.parse_percent, Options.max_increase),
-        action=read.value("energy-action", _action, Options.action),
-        estimates=read.value("energy-estimates", _action, Options.estimates),
+        baselines=config.rootpath / (read.value("energy-baselines", Path) or default.baselines),
+        max_increase=read.value("energy-max-increase", _quantity("percent"), default.max_increase),
+        action=read.value("energy-action", _action, default.action),
+        estimates=read.value("energy-estimates", _action, default.estimates),
         strict=read.flag("energy-strict"),
         only=only,
         skip=skip,
-        sensors=read.value("energy-sensors", _names, Options.sensors),
+        sensors=read.value("energy-sensors", _names, default.sensors),
         min_rounds=rounds,
         max_rounds=most,
-        max_time_s=read.value("energy-max-time", units.parse_duration, Options.max_time_s),
+        max_time_s=read.value("energy-max-time", _quantity("duration"), default.max_time_s),
         json=config.invocation_params.dir / json if json else None,
         grams_per_kwh=None
         if intensity is None
         else intensity * read.value("energy-pue", _pue, 1.0),
-        cpu_watts=read.value("energy-cpu-watts", units.parse_power),
-        session_sd=read.value("energy-session-sd", units.parse_percent, Options.session_sd),
+        cpu_watts=read.value("energy-cpu-watts", _quantity("power")),
+        session_sd=read.value("energy-session-sd", _quantity("percent"), default.session_sd),
     )
 
 
@@ -142,6 +141,18 @@ class _Reader:
             return self._config.getini(ini), ini
         except (TypeError, ValueError) as error:
             raise OptionError(str(error)) from None
+
+
+def _quantity(name: str) -> Callable[[str], float]:
+    """A parser of `model.units`, which is loaded only where an option needs it."""
+
+    def parse(text: str) -> float:
+        from pytest_greenops.model import units
+
+        read: Callable[[str], float] = getattr(units, f"parse_{name}")
+        return read(text)
+
+    return parse
 
 
 def _count(value: Any) -> int:

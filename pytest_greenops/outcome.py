@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pytest_greenops.acceptance import why_not
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import (
     BaselineError,
@@ -63,7 +64,7 @@ class Carried(msgspec.Struct, omit_defaults=True):
 def enforce(results: Iterable[Result], options: Options) -> None:
     """Raise for the gravest result that fails its test, if one does.
 
-    While baselines are saved a regression is told, not failed; an absolute budget still fails.
+    What this run accepts as a baseline is told, not failed; an absolute budget still fails.
     """
     __tracebackhide__ = True
     ours = list(results)
@@ -75,10 +76,11 @@ def enforce(results: Iterable[Result], options: Options) -> None:
             verdict = result.verdict
             if verdict.outcome is outcome and verdict.action == "fail":
                 raise error(words.failure(result))
-        if options.save:
-            return
+        if options.save == "all":
+            break
     for result in ours if options.strict else ():
-        if result.verdict.outcome in UNPROVEN:
+        accepted = options.save is not None and why_not(result, options.save) is None
+        if result.verdict.outcome in UNPROVEN and not accepted:
             raise EnergyUnproven(words.failure(result))
 
 
@@ -88,7 +90,7 @@ def keep_properties(item: pytest.Item, results: Iterable[Result]) -> None:
     item.user_properties[:] = [*others, *(p for r in results for p in document.properties(r))]
 
 
-def describe_call(report: pytest.TestReport, excinfo: Any, trial: Trial) -> None:
+def describe_call(report: pytest.TestReport, excinfo: Any, trial: Trial, unicode: bool) -> None:
     """Put the results of a call on its report, and say a failure of ours in one line."""
     error = excinfo.value if excinfo else None
     ours = isinstance(error, EnergyFailure)
@@ -100,7 +102,8 @@ def describe_call(report: pytest.TestReport, excinfo: Any, trial: Trial) -> None
         for result in results:
             if result.verdict.red or result.verdict.outcome in UNPROVEN:
                 title = "energy" if result.name == "call" else f"energy of {result.name}"
-                report.sections.append((title, "\n".join(words.failure_section(result))))
+                lines = words.failure_section(result, unicode)
+                report.sections.append((title, "\n".join(lines)))
     elif error is not None and trial.repetition > 1:
         report.sections.append(("energy", words.failed_in_repetition(trial.repetition)))
 
@@ -133,9 +136,12 @@ def gather(report: pytest.TestReport, run: Run, problems: list[str], refused: li
 
 
 def status(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-    """The category, letter and word of an energy failure; None for all others."""
+    """The category, letter and word of an energy failure; None for all others.
+
+    One that was expected (xfail), or that is run again (rerunfailures), is none.
+    """
     failure = (getattr(report, "greenops", None) or {}).get("failure")
-    if failure is None:
+    if failure is None or report.outcome != "failed":
         return None
     return "failed", LETTER, (WORDS[failure], {"red": True})
 

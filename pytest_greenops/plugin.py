@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_greenops import hookspec, selection
-from pytest_greenops.fixture import HANDLE, Energy, PlainTrial
-from pytest_greenops.model.budget import marker_help
 from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.marker import marker_help
 from pytest_greenops.model.options import Options
 from pytest_greenops.options import add_options, read_options
+
+if TYPE_CHECKING:
+    from pytest_greenops.fixture import Energy
 
 OPTIONS = pytest.StashKey[Options]()
 
@@ -60,7 +63,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def energy(request: pytest.FixtureRequest) -> Energy:
     """Measure energy: `energy(function, *args)`; see https://pytest-greenops.readthedocs.io."""
-    return request.node.stash.get(HANDLE, None) or Energy(PlainTrial(), enabled=False)
+    from pytest_greenops.fixture import HANDLE, Energy, PlainTrial
+
+    handle = request.node.stash.get(HANDLE, None)
+    return handle or Energy(PlainTrial(), enabled=False)
 
 
 class NotMeasuring:
@@ -76,6 +82,6 @@ class NotMeasuring:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the closing line."""
         if self._not_enforced:
-            from pytest_greenops.report.closing import not_enforced
+            from pytest_greenops.report.unenforced import not_enforced
 
             terminalreporter.write_line(not_enforced(self._not_enforced))

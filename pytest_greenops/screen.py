@@ -116,7 +116,8 @@ def noise(
 
     A suite too small to share its variance leaves a test with its own, on few degrees of freedom:
     that shows small changes of a quiet test, but hardly any of a baseline of three sessions. So
-    what is assumed of a young baseline stays in force beside it: more sessions never see less.
+    what is assumed of a young baseline stays in force beside it, for half of the error: a large
+    change is found with three sessions as with one.
     """
     round_var = pooled_variance([*baseline, *candidate])
     k = len(baseline)
@@ -145,7 +146,8 @@ def screen(
     share = look.alpha / len(scatters)
     views = [_View(baseline, candidate, scatter, margin, share) for scatter in scatters]
     decided = next((view for view in views if view.changed), views[0])
-    return decided.screening(provisional=len(baseline) < MIN_SESSIONS)
+    smallest = min(view.smallest(ALPHA / len(scatters)) for view in views)
+    return decided.screening(smallest, provisional=len(baseline) < MIN_SESSIONS)
 
 
 class _View:
@@ -176,7 +178,7 @@ class _View:
             return None
         return Outcome.REGRESSED if self.estimate > 0 else Outcome.IMPROVED
 
-    def screening(self, provisional: bool) -> Screening:
+    def screening(self, smallest: float, provisional: bool) -> Screening:
         """What this view makes of it; of a young baseline, what is not found passes."""
         within = self.estimate + self._t_pass * self.error < self.limit
         outcome = self.changed or (
@@ -189,17 +191,17 @@ class _View:
             self.estimate,
             self.error,
             self._scatter.df,
-            self._smallest(),
+            smallest,
             provisional,
             rounds,
             sessions,
         )
 
-    def _smallest(self) -> float:
-        """The increase that all looks together would have found nine times in ten."""
+    def smallest(self, alpha: float) -> float:
+        """The increase that all looks together, which spend `alpha`, find nine times in ten."""
         df = self._scatter.df
-        seen = (t_quantile(1 - ALPHA, df) + t_quantile(POWER, df)) * self.error
-        return math.expm1(max(self.limit, seen))
+        needed = max(self.limit, t_quantile(1 - alpha, df) * self.error)
+        return math.expm1(needed + t_quantile(POWER, df) * self.error)
 
     def _needs(self) -> tuple[int | None, int | None]:
         """The rounds, or else the further baseline sessions, with which this would be decided."""
@@ -209,7 +211,8 @@ class _View:
         affordable = (gap / (self._t_fail if fails else self._t_pass)) ** 2
         left = affordable - scatter.session_var * (1 + 1 / k)
         if left > 0:
-            return math.ceil(1 / (left / scatter.round_var + 1 / self._n_baseline)), None
+            rounds = scatter.round_var / (left + scatter.round_var / self._n_baseline)
+            return math.ceil(rounds), None
         error_rate = self._alpha if fails else min(PASS_FACTOR * self._alpha, 0.5)
         for sessions in range(k + 1, MOST_SESSIONS + 1):
             t = t_quantile(1 - error_rate, scatter.df + sessions - k)

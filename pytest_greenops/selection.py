@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.errors import BudgetError, OptionError
 from pytest_greenops.model.options import Options
+
+if TYPE_CHECKING:
+    from pytest_greenops.model.budget import Budget
 
 MARKER = "energy_budget"
 
 
 def budget_of(item: pytest.Item) -> Budget:
     """The budget of an item's marks, nearest first; raises `BudgetError`."""
+    from pytest_greenops.model.budget import Budget
+
     return Budget.from_marks((mark.args, mark.kwargs) for mark in item.iter_markers(MARKER))
 
 
@@ -21,7 +27,7 @@ def refuse_wrong_marks(report: pytest.CollectReport) -> None:
     wrong: dict[str, str] = {}
     for item in report.result or ():
         try:
-            if isinstance(item, pytest.Item):
+            if isinstance(item, pytest.Item) and item.get_closest_marker(MARKER):
                 budget_of(item)
         except BudgetError as error:
             function = getattr(item, "originalname", None) or item.name

@@ -13,6 +13,8 @@ from pytest_greenops.stats import slope, t_quantile, trimmed_mean
 EDGE_ERROR = 0.78
 #: The error of the edges may be this share of the margin; a drift over the rounds, that.
 EDGE_SHARE, DRIFT_SHARE = 1 / 5, 1 / 4
+#: No counter's edges can be had without error: of a smaller margin they may err as much as of this.
+SMALLEST_MARGIN = 0.001
 #: Share of the machine's CPU time that other processes may use during a round.
 CONTENTION = 0.03
 #: Share of spoilt rounds that a 20 % trimmed mean leaves without effect.
@@ -29,12 +31,17 @@ def edge_error(round_: Round, update_period_s: float) -> float:
     return EDGE_ERROR * update_period_s * math.sqrt(round_.windows) / round_.seconds
 
 
+def edge_limit(margin: float) -> float:
+    """How far the edges of a round's windows may be off, as a share of the round."""
+    return max(margin, SMALLEST_MARGIN) * EDGE_SHARE
+
+
 def too_short(rounds: Sequence[Round], update_period_s: float, margin: float) -> Check | None:
     """The windows are too short for how often the counter moves."""
     if not rounds:
         return None
     error = trimmed_mean([edge_error(round_, update_period_s) for round_ in rounds])
-    if error <= margin * EDGE_SHARE:
+    if error <= edge_limit(margin):
         return None
     span_s = trimmed_mean([round_.seconds for round_ in rounds])
     return Check(
@@ -48,8 +55,9 @@ def too_short(rounds: Sequence[Round], update_period_s: float, margin: float) ->
 
 def drifts(energies: Sequence[float], margin: float) -> bool:
     """Whether the rounds rise or fall by more than a quarter of the margin, and not by chance."""
-    rise, error = slope([math.log(energy) for energy in energies if energy > 0])
-    n = len(energies)
+    logs = _logs(energies)
+    rise, error = slope(logs)
+    n = len(logs)
     return (
         n >= 5
         and abs(rise) * (n - 1) > margin * DRIFT_SHARE
@@ -61,9 +69,13 @@ def drift(energies: Sequence[float], margin: float) -> Check | None:
     """The rounds still rise or fall although the warm-up was repeated."""
     if not drifts(energies, margin):
         return None
-    rise, _ = slope([math.log(energy) for energy in energies])
-    total = math.expm1(rise * (len(energies) - 1)) * 100
+    logs = _logs(energies)
+    total = math.expm1(slope(logs)[0] * (len(logs) - 1)) * 100
     return Check("drift", f"{total:+.1f} % over the rounds", "warmed up once more, then flagged")
+
+
+def _logs(energies: Sequence[float]) -> list[float]:
+    return [math.log(energy) for energy in energies if energy > 0]
 
 
 def contention(contended: int, rounds: int, others: float, steal: float) -> Check | None:
@@ -86,6 +98,17 @@ def void(reason: str | None, voided: int) -> Check | None:
     if reason is None:
         return None
     return Check("void", reason, f"{voided} round{'s' if voided != 1 else ''} left out")
+
+
+def carbon_unknown(limit_g: float | None, grams_per_kwh: float | None) -> Check | None:
+    """A budget limits grams of CO2e, and nobody said how many a kilowatt-hour has."""
+    if limit_g is None or grams_per_kwh is not None:
+        return None
+    return Check(
+        "carbon",
+        "max_carbon needs the carbon intensity of the grid",
+        "that limit was not judged; give --energy-carbon-intensity",
+    )
 
 
 def instrumented(tracer: str | None) -> Check | None:

@@ -51,7 +51,7 @@ class Run:
         self.instruments, self.findings = discover(options.sensors, sensors, options.cpu_watts)
         self.environment = Environment(
             machine={**machine.machine_facts(self.instruments), **(facts or {})},
-            recorded=machine.recorded_facts(),
+            recorded=machine.recorded_facts(instruments=self.instruments),
         )
         self.store = Store(options.baselines, self.environment.slug)
         self.store.files()

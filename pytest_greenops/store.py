@@ -86,15 +86,18 @@ class Store:
 
     def _lock_path(self) -> Path:
         """Outside the folder, which belongs to the project's repository; one for each user."""
-        name = hashlib.sha256(f"{getpass.getuser()}:{self.folder.resolve()}".encode()).hexdigest()
+        # Not every user of a container has a name.
+        user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
+        name = hashlib.sha256(f"{user}:{self.folder.resolve()}".encode()).hexdigest()
         return Path(tempfile.gettempdir(), f"pytest-greenops-{name[:16]}.lock")
 
     def orphans(self, test: TestKey, collected: Collection[TestKey]) -> Iterator[Baseline]:
         """Baselines of the same function whose parameters no collected test has: renamed ones?"""
-        for baseline in self.files().values():
+        for path, baseline in self.files().items():
             other = baseline.test
             same = (other.module, other.qualname) == (test.module, test.qualname)
-            if same and collected and other not in collected:
+            moved = path != self.path(other)
+            if same and collected and other not in collected and not moved:
                 yield baseline
 
 
@@ -111,7 +114,7 @@ def read(path: Path) -> Baseline:
         return msgspec.json.decode(data, type=Baseline)
     except OSError as error:
         raise BaselineError(f"{path}: cannot be read ({error.strerror}); mend its access") from None
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # msgspec's, and those of text that is no UTF-8
         raise BaselineError(
             f"{path}: damaged ({error}); restore it (git checkout -- {path}), or delete it and "
             "save anew"
@@ -131,14 +134,20 @@ class _Version(msgspec.Struct):
 def _file_name(name: str) -> str:
     """A file name for a test: readable, safe on every file system, and its own."""
     safe = _SAFE.sub("_", name).replace(".", "-")[:_LONGEST_NAME]
-    if safe != name.replace(".", "-") or safe != safe.lower():
+    if safe != name or safe != safe.lower():
         safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:6]
     return f"{safe}.json"
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put a file in place whole or not at all; raises `OSError`."""
+    """Put a file in place whole or not at all; raises `OSError`.
+
+    What is there and is no file, such as a link or /dev/stdout, is written to and stays.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_bytes(data)
+        return
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pytest_greenops import machine
+from pytest_greenops import machine, selfchecks
 from pytest_greenops.frameworks import synchronize
 from pytest_greenops.judge import Reference, Rules, judge
 from pytest_greenops.meter import Meter, Plan
@@ -139,9 +140,9 @@ class Trial:
         least = min(budget.min_rounds or options.min_rounds, most)
         return Plan(
             looks=(rounds,) if rounds else self._looks(name, least, most),
-            max_time_s=budget.max_time_s or options.max_time_s,
+            max_time_s=options.max_time_s if budget.max_time_s is None else budget.max_time_s,
             margin=self._bench.rules.margin if budget.max_increase is None else budget.max_increase,
-            warmup=1 if warmup is None else warmup,
+            warmup=warmup,
             iterations=iterations,
         )
 
@@ -170,7 +171,8 @@ class Trial:
     def _reference(self, name: str) -> Reference:
         """The accepted sessions of a name, or why those that there are cannot be used."""
         store, here = self._bench.store, self._environment()
-        for baseline in (store.load(self.test), store.elsewhere(self.test)):
+        for find in (store.load, store.elsewhere):
+            baseline = find(self.test)
             if baseline and name in baseline.measurements:
                 series = baseline.measurements[name]
                 there = Environment(baseline.machine, series.conditions)
@@ -205,6 +207,11 @@ class Trial:
         return None
 
     def _summarise(self, measurement: Measurement, verdict: Verdict) -> Result:
+        unjudged = selfchecks.carbon_unknown(
+            self.budget.max_carbon_g, self._bench.options.grams_per_kwh
+        )
+        if unjudged:
+            measurement = replace(measurement, checks=(*measurement.checks, unjudged))
         return summarise(
             self.test,
             measurement,
@@ -218,7 +225,7 @@ class Trial:
 
 def _count(unit: str, amount: Amount, value: Any) -> float:
     work = float(amount(value) if callable(amount) else amount)
-    if not work > 0:
+    if not 0 < work < math.inf:
         raise GreenopsError(
             f"energy.units: {work:g} {unit} is no work to divide joules by; count at least one"
         )

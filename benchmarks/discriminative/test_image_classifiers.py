@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 import torch
-from transformers import PreTrainedModel
 
 from benchmarks.image_classifiers import (
     LABELS,
@@ -20,6 +19,8 @@ from benchmarks.image_classifiers import (
 if TYPE_CHECKING:
     from pytest_greenops.fixture import Energy
 
+Build: TypeAlias = Callable[[torch.device], torch.nn.Module]
+
 pytestmark = [
     pytest.mark.energy_budget(max_increase="5%"),
     pytest.mark.parametrize("build", [resnet18, mobilenet_v2]),
@@ -27,25 +28,21 @@ pytestmark = [
 ]
 
 
-def test_inference(
-    energy: Energy, device: torch.device, build: Callable[[], PreTrainedModel], batch: int
-) -> None:
+def test_inference(energy: Energy, device: torch.device, build: Build, batch: int) -> None:
     """A batch of images is classified."""
-    model = build().to(device).eval()
+    model = build(device).eval()
     images, _ = labelled_images(batch, device)
 
     energy.units(sample=batch)
     with torch.inference_mode():
         output = energy(model, images)
 
-    assert output.logits.shape == (batch, LABELS)
+    assert output.logits.shape == (batch, len(LABELS))
 
 
-def test_training_step(
-    energy: Energy, device: torch.device, build: Callable[[], PreTrainedModel], batch: int
-) -> None:
-    """A batch of images is learnt from, once."""
-    model = build().to(device).train()
+def test_training_step(energy: Energy, device: torch.device, build: Build, batch: int) -> None:
+    """A batch of images is learnt from, once a call."""
+    model = build(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     images, labels = labelled_images(batch, device)
 

@@ -1,4 +1,7 @@
-"""Answers of a causal language model: reading the prompt and writing the answer, apart."""
+"""Answers of a causal language model: reading the prompts and writing the answers, apart.
+
+A token is one of an answer, in both phases: so J/token of the phases add up to that of the whole.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ REQUESTS = 8
 def test_answers(
     energy: Energy, device: torch.device, prompt_tokens: int, answer_tokens: int
 ) -> None:
-    """Requests are answered in one batch; J/token of both phases add up, per token answered."""
-    model = small_llama().to(device)
+    """A batch of requests is answered, each token being read from the cache ever after."""
+    model = small_llama(device)
     prompts = random_prompts(REQUESTS, prompt_tokens, device)
 
     energy.units(request=REQUESTS, token=REQUESTS * answer_tokens)

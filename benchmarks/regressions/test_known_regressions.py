@@ -1,12 +1,12 @@
 """Mistakes that people make with energy, each found by the test whose work it is.
 
-The tests do their work well, and that is their baseline::
+As they stand these tests do their work well, and that is their baseline. ``BENCH_REGRESSION``
+makes one mistake, in one test, which goes red; the others stay green::
 
     pytest benchmarks/regressions --energy-save
     BENCH_REGRESSION=no_cache pytest benchmarks/regressions --energy
 
-``BENCH_REGRESSION`` makes one mistake in one test; the others stay green. What is computed stays
-what it was, so every assertion below still holds: only the joules tell.
+What is computed stays what it was, so every assertion below still holds: only the joules tell.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ pytestmark = pytest.mark.energy_budget(max_increase="5%")
 
 def test_classification(energy: Energy, device: torch.device) -> None:
     """Goes red when autograd records the forward pass, or when images are sent one by one."""
-    model = mobilenet_v2().to(device).eval()
+    model = mobilenet_v2(device).eval()
     images, _ = labelled_images(128, device)
-    batches = images.split(1 if MISTAKE == "one_by_one" else 64)
+    batches = images.split(1 if MISTAKE == "one_by_one" else 128)
 
     def classify() -> torch.Tensor:
         with torch.inference_mode(MISTAKE != "autograd_left_on"):
@@ -45,12 +45,12 @@ def test_classification(energy: Energy, device: torch.device) -> None:
     energy.units(sample=128)
     logits = energy(classify)
 
-    assert logits.shape == (128, LABELS)
+    assert logits.shape == (128, len(LABELS))
 
 
 def test_training_step(energy: Energy, device: torch.device) -> None:
     """Goes red when AdamW updates the weights in many small operations instead of a fused one."""
-    model = resnet18().to(device).train()
+    model = resnet18(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), fused=MISTAKE != "unfused_optimizer")
     images, labels = labelled_images(4, device)
 
@@ -61,22 +61,21 @@ def test_training_step(energy: Energy, device: torch.device) -> None:
 
 
 def test_reading_a_long_prompt(energy: Energy, device: torch.device) -> None:
-    """Goes red when attention is computed eagerly, or in double precision."""
-    model = small_llama("eager" if MISTAKE == "eager_attention" else "sdpa").to(device)
-    if MISTAKE == "float64":
-        model = model.double()
-    prompts = random_prompts(1, 1024, device)
+    """Goes red when attention is computed eagerly, or when weights are in double precision."""
+    model = small_llama(device, "eager" if MISTAKE == "eager_attention" else "sdpa")
+    model.to(dtype=torch.float64 if MISTAKE == "float64" else torch.float32)
+    prompt = random_prompts(1, 1024, device)
 
-    energy.units(token=prompts.numel())
+    energy.units(token=prompt.numel())
     with torch.inference_mode():
-        output = energy(model, prompts)
+        output = energy(model, prompt)
 
     assert output.logits.shape == (1, 1024, VOCABULARY)
 
 
 def test_generation(energy: Energy, device: torch.device) -> None:
     """Goes red when every new token reads the whole text again, for want of a cache."""
-    model = small_llama().to(device)
+    model = small_llama(device)
     prompts = random_prompts(4, 64, device)
 
     energy.units(request=4, token=lambda texts: texts.numel() - prompts.numel())

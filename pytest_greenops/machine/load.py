@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from pytest_greenops.model.measurement import LoadShare
-from pytest_greenops.sensors.estimate import tree_cpu_time_ns, tree_cpu_time_portable_ns
+from pytest_greenops.sensors.estimate import best_count
 
 __all__ = ["CpuTime", "LoadProbe", "LoadShare"]
 
@@ -72,8 +71,7 @@ def _best_reader() -> Callable[[], CpuTime]:
     """A reader of the counts of the machine that this runs on."""
     import psutil
 
-    listed = Path(f"/proc/self/task/{os.getpid()}/children").exists()
-    tree_ns = tree_cpu_time_ns if listed else tree_cpu_time_portable_ns
+    tree_ns = best_count()
 
     def read() -> CpuTime:
         times = psutil.cpu_times()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from pytest_greenops.model.measurement import Domain, Round
@@ -55,7 +57,7 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     saved_at: str
     revision: Revision
     versions: dict[str, str]
-    rounds: tuple[Round, ...]
+    rounds: Annotated[tuple[Round, ...], msgspec.Meta(min_length=1)]
     recorded: dict[str, str] = {}
     quality: dict[str, float] = {}
 
@@ -73,7 +75,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     domains: tuple[Domain, ...]
     conditions: dict[str, str]
     anchor: Anchor
-    sessions: tuple[Session, ...]
+    sessions: Annotated[tuple[Session, ...], msgspec.Meta(min_length=1)]
 
 
 class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

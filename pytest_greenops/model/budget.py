@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 from pytest_greenops.model import units
 from pytest_greenops.model.errors import BudgetError, UnitError
+from pytest_greenops.model.marker import ACTIONS, Action, keywords
 
-Action = Literal["fail", "warn"]
 DOMAINS = ("total", "cpu", "dram", "gpu")
-ACTIONS: tuple[Action, ...] = ("fail", "warn")
 _DEVICE = re.compile(r"(cpu|dram|gpu):\d+(-die-\d+)?|psys(:\d+)?")
 
 
@@ -50,34 +48,8 @@ class Budget:
         return budget
 
 
-def energy_budget(
-    energy: str | None = None,
-    *,
-    per: str | None = None,
-    max_increase: str | None = None,
-    domain: str = "total",
-    action: Action | None = None,
-    max_power: str | None = None,
-    max_carbon: str | None = None,
-    min_rounds: int | None = None,
-    max_rounds: int | None = None,
-    max_time: str | None = None,
-) -> None:
-    """The marker's signature, from which its checks and its help are made."""
-
-
-def marker_help() -> str:
-    """The line that `pytest --markers` shows."""
-    signature = inspect.signature(energy_budget).replace(return_annotation=inspect.Signature.empty)
-    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
-    return (
-        f"energy_budget{signature.replace(parameters=bare)}: limits of the energy that a test may "
-        "use: an absolute budget such as '2.5 J', and the largest increase over its baseline."
-    )
-
-
 def _checked(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    known = list(inspect.signature(energy_budget).parameters)
+    known = keywords()
     for keyword in kwargs:
         if keyword not in known:
             raise BudgetError(f"unknown keyword {keyword!r}{_nearest(keyword, known)}")

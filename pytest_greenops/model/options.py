@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from pytest_greenops.model.budget import Action
+from pytest_greenops.model.marker import Action
 
 Saving = Literal["all", "new"]
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """The options of a run, in SI units and shares; see `docs/reference.md`.
 
     measure        `--energy`, or an option that implies it

@@ -6,7 +6,7 @@ from enum import Enum
 
 import msgspec
 
-from pytest_greenops.model.budget import Action
+from pytest_greenops.model.marker import Action
 
 
 class Outcome(str, Enum):
@@ -51,6 +51,8 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sessions       how many baseline sessions it rests on
     provisional    fewer than three baseline sessions: only large changes can be found
     since_anchor   the change since the first accepted level
+    by_domain      joules of a unit of work in the baseline by energy counter
+    accepted_at, commit  when the baseline's last session was saved, and of which code
     """
 
     relative: float
@@ -62,6 +64,9 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sessions: int
     provisional: bool = False
     since_anchor: float | None = None
+    by_domain: dict[str, float] = {}
+    accepted_at: str | None = None
+    commit: str | None = None
 
 
 class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +74,7 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     quantity  `energy` in joules of a unit, `power` in watts, or `carbon` in grams of a call
     low, high the value's 95 % confidence interval
+    unit      the unit of work whose energy is limited
     """
 
     quantity: str
@@ -76,6 +82,7 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     low: float
     high: float
     limit: float
+    unit: str = "call"
 
     @property
     def used(self) -> float:

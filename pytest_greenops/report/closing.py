@@ -63,32 +63,8 @@ def header(
         yield f"energy: {_saving(policy.saving)}"
 
 
-def closing_line(
-    results: Sequence[Result], not_enforced: int = 0, problems: Sequence[str] = ()
-) -> str:
-    """One line that counts every measurement once; `problems` follow it.
-
-    `not_enforced` are budgets of tests that ran without being measured.
-    """
-    parts: list[str] = []
-    if results or not not_enforced:
-        parts.append(_counts(results))
-    if not_enforced:
-        parts.append(_not_enforced(not_enforced))
-    return "energy: " + "; ".join([*parts, *problems])
-
-
-def not_enforced(budgets: int) -> str:
-    """The closing line of a run that measured nothing: `energy: 4 budgets not enforced; …`."""
-    return f"energy: {_not_enforced(budgets)}"
-
-
-def _not_enforced(budgets: int) -> str:
-    it = "it" if budgets == 1 else "them"
-    return f"{_count(budgets, 'budget')} not enforced; measure {it} with --energy"
-
-
-def _counts(results: Sequence[Result]) -> str:
+def closing_line(results: Sequence[Result]) -> str:
+    """One line that counts every measurement once."""
     of = {outcome: [r for r in results if r.verdict.outcome is outcome] for outcome in Outcome}
     compared = sum(len(of[outcome]) for outcome in COMPARED)
     verdicts = (_verdicts(outcome, of[outcome]) for outcome in COMPARED)
@@ -102,7 +78,7 @@ def _counts(results: Sequence[Result]) -> str:
         f"{missing} not measured" if missing else "",
         f"{_count(saved, 'baseline')} saved" if saved else "",
     ]
-    return "; ".join(filter(None, parts))
+    return "energy: " + "; ".join(filter(None, parts))
 
 
 def _verdicts(outcome: Outcome, results: Sequence[Result]) -> str:

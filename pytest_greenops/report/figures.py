@@ -29,8 +29,8 @@ def margin(share: float) -> str:
 
 
 def used(share: float) -> str:
-    """How much of a limit was used: `1.24` -> `'124 %'`."""
-    return format_percent(share, signed=False)
+    """How much of a limit was used: `1.24` -> `'124 %'`, `1e6` -> `'>999 %'`."""
+    return format_percent(share, signed=False) if share < 9.995 else ">999 %"
 
 
 def span(low: float, high: float, form: Callable[[float], str]) -> str:
@@ -64,22 +64,25 @@ QUANTITIES: dict[str, tuple[Callable[[float], str], str]] = {
 }
 
 
-def limit_unit(result: Result, limit: Limit) -> str:
-    """The unit of work that a limit is for: the one whose figure is the limit's value.
+def kinds_changed(result: Result) -> dict[str, float]:
+    """How much each counted kind of energy changed over the baseline: `{'gpu': 0.8}`."""
+    change = result.verdict.change
+    if change is None or not result.joules:
+        return {}
+    counted = [domain for domain in result.domains if domain.counted]
+    before = by_kind(change.by_domain, counted)
+    per_unit = result.judged_j / result.joules
+    return {
+        kind: energy_j * per_unit / before[kind] - 1
+        for kind, energy_j in counted_kinds(result).items()
+        if before.get(kind)
+    }
 
-    A budget may be for a call while joules of a sample are judged against the baseline.
-    """
-    if limit.quantity != "energy" or limit.value <= 0:
-        return "call"
-    units = {result.unit: result.judged_j, "call": result.joules, **result.per_unit}
-    known = {unit: energy_j for unit, energy_j in units.items() if energy_j > 0}
-    return min(known, key=lambda unit: abs(math.log(known[unit] / limit.value)), default="call")
 
-
-def of_limit(result: Result, limit: Limit, value: float) -> str:
+def of_limit(limit: Limit, value: float) -> str:
     """A value in the quantity of a limit: `'2.50 J/sample'`, `'350 W'`, `'2.00 g CO2e'`."""
     if limit.quantity == "energy":
-        return energy(value, limit_unit(result, limit))
+        return energy(value, limit.unit)
     return QUANTITIES[limit.quantity][0](value)
 
 

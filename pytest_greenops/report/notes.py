@@ -99,7 +99,7 @@ def _shared(group: Sequence[Result]) -> Note:
 def _brief(result: Result) -> str:
     verdict, limit = result.verdict, figures.tightest(result)
     if verdict.outcome is Outcome.OVER_BUDGET and limit is not None:
-        budget = figures.of_limit(result, limit, limit.limit)
+        budget = figures.of_limit(limit, limit.limit)
         return f"{figures.used(limit.used)} of {budget}"
     if verdict.change is not None:
         change = verdict.change

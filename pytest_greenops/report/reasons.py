@@ -87,7 +87,7 @@ def raised(result: Result, limit: Limit) -> str:
         return f'max_power="{_written(limit.high, "W")}"'
     if limit.quantity == "carbon":
         return f'max_carbon="{_written(limit.high, "g")}"'
-    unit = figures.limit_unit(result, limit)
+    unit = limit.unit
     per = "" if unit == "call" else f', per="{unit}"'
     return f'"{_written(limit.high, "J")}"{per}'
 
@@ -147,8 +147,8 @@ def _over_budget(result: Result) -> Advice:
     interval = "" if limit.low == limit.high else f" (95 % CI {figures.limit_span(limit)})"
     return Advice(
         f"{result.name} {verb} "
-        f"{_figure(result, figures.of_limit(result, limit, limit.value))}, "
-        f"budget {figures.of_limit(result, limit, limit.limit)}{interval}: "
+        f"{_figure(result, figures.of_limit(limit, limit.value))}, "
+        f"budget {figures.of_limit(limit, limit.limit)}{interval}: "
         f"{figures.used(limit.used)} of it. "
         f"Raise it if that is meant: energy_budget({raised(result, limit)})"
     )
@@ -180,7 +180,7 @@ def _grounds(result: Result) -> Iterator[str]:
         if change.since_anchor is not None and change.since_anchor > change.margin:
             yield f"{format_percent(change.since_anchor)} since the first accepted level"
     for limit in result.verdict.limits:
-        budget = figures.of_limit(result, limit, limit.limit)
+        budget = figures.of_limit(limit, limit.limit)
         yield f"{figures.used(limit.used)} of the budget of {budget}"
 
 
@@ -205,9 +205,9 @@ def _doubts(result: Result) -> Iterator[str]:
     near = [limit for limit in verdict.limits if limit.low <= limit.limit < limit.high]
     for limit in near:
         yield (
-            f"{figures.of_limit(result, limit, limit.value)} "
+            f"{figures.of_limit(limit, limit.value)} "
             f"(95 % CI {figures.limit_span(limit)}) "
-            f"against a budget of {figures.of_limit(result, limit, limit.limit)}"
+            f"against a budget of {figures.of_limit(limit, limit.limit)}"
         )
     if verdict.change is not None and not near:
         yield figures.against_baseline(verdict.change)

@@ -33,7 +33,7 @@ class Gauge(NamedTuple):
     def words(self) -> Iterator[str]:
         """What stands beside the bar, the longest first."""
         if self.absolute:
-            yield f"{self.share * 100:.0f} % of {self.limit}"
+            yield f"{figures.used(self.share)} of {self.limit}"
         yield f"of {self.limit}"
         yield f"of {self.limit.split('/')[0].removesuffix(' CO2e')}"
 
@@ -113,8 +113,8 @@ def _energy(result: Result) -> tuple[str, str]:
     below = f"in {format_duration(result.seconds)}"
     if units:
         unit = next(iter(units))
-        below = figures.energy(units[unit], unit)
-    return f"{mark}{format_energy(result.joules)}  {format_power(result.watts)}", f"{mark}{below}"
+        below = f"{mark}{figures.energy(units[unit], unit)}"
+    return f"{mark}{format_energy(result.joules)}  {format_power(result.watts)}", below
 
 
 def _power(result: Result, energy_j: float) -> str:
@@ -131,7 +131,7 @@ def _change(result: Result) -> tuple[str, str]:
 def _gauge(result: Result) -> Gauge | None:
     limit = figures.tightest(result)
     if limit is not None:
-        return Gauge(limit.used, figures.of_limit(result, limit, limit.limit), True)
+        return Gauge(limit.used, figures.of_limit(limit, limit.limit), True)
     change = result.verdict.change
     if change is None:
         return None

@@ -70,8 +70,10 @@ def _domains(result: Result) -> str:
     kinds = figures.counted_kinds(result)
     total = sum(kinds.values())
     judged = "" if result.domain == "total" else f"; {result.domain} is judged"
+    grown = figures.kinds_changed(result)
     parts = [
-        f"{kind} {format_energy(energy_j)} ({figures.used(energy_j / (total or 1.0))})"
+        f"{kind} {format_energy(energy_j)} ({figures.used(energy_j / (total or 1.0))}"
+        + (f", {format_percent(grown[kind])})" if kind in grown else ")")
         for kind, energy_j in kinds.items()
     ]
     outside = "".join(
@@ -105,6 +107,10 @@ def _baseline(result: Result, change: Change) -> str:
     few = " (provisional: 3 make it firm)" if change.provisional else ""
     text = f"{figures.energy(change.baseline_j, result.unit)} from "
     text += f"{reasons.sessions(change.sessions)}{few}"
+    if change.accepted_at is not None:
+        text += f", the last saved {change.accepted_at[:10]}"
+    if change.commit is not None:
+        text += f" at commit {change.commit[:10]}"
     if change.since_anchor is not None:
         text += f"; {format_percent(change.since_anchor)} since the first accepted level"
     return text

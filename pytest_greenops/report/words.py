@@ -5,7 +5,6 @@ from pytest_greenops.report.closing import (
     Unreadable,
     closing_line,
     header,
-    not_enforced,
 )
 from pytest_greenops.report.reasons import failed_in_repetition, failure, reason, verdict_word
 from pytest_greenops.report.section import failure_section
@@ -18,7 +17,6 @@ __all__ = [
     "failure",
     "failure_section",
     "header",
-    "not_enforced",
     "reason",
     "verdict_word",
 ]

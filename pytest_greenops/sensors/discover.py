@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Sequence
 
 from pytest_greenops.model.errors import OptionError, SensorUnavailable
+from pytest_greenops.model.measurement import Domain, Reading
 from pytest_greenops.sensors.base import Finding, Instruments, Sensor
 
 #: What `auto` looks for; where none of them counts the CPU, it is estimated.
@@ -26,7 +27,8 @@ def discover(
     """Open the sensors of a run, and tell what was found of each.
 
     `auto` takes the `extra` sensors that plugins brought, then what the machine has of those kinds
-    of domain that are not counted yet, and estimates the CPU only where nothing counts it.
+    of domain that are not counted yet, and estimates the CPU only where nothing counts it. It
+    stands alone.
 
     Raises `OptionError` for an unknown name, for a sensor asked for by name that cannot be read,
     and for two that count the same domain.
@@ -34,6 +36,7 @@ def discover(
     brought = {sensor.name: Finding(sensor.name, sensor=sensor) for sensor in extra}
     _check_known(names, [*brought, *_openers()])
     if "auto" in names:
+        _check_alone(names)
         findings = _automatic(list(brought.values()), cpu_watts)
     else:
         findings = [brought.get(name) or find(name, cpu_watts) for name in names]
@@ -45,14 +48,45 @@ def discover(
 
 def _automatic(findings: list[Finding], cpu_watts: float | None) -> list[Finding]:
     for name in AUTO:
-        found = find(name, cpu_watts)
-        if found.sensor and _kinds(found.sensor) & _covered(findings):
-            found.sensor.close()
-        else:
-            findings.append(found)
+        findings += _uncovered(find(name, cpu_watts), _covered(findings))
     if "cpu" not in _covered(findings):
-        findings.append(find("estimate", cpu_watts))
+        findings += _uncovered(find("estimate", cpu_watts), _covered(findings))
     return findings
+
+
+def _uncovered(found: Finding, covered: set[str]) -> list[Finding]:
+    """A finding without the domains of kinds that are counted already; none if nothing is left."""
+    if found.sensor is None:
+        return [found]
+    left = [domain for domain in found.sensor.domains if domain.kind not in covered]
+    if not any(domain.counted for domain in left):
+        found.sensor.close()
+        return []
+    if len(left) == len(found.sensor.domains):
+        return [found]
+    return [Finding(found.name, sensor=_Part(found.sensor, left))]
+
+
+class _Part:
+    """Some of the domains of a sensor; see `Sensor` for its attributes."""
+
+    def __init__(self, sensor: Sensor, domains: Sequence[Domain]) -> None:
+        self.name = sensor.name
+        self.source = sensor.source
+        self.method = sensor.method
+        self.update_period_s = sensor.update_period_s
+        self.domains = tuple(domains)
+        self._sensor = sensor
+        self._places = [sensor.domains.index(domain) for domain in domains]
+
+    def read(self) -> Reading:
+        """The counts of these domains."""
+        time_ns, energy_uj = self._sensor.read()
+        return Reading(time_ns, [energy_uj[place] for place in self._places])
+
+    def close(self) -> None:
+        """Close the whole sensor."""
+        self._sensor.close()
 
 
 def _kinds(sensor: Sensor) -> set[str]:
@@ -69,6 +103,14 @@ def _check_known(names: Sequence[str], known: Sequence[str]) -> None:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"one of: auto, {', '.join(known)}"
             raise OptionError(f"--energy-sensors: unknown sensor {name!r}; {hint}")
+
+
+def _check_alone(names: Sequence[str]) -> None:
+    others = [name for name in names if name != "auto"]
+    if others:
+        raise OptionError(
+            f"--energy-sensors: auto chooses by itself; leave it out to name {', '.join(others)}"
+        )
 
 
 def _refuse_unreadable(findings: Sequence[Finding]) -> None:

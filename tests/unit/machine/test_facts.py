@@ -27,9 +27,11 @@ class NamedSensor:
         self.domains = domains
 
     def read(self) -> Reading:
+        """Not done here."""
         raise NotImplementedError
 
     def close(self) -> None:
+        """Not done here."""
         raise NotImplementedError
 
 
@@ -38,6 +40,7 @@ INSTRUMENTS = Instruments([POWERCAP])
 
 
 def facts(root: Path) -> dict[str, str]:
+    """Facts of the machine below a root, measured through powercap."""
     return machine_facts(INSTRUMENTS, root)
 
 
@@ -114,11 +117,14 @@ def test_an_arm_part_without_a_name_keeps_its_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("allowed", "affinity"), [("0-7", "all 8"), ("0-1", "2 of 8 (0-1)"), ("1,4-6", "4 of 8 (1,4-6)")]
+    ("allowed", "affinity"),
+    [("0-7", "all 8"), ("0-1", "2 of 8 (0-1)"), ("1,4-6", "4 of 8 (1,4-6)")],
 )
 def test_counts_and_lists_the_cpus_allowed(tmp_path: Path, allowed: str, affinity: str) -> None:
     """A process that is bound to some CPUs is told from one that may use all."""
-    root = write(tmp_path, bare_metal(), status=f"Cpus_allowed_list:\t{allowed}\nMems_allowed:\t1\n")
+    root = write(
+        tmp_path, bare_metal(), status=f"Cpus_allowed_list:\t{allowed}\nMems_allowed:\t1\n"
+    )
     assert facts(root)["affinity"] == affinity
 
 
@@ -149,6 +155,7 @@ def test_tells_governors_and_their_preference(tmp_path: Path) -> None:
 
 
 def virtual_machine(vendor: str, product: str) -> dict[str, str]:
+    """A guest of x86, whose firmware states these names."""
     files = bare_metal(XEON.replace("sse2", "sse2 hypervisor"))
     firmware = {"sys_vendor": vendor, "product_name": product}
     return {**files, **{f"sys/class/dmi/id/{name}": said for name, said in firmware.items()}}
@@ -201,7 +208,7 @@ HOSTS = "519 509 8:1 {source} /etc/hosts rw,relatime - ext4 /dev/sda1 rw\n"
         ("proc/self/cgroup", "0::/system.slice/docker.service\n", "none"),
         (
             "proc/self/mountinfo",
-            "61 29 0:47 / /var/lib/docker/containers/1/mounts/shm rw - tmpfs shm rw\n",
+            "61 29 8:1 /var/lib/kubelet/pods/1/volumes/x /var/lib/sub rw - ext4 x rw",
             "none",
         ),
     ],

@@ -32,6 +32,7 @@ Facts = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the simulated driver's library."""
     return nvml.build(tmp_path_factory.mktemp("nvml"))
 
 

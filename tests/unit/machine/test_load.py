@@ -21,7 +21,6 @@ CPUS = os.cpu_count() or 1
 SAMPLING = 0.05
 BURN = "import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass\n"
 #: Leaves behind a process that burns and is nobody's child, and tells its id.
-ORPHAN = "import os\nif os.fork() == 0:\n    os.setsid()\n    while True: pass\n"
 ORPHAN = (
     "import subprocess, sys\n"
     "busy = subprocess.Popen([sys.executable, '-c', 'while True: pass'], start_new_session=True,\n"
@@ -36,6 +35,7 @@ def probe_of(*readings: CpuTime, cpus: int = 4) -> LoadProbe:
 
 
 def share_of(machine_s: float, own_s: float, stolen_s: float = 0.0, window_s: float = 1.0) -> float:
+    """The others' share, of 4 CPUs that were busy for so long in a window."""
     start, stop = CpuTime(100, 50, 7, 3), CpuTime(100 + window_s, 50 + machine_s, 7, 3 + own_s)
     probe = probe_of(start, stop)
     probe.start()
@@ -62,7 +62,9 @@ def test_steal_is_told_apart() -> None:
     """Time that the hypervisor took is steal, to the last tick, and is not the others'."""
     probe = probe_of(CpuTime(0, 1, 0.5, 1), CpuTime(1, 2, 0.51, 2))
     probe.start()
-    assert probe.stop() == (0.0, pytest.approx(0.01 / 4))
+    share = probe.stop()
+    assert share.others == 0.0
+    assert share.steal == pytest.approx(0.01 / 4)
 
 
 def test_shares_stay_within_nothing_and_all() -> None:
@@ -137,6 +139,7 @@ def ended_children() -> None:
 
 
 def burn(seconds: float) -> subprocess.Popen[bytes]:
+    """A child that keeps a CPU busy."""
     return subprocess.Popen([sys.executable, "-c", BURN.format(seconds=seconds)])
 
 

@@ -14,10 +14,15 @@ from typing import Any
 import pytest
 
 import pytest_greenops
-from pytest_greenops.machine import conditions, revision
+from pytest_greenops.machine import conditions, instrumented, revision
 from pytest_greenops.model.baseline import Revision
 
 ROOT = Path(__file__).parents[3]
+SHOW = """
+import json, sys
+from pytest_greenops import machine
+def show(value): print(json.dumps(value))
+"""
 
 
 def told(program: str, *interpreter: str, **environ: str) -> Any:
@@ -31,13 +36,6 @@ def told(program: str, *interpreter: str, **environ: str) -> Any:
     )
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout.splitlines()[-1])
-
-
-SHOW = """
-import json, sys
-from pytest_greenops import machine
-def show(value): print(json.dumps(value))
-"""
 
 
 def test_conditions_without_torch_are_those_of_the_environment() -> None:
@@ -70,7 +68,7 @@ show([machine.conditions(), machine.versions(), torch.__version__, torch.cuda.is
     assert versions["torch"] == torch_version
 
 
-def fake_torch(cuda: bool, backends: SimpleNamespace) -> ModuleType:
+def fake_torch(cuda: bool, backends: SimpleNamespace) -> Any:
     """As much of torch as conditions are read from: a CUDA build cannot be had everywhere."""
     torch: Any = ModuleType("torch")
     torch.get_num_threads = lambda: 4
@@ -83,7 +81,7 @@ def fake_torch(cuda: bool, backends: SimpleNamespace) -> ModuleType:
         return cuda
 
     torch.cuda = SimpleNamespace(is_available=is_available)
-    return ModuleType.__call__(torch) if False else torch
+    return torch
 
 
 class Raises:
@@ -91,10 +89,13 @@ class Raises:
 
     @property
     def allow_tf32(self) -> bool:
+        """Cannot be read."""
         raise RuntimeError("mix of the legacy and new APIs")
 
 
 class NewSetting(Raises):
+    """The setting that came with torch 2.9, of one operation."""
+
     def __init__(self, precision: str, conv: str | None = None) -> None:
         self.fp32_precision = precision
         if conv is not None:
@@ -127,7 +128,7 @@ def test_tf32_is_left_out_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_asks_for_cuda_without_harm_to_forks(monkeypatch: pytest.MonkeyPatch) -> None:
     """CUDA is asked for once, in the way that leaves forked children able to use it."""
-    torch: Any = fake_torch(True, OLD)
+    torch = fake_torch(True, OLD)
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.delenv("PYTORCH_NVML_BASED_CUDA_CHECK", raising=False)
     conditions()
@@ -145,6 +146,7 @@ def test_versions_are_of_this_plugin_and_python() -> None:
 
 
 def git(folder: Path, *arguments: str) -> str:
+    """What git answers in a folder."""
     who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
     asked = ["git", *who, *arguments]
     return subprocess.run(asked, cwd=folder, check=True, capture_output=True, text=True).stdout
@@ -223,9 +225,20 @@ def test_names_who_traces(program: str, name: str) -> None:
 
 def test_names_cprofile() -> None:
     """The profiler of the standard library is named, in whatever way its Python hooks in."""
-    program = "import cProfile\nwith cProfile.Profile(): found = machine.instrumented()\nshow(found)"
+    program = (
+        "import cProfile\nwith cProfile.Profile(): found = machine.instrumented()\nshow(found)"
+    )
     setter = "sys.monitoring" if sys.version_info >= (3, 12) else "sys.setprofile"
     assert told(program) == f"cProfile ({setter})"
+
+
+def test_names_tools_that_monitor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each tool that is registered with `sys.monitoring` is named, for Pythons that have it."""
+    tools = SimpleNamespace(get_tool={0: "debugger", 1: "coverage"}.get)
+    monkeypatch.setattr(sys, "monitoring", tools, raising=False)
+    named = instrumented()
+    assert named is not None
+    assert named.endswith("debugger (sys.monitoring), coverage (sys.monitoring)")
 
 
 @pytest.mark.parametrize("core", ["ctrace", "pytrace", "sysmon"])

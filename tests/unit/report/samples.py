@@ -136,7 +136,7 @@ def over_budget(**more: Any) -> Result:
         seconds=4.81,
         units={"sample": 64.0},
         unit="sample",
-        limits=(Limit("energy", 3.1, 3.02, 3.19, 2.5),),
+        limits=(Limit("energy", 3.1, 3.02, 3.19, 2.5, "sample"),),
         **more,
     )
 

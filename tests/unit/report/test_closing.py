@@ -7,6 +7,7 @@ import pytest
 from pytest_greenops.model.result import Policy, Result
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report import words
+from pytest_greenops.report.unenforced import not_enforced
 from tests.unit.report.samples import (
     POLICY,
     regressed,
@@ -76,12 +77,8 @@ class TestClosingLine:
     def test_of_an_unmeasured_run_names_the_option(self) -> None:
         """Without `--energy` it says what was not enforced."""
         expected = "energy: 4 budgets not enforced; measure them with --energy"
-        assert expected == words.closing_line([], not_enforced=4)
-        assert words.not_enforced(1) == "energy: 1 budget not enforced; measure it with --energy"
-
-    def test_ends_with_the_problems_of_the_run(self) -> None:
-        """What went wrong for the whole run is not lost among the counts."""
-        assert words.closing_line([], problems=["2 results lost"]).endswith("; 2 results lost")
+        assert expected == not_enforced(4)
+        assert not_enforced(1) == "energy: 1 budget not enforced; measure it with --energy"
 
 
 class TestHeader:

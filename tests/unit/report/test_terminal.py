@@ -157,6 +157,12 @@ class TestTable:
         one = result(test=key("test" * 9), limits=(limit("carbon", 0.0615, 0.123),))
         assert table(one)[4].endswith("  ████···· of 123 mg")
 
+    def test_does_not_mark_the_time_of_an_estimate(self) -> None:
+        """Seconds are measured, where joules are estimated too."""
+        lines = table(result(estimated=True))
+        assert "~2.00 J" in lines[3]
+        assert " in 50.0 ms" in lines[4]
+
     def test_shows_the_absolute_budget_rather_than_the_margin(self) -> None:
         """With a budget and a baseline the bar is of the budget."""
         one = result(change=change(0.01, 0.0, 0.02), limits=(limit("energy", 2.0, 2.5),))

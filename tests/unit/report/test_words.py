@@ -91,6 +91,12 @@ class TestFailure:
         suggested = words.failure(one).split('"')[1]
         assert high_j <= parse_energy(suggested) * (1 + 1e-12) <= high_j * 1.11
 
+    def test_of_a_budget_that_is_far_too_small_has_no_figure_like_a_joke(self) -> None:
+        """A budget of another magnitude, or of nothing, is not told to seven digits."""
+        for allowed_j in (1e-6, 0.0):
+            one = result(Outcome.OVER_BUDGET, limits=(limit("energy", 2.0, allowed_j),))
+            assert ": >999 % of it. " in words.failure(one)
+
     def test_of_estimated_joules_says_so_with_the_band(self) -> None:
         """An estimated figure carries its band in the message itself."""
         text = words.failure(regressed(estimated=True))

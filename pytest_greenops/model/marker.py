@@ -1,0 +1,40 @@
+"""The marker `energy_budget` by its signature, from which its checks and its help are made."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Literal
+
+Action = Literal["fail", "warn"]
+ACTIONS: tuple[Action, ...] = ("fail", "warn")
+
+
+def energy_budget(
+    energy: str | None = None,
+    *,
+    per: str | None = None,
+    max_increase: str | None = None,
+    domain: str = "total",
+    action: Action | None = None,
+    max_power: str | None = None,
+    max_carbon: str | None = None,
+    min_rounds: int | None = None,
+    max_rounds: int | None = None,
+    max_time: str | None = None,
+) -> None:
+    """What the marker takes; it is never called."""
+
+
+def keywords() -> list[str]:
+    """The names of its arguments."""
+    return list(inspect.signature(energy_budget).parameters)
+
+
+def marker_help() -> str:
+    """The line that `pytest --markers` shows."""
+    signature = inspect.signature(energy_budget).replace(return_annotation=inspect.Signature.empty)
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    return (
+        f"energy_budget{signature.replace(parameters=bare)}: limits of the energy that a test may "
+        "use: an absolute budget such as '2.5 J', and the largest increase over its baseline."
+    )

@@ -1,0 +1,3 @@
+"""All tests: `pytester` runs pytest in folders of its own."""
+
+pytest_plugins = ["pytester"]

@@ -1,0 +1,257 @@
+"""The command `pytest-greenops`, run as users run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+
+import pytest_greenops
+from pytest_greenops import cli
+from pytest_greenops.model.baseline import SCHEMA as BASELINE_SCHEMA
+from pytest_greenops.model.baseline import Anchor, Baseline, Revision, Series, Session, TestKey
+from pytest_greenops.model.environment import Environment
+from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.measurement import Check, Domain, Provenance, Round
+from pytest_greenops.model.result import SCHEMA as RESULTS_SCHEMA
+from pytest_greenops.model.result import Policy, Result, Results
+from pytest_greenops.model.verdict import Change, Limit, Outcome, Verdict
+
+ROOT = Path(__file__).parents[2]
+#: As users have it: output is kept back until there is enough of it.
+BUFFERED = {name: said for name, said in os.environ.items() if name != "PYTHONUNBUFFERED"}
+ENVIRON = {**BUFFERED, "PYTHONPATH": str(ROOT)}
+
+Ran = subprocess.CompletedProcess[str]
+Command = Callable[..., Ran]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """Runs the command in a folder of its own; keywords are its environment."""
+
+    def command(*arguments: str, **environ: str) -> Ran:
+        return subprocess.run(
+            [sys.executable, "-m", "pytest_greenops.cli", *arguments],
+            cwd=tmp_path,
+            env={**ENVIRON, **environ},
+            capture_output=True,
+            text=True,
+        )
+
+    return command
+
+
+def test_tells_its_version(command: Command) -> None:
+    """`--version` says the name and version of the package."""
+    assert command("--version").stdout == f"pytest-greenops {pytest_greenops.__version__}\n"
+
+
+def test_lists_its_commands(command: Command) -> None:
+    """`--help` names each subcommand and what it is for."""
+    shown = command("--help").stdout
+    for subcommand in cli.COMMANDS:
+        assert subcommand.__name__ in shown
+        assert (subcommand.__doc__ or "missing").split()[0] in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], "COMMAND"),
+        (["docter"], "docter"),
+        (["schema", "result"], "result"),
+        (["doctor", "--fast"], "--fast"),
+    ],
+)
+def test_tells_a_mistake_in_one_line(
+    command: Command, arguments: Sequence[str], names: str
+) -> None:
+    """A mistake on the command line is one line on stderr that names it, and exit status 2."""
+    ran = command(*arguments)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert len(ran.stderr.splitlines()) == 1
+    assert ran.stderr.startswith("pytest-greenops")
+    assert names in ran.stderr
+
+
+def test_the_doctor_tells_what_can_be_measured(command: Command) -> None:
+    """It names every sensor and what disturbs it, in plain lines that fit 80 columns."""
+    ran = command("doctor", COLUMNS="40")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    for name in ("powercap", "nvml", "estimate", "governor", "turbo", "other load", "container"):
+        assert f"  {name}  " in ran.stdout
+    assert max(map(len, ran.stdout.splitlines())) <= 80
+    assert "\x1b" not in ran.stdout
+
+
+RUN_WITHOUT_SENSORS = """
+import sys
+from pytest_greenops import cli
+from pytest_greenops.model.errors import SensorUnavailable
+from pytest_greenops.sensors import discover
+from pytest_greenops.sensors.base import Finding
+discover.find = lambda name: Finding(name, problem=SensorUnavailable("15 \u00b5J are too few"))
+sys.exit(cli.main(["doctor"]))
+"""
+
+
+@pytest.mark.parametrize(("encoding", "reason"), [("utf-8", "15 µJ"), ("ascii", "15 ?J")])
+def test_the_doctor_fails_where_nothing_can_be_measured(
+    tmp_path: Path, encoding: str, reason: str
+) -> None:
+    """Without any sensor the exit status is 1; the reason is told, whatever the locale."""
+    ran = subprocess.run(
+        [sys.executable, "-c", RUN_WITHOUT_SENSORS],
+        cwd=tmp_path,
+        env={**ENVIRON, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        encoding=encoding,
+    )
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert reason in ran.stdout
+    assert "Nothing can be measured here" in ran.stdout
+
+
+@pytest.mark.parametrize("arguments", [["schema"], ["schema", "baseline"], ["doctor"]])
+def test_a_broken_pipe_is_quiet(tmp_path: Path, arguments: Sequence[str]) -> None:
+    """A reader that goes away early, like `head`, causes no message and no failure."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest_greenops.cli", *arguments],
+        cwd=tmp_path,
+        env=ENVIRON,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    with process.stderr as stderr:
+        assert stderr.read() == b""
+    assert process.wait() == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("subcommand", ["schema", "doctor"])
+def test_a_full_disk_is_told_in_one_line(tmp_path: Path, subcommand: str) -> None:
+    """What cannot be written is one line on stderr and exit status 2, without a traceback."""
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "pytest_greenops.cli", subcommand],
+            cwd=tmp_path,
+            env=ENVIRON,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert ran.returncode == 2
+    assert len(ran.stderr.splitlines()) == 1
+    assert "No space left" in ran.stderr
+
+
+def test_a_mishap_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A known error of a subcommand becomes one line, however many it has itself."""
+
+    def broken(parser: Any) -> cli.Run:
+        """fails"""
+
+        def run(arguments: Any) -> int:
+            raise GreenopsError("the first line\nand a second")
+
+        return run
+
+    monkeypatch.setattr(cli, "COMMANDS", (broken,))
+    assert cli.main(["broken"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == "pytest-greenops: the first line and a second\n"
+    assert captured.out == ""
+
+
+def schema_of(command: Command, *document: str) -> Any:
+    """What `schema` prints, read."""
+    ran = command("schema", *document)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return json.loads(ran.stdout)
+
+
+@pytest.mark.parametrize("document", ["results", "baseline"])
+def test_a_schema_is_valid_and_says_what_it_is_of(command: Command, document: str) -> None:
+    """Both schemas are valid by draft 2020-12, with a title and an id of their own."""
+    schema = schema_of(command, document)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["title"] == f"pytest-greenops {document}"
+    assert schema["$id"] == f"urn:pytest-greenops:{document}:1"
+
+
+def test_results_are_the_default_document(command: Command) -> None:
+    """Without a name the schema is that of results."""
+    assert schema_of(command) == schema_of(command, "results")
+
+
+KEY = TestKey("tests/test_model.py", "TestModel.test_step", "float32")
+ROUNDS = (Round({"cpu:0": 12_000}, 0.5, 3, units={"token": 64.0}),)
+BASELINE = Baseline(
+    schema=BASELINE_SCHEMA,
+    test=KEY,
+    machine={"cpu": "AMD EPYC 9654"},
+    measurements={
+        "call": Series(
+            domains=(Domain("cpu:0", "cpu", range_uj=1 << 32),),
+            conditions={"threads": "4"},
+            anchor=Anchor("2026-01-01T00:00:00Z", {"cpu:0": {"call": 0.004}}),
+            sessions=(Session("2026-01-01T00:00:00Z", Revision(None, None), {}, ROUNDS),),
+        )
+    },
+)
+RESULTS = Results(
+    schema=RESULTS_SCHEMA,
+    created_at="2026-01-01T00:00:00Z",
+    version="0.1.0",
+    environment=Environment({"cpu": "AMD EPYC 9654"}),
+    policy=Policy("baselines", 0.05, "fail", "warn", False),
+    results=(
+        Result(
+            test=KEY,
+            name="call",
+            domain="total",
+            unit="token",
+            joules=0.004,
+            by_domain={"cpu:0": 0.004},
+            watts=24.0,
+            seconds=0.17,
+            per_unit={"token": 1.9e-4},
+            interval=(0.003, 0.005),
+            rounds=ROUNDS,
+            domains=(Domain("cpu:0", "cpu"),),
+            provenance=Provenance({"cpu:0": "powercap"}, estimated=False),
+            verdict=Verdict(
+                Outcome.OVER_BUDGET,
+                change=Change(0.1, 0.05, 0.15, 0.04, 0.05, 0.0036, 5),
+                limits=(Limit("energy", 0.004, 0.003, 0.005, 0.002),),
+            ),
+            checks=(Check("drift", "+2 %", "flagged"),),
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(("document", "value"), [("results", RESULTS), ("baseline", BASELINE)])
+def test_what_is_written_fits_its_schema(command: Command, document: str, value: Any) -> None:
+    """A document as the product writes it is valid; another version, or one field more, is not."""
+    schema = schema_of(command, document)
+    written = json.loads(msgspec.json.encode(value))
+    jsonschema.validate(written, schema, cls=jsonschema.Draft202012Validator)
+    for spoilt in ({**written, "schema": 99}, {**written, "host": "somewhere"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(spoilt, schema, cls=jsonschema.Draft202012Validator)

@@ -1,0 +1,417 @@
+"""`--energy`: what is measured is what was spent, in every form that a test can have."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.integration.projects import Project
+
+KNOWN = """
+    import pytest
+
+
+    def close(value):
+        return pytest.approx(value, rel=1e-9)
+
+
+    def test_call(energy, spend):
+        def generate(joules, dram):
+            spend(joules)
+            spend(dram, "dram:0", seconds=0)
+            return "ten tokens"
+
+        energy.units(sample=4, token=lambda out: len(out))
+        assert energy(generate, 1.5, dram=0.5) == "ten tokens"
+        energy.quality(accuracy=0.94)
+        result = energy.results["call"]
+        assert result.joules == close(2.0)
+        assert result.by_domain == {"cpu:0": close(1.5), "dram:0": close(0.5)}
+        assert result.watts == close(20.0)
+        assert result.seconds == close(0.1)
+        assert result.per_unit == {"sample": close(0.5), "token": close(0.2)}
+        assert result.interval == (close(2.0), close(2.0))
+        assert len(result.rounds) == 5
+        assert result.provenance.sensors == {"cpu:0": "fake", "dram:0": "fake"}
+        assert not result.provenance.estimated
+        assert result.verdict.outcome == "no baseline"
+        assert result.quality == {"accuracy": 0.94}
+        assert energy.enabled
+
+
+    def test_short_calls(energy, spend):
+        energy(spend, 0.001, seconds=0.0001)
+        result = energy.results["call"]
+        assert result.rounds[0].iterations >= 1000
+        assert result.joules == close(0.001)
+        assert result.seconds == close(0.0001)
+
+
+    def test_names(energy, spend):
+        assert energy.named("encode")(lambda: spend(1.0) or "x") == "x"
+        energy.named("decode")(spend, 3.0)
+        assert energy.results["encode"].joules == close(1.0)
+        assert energy.results["decode"].joules == close(3.0)
+        assert list(energy.results) == ["encode", "decode"]
+
+
+    def test_pedantic(energy, spend):
+        calls = []
+
+        def make():
+            spend(50.0)
+            return 3.0
+
+        def use(joules):
+            calls.append(joules)
+            spend(joules)
+            return len(calls)
+
+        last = energy.pedantic(use, setup=make, rounds=7, warmup_rounds=2, iterations=2)
+        assert last == len(calls) >= (7 + 2) * 2
+        result = energy.results["call"]
+        assert [round_.iterations for round_ in result.rounds] == [2] * 7
+        assert result.joules == close(3.0)
+
+
+    def test_loop(energy, spend):
+        energy.units(request=8)
+        for _ in energy.rounds():
+            spend(70.0)
+            with energy.measure("prefill"):
+                spend(1.0)
+            with energy.measure("decode"):
+                spend(4.0)
+        assert energy.results["prefill"].joules == close(1.0)
+        assert energy.results["decode"].joules == close(4.0)
+        assert energy.results["decode"].per_unit == {"request": close(0.5)}
+
+
+    def test_window(energy, spend):
+        spend(70.0)
+        with energy.measure("load"):
+            spend(6.0)
+        assert energy.results["load"].joules == close(6.0)
+        assert len(energy.results["load"].rounds) == 1
+        assert energy.results["load"].interval is None
+"""
+
+
+def test_figures_are_what_was_spent(project: Project) -> None:
+    """Every way to measure gives the joules that were spent inside it, and none from outside."""
+    project.write("test_it.py", KNOWN)
+    ran = project.energy()
+    assert ran.outcomes == {"passed": 6}
+    assert {name: result.joules for name, result in ran.results.items()} == {
+        "test_call": 2.0,
+        "test_short_calls": 0.001,
+        "test_names/encode": 1.0,
+        "test_names/decode": 3.0,
+        "test_pedantic": 3.0,
+        "test_loop/prefill": 1.0,
+        "test_loop/decode": 4.0,
+        "test_window/load": 6.0,
+    }
+    assert ran.closing == (
+        "8 measured, 0 compared: nothing was gated; "
+        "8 no baseline: accept them with --energy-save; 0 not comparable"
+    )
+
+
+def test_header(project: Project) -> None:
+    """The header says what measures, what is compared with, and what fails."""
+    project.write("test_it.py", "def test_it(): pass")
+    ran = project.energy()
+    first, second, third, _ = ran.energy_lines
+    assert first == "sensed by fake (cpu:0, dram:0)"
+    assert re.fullmatch(r"no baseline yet in baselines/[a-z0-9-]+-[0-9a-f]{8}", second)
+    assert third == "an increase over +5 % fails, of an estimate warns"
+
+
+WHOLE = """
+    import os
+    import unittest
+
+    import pytest
+
+    seen = set()
+
+
+    @pytest.fixture
+    def model(spend):
+        spend(100.0)
+        yield object()
+        spend(100.0)
+
+
+    @pytest.mark.energy_budget("9 J")
+    def test_function(model, spend):
+        seen.add(model)
+        assert len(seen) == 1
+        spend(1.0)
+
+
+    @pytest.mark.energy_budget("9 J")
+    @pytest.mark.parametrize("joules", [2.0, 3.0])
+    def test_parametrized(joules, spend):
+        spend(joules)
+
+
+    @pytest.mark.energy_budget("9 J")
+    class TestClass:
+        def setup_method(self):
+            self.joules = 4.0
+
+        def test_method(self, spend):
+            spend(self.joules)
+
+
+    class TestCase(unittest.TestCase):
+        @pytest.fixture(autouse=True)
+        def given(self, spend):
+            self.spend = spend
+
+        def setUp(self):
+            self.spend(100.0)
+
+        @pytest.mark.energy_budget("9 J")
+        def test_case(self):
+            self.spend(5.0)
+
+        def test_unmarked(self):
+            self.spend(5.0)
+
+
+    @pytest.mark.energy_budget("9 J", max_rounds=1)
+    def test_once(spend):
+        with open("log.txt", "a") as log:
+            print("once", file=log)
+        spend(6.0)
+"""
+
+
+def test_marked_tests_are_measured_whole(project: Project) -> None:
+    """A marked function, method, parameter or TestCase is repeated, its set-up outside."""
+    project.write("test_it.py", WHOLE)
+    project.write(
+        "test_module.py",
+        """
+        import pytest
+
+        pytestmark = pytest.mark.energy_budget("9 J")
+
+        def test_of_module(spend):
+            spend(7.0)
+        """,
+    )
+    ran = project.energy()
+    assert ran.outcomes == {"passed": 8}
+    assert {name: (r.joules, len(r.rounds)) for name, r in ran.results.items()} == {
+        "test_function": (1.0, 5),
+        "test_parametrized[2.0]": (2.0, 5),
+        "test_parametrized[3.0]": (3.0, 5),
+        "TestClass.test_method": (4.0, 5),
+        "TestCase.test_case": (5.0, 5),
+        "test_once": (6.0, 1),
+        "test_of_module": (7.0, 5),
+    }
+    assert project.log() == ["once"]
+    assert ran.closing == (
+        "7 measured, 7 compared: 7 passed, 0 regressed, 0 inconclusive; "
+        "0 no baseline; 0 not comparable"
+    )
+
+
+def test_mistakes_are_told(project: Project) -> None:
+    """What cannot be measured raises in the test, with the way that it can."""
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+
+
+        def test_same_name(energy, work):
+            energy(work)
+            with pytest.raises(ValueError, match=r"'call' is measured twice in this test"):
+                energy(work)
+
+
+        def test_coroutine_function(energy):
+            async def fetch():
+                pass
+
+            with pytest.raises(TypeError, match=r"await energy\\.acall\\(fetch, \\.\\.\\.\\)"):
+                energy(fetch)
+
+
+        def test_returns_a_coroutine(energy, spend):
+            async def fetch():
+                pass
+
+            def begin():
+                spend(1.0)
+                return fetch()
+
+            with pytest.raises(TypeError, match=r"await energy\\.acall\\(begin, \\.\\.\\.\\)"):
+                energy(begin)
+
+
+        def test_no_work(energy, work):
+            with pytest.raises(ValueError, match=r"sample=0 is no amount of work"):
+                energy.units(sample=0)
+
+
+        def test_no_window(energy):
+            with pytest.raises(Exception, match=r"no window was opened in the loop"):
+                for _ in energy.rounds():
+                    pass
+
+
+        def test_window_twice(energy, work):
+            with pytest.raises(ValueError, match=r"'w' is measured twice in one round"):
+                for _ in energy.rounds():
+                    with energy.measure("w"):
+                        work()
+                    with energy.measure("w"):
+                        work()
+
+
+        def test_result_of_a_loop(energy, work):
+            energy.units(token=lambda out: 1)
+            with pytest.raises(TypeError, match=r"in energy.rounds\\(\\) there is no result"):
+                for _ in energy.rounds():
+                    pass
+        """,
+    )
+    assert project.energy().outcomes == {"passed": 7}
+
+
+def test_unit_of_the_budget_must_be_counted(project: Project) -> None:
+    """A budget per a unit that the test does not count fails it in one line that says so."""
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+
+        @pytest.mark.energy_budget("1 J", per="token")
+        def test_it(energy, work):
+            energy(work)
+        """,
+    )
+    ran = project.energy()
+    assert ran.outcomes == {"failed": 1}
+    [said] = [line for line in ran.lines if line.startswith("GreenopsError: ")]
+    assert said == (
+        "GreenopsError: energy_budget: per='token', but the test counts no such unit; "
+        "declare it before the call: energy.units(token=...)"
+    )
+
+
+def test_failed_tests_keep_their_failure(project: Project) -> None:
+    """Energy adds nothing to a test that failed, save that it did so in a later repetition."""
+    project.write(
+        "test_it.py",
+        """
+        import unittest
+
+        import pytest
+
+
+        def test_after(energy, spend):
+            energy(spend, 3.0)
+            assert "own failure" == ""
+
+
+        @pytest.mark.energy_budget("1 J")
+        def test_at_once():
+            raise RuntimeError("at once")
+
+
+        @pytest.mark.energy_budget("1 J")
+        def test_later(spend, calls=[]):
+            calls.append(1)
+            spend(3.0)
+            assert len(calls) < 3
+
+
+        class TestCase(unittest.TestCase):
+            @pytest.mark.energy_budget("1 J")
+            def test_case(self):
+                self.fail("of its own")
+        """,
+    )
+    ran = project.energy("--energy-strict", "-v")
+    assert ran.outcomes == {"failed": 4}
+    summary = [line for line in ran.lines if line.startswith("FAILED ")]
+    assert summary == [
+        "FAILED test_it.py::test_after - AssertionError: assert 'own failure' == ''",
+        "FAILED test_it.py::test_at_once - RuntimeError: at once",
+        "FAILED test_it.py::test_later - assert 3 < 3",
+        "FAILED test_it.py::TestCase::test_case - AssertionError: of its own",
+    ]
+    assert "EnergyBudgetExceeded" not in ran.text
+    assert "EnergyUnproven" not in ran.text
+    said = [line for line in ran.lines if line.startswith("it failed in repetition 3 ")]
+    assert len(said) == 1
+
+
+def test_skipped_and_expected_failures_are_not_of_energy(project: Project) -> None:
+    """A skip stays a skip; a regression or an excess that a test expects is expected."""
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+
+        from pytest_greenops import EnergyBudgetExceeded
+
+
+        @pytest.mark.energy_budget("1 J")
+        def test_skips():
+            pytest.skip("not here")
+
+
+        @pytest.mark.xfail(raises=EnergyBudgetExceeded, strict=True)
+        @pytest.mark.energy_budget("1 J")
+        def test_expected(work):
+            work()
+
+
+        @pytest.mark.xfail(strict=True)
+        @pytest.mark.energy_budget("1 J")
+        def test_fails():
+            assert False
+        """,
+    )
+    ran = project.energy("-v")
+    assert ran.outcomes == {"skipped": 1, "xfailed": 2}
+    assert ran.verdicts == {"test_expected": "over budget"}
+    assert ran.code == pytest.ExitCode.OK
+
+
+def test_unreadable_counters_are_no_failure(project: Project) -> None:
+    """Work whose counter cannot be read is not measured: told, never a zero."""
+    project.sensor(more="SENSOR.fail()")
+    project.write("test_it.py", "def test_it(energy, work): energy(work)")
+    ran = project.energy()
+    assert ran.outcomes == {"passed": 1}
+    verdict = ran.results["test_it"].verdict
+    assert (verdict.outcome.value, verdict.cause) == ("not measured", "cpu:0 could not be read")
+    assert ran.closing.endswith("; 1 not measured")
+
+
+def test_never_called(project: Project) -> None:
+    """A test that asks for the fixture and never measures is told as not measured."""
+    project.write("test_it.py", "def test_it(energy): pass")
+    verdict = project.energy().results["test_it"].verdict
+    assert (verdict.outcome.value, verdict.cause) == (
+        "not measured",
+        "the test never called energy",
+    )
+
+
+def test_counters_wrap(project: Project) -> None:
+    """A counter that wraps inside a window loses nothing."""
+    project.sensor('Domain("cpu:0", "cpu", range_uj=3_000_000, max_power_w=40), start_uj=2_999_999')
+    project.write("test_it.py", "def test_it(energy, work): energy(work)")
+    assert project.energy().results["test_it"].joules == 2.0

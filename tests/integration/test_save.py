@@ -1,0 +1,290 @@
+"""`--energy-save`: what passed tests used becomes their baseline, and nothing else does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pytest_greenops.model.baseline import SCHEMA
+from tests.integration.projects import NOISY, WORKS, Project
+
+
+def test_one_file_for_each_test(project: Project) -> None:
+    """Files lie by machine, module, test and parameters, and hold what was measured."""
+    project.write("unit/test_it.py", WORKS + "\n\ndef test_other(): pass\n")
+    project.write(
+        "test_top.py",
+        """
+        import pytest
+
+        @pytest.mark.parametrize("size", [1, 2])
+        class TestClass:
+            def test_method(self, size, energy, spend):
+                energy.units(sample=4)
+                energy.quality(accuracy=0.9)
+                energy.named("a")(spend, size)
+                energy.named("b")(spend, 8.0)
+        """,
+    )
+    ran = project.save()
+    assert ran.outcomes == {"passed": 4}
+    assert ran.closing == (
+        "5 measured, 0 compared: nothing was gated; 5 no baseline; 0 not comparable; "
+        "5 baselines saved"
+    )
+    assert all(result.saved for result in ran.results.values())
+    [machine] = (project.path / "baselines").iterdir()
+    assert machine.name.startswith(ran.energy_lines[1].rpartition("/")[2])
+    files = project.baselines()
+    assert sorted(files)[-1] == "unit/test_it.py/test_works.json"
+    assert len(files) == 3
+    assert {file.rpartition("/")[0] for file in files} == {"test_top.py", "unit/test_it.py"}
+    [method] = [baseline for baseline in files.values() if baseline.test.param_id == "2"]
+    assert method.test.qualname == "TestClass.test_method"
+    [session] = method.measurements["a"].sessions
+    assert len(session.rounds) == 10
+    assert session.quality == {"accuracy": 0.9}
+    for round_ in session.rounds:
+        assert round_.energy_uj["cpu:0"] == 2_000_000 * round_.iterations
+        assert round_.units == {"sample": 4.0 * round_.iterations}
+    assert method.measurements["b"].anchor.joules_per_unit == {
+        "call": {"cpu:0": 8.0, "dram:0": 0.0},
+        "sample": {"cpu:0": 2.0, "dram:0": 0.0},
+    }
+
+
+def test_files_are_for_diffs(project: Project) -> None:
+    """Keys are sorted, floats short, the last line ends; nobody and nowhere is named in them."""
+    project.sensor(
+        NOISY,
+        more="""
+        import os, platform, socket
+
+        UNAME = tuple(os.uname())
+        os.uname = lambda: os.uname_result((UNAME[0], "the-host-name", *UNAME[2:]))
+        socket.gethostname = platform.node = lambda: "the-host-name"
+        """,
+    )
+    for name in ("USER", "LOGNAME", "LNAME", "USERNAME"):
+        project.monkeypatch.setenv(name, "the-user-name")
+    project.write("test_it.py", WORKS)
+    project.save()
+    [data] = project.files().values()
+    text = data.decode()
+    assert text.endswith("}\n")
+    for told in ("the-host-name", "the-user-name", str(project.path), str(Path.home())):
+        assert told not in text
+    document = msgspec.json.decode(data)
+    assert [key for keys in _objects(document) for key in keys] == [
+        key for keys in _objects(document) for key in sorted(keys)
+    ]
+    assert [leaf for leaf in _leaves(document) if isinstance(leaf, str) and "/" in leaf[:1]] == []
+    floats = [leaf for leaf in _leaves(document) if isinstance(leaf, float)]
+    assert floats
+    assert floats == [float(f"{number:.6g}") for number in floats]
+
+
+def _objects(value: Any) -> list[list[str]]:
+    if isinstance(value, dict):
+        return [list(value), *(keys for item in value.values() for keys in _objects(item))]
+    return [keys for item in value for keys in _objects(item)] if isinstance(value, list) else []
+
+
+def _leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return (
+        [leaf for item in value for leaf in _leaves(item)] if isinstance(value, list) else [value]
+    )
+
+
+def test_sessions_add_up(project: Project) -> None:
+    """A session that agrees joins the others; a regression is told, accepted and begins anew."""
+    project.write("test_it.py", WORKS)
+    project.save()
+    first = project.baseline().measurements["call"]
+    assert project.save(joules=2.02).closing == (
+        "1 measured, 1 compared: 1 passed, 0 regressed, 0 inconclusive; "
+        "0 no baseline; 0 not comparable; 1 baseline saved"
+    )
+    second = project.baseline().measurements["call"]
+    assert len(second.sessions) == 2
+    assert second.sessions[0] == first.sessions[0]
+    assert second.anchor == first.anchor
+
+    regressed = project.save(joules=4.0)
+    assert regressed.outcomes == {"passed": 1}
+    assert regressed.closing == (
+        "1 measured, 1 compared: 0 passed, 1 regressed (accepted), 0 inconclusive; "
+        "0 no baseline; 0 not comparable; 1 baseline saved"
+    )
+    third = project.baseline().measurements["call"]
+    assert [session.rounds[0].energy_uj["cpu:0"] for session in third.sessions] == [4_000_000]
+    assert third.anchor == first.anchor
+
+    assert project.energy(joules=4.0).verdicts == {"test_works": "passed"}
+    improved = project.save(joules=2.0)
+    assert improved.verdicts == {"test_works": "improved"}
+    [session] = project.baseline().measurements["call"].sessions
+    assert session.rounds[0].energy_uj["cpu:0"] == 2_000_000
+
+
+def test_only_passed_tests_are_saved(project: Project) -> None:
+    """A test that fails, over its budget or otherwise, before or after its call, is not saved."""
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+
+
+        @pytest.mark.energy_budget("1 J")
+        def test_over(work):
+            work()
+
+
+        def test_fails(energy, work):
+            energy(work)
+            assert False
+
+
+        @pytest.fixture
+        def broken():
+            yield
+            raise RuntimeError
+
+
+        def test_teardown(energy, work, broken):
+            energy(work)
+
+
+        def test_good(energy, work):
+            energy(work)
+        """,
+    )
+    ran = project.save()
+    assert ran.outcomes == {"passed": 2, "failed": 2, "errors": 1}
+    assert list(project.files()) == ["test_it.py/test_good.json"]
+    assert [line for line in ran.energy_lines if line.startswith("not saved")] == [
+        "not saved: test_it.py::test_over: the test did not pass",
+        "not saved: test_it.py::test_fails: the test did not pass",
+        "not saved: test_it.py::test_teardown: the test did not pass",
+    ]
+    ran.stdout.fnmatch_lines(["EnergyBudgetExceeded: call used 2.00 J, budget 1.00 J *"])
+
+
+def test_an_excess_that_only_warns_is_not_saved(project: Project) -> None:
+    """What is over its absolute budget never becomes a baseline, though its test passes."""
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+
+        @pytest.mark.energy_budget("1 J", action="warn")
+        def test_over(work): work()
+        """,
+    )
+    ran = project.save()
+    assert ran.outcomes == {"passed": 1}
+    assert project.files() == {}
+    assert "not saved: test_it.py::test_over: call: over its budget" in ran.energy_lines
+
+
+def test_other_files_are_not_touched(project: Project) -> None:
+    """Baselines of tests that did not run stay as they are, to the byte and the minute."""
+    project.write("test_it.py", WORKS + "\n\ndef test_more(energy, work): energy(work)\n")
+    project.save()
+    before = project.files()
+    paths = list((project.path / "baselines").rglob("*.json"))
+    times = {path: path.stat().st_mtime_ns for path in paths if "more" not in path.name}
+    project.save("test_it.py::test_more")
+    after = project.files()
+    assert after.keys() == before.keys()
+    assert after["test_it.py/test_works.json"] == before["test_it.py/test_works.json"]
+    assert after["test_it.py/test_more.json"] != before["test_it.py/test_more.json"]
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+def test_a_measured_run_writes_no_baseline(project: Project) -> None:
+    """`--energy` alone only reads."""
+    project.write("test_it.py", WORKS)
+    project.energy()
+    assert not (project.path / "baselines").exists()
+
+
+DAMAGES = {
+    "damaged": lambda data: data[: len(data) // 2],
+    "a newer pytest-greenops": lambda data: data.replace(
+        b'"schema": %d' % SCHEMA, b'"schema": %d' % (SCHEMA + 1)
+    ),
+}
+
+
+@pytest.mark.parametrize("said", DAMAGES)
+def test_damaged_files_stop_the_run(project: Project, said: str) -> None:
+    """A baseline that cannot be read ends the run in one line that names it, and stays as it is."""
+    project.write("test_it.py", WORKS)
+    project.save()
+    path = project.baseline_path()
+    bad = DAMAGES[said](path.read_bytes())
+    path.write_bytes(bad)
+    for run in (project.energy, project.save):
+        ran = run()
+        assert ran.code == pytest.ExitCode.USAGE_ERROR
+        [line] = ran.errors
+        assert line.startswith(f"ERROR: {path}: ")
+        assert said in line
+        assert path.read_bytes() == bad
+
+
+def test_no_folder_can_be_made(project: Project) -> None:
+    """Where baselines cannot be written the run ends in one line, before anything is measured."""
+    project.write("test_it.py", 'def test_it(energy): raise AssertionError("ran")')
+    project.write("baselines", "a file")
+    ran = project.save()
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+    [line] = ran.errors
+    assert line == (
+        f"ERROR: {project.path / 'baselines'}: cannot be written (File exists); free space or "
+        "mend its access, or name another folder: --energy-baselines DIR"
+    )
+    assert "ran" not in ran.text
+
+
+def test_a_file_cannot_be_written(project: Project) -> None:
+    """A baseline that cannot be put in place is told, and fails the run whose tests passed."""
+    project.write("test_it.py", WORKS)
+    project.save()
+    path = project.baseline_path()
+    path.unlink()
+    path.parent.rmdir()
+    path.parent.write_text("a file where a folder should be")
+    ran = project.save("test_it.py")
+    assert ran.outcomes == {"passed": 1}
+    assert ran.code == pytest.ExitCode.TESTS_FAILED
+    [line] = [line for line in ran.energy_lines if str(path) in line]
+    assert "cannot be written" in line
+    assert "baseline saved" not in ran.closing
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_is_read_only(project: Project) -> None:
+    """A folder without write access ends a saving run in one line; others may still read it."""
+    project.write("test_it.py", WORKS)
+    project.save()
+    folder = project.path / "baselines"
+    folders = [path for path in (folder, *folder.rglob("*")) if path.is_dir()]
+    for path in folders:
+        path.chmod(0o555)
+    try:
+        ran = project.save()
+        assert ran.code == pytest.ExitCode.USAGE_ERROR
+        [line] = ran.errors
+        assert line.startswith(f"ERROR: {folder}: cannot be written (Permission denied); ")
+        assert project.energy().verdicts == {"test_works": "passed"}
+    finally:
+        for path in folders:
+            path.chmod(0o755)

@@ -1,0 +1,96 @@
+"""`--energy-sensors`: which sensors are read."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.projects import WORKS, Project
+
+TWO = """
+    SECOND = FakeSensor(Domain("gpu:0", "gpu"), name="card")
+
+    def pytest_energy_sensors(config):
+        return [SENSOR, SECOND]
+"""
+
+
+def test_list(project: Project) -> None:
+    """Sensors are read in the order named; others are left alone."""
+    project.sensor('Domain("cpu:0", "cpu")', more=TWO)
+    project.write("test_it.py", WORKS)
+    both = project.energy("--energy-sensors=card, fake")
+    assert both.energy_lines[0] == "sensed by card (gpu:0), fake (cpu:0)"
+    assert both.results["test_works"].by_domain == {"cpu:0": 2.0, "gpu:0": 0.0}
+    one = project.energy("--energy-sensors=fake")
+    assert one.energy_lines[0] == "sensed by fake (cpu:0)"
+    assert one.results["test_works"].by_domain == {"cpu:0": 2.0}
+
+
+def test_auto_prefers_those_brought(project: Project) -> None:
+    """`auto` takes a plugin's sensor, and nothing of the machine that counts the same."""
+    project.write("test_it.py", WORKS)
+    ran = project.energy("--energy-sensors=auto")
+    by_domain = ran.results["test_works"].by_domain
+    assert by_domain["cpu:0"] == 2.0
+    assert {name.partition(":")[0] for name in by_domain} <= {"cpu", "dram", "gpu"}
+    assert "estimate" not in ran.energy_lines[0]
+
+
+def test_estimate_is_always_there(project: Project) -> None:
+    """Without any counter CPU joules are estimated from the process's own CPU time, above zero."""
+    project.write(
+        "test_it.py",
+        """
+        def test_it(energy):
+            energy.pedantic(sum, args=(range(10**6),), rounds=1, iterations=3)
+        """,
+    )
+    ran = project.energy("--energy-sensors=estimate")
+    assert ran.energy_lines[0].startswith("ESTIMATED, not sensed, ±50 %: cpu:0 from ")
+    result = ran.results["test_it"]
+    assert result.provenance.estimated
+    assert result.joules > 0
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("powercup", "unknown sensor 'powercup'; did you mean 'powercap'?"),
+        ("fake,xyz", "unknown sensor 'xyz'; one of: auto, fake, powercap, pyrapl, nvml, estimate"),
+        (",", "names no sensor; write auto, or some like powercap,nvml"),
+        ("fake,estimate", "fake and estimate both count cpu; name one of them"),
+    ],
+)
+def test_mistakes(project: Project, value: str, said: str) -> None:
+    """A sensor that is unknown, or counts what another counts, is a usage error."""
+    ran = project.energy(f"--energy-sensors={value}")
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+    assert ran.errors == [f"ERROR: --energy-sensors: {said}"]
+
+
+def test_unreadable(project: Project) -> None:
+    """A sensor that is asked for by name and cannot be read is a usage error that says why."""
+    project.sensor(
+        more="""
+        from pytest_greenops.model.errors import SensorUnavailable
+        from pytest_greenops.sensors import powercap
+
+        def closed():
+            raise SensorUnavailable("only root may read it", "sudo chmod o+r the counter")
+
+        powercap.open_sensor = closed
+        """
+    )
+    project.write("test_it.py", WORKS)
+    ran = project.energy("--energy-sensors=powercap")
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+    assert ran.errors == [
+        "ERROR: --energy-sensors: powercap cannot be used: only root may read it; "
+        "to mend: sudo chmod o+r the counter"
+    ]
+    told = project.energy("--energy-sensors=auto")
+    assert told.energy_lines[0].startswith("sensed by fake ")
+    assert (
+        "powercap cannot be read: only root may read it; to mend: sudo chmod o+r the counter"
+        in told.energy_lines
+    )

@@ -1,0 +1,79 @@
+"""`--energy-strict`: what could not be shown to be within its limits fails too."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.projects import Project
+
+UNPROVEN = """
+    import pytest
+
+
+    def test_works(energy, work):
+        energy(work)
+
+
+    def test_no_baseline(energy, work):
+        energy(work)
+
+
+    @pytest.mark.energy_budget("3 J", max_rounds=1)
+    def test_inconclusive(work, spend):
+        spend(2.0, seconds=0.001)
+
+
+    def test_not_measured(energy):
+        pass
+
+
+    def test_not_of_energy():
+        pass
+"""
+NAMES = {
+    "test_works": "passed",
+    "test_no_baseline": "no baseline",
+    "test_inconclusive": "inconclusive",
+    "test_not_measured": "not measured",
+}
+
+
+def test_fails_what_is_not_shown(saved: Project) -> None:
+    """No baseline, inconclusive and not measured fail, each with a line that says why."""
+    saved.write("test_it.py", UNPROVEN)
+    ran = saved.energy("--energy-strict")
+    assert ran.verdicts == NAMES
+    assert ran.outcomes == {"passed": 2, "failed": 3}
+    said = [line for line in ran.lines if line.startswith("EnergyUnproven: ")]
+    assert said == [
+        "EnergyUnproven: call could not be judged, and --energy-strict is on: no baseline on this "
+        "machine; accept one: pytest --energy-save test_it.py::test_no_baseline",
+        "EnergyUnproven: call could not be judged, and --energy-strict is on: can't tell: "
+        "too short: the counter moves every 1 ms and a round spans 1 ms: its edges are off by up "
+        "to 78 %; make one call longer, then: pytest --energy test_it.py::test_inconclusive",
+        "EnergyUnproven: call could not be judged, and --energy-strict is on: not measured: "
+        "the test never called energy",
+    ]
+    assert len([line for line in ran.lines if line.startswith("UNPROVEN test_it.py::")]) == 3
+
+
+def test_without_it_they_pass(saved: Project) -> None:
+    """Without `--energy-strict` the same tests pass, and the closing line counts them."""
+    saved.write("test_it.py", UNPROVEN)
+    ran = saved.energy()
+    assert ran.outcomes == {"passed": 5}
+    assert ran.verdicts == NAMES
+    assert ran.closing == (
+        "3 measured, 2 compared: 1 passed, 0 regressed, 1 inconclusive; "
+        "1 no baseline; 0 not comparable; 1 not measured"
+    )
+
+
+def test_a_gate_that_compared_nothing_fails(project: Project) -> None:
+    """A run in which nothing was compared exits with 1, and says that nothing was gated."""
+    project.write("test_it.py", "def test_it(): pass")
+    ran = project.energy("--energy-strict")
+    assert ran.outcomes == {"passed": 1}
+    assert ran.code == pytest.ExitCode.TESTS_FAILED
+    assert "0 compared: nothing was gated" in ran.closing
+    assert project.energy().code == pytest.ExitCode.OK
