@@ -25,18 +25,20 @@ from pytest_greenops.model.verdict import Outcome
 AGREES = (Outcome.PASSED, Outcome.INCONCLUSIVE)
 
 
-def why_not(result: Result, saving: Saving) -> str | None:
-    """Why a result is not accepted as a baseline, in a few words; None where it is."""
-    verdict = result.verdict
-    if verdict.outcome is Outcome.OVER_BUDGET:
+def is_wanted(result: Result, saving: Saving) -> bool:
+    """Whether this run saves such results: all of them, or those without a baseline."""
+    return saving == "all" or result.verdict.change is None
+
+
+def why_not(result: Result) -> str | None:
+    """Why a result cannot become a baseline, in a few words; None where it can."""
+    if result.verdict.outcome is Outcome.OVER_BUDGET:
         return "over its budget"
-    if verdict.outcome is Outcome.NOT_MEASURED:
+    if result.verdict.outcome is Outcome.NOT_MEASURED:
         return "not measured"
-    if result.untrusted or any(check.name == "instrumented" for check in result.checks):
-        return ", ".join(f"{check.name} ({check.finding})" for check in result.checks)
-    if saving == "new" and verdict.change:
-        return "has a baseline already"
-    return None
+    instrumented = [check for check in result.checks if check.name == "instrumented"]
+    spoilt = instrumented or (result.checks if result.untrusted else ())
+    return ", ".join(f"{check.name} ({check.finding})" for check in spoilt) or None
 
 
 def accept(

@@ -124,9 +124,14 @@ def _weigh(
     untrusted = measurement.untrusted(budget.domain)
     if compared and untrusted:
         return Outcome.INCONCLUSIVE, f"{untrusted.name}: {untrusted.finding}"
-    if any(limit.low > limit.limit for limit in limits):
+    over = any(limit.low > limit.limit for limit in limits)
+    regressed = screening is not None and screening.outcome is Outcome.REGRESSED
+    doubt = measurement.untrusted(budget.domain, estimates=True)
+    if (over or regressed) and doubt:
+        return Outcome.INCONCLUSIVE, f"{doubt.name}: {doubt.finding}"
+    if over:
         return Outcome.OVER_BUDGET, None
-    if screening and screening.outcome is Outcome.REGRESSED:
+    if regressed:
         return Outcome.REGRESSED, None
     if any(limit.high > limit.limit for limit in limits):
         return Outcome.INCONCLUSIVE, None

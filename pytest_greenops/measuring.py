@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from pytest_greenops.store import write_whole
 from pytest_greenops.trial import Trial
 
 TRIAL = pytest.StashKey[Trial]()
-CALL_PASSED = pytest.StashKey[bool]()
+ENDED = pytest.StashKey[str]()
 
 
 class Measuring:
@@ -34,7 +35,7 @@ class Measuring:
         self._run: Run | None = None
         self._progress: terminal.MeasurementProgress | None = None
         self._problems: list[str] = []
-        self._refused: list[str] = []
+        self._refused: dict[TestKey, list[str]] = {}
 
     @property
     def run(self) -> Run:
@@ -76,7 +77,6 @@ class Measuring:
             key = TestKey(*selection.key_parts(item))
             trial = item.stash[TRIAL] = self.run.trial(key, selection.budget_of(item))
             item.stash[HANDLE] = Energy(trial, enabled=True)
-            item.stash[CALL_PASSED] = False
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -84,8 +84,11 @@ class Measuring:
         __tracebackhide__ = True
         if TRIAL not in item.stash:
             return (yield)
-        with measured_whole(item):
-            returned = yield
+        try:
+            with measured_whole(item):
+                returned = yield
+        finally:
+            self._end_progress()
         results = item.stash[TRIAL].close().values()
         outcome.keep_properties(item, results)
         for result in results:
@@ -100,11 +103,14 @@ class Measuring:
         """Put results and short failures on the reports, which carry them to xdist's controller."""
         report = yield
         trial = item.stash.get(TRIAL, None)
-        if trial is not None and call.when == "call":
-            item.stash[CALL_PASSED] = report.passed
+        if trial is None:
+            return report
+        if call.when == "teardown":
+            outcome.save(report, self.run, trial, item.stash[ENDED])
+        else:
+            item.stash[ENDED] = report.outcome
+        if call.when == "call":
             outcome.describe_call(report, call.excinfo, trial, _unicode())
-        elif trial is not None and call.when == "teardown":
-            outcome.save(report, self.run, trial, item.stash[CALL_PASSED] and report.passed)
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
@@ -119,7 +125,7 @@ class Measuring:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the results; a gate that could not do its work does not pass."""
-        if self._is_worker or self._run is None:
+        if self._is_worker or self._run is None or self._config.option.collectonly:
             return
         self._problems += _write_json(self._run)
         idle = self._options.strict and not self._options.save and not self._run.compared
@@ -129,7 +135,7 @@ class Measuring:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table, what was not saved and why, and the closing line."""
-        if self._run is not None:
+        if self._run is not None and not self._config.option.collectonly:
             for line in self._summary(terminalreporter):
                 terminalreporter.write_line(line)
 
@@ -148,20 +154,35 @@ class Measuring:
             color=reporter.hasmarkup,
             unicode=unicode,
         )
-        yield from (f"energy: not saved: {line}" for line in self._refused)
+        yield from (
+            f"energy: not saved: {line}" for lines in self._refused.values() for line in lines
+        )
         yield from (f"energy: {line}" for line in self._problems)
         last = closing.closing_line(self.run.results)
         yield last if unicode else plain(last)
 
     def _show_progress(self, label: str, done: int, most: int) -> None:
         reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
-        if self._is_worker or reporter is None or self._config.get_verbosity() < 0:
+        if self._is_worker or self._config.get_verbosity() < 0:
             return
-        if self._progress is None:
-            self._progress = terminal.MeasurementProgress(
-                reporter._tw._file, width=reporter._tw.fullwidth
-            )
-        self._progress.update(label, done, most)
+        if reporter is None or not reporter.isatty:
+            return
+        with self._uncaptured():
+            if self._progress is None:
+                self._progress = terminal.MeasurementProgress(
+                    reporter._tw._file, width=reporter._tw.fullwidth
+                )
+            self._progress.update(label, done, most)
+
+    def _end_progress(self) -> None:
+        if self._progress is not None:
+            with self._uncaptured():
+                self._progress.close()
+
+    def _uncaptured(self) -> AbstractContextManager[None]:
+        """While a test runs, only this reaches the terminal."""
+        capture: Any = self._config.pluginmanager.get_plugin("capturemanager")
+        return capture.global_and_fixture_disabled() if capture else nullcontext()
 
 
 def _unicode() -> bool:

@@ -108,8 +108,8 @@ class Meter:
         self._deadline_s = math.inf
         self._done = 0
         self._redos = REDOS
-        self._share = self._worst = LoadShare(0.0, 0.0)
-        self._kept_contended = 0
+        self._share = LoadShare(0.0, 0.0)
+        self._contended: list[LoadShare] = []
         self._voided = 0
         self._void: str | None = None
         self._broken = False
@@ -130,8 +130,8 @@ class Meter:
         if self._drifts() and not self._ended():
             for kept in self._rounds.values():
                 kept.clear()
-            self._done = self._kept_contended = 0
-            self._worst = LoadShare(0.0, 0.0)
+            self._done = 0
+            self._contended.clear()
         for number, rounds in enumerate(plan.looks, 1):
             yield from self._until(rounds, iterations)
             if self._enough(self.measurements(), number) or self._ended():
@@ -155,7 +155,7 @@ class Meter:
                         selfchecks.too_short(
                             rounds, instruments.update_period_s, self._plan.margin
                         ),
-                        selfchecks.contention(self._kept_contended, len(rounds), *self._worst),
+                        selfchecks.contention(self._contended, len(rounds)),
                         selfchecks.drift(self._energies(rounds), self._plan.margin),
                     )
                     if check
@@ -180,24 +180,25 @@ class Meter:
             trip = yield from self._sound_trip(iterations)
             if self._broken:
                 return
-            if not (self._contended and self._redos and self._may_repeat()):
+            contended = selfchecks.contended(self._share)
+            if not (contended and self._redos and self._may_repeat()):
                 break
             self._redos -= 1
         self._keep(trip)
-        if self._contended:
-            self._kept_contended += 1
-            self._worst = LoadShare(*map(max, self._worst, self._share))
+        if contended:
+            self._contended.append(self._share)
         else:
             self._redos = REDOS
 
     def _sound_trip(self, iterations: int) -> Generator[Pass, None, Pass]:
-        """A trip, made again while it is void; one that stays void breaks the measurement off."""
-        trip = yield from self._trip(iterations)
-        for _ in range(REDOS):
-            if not (trip.void and self._may_repeat()):
-                break
+        """A trip that is not void; after as many void ones as there are redos, give up."""
+        for _ in range(1 + REDOS):
             trip = yield from self._trip(iterations)
-        self._broken = trip.void is not None
+            if not trip.void:
+                return trip
+            if not self._may_repeat():
+                break
+        self._broken = True
         return trip
 
     def _trip(self, iterations: int) -> Generator[Pass, None, Pass]:
@@ -213,10 +214,6 @@ class Meter:
             self._voided, self._void = self._voided + 1, trip.void
         return trip
 
-    @property
-    def _contended(self) -> bool:
-        return self._share.others > selfchecks.CONTENTION or self._share.steal > 0
-
     def _calibrate(self) -> Generator[Pass, None, int]:
         """Grow the iterations until a round is long enough; the trip that is counts as a round."""
         iterations = 1
@@ -227,7 +224,7 @@ class Meter:
             shortfall = max(self._shortfall(round_) for round_ in trip.rounds().values())
             room = self._plan.max_time_s / (self._plan.looks[0] + 1) / max(self._pace_s, 1e-9)
             if min(shortfall, room) <= 1:
-                if not self._contended:
+                if not selfchecks.contended(self._share):
                     self._keep(trip)
                 return iterations
             wanted = min(SPARE * shortfall, room, GROWTH)

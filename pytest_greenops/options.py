@@ -10,7 +10,7 @@ import pytest
 
 from pytest_greenops.model.errors import GreenopsError, OptionError
 from pytest_greenops.model.marker import ACTIONS
-from pytest_greenops.model.options import Options
+from pytest_greenops.model.options import Options, Saving
 
 
 class _Option(NamedTuple):
@@ -49,10 +49,12 @@ _OPTIONS = (
     _Option("energy-max-time", "string", "time of a measurement, at most (60 s)", "T"),
     _Option("energy-json", "string", "write the results to this file", "PATH"),
     _Option("energy-carbon-intensity", "string", "of the grid, such as '401 g/kWh'", "V"),
-    _Option("energy-pue", "string", "power usage effectiveness of the data centre (1)", "X"),
+    _Option("energy-pue", "float", "power usage effectiveness of the data centre (1)", "X"),
     _Option("energy-cpu-watts", "string", "estimate: power of a busy core, '4 W'", flag=False),
     _Option("energy-session-sd", "string", "assumed spread between sessions (3%%)", flag=False),
 )
+
+_SAVINGS: dict[str, Saving] = {"energy-save": "all", "energy-save-new": "new"}
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -73,42 +75,36 @@ def add_options(parser: pytest.Parser) -> None:
 def read_options(config: pytest.Config) -> Options:
     """The options of this run; raises `OptionError` that names the option at fault."""
     read, default = _Reader(config), Options()
-    save = read.flag("energy-save")
-    save_new = read.flag("energy-save-new")
-    if save and save_new:
-        raise OptionError("--energy-save and --energy-save-new exclude each other; give one")
-    measure = read.flag("energy") or save or save_new
-    only, skip = read.flag("energy-only"), read.flag("energy-skip")
-    if only and skip:
-        raise OptionError("--energy-only and --energy-skip exclude each other; give one")
+    saving = read.either("energy-save", "energy-save-new")
+    selection = read.either("energy-only", "energy-skip")
+    measure = read.flag("energy") or saving is not None
     json = read.value("energy-json", Path)
-    if json and not measure:
+    if read.given("energy-json") and not measure:
         raise OptionError("--energy-json writes what is measured; add --energy")
-    rounds = read.value("energy-min-rounds", _count) or default.min_rounds
-    most = read.value("energy-max-rounds", _count) or max(default.max_rounds, rounds)
-    if rounds > most:
+    least = read.value("energy-min-rounds", _count)
+    most = read.value("energy-max-rounds", _count)
+    if least and most and least > most:
         raise OptionError(
-            f"--energy-min-rounds {rounds} is more than --energy-max-rounds {most}; change one"
+            f"--energy-min-rounds {least} is more than --energy-max-rounds {most}; change one"
         )
     intensity = read.value("energy-carbon-intensity", _quantity("intensity"))
+    pue = read.value("energy-pue", _pue, 1.0)
     return Options(
         measure=measure,
-        save="all" if save else "new" if save_new else None,
+        save=_SAVINGS[saving] if saving else None,
         baselines=config.rootpath / (read.value("energy-baselines", Path) or default.baselines),
         max_increase=read.value("energy-max-increase", _quantity("percent"), default.max_increase),
         action=read.value("energy-action", _action, default.action),
         estimates=read.value("energy-estimates", _action, default.estimates),
         strict=read.flag("energy-strict"),
-        only=only,
-        skip=skip,
+        only=selection == "energy-only",
+        skip=selection == "energy-skip",
         sensors=read.value("energy-sensors", _names, default.sensors),
-        min_rounds=rounds,
-        max_rounds=most,
+        min_rounds=least or min(default.min_rounds, most or default.min_rounds),
+        max_rounds=most or max(default.max_rounds, least or default.max_rounds),
         max_time_s=read.value("energy-max-time", _quantity("duration"), default.max_time_s),
         json=config.invocation_params.dir / json if json else None,
-        grams_per_kwh=None
-        if intensity is None
-        else intensity * read.value("energy-pue", _pue, 1.0),
+        grams_per_kwh=None if intensity is None else intensity * pue,
         cpu_watts=read.value("energy-cpu-watts", _quantity("power")),
         session_sd=read.value("energy-session-sd", _quantity("percent"), default.session_sd),
     )
@@ -122,6 +118,18 @@ class _Reader:
 
     def flag(self, name: str) -> bool:
         return bool(self._raw(name)[0])
+
+    def given(self, name: str) -> bool:
+        """Whether it stands on the command line."""
+        return self._config.getoption(name.replace("-", "_"), None) is not None
+
+    def either(self, *names: str) -> str | None:
+        """Which of these flags is set: one of the command line, else one of their ini twins."""
+        found = [name for name in names if self.given(name)]
+        found = found or [name for name in names if self.flag(name)]
+        if len(found) > 1:
+            raise OptionError(f"--{' and --'.join(found)} exclude each other; give one")
+        return found[0] if found else None
 
     def value(self, name: str, parse: Callable[[Any], Any], default: Any = None) -> Any:
         raw, source = self._raw(name)
@@ -139,8 +147,9 @@ class _Reader:
             return given, f"--{name}"
         try:
             return self._config.getini(ini), ini
-        except (TypeError, ValueError) as error:
-            raise OptionError(str(error)) from None
+        except (TypeError, ValueError, pytest.UsageError) as error:
+            said = str(error)
+            raise OptionError(said if ini in said else f"{ini}: {said}") from None
 
 
 def _quantity(name: str) -> Callable[[str], float]:
@@ -175,7 +184,7 @@ def _names(value: str) -> tuple[str, ...]:
     return names
 
 
-def _pue(value: str) -> float:
+def _pue(value: str | float) -> float:
     try:
         pue = float(value)
     except ValueError:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pytest_greenops.acceptance import why_not
+from pytest_greenops.acceptance import is_wanted, why_not
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import (
     BaselineError,
@@ -22,6 +22,7 @@ from pytest_greenops.model.options import Options
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import UNPROVEN, Outcome
 from pytest_greenops.report import document, words
+from pytest_greenops.report.drawing import plain
 from pytest_greenops.session import Run
 from pytest_greenops.trial import Trial
 
@@ -39,7 +40,7 @@ class Carried(msgspec.Struct, omit_defaults=True):
 
     failure  the name of the energy failure that failed the test
     saved    names of the results that became baselines
-    refused  why others did not, a line each
+    refused  why others did not, by name
     problem  why nothing could be saved
     """
 
@@ -47,7 +48,7 @@ class Carried(msgspec.Struct, omit_defaults=True):
     results: tuple[Result, ...] = ()
     failure: str | None = None
     saved: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
+    refused: dict[str, str] = {}
     problem: str | None = None
 
     def put(self, report: pytest.TestReport) -> None:
@@ -79,9 +80,13 @@ def enforce(results: Iterable[Result], options: Options) -> None:
         if options.save == "all":
             break
     for result in ours if options.strict else ():
-        accepted = options.save is not None and why_not(result, options.save) is None
-        if result.verdict.outcome in UNPROVEN and not accepted:
+        if result.verdict.outcome in UNPROVEN and not _will_be_saved(result, options):
             raise EnergyUnproven(words.failure(result))
+
+
+def _will_be_saved(result: Result, options: Options) -> bool:
+    saving = options.save
+    return saving is not None and is_wanted(result, saving) and why_not(result) is None
 
 
 def keep_properties(item: pytest.Item, results: Iterable[Result]) -> None:
@@ -97,41 +102,57 @@ def describe_call(report: pytest.TestReport, excinfo: Any, trial: Trial, unicode
     results = tuple(trial.results.values())
     Carried(trial.test, results, type(error).__name__ if ours else None).put(report)
     if isinstance(error, (EnergyFailure, GreenopsError)):
-        report.longrepr = _one_line(excinfo, report)
+        report.longrepr = _one_line(excinfo, report, unicode)
     if ours:
         for result in results:
             if result.verdict.red or result.verdict.outcome in UNPROVEN:
                 title = "energy" if result.name == "call" else f"energy of {result.name}"
                 lines = words.failure_section(result, unicode)
-                report.sections.append((title, "\n".join(lines)))
+                report.sections.append((title, "\n".join(_shown(line, unicode) for line in lines)))
     elif error is not None and trial.repetition > 1:
         report.sections.append(("energy", words.failed_in_repetition(trial.repetition)))
 
 
-def save(report: pytest.TestReport, run: Run, trial: Trial, passed: bool) -> None:
-    """Accept what a passed test measured, and put on its last report what became of it."""
+def save(report: pytest.TestReport, run: Run, trial: Trial, ended: str) -> None:
+    """Accept what a passed test measured, and put on its last report what became of it.
+
+    `ended` is the outcome of its call; of a test that was skipped nothing is said.
+    """
     if run.options.save is None:
         return
     carried = Carried(trial.test)
-    if passed:
+    if ended == "skipped" and report.passed:
+        pass
+    elif ended == "passed" and report.passed:
         try:
-            saved, refused = run.accept(trial)
-            carried.saved, carried.refused = tuple(saved), tuple(refused)
+            saved, carried.refused = run.accept(trial)
+            carried.saved = tuple(saved)
         except BaselineError as error:
             carried.problem = str(error)
     else:
-        carried.refused = ("the test did not pass",)
+        carried.refused = dict.fromkeys(trial.results or ["call"], "the test did not pass")
     carried.put(report)
 
 
-def gather(report: pytest.TestReport, run: Run, problems: list[str], refused: list[str]) -> None:
-    """Take what a report carries, in the process that tells the user."""
+def gather(
+    report: pytest.TestReport,
+    run: Run,
+    problems: list[str],
+    refused: dict[TestKey, list[str]],
+) -> None:
+    """Take what a report carries, in the process that tells the user.
+
+    Of a test that is run again only what became of the last attempt is kept.
+    """
     carried = Carried.of(report)
     if carried is None:
         return
     run.record(carried.results)
-    run.mark_saved(carried.test, carried.saved)
-    refused += [f"{carried.test.node_id}: {why}" for why in carried.refused]
+    run.mark(carried.test, carried.saved, carried.refused)
+    refused[carried.test] = [
+        f"{carried.test.node_id}{'' if name == 'call' else f' ({name})'}: {why}"
+        for name, why in carried.refused.items()
+    ]
     problems += [carried.problem] if carried.problem else []
 
 
@@ -146,9 +167,11 @@ def status(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     return "failed", LETTER, (WORDS[failure], {"red": True})
 
 
-def _one_line(excinfo: pytest.ExceptionInfo[BaseException], report: pytest.TestReport) -> Any:
+def _one_line(
+    excinfo: pytest.ExceptionInfo[BaseException], report: pytest.TestReport, unicode: bool
+) -> Any:
     """A failure without a traceback, which pytest sums up by its message, at the test's place."""
-    message = f"{type(excinfo.value).__name__}: {excinfo.value}"
+    message = _shown(f"{type(excinfo.value).__name__}: {excinfo.value}", unicode)
     brief: Any = excinfo.getrepr(style="value")
     brief.reprtraceback.reprentries[-1].lines[:] = [message]
     del brief.reprtraceback.reprentries[:-1]
@@ -157,3 +180,7 @@ def _one_line(excinfo: pytest.ExceptionInfo[BaseException], report: pytest.TestR
         brief.reprcrash.path, brief.reprcrash.lineno = path, (line or 0) + 1
         brief.reprcrash.message = message
     return brief
+
+
+def _shown(text: str, unicode: bool) -> str:
+    return text if unicode else plain(text)

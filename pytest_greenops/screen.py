@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pytest_greenops.model.baseline import MAX_SESSIONS
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.stats import (
     pooled_variance,
@@ -35,8 +36,6 @@ LOOKS = 3
 PROVISIONAL_ROUNDS = 10
 #: How surely the 'smallest change that would have been found' is found.
 POWER = 0.9
-#: Baseline sessions that it makes sense to ask for.
-MOST_SESSIONS = 30
 
 
 @dataclass(frozen=True)
@@ -140,11 +139,13 @@ def screen(
     """Decide between regressed, improved, passed and inconclusive at one look.
 
     baseline, candidate  logarithms of joules per unit, one sequence of rounds for each session
-    scatters             views of the noise, which share the error that the look may spend
+    scatters             views of the noise; any may fail the test, so they share what the look
+                         may spend on that; the first alone may pass it
     margin               the relative increase that is a regression (0.05 is 5 %)
     """
-    share = look.alpha / len(scatters)
-    views = [_View(baseline, candidate, scatter, margin, share) for scatter in scatters]
+    fail = look.alpha / len(scatters)
+    accept = min(PASS_FACTOR * look.alpha, 0.5)
+    views = [_View(baseline, candidate, scatter, margin, fail, accept) for scatter in scatters]
     decided = next((view for view in views if view.changed), views[0])
     smallest = min(view.smallest(ALPHA / len(scatters)) for view in views)
     return decided.screening(smallest, provisional=len(baseline) < MIN_SESSIONS)
@@ -159,7 +160,8 @@ class _View:
         candidate: Sequence[Sequence[float]],
         scatter: Noise,
         margin: float,
-        alpha: float,
+        fail: float,
+        accept: float,
     ) -> None:
         self.limit = math.log1p(margin)
         self.estimate = _level(candidate) - _level(baseline)
@@ -167,9 +169,9 @@ class _View:
         self._scatter = scatter
         self._k = len(baseline)
         self._n_baseline = sum(len(rounds) for rounds in baseline) / len(baseline)
-        self._alpha = alpha
-        self._t_fail = t_quantile(1 - alpha, scatter.df)
-        self._t_pass = t_quantile(1 - min(PASS_FACTOR * alpha, 0.5), scatter.df)
+        self._errors = fail, accept
+        self._t_fail = t_quantile(1 - fail, scatter.df)
+        self._t_pass = t_quantile(1 - accept, scatter.df)
 
     @property
     def changed(self) -> Outcome | None:
@@ -213,8 +215,8 @@ class _View:
         if left > 0:
             rounds = scatter.round_var / (left + scatter.round_var / self._n_baseline)
             return math.ceil(rounds), None
-        error_rate = self._alpha if fails else min(PASS_FACTOR * self._alpha, 0.5)
-        for sessions in range(k + 1, MOST_SESSIONS + 1):
+        error_rate = self._errors[0 if fails else 1]
+        for sessions in range(k + 1, MAX_SESSIONS + 1):
             t = t_quantile(1 - error_rate, scatter.df + sessions - k)
             if t**2 * scatter.session_var * (1 + 1 / sessions) < gap**2:
                 return None, sessions - k

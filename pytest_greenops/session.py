@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from pytest_greenops import __version__, machine
-from pytest_greenops.acceptance import accept, why_not
+from pytest_greenops.acceptance import accept, is_wanted, why_not
 from pytest_greenops.judge import Rules
 from pytest_greenops.model.baseline import Baseline, Series, Session, TestKey
 from pytest_greenops.model.budget import Budget
@@ -77,17 +77,19 @@ class Run:
         for result in results:
             self._results[result.test, result.name] = result
 
-    def mark_saved(self, test: TestKey, names: Collection[str]) -> None:
-        """Note which results of a test became baselines."""
+    def mark(self, test: TestKey, saved: Collection[str], refused: Mapping[str, str]) -> None:
+        """Note which results of a test became baselines, and why others did not."""
         for key, result in self._results.items():
-            if key[0] == test and key[1] in names:
-                self._results[key] = replace(result, saved=True)
+            if key[0] == test:
+                self._results[key] = replace(
+                    result, saved=result.name in saved, not_saved=refused.get(result.name)
+                )
 
     def trial(self, test: TestKey, budget: Budget) -> Trial:
         """Begin to try one test."""
         return Trial(self._bench, test, budget)
 
-    def accept(self, trial: Trial) -> tuple[list[str], list[str]]:
+    def accept(self, trial: Trial) -> tuple[list[str], dict[str, str]]:
         """Save what a passed test measured, where this run saves.
 
         Returns the names that were accepted, and for each of the others why it was not. Raises
@@ -95,9 +97,10 @@ class Run:
         """
         saving = self.options.save
         if saving is None or not trial.results:
-            return [], []
-        refused = {n: why for n, r in trial.results.items() if (why := why_not(r, saving))}
-        accepted = [r for name, r in trial.results.items() if name not in refused]
+            return [], {}
+        results = trial.results.values()
+        refused = {r.name: why for r in results if (why := why_not(r))}
+        accepted = [r for r in results if r.name not in refused and is_wanted(r, saving)]
         if accepted:
             sessions = [(result, self._session(result)) for result in accepted]
 
@@ -105,7 +108,7 @@ class Run:
                 return accept(baseline, trial.test, self.environment.machine, sessions)
 
             self.store.update(trial.test, change)
-        return [r.name for r in accepted], [f"{name}: {why}" for name, why in refused.items()]
+        return [result.name for result in accepted], refused
 
     def document(self) -> Results:
         """All that was measured, for a file."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pytest_greenops import machine, selfchecks
+from pytest_greenops import machine
 from pytest_greenops.frameworks import synchronize
 from pytest_greenops.judge import Reference, Rules, judge
 from pytest_greenops.meter import Meter, Plan
@@ -76,6 +76,7 @@ class Trial:
         name                        of its one window; None where the work names its own windows
         rounds, warmup, iterations  what the test itself says of them; None leaves it to the plan
         """
+        self._check_limits()
         self._begun.append(name or "loop")
         plan = self._plan(name, rounds, warmup, iterations)
         verdicts: dict[str, Verdict] = {}
@@ -146,6 +147,14 @@ class Trial:
             iterations=iterations,
         )
 
+    def _check_limits(self) -> None:
+        if self.budget.max_carbon_g is not None and self._bench.rules.grams_per_kwh is None:
+            raise GreenopsError(
+                "energy_budget: max_carbon needs to know the grid; add "
+                "--energy-carbon-intensity '400 g/kWh' (its own figure), or the same in the ini "
+                "file: energy_carbon_intensity"
+            )
+
     def _looks(self, name: str | None, least: int, most: int) -> tuple[int, ...]:
         if self._bench.options.save:
             return (min(max(PROVISIONAL_ROUNDS, least), most),)
@@ -207,11 +216,6 @@ class Trial:
         return None
 
     def _summarise(self, measurement: Measurement, verdict: Verdict) -> Result:
-        unjudged = selfchecks.carbon_unknown(
-            self.budget.max_carbon_g, self._bench.options.grams_per_kwh
-        )
-        if unjudged:
-            measurement = replace(measurement, checks=(*measurement.checks, unjudged))
         return summarise(
             self.test,
             measurement,

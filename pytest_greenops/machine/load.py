@@ -51,7 +51,7 @@ class LoadProbe:
         self._before = self._cpu_time()
 
     def stop(self) -> LoadShare:
-        """Shares of the machine's CPU time since `start`: of other processes, and stolen.
+        """Shares of the machine's CPU time since `start`: of other processes, stolen, and idle.
 
         Neither is below zero. Raises `RuntimeError` if it was not started.
         """
@@ -64,7 +64,9 @@ class LoadProbe:
         own_s = after.own_s - before.own_s
         others_s = after.machine_s - before.machine_s - own_s - RESOLUTION_S
         stolen_s = after.stolen_s - before.stolen_s
-        return LoadShare(*(min(1.0, max(0.0, s / available_s)) for s in (others_s, stolen_s)))
+        idle_s = available_s - (after.machine_s - before.machine_s) - stolen_s
+        shares = (seconds / available_s for seconds in (others_s, stolen_s, idle_s))
+        return LoadShare(*(min(1.0, max(0.0, share)) for share in shares))
 
 
 def _best_reader() -> Callable[[], CpuTime]:

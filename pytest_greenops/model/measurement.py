@@ -66,10 +66,11 @@ class Round(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LoadShare(NamedTuple):
-    """What others took of the machine's CPU time during a round: shares from 0 to 1."""
+    """What others took of the machine's CPU time during a round, and what nobody used: 0 to 1."""
 
     others: float
     steal: float
+    idle: float = 1.0
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,12 +120,17 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         by_kind = tuple(d.name for d in self.domains if d.kind == domain and d.counted)
         return by_kind or tuple(d.name for d in self.domains if d.name == domain)
 
-    def untrusted(self, domain: str) -> Check | None:
-        """The first self-check that forbids a verdict on a judged domain, if any."""
+    def untrusted(self, domain: str, estimates: bool = False) -> Check | None:
+        """The first self-check that forbids a verdict on a judged domain, if any.
+
+        estimates  ask whether it spoils estimates of those kinds too, though less: a neighbour's
+                   joules are not in them, but its wear on caches and shared cores is
+        """
         names = self.selected(domain)
-        sensed = {d.kind for d in self.domains if d.name in names and d.name not in self.estimated}
+        exempt = () if estimates else self.estimated
+        kinds = {d.kind for d in self.domains if d.name in names and d.name not in exempt}
         for check in self.checks:
-            if check.untrusted and (not check.kinds or sensed.intersection(check.kinds)):
+            if check.untrusted and (not check.kinds or kinds.intersection(check.kinds)):
                 return check
         return None
 

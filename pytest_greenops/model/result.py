@@ -30,6 +30,7 @@ class Result(
     untrusted  one of the self-checks forbids a verdict on the domain judged
     grams      CO2e of one call, where the carbon intensity is known
     saved      whether this run accepted it as a baseline
+    not_saved  why it did not, in a run that saves
     """
 
     test: TestKey
@@ -52,6 +53,7 @@ class Result(
     conditions: dict[str, str] = {}
     grams: float | None = None
     saved: bool = False
+    not_saved: str | None = None
 
     @property
     def judged_j(self) -> float:

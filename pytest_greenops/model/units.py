@@ -56,7 +56,8 @@ def _parse(text: object, units: dict[str, float], quantity: str, example: str) -
         problem = f"unknown unit {unit!r}" if unit else "no unit"
         raise UnitError(f"{text!r} has {problem} of {quantity}; one of: {', '.join(units)}")
     if number < 0:
-        raise UnitError(f"{text!r} is negative; a {quantity} is zero or more, like {example!r}")
+        a = "an" if quantity[0] in "aeiou" else "a"
+        raise UnitError(f"{text!r} is negative; {a} {quantity} is zero or more, like {example!r}")
     if not math.isfinite(number):
         raise UnitError(f"{text!r} is no finite {quantity}; write it like {example!r}")
     return number * units[unit]

@@ -97,7 +97,7 @@ def _verdicts(outcome: Outcome, results: Sequence[Result]) -> str:
 
 def _no_baseline(results: Sequence[Result], nothing_compared: bool) -> str:
     text = f"{len(results)} no baseline"
-    unsaved = sum(not result.saved for result in results)
+    unsaved = sum(not (result.saved or result.not_saved) for result in results)
     if not nothing_compared or not unsaved:
         return text
     return f"{text}: accept {'it' if unsaved == 1 else 'them'} with --energy-save"

@@ -222,6 +222,8 @@ def _untrusted(result: Result) -> Check | None:
 def _no_baseline(result: Result) -> Advice:
     if result.saved:
         return Advice("there was no baseline on this machine; this run saved one")
+    if result.not_saved:
+        return Advice(f"no baseline on this machine; not saved: {result.not_saved}")
     return Advice(f"no baseline on this machine{_because(result)}; accept one", save(result))
 
 
@@ -231,6 +233,8 @@ def _not_comparable(result: Result) -> Advice:
         return Advice(f"{text}; measure without it", again(result))
     if result.saved:
         return Advice(f"{text}; this run saved a new baseline")
+    if result.not_saved:
+        return Advice(f"{text}; not saved: {result.not_saved}")
     return Advice(f"{text}; accept what it uses here", save(result))
 
 

@@ -140,4 +140,5 @@ def _gauge(result: Result) -> Gauge | None:
 
 
 def _wants_baseline(result: Result) -> bool:
-    return result.verdict.outcome is Outcome.NO_BASELINE and not result.saved
+    no_baseline = result.verdict.outcome is Outcome.NO_BASELINE
+    return no_baseline and not (result.saved or result.not_saved)

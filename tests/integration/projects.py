@@ -130,6 +130,13 @@ class Ran:
         """The lines of the plugin in header and summary, without their `energy: `."""
         return [line[8:] for line in self.lines if line.startswith("energy: ")]
 
+    def failure(self, test: str) -> str:
+        """What is printed under a failed test, its heading left out."""
+        printed = rf"^_+ {re.escape(test)} _+$\n(.*?)(?=^[=_]{{3,}} |^$|\Z)"
+        found = re.search(printed, self.text, re.MULTILINE | re.DOTALL)
+        assert found, f"no failure of {test} in:\n{self.text}"
+        return found[1].rstrip("\n")
+
     @property
     def closing(self) -> str:
         """The line that counts."""

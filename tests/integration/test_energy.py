@@ -129,6 +129,15 @@ def test_header(project: Project) -> None:
     assert third == "an increase over +5 % fails, of an estimate warns"
 
 
+def test_collecting_is_no_gate(project: Project) -> None:
+    """`--collect-only` measures nothing: no closing line, no results, nothing to fail for."""
+    project.write("test_it.py", "def test_it(energy): pass")
+    ran = project.energy("--collect-only", "--energy-strict", "-q")
+    assert ran.code == pytest.ExitCode.OK
+    assert ran.energy_lines == []
+    assert not (project.path / "results.json").exists()
+
+
 WHOLE = """
     import os
     import unittest

@@ -81,10 +81,9 @@ def test_cannot_be_written(project: Project) -> None:
     ran = project.run("--energy", "--energy-json=taken/out.json")
     assert ran.outcomes == {"passed": 1}
     assert ran.code == pytest.ExitCode.TESTS_FAILED
-    assert (
-        f"--energy-json {project.path / 'taken/out.json'}: cannot be written (Not a directory); "
-        "name another file"
-    ) in ran.energy_lines
+    [said] = [line for line in ran.energy_lines if line.startswith("--energy-json")]
+    assert said.startswith(f"--energy-json {project.path / 'taken/out.json'}: cannot be written (")
+    assert said.endswith("; name another file")
 
 
 def test_needs_a_measured_run(project: Project) -> None:

@@ -40,7 +40,6 @@ def test_least_and_most(project: Project) -> None:
     project.write("test_it.py", THREE)
     own = {"test_least": 30, "test_most": 2, "test_said_itself": 4}
     assert rounds(project) == {"test_works": 5, **own}
-    assert rounds(project, "--energy-min-rounds=7") == {"test_works": 7, **own}
     assert rounds(project, "--energy-min-rounds=40") == {"test_works": 40, **own}
     assert rounds(project, "--energy-max-rounds=3") == {"test_works": 3, **own}
 
@@ -85,7 +84,7 @@ def test_time_is_bounded(project: Project) -> None:
             energy(lambda: time.sleep(0.03) or work())
 
 
-        @pytest.mark.energy_budget("9 J", max_time="60 s")
+        @pytest.mark.energy_budget(max_time="60 s")
         def test_marker(work):
             time.sleep(0.03)
             work()

@@ -7,6 +7,8 @@ import pytest
 from tests.integration.projects import Project
 
 UNPROVEN = """
+    import sys
+
     import pytest
 
 
@@ -27,6 +29,17 @@ UNPROVEN = """
         pass
 
 
+    @pytest.fixture
+    def profiled():
+        sys.setprofile(lambda *event: None)
+        yield
+        sys.setprofile(None)
+
+
+    def test_not_comparable(energy, work, profiled):
+        energy(work)
+
+
     def test_not_of_energy():
         pass
 """
@@ -35,15 +48,16 @@ NAMES = {
     "test_no_baseline": "no baseline",
     "test_inconclusive": "inconclusive",
     "test_not_measured": "not measured",
+    "test_not_comparable": "not comparable",
 }
 
 
 def test_fails_what_is_not_shown(saved: Project) -> None:
-    """No baseline, inconclusive and not measured fail, each with a line that says why."""
+    """What is not shown to be within its limits fails, each with a line that says why."""
     saved.write("test_it.py", UNPROVEN)
     ran = saved.energy("--energy-strict")
     assert ran.verdicts == NAMES
-    assert ran.outcomes == {"passed": 2, "failed": 3}
+    assert ran.outcomes == {"passed": 2, "failed": 4}
     said = [line for line in ran.lines if line.startswith("EnergyUnproven: ")]
     assert said == [
         "EnergyUnproven: call could not be judged, and --energy-strict is on: no baseline on this "
@@ -53,19 +67,22 @@ def test_fails_what_is_not_shown(saved: Project) -> None:
         "to 78 %; make one call longer, then: pytest --energy test_it.py::test_inconclusive",
         "EnergyUnproven: call could not be judged, and --energy-strict is on: not measured: "
         "the test never called energy",
+        "EnergyUnproven: call could not be judged, and --energy-strict is on: not comparable "
+        "(instrumented: test_it (sys.setprofile)); measure without it: "
+        "pytest --energy test_it.py::test_not_comparable",
     ]
-    assert len([line for line in ran.lines if line.startswith("UNPROVEN test_it.py::")]) == 3
+    assert len([line for line in ran.lines if line.startswith("UNPROVEN test_it.py::")]) == 4
 
 
 def test_without_it_they_pass(saved: Project) -> None:
     """Without `--energy-strict` the same tests pass, and the closing line counts them."""
     saved.write("test_it.py", UNPROVEN)
     ran = saved.energy()
-    assert ran.outcomes == {"passed": 5}
+    assert ran.outcomes == {"passed": 6}
     assert ran.verdicts == NAMES
     assert ran.closing == (
-        "3 measured, 2 compared: 1 passed, 0 regressed, 1 inconclusive; "
-        "1 no baseline; 0 not comparable; 1 not measured"
+        "4 measured, 2 compared: 1 passed, 0 regressed, 1 inconclusive; "
+        "1 no baseline; 1 not comparable; 1 not measured"
     )
 
 

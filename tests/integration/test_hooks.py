@@ -1,0 +1,106 @@
+"""The hooks that other plugins and a conftest.py may implement."""
+
+from __future__ import annotations
+
+from tests.integration.projects import WORKS, Project
+
+
+def test_sensors(project: Project) -> None:
+    """`pytest_energy_sensors` adds the sensors of each implementation, and they are closed."""
+    project.write("pytest.ini", "[pytest]\nenergy_sensors = fake,rack\n")
+    project.sensor(
+        'Domain("cpu:0", "cpu")',
+        more="""
+        RACK = FakeSensor(Domain("gpu:0", "gpu"), name="rack")
+
+        class Plugin:
+            def pytest_energy_sensors(self, config):
+                return [RACK]
+
+        class Silent:
+            def pytest_energy_sensors(self, config):
+                return None
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_configure(config):
+            config.pluginmanager.register(Plugin())
+            config.pluginmanager.register(Silent())
+
+        @pytest.hookimpl(trylast=True)
+        def pytest_unconfigure(config):
+            print("closed:", SENSOR.closed, RACK.closed)
+
+        @pytest.fixture
+        def work():
+            def work():
+                SENSOR.spend(1.0)
+                RACK.spend(2.0, "gpu:0")
+
+            return work
+        """,
+    )
+    project.write("test_it.py", WORKS)
+    ran = project.energy()
+    assert ran.energy_lines[0] == "sensed by fake (cpu:0), rack (gpu:0)"
+    assert ran.results["test_works"].by_domain == {"cpu:0": 1.0, "gpu:0": 2.0}
+    assert "closed: True True" in ran.lines
+
+
+def test_facts(project: Project) -> None:
+    """`pytest_energy_facts` adds facts to the fingerprint, in results and in baselines."""
+    project.sensor(
+        more="""
+        def pytest_energy_facts(config):
+            return {"rack": "7"}
+
+        class Plugin:
+            def pytest_energy_facts(self, config):
+                return {"cooling": "water"}
+
+        class Silent:
+            def pytest_energy_facts(self, config):
+                return None
+
+        def pytest_configure(config):
+            config.pluginmanager.register(Plugin())
+            config.pluginmanager.register(Silent())
+        """
+    )
+    project.write("test_it.py", WORKS)
+    machine = project.save().document.environment.machine
+    assert (machine["rack"], machine["cooling"]) == ("7", "water")
+    assert project.baseline().machine == machine
+
+
+def test_verdict(saved: Project) -> None:
+    """`pytest_energy_verdict` sees each result before a red one fails its test."""
+    saved.sensor(
+        more="""
+        def pytest_energy_verdict(item, result):
+            print("seen:", item.name, result.name, result.verdict.outcome.value)
+            assert any(name.startswith("energy.") for name, _ in item.user_properties)
+        """
+    )
+    named = "\n\ndef test_named(energy, work): energy.named('a')(work)\n"
+    saved.write("test_it.py", WORKS + named + "\n\ndef test_no(): pass\n")
+    ran = saved.energy("-s", joules=3.0)
+    assert ran.outcomes == {"failed": 1, "passed": 2}
+    text = ran.text
+    assert text.count("seen:") == 2
+    assert text.index("seen: test_works call regressed") < text.index("EnergyRegression")
+    assert "seen: test_named a no baseline" in text
+
+
+def test_verdict_may_fail_a_test(project: Project) -> None:
+    """An exception of an implementation fails the test that it was called for."""
+    project.sensor(
+        more="""
+        def pytest_energy_verdict(item, result):
+            assert result.joules < 2.5, "a rule of our own"
+        """
+    )
+    project.write("test_it.py", WORKS)
+    assert project.energy(joules=2.0).outcomes == {"passed": 1}
+    ran = project.save(joules=3.0)
+    assert ran.outcomes == {"failed": 1}
+    assert project.files() == {}

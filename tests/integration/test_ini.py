@@ -1,0 +1,144 @@
+"""Each option has an ini twin `energy_*`; a value on the command line wins."""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatch
+from typing import Any
+
+import pytest
+
+from tests.integration.projects import WORKS, Project, conftest
+
+#: The ini twin of each option, and what it is afterwards.
+TWINS: dict[str, tuple[Any, Any]] = {
+    "energy": (True, ("measure", True)),
+    "energy_save_new": (True, ("save", "new")),
+    "energy_baselines": ("accepted", ("baselines", "accepted")),
+    "energy_max_increase": ("7%", ("max_increase", 0.07)),
+    "energy_action": ("warn", ("action", "warn")),
+    "energy_estimates": ("fail", ("estimates", "fail")),
+    "energy_strict": (True, ("strict", True)),
+    "energy_only": (True, ("only", True)),
+    "energy_sensors": ("fake", ("sensors", ["fake"])),
+    "energy_min_rounds": (4, ("min_rounds", 4)),
+    "energy_max_rounds": (6, ("max_rounds", 6)),
+    "energy_max_time": ("2 min", ("max_time_s", 120.0)),
+    "energy_json": ("out.json", ("json", "out.json")),
+    "energy_carbon_intensity": ("400 g/kWh", ("grams_per_kwh", 500.0)),
+    "energy_pue": (1.25, ("grams_per_kwh", 500.0)),
+    "energy_cpu_watts": ("3 W", ("cpu_watts", 3.0)),
+    "energy_session_sd": ("2%", ("session_sd", 0.02)),
+}
+#: The same options on the command line, with other values.
+ARGUMENTS = {
+    "--energy-baselines=others": ("baselines", "others"),
+    "--energy-max-increase=9%": ("max_increase", 0.09),
+    "--energy-action=fail": ("action", "fail"),
+    "--energy-estimates=warn": ("estimates", "warn"),
+    "--energy-sensors=fake,card": ("sensors", ["fake", "card"]),
+    "--energy-min-rounds=2": ("min_rounds", 2),
+    "--energy-max-rounds=3": ("max_rounds", 3),
+    "--energy-max-time=5 s": ("max_time_s", 5.0),
+    "--energy-json=other.json": ("json", "other.json"),
+    "--energy-carbon-intensity=100 g/kWh": ("grams_per_kwh", 200.0),
+    "--energy-pue=2": ("grams_per_kwh", 200.0),
+    "--energy-save": ("save", "all"),
+    "--energy-skip": ("skip", True),
+}
+SHOW = """
+    import json
+
+    from pytest_greenops.plugin import OPTIONS
+
+    CARD = FakeSensor(Domain("gpu:0", "gpu"), name="card")
+
+    def pytest_energy_sensors(config):
+        return [SENSOR, CARD]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(config):
+        options = config.stash[OPTIONS]._asdict()
+        for name in ("baselines", "json"):
+            options[name] = options[name] and options[name].name
+        (config.rootpath / "options.json").write_text(json.dumps(options))
+"""
+
+
+def options(project: Project, *arguments: str) -> dict[str, Any]:
+    """The options that a run had."""
+    file = project.path / "options.json"
+    file.unlink(missing_ok=True)
+    ran = project.run(*arguments)
+    assert file.is_file(), ran.errors
+    shown: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return shown
+
+
+def as_string(value: Any) -> str:
+    """How an ini file writes a value."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_strings_of_an_ini_file(project: Project) -> None:
+    """Each twin applies, written as a string as in pytest.ini; the command line wins over each."""
+    project.write("conftest.py", conftest(more=SHOW))
+    lines = [f"{name} = {as_string(value)}" for name, (value, _) in TWINS.items()]
+    project.write("pytest.ini", "\n".join(["[pytest]", *lines]))
+    set_to = dict(said for _, said in TWINS.values())
+    assert options(project).items() >= set_to.items()
+    shown = options(project, *ARGUMENTS)
+    assert shown.items() >= dict(ARGUMENTS.values()).items()
+    assert not shown["only"]
+
+
+@pytest.mark.skipif(
+    int(pytest.__version__.partition(".")[0]) < 9, reason="native TOML came with pytest 9"
+)
+def test_native_toml(project: Project) -> None:
+    """Each twin applies in `[tool.pytest]` with TOML's own types."""
+    (project.path / "pytest.ini").unlink()
+    project.write("conftest.py", conftest(more=SHOW))
+    lines = [f"{name} = {json.dumps(value)}" for name, (value, _) in TWINS.items()]
+    project.write("pyproject.toml", "\n".join(["[tool.pytest]", *lines]))
+    set_to = dict(said for _, said in TWINS.values())
+    assert options(project).items() >= set_to.items()
+    assert options(project, *ARGUMENTS).items() >= dict(ARGUMENTS.values()).items()
+
+
+def test_ini_can_save_and_measure(project: Project) -> None:
+    """`energy_save` measures and saves in every run, with no option given."""
+    project.write("pytest.ini", "[pytest]\nenergy_sensors = fake\nenergy_save = true\n")
+    project.write("test_it.py", WORKS)
+    project.run()
+    assert list(project.files()) == ["test_it.py/test_works.json"]
+
+
+def test_a_report_named_in_the_ini_is_for_measured_runs(project: Project) -> None:
+    """`energy_json` does not stop a run that measures nothing."""
+    project.write("pytest.ini", "[pytest]\nenergy_sensors = fake\nenergy_json = out.json\n")
+    project.write("test_it.py", WORKS)
+    assert project.run().outcomes == {"passed": 1}
+    assert not (project.path / "out.json").exists()
+    assert project.run("--energy").outcomes == {"passed": 1}
+    assert (project.path / "out.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("energy_max_increase = 5", "energy_max_increase: '5' has no unit of percentage; *"),
+        ("energy_action = ignore", "energy_action: 'ignore' is neither 'fail' nor 'warn'"),
+        ("energy_min_rounds = few", "energy_min_rounds: *'few'*"),
+        ("energy_strict = perhaps", "energy_strict: *'perhaps'*"),
+        ("energy_pue = low", "energy_pue: *'low'*"),
+        ("energy_skip = true\nenergy_only = true", "--energy-only and --energy-skip exclude *"),
+    ],
+)
+def test_mistakes(project: Project, line: str, said: str) -> None:
+    """A wrong ini value is a usage error of one line that names the ini option."""
+    project.write("pytest.ini", f"[pytest]\n{line}\n")
+    ran = project.run()
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+    [error] = ran.errors
+    assert fnmatch(error, f"ERROR: {said}")

@@ -1,0 +1,124 @@
+"""What is printed fits 80 columns, a pipe, and a terminal that knows ASCII only."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+
+from tests.integration.projects import Project, conftest
+
+WIDE = """
+    import pytest
+
+
+    @pytest.mark.energy_budget("1 J", per="token", max_power="1 W", action="warn")
+    def test_a_name_that_is_much_longer_than_any_table_has_room_for_in_its_column(energy, work):
+        energy.units(token=1, request_of_a_long_name=3)
+        energy.quality(accuracy=0.5)
+        for _ in energy.rounds():
+            with energy.measure("prefill of a long name"):
+                work()
+            with energy.measure("decode"):
+                work()
+
+
+    @pytest.mark.energy_budget("1 J", max_carbon="1 mg")
+    @pytest.mark.parametrize("words", ["a parameter whose id is long, " * 3])
+    def test_over(work, words):
+        work()
+
+
+    def test_never_called_with_a_long_name_which_has_to_be_cut_somewhere_or_other(energy):
+        pass
+"""
+ARGUMENTS = ("--energy", "--energy-carbon-intensity=400 g/kWh")
+
+
+def test_eighty_columns(project: Project) -> None:
+    """No line is longer than 80 columns but those that hold a command, a message or the counts."""
+    project.write("test_it.py", WIDE)
+    ran = project.run(*ARGUMENTS)
+    assert ran.outcomes == {"passed": 2, "failed": 1}
+    start = ran.lines.index(next(line for line in ran.lines if line.startswith("test   ")))
+    table = [line for line in ran.lines[start:] if not line.startswith(("energy: ", "OVER BUDGET"))]
+    commands = [line for line in table if line.startswith("    pytest ")]
+    assert commands
+    assert [line for line in table if len(line) > 80 and line not in commands] == []
+    [section] = [number for number, line in enumerate(ran.lines) if line.strip("-") == " energy "]
+    told = [line for line in ran.lines[section:start] if "pytest --energy" not in line]
+    assert [line for line in told if len(line) > 80] == []
+
+
+def test_no_colour_in_a_pipe(project: Project) -> None:
+    """A pipe gets no colour; `--color=yes` gives it, to the same words."""
+    project.write("test_it.py", WIDE)
+    plain = project.run(*ARGUMENTS)
+    assert "\x1b" not in plain.text
+    colored = project.run(*ARGUMENTS, "--color=yes")
+    painted = [line for line in colored.lines if "over budget" in line and "\x1b[1;31m" in line]
+    assert painted
+
+
+def test_ascii(project: Project) -> None:
+    """With `PYTHONIOENCODING=ascii` all that energy says is ASCII, header to closing line."""
+    project.sensor('source="estimated"')
+    project.write("test_it.py", WIDE)
+    project.monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    ran = project.run(*ARGUMENTS, "--energy-estimates=fail")
+    assert ran.outcomes["failed"] == 1
+    assert ran.text.isascii()
+    assert "\\" not in ran.text
+    assert "ESTIMATED, not sensed, +-50 %" in ran.text
+    assert "budget 1.00 J (95 % CI 1.87..2.14 J)" in ran.text
+    assert "sensors    fake (cpu:0, dram:0): ESTIMATED, not sensed" in ran.text
+
+
+#: The progress bar without its delay.
+AT_ONCE = """
+    from functools import partial
+
+    from pytest_greenops.report import terminal
+
+    terminal.MeasurementProgress = partial(terminal.MeasurementProgress, delay_s=0.0)
+"""
+BUDGETED = """
+    import pytest
+
+    @pytest.mark.energy_budget("9 J")
+    def test_it(work):
+        work()
+"""
+
+
+def test_progress(project: Project) -> None:
+    """A terminal sees how many rounds are done, and no more of it afterwards; a pipe never does."""
+    project.write("conftest.py", conftest(more=AT_ONCE))
+    project.write("test_it.py", BUDGETED)
+    assert "/15" not in project.run("--energy").text
+    seen = on_a_terminal("--energy")
+    assert " 4/15\x1b[0m rounds" in seen
+    assert "4/15" not in seen.rpartition("\x1b8")[2]
+    assert "1 passed" in seen.rpartition("\x1b8")[2]
+    assert "/15" not in on_a_terminal("--energy", "-q")
+
+
+def on_a_terminal(*arguments: str) -> str:
+    """What a run of pytest writes to a terminal."""
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "pytest", "-p", "greenops", *arguments]
+    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
+    with subprocess.Popen(command, stdout=slave, stderr=slave, stdin=slave, env=environ):
+        os.close(slave)
+        written = b""
+        while True:
+            try:
+                part = os.read(master, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            written += part
+    os.close(master)
+    return written.decode()

@@ -1,0 +1,242 @@
+"""What becomes of a test whose energy changed, after five sessions were accepted."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.integration.projects import WORKS, Project
+
+MESSAGE = re.compile(
+    r"EnergyRegression: call used 2\.\d\d J, baseline 2\.00 J \(\+(19|20|21) %, "
+    r"95 % CI \+\d+…\+\d+ %, limit \+5 %\)\. "
+    r"Accept it: pytest --energy-save test_it\.py::test_works"
+)
+OTHERS = """
+
+def test_other():
+    pass
+
+
+def test_last():
+    pass
+"""
+
+
+def test_regression_fails_in_the_call_phase(grown: Project) -> None:
+    """+20 % fails the test with one line, a section, its own letter and word, and exit code 1."""
+    grown.write("test_it.py", WORKS + OTHERS)
+    ran = grown.energy(joules=2.4, seed=6)
+    assert ran.code == pytest.ExitCode.TESTS_FAILED
+    assert ran.outcomes == {"passed": 2, "failed": 1}
+    assert ran.verdicts == {"test_works": "regressed"}
+    assert ["test_it.py", "J..", "[100%]"] in [line.split() for line in ran.lines]
+    failure, section = ran.failure("test_works").split("\n", 1)
+    assert MESSAGE.fullmatch(failure), failure
+    assert re.match(r"-+ energy -+\n", section)
+    assert not re.search(r"\.py:\d", section)
+    [summary] = [line for line in ran.lines if line.startswith("REGRESSED ")]
+    assert summary.startswith("REGRESSED test_it.py::test_works - EnergyRegression: call used ")
+    assert ran.closing == (
+        "1 measured, 1 compared: 0 passed, 1 regressed, 0 inconclusive; "
+        "0 no baseline; 0 not comparable"
+    )
+
+
+def test_quiet_keeps_verdict_and_section(grown: Project) -> None:
+    """With `-q` message, section, one line for the verdict and the closing line are all there."""
+    ran = grown.energy("-q", joules=2.4, seed=6)
+    assert ran.lines[0].split() == ["J", "[100%]"]
+    failure, section = ran.failure("test_works").split("\n", 1)
+    assert MESSAGE.fullmatch(failure), failure
+    assert re.match(r"-+ energy -+\n", section)
+    ran.stdout.re_match_lines([r"regressed  test_it.py::test_works  \+(19|20|21) %, limit \+5 %"])
+    assert ran.closing.startswith("1 measured, 1 compared: 0 passed, 1 regressed")
+    verbose = grown.energy("-v", joules=2.4, seed=6)
+    verbose.stdout.re_match_lines([r"test_it.py::test_works REGRESSED +\[100%\]"])
+
+
+def test_unchanged_passes(grown: Project) -> None:
+    """The same work in other sessions passes, firmly, and no line is red."""
+    for seed in (6, 7):
+        ran = grown.energy(seed=seed)
+        assert ran.outcomes == {"passed": 1}
+        assert ran.verdicts == {"test_works": "passed"}
+        change = ran.results["test_works"].verdict.change
+        assert change is not None
+        assert (change.sessions, change.provisional) == (5, False)
+        assert abs(change.relative) < 0.02
+
+
+def test_improved(grown: Project) -> None:
+    """-20 % passes as improved, and says how the gain is kept."""
+    ran = grown.energy(joules=1.6, seed=6)
+    assert ran.code == pytest.ExitCode.OK
+    assert ran.verdicts == {"test_works": "improved"}
+    assert ran.closing == (
+        "1 measured, 1 compared: 0 passed, 1 improved, 0 regressed, 0 inconclusive; "
+        "0 no baseline; 0 not comparable"
+    )
+
+
+def test_few_sessions_are_provisional(saved: Project) -> None:
+    """With one session a small change passes provisionally, and what could be found is said."""
+    ran = saved.energy(joules=2.1)
+    change = ran.results["test_works"].verdict.change
+    assert change is not None
+    assert ran.verdicts == {"test_works": "passed"}
+    assert (change.sessions, change.provisional) == (1, True)
+    assert change.smallest == pytest.approx(0.2, abs=0.02)
+    ran.stdout.fnmatch_lines(["1 passed provisionally: with fewer than 3 baseline sessions only *"])
+
+
+def test_pytest_sees_a_failed_test(saved: Project) -> None:
+    """`-x` and `--maxfail` stop at it, `--lf` runs it again, and once accepted all is well."""
+    saved.write("test_it.py", WORKS + OTHERS)
+    assert saved.energy("-x", joules=3.0).outcomes == {"failed": 1}
+    assert saved.energy("--maxfail=1", joules=3.0).outcomes == {"failed": 1}
+    assert saved.energy("--lf", joules=3.0).outcomes == {"failed": 1}
+    assert saved.save("--lf", joules=3.0).outcomes == {"passed": 1}
+    assert saved.energy("--lf", joules=3.0).outcomes == {"passed": 3}
+
+
+def test_junit_xml(saved: Project) -> None:
+    """JUnit XML has the failure with its message, and every figure as a property."""
+    saved.energy("--junitxml=junit.xml", "-o", "junit_family=xunit1", joules=3.0)
+    [case] = ElementTree.parse(saved.path / "junit.xml").iter("testcase")
+    [failure] = case.iter("failure")
+    message = failure.get("message", "")
+    assert message.startswith("EnergyRegression: call used 3.00 J, baseline 2.00 J (+50 %, ")
+    properties = {p.get("name"): p.get("value") for p in case.iter("property")}
+    expected = {
+        "energy.verdict": "regressed",
+        "energy.joules": "3.0",
+        "energy.watts": "30.0",
+        "energy.seconds": "0.1",
+        "energy.domain": "total",
+        "energy.unit": "call",
+        "energy.rounds": "10",
+        "energy.estimated": "False",
+        "energy.by_domain.cpu:0": "3.0",
+        "energy.change": "0.5",
+        "energy.max_increase": "0.05",
+        "energy.baseline": "2.0",
+        "energy.baseline_sessions": "1",
+        "energy.provisional": "True",
+        "energy.action": "fail",
+    }
+    assert properties.items() >= expected.items()
+
+
+def test_both_a_budget_and_a_baseline(saved: Project) -> None:
+    """A test that is over its budget and regressed fails once, by the budget."""
+    saved.write(
+        "test_it.py",
+        """
+        import pytest
+
+        @pytest.mark.energy_budget("2.5 J", max_increase="5%")
+        def test_works(energy, work): energy(work)
+        """,
+    )
+    ran = saved.energy(joules=3.0)
+    assert ran.outcomes == {"failed": 1}
+    ran.stdout.fnmatch_lines(["EnergyBudgetExceeded: call used 3.00 J, budget 2.50 J *"])
+
+
+def test_other_machine_is_not_comparable(project: Project) -> None:
+    """Where a fact of the machine differs the test passes, and the difference is named."""
+    project.sensor(
+        more="""
+        def pytest_energy_facts(config):
+            return {"cooling": os.environ["COOLING"]}
+        """
+    )
+    project.write("test_it.py", WORKS)
+    project.monkeypatch.setenv("COOLING", "air")
+    project.save()
+    project.monkeypatch.setenv("COOLING", "water")
+    ran = project.energy(joules=4.0)
+    assert ran.outcomes == {"passed": 1}
+    assert ran.results["test_works"].verdict.cause == "cooling: air -> water"
+    assert ran.closing == (
+        "1 measured, 0 compared: nothing was gated; 0 no baseline; 1 not comparable"
+    )
+    ran.stdout.fnmatch_lines(["not comparable: test_it.py::test_works"])
+    project.save(joules=4.0)
+    project.monkeypatch.setenv("COOLING", "air")
+    assert project.energy(joules=4.0).verdicts == {"test_works": "regressed"}
+
+
+def test_other_conditions_are_not_comparable(project: Project) -> None:
+    """Where a test set itself another number of threads than its baseline has, it says so."""
+    project.write("test_it.py", WORKS)
+    project.monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    project.save()
+    project.monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    verdict = project.energy(joules=4.0).results["test_works"].verdict
+    assert (verdict.outcome.value, verdict.cause) == ("not comparable", "threads: 2 -> 1")
+
+
+def test_other_unit_is_not_comparable(saved: Project) -> None:
+    """Joules of a unit that the baseline never counted are not compared with those of a call."""
+    saved.write(
+        "test_it.py",
+        """
+        def test_works(energy, work):
+            energy.units(token=10)
+            energy(work)
+        """,
+    )
+    verdict = saved.energy().results["test_works"].verdict
+    assert (verdict.outcome.value, verdict.cause) == (
+        "not comparable",
+        "unit: the baseline counts no token",
+    )
+
+
+def test_work_is_compared_by_unit(project: Project) -> None:
+    """Twice the joules for twice the tokens are no regression, and the message is by token."""
+    project.write(
+        "test_it.py",
+        """
+        import os
+
+        def test_it(energy, work):
+            energy.units(token=int(os.environ["TOKENS"]))
+            energy(work)
+        """,
+    )
+    project.monkeypatch.setenv("TOKENS", "10")
+    project.save(joules=2.0)
+    ran = project.energy(joules=4.0)
+    ran.stdout.fnmatch_lines(
+        ["EnergyRegression: call used 400 mJ/token, baseline 200 mJ/token (+100 %, *"]
+    )
+    project.monkeypatch.setenv("TOKENS", "20")
+    assert project.energy(joules=4.0).verdicts == {"test_it": "passed"}
+
+
+PARAMETRIZED = """
+    import pytest
+
+    @pytest.mark.parametrize("size", [{ids}])
+    def test_it(energy, work, size):
+        energy(work)
+"""
+
+
+def test_renamed_parameters_are_told(project: Project) -> None:
+    """A new param id, where the baseline of an old one lost its test, is told as a rename."""
+    project.write("test_it.py", PARAMETRIZED.format(ids='"a", "old"'))
+    project.save()
+    project.write("test_it.py", PARAMETRIZED.format(ids='"a", "new"'))
+    ran = project.energy()
+    assert ran.verdicts == {"test_it[a]": "passed", "test_it[new]": "no baseline"}
+    cause = ran.results["test_it[new]"].verdict.cause or ""
+    assert cause.startswith("test_it[old] has one and was not collected; if it was renamed: git mv")
+    old, new = cause.rpartition("git mv ")[2].split()
+    (project.path / old.strip("'")).rename(project.path / new.strip("'"))
+    assert project.energy().verdicts == {"test_it[a]": "passed", "test_it[new]": "passed"}

@@ -1,0 +1,101 @@
+"""pytest-xdist: absent, `-n0` and `-n2`."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.integration.projects import Project
+
+SUITE = """
+    import pytest
+
+    pytestmark = pytest.mark.energy_budget("9 J")
+
+    @pytest.mark.parametrize("joules", [1, 2, 3, 4])
+    def test_it(energy, spend, joules):
+        energy(spend, joules)
+
+    @pytest.mark.energy_budget("1 J", action="fail")
+    def test_over(work):
+        work()
+
+    def test_crashes():
+        raise RuntimeError("its own")
+"""
+
+
+def test_sensed_counters_do_not_share(project: Project) -> None:
+    """With counters of the whole machine `-n2` is a usage error that names both remedies."""
+    project.write("test_it.py", SUITE)
+    ran = project.energy("-n2", plugins=True)
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+    assert (
+        "ERROR: -n 2: energy counters count the whole machine, so tests that run side by side "
+        "would be charged for each other; measure with -n0, or --energy-sensors estimate"
+    ) in ran.errors
+    assert "test_over" not in ran.text
+
+
+def test_no_workers(project: Project) -> None:
+    """`-n0` measures as a run without the plugin does."""
+    project.write("test_it.py", SUITE)
+    with_xdist = project.energy("-p", "xdist", "-n0")
+    without = project.energy()
+    assert with_xdist.verdicts == without.verdicts
+    assert with_xdist.closing == without.closing
+    assert with_xdist.outcomes == without.outcomes == {"passed": 4, "failed": 2}
+
+
+def test_workers_share_estimates(project: Project) -> None:
+    """With estimates `-n2` works: table, closing line, JSON, JUnit and baselines are whole."""
+    project.sensor('source="estimated"')
+    project.write("test_it.py", SUITE)
+    ran = project.energy(
+        "-n2", "--energy-save", "--energy-estimates=fail", "--junitxml=junit.xml", plugins=True
+    )
+    assert ran.outcomes == {"passed": 4, "failed": 2}
+    assert ran.code == pytest.ExitCode.TESTS_FAILED
+    assert {name: result.joules for name, result in ran.results.items()} == {
+        "test_it[1]": 1.0,
+        "test_it[2]": 2.0,
+        "test_it[3]": 3.0,
+        "test_it[4]": 4.0,
+        "test_over": 2.0,
+    }
+    assert ran.closing == (
+        "5 measured, 5 compared: 4 passed, 0 regressed, 1 over budget, 0 inconclusive; "
+        "0 no baseline; 0 not comparable; 4 baselines saved"
+    )
+    ran.stdout.fnmatch_lines(
+        [
+            "EnergyBudgetExceeded: call used 2.00 J (estimated, ±50 %), budget 1.00 J *",
+            "test_it[[]3] * ~passed (saved)",
+            "OVER BUDGET test_it.py::test_over - EnergyBudgetExceeded: *",
+        ]
+    )
+    assert sorted(project.files()) == [f"test_it.py/test_it[{n}].json" for n in (1, 2, 3, 4)]
+    energies = {}
+    for case in ElementTree.parse(project.path / "junit.xml").iter("testcase"):
+        properties = {p.get("name"): p.get("value") for p in case.iter("property")}
+        energies[case.get("name")] = properties.get("energy.joules")
+    assert energies == {
+        "test_it[1]": "1.0",
+        "test_it[2]": "2.0",
+        "test_it[3]": "3.0",
+        "test_it[4]": "4.0",
+        "test_over": "2.0",
+        "test_crashes": None,
+    }
+    again = project.energy("-n2", "--energy-strict", plugins=True)
+    assert again.outcomes == {"passed": 5, "failed": 1}
+    assert again.verdicts["test_it[1]"] == "passed"
+
+
+def test_plain_runs_on_workers(project: Project) -> None:
+    """Without `--energy` workers run the suite once, and the budgets are counted."""
+    project.write("test_it.py", SUITE)
+    ran = project.run("-n2", plugins=True)
+    assert ran.outcomes == {"passed": 5, "failed": 1}
+    assert ran.energy_lines == ["6 budgets not enforced; measure them with --energy"]

@@ -1,0 +1,159 @@
+"""Measurements, baselines and their parts: the least that a test needs to say, the rest made up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pytest_greenops.model.baseline import (
+    SCHEMA,
+    Anchor,
+    Baseline,
+    Revision,
+    Series,
+    Session,
+    TestKey,
+)
+from pytest_greenops.model.measurement import Check, Domain, Measurement, Provenance, Round
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.verdict import Change, Outcome, Verdict
+
+CPU = Domain("cpu:0", "cpu")
+DRAM = Domain("dram:0", "dram")
+GPU = Domain("gpu:0", "gpu")
+PSYS = Domain("psys", "psys", counted=False)
+#: Rounds scatter by these factors; their 20 % trimmed mean of logarithms is zero to 1e-4.
+WOBBLE = (0.99, 1.01, 1.0, 1.005, 0.995, 0.99, 1.01, 1.0, 1.005, 0.995)
+MACHINE = {"cpu": "AMD EPYC 9654", "cores": "4", "sensors": "fake"}
+
+
+def key(
+    name: str = "test_parse", module: str = "tests/test_x.py", param: str | None = None
+) -> TestKey:
+    """A test's key."""
+    return TestKey(module, name, param)
+
+
+def a_round(
+    joules: float = 1.0,
+    *,
+    seconds: float = 0.1,
+    iterations: int = 1,
+    windows: int = 1,
+    units: dict[str, float] | None = None,
+    more: dict[str, float] | None = None,
+) -> Round:
+    """A round that used `joules` of the CPU, and what `more` says of other counters."""
+    spent = {"cpu:0": joules, **(more or {})}
+    return Round(
+        {name: round(j * 1e6) for name, j in spent.items()},
+        seconds,
+        iterations,
+        windows,
+        units or {},
+    )
+
+
+def rounds(
+    joules: float = 2.0,
+    n: int = 10,
+    *,
+    seconds: float = 0.1,
+    units: dict[str, float] | None = None,
+    more: dict[str, float] | None = None,
+) -> tuple[Round, ...]:
+    """Rounds of one call each that scatter by about 1 % about `joules`."""
+    return tuple(
+        a_round(
+            joules * wobble,
+            seconds=seconds,
+            units=units,
+            more={name: j * wobble for name, j in (more or {}).items()},
+        )
+        for wobble in (WOBBLE * (n // len(WOBBLE) + 1))[:n]
+    )
+
+
+def measurement(
+    of: Iterable[Round],
+    *,
+    name: str = "call",
+    domains: Sequence[Domain] = (CPU,),
+    estimated: Sequence[str] = (),
+    checks: Sequence[Check] = (),
+) -> Measurement:
+    """A measurement of these rounds, all of whose counters one sensor reads."""
+    return Measurement(
+        name=name,
+        domains=tuple(domains),
+        rounds=tuple(of),
+        sensors={domain.name: "fake" for domain in domains},
+        estimated=tuple(estimated),
+        checks=tuple(checks),
+    )
+
+
+def session(of: Iterable[Round] | None = None, day: int = 1, **quality: float) -> Session:
+    """What one process measured, on a day of January."""
+    return Session(
+        saved_at=f"2026-01-{day:02}T00:00:00+00:00",
+        revision=Revision("1234567", dirty=False),
+        versions={"python": "3.12.1"},
+        rounds=rounds() if of is None else tuple(of),
+        quality=quality,
+    )
+
+
+def series(
+    *sessions: Session,
+    domains: Sequence[Domain] = (CPU,),
+    conditions: dict[str, str] | None = None,
+    anchor: dict[str, dict[str, float]] | None = None,
+) -> Series:
+    """Accepted sessions; the anchor is two joules a call where nothing else is said."""
+    return Series(
+        domains=tuple(domains),
+        conditions=conditions or {},
+        anchor=Anchor("2026-01-01T00:00:00+00:00", anchor or {"call": {"cpu:0": 2.0}}),
+        sessions=sessions,
+    )
+
+
+def grown(joules: float = 2.0, sessions: int = 5, spread: float = 0.01) -> Series:
+    """A series of sessions that lie evenly about a level, from the lowest to the highest."""
+    steps = [spread * (i / (sessions - 1) - 0.5) if sessions > 1 else 0.0 for i in range(sessions)]
+    return series(*(session(rounds(joules * (1 + step))) for step in steps))
+
+
+def baseline(test: TestKey | None = None, **measurements: Series) -> Baseline:
+    """The file of a test; one session under `call` where nothing else is said."""
+    known = measurements or {"call": series(session())}
+    return Baseline(SCHEMA, test or key(), MACHINE, known)
+
+
+def change(relative: float = 0.0) -> Change:
+    """A change against a margin of 5 %, known to 1 %."""
+    return Change(relative, relative - 0.01, relative + 0.01, 0.07, 0.05, 2.0, 5)
+
+
+def result(
+    outcome: Outcome = Outcome.PASSED,
+    *,
+    compared: bool = True,
+    name: str = "call",
+    checks: Sequence[Check] = (),
+    untrusted: bool = False,
+    conditions: dict[str, str] | None = None,
+) -> Result:
+    """The result of a measurement that was compared with a baseline, or was not."""
+    return Result(
+        test=key(),
+        name=name,
+        domain="total",
+        unit="call",
+        domains=(CPU,),
+        provenance=Provenance({"cpu:0": "fake"}, False),
+        verdict=Verdict(outcome, change=change() if compared else None),
+        checks=tuple(checks),
+        untrusted=untrusted,
+        conditions=conditions or {},
+    )

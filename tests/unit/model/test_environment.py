@@ -1,0 +1,89 @@
+"""On what was measured: fingerprints, folder names, and why two are not comparable."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pytest_greenops.model.environment import Environment
+
+MACHINE = {"cpu": "AMD EPYC 9654", "cores": "4", "sensors": "powercap nvml", "gpu": "NVIDIA H100"}
+
+
+def environment(conditions: dict[str, str] | None = None, **facts: str) -> Environment:
+    """A machine that differs from `MACHINE` in these facts."""
+    return Environment({**MACHINE, **facts}, conditions or {})
+
+
+def test_the_fingerprint_is_eight_digits_over_all_facts() -> None:
+    """Any fact of the machine that changes, comes or goes changes it; their order does not."""
+    turned = Environment(dict(reversed(MACHINE.items())))
+    fingerprints = {
+        environment().fingerprint,
+        environment(cpu="AMD EPYC 9655").fingerprint,
+        environment(governor="powersave").fingerprint,
+        Environment({}).fingerprint,
+    }
+    assert len(fingerprints) == 4
+    assert turned.fingerprint == environment().fingerprint
+    assert re.fullmatch("[0-9a-f]{8}", environment().fingerprint)
+
+
+def test_the_fingerprint_lasts() -> None:
+    """It names folders that users commit: the same facts give the same digits for ever."""
+    assert Environment({"cpu": "x", "cores": "4"}).fingerprint == "f4fd094b"
+
+
+def test_what_is_not_matched_is_not_in_the_fingerprint() -> None:
+    """Conditions that a test sets and facts for the reader leave it alone."""
+    other = Environment(MACHINE, {"threads": "8"}, {"kernel": "6.8"})
+    assert environment().fingerprint == other.fingerprint
+
+
+def test_the_folder_name_is_readable_and_ends_in_the_fingerprint() -> None:
+    """CPU, cores, GPU and sensors in lower case, nothing that a file system minds, then digits."""
+    here = environment()
+    assert f"amd-epyc-9654-4c-nvidia-h100-powercap-nvml-{here.fingerprint}" == here.slug
+
+
+def test_a_long_folder_name_is_cut_before_the_fingerprint() -> None:
+    """However long the names of the parts, the folder name stays short and its own."""
+    one, two = environment(cpu="Intel(R) Xeon(R) " * 9), environment(cpu="Intel(R) Xeon(R) " * 8)
+    assert (one.slug[:30], len(one.slug) <= 69) == ("intel-r-xeon-r-intel-r-xeon-r-", True)
+    assert (one.slug[:-8], one.slug[-8:]) == (two.slug[:-8], one.fingerprint)
+    assert one.slug != two.slug
+
+
+def test_like_machines_have_no_difference() -> None:
+    """The same facts and conditions are comparable."""
+    assert environment({"threads": "8"}).differences(environment({"threads": "8"})) == ()
+
+
+def test_each_difference_is_told_from_there_to_here() -> None:
+    """Facts first, in the order of their names, then conditions: what it was, what it is."""
+    here = environment({"threads": "8"}, cpu="B", affinity="0-3")
+    there = environment({"threads": "4"}, cpu="A")
+    assert here.differences(there) == (
+        "affinity: unset -> 0-3",
+        "cpu: A -> B",
+        "threads: 4 -> 8",
+    )
+
+
+@pytest.mark.parametrize(("here", "there"), [({"tf32": "on"}, {}), ({}, {"tf32": "on"})])
+def test_a_condition_that_one_side_does_not_know_is_no_difference(
+    here: dict[str, str], there: dict[str, str]
+) -> None:
+    """It belongs to a library that the other had not loaded."""
+    assert environment(here).differences(environment(there)) == ()
+
+
+def test_recorded_facts_never_differ() -> None:
+    """A kernel update does not break a comparison."""
+    assert (
+        Environment(MACHINE, {}, {"kernel": "6.8"}).differences(
+            Environment(MACHINE, {}, {"kernel": "6.9"})
+        )
+        == ()
+    )

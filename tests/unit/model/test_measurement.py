@@ -1,0 +1,125 @@
+"""What a measurement sums, trusts and divides by."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_greenops.model.measurement import (
+    Check,
+    Domain,
+    Kind,
+    Provenance,
+    by_kind,
+    joules_per_unit,
+    work_done,
+)
+from tests.unit.builders import CPU, DRAM, GPU, PSYS, a_round, measurement
+
+CPU_1 = Domain("cpu:1", "cpu")
+GPU_1 = Domain("gpu:1", "gpu")
+IDLE_GPU = Domain("gpu:2", "gpu", counted=False)
+ALL = (CPU, CPU_1, DRAM, GPU, GPU_1, IDLE_GPU, PSYS)
+
+
+def check(*kinds: Kind, untrusted: bool = True) -> Check:
+    """A self-check that did not hold."""
+    return Check("noise", "it is loud", "nothing", untrusted, kinds)
+
+
+@pytest.mark.parametrize(
+    ("domain", "names"),
+    [
+        ("total", ("cpu:0", "cpu:1", "dram:0", "gpu:0", "gpu:1")),
+        ("cpu", ("cpu:0", "cpu:1")),
+        ("dram", ("dram:0",)),
+        ("gpu", ("gpu:0", "gpu:1")),
+        ("gpu:1", ("gpu:1",)),
+        ("gpu:2", ("gpu:2",)),
+        ("psys", ("psys",)),
+        ("cpu:7", ()),
+    ],
+)
+def test_a_judged_domain_sums_each_joule_once(domain: str, names: tuple[str, ...]) -> None:
+    """What another counter holds already is in no sum, and is had by its own name alone."""
+    assert names == measurement([], domains=ALL).selected(domain)
+
+
+def test_a_kind_that_is_not_there_selects_nothing() -> None:
+    """Without a GPU, `gpu` is no counter at all, rather than zero joules."""
+    assert measurement([], domains=(CPU,)).selected("gpu") == ()
+
+
+# --- trust -----------------------------------------------------------------------------------
+
+
+def test_a_check_that_forbids_a_verdict_is_found_behind_those_that_do_not() -> None:
+    """The first untrusted check is the one that is told."""
+    first, second = check(), Check("other", "it is louder", "nothing", untrusted=True)
+    loud = measurement([], checks=(check(untrusted=False), first, second))
+    assert first == loud.untrusted("total")
+
+
+def test_checks_that_only_tell_leave_the_measurement_trusted() -> None:
+    """A check without `untrusted` is for the reader."""
+    assert None is measurement([], checks=(check(untrusted=False),)).untrusted("total")
+
+
+@pytest.mark.parametrize(
+    ("domain", "spoilt"), [("total", True), ("cpu", True), ("cpu:0", True), ("gpu", False)]
+)
+def test_a_check_spoils_only_the_kinds_it_names(domain: str, spoilt: bool) -> None:
+    """A neighbour on the CPU says nothing against the joules of the GPU."""
+    beside = measurement([], domains=(CPU, GPU), checks=(check("cpu", "dram"),))
+    assert spoilt == (beside.untrusted(domain) is not None)
+
+
+def test_a_check_of_a_kind_does_not_spoil_estimates() -> None:
+    """An estimate is of this process alone, so that a neighbour's joules are not in it."""
+    beside = measurement([], estimated=("cpu:0",), checks=(check("cpu"),))
+    assert None is beside.untrusted("total")
+
+
+def test_a_check_of_every_kind_spoils_estimates_too() -> None:
+    """A check that names no kind is about the measurement itself."""
+    assert check() == measurement([], estimated=("cpu:0",), checks=(check(),)).untrusted("total")
+
+
+# --- provenance ------------------------------------------------------------------------------
+
+
+def test_provenance_is_that_of_the_judged_counters() -> None:
+    """A total with an estimated part is estimated; a sensed part of it by itself is not."""
+    mixed = measurement([], domains=(CPU, GPU), estimated=("cpu:0",))
+    assert Provenance({"cpu:0": "fake", "gpu:0": "fake"}, True) == mixed.provenance("total")
+    assert Provenance({"gpu:0": "fake"}, False) == mixed.provenance("gpu")
+    assert Provenance({}, False) == mixed.provenance("dram")
+
+
+# --- figures ---------------------------------------------------------------------------------
+
+
+def test_joules_of_a_call_are_of_one_iteration() -> None:
+    """The counters asked for are added up and divided by the iterations, round by round."""
+    rounds = [
+        a_round(8.0, iterations=4, more={"dram:0": 2.0}),
+        a_round(3.0, iterations=1, more={"dram:0": 1.0}),
+    ]
+    assert joules_per_unit(rounds, ("cpu:0", "dram:0"), "call") == (2.5, 4.0)
+    assert joules_per_unit(rounds, ("dram:0",), "call") == (0.5, 1.0)
+    assert joules_per_unit(rounds, (), "call") == (0.0, 0.0)
+
+
+def test_joules_of_a_unit_are_of_the_work_that_all_iterations_did() -> None:
+    """Units of a round count all its calls, so the iterations do not divide once more."""
+    done = a_round(8.0, iterations=4, units={"token": 16.0, "request": 4.0})
+    assert (
+        joules_per_unit([done], ("cpu:0",), "token"),
+        joules_per_unit([done], ("cpu:0",), "request"),
+    ) == ((0.5,), (2.0,))
+    assert (work_done(done, "call"), work_done(done, "token")) == (4, 16.0)
+
+
+def test_counters_of_one_kind_are_added_up() -> None:
+    """Two sockets are one CPU figure; counters without a figure, and figures without, are left."""
+    energy = {"cpu:0": 1.0, "cpu:1": 2.0, "gpu:0": 4.0, "other": 8.0}
+    assert by_kind(energy, ALL) == {"cpu": 3.0, "gpu": 4.0}

@@ -1,0 +1,189 @@
+"""Quantities as people write them, read and printed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from pytest_greenops.model import units
+from pytest_greenops.model.errors import GreenopsError, UnitError
+
+
+@pytest.mark.parametrize(
+    ("text", "joules"),
+    [
+        ("2.5 J", 2.5),
+        ("40 mJ", 0.04),
+        ("1.5 kJ", 1500.0),
+        ("1 Wh", 3600.0),
+        ("10 mWh", 36.0),
+        ("2 kWh", 7.2e6),
+        ("0 J", 0.0),
+        ("3J", 3.0),
+        ("  3   J  ", 3.0),
+        (".5 J", 0.5),
+        ("5. J", 5.0),
+        ("+5 J", 5.0),
+        ("1e3 J", 1000.0),
+        ("1.2E-3 J", 0.0012),
+    ],
+)
+def test_energy_is_read_in_every_unit(text: str, joules: float) -> None:
+    """Each unit of energy, with or without blanks and exponents, is read into joules."""
+    assert joules == pytest.approx(units.parse_energy(text), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "value"),
+    [
+        (units.parse_power, "350 W", 350.0),
+        (units.parse_power, "1.2 kW", 1200.0),
+        (units.parse_power, "5 mW", 0.005),
+        (units.parse_mass, "2 g", 2.0),
+        (units.parse_mass, "3 mg", 0.003),
+        (units.parse_mass, "1 kg", 1000.0),
+        (units.parse_duration, "60 s", 60.0),
+        (units.parse_duration, "5 ms", 0.005),
+        (units.parse_duration, "2 min", 120.0),
+        (units.parse_duration, "1 h", 3600.0),
+        (units.parse_intensity, "401 g/kWh", 401.0),
+        (units.parse_intensity, "0.4 kg/kWh", 400.0),
+        (units.parse_intensity, "401 kg/MWh", 401.0),
+        (units.parse_intensity, "1 lb/kWh", 453.59237),
+        (units.parse_percent, "5%", 0.05),
+        (units.parse_percent, "12.5 %", 0.125),
+        (units.parse_percent, "0%", 0.0),
+    ],
+)
+def test_other_quantities_are_read_too(
+    parse: Callable[[object], float], text: str, value: float
+) -> None:
+    """Power, mass, time, carbon intensity and percentages are read into SI numbers and shares."""
+    assert value == pytest.approx(parse(text), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("2.5", "'2.5' has no unit of energy; one of: J, mJ, kJ, Wh, mWh, kWh"),
+        ("2.5 W", "'2.5 W' has unknown unit 'W' of energy; one of: J, mJ, kJ, Wh, mWh, kWh"),
+        ("2.5 j", "'2.5 j' has unknown unit 'j' of energy; one of: J, mJ, kJ, Wh, mWh, kWh"),
+        ("-2.5 J", "'-2.5 J' is negative; an energy is zero or more, like '2.5 J'"),
+        ("1e999 J", "'1e999 J' is no finite energy; write it like '2.5 J'"),
+        ("nan J", "'nan J' is no energy; write it like '2.5 J'"),
+        ("2,5 J", "'2,5 J' is no energy; write it like '2.5 J'"),
+        ("two J", "'two J' is no energy; write it like '2.5 J'"),
+        ("", "'' is no energy; write it like '2.5 J'"),
+        ("1 2 J", "'1 2 J' is no energy; write it like '2.5 J'"),
+        (2.5, "2.5 is no energy; write it like '2.5 J'"),
+        (None, "None is no energy; write it like '2.5 J'"),
+        (b"2 J", "b'2 J' is no energy; write it like '2.5 J'"),
+    ],
+)
+def test_what_is_no_energy_is_refused(text: object, problem: str) -> None:
+    """A wrong energy is one line that shows it, says what is wrong and how to write it."""
+    with pytest.raises(UnitError) as raised:
+        units.parse_energy(text)
+    assert problem == str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "problem"),
+    [
+        (units.parse_power, "5 J", "'5 J' has unknown unit 'J' of power; one of: W, mW, kW"),
+        (units.parse_power, "5", "'5' has no unit of power; one of: W, mW, kW"),
+        (units.parse_power, "-5 W", "'-5 W' is negative; a power is zero or more, like '350 W'"),
+        (units.parse_mass, "2 t", "'2 t' has unknown unit 't' of mass; one of: g, mg, kg"),
+        (
+            units.parse_duration,
+            "2 m",
+            "'2 m' has unknown unit 'm' of time; one of: s, ms, min, h",
+        ),
+        (
+            units.parse_intensity,
+            "5 g",
+            "'5 g' has unknown unit 'g' of carbon intensity; one of: g/kWh, kg/kWh, kg/MWh, lb/kWh",
+        ),
+        (units.parse_percent, "0.05", "'0.05' has no unit of percentage; one of: %"),
+        (units.parse_percent, 5, "5 is no percentage; write it like '5%'"),
+    ],
+)
+def test_what_is_no_other_quantity_is_refused(
+    parse: Callable[[object], float], text: object, problem: str
+) -> None:
+    """Each quantity names itself and its own units in what it refuses."""
+    with pytest.raises(UnitError) as raised:
+        parse(text)
+    assert problem == str(raised.value)
+
+
+def test_a_wrong_quantity_is_a_mistake_of_the_user() -> None:
+    """It is caught as a `GreenopsError` and as the `ValueError` that it is."""
+    assert (
+        issubclass(UnitError, GreenopsError),
+        issubclass(UnitError, ValueError),
+    ) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("joules", "text"),
+    [
+        (0.0312, "31.2 mJ"),
+        (2.0, "2.00 J"),
+        (31.25, "31.2 J"),
+        (312.5, "312 J"),
+        (41234.0, "41.2 kJ"),
+        (4.1e6, "4.10 MJ"),
+        (7.2e9, "7.20 GJ"),
+        (7.2e12, "7200 GJ"),
+        (1.5e-6, "1.50 µJ"),
+        (1.5e-8, "0.0150 µJ"),
+        (0.0, "0 J"),
+        (-0.5, "-500 mJ"),
+        (0.9994, "999 mJ"),
+        (0.99951, "1.00 J"),
+        (9.996, "10.0 J"),
+        (99.96, "100 J"),
+        (999.6, "1.00 kJ"),
+        (math.nan, "nan J"),
+        (math.inf, "inf J"),
+    ],
+)
+def test_energy_is_printed_with_three_digits(joules: float, text: str) -> None:
+    """Three significant digits with the prefix that fits, also where rounding reaches the next."""
+    assert text == units.format_energy(joules)
+
+
+def test_other_quantities_are_printed_alike() -> None:
+    """Power, mass and time have the same digits and prefixes with their own unit."""
+    assert (
+        units.format_power(41.234),
+        units.format_mass(0.0012),
+        units.format_duration(0.0125),
+    ) == ("41.2 W", "1.20 mg", "12.5 ms")
+
+
+@pytest.mark.parametrize(
+    ("share", "signed", "text"),
+    [
+        (0.0512, True, "+5.1 %"),
+        (-0.0512, True, "-5.1 %"),
+        (0.0512, False, "5.1 %"),
+        (0.55, True, "+55 %"),
+        (0.0994, True, "+9.9 %"),
+        (0.0996, True, "+10 %"),
+        (-0.0996, True, "-10 %"),
+        (0.0, True, "+0.0 %"),
+    ],
+)
+def test_percentages_are_printed_whole_from_ten_up(share: float, signed: bool, text: str) -> None:
+    """A decimal below ten percent, none above, and a sign where one is wanted."""
+    assert text == units.format_percent(share, signed)
+
+
+@pytest.mark.parametrize("joules", [1.7e-3, 0.42, 7.0, 123.0, 98765.0])
+def test_what_is_printed_can_be_read_again(joules: float) -> None:
+    """An energy that was printed reads back as itself, to the three digits shown."""
+    assert joules == pytest.approx(units.parse_energy(units.format_energy(joules)), rel=0.005)

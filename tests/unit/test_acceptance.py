@@ -1,0 +1,188 @@
+"""What becomes of a baseline when a measurement is accepted."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from pytest_greenops.acceptance import accept, is_wanted, why_not
+from pytest_greenops.model.baseline import (
+    MAX_SESSIONS,
+    SCHEMA,
+    Anchor,
+    Baseline,
+    Series,
+    Session,
+)
+from pytest_greenops.model.measurement import Check
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.store import encode, read
+from tests.unit.builders import MACHINE, a_round, baseline, key, result, series, session
+
+LOUD = Check("contention", "others used 9 %", "kept", untrusted=True)
+TRACED = Check("instrumented", "coverage", "not judged")
+
+
+def accepted(
+    before: Baseline | None, judged: Result, new: Session | None = None, name: str = "call"
+) -> Series:
+    """The series of a name after a result of it was accepted."""
+    whole = accept(before, key(), MACHINE, [(judged, new or session(day=2))])
+    return whole.measurements[name]
+
+
+# --- what is saved ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcome", "why"),
+    [
+        (Outcome.PASSED, None),
+        (Outcome.IMPROVED, None),
+        (Outcome.REGRESSED, None),
+        (Outcome.INCONCLUSIVE, None),
+        (Outcome.NO_BASELINE, None),
+        (Outcome.NOT_COMPARABLE, None),
+        (Outcome.OVER_BUDGET, "over its budget"),
+        (Outcome.NOT_MEASURED, "not measured"),
+    ],
+)
+def test_what_exceeds_its_budget_or_has_no_figure_is_not_saved(
+    outcome: Outcome, why: str | None
+) -> None:
+    """Every other outcome is: the user said that it is what shall be."""
+    assert why_not(result(outcome)) == why
+
+
+def test_what_cannot_be_trusted_is_not_saved() -> None:
+    """The self-checks that did not hold are the reason."""
+    drift = Check("drift", "+3 %", "flagged")
+    assert why_not(result(checks=[LOUD, drift], untrusted=True)) == (
+        "contention (others used 9 %), drift (+3 %)"
+    )
+    assert why_not(result(checks=[drift])) is None
+
+
+def test_an_instrumented_run_is_never_saved() -> None:
+    """Trusted or not, its joules are not those of the work."""
+    assert why_not(result(Outcome.NOT_COMPARABLE, checks=[TRACED])) == "instrumented (coverage)"
+
+
+def test_only_what_has_no_baseline_is_new() -> None:
+    """`--energy-save-new` leaves alone what was compared; `--energy-save` takes everything."""
+    known, new = result(Outcome.REGRESSED), result(Outcome.NO_BASELINE, compared=False)
+    assert [is_wanted(r, "new") for r in (known, new)] == [False, True]
+    assert [is_wanted(r, "all") for r in (known, new)] == [True, True]
+
+
+# --- sessions --------------------------------------------------------------------------------
+
+
+def test_the_first_session_begins_a_series() -> None:
+    """A new file holds its test, machine and schema; the anchor is the level of this session."""
+    judged = result(Outcome.NO_BASELINE, compared=False, conditions={"threads": "4"})
+    new = session(
+        [a_round(4.0, iterations=2, units={"token": 8.0}), a_round(1.0, units={"token": 2.0})]
+    )
+    whole = accept(None, key(), MACHINE, [(judged, new)])
+    assert (whole.schema, whole.test, whole.machine) == (SCHEMA, key(), MACHINE)
+    kept = whole.measurements["call"]
+    assert (kept.sessions, kept.conditions) == ((new,), {"threads": "4"})
+    assert (kept.domains, kept.anchor) == (
+        judged.domains,
+        Anchor(new.saved_at, {"call": {"cpu:0": 5 / 3}, "token": {"cpu:0": 0.5}}),
+    )
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PASSED, Outcome.INCONCLUSIVE])
+def test_a_session_that_agrees_joins(outcome: Outcome) -> None:
+    """It stands behind those before it; the anchor stays."""
+    before = baseline()
+    kept = accepted(before, result(outcome))
+    old = before.measurements["call"]
+    assert kept.sessions == (*old.sessions, session(day=2))
+    assert kept.anchor == old.anchor
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REGRESSED, Outcome.IMPROVED])
+def test_a_session_that_differs_begins_anew(outcome: Outcome) -> None:
+    """What the user accepted is the baseline, alone; the anchor stays, so that creep shows."""
+    old = series(session(day=1), session(day=2))
+    kept = accepted(baseline(call=old), result(outcome), session([a_round(9.0)], day=3))
+    assert kept.sessions == (session([a_round(9.0)], day=3),)
+    assert kept.anchor == old.anchor
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NO_BASELINE, Outcome.NOT_COMPARABLE, Outcome.PASSED])
+def test_a_session_that_was_compared_with_nothing_gets_a_new_anchor(outcome: Outcome) -> None:
+    """What was not comparable says nothing about creep, and does not mix with what is now."""
+    kept = accepted(baseline(), result(outcome, compared=False), session([a_round(9.0)], day=3))
+    assert kept.sessions == (session([a_round(9.0)], day=3),)
+    assert kept.anchor == Anchor("2026-01-03T00:00:00+00:00", {"call": {"cpu:0": 9.0}})
+
+
+def test_a_series_rolls_over_its_last_ten_sessions() -> None:
+    """The eleventh pushes out the first; the anchor remembers it."""
+    known: Baseline | None = None
+    for day in range(1, MAX_SESSIONS + 3):
+        judged = result() if known else result(Outcome.NO_BASELINE, compared=False)
+        known = accept(known, key(), MACHINE, [(judged, session(day=day))])
+        assert len(known.measurements["call"].sessions) == min(day, MAX_SESSIONS)
+    assert known is not None
+    kept = known.measurements["call"]
+    assert [int(s.saved_at[8:10]) for s in kept.sessions] == list(range(3, 13))
+    assert kept.anchor.saved_at.startswith("2026-01-01")
+
+
+def test_names_that_were_not_measured_stay() -> None:
+    """A test that measured `decode` alone leaves its `prefill` as it was."""
+    old = series(session())
+    whole = accept(
+        baseline(prefill=old, decode=old), key(), MACHINE, [(result(name="decode"), session(day=2))]
+    )
+    assert whole.measurements["prefill"] == old
+    assert len(whole.measurements["decode"].sessions) == 2
+
+
+def test_several_names_are_accepted_at_once() -> None:
+    """Each result goes to its own series."""
+    new = [
+        (result(Outcome.NO_BASELINE, compared=False, name=name), session([a_round(joules)]))
+        for name, joules in (("prefill", 1.0), ("decode", 2.0))
+    ]
+    levels = {
+        name: kept.anchor.joules_per_unit["call"]["cpu:0"]
+        for name, kept in accept(None, key(), MACHINE, new).measurements.items()
+    }
+    assert levels == {"prefill": 1.0, "decode": 2.0}
+
+
+def test_conditions_of_libraries_loaded_now_are_added() -> None:
+    """What an earlier session did not know yet is known from now on; a fresh start forgets."""
+    old = series(session(), conditions={"threads": "4"})
+    more = {"threads": "4", "tf32": "off"}
+    assert accepted(baseline(call=old), result(conditions=more)).conditions == more
+    fewer = {"threads": "4"}
+    old = series(session(), conditions=more)
+    assert accepted(baseline(call=old), result(conditions=fewer)).conditions == more
+    anew = result(Outcome.REGRESSED, conditions=fewer)
+    assert accepted(baseline(call=old), anew).conditions == fewer
+
+
+def test_accepting_changes_no_value() -> None:
+    """The baseline that was read stays as it was read."""
+    before = baseline()
+    accept(before, key(), MACHINE, [(result(), session(day=2))])
+    assert before == baseline()
+
+
+def test_a_quality_that_became_nan_does_not_spoil_the_file(tmp_path: Path) -> None:
+    """JSON has no number for it: it is left out, and the file can be read again."""
+    new = session(loss=math.nan, scale=math.inf, accuracy=0.9)
+    whole = accept(None, key(), MACHINE, [(result(Outcome.NO_BASELINE, compared=False), new)])
+    path = tmp_path / "file.json"
+    path.write_bytes(encode(whole))
+    assert read(path).measurements["call"].sessions[0].quality == {"accuracy": 0.9}

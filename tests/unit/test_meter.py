@@ -1,0 +1,554 @@
+"""The meter: warm-up, calibration, rounds and what is done about spoilt ones, in virtual time."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_greenops import meter as metering
+from pytest_greenops.meter import MIN_ROUND_S, REDOS, Meter, Plan
+from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.measurement import Check, Domain, LoadShare, Measurement
+from pytest_greenops.passes import Pass
+from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.testing import FakeSensor
+
+CPU = Domain("cpu:0", "cpu")
+#: A counter that moves so often that any round of 0.1 s is long enough.
+OFTEN_S = 0.0001
+QUIET = LoadShare(0.0, 0.0)
+BUSY = LoadShare(0.2, 0.0, idle=0.5)
+
+
+class FakeLoad:
+    """Tells what the shares say, one for each trip; then nothing more."""
+
+    def __init__(self, shares: Iterable[LoadShare]) -> None:
+        self._shares = iter(shares)
+        self.watching = False
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self.watching = True
+
+    def stop(self) -> LoadShare:
+        """The next share."""
+        assert self.watching
+        self.watching = False
+        return next(self._shares, QUIET)
+
+
+class Lab:
+    """A meter over a fake sensor by whose clock it goes, and work that spends on that sensor.
+
+    calls  how often the work was called
+    trips  the iterations of every trip, warm-up and all
+    looks  the numbers of the looks that were taken
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, period_s: float = OFTEN_S) -> None:
+        self.sensor = FakeSensor(CPU, update_period_s=period_s)
+        self.calls = 0
+        self.trips: list[int] = []
+        self.looks: list[int] = []
+        self.progress: list[tuple[int, int]] = []
+        self.kept: dict[str, Measurement] = {}
+        monkeypatch.setattr(metering, "time", SimpleNamespace(monotonic=self.now))
+
+    def now(self) -> float:
+        """Seconds of the sensor's clock."""
+        return self.sensor.read().time_ns * 1e-9
+
+    def meter(
+        self,
+        plan: Plan,
+        enough: Callable[[Mapping[str, Measurement], int], bool] = lambda known, number: False,
+        **more: Any,
+    ) -> Meter:
+        """A meter of this lab; its looks and progress are noted down."""
+
+        def noted(known: Mapping[str, Measurement], number: int) -> bool:
+            self.looks.append(number)
+            self.kept = dict(known)
+            return enough(known, number)
+
+        def note(done: int, most: int) -> None:
+            self.progress.append((done, most))
+
+        return Meter(Instruments([self.sensor]), plan, noted, progress=note, **more)
+
+    def measure(
+        self,
+        plan: Plan,
+        work: Callable[[int], float] = lambda call: 1.0,
+        seconds: float = 0.2,
+        **more: Any,
+    ) -> Measurement:
+        """Measure a function that spends `work(number of the call)` joules in so many seconds."""
+        meter = self.meter(plan, **more)
+        for trip in meter.passes():
+            self.trips.append(trip.iterations)
+            with trip.window("call"):
+                for _ in range(trip.iterations):
+                    self.calls += 1
+                    self.sensor.spend(work(self.calls), seconds=seconds)
+        return meter.measurements()["call"]
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """A lab whose counter moves every tenth of a millisecond."""
+    return Lab(monkeypatch)
+
+
+def joules(measurement: Measurement) -> list[float]:
+    """Joules of one call in each round."""
+    return [r.energy_uj["cpu:0"] / 1e6 / r.iterations for r in measurement.rounds]
+
+
+def numbered(call: int) -> float:
+    """Joules that tell which call they are of, and hardly rise."""
+    return 1.0 + call * 1e-4
+
+
+def calls_of(measurement: Measurement) -> list[int]:
+    """Which numbered calls the rounds were."""
+    return [round((energy - 1.0) * 1e4) for energy in joules(measurement)]
+
+
+def names(measurement: Measurement) -> list[str]:
+    """The self-checks that did not hold."""
+    return [check.name for check in measurement.checks]
+
+
+# --- warm-up ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("warmup", "dear"), [(None, 1), (1, 1), (3, 3), (0, 0)])
+def test_the_warm_up_is_not_counted(lab: Lab, warmup: int | None, dear: int) -> None:
+    """The first passes, one if nothing is said, are made and left out of every figure."""
+    plan = Plan((5,), warmup=warmup)
+    seen = lab.measure(plan, lambda call: 100.0 if call <= dear else 1.0)
+    assert joules(seen) == [1.0] * 5
+    assert lab.calls == dear + 5
+
+
+def test_garbage_of_the_test_is_collected_before() -> None:
+    """A cycle that is left from before does not burden a window."""
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.itself = self
+
+    left = weakref.ref(Cycle())
+    sensor = FakeSensor(CPU)
+    next(Meter(Instruments([sensor]), Plan((1,)), lambda known, number: True).passes())
+    assert left() is None
+
+
+# --- calibration -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("period_s", "needed_s"),
+    [(0.001, MIN_ROUND_S), (0.01, 0.78), (0.1, 7.8)],
+)
+def test_rounds_are_as_long_as_the_counters_updates_ask(
+    monkeypatch: pytest.MonkeyPatch, period_s: float, needed_s: float
+) -> None:
+    """Edges that are late by 0.78 of an update are a fifth of 5 % of a round, or less."""
+    lab = Lab(monkeypatch, period_s)
+    seen = lab.measure(Plan((5,)), lambda call: 0.001, seconds=0.0005)
+    spans = [round_.seconds for round_ in seen.rounds]
+    assert [needed_s <= span <= needed_s * 1.6 for span in spans] == [True] * 5
+    assert (names(seen), len({round_.iterations for round_ in seen.rounds})) == ([], 1)
+
+
+def test_a_smaller_margin_asks_for_longer_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1 % of change takes five times as long as 5 %; 0 % takes long, but not for ever."""
+    spans = []
+    for margin in (0.05, 0.01, 0.0):
+        seen = Lab(monkeypatch, 0.001).measure(Plan((5,), margin=margin), seconds=0.01)
+        assert names(seen) == []
+        spans.append(seen.rounds[0].seconds)
+    assert spans[0] >= 0.1
+    assert spans[1] >= 0.39
+    assert 3.9 <= spans[2] < 6.5
+
+
+def test_work_that_is_long_enough_is_done_once_a_round(lab: Lab) -> None:
+    """Nothing is repeated that need not be, and the call that showed it counts as a round."""
+    seen = lab.measure(Plan((5,)), seconds=0.2)
+    assert ([r.iterations for r in seen.rounds], lab.calls) == ([1] * 5, 1 + 5)
+
+
+def test_calibration_is_short(lab: Lab) -> None:
+    """A call of a microsecond is brought to a tenth of a second in a few trips."""
+    seen = lab.measure(Plan((5,)), lambda call: 1e-6, seconds=1e-6)
+    assert len(lab.trips) <= 1 + 4 + 5
+    assert seen.rounds[0].iterations >= 1e5
+
+
+def test_many_windows_in_a_round_need_more_than_one_long_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each window of a loop has its own edges: their errors add up by the root of their number."""
+    lab = Lab(monkeypatch, 0.001)
+    meter = lab.meter(Plan((5,)))
+    for trip in meter.passes():
+        for _ in range(trip.iterations):
+            with trip.window("step"):
+                lab.sensor.spend(0.1, seconds=0.01)
+    seen = meter.measurements()["step"]
+    # 0.78 * 1 ms * sqrt(n) / (n * 10 ms) <= 1 % from 61 windows on
+    assert [61 <= round_.windows <= 110 for round_ in seen.rounds] == [True] * 5
+    assert [round_.iterations for round_ in seen.rounds] == [r.windows for r in seen.rounds]
+    assert names(seen) == []
+
+
+def test_the_shortest_of_several_windows_is_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounds are sized by the window that needs it most."""
+    lab = Lab(monkeypatch, 0.001)
+    meter = lab.meter(Plan((5,)))
+    for trip in meter.passes():
+        for name, seconds in (("long", 0.2), ("short", 0.01)):
+            with trip.window(name):
+                for _ in range(trip.iterations):
+                    lab.sensor.spend(0.1, seconds=seconds)
+    assert meter.measurements()["short"].rounds[0].seconds >= MIN_ROUND_S
+
+
+def test_iterations_that_the_test_chose_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are not calibrated; where that makes rounds too short, it is said."""
+    lab = Lab(monkeypatch, 0.01)
+    seen = lab.measure(Plan((5,), iterations=3), seconds=0.01)
+    assert lab.trips == [3] * 6
+    assert [(check.name, check.untrusted) for check in seen.checks] == [("too short", True)]
+
+
+def test_rounds_do_not_outgrow_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where long enough rounds would not all fit, shorter ones are made and told."""
+    lab = Lab(monkeypatch, 0.1)
+    seen = lab.measure(Plan((5,), max_time_s=6.0), seconds=0.01)
+    assert lab.now() <= 6.0
+    assert len(seen.rounds) >= 4
+    assert names(seen) == ["too short"]
+
+
+# --- once ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [1e-6, 0.2, 100.0])
+def test_once_is_exactly_one_call(lab: Lab, seconds: float) -> None:
+    """Work that cannot be repeated is called once, however short or long it is."""
+    seen = lab.measure(Plan((1,)), seconds=seconds)
+    assert (lab.calls, joules(seen), lab.looks) == (1, [1.0], [1])
+
+
+def test_once_is_not_done_again(lab: Lab) -> None:
+    """A spoilt round of work that cannot be repeated is kept with a flag."""
+    seen = lab.measure(Plan((1,)), load=FakeLoad([BUSY]))
+    assert (lab.calls, names(seen), seen.checks[0].untrusted) == (1, ["contention"], True)
+
+
+def test_once_void_is_given_up(lab: Lab) -> None:
+    """Work that cannot be repeated and could not be read has no round, but a reason."""
+    lab.sensor.fail()
+    seen = lab.measure(Plan((1,)))
+    assert (lab.calls, seen.rounds) == (1, ())
+    assert seen.checks == (Check("void", "cpu:0 could not be read", "1 round left out"),)
+
+
+def test_a_single_round_may_have_iterations_and_a_warm_up(lab: Lab) -> None:
+    """`pedantic(rounds=1, iterations=10, warmup_rounds=2)` does what it says."""
+    seen = lab.measure(Plan((1,), iterations=10, warmup=2))
+    assert (lab.trips, joules(seen)) == ([10, 10, 10], [1.0])
+
+
+# --- void ------------------------------------------------------------------------------------
+
+
+def failing(lab: Lab, trips: Iterable[int]) -> Callable[[int], float]:
+    """Work during which the sensor fails in these trips, counted from 1, the warm-up first."""
+
+    def work(call: int) -> float:
+        if len(lab.trips) in trips:
+            lab.sensor.fail()
+        return 1.0
+
+    return work
+
+
+def test_void_rounds_are_made_again(lab: Lab) -> None:
+    """A counter that cannot be read for a while costs rounds, not figures."""
+    meter = lab.meter(Plan((5,), iterations=1))
+    for number, trip in enumerate(meter.passes(), 1):
+        with trip.window("call"):
+            lab.sensor.spend(1.0)
+            if number in (3, 4, 5):
+                lab.sensor.fail()
+        lab.sensor.recover()
+    seen = meter.measurements()["call"]
+    assert (joules(seen), number) == ([1.0] * 5, 1 + 5 + 3)
+    assert seen.checks == (Check("void", "cpu:0 could not be read", "3 rounds left out"),)
+
+
+@pytest.mark.parametrize("iterations", [None, 1])
+def test_a_round_that_stays_void_is_given_up(lab: Lab, iterations: int | None) -> None:
+    """After three times more the measurement ends with its reason, calibrated or not."""
+    seen = lab.measure(Plan((5,), iterations=iterations), failing(lab, range(2, 99)))
+    assert len(lab.trips) == 1 + 1 + REDOS
+    assert (seen.rounds, lab.looks) == ((), [1])
+    assert seen.checks == (Check("void", "cpu:0 could not be read", "4 rounds left out"),)
+
+
+def test_rounds_before_a_breakdown_are_kept(lab: Lab) -> None:
+    """A sensor that vanishes midway leaves what was measured, and the meter stops asking."""
+    seen = lab.measure(Plan((5, 10, 15)), failing(lab, range(5, 99)))
+    assert (joules(seen), lab.looks) == ([1.0] * 3, [1])
+    assert names(seen) == ["void"]
+
+
+def test_a_void_warm_up_is_no_matter(lab: Lab) -> None:
+    """Only rounds are counted as left out."""
+    meter = lab.meter(Plan((5,)))
+    lab.sensor.fail()
+    for trip in meter.passes():
+        with trip.window("call"):
+            lab.sensor.spend(1.0)
+        lab.sensor.recover()
+    seen = meter.measurements()["call"]
+    assert (joules(seen), seen.checks) == ([1.0] * 5, ())
+
+
+# --- contention ------------------------------------------------------------------------------
+
+
+def load_of(*shares: LoadShare) -> FakeLoad:
+    """A load in the rounds after the warm-up."""
+    return FakeLoad([QUIET, *shares])
+
+
+def test_a_contended_round_is_made_again(lab: Lab) -> None:
+    """Up to three times; if it is quiet then, nothing needs to be said."""
+    seen = lab.measure(Plan((5,), iterations=1), numbered, load=load_of(BUSY, BUSY, BUSY))
+    assert (calls_of(seen), seen.checks) == ([5, 6, 7, 8, 9], ())
+
+
+def test_a_round_that_stays_contended_is_kept_with_a_flag(lab: Lab) -> None:
+    """After three times more it counts, and how many such there are is told."""
+    seen = lab.measure(Plan((5,), iterations=1), load=load_of(*[BUSY] * 4))
+    assert (len(seen.rounds), lab.calls) == (5, 1 + 3 + 5)
+    [check] = seen.checks
+    assert check.finding == "other processes used up to 20 % of the machine in 1 of 5 rounds"
+    assert not check.untrusted
+
+
+def test_lasting_contention_does_not_last_for_ever(lab: Lab) -> None:
+    """Once three rounds in a row were of no use, each is made once, until one is quiet."""
+    seen = lab.measure(Plan((5,), iterations=1), load=load_of(*[BUSY] * 99))
+    assert (len(seen.rounds), lab.calls) == (5, 1 + 3 + 5)
+    assert [(check.name, check.untrusted) for check in seen.checks] == [("contention", True)]
+
+
+def test_a_quiet_round_gives_the_redos_back(lab: Lab) -> None:
+    """Two spells of contention are each waited out."""
+    spell = [BUSY] * 3
+    seen = lab.measure(Plan((5,), iterations=1), load=load_of(*spell, QUIET, *spell, QUIET))
+    assert (names(seen), lab.calls) == ([], 1 + 3 + 3 + 5)
+
+
+def test_a_void_round_in_a_contended_spell_is_made_again_too(lab: Lab) -> None:
+    """Redos that contention has used up are not missed where a counter cannot be read."""
+    meter = lab.meter(Plan((5,), iterations=1), load=load_of(*[BUSY] * 99))
+    for number, trip in enumerate(meter.passes(), 1):
+        with trip.window("call"):
+            lab.sensor.spend(1.0)
+            if number in (6, 7, 8):
+                lab.sensor.fail()
+        lab.sensor.recover()
+    assert joules(meter.measurements()["call"]) == [1.0] * 5
+
+
+@pytest.mark.parametrize("share", [LoadShare(0.031, 0.0), LoadShare(0.0, 0.01)])
+def test_others_and_the_hypervisor_contend(lab: Lab, share: LoadShare) -> None:
+    """More than 3 % of others, or any steal."""
+    lab.measure(Plan((5,), iterations=1), load=load_of(share))
+    assert lab.calls == 1 + 1 + 5
+
+
+def test_a_call_that_calibrates_beside_others_is_no_round(lab: Lab) -> None:
+    """It tells how long rounds are, not how dear."""
+    seen = lab.measure(Plan((5,)), numbered, load=load_of(BUSY))
+    assert calls_of(seen) == [3, 4, 5, 6, 7]
+
+
+# --- drift -----------------------------------------------------------------------------------
+
+
+def test_rounds_that_drift_are_thrown_away_once(lab: Lab) -> None:
+    """Five rounds that rise are a longer warm-up; then it is level, and nothing is told."""
+    seen = lab.measure(Plan((5,)), lambda call: 1.0 + 0.02 * min(call, 6))
+    assert joules(seen) == [1.12] * 5
+    assert (lab.calls, seen.checks) == (1 + 5 + 5, ())
+
+
+def test_rounds_that_drift_on_are_flagged(lab: Lab) -> None:
+    """The second time they are kept, and how far they drift is told."""
+    seen = lab.measure(Plan((5,)), lambda call: 1.02**call)
+    assert lab.calls == 1 + 5 + 5
+    assert joules(seen)[0] == pytest.approx(1.02**7, abs=1e-6)
+    assert seen.checks == (
+        Check("drift", "+8.2 % over the rounds", "warmed up once more, then flagged"),
+    )
+
+
+def test_contention_before_a_drift_is_forgotten_with_its_rounds(lab: Lab) -> None:
+    """A flag is about rounds that are kept."""
+    seen = lab.measure(
+        Plan((5,), iterations=1),
+        lambda call: 1.0 + 0.02 * min(call, 9),
+        load=load_of(*[BUSY] * 4),
+    )
+    assert (joules(seen), seen.checks) == ([1.18] * 5, ())
+
+
+# --- looks and limits ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("decided", "rounds"), [(1, 5), (2, 10), (3, 15), (99, 15)])
+def test_a_look_that_is_enough_ends_it(lab: Lab, decided: int, rounds: int) -> None:
+    """No round is made after the look that decides; the last look ends it in any case."""
+    seen = lab.measure(Plan((5, 10, 15)), enough=lambda known, number: number == decided)
+    assert (len(seen.rounds), lab.calls) == (rounds, rounds + 1)
+    assert lab.looks == list(range(1, min(decided, 3) + 1))
+
+
+def test_a_look_sees_the_rounds_so_far(lab: Lab) -> None:
+    """At each look there are as many rounds as were planned for it."""
+    seen: list[int] = []
+
+    def enough(known: Mapping[str, Measurement], number: int) -> bool:
+        seen.append(len(known["call"].rounds))
+        return False
+
+    lab.measure(Plan((5, 10, 15)), enough=enough)
+    assert seen == [5, 10, 15]
+
+
+def test_no_round_begins_that_would_end_too_late(lab: Lab) -> None:
+    """Rounds of 0.4 s in 3 s after the warm-up are seven, and the look is taken all the same."""
+    seen = lab.measure(Plan((5, 10, 15), max_time_s=3.0), seconds=0.4)
+    assert (len(seen.rounds), lab.looks) == (7, [1, 2])
+    assert lab.now() == pytest.approx(0.4 + 7 * 0.4)
+
+
+def test_work_that_is_longer_than_the_limit_gets_one_round(lab: Lab) -> None:
+    """Something is measured however short the time; here after a warm-up of 100 s."""
+    seen = lab.measure(Plan((5, 10, 15), max_time_s=60.0), seconds=100.0)
+    assert (len(seen.rounds), lab.calls, lab.looks) == (1, 2, [1])
+    assert len(lab.measure(Plan((5,), max_time_s=0.0)).rounds) == 1
+
+
+def test_the_warm_up_does_not_use_up_the_time(lab: Lab) -> None:
+    """Compiling for a minute leaves the whole limit to the rounds."""
+    meter = lab.meter(Plan((5,), max_time_s=3.0))
+    for trip in meter.passes():
+        with trip.window("call"):
+            lab.sensor.spend(1.0, seconds=0.2 if lab.calls else 60.0)
+            lab.calls += 1
+    assert len(meter.measurements()["call"].rounds) == 5
+
+
+@pytest.mark.parametrize("spoilt", ["contended", "void"])
+def test_no_round_is_made_again_too_late(lab: Lab, spoilt: str) -> None:
+    """A spoilt round is not repeated past the limit."""
+    load = load_of(*[BUSY] * 99) if spoilt == "contended" else None
+    work = failing(lab, range(2, 99)) if spoilt == "void" else lambda call: 1.0
+    lab.measure(Plan((5,), max_time_s=1.0, iterations=1), work, seconds=0.6, load=load)
+    assert lab.calls == 1 + 1
+
+
+def test_progress_is_told_after_each_round(lab: Lab) -> None:
+    """How many are done, and how many there may be at the most."""
+    lab.measure(Plan((5, 10), iterations=1), enough=lambda known, number: True)
+    assert lab.progress == [(number, 10) for number in (1, 2, 3, 4, 5)]
+
+
+# --- windows ---------------------------------------------------------------------------------
+
+
+def test_several_windows_are_several_measurements(lab: Lab) -> None:
+    """Each name of a loop has a round for each trip; its figures are its own."""
+    meter = lab.meter(Plan((5,)))
+    for trip in meter.passes():
+        for name, amount in (("prefill", 3.0), ("decode", 2.0)):
+            with trip.window(name):
+                lab.sensor.spend(amount, seconds=0.2)
+        trip.units = {"token": 4.0}
+    seen = meter.measurements()
+    assert {name: joules(m) for name, m in seen.items()} == {
+        "prefill": [3.0] * 5,
+        "decode": [2.0] * 5,
+    }
+    assert seen["decode"].rounds[0].units == {"token": 4.0}
+    assert list(lab.kept) == ["prefill", "decode"]
+
+
+@pytest.mark.parametrize(("opened", "rounds"), [((1,), 0), ((1, 3), 1), ((4, 5, 6), 3)])
+def test_a_window_that_is_not_opened_each_time_has_fewer_rounds(
+    lab: Lab, opened: tuple[int, ...], rounds: int
+) -> None:
+    """What a loop measures only now and then, or in its warm-up alone, does not hold it up."""
+    meter = lab.meter(Plan((5,), iterations=1))
+    for number, trip in enumerate(meter.passes(), 1):
+        assert number < 50
+        with trip.window("always"):
+            lab.sensor.spend(1.0, seconds=0.2)
+        if number in opened:
+            with trip.window("sometimes"):
+                lab.sensor.spend(1.0, seconds=0.2)
+    seen = meter.measurements()
+    assert {name: len(m.rounds) for name, m in seen.items()} == {"always": 5, "sometimes": rounds}
+
+
+def test_a_loop_without_a_window_is_told_what_to_write(lab: Lab) -> None:
+    """It fails at once, after its first trip."""
+    passes: Iterator[Pass] = lab.meter(Plan((5,))).passes()
+    next(passes)
+    with pytest.raises(GreenopsError, match="no window was opened in the loop"):
+        next(passes)
+
+
+def test_devices_are_waited_for(lab: Lab) -> None:
+    """What the meter is told to wait for is waited for at both edges of each window."""
+    waits: list[int] = []
+    lab.measure(Plan((5,)), synchronize=lambda: waits.append(lab.calls))
+    assert waits == [edge for call in range(6) for edge in (call, call + 1)]
+
+
+# --- what a measurement carries --------------------------------------------------------------
+
+
+def test_a_measurement_knows_its_sensors() -> None:
+    """Counters, their sensors, and which of them are estimated, come from the instruments."""
+    cpu = FakeSensor(CPU, name="guess", source="estimated")
+    gpu = FakeSensor(Domain("gpu:0", "gpu"), name="card")
+    meter = Meter(Instruments([cpu, gpu]), Plan((1,)), lambda known, number: True)
+    for trip in meter.passes():
+        with trip.window("call"):
+            cpu.spend(1.0)
+            gpu.spend(1.0, "gpu:0")
+    seen = meter.measurements()["call"]
+    assert (seen.name, [domain.name for domain in seen.domains]) == ("call", ["cpu:0", "gpu:0"])
+    assert (seen.sensors, seen.estimated) == ({"cpu:0": "guess", "gpu:0": "card"}, ("cpu:0",))
+
+
+def test_a_tracer_is_among_the_checks(lab: Lab) -> None:
+    """What traces this process is said of every measurement."""
+    seen = lab.measure(Plan((5,)), instrumented="coverage")
+    assert names(seen) == ["instrumented"]

@@ -1,0 +1,451 @@
+"""The stored-baseline procedure: its error rates by simulation, its advice by following it."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import pytest
+
+from pytest_greenops.model.baseline import MAX_SESSIONS
+from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.screen import (
+    ALPHA,
+    LOOKS,
+    MIN_SESSIONS,
+    MIN_SUITE,
+    POOL_WEIGHT,
+    POWER,
+    Look,
+    Noise,
+    Screening,
+    noise,
+    schedule,
+    screen,
+)
+from pytest_greenops.stats import t_quantile
+
+MARGIN = 0.05
+REPETITIONS = 2000
+#: Rounds of an accepted session.
+SAVED = 10
+
+
+@dataclass(frozen=True)
+class World:
+    """How a test scatters, and what is known of it.
+
+    round_sd, session_sd  true spread of the logarithms, of rounds and of sessions
+    sessions              how many were accepted
+    suite                 how many other tests share their variance between sessions
+    """
+
+    round_sd: float = 0.03
+    session_sd: float = 0.01
+    sessions: int = 5
+    suite: int = MIN_SUITE
+
+    @property
+    def level_var(self) -> float:
+        """Variance of the trimmed means of sessions, in which their rounds scatter too."""
+        return self.session_sd**2 + 1.1 * self.round_sd**2 / SAVED
+
+
+def repeat(
+    world: World, change: float = 0.0, margin: float = MARGIN, repetitions: int = REPETITIONS
+) -> tuple[dict[Outcome, float], float]:
+    """The share of each outcome, and the mean rounds, of a test that truly changed so much.
+
+    Everything that decides is the project's own: `schedule`, `noise`, `screen`.
+    """
+    rng = random.Random(1)
+    looks = schedule(world.sessions, min_rounds=5, max_rounds=25)
+    pool = [world.level_var] * world.suite
+    outcomes: Counter[Outcome] = Counter()
+    rounds = 0
+
+    def session(n: int, shift: float = 0.0) -> list[float]:
+        level = shift + rng.gauss(0.0, world.session_sd)
+        return [level + rng.gauss(0.0, world.round_sd) for _ in range(n)]
+
+    for _ in range(repetitions):
+        baseline = [session(SAVED) for _ in range(world.sessions)]
+        measured = session(looks[-1], math.log1p(change))
+        for number, n in enumerate(looks, 1):
+            candidate = [measured[:n]]
+            scatters = noise(baseline, candidate, pool, session_sd=0.03)
+            found = screen(baseline, candidate, scatters, margin, Look(number, len(looks)))
+            if found.outcome is not Outcome.INCONCLUSIVE:
+                break
+        outcomes[found.outcome] += 1
+        rounds += n
+    return {o: outcomes[o] / repetitions for o in Outcome}, rounds / repetitions
+
+
+@lru_cache
+def found(world: World, change: float) -> float:
+    """The share of true changes of this size that are called regressed."""
+    return repeat(world, change)[0][Outcome.REGRESSED]
+
+
+# --- looks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sessions", "least", "most", "looks"),
+    [
+        (0, 5, 25, (5,)),
+        (0, 5, 3, (3,)),
+        (1, 5, 25, (10,)),
+        (2, 5, 25, (10,)),
+        (2, 12, 25, (12,)),
+        (2, 5, 7, (7,)),
+        (3, 5, 25, (5, 10, 15)),
+        (9, 5, 25, (5, 10, 15)),
+        (9, 5, 12, (5, 10)),
+        (9, 10, 25, (10, 20)),
+        (9, 30, 25, (25,)),
+        (9, 1, 1, (1,)),
+        (0, 5, 1, (1,)),
+    ],
+)
+def test_looks_follow_the_baseline_and_the_limits(
+    sessions: int, least: int, most: int, looks: tuple[int, ...]
+) -> None:
+    """Without a baseline one early look, at a young one a single later one, else up to three."""
+    assert schedule(sessions, least, most) == looks
+
+
+def test_all_looks_share_one_error() -> None:
+    """A single look may spend all of it; three looks spend it together."""
+    assert Look().alpha == pytest.approx(ALPHA, rel=1e-12)
+    assert sum(Look(n, LOOKS).alpha for n in (1, 2, 3)) == pytest.approx(ALPHA, rel=1e-12)
+
+
+# --- what is known of the noise --------------------------------------------------------------
+
+#: Sessions of one round each, so that their levels are these numbers.
+THREE = ([0.00], [0.02], [0.04])
+SUITE = [0.0001] * MIN_SUITE
+
+
+def test_a_suite_shares_its_variance() -> None:
+    """It counts for eight sessions, the test's own for those that it has."""
+    [known] = noise(THREE, [[0.0]], SUITE, 0.03)
+    own = 0.0004
+    assert known.session_var == pytest.approx((8 * 0.0001 + 2 * own) / 10, rel=1e-9)
+    assert known.df == POOL_WEIGHT + 2
+
+
+def test_a_small_suite_leaves_two_views() -> None:
+    """With one test too few there is the test's own variance, and what is assumed beside it."""
+    own, assumed = noise(THREE, [[0.0]], SUITE[1:], 0.03)
+    assert (own.session_var, own.df) == pytest.approx((0.0004, 2), rel=1e-9)
+    assert (assumed.session_var, assumed.df) == pytest.approx((0.0009, POOL_WEIGHT), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "pool", "variance"),
+    [
+        ([], [], 0.0009),
+        ([[0.0]], [], 0.0009),
+        ([[0.0], [0.2]], [], 0.02),
+        ([[0.0]], [0.01] * MIN_SUITE, 0.01),
+        ([[0.0]], [0.01] * (MIN_SUITE - 1), 0.0009),
+        ([[0.0]], [1e-9] * MIN_SUITE, 0.0009),
+    ],
+)
+def test_a_young_baseline_is_taken_to_be_noisy(
+    sessions: Sequence[Sequence[float]], pool: Sequence[float], variance: float
+) -> None:
+    """What is assumed holds until the test itself, or the suite, is known to be noisier."""
+    [known] = noise(sessions, [[0.0]], pool, 0.03)
+    assert (known.session_var, known.df) == pytest.approx((variance, POOL_WEIGHT), rel=1e-9)
+
+
+def test_the_scatter_of_rounds_is_that_within_sessions() -> None:
+    """Sessions far apart do not make their rounds noisy; the candidate's rounds count too."""
+    [known] = noise([[0.0, 0.02], [5.0, 5.02]], [[9.0, 9.0, 9.0]], [], 0.03)
+    assert known.round_var == pytest.approx((2 * 0.0002 + 2 * 0.0) / 4, rel=1e-9)
+
+
+# --- one look --------------------------------------------------------------------------------
+
+
+def look_at(
+    change: float,
+    session_sd: float = 0.002,
+    *,
+    sessions: int = 5,
+    rounds: int = SAVED,
+    round_sd: float = 0.0,
+    df: float = 12,
+    look: Look | None = None,
+) -> Screening:
+    """Screen a change of logarithms by this much, with noise that is known."""
+    scatter = Noise(session_sd**2, df, round_sd**2)
+    baseline = [[0.7] * SAVED] * sessions
+    return screen(baseline, [[0.7 + change] * rounds], [scatter], MARGIN, look or Look())
+
+
+LIMIT = math.log1p(MARGIN)
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        (LIMIT + 0.001, Outcome.REGRESSED),
+        (LIMIT - 0.001, Outcome.INCONCLUSIVE),
+        (0.03, Outcome.PASSED),
+        (0.0, Outcome.PASSED),
+        (-LIMIT + 0.001, Outcome.PASSED),
+        (-LIMIT - 0.001, Outcome.IMPROVED),
+    ],
+)
+def test_a_quiet_test_is_decided_at_the_margin(change: float, outcome: Outcome) -> None:
+    """With hardly any noise the margin alone decides; only right beside it nothing can be told."""
+    assert look_at(change).outcome is outcome
+
+
+def test_a_change_beyond_the_margin_must_be_beyond_chance_too() -> None:
+    """What noise may well have made fails nobody, and is not passed either."""
+    assert look_at(0.06, session_sd=0.05).outcome is Outcome.INCONCLUSIVE
+    assert look_at(-0.2, session_sd=0.2).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_change_beyond_chance_must_be_beyond_the_margin_too() -> None:
+    """A small change that is sure is within the margin, so it passes."""
+    sure = look_at(0.02, session_sd=0.001)
+    assert sure.interval()[0] > 0
+    assert sure.outcome is Outcome.PASSED
+
+
+def test_an_early_look_needs_more_to_decide() -> None:
+    """The first of three looks may spend a ninth of the error, so it leaves open what a last one
+    decides.
+    """
+    seen = [look_at(0.068, 0.02, look=Look(number, 3)).outcome for number in (1, 2, 3)]
+    assert seen == [Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE, Outcome.REGRESSED]
+
+
+def test_a_young_baseline_passes_what_it_cannot_find() -> None:
+    """With two sessions what is not found passes, flagged; with three it is inconclusive."""
+    young, grown = (look_at(0.06, 0.05, sessions=k) for k in (2, 3))
+    assert (young.outcome, young.provisional) == (Outcome.PASSED, True)
+    assert (grown.outcome, grown.provisional) == (Outcome.INCONCLUSIVE, False)
+    assert look_at(0.5, 0.03, sessions=1).outcome is Outcome.REGRESSED
+
+
+def test_the_error_is_that_of_sessions_and_of_rounds_that_are_fewer() -> None:
+    """Both sides' sessions count; rounds only as far as there are fewer than in the baseline."""
+    sessions = 0.02**2 * (1 + 1 / 5)
+    fewer = 0.03**2 * (1 / 5 - 1 / SAVED)
+    assert look_at(0, 0.02, round_sd=0.03).error == pytest.approx(math.sqrt(sessions))
+    assert look_at(0, 0.02, round_sd=0.03, rounds=5).error == pytest.approx(
+        math.sqrt(sessions + fewer)
+    )
+    assert look_at(0, 0.02, round_sd=0.03, rounds=15).error == pytest.approx(math.sqrt(sessions))
+
+
+def test_the_interval_is_students() -> None:
+    """95 % about the estimate, with the degrees of freedom of the noise."""
+    seen = look_at(0.03, 0.02, df=8)
+    half = t_quantile(0.975, 8) * seen.error
+    assert seen.interval() == pytest.approx((0.03 - half, 0.03 + half))
+
+
+def test_further_sessions_of_the_candidate_lower_the_error() -> None:
+    """Two fresh processes tell more than one, as two baseline sessions do."""
+    scatter, baseline = Noise(0.02**2, 12, 0.0), [[0.0] * SAVED] * 5
+    two = screen(baseline, [[0.0] * 10, [0.1] * 10], [scatter], MARGIN, Look())
+    assert two.estimate == pytest.approx(0.05)
+    assert two.error == pytest.approx(0.02 * math.sqrt(1 / 2 + 1 / 5))
+
+
+def test_views_of_the_noise_share_the_error() -> None:
+    """What one of two views finds decides, but each may spend only half."""
+    quiet, loud = Noise(0.02**2, 12, 0.0), Noise(0.5**2, 12, 0.0)
+    error = 0.02 * math.sqrt(1 + 1 / 5)
+    alone, shared = (t_quantile(1 - ALPHA / n, 12) * error for n in (1, 2))
+    assert alone > LIMIT
+    for views in ([quiet, loud], [loud, quiet]):
+        seen = [
+            screen([[0.0]] * 5, [[change]], views, MARGIN, Look()).outcome
+            for change in (shared * 1.01, (alone + shared) / 2)
+        ]
+        assert seen == [Outcome.REGRESSED, Outcome.INCONCLUSIVE]
+
+
+# --- advice ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", [0.0, 0.02, 0.03, 0.06, 0.08])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_as_many_rounds_as_it_needs_decide(change: float, number: int) -> None:
+    """What is inconclusive is decided with the rounds that it asks for, and not with one less."""
+
+    def after(rounds: int) -> Screening:
+        return look_at(change, 0.003, rounds=rounds, round_sd=0.08, look=Look(number, 3))
+
+    asked = after(2).needs_rounds
+    assert after(2).outcome is Outcome.INCONCLUSIVE
+    assert asked is not None
+    assert 2 < asked <= SAVED
+    assert after(asked - 1).outcome is Outcome.INCONCLUSIVE
+    assert after(asked).outcome is (Outcome.PASSED if change < LIMIT else Outcome.REGRESSED)
+
+
+@pytest.mark.parametrize(
+    ("look", "change", "session_sd"),
+    [
+        (Look(1, 3), 0.0, 0.012),
+        (Look(1, 3), 0.02, 0.007),
+        (Look(1, 3), 0.09, 0.016),
+        (Look(3, 3), 0.0, 0.018),
+        (Look(3, 3), 0.02, 0.011),
+        (Look(3, 3), 0.09, 0.022),
+        (Look(), 0.0, 0.022),
+        (Look(), 0.02, 0.013),
+        (Look(), 0.09, 0.025),
+    ],
+)
+def test_as_many_sessions_as_it_needs_decide(look: Look, change: float, session_sd: float) -> None:
+    """Where rounds do not help, the sessions that it asks for do, and one less do not."""
+
+    def after(more: int) -> Screening:
+        return look_at(change, session_sd, sessions=3 + more, df=2 + more, look=look)
+
+    asked = after(0).needs_sessions
+    assert (after(0).outcome, after(0).needs_rounds) == (Outcome.INCONCLUSIVE, None)
+    assert asked is not None
+    assert 1 <= asked <= MAX_SESSIONS - 3
+    assert after(asked - 1).outcome is Outcome.INCONCLUSIVE
+    assert after(asked).outcome is (Outcome.PASSED if change < LIMIT else Outcome.REGRESSED)
+
+
+def test_nothing_is_asked_for_where_nothing_would_help() -> None:
+    """Right beside the margin neither rounds nor as many sessions as are kept decide."""
+    beside = look_at(LIMIT - 1e-4, 0.02)
+    assert (beside.needs_rounds, beside.needs_sessions) == (None, None)
+    full = look_at(0.0, 0.03, sessions=MAX_SESSIONS, df=9)
+    assert (full.outcome, full.needs_sessions) == (Outcome.INCONCLUSIVE, None)
+    decided = look_at(0.0, 0.001)
+    assert (decided.needs_rounds, decided.needs_sessions) == (None, None)
+
+
+def test_rounds_are_asked_for_of_a_test_without_scatter_too() -> None:
+    """Rounds that are all alike divide by no zero: sessions are asked for, if anything."""
+    for change in (0.0, 0.04, LIMIT, 0.06):
+        assert look_at(change, 0.05, rounds=2, round_sd=0.0).needs_rounds is None
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        World(0.03, 0.02, sessions=1),
+        World(0.01, 0.005, sessions=5),
+        World(0.03, 0.01, sessions=5),
+        World(0.03, 0.02, sessions=5),
+        World(0.03, 0.01, sessions=10),
+    ],
+)
+def test_the_smallest_change_it_tells_is_found_nine_times_in_ten(world: World) -> None:
+    """An increase of the size that a measurement calls findable is found about that often."""
+    k = world.sessions
+    known = Noise(world.level_var, POOL_WEIGHT + k - 1, world.round_sd**2)
+    scatter = known if k >= MIN_SESSIONS else Noise(0.03**2, POOL_WEIGHT, world.round_sd**2)
+    told = screen([[0.0] * SAVED] * k, [[0.0] * SAVED], [scatter], MARGIN, Look())
+    assert found(world, told.smallest) >= POWER - 0.07
+
+
+def test_no_change_below_the_margin_is_called_findable() -> None:
+    """Even of a test without noise the smallest change that counts is the margin."""
+    assert look_at(0.0, 0.0).smallest == pytest.approx(MARGIN)
+    assert look_at(0.0, 0.001).smallest > MARGIN
+
+
+def test_the_better_of_two_views_tells_what_could_be_found() -> None:
+    """A loud view does not hide what the quiet one would have found."""
+    quiet, loud = Noise(0.02**2, 12, 0.0), Noise(0.5**2, 12, 0.0)
+    seen = screen([[0.0]] * 5, [[0.0]], [loud, quiet], MARGIN, Look())
+    error = 0.02 * math.sqrt(1.2)
+    expected = (t_quantile(1 - ALPHA / 2, 12) + t_quantile(POWER, 12)) * error
+    assert seen.smallest == pytest.approx(math.expm1(expected))
+
+
+# --- error rates -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        World(0.03, 0.03, sessions=1, suite=0),
+        World(0.03, 0.02, sessions=3, suite=0),
+        World(0.03, 0.02, sessions=5),
+        World(0.03, 0.02, sessions=10),
+    ],
+)
+@pytest.mark.parametrize("margin", [MARGIN, 0.0])
+def test_unchanged_code_is_seldom_called_regressed(world: World, margin: float) -> None:
+    """False alarms stay within their bound over all looks, without help of the margin too."""
+    outcomes, _ = repeat(world, margin=margin)
+    assert outcomes[Outcome.REGRESSED] <= ALPHA
+
+
+@pytest.mark.parametrize(
+    ("world", "change", "share"),
+    [
+        (World(0.01, 0.005, sessions=5), 0.10, 0.999),
+        (World(0.03, 0.01, sessions=5), 0.10, 0.99),
+        (World(0.03, 0.02, sessions=5), 0.10, 0.80),
+        (World(0.03, 0.01, sessions=5), 0.20, 0.999),
+        (World(0.03, 0.02, sessions=5), 0.20, 0.99),
+        (World(0.03, 0.01, sessions=1, suite=0), 0.20, 0.99),
+        (World(0.03, 0.02, sessions=1, suite=0), 0.20, 0.95),
+        (World(0.03, 0.02, sessions=1, suite=0), 0.30, 0.999),
+    ],
+)
+def test_true_regressions_are_found(world: World, change: float, share: float) -> None:
+    """A true increase is called regressed at least so often."""
+    assert found(world, change) >= share
+
+
+def test_a_young_baseline_looks_once() -> None:
+    """With one session there are ten rounds and an answer: passed, flagged as provisional."""
+    outcomes, rounds = repeat(World(sessions=1, suite=0))
+    assert (outcomes[Outcome.PASSED], rounds) == (1.0, 10.0)
+
+
+def test_a_quiet_test_needs_few_rounds() -> None:
+    """Unchanged code with little noise passes at the first look, nearly always."""
+    outcomes, rounds = repeat(World(0.01, 0.005))
+    assert outcomes[Outcome.PASSED] >= 0.999
+    assert rounds <= 5.1
+
+
+@pytest.mark.parametrize("sessions", [1, 5])
+def test_true_improvements_are_told(sessions: int) -> None:
+    """A fifth less is called improved."""
+    outcomes, _ = repeat(World(0.03, 0.01, sessions=sessions), change=-0.2)
+    assert outcomes[Outcome.IMPROVED] >= 0.99
+
+
+def test_more_sessions_of_a_suite_see_more() -> None:
+    """Where the suite shares its variance, a larger baseline never sees less of a change."""
+    shares = [found(World(0.03, 0.02, sessions=k), 0.10) for k in (1, 2, 3, 5, 10)]
+    assert shares == sorted(shares)
+    assert shares[-1] - shares[0] > 0.6
+
+
+@pytest.mark.parametrize("session_sd", [0.01, 0.02])
+def test_a_third_session_of_a_lone_test_does_not_blind(session_sd: float) -> None:
+    """Where a test has only its own variance, three sessions find a large change as one does."""
+    one, *more = (
+        found(World(0.03, session_sd, sessions=k, suite=0), 0.20) for k in (1, 2, 3, 4, 5, 10)
+    )
+    assert min(more) >= one - 0.04
+    assert more[-1] >= 0.99

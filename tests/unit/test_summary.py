@@ -1,0 +1,148 @@
+"""The figures of a measurement: that they add up, and where there are none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from pytest_greenops.model.measurement import Check, Measurement, Provenance, Round
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.verdict import Outcome, Verdict
+from pytest_greenops.stats import t_quantile
+from pytest_greenops.summary import summarise
+from tests.unit.builders import CPU, DRAM, GPU, PSYS, a_round, key, measurement, rounds
+
+PASSED = Verdict(Outcome.PASSED)
+
+
+def summary(of: Measurement, domain: str = "total", unit: str = "call", **more: Any) -> Result:
+    """The result of a measurement that passed."""
+    return summarise(key(), of, PASSED, domain=domain, unit=unit, conditions={}, **more)
+
+
+def of_calls(*joules: float, seconds: float = 0.5) -> Measurement:
+    """Rounds of one call each."""
+    return measurement([a_round(j, seconds=seconds) for j in joules])
+
+
+def test_joules_are_the_level_that_is_judged() -> None:
+    """The trimmed mean of the logarithms: of five, the middle three by their geometric mean."""
+    assert summary(of_calls(1.0, 8.0, 4.0, 1000.0, 2.0)).joules == pytest.approx(4.0)
+    assert summary(of_calls(3.0)).joules == pytest.approx(3.0)
+
+
+def test_joules_and_seconds_are_of_one_call() -> None:
+    """A round of four calls is four calls' energy and time."""
+    seen = summary(measurement([a_round(8.0, seconds=2.0, iterations=4)] * 5))
+    assert (seen.joules, seen.seconds, seen.watts) == pytest.approx((2.0, 0.5, 4.0))
+
+
+@pytest.mark.parametrize("domain", ["total", "cpu", "gpu", "gpu:0"])
+def test_parts_add_up_to_the_whole(domain: str) -> None:
+    """However the rounds scatter, the judged counters' joules are the judged joules."""
+    uneven = [
+        a_round(j, more={"dram:0": j / 3, "gpu:0": g, "psys": 9 * j})
+        for j, g in ((1.0, 5.0), (2.0, 1.0), (1.5, 9.0), (7.0, 2.0), (1.1, 3.0), (0.3, 4.0))
+    ]
+    of = measurement(uneven, domains=(CPU, DRAM, GPU, PSYS))
+    seen = summary(of, domain)
+    parts = {name: seen.by_domain[name] for name in of.selected(domain)}
+    assert math.fsum(parts.values()) == pytest.approx(seen.joules, rel=1e-12)
+    shares = {name: sum(r.energy_uj[name] for r in uneven) for name in parts}
+    assert parts == {
+        name: pytest.approx(seen.joules * share / sum(shares.values()))
+        for name, share in shares.items()
+    }
+
+
+def test_counters_outside_the_judged_domain_are_shown_too() -> None:
+    """A budget of the GPU hides neither the CPU nor the wall plug."""
+    of = measurement(rounds(2.0, more={"gpu:0": 6.0, "psys": 9.0}), domains=(CPU, GPU, PSYS))
+    seen = summary(of, "gpu")
+    assert seen.joules == pytest.approx(6.0, rel=1e-3)
+    assert seen.by_domain == {
+        "cpu:0": pytest.approx(2.0, rel=1e-3),
+        "gpu:0": pytest.approx(6.0, rel=1e-3),
+        "psys": pytest.approx(9.0, rel=1e-3),
+    }
+
+
+def test_joules_of_a_unit_are_by_the_work_of_each_round() -> None:
+    """Rounds that did twice the work with twice the joules are alike by unit."""
+    of = measurement(
+        [a_round(j, units={"token": 10 * j, "request": 2.0}) for j in (1.0, 2.0, 1.0, 2.0, 1.0)]
+    )
+    seen = summary(of, unit="token")
+    assert seen.per_unit == {
+        "token": pytest.approx(0.1),
+        "request": pytest.approx(math.exp(math.log(2) / 3) / 2),
+    }
+    assert (seen.unit, seen.judged_j) == ("token", seen.per_unit["token"])
+    assert summary(of).judged_j == summary(of).joules
+
+
+def test_the_interval_is_students_on_logarithms() -> None:
+    """95 % about the level, by the scatter of the rounds; none of a single round."""
+    logs = [0.0, 0.1, 0.2, 0.3, 0.4]
+    seen = summary(of_calls(*(math.exp(log) for log in logs)))
+    half = t_quantile(0.975, 4) * math.sqrt(0.025 / 5)
+    assert seen.interval == pytest.approx((math.exp(0.2 - half), math.exp(0.2 + half)), rel=1e-5)
+    assert summary(of_calls(1.0)).interval is None
+
+
+def test_grams_are_by_the_intensity_of_the_grid() -> None:
+    """3.6 MJ are a kilowatt-hour; without an intensity there are no grams."""
+    assert summary(of_calls(3.6e6), grams_per_kwh=401.0).grams == pytest.approx(401.0)
+    assert summary(of_calls(3.6e6)).grams is None
+
+
+@pytest.mark.parametrize(
+    ("of", "domain"),
+    [
+        (measurement([]), "total"),
+        (measurement([a_round(0.0)] * 5), "total"),
+        (of_calls(1.0, 2.0), "gpu"),
+        (measurement([], domains=()), "total"),
+    ],
+)
+def test_nothing_measured_is_not_a_number(of: Measurement, domain: str) -> None:
+    """No round, no energy, no such counter: NaN and nothing, never zero joules."""
+    seen = summary(of, domain, grams_per_kwh=400.0)
+    assert [math.isnan(v) for v in (seen.joules, seen.watts, seen.seconds)] == [True] * 3
+    assert (seen.by_domain, seen.per_unit, seen.interval, seen.grams) == ({}, {}, None, None)
+
+
+def test_a_round_that_stood_still_does_not_break_the_figures() -> None:
+    """A counter that did not tick in one round has no logarithm; the others have."""
+    assert summary(of_calls(0.0, 2.0, 2.0, 2.0)).joules == pytest.approx(2.0)
+
+
+def test_power_of_no_time_is_not_a_number() -> None:
+    """Joules in zero seconds are no watts."""
+    assert math.isnan(summary(of_calls(1.0, seconds=0.0)).watts)
+
+
+def test_a_result_carries_where_it_comes_from() -> None:
+    """Test, name, domain, rounds, counters, sensors, verdict, self-checks and conditions."""
+    loud = Check("contention", "loud", "kept", untrusted=True, kinds=("cpu",))
+    told: Sequence[Round] = rounds(2.0, more={"gpu:0": 1.0})
+    of = measurement(told, name="decode", domains=(CPU, GPU), estimated=["cpu:0"], checks=[loud])
+    seen = summarise(key(), of, PASSED, domain="gpu", unit="call", conditions={"threads": "4"})
+    assert (seen.test, seen.name, seen.domain, seen.unit) == (key(), "decode", "gpu", "call")
+    assert (seen.rounds, seen.domains, seen.checks) == (told, (CPU, GPU), (loud,))
+    assert (seen.verdict, seen.conditions) == (PASSED, {"threads": "4"})
+    assert seen.provenance == Provenance({"gpu:0": "fake"}, estimated=False)
+
+
+def test_trust_is_that_of_the_judged_domain() -> None:
+    """A neighbour on the CPU leaves the GPU's result trusted."""
+    loud = Check("contention", "loud", "kept", untrusted=True, kinds=("cpu",))
+    of = measurement(rounds(2.0, more={"gpu:0": 1.0}), domains=(CPU, GPU), checks=[loud])
+    assert [summary(of, domain).untrusted for domain in ("gpu", "cpu", "total")] == [
+        False,
+        True,
+        True,
+    ]
