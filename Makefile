@@ -19,7 +19,7 @@ bench-plain: $(VENV)/.bench  ## the benchmarks as plain tests: nothing is measur
 
 # A mistake that people make with language models, against a baseline of the right way: goes red.
 REGRESSIONS = $(BIN)/python -m pytest benchmarks/regressions -k generation \
-	--energy-baselines $(VENV)/right-way
+	--energy-baselines=$(VENV)/right-way
 
 bench-regression: $(VENV)/.bench  ## generation without a cache, found
 	$(REGRESSIONS) --energy-save-new

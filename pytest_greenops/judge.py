@@ -23,7 +23,7 @@ class Rules:
 
     margin         the increase that is a regression, for tests that name none (0.05 is 5 %)
     action         what a red verdict does, for tests that name none
-    estimates      the same where the joules are estimated
+    estimates      `warn` lets them only warn where the joules are estimated
     session_sd     assumed spread between sessions while fewer than three are known
     pool           variance between sessions of each test of the suite, from its baselines
     grams_per_kwh  CO2e of the grid times PUE, where it is known
@@ -66,9 +66,8 @@ def judge(
     """
     domains = measurement.selected(budget.domain)
     estimated = measurement.provenance(budget.domain).estimated
-    action = budget.action or rules.action
-    if estimated and rules.estimates == "warn":
-        action = "warn"
+    only_warns = estimated and rules.estimates == "warn"
+    action = budget.action or ("warn" if only_warns else rules.action)
     objection = _objection(measurement, budget.domain)
     if objection:
         return Verdict(*objection, action=action, estimated=estimated)

@@ -55,6 +55,7 @@ class Plan:
     """How long one measurement may go on.
 
     looks       after how many rounds to ask whether they are enough; the last look ends it
+    least       rounds that the time must allow: no calibration makes them longer than that
     max_time_s  no round is begun that would end later than this after the warm-up
     margin      the change that matters: sizes the windows, and bounds the drift
     warmup      passes before the first that counts; None makes one, or none of a single round
@@ -62,6 +63,7 @@ class Plan:
     """
 
     looks: tuple[int, ...]
+    least: int = 5
     max_time_s: float = 60.0
     margin: float = 0.05
     warmup: int | None = None
@@ -222,7 +224,7 @@ class Meter:
             if self._broken:
                 return iterations
             shortfall = max(self._shortfall(round_) for round_ in trip.rounds().values())
-            room = self._plan.max_time_s / (self._plan.looks[0] + 1) / max(self._pace_s, 1e-9)
+            room = self._plan.max_time_s / (self._plan.least + 1) / max(self._pace_s, 1e-9)
             if min(shortfall, room) <= 1:
                 if not selfchecks.contended(self._share):
                     self._keep(trip)

@@ -164,5 +164,5 @@ def write_whole(path: Path, data: bytes) -> None:
 def _unwritable(path: Path, error: OSError) -> BaselineError:
     return BaselineError(
         f"{path}: cannot be written ({error.strerror}); free space or mend its access, or name "
-        "another folder: --energy-baselines DIR"
+        "another folder: --energy-baselines=DIR"
     )

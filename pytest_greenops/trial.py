@@ -141,6 +141,7 @@ class Trial:
         least = min(budget.min_rounds or options.min_rounds, most)
         return Plan(
             looks=(rounds,) if rounds else self._looks(name, least, most),
+            least=least,
             max_time_s=options.max_time_s if budget.max_time_s is None else budget.max_time_s,
             margin=self._bench.rules.margin if budget.max_increase is None else budget.max_increase,
             warmup=warmup,

@@ -188,12 +188,18 @@ def _inconclusive(result: Result) -> Advice:
     verdict = result.verdict
     text = f"can't tell: {', '.join(_doubts(result)) or 'the rounds do not agree'}"
     if verdict.needs_rounds is not None:
-        command = f"pytest --energy --energy-max-rounds {verdict.needs_rounds} {node(result)}"
+        command = f"pytest --energy --energy-min-rounds={verdict.needs_rounds} {node(result)}"
         return Advice(f"{text}; about {verdict.needs_rounds} rounds would decide", command)
     if verdict.needs_sessions is not None:
         more = sessions(verdict.needs_sessions, "more ")
         return Advice(f"{text}; {more} would decide; at the accepted commit", save(result))
     untrusted = _untrusted(result)
+    if _near_limits(result) and untrusted is None:
+        if verdict.change is None or verdict.change.provisional:
+            return Advice(
+                f"{text}; raise it, or save sessions, which tell its spread", save(result)
+            )
+        return Advice(f"{text}; raise it, or use less", again(result))
     mend = _MENDS.get(untrusted.name if untrusted else "", "quieten the machine")
     if verdict.change is not None and untrusted is None:
         mend = f"only {format_percent(verdict.change.smallest)} or more could be found; {mend}"
@@ -202,7 +208,7 @@ def _inconclusive(result: Result) -> Advice:
 
 def _doubts(result: Result) -> Iterator[str]:
     verdict, untrusted = result.verdict, _untrusted(result)
-    near = [limit for limit in verdict.limits if limit.low <= limit.limit < limit.high]
+    near = _near_limits(result)
     for limit in near:
         yield (
             f"{figures.of_limit(limit, limit.value)} "
@@ -213,6 +219,11 @@ def _doubts(result: Result) -> Iterator[str]:
         yield figures.against_baseline(verdict.change)
     if verdict.cause and (untrusted or not near):
         yield verdict.cause
+
+
+def _near_limits(result: Result) -> list[Limit]:
+    """The absolute limits that lie within the interval of their value."""
+    return [limit for limit in result.verdict.limits if limit.low <= limit.limit < limit.high]
 
 
 def _untrusted(result: Result) -> Check | None:

@@ -62,7 +62,7 @@ def _facts(result: Result, unicode: bool) -> Iterator[tuple[str, str]]:
 def _energy(result: Result) -> str:
     interval = ""
     if result.interval is not None:
-        interval = f" (95 % CI {figures.span(*result.interval, format_energy)})"
+        interval = f" (95 % CI of these rounds {figures.span(*result.interval, format_energy)})"
     return f"{format_energy(result.joules)} a call{interval}"
 
 

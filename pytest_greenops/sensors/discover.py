@@ -122,7 +122,8 @@ def _refuse_unreadable(findings: Sequence[Finding]) -> None:
 def _refuse_overlap(sensors: Sequence[Sensor]) -> None:
     counted: dict[str, str] = {}
     for sensor in sensors:
-        for what in (_kinds(sensor) - {"gpu"}) | {domain.name for domain in sensor.domains}:
+        names = {domain.name for domain in sensor.domains}
+        for what in sorted((_kinds(sensor) - {"gpu"}) | names):
             if what in counted:
                 raise OptionError(
                     f"--energy-sensors: {counted[what]} and {sensor.name} both count {what}; "

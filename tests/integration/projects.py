@@ -28,10 +28,14 @@ import os
 
 import pytest
 
+from pytest_greenops import machine
+from pytest_greenops.meter import NoLoad
 from pytest_greenops.model.measurement import Domain
 from pytest_greenops.testing import FakeSensor
 
 SENSOR = FakeSensor({arguments})
+#: The sensor has a clock and joules of its own: what else runs on the machine is not in them.
+machine.LoadProbe = NoLoad
 
 
 def pytest_energy_sensors(config):

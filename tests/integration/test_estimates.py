@@ -9,8 +9,12 @@ from tests.integration.projects import Project
 MODULE = """
     import pytest
 
-    @pytest.mark.energy_budget("1 J", domain="cpu", action="fail")
+    @pytest.mark.energy_budget("1 J", domain="cpu")
     def test_estimated(work):
+        work()
+
+    @pytest.mark.energy_budget("1 J", domain="cpu", action="fail")
+    def test_own(work):
         work()
 
     @pytest.mark.energy_budget("1 J", domain="gpu")
@@ -36,7 +40,7 @@ GPU = """
 
 
 def test_estimates_warn(project: Project) -> None:
-    """By default an estimate only warns, whatever the marker says; the sensed still fails."""
+    """An estimate only warns where its test names no action; the sensed still fails."""
     project.sensor('Domain("cpu:0", "cpu"), source="estimated"', more=GPU)
     project.write("pytest.ini", "[pytest]\nenergy_sensors = fake,card\n")
     project.write("test_it.py", MODULE)
@@ -45,13 +49,14 @@ def test_estimates_warn(project: Project) -> None:
         "sensed by card (gpu:0)",
         "ESTIMATED, not sensed, ±50 %: cpu:0 from spent by a test",
     ]
-    assert ran.outcomes == {"passed": 1, "failed": 1}
+    assert ran.outcomes == {"passed": 1, "failed": 2}
     assert {name: (r.verdict.action, r.verdict.estimated) for name, r in ran.results.items()} == {
         "test_estimated": ("warn", True),
+        "test_own": ("fail", True),
         "test_sensed": ("fail", False),
     }
     assert ran.closing == (
-        "2 measured, 2 compared: 0 passed, 0 regressed, 2 over budget (1 warned), 0 inconclusive; "
+        "3 measured, 3 compared: 0 passed, 0 regressed, 3 over budget (1 warned), 0 inconclusive; "
         "0 no baseline; 0 not comparable"
     )
 
@@ -61,13 +66,13 @@ def test_estimates_fail_on_request(project: Project) -> None:
     project.sensor('source="estimated"')
     project.write("test_it.py", MODULE.replace("gpu", "dram"))
     ran = project.energy("--energy-estimates=fail")
-    assert ran.outcomes == {"failed": 2}
+    assert ran.outcomes == {"failed": 3}
     assert "an increase over +5 % fails (estimates)" in ran.energy_lines
     ran.stdout.fnmatch_lines(
         ["EnergyBudgetExceeded: call used 2.00 J (cpu, estimated, ±50 %), budget 1.00 J *"]
     )
     warned = project.energy("--energy-estimates=fail", "--energy-action=warn")
-    assert warned.outcomes == {"passed": 1, "failed": 1}
+    assert warned.outcomes == {"passed": 2, "failed": 1}
 
 
 def test_mistake(project: Project) -> None:

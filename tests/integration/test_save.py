@@ -102,34 +102,32 @@ def _leaves(value: Any) -> list[Any]:
     )
 
 
-def test_sessions_add_up(project: Project) -> None:
+def test_sessions_add_up(saved: Project) -> None:
     """A session that agrees joins the others; a regression is told, accepted and begins anew."""
-    project.write("test_it.py", WORKS)
-    project.save()
-    first = project.baseline().measurements["call"]
-    assert project.save(joules=2.02).closing == (
+    first = saved.baseline().measurements["call"]
+    assert saved.save(joules=2.02).closing == (
         "1 measured, 1 compared: 1 passed, 0 regressed, 0 inconclusive; "
         "0 no baseline; 0 not comparable; 1 baseline saved"
     )
-    second = project.baseline().measurements["call"]
+    second = saved.baseline().measurements["call"]
     assert len(second.sessions) == 2
     assert second.sessions[0] == first.sessions[0]
     assert second.anchor == first.anchor
 
-    regressed = project.save(joules=4.0)
+    regressed = saved.save(joules=4.0)
     assert regressed.outcomes == {"passed": 1}
     assert regressed.closing == (
         "1 measured, 1 compared: 0 passed, 1 regressed (accepted), 0 inconclusive; "
         "0 no baseline; 0 not comparable; 1 baseline saved"
     )
-    third = project.baseline().measurements["call"]
+    third = saved.baseline().measurements["call"]
     assert [session.rounds[0].energy_uj["cpu:0"] for session in third.sessions] == [4_000_000]
     assert third.anchor == first.anchor
 
-    assert project.energy(joules=4.0).verdicts == {"test_works": "passed"}
-    improved = project.save(joules=2.0)
+    assert saved.energy(joules=4.0).verdicts == {"test_works": "passed"}
+    improved = saved.save(joules=2.0)
     assert improved.verdicts == {"test_works": "improved"}
-    [session] = project.baseline().measurements["call"].sessions
+    [session] = saved.baseline().measurements["call"].sessions
     assert session.rounds[0].energy_uj["cpu:0"] == 2_000_000
 
 
@@ -202,19 +200,16 @@ def test_an_excess_that_only_warns_is_not_saved(project: Project) -> None:
     assert "not saved: test_it.py::test_over: over its budget" in ran.energy_lines
 
 
-def test_other_files_are_not_touched(project: Project) -> None:
+def test_other_files_are_not_touched(saved: Project) -> None:
     """Baselines of tests that did not run stay as they are, to the byte and the minute."""
-    project.write("test_it.py", WORKS + "\n\ndef test_more(energy, work): energy(work)\n")
-    project.save()
-    before = project.files()
-    paths = list((project.path / "baselines").rglob("*.json"))
-    times = {path: path.stat().st_mtime_ns for path in paths if "more" not in path.name}
-    project.save("test_it.py::test_more")
-    after = project.files()
-    assert after.keys() == before.keys()
-    assert after["test_it.py/test_works.json"] == before["test_it.py/test_works.json"]
-    assert after["test_it.py/test_more.json"] != before["test_it.py/test_more.json"]
-    assert {path: path.stat().st_mtime_ns for path in times} == times
+    saved.write("test_it.py", WORKS + "\n\ndef test_more(energy, work): energy(work)\n")
+    before, path = saved.files(), saved.baseline_path()
+    written_ns = path.stat().st_mtime_ns
+    saved.save("test_it.py::test_more")
+    after = saved.files()
+    assert after.pop("test_it.py/test_more.json")
+    assert after == before
+    assert path.stat().st_mtime_ns == written_ns
 
 
 def test_a_measured_run_writes_no_baseline(project: Project) -> None:
@@ -233,14 +228,12 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("said", DAMAGES)
-def test_damaged_files_stop_the_run(project: Project, said: str) -> None:
+def test_damaged_files_stop_the_run(saved: Project, said: str) -> None:
     """A baseline that cannot be read ends the run in one line that names it, and stays as it is."""
-    project.write("test_it.py", WORKS)
-    project.save()
-    path = project.baseline_path()
+    path = saved.baseline_path()
     bad = DAMAGES[said](path.read_bytes())
     path.write_bytes(bad)
-    for run in (project.energy, project.save):
+    for run in (saved.energy, saved.save):
         ran = run()
         assert ran.code == pytest.ExitCode.USAGE_ERROR
         [line] = ran.errors
@@ -258,20 +251,18 @@ def test_no_folder_can_be_made(project: Project) -> None:
     [line] = ran.errors
     assert line == (
         f"ERROR: {project.path / 'baselines'}: cannot be written (File exists); free space or "
-        "mend its access, or name another folder: --energy-baselines DIR"
+        "mend its access, or name another folder: --energy-baselines=DIR"
     )
     assert "ran" not in ran.text
 
 
-def test_a_file_cannot_be_written(project: Project) -> None:
+def test_a_file_cannot_be_written(saved: Project) -> None:
     """A baseline that cannot be put in place is told, and fails the run whose tests passed."""
-    project.write("test_it.py", WORKS)
-    project.save()
-    path = project.baseline_path()
+    path = saved.baseline_path()
     path.unlink()
     path.parent.rmdir()
     path.parent.write_text("a file where a folder should be")
-    ran = project.save("test_it.py")
+    ran = saved.save("test_it.py")
     assert ran.outcomes == {"passed": 1}
     assert ran.code == pytest.ExitCode.TESTS_FAILED
     [line] = [line for line in ran.energy_lines if str(path) in line]
@@ -279,22 +270,20 @@ def test_a_file_cannot_be_written(project: Project) -> None:
     assert "baseline saved" not in ran.closing
 
 
-def test_folder_is_read_only(project: Project) -> None:
+def test_folder_is_read_only(saved: Project) -> None:
     """A folder without write access ends a saving run in one line; others may still read it."""
-    project.write("test_it.py", WORKS)
-    project.save()
-    folder = project.path / "baselines"
+    folder = saved.path / "baselines"
     folders = [path for path in (folder, *folder.rglob("*")) if path.is_dir()]
     for path in folders:
         path.chmod(0o555)
     try:
         if os.access(folder, os.W_OK):
             pytest.skip("this user may write everywhere")
-        ran = project.save()
+        ran = saved.save()
         assert ran.code == pytest.ExitCode.USAGE_ERROR
         [line] = ran.errors
         assert line.startswith(f"ERROR: {folder}: cannot be written (Permission denied); ")
-        assert project.energy().verdicts == {"test_works": "passed"}
+        assert saved.energy().verdicts == {"test_works": "passed"}
     finally:
         for path in folders:
             path.chmod(0o755)

@@ -9,19 +9,17 @@ from tests.integration.projects import WORKS, Project
 NEW = "\n\ndef test_new(energy, work): energy(work)\n"
 
 
-def test_only_new_tests_are_saved(project: Project) -> None:
+def test_only_new_tests_are_saved(saved: Project) -> None:
     """A test without a baseline gets one; the file of one that has it is not touched."""
-    project.write("test_it.py", WORKS)
-    project.save()
-    [before] = project.files().values()
-    project.write("test_it.py", WORKS + NEW)
-    ran = project.energy("--energy-save-new", joules=2.02)
+    [before] = saved.files().values()
+    saved.write("test_it.py", WORKS + NEW)
+    ran = saved.energy("--energy-save-new", joules=2.02)
     assert ran.verdicts == {"test_works": "passed", "test_new": "no baseline"}
     assert {name: result.saved for name, result in ran.results.items()} == {
         "test_works": False,
         "test_new": True,
     }
-    files = project.files()
+    files = saved.files()
     assert sorted(files) == ["test_it.py/test_new.json", "test_it.py/test_works.json"]
     assert files["test_it.py/test_works.json"] == before
     assert ran.closing == (
@@ -30,16 +28,14 @@ def test_only_new_tests_are_saved(project: Project) -> None:
     )
 
 
-def test_regressions_still_fail(project: Project) -> None:
+def test_regressions_still_fail(saved: Project) -> None:
     """What is not accepted is not excused: a test that has a baseline fails when it regressed."""
-    project.write("test_it.py", WORKS)
-    project.save()
-    before = project.files()
-    project.write("test_it.py", WORKS + NEW)
-    ran = project.energy("--energy-save-new", joules=4.0)
+    before = saved.files()
+    saved.write("test_it.py", WORKS + NEW)
+    ran = saved.energy("--energy-save-new", joules=4.0)
     assert ran.outcomes == {"passed": 1, "failed": 1}
     assert ran.verdicts == {"test_works": "regressed", "test_new": "no baseline"}
-    after = project.files()
+    after = saved.files()
     assert after.pop("test_it.py/test_new.json")
     assert after == before
 

@@ -37,10 +37,11 @@ ARGUMENTS = ("--energy", "--energy-carbon-intensity=400 g/kWh")
 
 
 def test_eighty_columns(project: Project) -> None:
-    """No line is longer than 80 columns but those that hold a command, a message or the counts."""
+    """A pipe gets no colour, and no line over 80 columns but commands, message and counts."""
     project.write("test_it.py", WIDE)
     ran = project.run(*ARGUMENTS)
     assert ran.outcomes == {"passed": 2, "failed": 1}
+    assert "\x1b" not in ran.text
     start = ran.lines.index(next(line for line in ran.lines if line.startswith("test   ")))
     table = [line for line in ran.lines[start:] if not line.startswith(("energy: ", "OVER BUDGET"))]
     commands = [line for line in table if line.startswith("    pytest ")]
@@ -51,14 +52,11 @@ def test_eighty_columns(project: Project) -> None:
     assert [line for line in told if len(line) > 80] == []
 
 
-def test_no_colour_in_a_pipe(project: Project) -> None:
-    """A pipe gets no colour; `--color=yes` gives it, to the same words."""
+def test_colour_on_request(project: Project) -> None:
+    """`--color=yes` paints red what failed, in a pipe too."""
     project.write("test_it.py", WIDE)
-    plain = project.run(*ARGUMENTS)
-    assert "\x1b" not in plain.text
     colored = project.run(*ARGUMENTS, "--color=yes")
-    painted = [line for line in colored.lines if "over budget" in line and "\x1b[1;31m" in line]
-    assert painted
+    assert [line for line in colored.lines if "over budget" in line and "\x1b[1;31m" in line]
 
 
 def test_ascii(project: Project) -> None:

@@ -146,6 +146,26 @@ def test_both_a_budget_and_a_baseline(saved: Project) -> None:
     ran.stdout.fnmatch_lines(["EnergyBudgetExceeded: call used 3.00 J, budget 2.50 J *"])
 
 
+def test_a_busy_machine_is_inconclusive(saved: Project) -> None:
+    """A regression that was measured beside other work is not called one, and the cause is said."""
+    saved.sensor(
+        more="""
+        from pytest_greenops.model.measurement import LoadShare
+
+        class Busy(NoLoad):
+            def stop(self):
+                return LoadShare(0.5, 0.0)
+
+        machine.LoadProbe = Busy
+        """
+    )
+    ran = saved.energy(joules=3.0)
+    assert ran.outcomes == {"passed": 1}
+    verdict = ran.results["test_works"].verdict
+    assert verdict.outcome == "inconclusive"
+    assert (verdict.cause or "").startswith("contention: other processes used up to 50 %")
+
+
 def test_other_machine_is_not_comparable(project: Project) -> None:
     """Where a fact of the machine differs the test passes, and the difference is named."""
     project.sensor(

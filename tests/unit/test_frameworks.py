@@ -58,8 +58,8 @@ def mps(waits: list[object], available: bool = True) -> dict[str, Any]:
 def test_nothing_is_imported() -> None:
     """Where no framework is loaded, none is loaded for it."""
     code = (
-        "import sys; from pytest_greenops.frameworks import synchronize; before = set(sys.modules); "
-        "synchronize(); print(sorted(set(sys.modules) - before))"
+        "import sys; from pytest_greenops.frameworks import synchronize; "
+        "before = set(sys.modules); synchronize(); print(sorted(set(sys.modules) - before))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
@@ -112,7 +112,7 @@ def test_a_torch_that_is_being_imported_is_no_error(load: Callable[..., None]) -
 def test_arrays_of_jax_are_waited_for_once_a_backend_runs(
     load: Callable[..., None], bridge: dict[str, Any] | None, waited: list[object]
 ) -> None:
-    """Asking for live arrays starts the backend, so nobody asks before; unknown versions are asked."""
+    """To ask for live arrays starts the backend; of a version that does not tell they are asked."""
     waits: list[object] = []
     load("jax", live_arrays=lambda: ["array"], block_until_ready=waits.append)
     if bridge is not None:

@@ -239,6 +239,16 @@ def test_rounds_do_not_outgrow_the_time_limit(monkeypatch: pytest.MonkeyPatch) -
     assert names(seen) == ["too short"]
 
 
+@pytest.mark.parametrize(("least", "span_s"), [(5, 1.0), (2, 2.0)])
+def test_the_least_rounds_share_the_time_limit(
+    monkeypatch: pytest.MonkeyPatch, least: int, span_s: float
+) -> None:
+    """A look after many rounds does not make them short: as many as must be fit, at their best."""
+    lab = Lab(monkeypatch, 0.1)
+    seen = lab.measure(Plan((10,), least=least, max_time_s=6.0), seconds=0.01)
+    assert seen.rounds[0].seconds == pytest.approx(span_s, rel=0.1)
+
+
 # --- once ------------------------------------------------------------------------------------
 
 

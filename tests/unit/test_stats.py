@@ -18,8 +18,8 @@ from pytest_greenops.stats import (
     variance,
 )
 
-#: Twenty values without any pattern, and fewer of them.
-VALUES = [random.Random(20).gauss(5.0, 2.0) for _ in range(20)]
+#: Twenty values without any pattern.
+VALUES = list(map(random.Random(20).gauss, [5.0] * 20, [2.0] * 20))
 
 
 @pytest.mark.parametrize(
@@ -123,5 +123,6 @@ def test_the_slope_is_that_of_least_squares() -> None:
 
 @pytest.mark.parametrize("values", [[], [1.0], [1.0, 2.0]])
 def test_two_points_tell_no_slope(values: Sequence[float]) -> None:
-    """Under three values a slope is nothing, with an infinite error."""
+    """Under three values a slope is nothing, with an infinite error; of three there is one."""
     assert slope(values) == (0.0, math.inf)
+    assert slope([1.0, 2.0, 3.0])[0] == pytest.approx(1.0)

@@ -20,7 +20,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops import store as storing
 from pytest_greenops.model.baseline import SCHEMA, Baseline, TestKey
 from pytest_greenops.model.errors import BaselineError
 from pytest_greenops.store import Store, encode, read, write_whole
@@ -301,12 +300,12 @@ def test_a_write_that_fails_leaves_the_old_file(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     if step == "write":
-        monkeypatch.setattr(storing.os, "fdopen", lambda *_: _Unwritable(*_, fail))
+        monkeypatch.setattr(os, "fdopen", lambda handle, mode: _Unwritable(handle, fail))
     else:
-        monkeypatch.setattr(storing.os, step, fail)
+        monkeypatch.setattr(os, step, fail)
     assert refusal(lambda: save(store, other=series(session()))) == (
         f"{path}: cannot be written (Input/output error); free space or mend its access, or name "
-        "another folder: --energy-baselines DIR"
+        "another folder: --energy-baselines=DIR"
     )
     assert path.read_bytes() == before
     assert all_files(store.folder) == [str(path.relative_to(store.folder))]
@@ -316,7 +315,7 @@ def test_a_write_that_fails_leaves_the_old_file(
 class _Unwritable:
     """A file whose writes fail."""
 
-    def __init__(self, handle: int, mode: str, fail: Callable[..., None]) -> None:
+    def __init__(self, handle: int, fail: Callable[..., None]) -> None:
         self._handle = handle
         self.write = fail
 
@@ -335,7 +334,7 @@ def test_an_interrupted_write_leaves_no_temporary_file(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(storing.os, "fsync", interrupt)
+    monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_whole(tmp_path / "results.json", b"{}")
     assert all_files(tmp_path) == []
@@ -395,7 +394,8 @@ def save_often(folder: str, number: int, begin: Any) -> None:
 
         def add(known: Baseline | None, name: str = f"{number}.{turn}") -> Baseline:
             time.sleep(0.002)  # long enough for another process to come in between
-            return baseline(**{**(known.measurements if known else {}), name: series(session())})
+            more = {**(known.measurements if known else {}), name: series(session())}
+            return baseline(key(), **more)
 
         store.update(key(), add)
 
@@ -454,7 +454,8 @@ def save_on_a_full_disk(folder: str) -> dict[str, Any]:
     before = path.read_bytes()
     disk = os.statvfs(folder)
     Path(folder, "filler").write_bytes(bytes(disk.f_bavail * disk.f_frsize))
-    told = refusal(lambda: save(store, **{f"m{n}": series(session()) for n in range(40)}))
+    large = {f"m{number}": series(session()) for number in range(40)}
+    told = refusal(lambda: save(store, key(), **large))
     return {
         "told": told,
         "kept": path.read_bytes() == before,
@@ -500,7 +501,7 @@ def test_a_full_disk_leaves_the_old_file(folder: Path) -> None:
     answer = in_own_mounts(save_on_a_full_disk, folder)
     assert answer["told"] == (
         f"{answer['path']}: cannot be written (No space left on device); free space or mend its "
-        "access, or name another folder: --energy-baselines DIR"
+        "access, or name another folder: --energy-baselines=DIR"
     )
     assert answer["kept"]
     assert answer["files"] == [os.path.relpath(answer["path"], folder), "filler"]
@@ -512,7 +513,7 @@ def test_a_read_only_disk_is_told_before_anything_is_measured(folder: Path) -> N
     answer = in_own_mounts(save_on_a_read_only_disk, folder)
     assert answer["asked"] == (
         f"{folder}: cannot be written (Read-only file system); free space or mend its access, or "
-        "name another folder: --energy-baselines DIR"
+        "name another folder: --energy-baselines=DIR"
     )
     assert answer["saved"].startswith(str(folder))
     assert "cannot be written (Read-only file system)" in answer["saved"]
@@ -538,7 +539,7 @@ def test_a_folder_without_permission_is_told(folder: Path) -> None:
     answer = child.run(save_as_nobody, str(folder))
     assert answer["asked"] == (
         f"{folder}: cannot be written (Permission denied); free space or mend its access, or "
-        "name another folder: --energy-baselines DIR"
+        "name another folder: --energy-baselines=DIR"
     )
     assert "cannot be written (Permission denied)" in answer["saved"]
     assert answer["files"] == []

@@ -91,6 +91,7 @@ def test_the_interval_is_students_on_logarithms() -> None:
     half = t_quantile(0.975, 4) * math.sqrt(0.025 / 5)
     assert seen.interval == pytest.approx((math.exp(0.2 - half), math.exp(0.2 + half)), rel=1e-5)
     assert summary(of_calls(1.0)).interval is None
+    assert summary(of_calls(1.0, 1.0)).interval == pytest.approx((1.0, 1.0))
 
 
 def test_grams_are_by_the_intensity_of_the_grid() -> None:
@@ -118,6 +119,19 @@ def test_nothing_measured_is_not_a_number(of: Measurement, domain: str) -> None:
 def test_a_round_that_stood_still_does_not_break_the_figures() -> None:
     """A counter that did not tick in one round has no logarithm; the others have."""
     assert summary(of_calls(0.0, 2.0, 2.0, 2.0)).joules == pytest.approx(2.0)
+    still = [a_round(joules, units={"token": 4.0}) for joules in (0.0, 2.0, 2.0, 2.0)]
+    assert summary(measurement(still)).per_unit == {"token": pytest.approx(0.5)}
+
+
+def test_joules_of_no_work_are_not_a_number() -> None:
+    """A unit of which a round did nothing has no figure; the others have theirs."""
+    idle = [a_round(units={"token": tokens, "request": 1.0}) for tokens in (0.0, 1.0, 0.5)]
+    assert summary(measurement(idle)).per_unit == {
+        "token": pytest.approx(math.nan, nan_ok=True),
+        "request": pytest.approx(1.0),
+    }
+    some = [a_round(units={"token": tokens}) for tokens in (0.5, 0.5, 0.5)]
+    assert summary(measurement(some)).per_unit == {"token": pytest.approx(2.0)}
 
 
 def test_power_of_no_time_is_not_a_number() -> None:

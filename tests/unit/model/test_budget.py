@@ -70,7 +70,7 @@ def test_no_mark_limits_nothing() -> None:
     ],
 )
 def test_a_keyword_sets_its_limit_and_no_other(
-    given: dict[str, Any], field: str, value: object
+    given: dict[str, Any], field: str, value: Any
 ) -> None:
     """Each keyword is read into its field, in SI units, and leaves the others unset."""
     assert Budget(**{field: value}) == budget(**given)

@@ -29,7 +29,7 @@ class TestFailureSection:
         """Domains with their shares, power, units, rounds, sensors and the baseline are there."""
         shares = {CPU: 0.3, DRAM: 0.08, GPU: 0.62, PSYS: 1.2}
         assert list(words.failure_section(regressed(shares=shares))) == [
-            "energy     198 J a call (95 % CI 196…200 J)",
+            "energy     198 J a call (95 % CI of these rounds 196…200 J)",
             "domains    cpu 59.5 J (30 %), dram 15.9 J (8.0 %), gpu 123 J (62 %); psys",
             "           238 J, not counted",
             "power      41.2 W over 4.81 s a call",

@@ -172,7 +172,7 @@ class TestReason:
         """An undecided result says how many rounds would decide, as a command."""
         expected = (
             "can't tell: +3.1 % (95 % CI -1.0…+7.3 %) against a limit of +5 %; about 20 rounds "
-            "would decide: pytest --energy --energy-max-rounds 20 tests/test_x.py::test_parse"
+            "would decide: pytest --energy --energy-min-rounds=20 tests/test_x.py::test_parse"
         )
         assert expected == words.reason(inconclusive(needs_rounds=20))
 
@@ -198,7 +198,7 @@ class TestReason:
             limits=(Limit("energy", 2.0, 1.95, 2.06, 2.02),),
         )
         assert words.reason(one).startswith(
-            "can't tell: 2.00 J (95 % CI 1.95…2.06 J) against a budget of 2.02 J; quieten"
+            "can't tell: 2.00 J (95 % CI 1.95…2.06 J) against a budget of 2.02 J; raise it, or save"
         )
 
     def test_of_an_untrusted_measurement_gives_the_check_and_its_mend(self) -> None:

@@ -1,0 +1,283 @@
+"""Which sensors a run reads: what `auto` chooses, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from pytest_greenops.model.errors import OptionError, SensorUnavailable
+from pytest_greenops.model.measurement import Domain, Kind, Source
+from pytest_greenops.sensors import estimate, nvml, powercap, pyrapl
+from pytest_greenops.sensors.base import Finding, Sensor
+from pytest_greenops.sensors.discover import discover, find
+from pytest_greenops.testing import FakeSensor
+
+MODULES = {"powercap": powercap, "pyrapl": pyrapl, "nvml": nvml, "estimate": estimate}
+Has = Callable[..., dict[str, FakeSensor]]
+
+
+def counting(*kinds: Kind, name: str = "fake", psys: bool = False) -> FakeSensor:
+    """A sensor with one counter of each kind."""
+    domains = [Domain(f"{kind}:0", kind) for kind in kinds]
+    domains += [Domain("psys", "psys", counted=False)] if psys else []
+    source: Source = "estimated" if name == "estimate" else "sensed"
+    return FakeSensor(*domains, name=name, source=source)
+
+
+@pytest.fixture
+def has(monkeypatch: pytest.MonkeyPatch) -> Has:
+    """Say what this machine has: kinds by sensor; nothing else, but the estimate, opens."""
+
+    def has(**kinds: Sequence[Kind]) -> dict[str, FakeSensor]:
+        kinds = {"estimate": ("cpu", "dram"), **kinds}
+        made = {name: counting(*kinds[name], name=name) for name in MODULES if name in kinds}
+        for name, module in MODULES.items():
+
+            def open_sensor(watts: float | None = None, name: str = name) -> Sensor:
+                if name in made:
+                    return made[name]
+                raise SensorUnavailable(f"no {name} here", f"install {name}")
+
+            monkeypatch.setattr(module, "open_sensor", open_sensor)
+        return made
+
+    return has
+
+
+def chosen(*names: str, extra: Sequence[Sensor] = ()) -> dict[str, str]:
+    """The counters of a run, each with its sensor."""
+    return discover(names or ("auto",), extra)[0].sensor_of
+
+
+def refusal(*names: str, extra: Sequence[Sensor] = ()) -> str:
+    """What an `OptionError` says."""
+    with pytest.raises(OptionError) as raised:
+        discover(names, extra)
+    return str(raised.value)
+
+
+# --- one sensor ------------------------------------------------------------------------------
+
+
+def test_a_sensor_is_found_or_its_reason_is(has: Has) -> None:
+    """Looking raises nothing: what is in the way is the finding, with its mend."""
+    made = has(powercap=("cpu",))
+    assert find("powercap") == Finding("powercap", sensor=made["powercap"])
+    missing = find("nvml")
+    assert missing.sensor is None
+    assert str(missing.problem) == "no nvml here; to mend: install nvml"
+
+
+def test_the_watts_of_a_core_go_to_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the user says of the CPU reaches the sensor that needs it."""
+    asked: list[float | None] = []
+
+    def open_sensor(watts: float | None) -> Sensor:
+        asked.append(watts)
+        return counting("cpu")
+
+    monkeypatch.setattr(estimate, "open_sensor", open_sensor)
+    find("estimate", 4.5)
+    discover(["estimate"], cpu_watts=5.5)
+    assert asked == [4.5, 5.5]
+
+
+# --- auto ------------------------------------------------------------------------------------
+
+
+def test_auto_takes_all_counters_there_are(has: Has) -> None:
+    """CPU, memory and GPU are sensed, so nothing is estimated; what is absent is a finding too."""
+    made = has(powercap=("cpu", "dram"), nvml=("gpu",))
+    instruments, findings = discover(["auto"])
+    assert instruments.sensors == (made["powercap"], made["nvml"])
+    assert [finding.name for finding in findings] == ["powercap", "nvml"]
+    assert instruments.estimated == ()
+
+
+def test_auto_estimates_where_nothing_counts_the_cpu(has: Has) -> None:
+    """Beside a GPU that is counted, and with what is in the way of the rest among the findings."""
+    has(nvml=("gpu",))
+    instruments, findings = discover(["auto"])
+    assert instruments.sensor_of == {"gpu:0": "nvml", "cpu:0": "estimate", "dram:0": "estimate"}
+    assert instruments.estimated == ("cpu:0", "dram:0")
+    assert [(f.name, f.problem is None) for f in findings] == [
+        ("powercap", False),
+        ("nvml", True),
+        ("estimate", True),
+    ]
+
+
+def test_auto_never_takes_pyrapl(has: Has) -> None:
+    """It reads what powercap reads, and has to be asked for."""
+    has(pyrapl=("cpu", "dram"))
+    assert chosen() == {"cpu:0": "estimate", "dram:0": "estimate"}
+
+
+def test_auto_prefers_what_plugins_bring(has: Has) -> None:
+    """The machine's own sensor of the same kinds is closed unread."""
+    made = has(powercap=("cpu", "dram"), nvml=("gpu",))
+    extra = counting("cpu", "dram", name="plug")
+    assert chosen(extra=[extra]) == {"cpu:0": "plug", "dram:0": "plug", "gpu:0": "nvml"}
+    assert (made["powercap"].closed, made["nvml"].closed, extra.closed) == (True, False, False)
+
+
+def test_auto_prefers_a_gpu_that_plugins_bring(has: Has) -> None:
+    """One sensor counts the GPUs, lest a card is counted twice."""
+    made = has(powercap=("cpu",), nvml=("gpu",))
+    extra = counting("gpu", name="amd")
+    assert chosen(extra=[extra]) == {"gpu:0": "amd", "cpu:0": "powercap"}
+    assert made["nvml"].closed
+
+
+@pytest.mark.parametrize("brought", ["dram", "cpu"])
+def test_auto_completes_what_plugins_bring(has: Has, brought: Kind) -> None:
+    """Memory alone does not make the CPU an estimate where it is counted, nor the reverse."""
+    made = has(powercap=("cpu", "dram"))
+    other = {"cpu": "dram", "dram": "cpu"}[brought]
+    extra = counting(brought, name="plug")
+    instruments, _ = discover(["auto"], [extra])
+    assert instruments.sensor_of == {f"{brought}:0": "plug", f"{other}:0": "powercap"}
+    assert instruments.estimated == ()
+    before = instruments.read()
+    made["powercap"].spend(2.0, f"{other}:0", seconds=0.5)
+    made["powercap"].spend(9.0, f"{brought}:0", seconds=0.0)
+    extra.spend(1.0, f"{brought}:0", seconds=0.5)
+    window = instruments.window(before, instruments.read())
+    assert window.energy_uj == {f"{brought}:0": 1_000_000, f"{other}:0": 2_000_000}
+    instruments.close()
+    assert made["powercap"].closed
+
+
+def test_auto_estimates_only_what_nothing_counts(has: Has) -> None:
+    """Beside memory that a plugin counts, the CPU alone is estimated."""
+    has()
+    instruments, findings = discover(["auto"], [counting("dram", name="plug")])
+    assert instruments.sensor_of == {"dram:0": "plug", "cpu:0": "estimate"}
+    assert instruments.estimated == ("cpu:0",)
+    part = findings[-1].sensor
+    assert part is not None
+    assert (part.name, part.source, part.method, part.update_period_s) == (
+        "estimate",
+        "estimated",
+        "spent by a test",
+        0.001,
+    )
+
+
+def test_a_counter_that_enters_no_total_covers_nothing(has: Has) -> None:
+    """psys holds the package, but stands apart: the CPU is counted beside it."""
+    has(powercap=("cpu",))
+    wall = FakeSensor(Domain("psys:1", "psys", counted=False), name="wall")
+    assert chosen(extra=[wall]) == {"psys:1": "wall", "cpu:0": "powercap"}
+
+
+def test_what_stands_apart_goes_with_what_is_counted(
+    has: Has, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sensor of which nothing is left to count is not kept for its psys."""
+    has()
+    whole = counting("cpu", "dram", name="powercap", psys=True)
+    monkeypatch.setattr(powercap, "open_sensor", lambda: whole)
+    assert chosen() == {"cpu:0": "powercap", "dram:0": "powercap", "psys": "powercap"}
+    both = counting("cpu", "dram", name="plug")
+    assert chosen(extra=[both]) == {"cpu:0": "plug", "dram:0": "plug"}
+    assert whole.closed
+
+
+def test_auto_may_find_nothing_but_reasons(has: Has, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any sensor there are no counters, and each finding says why."""
+    has()
+
+    def refuse(watts: float | None = None) -> Sensor:
+        raise SensorUnavailable("no clock")
+
+    monkeypatch.setattr(estimate, "open_sensor", refuse)
+    instruments, findings = discover(["auto"])
+    assert (instruments.sensors, len(findings)) == ((), 3)
+    assert [finding.problem is None for finding in findings] == [False] * 3
+
+
+# --- by name ---------------------------------------------------------------------------------
+
+
+def test_named_sensors_are_taken_in_their_order(has: Has) -> None:
+    """Those and no others, extra ones among them."""
+    has(powercap=("cpu",), nvml=("gpu",))
+    extra = counting("dram", name="plug")
+    assert list(chosen("nvml", "plug", "powercap", extra=[extra]).values()) == [
+        "nvml",
+        "plug",
+        "powercap",
+    ]
+
+
+def test_an_extra_sensor_that_is_not_named_is_not_read(has: Has) -> None:
+    """A list is the whole list."""
+    has(powercap=("cpu",))
+    assert chosen("powercap", extra=[counting("gpu", name="plug")]) == {"cpu:0": "powercap"}
+
+
+def test_an_extra_sensor_may_take_the_name_of_one_of_ours(has: Has) -> None:
+    """A plugin's own `nvml` is the one that is named."""
+    has(nvml=("gpu",))
+    extra = counting("gpu", name="nvml")
+    assert discover(["nvml"], [extra])[0].sensors == (extra,)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("powercup", "did you mean 'powercap'?"),
+        ("nvlm", "did you mean 'nvml'?"),
+        ("plugg", "did you mean 'plug'?"),
+        ("xyz", "one of: auto, plug, powercap, pyrapl, nvml, estimate"),
+    ],
+)
+def test_an_unknown_name_is_told_with_the_nearest(has: Has, wrong: str, hint: str) -> None:
+    """Sensors that plugins bring are known names too."""
+    has()
+    told = refusal("estimate", wrong, extra=[counting("gpu", name="plug")])
+    assert told == f"--energy-sensors: unknown sensor {wrong!r}; {hint}"
+
+
+def test_a_named_sensor_that_cannot_be_read_is_refused(has: Has) -> None:
+    """With the reason and the mend; never a silent estimate in its place."""
+    has(nvml=("gpu",))
+    assert refusal("nvml", "powercap") == (
+        "--energy-sensors: powercap cannot be used: no powercap here; to mend: install powercap"
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (("powercap", "pyrapl"), "powercap and pyrapl both count cpu; name one of them"),
+        (("powercap", "estimate"), "powercap and estimate both count cpu; name one of them"),
+        (("plug", "estimate"), "plug and estimate both count dram; name one of them"),
+        (("nvml", "nvml"), "nvml and nvml both count gpu:0; name one of them"),
+    ],
+)
+def test_two_that_count_the_same_are_refused(
+    has: Has, names: tuple[str, ...], problem: str
+) -> None:
+    """Joules that are read twice would be charged twice."""
+    has(powercap=("cpu", "dram"), pyrapl=("cpu",), nvml=("gpu",), estimate=("cpu", "dram"))
+    told = refusal(*names, extra=[counting("dram", name="plug")])
+    assert told == f"--energy-sensors: {problem}"
+
+
+def test_two_that_count_different_cards_are_taken(has: Has) -> None:
+    """An NVIDIA card and an AMD card are both GPUs."""
+    has(nvml=("gpu",))
+    amd = FakeSensor(Domain("gpu:1", "gpu"), name="amd")
+    assert chosen("nvml", "amd", extra=[amd]) == {"gpu:0": "nvml", "gpu:1": "amd"}
+
+
+@pytest.mark.parametrize("names", [("auto", "pyrapl"), ("pyrapl", "auto")])
+def test_auto_stands_alone(has: Has, names: tuple[str, ...]) -> None:
+    """A sensor that is named beside it would not be read, so it is refused."""
+    has(pyrapl=("cpu",))
+    assert refusal(*names) == (
+        "--energy-sensors: auto chooses by itself; leave it out to name pyrapl"
+    )
