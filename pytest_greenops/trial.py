@@ -51,6 +51,7 @@ class Trial:
         self.test = test
         self.budget = budget
         self.units: dict[str, Amount] = {}
+        self._counted = self.units
         self.quality: dict[str, float] = {}
         self.repetition = 0
         self._bench = bench
@@ -105,7 +106,15 @@ class Trial:
             self._results[window] = self._summarise(measurement, verdicts[window])
 
     def close(self) -> dict[str, Result]:
-        """The results; what was begun and not ended, or never begun, is told as not measured."""
+        """The results; what was begun and not ended, or never begun, is told as not measured.
+
+        Raises `GreenopsError` for units of work that were declared when all was measured.
+        """
+        if self._results and self.units is not self._counted:
+            raise GreenopsError(
+                f"energy.units({', '.join(self.units)}=...) came after the last measurement, which "
+                "did not count it; call it before"
+            )
         unfinished = dict.fromkeys(self._begun, "it was left before its rounds were done")
         if not unfinished and not self._results:
             unfinished = {"call": "the test never called energy"}
@@ -125,6 +134,7 @@ class Trial:
                 f"energy_budget: per={self.budget.per!r}, but the test counts no such unit; "
                 f"declare it before the call: energy.units({self.budget.per}=...)"
             )
+        self._counted = self.units
         return {unit: _count(unit, n, value) * iterations for unit, n in self.units.items()}
 
     @property

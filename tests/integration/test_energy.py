@@ -424,3 +424,19 @@ def test_counters_wrap(project: Project) -> None:
     project.sensor('Domain("cpu:0", "cpu", range_uj=3_000_000, max_power_w=40), start_uj=2_999_999')
     project.write("test_it.py", "def test_it(energy, work): energy(work)")
     assert project.energy().results["test_it"].joules == 2.0
+
+
+def test_units_after_the_call_are_refused(project: Project) -> None:
+    """Units that no measurement counted are an error in one line, not a figure that is missing."""
+    project.write(
+        "test_late.py",
+        """
+        def test_late(energy, work):
+            energy(work)
+            energy.units(sample=4)
+        """,
+    )
+    ran = project.energy("test_late.py")
+    assert ran.outcomes == {"failed": 1}
+    assert "energy.units(sample=...) came after the last measurement" in ran.text
+    assert "trial.py" not in ran.text

@@ -49,7 +49,6 @@ def test_no_workers(project: Project) -> None:
         "test_it[3]": "passed",
         "test_it[4]": "passed",
         "test_over": "over budget",
-        "test_crashes": "not measured",
     }
 
 

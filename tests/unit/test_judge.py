@@ -164,13 +164,17 @@ def test_one_limit_of_several_is_enough() -> None:
     assert verdict.exceeded.quantity == "power"
 
 
+@pytest.mark.parametrize("joules", [9.0, 2.1, 2.0, 1.0])
 @pytest.mark.parametrize(
     ("budget", "reference"),
-    [(Budget(), KNOWN), (Budget(energy_j=1.0), Reference()), (Budget(energy_j=1.0), KNOWN)],
+    [(Budget(), KNOWN), (Budget(energy_j=1.0), Reference()), (Budget(energy_j=9.0), KNOWN)],
 )
-def test_an_untrusted_measurement_decides_nothing(budget: Budget, reference: Reference) -> None:
-    """However far over it seems, it is inconclusive, with the self-check as the cause."""
-    verdict = judged(measurement(rounds(9.0), checks=[untrusted()]), budget, reference)
+def test_an_untrusted_measurement_decides_nothing(
+    joules: float, budget: Budget, reference: Reference
+) -> None:
+    """However far over or within it seems, it is inconclusive, with the self-check as the cause."""
+    seen = measurement(rounds(joules), checks=[untrusted()])
+    verdict = judged(seen, budget, reference, Rules(pool=(0.02**2,) * 5), look=Look(1, 3))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.cause == "contention: others used 9 %"
     assert (verdict.needs_rounds, verdict.needs_sessions) == (None, None)
@@ -190,6 +194,26 @@ def test_a_check_of_the_cpu_leaves_the_gpu_judged() -> None:
     )
     budget = Budget(energy_j=4.0, domain="gpu")
     assert judged(seen, budget, Reference()).outcome is Outcome.OVER_BUDGET
+
+
+@pytest.mark.parametrize(
+    ("joules", "limit", "outcome"),
+    [
+        (2.0, None, Outcome.PASSED),
+        (1.6, None, Outcome.IMPROVED),
+        (2.3, None, Outcome.INCONCLUSIVE),
+        (2.0, 1.0, Outcome.INCONCLUSIVE),
+        (2.0, 3.0, Outcome.PASSED),
+    ],
+)
+def test_a_neighbour_may_have_made_an_estimate_dear_but_not_cheap(
+    joules: float, limit: float | None, outcome: Outcome
+) -> None:
+    """Its joules are not in an estimate, its wear is: red is doubted, the rest stands."""
+    seen = measurement(rounds(joules), estimated=["cpu:0"], checks=[untrusted("cpu")])
+    verdict = judged(seen, Budget(energy_j=limit))
+    doubted = "contention: others used 9 %" if outcome is Outcome.INCONCLUSIVE else None
+    assert (verdict.outcome, verdict.cause) == (outcome, doubted)
 
 
 def test_a_budget_that_also_asks_for_a_comparison_does_not_pass_without_one() -> None:
@@ -335,6 +359,16 @@ def test_a_limit_is_uncertain_by_sessions_as_well() -> None:
     assert math.log(wide.high / wide.value) == pytest.approx(2.306 * 0.03, rel=0.02)
     assert wide.low * wide.high == pytest.approx(wide.value**2)
     assert narrow.high < wide.high
+
+
+def test_fresh_sessions_narrow_a_limit() -> None:
+    """Three sessions know the level by the root of three better than one."""
+    rules, limit = Rules(session_sd=0.03), Budget(energy_j=9.0)
+    widths = []
+    for fresh in ([], [rounds()] * 2):
+        [known] = judged(2.0, limit, Reference(), rules, fresh=fresh).limits
+        widths.append(math.log(known.high / known.value))
+    assert widths[0] / widths[1] == pytest.approx(math.sqrt(3), rel=0.02)
 
 
 def test_the_share_of_a_limit() -> None:

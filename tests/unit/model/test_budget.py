@@ -64,6 +64,7 @@ def test_no_mark_limits_nothing() -> None:
         ({"max_power": "350 W"}, "max_power_w", 350.0),
         ({"max_carbon": "2 g"}, "max_carbon_g", 2.0),
         ({"min_rounds": 5}, "min_rounds", 5),
+        ({"max_rounds": 1}, "max_rounds", 1),
         ({"max_rounds": 25}, "max_rounds", 25),
         ({"max_time": "60 s"}, "max_time_s", 60.0),
         ({"max_time": "0 s"}, "max_time_s", 0.0),

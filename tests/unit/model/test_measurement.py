@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from pytest_greenops.model.budget import Budget
+from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import (
     Check,
     Domain,
     Kind,
+    LoadShare,
     Provenance,
+    Round,
+    Window,
     by_kind,
     joules_per_unit,
     work_done,
@@ -49,6 +56,35 @@ def test_a_kind_that_is_not_there_selects_nothing() -> None:
     assert measurement([], domains=(CPU,)).selected("gpu") == ()
 
 
+def test_what_is_not_said_of_a_value_is_its_harmless_default() -> None:
+    """A counter counts and never wraps, a round is one window, a check only tells."""
+    assert Domain("cpu:0", "cpu") == Domain("cpu:0", "cpu", None, 1000.0, counted=True)
+    assert Round({}, 1.0, 2) == Round({}, 1.0, 2, windows=1, units={})
+    assert Check("a", "b", "c") == Check("a", "b", "c", untrusted=False, kinds=())
+    assert LoadShare(0.0, 0.0).idle == 1.0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        CPU,
+        Window(1.0, {}),
+        a_round(),
+        check(),
+        Provenance({}, False),
+        measurement([]),
+        Environment({}),
+        Budget(),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_values_never_change(value: Any) -> None:
+    """What one room was given, another cannot alter."""
+    field = next(iter(getattr(value, "__struct_fields__", None) or vars(value)))
+    with pytest.raises(AttributeError):
+        setattr(value, field, None)
+
+
 # --- trust -----------------------------------------------------------------------------------
 
 
@@ -77,6 +113,14 @@ def test_a_check_of_a_kind_does_not_spoil_estimates() -> None:
     """An estimate is of this process alone, so that a neighbour's joules are not in it."""
     beside = measurement([], estimated=("cpu:0",), checks=(check("cpu"),))
     assert None is beside.untrusted("total")
+
+
+def test_a_check_of_a_kind_puts_estimates_in_doubt() -> None:
+    """Asked for estimates too, a neighbour on the CPU is found; on another kind it is not."""
+    beside = measurement([], estimated=("cpu:0",), checks=(check("cpu"),))
+    assert beside.untrusted("total", estimates=True) == check("cpu")
+    other = measurement([], estimated=("cpu:0",), checks=(check("gpu"),))
+    assert other.untrusted("total", estimates=True) is None
 
 
 def test_a_check_of_every_kind_spoils_estimates_too() -> None:

@@ -181,6 +181,7 @@ def test_other_quantities_are_printed_alike() -> None:
 def test_percentages_are_printed_whole_from_ten_up(share: float, signed: bool, text: str) -> None:
     """A decimal below ten percent, none above, and a sign where one is wanted."""
     assert text == units.format_percent(share, signed)
+    assert units.format_percent(0.05) == "+5.0 %"
 
 
 @pytest.mark.parametrize("joules", [1.7e-3, 0.42, 7.0, 123.0, 98765.0])
