@@ -17,25 +17,19 @@ from pytest_greenops.model.baseline import (
     TestKey,
 )
 from pytest_greenops.model.measurement import Round
-from pytest_greenops.model.options import Saving
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
-
-#: Verdicts after which a new session joins those that were accepted before.
-AGREES = (Outcome.PASSED, Outcome.INCONCLUSIVE)
-
-
-def is_wanted(result: Result, saving: Saving) -> bool:
-    """Whether this run saves such results: all of them, or those without a baseline."""
-    return saving == "all" or result.verdict.change is None
 
 
 def why_not(result: Result) -> str | None:
     """Why a result cannot become a baseline, in a few words; None where it can."""
-    if result.verdict.outcome is Outcome.OVER_BUDGET:
+    verdict = result.verdict
+    if verdict.outcome is Outcome.OVER_BUDGET:
         return "over its budget"
-    if result.verdict.outcome is Outcome.NOT_MEASURED:
+    if verdict.outcome is Outcome.NOT_MEASURED:
         return "not measured"
+    if verdict.outcome is Outcome.INCONCLUSIVE and verdict.cause:
+        return verdict.cause
     instrumented = [check for check in result.checks if check.name == "instrumented"]
     spoilt = instrumented or (result.checks if result.untrusted else ())
     return ", ".join(f"{check.name} ({check.finding})" for check in spoilt) or None
@@ -50,8 +44,8 @@ def accept(
     """Add each result's session to what was accepted before, or begin anew with it.
 
     A session joins when it agrees with its series, which rolls over the last ten. It begins anew
-    when it regressed or improved, keeping the anchor; and with a new anchor when there was nothing
-    that it could be compared with.
+    when it regressed or improved, keeping the anchor; and with a new anchor when it cannot stand
+    beside what was accepted: other counters, conditions or units of work.
     """
     series = dict(baseline.measurements) if baseline else {}
     for result, session in results:
@@ -61,14 +55,23 @@ def accept(
 
 def _grown(series: Series | None, result: Result, session: Session) -> Series:
     change = result.verdict.change
-    fresh = Series(result.domains, result.conditions, _anchor(session), (session,))
-    if series is None or change is None:
-        return fresh
-    if result.verdict.outcome in AGREES:
-        sessions = (*series.sessions, session)[-MAX_SESSIONS:]
-        conditions = {**series.conditions, **result.conditions}
-        return Series(result.domains, conditions, series.anchor, sessions)
-    return Series(result.domains, result.conditions, series.anchor, (session,))
+    if series is None or not _same_work(series, result, session):
+        return Series(result.domains, result.conditions, _anchor(session), (session,))
+    if change and change.outcome in (Outcome.REGRESSED, Outcome.IMPROVED):
+        return Series(result.domains, result.conditions, series.anchor, (session,))
+    sessions = (*series.sessions, session)[-MAX_SESSIONS:]
+    conditions = {**series.conditions, **result.conditions}
+    return Series(result.domains, conditions, series.anchor, sessions)
+
+
+def _same_work(series: Series, result: Result, session: Session) -> bool:
+    """Whether a session can stand beside those of a series: its counters, conditions and units."""
+    known = series.conditions.keys() & result.conditions.keys()
+    return (
+        series.domains == result.domains
+        and all(series.conditions[name] == result.conditions[name] for name in known)
+        and series.sessions[-1].rounds[0].units.keys() == session.rounds[0].units.keys()
+    )
 
 
 def _storable(session: Session) -> Session:

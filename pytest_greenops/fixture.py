@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+import math
+import numbers
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import pytest
+
+from pytest_greenops.model.errors import GreenopsError
 
 if TYPE_CHECKING:
     from pytest_greenops.model.result import Result
@@ -29,6 +33,13 @@ class Trip(Protocol):
         """Measure what happens inside."""
 
 
+class OpenWindow:
+    """What `energy.measure` hands out: give it the `result` that units are counted from."""
+
+    def __init__(self) -> None:
+        self.result: Any = _NO_RESULT
+
+
 class Energy:
     """Measures the energy of calls, loops and windows of one test."""
 
@@ -36,7 +47,9 @@ class Energy:
         self._trial = trial
         self._claimed: set[str] = set()
         self._trip: Trip | None = None
-        self._seen: set[str] = set()
+        self._opened: set[str] = set()
+        self._measured: dict[str, OpenWindow] = {}
+        self._failed_in = 0
         self.enabled = enabled
 
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -66,51 +79,67 @@ class Energy:
     def rounds(self) -> Iterator[int]:
         """Repeat a loop as often as the measurement needs; its windows are `energy.measure`."""
         __tracebackhide__ = True
-        if any(callable(amount) for amount in self._trial.units.values()):
-            raise TypeError(
-                "energy.units: in energy.rounds() there is no result to count from; give a number"
-            )
         number = 0
         own: set[str] = set()
+        passes: Generator[Trip] = self._trial.passes()
         try:
-            for trip in self._trial.passes():
+            for trip in passes:
                 self._trip = trip
                 for _ in range(trip.iterations):
-                    self._seen = set()
+                    self._opened, self._measured, self._failed_in = set(), {}, 0
                     yield number
+                    if number == 0:
+                        own = set(self._measured)
+                        for name in self._measured:
+                            self._claim(name)
+                    for name in sorted(own ^ set(self._measured)):
+                        raise ValueError(
+                            f"energy.rounds(): {name!r} is not measured in every round; measure "
+                            "it in each, or in a loop of its own"
+                        )
                     number += 1
-                    for name in self._seen - own:
-                        self._claim(name)
-                    own |= self._seen
-                trip.units = self._trial.work(None, trip.iterations)
+                    windows = self._measured.values()
+                    _add(trip, self._trial.work(_handed_over(self._trial, windows), 1))
         finally:
             self._trip = None
+            self._measured = {}
+            passes.close()
+            self._trial.repetition = self._failed_in
 
     @contextmanager
-    def measure(self, name: str) -> Iterator[None]:
-        """One window: inside `energy.rounds()` one of each round, outside of it the only one."""
+    def measure(self, name: str) -> Iterator[OpenWindow]:
+        """One window: inside `energy.rounds()` one of each round, outside of it the only one.
+
+        Units that are counted from a result are counted from what its `result` is set to.
+        """
         __tracebackhide__ = True
         if self._trip is None:
-            with self.named(name).once():
-                yield
+            with self.named(name).once() as window:
+                yield window
             return
-        if name in self._seen:
+        if name in self._opened:
             raise ValueError(
                 f"energy.measure: {name!r} is measured twice in one round; give each its own name"
             )
-        self._seen.add(name)
-        with self._trip.window(name):
-            yield
+        self._opened.add(name)
+        window = OpenWindow()
+        try:
+            with self._trip.window(name):
+                yield window
+        except BaseException:
+            self._opened.discard(name)
+            self._failed_in = self._trial.repetition
+            raise
+        self._measured[name] = window
 
     def units(self, **units: float | Callable[[Any], float]) -> None:
         """Say how much work one call does: `units(sample=64)`, or counted from its result."""
         __tracebackhide__ = True
-        for name, amount in units.items():
-            if not callable(amount) and not (isinstance(amount, (int, float)) and amount > 0):
-                raise ValueError(
-                    f"energy.units: {name}={amount!r} is no amount of work; give a number above 0"
-                )
-        self._trial.units = dict(units)
+        if "call" in units:
+            raise ValueError("energy.units: the name 'call' is taken, by a call; choose another")
+        amounts = {name: _amount(name, amount) for name, amount in units.items()}
+        if self.enabled:
+            self._trial.units = amounts
 
     def quality(self, **quality: float) -> None:
         """Keep the quality of what was computed (accuracy, loss, …) beside its joules."""
@@ -143,28 +172,21 @@ class Named:
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function as often as the measurement needs, and return what it returned last."""
         __tracebackhide__ = True
-        if inspect.iscoroutinefunction(function):
-            raise TypeError(_ASYNC.format(function=getattr(function, "__name__", function)))
-        for trip in self._passes():
-            with trip.window(self._name):
-                for _ in range(trip.iterations):
-                    value = function(*args, **kwargs)
-            if inspect.iscoroutine(value):
-                value.close()
-                raise TypeError(_ASYNC.format(function=getattr(function, "__name__", function)))
-            trip.units = self._trial.work(value, trip.iterations)
-        return value
+        return self.pedantic(function, args, kwargs)
 
     async def acall(
         self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Await a coroutine function as often as the measurement needs."""
         __tracebackhide__ = True
-        for trip in self._passes():
-            with trip.window(self._name):
-                for _ in range(trip.iterations):
-                    value = await function(*args, **kwargs)
-            trip.units = self._trial.work(value, trip.iterations)
+        with self._passes() as passes:
+            for trip in passes:
+                calls = 1 if _counts_results(self._trial) else trip.iterations
+                for _ in range(trip.iterations // calls):
+                    with trip.window(self._name):
+                        for _ in range(calls):
+                            value = await function(*args, **kwargs)
+                    _add(trip, self._trial.work(value, calls))
         return value
 
     def pedantic(
@@ -185,36 +207,48 @@ class Named:
         given of `rounds`, `warmup_rounds` and `iterations` the meter decides.
         """
         __tracebackhide__ = True
-        passes = self._passes(rounds=rounds, warmup=warmup_rounds, iterations=iterations)
-        for trip in passes:
-            if setup is None:
-                with trip.window(self._name):
-                    for _ in range(trip.iterations):
-                        value = function(*args, **(kwargs or {}))
-            else:
-                for _ in range(trip.iterations):
-                    given, named = _arguments(setup(), args, kwargs or {})
+        _refuse_async(function)
+        _refuse_below(1, rounds=rounds, iterations=iterations)
+        _refuse_below(0, warmup_rounds=warmup_rounds)
+        plan = {"rounds": rounds, "warmup": warmup_rounds, "iterations": iterations}
+        given, named = args, kwargs or {}
+        with self._passes(**plan) as passes:
+            for trip in passes:
+                together = setup is None and not _counts_results(self._trial)
+                calls = trip.iterations if together else 1
+                for _ in range(trip.iterations // calls):
+                    if setup is not None:
+                        given, named = _arguments(setup(), args, kwargs or {})
                     with trip.window(self._name):
-                        value = function(*given, **named)
-            trip.units = self._trial.work(value, trip.iterations)
+                        for _ in range(calls):
+                            value = function(*given, **named)
+                    _refuse_lazy(value, function)
+                    _add(trip, self._trial.work(value, calls))
         return value
 
     @contextmanager
-    def once(self) -> Iterator[None]:
+    def once(self) -> Iterator[OpenWindow]:
         """One window that cannot be repeated."""
         __tracebackhide__ = True
-        passes = self._passes(rounds=1)
-        trip = next(passes)
-        with trip.window(self._name):
-            yield
-        trip.units = self._trial.work(None, trip.iterations)
-        next(passes, None)
+        window = OpenWindow()
+        with self._passes(rounds=1) as passes:
+            trip = next(passes)
+            with trip.window(self._name):
+                yield window
+            _add(trip, self._trial.work(_handed_over(self._trial, [window]), trip.iterations))
+            next(passes, None)
 
-    def _passes(self, **plan: int | None) -> Iterator[Trip]:
+    @contextmanager
+    def _passes(self, **plan: int | None) -> Iterator[Iterator[Trip]]:
+        """The trips, which are ended at once by what is raised in them."""
         __tracebackhide__ = True
         self._claim(self._name)
-        passes: Iterator[Trip] = self._trial.passes(self._name, **plan)
-        return passes
+        passes: Generator[Trip] = self._trial.passes(self._name, **plan)
+        try:
+            yield passes
+        except BaseException as error:
+            passes.throw(error)
+            raise
 
 
 class _PlainTrip:
@@ -234,9 +268,10 @@ class PlainTrial:
     def __init__(self) -> None:
         self.units: dict[str, Any] = {}
         self.quality: dict[str, float] = {}
+        self.repetition = 0
         self.results: Mapping[str, Result] = _Unmeasured()
 
-    def passes(self, name: str | None = None, **plan: int | None) -> Iterator[_PlainTrip]:
+    def passes(self, name: str | None = None, **plan: int | None) -> Generator[_PlainTrip]:
         """One trip."""
         yield _PlainTrip()
 
@@ -252,6 +287,85 @@ class _Unmeasured(dict[str, "Result"]):
         pytest.skip(f"reads energy.results[{name!r}], which only pytest --energy measures")
 
 
+#: The result of a window that was given none.
+_NO_RESULT: Any = object()
+
+
+def _amount(name: str, amount: Any) -> Any:
+    """An amount of work, in a number of any library."""
+    if callable(amount):
+        return amount
+    try:
+        work = math.nan if isinstance(amount, str | bytes) else float(amount)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        work = math.nan
+    if not 0 < work < math.inf:
+        raise ValueError(
+            f"energy.units: {name}={amount!r} is no amount of work; give a number above 0"
+        )
+    return work
+
+
+def _counts_results(trial: Any) -> bool:
+    return any(callable(amount) for amount in trial.units.values())
+
+
+def _handed_over(trial: Any, windows: Collection[OpenWindow]) -> Any:
+    """The result that the windows of one round were given, where a unit is counted from it."""
+    if not _counts_results(trial):
+        return None
+    results = [window.result for window in windows if window.result is not _NO_RESULT]
+    if len(results) != 1:
+        unit = next(name for name, amount in trial.units.items() if callable(amount))
+        raise GreenopsError(
+            f"energy.units: {unit} is counted from a result, and {len(results) or 'no'} windows "
+            'were given one; give it to one of them: with energy.measure("name") as window: ...; '
+            "window.result = ..."
+        )
+    return results[0]
+
+
+def _add(trip: Trip, work: Mapping[str, float]) -> None:
+    for unit, amount in work.items():
+        trip.units[unit] = trip.units.get(unit, 0.0) + amount
+
+
+def _refuse_below(least: int, **settings: Any) -> None:
+    __tracebackhide__ = True
+    for name, value in settings.items():
+        whole = value is None or isinstance(value, numbers.Integral)
+        if not whole or (value is not None and int(value) < least):
+            raise ValueError(
+                f"energy.pedantic: {name}={value!r} is out of range; give a whole number of at "
+                f"least {least}"
+            )
+
+
+def _refuse_async(function: Callable[..., Any]) -> None:
+    __tracebackhide__ = True
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(_ASYNC.format(function=getattr(function, "__name__", function)))
+
+
+def _refuse_lazy(value: Any, function: Callable[..., Any]) -> None:
+    """Refuse what has not run when it is returned: its work would be in no window."""
+    __tracebackhide__ = True
+    name = getattr(function, "__name__", function)
+    if inspect.iscoroutine(value):
+        value.close()
+        raise TypeError(_ASYNC.format(function=name))
+    if inspect.isgenerator(value):
+        raise TypeError(
+            f"energy({name}): returns a generator, which has not run; write: "
+            f"energy(lambda: list({name}(...)))"
+        )
+    if inspect.isasyncgen(value):
+        raise TypeError(
+            f"energy({name}): returns an async generator, which has not run; await energy.acall() "
+            "of a coroutine function that loops over it"
+        )
+
+
 _ASYNC = "energy({function}): a coroutine function; write: await energy.acall({function}, ...)"
 
 
@@ -261,12 +375,15 @@ def measured_whole(item: pytest.Item) -> Iterator[None]:
 
     It is repeated with the same fixture values; their set-up stays outside.
     """
-    function, handle = getattr(item, "obj", None), item.stash[HANDLE]
-    if function is None or "energy" in getattr(item, "fixturenames", ()):
+    function, handle = getattr(item, "obj", None), item.stash.get(HANDLE, None)
+    if function is None or handle is None or "energy" in getattr(item, "fixturenames", ()):
         yield
         return
     call = handle.acall if inspect.iscoroutinefunction(function) else handle
-    item.obj = _wrapped(function, call)  # type: ignore[attr-defined]
+    item.obj = wrapped = _wrapped(function, call)  # type: ignore[attr-defined]
+    case = getattr(item, "instance", None)
+    if getattr(case, "_testMethodName", None) == item.name:  # unittest looks it up by itself
+        setattr(case, item.name, wrapped)
     try:
         yield
     finally:

@@ -76,10 +76,10 @@ def judge(
     sessions = [_logs(rounds, domains, unit) for rounds in (measurement.rounds, *fresh)]
     series = None if reference.differences else reference.series
     accepted = [_logs(s.rounds, domains, unit) for s in series.sessions] if series else []
-    scatters = noise(accepted, sessions, rules.pool, rules.session_sd)
-    limits = tuple(_limits(measurement, budget, rules, sessions, scatters[-1]))
+    spread = noise(accepted, sessions, rules.pool, rules.session_sd)
+    limits = tuple(_limits(measurement, budget, rules, sessions, spread.to_fail))
     margin = rules.margin if budget.max_increase is None else budget.max_increase
-    screening = screen(accepted, sessions, scatters, margin, look or Look()) if accepted else None
+    screening = screen(accepted, sessions, spread, margin, look or Look()) if accepted else None
     outcome, cause = _weigh(limits, screening, reference, budget, measurement)
     undecided = screening if outcome is Outcome.INCONCLUSIVE and cause is None else None
     return Verdict(
@@ -173,8 +173,14 @@ def _limits(
     error = math.sqrt(scatter.session_var / len(sessions) + scatter.round_var / rounds)
     factor = math.exp(t_quantile(0.975, scatter.df) * error)
 
-    def limit(quantity: str, values: Sequence[float], allowed: float, unit: str = "call") -> Limit:
-        value = math.exp(trimmed_mean([math.log(value) for value in values]))
+    def limit(
+        quantity: str,
+        values: Sequence[float],
+        allowed: float,
+        unit: str = "call",
+        scale: float = 1.0,
+    ) -> Limit:
+        value = math.exp(trimmed_mean([math.log(value) for value in values])) * scale
         return Limit(quantity, value, value / factor, value * factor, allowed, unit)
 
     if budget.energy_j is not None:
@@ -188,8 +194,8 @@ def _limits(
         ]
         yield limit("power", watts, budget.max_power_w)
     if budget.max_carbon_g is not None and rules.grams_per_kwh is not None:
-        grams = [joules / JOULES_PER_KWH * rules.grams_per_kwh for joules in calls]
-        yield limit("carbon", grams, budget.max_carbon_g)
+        grams = rules.grams_per_kwh / JOULES_PER_KWH
+        yield limit("carbon", calls, budget.max_carbon_g, scale=grams)
 
 
 def _change(
@@ -214,6 +220,7 @@ def _change(
         by_domain=_by_domain(series, unit),
         accepted_at=last.saved_at,
         commit=last.revision.commit,
+        outcome=screening.outcome,
     )
 
 

@@ -14,6 +14,7 @@ from pytest_greenops.fixture import HANDLE, Energy, measured_whole
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.options import Options
+from pytest_greenops.model.result import Result
 from pytest_greenops.report import closing, terminal
 from pytest_greenops.report.document import to_json
 from pytest_greenops.report.drawing import plain, shows_blocks
@@ -23,6 +24,8 @@ from pytest_greenops.trial import Trial
 
 TRIAL = pytest.StashKey[Trial]()
 ENDED = pytest.StashKey[str]()
+#: Options with which pytest shows something and runs no test.
+SHOWS = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
 
 
 class Measuring:
@@ -43,6 +46,11 @@ class Measuring:
         assert self._run is not None
         return self._run
 
+    @property
+    def _runs_tests(self) -> bool:
+        """Whether pytest was started to run tests, and not to show what there is."""
+        return not any(getattr(self._config.option, name, False) for name in SHOWS)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """Open the sensors and read the baselines, before anything is collected."""
@@ -56,6 +64,8 @@ class Measuring:
                 progress=self._show_progress,
             )
             selection.refuse_workers(config, self._run.estimated_only)
+            if self._options.save and self._runs_tests:
+                self._run.store.check_writable()
         except GreenopsError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -64,36 +74,43 @@ class Measuring:
         lines = _header(self.run)
         return list(lines if _unicode() else map(plain, lines))
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Remember which tests there are, to tell a renamed one from a new one."""
-        if not any("::" in argument for argument in self._config.args):
-            keys = (TestKey(*selection.key_parts(item)) for item in session.items)
-            self.run.collected.update(keys)
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Remember which tests there are, chosen or not, to tell a renamed one from a new one."""
+        chosen = any("::" in argument for argument in self._config.args)
+        if not chosen and not getattr(self._config.option, "lf", False):
+            self.run.collected.add(TestKey(*selection.key_parts(item)))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Give an energy test its trial, each time that it is run."""
+        if TRIAL in item.stash:  # it is run again
+            del item.stash[TRIAL], item.stash[HANDLE]
+            outcome.keep_properties(item, ())
         if selection.is_energy_test(item):
-            key = TestKey(*selection.key_parts(item))
-            trial = item.stash[TRIAL] = self.run.trial(key, selection.budget_of(item))
-            item.stash[HANDLE] = Energy(trial, enabled=True)
+            self.begin(item)
+
+    def begin(self, item: pytest.Item) -> Energy:
+        """Begin the trial of an item; one that nothing announces begins as it takes the fixture."""
+        key = TestKey(*selection.key_parts(item))
+        trial = item.stash[TRIAL] = self.run.trial(key, selection.budget_of(item))
+        handle = item.stash[HANDLE] = Energy(trial, enabled=True)
+        return handle
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Measure a marked test that does not ask for the fixture as a whole; then enforce."""
         __tracebackhide__ = True
-        if TRIAL not in item.stash:
-            return (yield)
         try:
             with measured_whole(item):
                 returned = yield
         finally:
             self._end_progress()
+        if TRIAL not in item.stash or getattr(item, "_excinfo", None):  # unittest's own outcome
+            return returned
         results = item.stash[TRIAL].close().values()
-        outcome.keep_properties(item, results)
         for result in results:
             item.ihook.pytest_energy_verdict(item=item, result=result)
-        outcome.enforce(results, self._options)
+        outcome.enforce(results, self._options, self.run.acceptable(item.stash[TRIAL]))
         return returned
 
     @pytest.hookimpl(wrapper=True)
@@ -101,16 +118,22 @@ class Measuring:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put results and short failures on the reports, which carry them to xdist's controller."""
-        report = yield
         trial = item.stash.get(TRIAL, None)
         if trial is None:
-            return report
+            return (yield)
+        results: tuple[Result, ...] = ()
+        if call.when == "call":
+            results = outcome.results_of(item, call.excinfo, trial)
+            outcome.keep_properties(item, results)
+        report = yield
         if call.when == "teardown":
             outcome.save(report, self.run, trial, item.stash[ENDED])
         else:
             item.stash[ENDED] = report.outcome
-        if call.when == "call":
-            outcome.describe_call(report, call.excinfo, trial, _unicode())
+        if call.when == "setup":
+            outcome.Carried(trial.test).put(report)
+        elif call.when == "call":
+            outcome.describe_call(report, call.excinfo, trial, results, _unicode())
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
@@ -125,7 +148,7 @@ class Measuring:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the results; a gate that could not do its work does not pass."""
-        if self._is_worker or self._run is None or self._config.option.collectonly:
+        if self._is_worker or self._run is None or not self._runs_tests:
             return
         self._problems += _write_json(self._run)
         idle = self._options.strict and not self._options.save and not self._run.compared
@@ -133,9 +156,12 @@ class Measuring:
         if (self._problems or idle) and session.exitstatus in fine:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, exitstatus: int
+    ) -> None:
         """Write the table, what was not saved and why, and the closing line."""
-        if self._run is not None and not self._config.option.collectonly:
+        refused = exitstatus == pytest.ExitCode.USAGE_ERROR
+        if self._run is not None and self._runs_tests and not refused:
             for line in self._summary(terminalreporter):
                 terminalreporter.write_line(line)
 

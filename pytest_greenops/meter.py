@@ -60,6 +60,7 @@ class Plan:
     margin      the change that matters: sizes the windows, and bounds the drift
     warmup      passes before the first that counts; None makes one, or none of a single round
     iterations  calls in a round; None lets the meter choose
+    once        the work must run exactly once: no warm-up, no calibration, one round
     """
 
     looks: tuple[int, ...]
@@ -68,13 +69,7 @@ class Plan:
     margin: float = 0.05
     warmup: int | None = None
     iterations: int | None = None
-
-    @property
-    def once(self) -> bool:
-        """Whether there is a single round, neither calibrated nor done again: for work that
-        cannot be repeated.
-        """
-        return self.looks == (1,)
+    once: bool = False
 
 
 class Meter:

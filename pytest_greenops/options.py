@@ -100,7 +100,7 @@ def read_options(config: pytest.Config) -> Options:
         only=selection == "energy-only",
         skip=selection == "energy-skip",
         sensors=read.value("energy-sensors", _names, default.sensors),
-        min_rounds=least or min(default.min_rounds, most or default.min_rounds),
+        min_rounds=least or default.min_rounds,
         max_rounds=most or max(default.max_rounds, least or default.max_rounds),
         max_time_s=read.value("energy-max-time", _quantity("duration"), default.max_time_s),
         json=config.invocation_params.dir / json if json else None,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
+from unittest import SkipTest
 
 import msgspec
 import pytest
 
-from pytest_greenops.acceptance import is_wanted, why_not
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import (
     BaselineError,
@@ -33,6 +33,8 @@ WORDS = {
     EnergyBudgetExceeded.__name__: "OVER BUDGET",
     EnergyUnproven.__name__: "UNPROVEN",
 }
+#: Names of the properties that we have put on an item.
+PUT = pytest.StashKey[frozenset[str]]()
 
 
 class Carried(msgspec.Struct, omit_defaults=True):
@@ -62,7 +64,7 @@ class Carried(msgspec.Struct, omit_defaults=True):
         return None if carried is None else msgspec.convert(carried, cls)
 
 
-def enforce(results: Iterable[Result], options: Options) -> None:
+def enforce(results: Iterable[Result], options: Options, accepted: Collection[Result]) -> None:
     """Raise for the gravest result that fails its test, if one does.
 
     What this run accepts as a baseline is told, not failed; an absolute budget still fails.
@@ -80,26 +82,38 @@ def enforce(results: Iterable[Result], options: Options) -> None:
         if options.save == "all":
             break
     for result in ours if options.strict else ():
-        if result.verdict.outcome in UNPROVEN and not _will_be_saved(result, options):
+        if result.verdict.outcome in UNPROVEN and result not in accepted:
             raise EnergyUnproven(words.failure(result))
-
-
-def _will_be_saved(result: Result, options: Options) -> bool:
-    saving = options.save
-    return saving is not None and is_wanted(result, saving) and why_not(result) is None
 
 
 def keep_properties(item: pytest.Item, results: Iterable[Result]) -> None:
     """Put every figure into `user_properties`, in place of those of an earlier attempt."""
-    others = [pair for pair in item.user_properties if not pair[0].startswith("energy.")]
-    item.user_properties[:] = [*others, *(p for r in results for p in document.properties(r))]
+    ours = item.stash.get(PUT, frozenset())
+    others = [pair for pair in item.user_properties if pair[0] not in ours]
+    figures = [pair for result in results for pair in document.properties(result)]
+    item.stash[PUT] = frozenset(name for name, _ in figures)
+    item.user_properties[:] = [*others, *figures]
 
 
-def describe_call(report: pytest.TestReport, excinfo: Any, trial: Trial, unicode: bool) -> None:
+def results_of(item: pytest.Item, excinfo: Any, trial: Trial) -> tuple[Result, ...]:
+    """What a call measured: nothing, where the test skipped itself."""
+    ended = [excinfo, *(getattr(item, "_excinfo", None) or ())]  # unittest's are raised later
+    skips = (pytest.skip.Exception, SkipTest)
+    if any(each is not None and isinstance(each.value, skips) for each in ended):
+        return ()
+    return tuple(trial.results.values())
+
+
+def describe_call(
+    report: pytest.TestReport,
+    excinfo: Any,
+    trial: Trial,
+    results: tuple[Result, ...],
+    unicode: bool,
+) -> None:
     """Put the results of a call on its report, and say a failure of ours in one line."""
     error = excinfo.value if excinfo else None
     ours = isinstance(error, EnergyFailure)
-    results = tuple(trial.results.values())
     Carried(trial.test, results, type(error).__name__ if ours else None).put(report)
     if isinstance(error, (EnergyFailure, GreenopsError)):
         report.longrepr = _one_line(excinfo, report, unicode)
@@ -147,6 +161,8 @@ def gather(
     carried = Carried.of(report)
     if carried is None:
         return
+    if report.when != "teardown":
+        run.forget(carried.test)
     run.record(carried.results)
     run.mark(carried.test, carried.saved, carried.refused)
     refused[carried.test] = [

@@ -14,7 +14,7 @@ from pytest_greenops.sensors.base import Instruments
 class Pass:
     """One trip through the work: repeat it `iterations` times, inside windows.
 
-    units  how much work all its iterations did, by unit name; set by whoever does the work
+    units  how much work all its iterations did, by unit name; added up by whoever does it
     """
 
     def __init__(

@@ -60,12 +60,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=dropped)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse wrong marks that a hook has added to what was collected."""
+    wrong = selection.wrong_marks(session.items)
+    if not wrong:
+        return
+    if not hasattr(session.config, "workerinput"):
+        raise pytest.UsageError(*wrong)
+    session.items.clear()  # an error of usage would be a crash of pytest-xdist's worker
+    report = pytest.CollectReport("", "failed", "\n".join(wrong), [])
+    session.config.hook.pytest_collectreport(report=report)
+
+
 @pytest.fixture
 def energy(request: pytest.FixtureRequest) -> Energy:
     """Measure energy: `energy(function, *args)`; see https://pytest-greenops.readthedocs.io."""
     from pytest_greenops.fixture import HANDLE, Energy, PlainTrial
 
     handle = request.node.stash.get(HANDLE, None)
+    measuring = request.config.pluginmanager.get_plugin("greenops-measuring")
+    if handle is None and measuring is not None:
+        handle = measuring.begin(request.node)
     return handle or Energy(PlainTrial(), enabled=False)
 
 
@@ -73,15 +89,16 @@ class NotMeasuring:
     """Without `--energy`: say how many budgets were not enforced."""
 
     def __init__(self) -> None:
-        self._not_enforced = 0
+        self._not_enforced: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count the energy tests that ran."""
-        self._not_enforced += report.when == "call" and selection.MARKER in report.keywords
+        """Count the energy tests that ran, each once however often it is run again."""
+        if report.when == "call" and selection.MARKER in report.keywords:
+            self._not_enforced.add(report.nodeid)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the closing line."""
         if self._not_enforced:
             from pytest_greenops.report.unenforced import not_enforced
 
-            terminalreporter.write_line(not_enforced(self._not_enforced))
+            terminalreporter.write_line(not_enforced(len(self._not_enforced)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_greenops.model.baseline import MAX_SESSIONS
 from pytest_greenops.model.verdict import Outcome
@@ -29,6 +30,8 @@ PASS_FACTOR = 5
 #: Sessions that the suite's shared variance counts for, and the suite from which on it is used.
 POOL_WEIGHT = 8
 MIN_SUITE = 5
+#: Sessions that the assumed spread counts for where no suite shares one.
+ASSUMED_WEIGHT = 4
 #: Below this many baseline sessions their own variance says too little.
 MIN_SESSIONS = 3
 #: How many looks at a grown baseline, and after how many rounds the single one at a young one is.
@@ -101,126 +104,115 @@ def schedule(sessions: int, min_rounds: int, max_rounds: int) -> tuple[int, ...]
     return tuple(step for step in steps if step <= max_rounds) or (max_rounds,)
 
 
+class Spread(NamedTuple):
+    """The noise on which a test may pass, and that on which it may fail: the same, where known."""
+
+    to_pass: Noise
+    to_fail: Noise
+
+
 def noise(
     baseline: Sequence[Sequence[float]],
     candidate: Sequence[Sequence[float]],
     pool: Sequence[float],
     session_sd: float,
-) -> tuple[Noise, ...]:
-    """The scatter to judge with; where there are two views of it, the test's own comes first.
+) -> Spread:
+    """The scatter to judge with.
 
     baseline, candidate  logarithms of joules per unit, one sequence of rounds for each session
     pool                 variance between sessions of each test of the suite
     session_sd           what is assumed of sessions while too little is known of them
 
-    A suite too small to share its variance leaves a test with its own, on few degrees of freedom:
-    that shows small changes of a quiet test, but hardly any of a baseline of three sessions. So
-    what is assumed of a young baseline stays in force beside it, for half of the error: a large
-    change is found with three sessions as with one.
+    A suite too small to share its variance leaves a test with its own. Few sessions that happened
+    to agree show less than there is: so a test passes on its own variance, but fails on one in
+    which what was assumed counts for four sessions beside its own.
     """
     round_var = pooled_variance([*baseline, *candidate])
     k = len(baseline)
     own = variance([trimmed_mean(rounds) for rounds in baseline])
     shared = math.fsum(pool) / len(pool) if len(pool) >= MIN_SUITE else None
-    if k >= MIN_SESSIONS and shared is not None:
-        df = POOL_WEIGHT + k - 1
-        return (Noise((POOL_WEIGHT * shared + (k - 1) * own) / df, df, round_var),)
-    assumed = Noise(max(session_sd**2, own, shared or 0.0), POOL_WEIGHT, round_var)
-    return (assumed,) if k < MIN_SESSIONS else (Noise(own, k - 1, round_var), assumed)
+    if k < MIN_SESSIONS:
+        young = Noise(max(session_sd**2, own, shared or 0.0), POOL_WEIGHT, round_var)
+        return Spread(young, young)
+    if shared is not None:
+        pooled = _blend(shared, POOL_WEIGHT, own, k, round_var)
+        return Spread(pooled, pooled)
+    lone = Noise(own, k - 1, round_var)
+    return Spread(lone, _blend(session_sd**2, ASSUMED_WEIGHT, own, k, round_var))
+
+
+def _blend(known: float, weight: int, own: float, k: int, round_var: float) -> Noise:
+    """A variance that counts for `weight` sessions, and one of k sessions."""
+    df = weight + k - 1
+    return Noise((weight * known + (k - 1) * own) / df, df, round_var)
 
 
 def screen(
     baseline: Sequence[Sequence[float]],
     candidate: Sequence[Sequence[float]],
-    scatters: Sequence[Noise],
+    spread: Spread,
     margin: float,
     look: Look,
 ) -> Screening:
     """Decide between regressed, improved, passed and inconclusive at one look.
 
     baseline, candidate  logarithms of joules per unit, one sequence of rounds for each session
-    scatters             views of the noise; any may fail the test, so they share what the look
-                         may spend on that; the first alone may pass it
     margin               the relative increase that is a regression (0.05 is 5 %)
     """
-    fail = look.alpha / len(scatters)
-    accept = min(PASS_FACTOR * look.alpha, 0.5)
-    views = [_View(baseline, candidate, scatter, margin, fail, accept) for scatter in scatters]
-    decided = next((view for view in views if view.changed), views[0])
-    smallest = min(view.smallest(ALPHA / len(scatters)) for view in views)
-    return decided.screening(smallest, provisional=len(baseline) < MIN_SESSIONS)
+    k = len(baseline)
+    estimate = _level(candidate) - _level(baseline)
+    limit = math.log1p(margin)
+    error_to_fail = _error(spread.to_fail, candidate, baseline)
+    error_to_pass = _error(spread.to_pass, candidate, baseline)
+    t_fail = t_quantile(1 - look.alpha, spread.to_fail.df)
+    t_pass = t_quantile(1 - min(PASS_FACTOR * look.alpha, 0.5), spread.to_pass.df)
+    needs: tuple[int | None, int | None] = (None, None)
+    if estimate >= limit and estimate > t_fail * error_to_fail:
+        outcome = Outcome.REGRESSED
+    elif estimate <= -limit and -estimate > t_fail * error_to_fail:
+        outcome = Outcome.IMPROVED
+    elif k < MIN_SESSIONS or estimate + t_pass * error_to_pass < limit:
+        outcome = Outcome.PASSED
+    else:
+        outcome = Outcome.INCONCLUSIVE
+        if estimate >= limit:
+            needs = _needs(spread.to_fail, baseline, estimate, look.alpha)
+        else:
+            error_rate = min(PASS_FACTOR * look.alpha, 0.5)
+            needs = _needs(spread.to_pass, baseline, limit - estimate, error_rate)
+    passed = outcome is Outcome.PASSED
+    return Screening(
+        outcome,
+        estimate,
+        error_to_pass if passed else error_to_fail,
+        spread.to_pass.df if passed else spread.to_fail.df,
+        math.expm1(_smallest(spread.to_fail.df, error_to_fail, limit)),
+        k < MIN_SESSIONS,
+        *needs,
+    )
 
 
-class _View:
-    """One look at the data through one view of its noise."""
+def _smallest(df: float, error: float, limit: float) -> float:
+    """The increase that all looks together would find nine times in ten."""
+    return max(limit, t_quantile(1 - ALPHA, df) * error) + t_quantile(POWER, df) * error
 
-    def __init__(
-        self,
-        baseline: Sequence[Sequence[float]],
-        candidate: Sequence[Sequence[float]],
-        scatter: Noise,
-        margin: float,
-        fail: float,
-        accept: float,
-    ) -> None:
-        self.limit = math.log1p(margin)
-        self.estimate = _level(candidate) - _level(baseline)
-        self.error = _error(scatter, candidate, baseline)
-        self._scatter = scatter
-        self._k = len(baseline)
-        self._n_baseline = sum(len(rounds) for rounds in baseline) / len(baseline)
-        self._errors = fail, accept
-        self._t_fail = t_quantile(1 - fail, scatter.df)
-        self._t_pass = t_quantile(1 - accept, scatter.df)
 
-    @property
-    def changed(self) -> Outcome | None:
-        """Regressed or improved, where the change is beyond the margin and beyond chance."""
-        if abs(self.estimate) < self.limit or abs(self.estimate) <= self._t_fail * self.error:
-            return None
-        return Outcome.REGRESSED if self.estimate > 0 else Outcome.IMPROVED
-
-    def screening(self, smallest: float, provisional: bool) -> Screening:
-        """What this view makes of it; of a young baseline, what is not found passes."""
-        within = self.estimate + self._t_pass * self.error < self.limit
-        outcome = self.changed or (
-            Outcome.PASSED if within or provisional else Outcome.INCONCLUSIVE
-        )
-        undecided = outcome is Outcome.INCONCLUSIVE
-        rounds, sessions = self._needs() if undecided else (None, None)
-        return Screening(
-            outcome,
-            self.estimate,
-            self.error,
-            self._scatter.df,
-            smallest,
-            provisional,
-            rounds,
-            sessions,
-        )
-
-    def smallest(self, alpha: float) -> float:
-        """The increase that all looks together, which spend `alpha`, find nine times in ten."""
-        df = self._scatter.df
-        needed = max(self.limit, t_quantile(1 - alpha, df) * self.error)
-        return math.expm1(needed + t_quantile(POWER, df) * self.error)
-
-    def _needs(self) -> tuple[int | None, int | None]:
-        """The rounds, or else the further baseline sessions, with which this would be decided."""
-        scatter, k = self._scatter, self._k
-        fails = self.estimate >= self.limit
-        gap = self.estimate if fails else self.limit - self.estimate
-        affordable = (gap / (self._t_fail if fails else self._t_pass)) ** 2
-        left = affordable - scatter.session_var * (1 + 1 / k)
-        if left > 0:
-            rounds = scatter.round_var / (left + scatter.round_var / self._n_baseline)
-            return math.ceil(rounds), None
-        error_rate = self._errors[0 if fails else 1]
-        for sessions in range(k + 1, MAX_SESSIONS + 1):
-            t = t_quantile(1 - error_rate, scatter.df + sessions - k)
-            if t**2 * scatter.session_var * (1 + 1 / sessions) < gap**2:
-                return None, sessions - k
-        return None, None
+def _needs(
+    scatter: Noise, baseline: Sequence[Sequence[float]], gap: float, error_rate: float
+) -> tuple[int | None, int | None]:
+    """The rounds, or else the further baseline sessions, with which a gap would be decided."""
+    k = len(baseline)
+    affordable = (gap / t_quantile(1 - error_rate, scatter.df)) ** 2
+    left = affordable - scatter.session_var * (1 + 1 / k)
+    if left > 0:
+        n_baseline = sum(len(rounds) for rounds in baseline) / k
+        rounds = scatter.round_var / (left + scatter.round_var / n_baseline)
+        return math.ceil(rounds), None
+    for sessions in range(k + 1, MAX_SESSIONS + 1):
+        t = t_quantile(1 - error_rate, scatter.df + sessions - k)
+        if t**2 * scatter.session_var * (1 + 1 / sessions) < gap**2:
+            return None, sessions - k
+    return None, None
 
 
 def _level(sessions: Sequence[Sequence[float]]) -> float:

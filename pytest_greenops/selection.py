@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,18 +27,24 @@ def budget_of(item: pytest.Item) -> Budget:
 
 def refuse_wrong_marks(report: pytest.CollectReport) -> None:
     """Make a collection fail that brought tests with wrong marks, with a line for each of them."""
-    wrong: dict[str, str] = {}
-    for item in report.result or ():
-        try:
-            if isinstance(item, pytest.Item) and item.get_closest_marker(MARKER):
-                budget_of(item)
-        except BudgetError as error:
-            function = getattr(item, "originalname", None) or item.name
-            wrong.setdefault(f"{item.nodeid.rpartition('::')[0]}::{function}", str(error))
+    wrong = wrong_marks(item for item in report.result or () if isinstance(item, pytest.Item))
     if wrong:
         report.outcome = "failed"
         report.result = []
-        report.longrepr = "\n".join(f"{test}: {MARKER}: {why}" for test, why in wrong.items())
+        report.longrepr = "\n".join(wrong)
+
+
+def wrong_marks(items: Iterable[pytest.Item]) -> list[str]:
+    """A line for each test function whose marks cannot be used."""
+    wrong: dict[str, str] = {}
+    for item in items:
+        try:
+            if item.get_closest_marker(MARKER):
+                budget_of(item)
+        except BudgetError as error:
+            module, qualname, _ = key_parts(item)
+            wrong.setdefault(f"{module}::{qualname.replace('.', '::')}", str(error))
+    return [f"{test}: {MARKER}: {why}" for test, why in wrong.items()]
 
 
 def is_energy_test(item: pytest.Item) -> bool:
@@ -57,17 +66,27 @@ def choose(items: list[pytest.Item], options: Options) -> list[pytest.Item]:
 
 def key_parts(item: pytest.Item) -> tuple[str, str, str | None]:
     """Module path from the root directory, qualified name, and param id of an item."""
-    module, *names = item.nodeid.split("::")
-    names[-1:] = [getattr(item, "originalname", None) or item.name]
+    assert item.parent is not None
+    function = getattr(item, "originalname", None) or item.name
+    module, *classes = item.parent.nodeid.split("::")
+    if not module:  # it lies outside the root directory
+        module = Path(os.path.relpath(item.path, item.config.rootpath)).as_posix()
     callspec = getattr(item, "callspec", None)
-    return module, ".".join(names), callspec.id if callspec else None
+    param_id = callspec.id if callspec and item.name != function else None
+    return module, ".".join([*classes, function]), param_id
 
 
 def refuse_workers(config: pytest.Config, estimated_only: bool) -> None:
     """Raise `OptionError` where several workers would share counters of the whole machine."""
-    workers = len(getattr(config.option, "tx", None) or ())
+    workers = sum(map(_workers, getattr(config.option, "tx", None) or ()))
     if workers > 1 and not estimated_only:
         raise OptionError(
             f"-n {workers}: energy counters count the whole machine, so tests that run side by "
             "side would be charged for each other; measure with -n0, or --energy-sensors estimate"
         )
+
+
+def _workers(spec: str) -> int:
+    """How many workers an argument of `--tx` stands for: of `2*popen`, two."""
+    number, times, _ = spec.partition("*")
+    return int(number) if times and number.strip().isdigit() else 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from pytest_greenops import __version__, machine
-from pytest_greenops.acceptance import accept, is_wanted, why_not
+from pytest_greenops.acceptance import accept, why_not
 from pytest_greenops.judge import Rules
 from pytest_greenops.model.baseline import Baseline, Series, Session, TestKey
 from pytest_greenops.model.budget import Budget
@@ -32,8 +32,7 @@ class Run:
     """What a run knows from its start to its end.
 
     Raises `OptionError` for sensors that cannot be used, and `BaselineError` for a baseline that
-    cannot be read or, where baselines are to be saved, a folder that cannot be written: all
-    before anything is measured.
+    cannot be read: both before anything is measured.
     """
 
     def __init__(
@@ -55,8 +54,6 @@ class Run:
         )
         self.store = Store(options.baselines, self.environment.slug)
         self.store.files()
-        if options.save:
-            self.store.check_writable()
         self._bench = Bench(
             self.instruments,
             self.environment,
@@ -77,6 +74,11 @@ class Run:
         for result in results:
             self._results[result.test, result.name] = result
 
+    def forget(self, test: TestKey) -> None:
+        """Drop what an earlier attempt of a test measured."""
+        for key in [key for key in self._results if key[0] == test]:
+            del self._results[key]
+
     def mark(self, test: TestKey, saved: Collection[str], refused: Mapping[str, str]) -> None:
         """Note which results of a test became baselines, and why others did not."""
         for key, result in self._results.items():
@@ -89,18 +91,23 @@ class Run:
         """Begin to try one test."""
         return Trial(self._bench, test, budget)
 
+    def acceptable(self, trial: Trial) -> list[Result]:
+        """The results of a trial that become baselines, should its test pass."""
+        if self.options.save is None:
+            return []
+        results = [result for result in trial.results.values() if why_not(result) is None]
+        if self.options.save == "all":
+            return results
+        baseline = self.store.load(trial.test)
+        return [r for r in results if baseline is None or r.name not in baseline.measurements]
+
     def accept(self, trial: Trial) -> tuple[list[str], dict[str, str]]:
         """Save what a passed test measured, where this run saves.
 
-        Returns the names that were accepted, and for each of the others why it was not. Raises
-        `BaselineError` where the file cannot be written.
+        Returns the names that were accepted, and why others cannot be. Raises `BaselineError`
+        where the file cannot be written.
         """
-        saving = self.options.save
-        if saving is None or not trial.results:
-            return [], {}
-        results = trial.results.values()
-        refused = {r.name: why for r in results if (why := why_not(r))}
-        accepted = [r for r in results if r.name not in refused and is_wanted(r, saving)]
+        accepted = self.acceptable(trial)
         if accepted:
             sessions = [(result, self._session(result)) for result in accepted]
 
@@ -108,6 +115,7 @@ class Run:
                 return accept(baseline, trial.test, self.environment.machine, sessions)
 
             self.store.update(trial.test, change)
+        refused = {r.name: why for r in trial.results.values() if (why := why_not(r))}
         return [result.name for result in accepted], refused
 
     def document(self) -> Results:
@@ -178,8 +186,15 @@ def _session_variances(baselines: Iterable[Baseline]) -> Iterator[float]:
     """Variance between the sessions of each series that has enough of them, of its logarithms."""
     for baseline in baselines:
         for series in baseline.measurements.values():
-            if len(series.sessions) >= MIN_SESSIONS:
+            if len(series.sessions) >= MIN_SESSIONS and _counts(series):
                 yield variance([_level(series, session) for session in series.sessions])
+
+
+def _counts(series: Series) -> bool:
+    """Whether every round of a series holds some energy."""
+    counted = [domain.name for domain in series.domains if domain.counted]
+    rounds = (round_ for session in series.sessions for round_ in session.rounds)
+    return all(sum(round_.energy_uj.get(name, 0) for name in counted) > 0 for round_ in rounds)
 
 
 def _level(series: Series, session: Session) -> float:

@@ -34,7 +34,7 @@ class Store:
 
     def path(self, test: TestKey, machine: str | None = None) -> Path:
         """Where the baseline of a test is: `<folder>/<machine>/<module>/<test and params>.json`."""
-        module = [part for part in test.module.split("/") if part not in ("", "..", ".")]
+        module = [_folder_name(part) for part in test.module.split("/") if part not in ("", ".")]
         return self.folder.joinpath(machine or self.machine, *module, _file_name(test.name))
 
     def shown(self, test: TestKey) -> str:
@@ -75,7 +75,14 @@ class Store:
         from filelock import FileLock
 
         path = self.path(test)
-        with FileLock(self._lock_path()):
+        try:
+            locked = FileLock(self._lock_path()).acquire()
+        except OSError as error:
+            raise BaselineError(
+                f"{path}: no lock can be had in the temporary folder ({error.strerror}); free "
+                "space or mend its access, or name another folder: TMPDIR=DIR"
+            ) from None
+        with locked:
             baseline = change(read(path) if path.exists() else None)
             try:
                 write_whole(path, encode(baseline))
@@ -129,6 +136,13 @@ def encode(baseline: Baseline) -> bytes:
 
 class _Version(msgspec.Struct):
     schema: int
+
+
+def _folder_name(part: str) -> str:
+    """`_up` for the folder above, so that nothing lies outside; another name for a real `_up`."""
+    if part == "..":
+        return "_up"
+    return f"_{part}" if re.fullmatch("(?i)_+up", part) else part
 
 
 def _file_name(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,7 @@ class Trial:
         self._bench = bench
         self._results: dict[str, Result] = {}
         self._begun: list[str] = []
+        self._running = False
 
     @property
     def results(self) -> dict[str, Result]:
@@ -71,12 +72,19 @@ class Trial:
         rounds: int | None = None,
         warmup: int | None = None,
         iterations: int | None = None,
-    ) -> Iterator[Pass]:
+    ) -> Generator[Pass]:
         """Trips through the work until enough is known of it; then its results stand.
 
         name                        of its one window; None where the work names its own windows
         rounds, warmup, iterations  what the test itself says of them; None leaves it to the plan
+
+        Raises `GreenopsError` while others are made: their windows would hold these.
         """
+        if self._running:
+            raise GreenopsError(
+                f"energy: {name or 'a loop'} is begun inside another measurement; use "
+                "energy.rounds() with energy.measure(name) windows"
+            )
         self._check_limits()
         self._begun.append(name or "loop")
         plan = self._plan(name, rounds, warmup, iterations)
@@ -98,8 +106,15 @@ class Trial:
             progress=lambda done, most: self._bench.progress(label, done, most),
             instrumented=machine.instrumented(),
         )
-        for self.repetition, trip in enumerate(meter.passes(), 1):
-            yield trip
+        self._running = True
+        try:
+            for self.repetition, trip in enumerate(meter.passes(), 1):
+                yield trip
+        except GeneratorExit:  # left, but not by a failure, which is told with its number
+            self.repetition = 0
+            raise
+        finally:
+            self._running = False
         self.repetition = 0
         self._begun.remove(name or "loop")
         for window, measurement in meter.measurements().items():
@@ -152,6 +167,7 @@ class Trial:
         return Plan(
             looks=(rounds,) if rounds else self._looks(name, least, most),
             least=least,
+            once=(rounds or most) == 1,
             max_time_s=options.max_time_s if budget.max_time_s is None else budget.max_time_s,
             margin=self._bench.rules.margin if budget.max_increase is None else budget.max_increase,
             warmup=warmup,

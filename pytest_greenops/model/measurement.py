@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -58,11 +58,11 @@ class Round(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     units      the work that all its calls did, by unit name
     """
 
-    energy_uj: dict[str, int]
-    seconds: float
-    iterations: int
-    windows: int = 1
-    units: dict[str, float] = {}
+    energy_uj: dict[str, Annotated[int, msgspec.Meta(ge=0)]]
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
+    iterations: Annotated[int, msgspec.Meta(gt=0)]
+    windows: Annotated[int, msgspec.Meta(gt=0)] = 1
+    units: dict[str, Annotated[float, msgspec.Meta(gt=0)]] = {}
 
 
 class LoadShare(NamedTuple):

@@ -53,6 +53,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since_anchor   the change since the first accepted level
     by_domain      joules of a unit of work in the baseline by energy counter
     accepted_at, commit  when the baseline's last session was saved, and of which code
+    outcome        what this comparison alone says, whatever else the verdict rests on
     """
 
     relative: float
@@ -67,6 +68,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by_domain: dict[str, float] = {}
     accepted_at: str | None = None
     commit: str | None = None
+    outcome: Outcome = Outcome.PASSED
 
 
 class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,7 @@ Property = str | float | int
 def to_json(results: Results) -> bytes:
     """The results as JSON: sorted keys, two spaces, floats of six significant digits.
 
-    A figure that is not known (NaN) is left out.
+    A figure that is not known, or not finite, is left out.
     """
     document = significant(_known(msgspec.to_builtins(results)))
     return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
@@ -37,6 +38,8 @@ def properties(result: Result) -> list[tuple[str, Property]]:
 def _figures(result: Result) -> Iterator[tuple[str, Property]]:
     yield "verdict", result.verdict.outcome.value
     yield "reason", reason(result)
+    if result.checks:
+        yield "checks", "; ".join(check.name for check in result.checks)
     if measured(result):
         yield from _measured(result)
     if result.verdict.change is not None:
@@ -84,7 +87,13 @@ def _change(change: Change) -> Iterator[tuple[str, Property]]:
 
 
 def _known(value: Any) -> Any:
-    """The same tree of builtins without the entries that are NaN."""
+    """The same tree of builtins without the entries that are, or list, no finite number."""
     if isinstance(value, dict):
-        return {key: _known(item) for key, item in value.items() if item == item}
+        return {key: _known(item) for key, item in value.items() if _finite(item)}
     return [_known(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)

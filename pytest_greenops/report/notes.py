@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from pytest_greenops.model.measurement import Check
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_percent
 from pytest_greenops.model.verdict import RED, Outcome
@@ -54,6 +55,28 @@ def remarks(results: Sequence[Result]) -> Iterator[Advice]:
             f"increase from {format_percent(max(smallest))} on is sure to be found. Add a session",
             "pytest --energy-save",
         )
+    yield from _failed_checks(results)
+
+
+def _failed_checks(results: Sequence[Result]) -> Iterator[Advice]:
+    """One line for each self-check that did not hold and that nothing else tells."""
+    found: dict[str, list[Check]] = {}
+    for result in results:
+        for check in {check.name: check for check in reversed(result.checks)}.values():
+            if not _told(result, check):
+                found.setdefault(check.name, []).append(check)
+    for name, checks in found.items():
+        worst = next((check for check in checks if check.untrusted), checks[0])
+        count = f"{len(checks)} measurement{'' if len(checks) == 1 else 's'}"
+        yield Advice(f"{count}: {name} ({worst.finding}); {worst.done}")
+
+
+def _told(result: Result, check: Check) -> bool:
+    """Whether the section under a failure, or a note, holds the finding."""
+    outcome = result.verdict.outcome
+    noted = outcome is Outcome.INCONCLUSIVE or (outcome in _SHARED and not result.saved)
+    failed = result.verdict.red and result.verdict.action == "fail" and not result.saved
+    return failed or (noted and check.finding in explain(result).text)
 
 
 def _provisional(result: Result) -> bool:

@@ -88,6 +88,12 @@ KNOWN = """
         assert energy.results["decode"].per_unit == {"request": close(0.5)}
 
 
+    def test_unannounced(request, spend):
+        energy = request.getfixturevalue("energy")
+        energy(spend, 7.0)
+        assert energy.results["call"].joules == close(7.0)
+
+
     def test_window(energy, spend):
         spend(70.0)
         with energy.measure("load"):
@@ -102,7 +108,7 @@ def test_figures_are_what_was_spent(project: Project) -> None:
     """Every way to measure gives the joules that were spent inside it, and none from outside."""
     project.write("test_it.py", KNOWN)
     ran = project.energy()
-    assert ran.outcomes == {"passed": 6}
+    assert ran.outcomes == {"passed": 7}
     assert {name: result.joules for name, result in ran.results.items()} == {
         "test_call": 2.0,
         "test_short_calls": 0.001,
@@ -111,11 +117,12 @@ def test_figures_are_what_was_spent(project: Project) -> None:
         "test_pedantic": 3.0,
         "test_loop/prefill": 1.0,
         "test_loop/decode": 4.0,
+        "test_unannounced": 7.0,
         "test_window/load": 6.0,
     }
     assert ran.closing == (
-        "8 measured, 0 compared: nothing was gated; "
-        "8 no baseline: accept them with --energy-save; 0 not comparable"
+        "9 measured, 0 compared: nothing was gated; "
+        "9 no baseline: accept them with --energy-save; 0 not comparable"
     )
 
 
@@ -192,6 +199,19 @@ WHOLE = """
             self.spend(5.0)
 
 
+    class AsyncCase(unittest.IsolatedAsyncioTestCase):
+        @pytest.fixture(autouse=True)
+        def given(self, spend):
+            self.spend = spend
+
+        async def asyncSetUp(self):
+            self.spend(100.0)
+
+        @pytest.mark.energy_budget("9 J")
+        async def test_async(self):
+            self.spend(8.0)
+
+
     @pytest.mark.energy_budget("9 J", max_rounds=1)
     def test_once(spend):
         with open("log.txt", "a") as log:
@@ -215,19 +235,20 @@ def test_marked_tests_are_measured_whole(project: Project) -> None:
         """,
     )
     ran = project.energy()
-    assert ran.outcomes == {"passed": 8}
+    assert ran.outcomes == {"passed": 9}
     assert {name: (r.joules, len(r.rounds)) for name, r in ran.results.items()} == {
         "test_function": (1.0, 5),
         "test_parametrized[2.0]": (2.0, 5),
         "test_parametrized[3.0]": (3.0, 5),
         "TestClass.test_method": (4.0, 5),
         "TestCase.test_case": (5.0, 5),
+        "AsyncCase.test_async": (8.0, 5),
         "test_once": (6.0, 1),
         "test_of_module": (7.0, 5),
     }
     assert project.log() == ["once"]
     assert ran.closing == (
-        "7 measured, 7 compared: 7 passed, 0 regressed, 0 inconclusive; "
+        "8 measured, 8 compared: 8 passed, 0 regressed, 0 inconclusive; "
         "0 no baseline; 0 not comparable"
     )
 
@@ -286,14 +307,32 @@ def test_mistakes_are_told(project: Project) -> None:
                         work()
 
 
-        def test_result_of_a_loop(energy, work):
+        def test_no_result_of_a_loop(energy, work):
             energy.units(token=lambda out: 1)
-            with pytest.raises(TypeError, match=r"in energy.rounds\\(\\) there is no result"):
+            with pytest.raises(Exception, match=r"no windows were given one; give it to one"):
                 for _ in energy.rounds():
-                    pass
+                    with energy.measure("w"):
+                        work()
+
+
+        def test_no_result_of_a_window(energy, work):
+            energy.units(token=lambda out: 1)
+            with pytest.raises(Exception, match=r"as window: ...; window.result = ..."):
+                with energy.measure("w"):
+                    work()
+
+
+        def test_two_results_of_a_round(energy, work):
+            energy.units(token=lambda out: 1)
+            with pytest.raises(Exception, match=r"2 windows were given one"):
+                for _ in energy.rounds():
+                    for name in ("v", "w"):
+                        with energy.measure(name) as window:
+                            work()
+                        window.result = 1
         """,
     )
-    assert project.energy().outcomes == {"passed": 7}
+    assert project.energy().outcomes == {"passed": 9}
 
 
 def test_unit_of_the_budget_must_be_counted(project: Project) -> None:
@@ -440,3 +479,279 @@ def test_units_after_the_call_are_refused(project: Project) -> None:
     assert ran.outcomes == {"failed": 1}
     assert "energy.units(sample=...) came after the last measurement" in ran.text
     assert "trial.py" not in ran.text
+
+
+def test_a_window_of_some_rounds_is_refused(project: Project) -> None:
+    """A window that is not closed in every round is an error that names it and the mend."""
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+
+
+        def test_some(energy, work):
+            with pytest.raises(ValueError) as raised:
+                for number in energy.rounds():
+                    with energy.measure("train"):
+                        work()
+                    if number % 5 == 0:
+                        with energy.measure("eval"):
+                            work()
+            assert str(raised.value) == (
+                "energy.rounds(): 'eval' is not measured in every round; measure it in each, or "
+                "in a loop of its own"
+            )
+
+
+        def test_not_closed(energy, work):
+            with pytest.raises(ValueError, match="'eval' is not measured in every round"):
+                for number in energy.rounds():
+                    with energy.measure("train"):
+                        work()
+                    try:
+                        with energy.measure("eval"):
+                            work()
+                            assert number == 0
+                    except AssertionError:
+                        pass
+        """,
+    )
+    assert project.energy().outcomes == {"passed": 2}
+
+
+def test_units_are_counted_from_each_result(project: Project) -> None:
+    """Where results differ, each call, awaited call and round counts the work that it did."""
+    project.write(
+        "test_it.py",
+        """
+        import asyncio
+        import itertools
+
+        import pytest
+
+
+        @pytest.fixture
+        def generate(energy, spend):
+            energy.units(request=8, token=lambda count: count)
+            counts = itertools.cycle([10, 20, 30, 40])
+
+            def generate(*args):
+                spend(1.0)
+                return next(counts)
+
+            return generate
+
+
+        def tokens(energy, name="call"):
+            return [round_.units for round_ in energy.results[name].rounds]
+
+
+        def test_call(energy, generate):
+            energy.pedantic(generate, rounds=1, iterations=4)
+            assert tokens(energy) == [{"request": 32, "token": 100}]
+
+
+        def test_setup(energy, generate):
+            energy.pedantic(generate, setup=lambda: 1, rounds=1, iterations=4)
+            assert tokens(energy) == [{"request": 32, "token": 100}]
+
+
+        def test_await(energy, generate):
+            async def fetch():
+                return generate()
+
+            asyncio.run(energy.acall(fetch))
+            counted = [units["token"] for units in tokens(energy)]
+            assert counted == [20, 30, 40, 10, 20]
+
+
+        def test_rounds(energy, generate, work):
+            for _ in energy.rounds():
+                with energy.measure("prefill"):
+                    work()
+                with energy.measure("decode") as window:
+                    out = generate()
+                window.result = out
+            counted = [units["token"] for units in tokens(energy, "decode")]
+            assert counted == [20, 30, 40, 10, 20]
+            assert tokens(energy, "prefill") == tokens(energy, "decode")
+
+
+        def test_window(energy, generate):
+            with energy.measure("decode") as window:
+                window.result = generate()
+            assert tokens(energy, "decode") == [{"request": 8, "token": 10}]
+        """,
+    )
+    assert project.energy("--energy-max-rounds=5").outcomes == {"passed": 5}
+
+
+def test_what_has_not_run_is_refused(project: Project) -> None:
+    """A coroutine, a generator or an async generator has not run: the error says what runs it."""
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+
+
+        async def fetch():
+            pass
+
+
+        def stream():
+            yield 1
+
+
+        async def astream():
+            yield 1
+
+
+        @pytest.mark.parametrize(
+            "function, told",
+            [
+                (fetch, r"write: await energy.acall\\(fetch, ...\\)"),
+                (stream, r"write: energy\\(lambda: list\\(stream\\(...\\)\\)\\)"),
+                (astream, r"await energy.acall\\(\\) of a coroutine function that loops over it"),
+            ],
+        )
+        def test_lazy(energy, function, told):
+            with pytest.raises(TypeError, match=told):
+                energy(function)
+            with pytest.raises(TypeError, match=told):
+                energy.named("other").pedantic(function, setup=lambda: ((), {}))
+        """,
+    )
+    assert project.energy().outcomes == {"passed": 3}
+    assert project.run().outcomes == {"passed": 3}
+
+
+def test_measurements_do_not_nest(project: Project) -> None:
+    """A measurement begun inside another is an error; after one that was left it may begin."""
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+
+        NESTED = r"'?inner'? is begun inside another measurement; use energy.rounds"
+
+
+        def test_nested(energy, work):
+            with pytest.raises(Exception, match=NESTED):
+                energy(lambda: energy.named("inner")(work))
+            energy.named("after")(work)
+            assert energy.results["after"].joules == pytest.approx(2.0)
+
+
+        def test_in_a_window(energy, work):
+            with pytest.raises(Exception, match=NESTED):
+                with energy.measure("outer"):
+                    with energy.measure("inner"):
+                        work()
+
+
+        def test_after_one_that_raised(energy, work):
+            with pytest.raises(ZeroDivisionError) as kept:
+                with energy.measure("wrong"):
+                    1 / 0
+            with pytest.raises(ZeroDivisionError) as kept_too:
+                energy.pedantic(lambda: 1 / 0)
+            energy.named("after")(work)
+
+
+        def test_after_a_loop_that_was_left(energy, work):
+            for number in energy.rounds():
+                with energy.measure("wrong"):
+                    work()
+                if number == 3:
+                    break
+            energy.named("after")(work)
+        """,
+    )
+    assert project.energy().outcomes == {"passed": 4}
+
+
+def test_a_failure_after_a_loop_that_was_left_is_plain(project: Project) -> None:
+    """Only a failure inside of a repetition is told with its number."""
+    project.write(
+        "test_it.py",
+        """
+        def test_after(energy, work):
+            for number in energy.rounds():
+                with energy.measure("w"):
+                    work()
+                if number == 3:
+                    break
+            assert "own failure" == ""
+
+
+        def test_inside(energy, work):
+            for number in energy.rounds():
+                with energy.measure("w"):
+                    work()
+                    assert number < 2
+        """,
+    )
+    ran = project.energy()
+    assert ran.outcomes == {"failed": 2}
+    said = [line for line in ran.lines if line.startswith("it failed in repetition ")]
+    assert [line.split()[4] for line in said] == ["3"]
+
+
+def test_settings_out_of_range_are_refused(project: Project) -> None:
+    """Amounts of work may be numbers of any library; what is no amount or no count is named."""
+    project.write(
+        "test_it.py",
+        """
+        from decimal import Decimal
+        from fractions import Fraction
+
+        import pytest
+
+
+        class Scalar:
+            def __float__(self):
+                return 64.0
+
+
+        def test_amounts(energy, work):
+            energy.units(sample=Scalar(), token=Decimal(2), word=Fraction(1, 2))
+            energy(work)
+            if energy.enabled:
+                units = energy.results["call"].rounds[0].units
+                assert units == {"sample": 64, "token": 2, "word": 0.5}
+
+
+        @pytest.mark.parametrize("amount", [0, -1, float("nan"), float("inf"), "64", None, [1]])
+        def test_no_amounts(energy, amount):
+            with pytest.raises(ValueError, match="sample=.* is no amount of work"):
+                energy.units(sample=amount)
+
+
+        def test_taken(energy):
+            with pytest.raises(ValueError, match="the name 'call' is taken"):
+                energy.units(call=8)
+
+
+        @pytest.mark.parametrize(
+            "setting, least",
+            [
+                ({"iterations": -1}, 1),
+                ({"iterations": 0}, 1),
+                ({"iterations": 1.5}, 1),
+                ({"rounds": 0}, 1),
+                ({"warmup_rounds": -1}, 0),
+            ],
+        )
+        def test_pedantic(energy, work, setting, least):
+            [(name, value)] = setting.items()
+            with pytest.raises(ValueError) as raised:
+                energy.pedantic(work, **setting)
+            assert str(raised.value) == (
+                f"energy.pedantic: {name}={value} is out of range; give a whole number of at least "
+                f"{least}"
+            )
+            energy.pedantic(work, rounds=1, warmup_rounds=0, iterations=1)
+        """,
+    )
+    assert project.energy().outcomes == {"passed": 14}
+    assert project.run().outcomes == {"passed": 14}

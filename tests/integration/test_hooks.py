@@ -78,7 +78,6 @@ def test_verdict(saved: Project) -> None:
         more="""
         def pytest_energy_verdict(item, result):
             print("seen:", item.name, result.name, result.verdict.outcome.value)
-            assert any(name.startswith("energy.") for name, _ in item.user_properties)
         """
     )
     named = "\n\ndef test_named(energy, work): energy.named('a')(work)\n"

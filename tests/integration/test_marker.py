@@ -231,3 +231,33 @@ def test_absolute_limits(project: Project) -> None:
             "EnergyBudgetExceeded: call used 2.00 J, budget 1.08 J *",
         ]
     )
+
+
+ADDS_WRONG_MARKS = """
+    def pytest_collection_modifyitems(items):
+        for item in items:
+            item.add_marker(pytest.mark.energy_budget("1 cal"))
+"""
+
+
+def test_mistakes_of_a_hook_stop_workers_too(project: Project) -> None:
+    """Under pytest-xdist a wrong mark that a hook adds is an error of collection."""
+    project.sensor(more=ADDS_WRONG_MARKS)
+    project.write("test_it.py", "def test_it(): raise AssertionError('ran')")
+    ran = project.run("-n2", plugins=True)
+    assert ran.code == pytest.ExitCode.TESTS_FAILED
+    assert "failed" not in ran.outcomes
+    ran.stdout.fnmatch_lines(["test_it.py::test_it: energy_budget: energy: '1 cal' has unknown*"])
+    assert "INTERNALERROR" not in ran.text
+
+
+@pytest.mark.parametrize("option", [(), ("--energy",)], ids=["plain", "measured"])
+def test_mistakes_of_a_hook_are_refused(project: Project, option: tuple[str, ...]) -> None:
+    """A wrong mark that a hook adds to what was collected is a usage error, before any test."""
+    project.sensor(more=ADDS_WRONG_MARKS)
+    project.write("test_it.py", "def test_it(): raise AssertionError('ran')")
+    ran = project.run(*option)
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+    [line] = ran.errors
+    assert line.startswith("ERROR: test_it.py::test_it: energy_budget: energy: '1 cal' has unknown")
+    assert "AssertionError" not in ran.text

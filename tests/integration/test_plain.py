@@ -66,13 +66,14 @@ USES = """
 
 
     def test_rounds(energy):
+        energy.units(request=8, token=lambda out: out)
         numbers = []
         for number in energy.rounds():
             numbers.append(number)
             with energy.measure("prefill"):
                 f()
-            with energy.measure("decode"):
-                f()
+            with energy.measure("decode") as window:
+                window.result = f()
         assert numbers == [0]
         assert len(CALLS) == 2
 
@@ -131,6 +132,21 @@ def test_everything_runs_once(project: Project) -> None:
         ["SKIPPED * reads energy.results?'call'?, which only pytest --energy measures"]
     )
     assert ran.energy_lines == ["2 budgets not enforced; measure them with --energy"]
+
+
+def test_a_test_that_is_run_again_counts_once(project: Project) -> None:
+    """Attempts of one test are one budget that is not enforced."""
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+
+        @pytest.mark.energy_budget("1 J")
+        def test_it(): assert False
+        """,
+    )
+    ran = project.run("-p", "pytest_rerunfailures", "--reruns=2")
+    assert ran.energy_lines == ["1 budget not enforced; measure it with --energy"]
 
 
 def test_no_word_without_budgets(project: Project) -> None:

@@ -287,3 +287,45 @@ def test_folder_is_read_only(saved: Project) -> None:
     finally:
         for path in folders:
             path.chmod(0o755)
+
+
+@pytest.mark.parametrize("option", ["--collect-only", "--fixtures"])
+def test_what_runs_no_test_makes_no_folder(project: Project, option: str) -> None:
+    """Where pytest only shows what there is, no folder is made and no closing line is written."""
+    project.write("test_it.py", "def test_it(energy): pass")
+    ran = project.run("--energy", "--energy-save", option)
+    assert ran.code == pytest.ExitCode.OK
+    assert not (project.path / "baselines").exists()
+    assert not [line for line in ran.energy_lines if "measured" in line]
+
+
+def test_names_of_tests_are_their_own(project: Project) -> None:
+    """Tests outside the root directory, hidden and odd param ids each have their own baseline."""
+    project.write("one/test_x.py", "def test_it(energy, work): energy(work)")
+    project.write("two/test_x.py", "def test_it(energy, work): energy(work)")
+    project.write("pytest.ini", "")
+    project.write("root/pytest.ini", "[pytest]\nenergy_sensors = fake\naddopts = -p conftest\n")
+    project.write(
+        "root/test_it.py",
+        """
+        import pytest
+
+        @pytest.mark.parametrize("x", [1], ids=["a::b"])
+        def test_odd(energy, work, x): energy(work)
+
+        @pytest.mark.parametrize("x", [1], ids=[getattr(pytest, "HIDDEN_PARAM", "1")])
+        def test_hidden(energy, work, x): energy(work)
+        """,
+    )
+    project.monkeypatch.setenv("PYTHONPATH", str(project.path))
+    ran = project.save(
+        *("-c", "root/pytest.ini", "--rootdir=root", "--import-mode=importlib"),
+        *("one/test_x.py", "two/test_x.py", "root/test_it.py"),
+    )
+    assert {(r.test.module, r.test.name) for r in ran.document.results} == {
+        ("../one/test_x.py", "test_it"),
+        ("../two/test_x.py", "test_it"),
+        ("test_it.py", "test_odd[a::b]"),
+        ("test_it.py", "test_hidden" if hasattr(pytest, "HIDDEN_PARAM") else "test_hidden[1]"),
+    }
+    assert "4 baselines saved" in ran.closing

@@ -260,3 +260,80 @@ def test_renamed_parameters_are_told(project: Project) -> None:
     old, new = cause.rpartition("git mv ")[2].split()
     (project.path / old.strip("'")).rename(project.path / new.strip("'"))
     assert project.energy().verdicts == {"test_it[a]": "passed", "test_it[new]": "passed"}
+
+
+def test_deselected_parameters_are_not_renamed_ones(project: Project) -> None:
+    """A test that `-k` leaves out still exists: its baseline is not offered for another name."""
+    project.write("test_it.py", PARAMETRIZED.format(ids='"old"'))
+    project.save()
+    project.write("test_it.py", PARAMETRIZED.format(ids='"old", "new"'))
+    ran = project.energy("-k", "new")
+    assert ran.verdicts == {"test_it[new]": "no baseline"}
+    assert ran.results["test_it[new]"].verdict.cause is None
+
+
+def test_self_checks_of_a_passed_test_are_told(project: Project) -> None:
+    """A self-check that did not hold follows the table and stands in JUnit XML, passed or not."""
+    project.sensor(
+        more="""
+        from pytest_greenops import selfchecks
+        from pytest_greenops.model.measurement import Check
+
+        selfchecks.drift = lambda *_: Check("drift", "+9.0 % over the rounds", "flagged")
+        """
+    )
+    project.write(
+        "test_it.py",
+        """
+        def test_one(energy, work): energy(work)
+        def test_two(energy, work): energy(work)
+        """,
+    )
+    ran = project.energy("--junitxml=junit.xml")
+    assert ran.outcomes == {"passed": 2}
+    assert "2 measurements: drift (+9.0 % over the rounds); flagged" in ran.lines
+    case = next(ElementTree.parse(project.path / "junit.xml").iter("testcase"))
+    assert {p.get("name"): p.get("value") for p in case.iter("property")}[
+        "energy.checks"
+    ] == "drift"
+
+
+def test_junit_has_what_a_failed_test_measured(project: Project) -> None:
+    """Figures of a test that fails by itself are in JUnit XML, beside its own properties."""
+    project.write(
+        "test_it.py",
+        """
+        def test_it(energy, work, record_property):
+            record_property("energy.mine", 1)
+            energy(work)
+            assert False
+        """,
+    )
+    project.energy("--junitxml=junit.xml")
+    [case] = ElementTree.parse(project.path / "junit.xml").iter("testcase")
+    properties = {p.get("name"): p.get("value") for p in case.iter("property")}
+    assert properties["energy.joules"] == "2.0"
+    assert properties["energy.mine"] == "1"
+
+
+def test_skipped_tests_have_no_result(project: Project) -> None:
+    """A marked test that skips itself is no test that was not measured."""
+    project.write(
+        "test_it.py",
+        """
+        import unittest
+
+        import pytest
+
+        pytestmark = pytest.mark.energy_budget("3 J")
+
+        def test_function(): pytest.skip("not here")
+
+        class TestCase(unittest.TestCase):
+            def test_raises(self): raise unittest.SkipTest("not here")
+            def test_method(self): self.skipTest("not here")
+        """,
+    )
+    ran = project.energy()
+    assert ran.outcomes == {"skipped": 3}
+    assert ran.verdicts == {}

@@ -38,6 +38,14 @@ def test_sensed_counters_do_not_share(project: Project) -> None:
     assert "test_over" not in ran.text
 
 
+def test_workers_are_counted_however_they_are_asked_for(project: Project) -> None:
+    """`--tx 2*popen` is two workers, as `-n2` is."""
+    project.write("test_it.py", SUITE)
+    ran = project.energy("-d", "--tx", "2*popen", plugins=True)
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+    assert any(line.startswith("ERROR: -n 2: energy counters count") for line in ran.errors)
+
+
 def test_no_workers(project: Project) -> None:
     """`-n0` measures as a run without the plugin does."""
     project.write("test_it.py", SUITE)

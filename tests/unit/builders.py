@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
+
 from pytest_greenops.model.baseline import (
     SCHEMA,
     Anchor,
@@ -152,7 +154,7 @@ def result(
         unit="call",
         domains=(CPU,),
         provenance=Provenance({"cpu:0": "fake"}, False),
-        verdict=Verdict(outcome, change=change() if compared else None),
+        verdict=Verdict(outcome, change=replace(change(), outcome=outcome) if compared else None),
         checks=tuple(checks),
         untrusted=untrusted,
         conditions=conditions or {},

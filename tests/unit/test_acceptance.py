@@ -6,8 +6,9 @@ import math
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from pytest_greenops.acceptance import accept, is_wanted, why_not
+from pytest_greenops.acceptance import accept, why_not
 from pytest_greenops.model.baseline import (
     MAX_SESSIONS,
     SCHEMA,
@@ -18,7 +19,7 @@ from pytest_greenops.model.baseline import (
 )
 from pytest_greenops.model.measurement import Check
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.model.verdict import Outcome, Verdict
 from pytest_greenops.store import encode, read
 from tests.unit.builders import MACHINE, a_round, baseline, key, result, series, session
 
@@ -71,11 +72,11 @@ def test_an_instrumented_run_is_never_saved() -> None:
     assert why_not(result(Outcome.NOT_COMPARABLE, checks=[TRACED])) == "instrumented (coverage)"
 
 
-def test_only_what_has_no_baseline_is_new() -> None:
-    """`--energy-save-new` leaves alone what was compared; `--energy-save` takes everything."""
-    known, new = result(Outcome.REGRESSED), result(Outcome.NO_BASELINE, compared=False)
-    assert [is_wanted(r, "new") for r in (known, new)] == [False, True]
-    assert [is_wanted(r, "all") for r in (known, new)] == [True, True]
+def test_what_a_doubt_keeps_open_is_not_saved() -> None:
+    """An undecided result joins its baseline, unless a self-check is what leaves it undecided."""
+    doubt = Verdict(Outcome.INCONCLUSIVE, "contention: others used 9 %")
+    assert why_not(replace(result(), verdict=doubt)) == "contention: others used 9 %"
+    assert why_not(replace(result(), verdict=Verdict(Outcome.INCONCLUSIVE))) is None
 
 
 # --- sessions --------------------------------------------------------------------------------
@@ -116,12 +117,32 @@ def test_a_session_that_differs_begins_anew(outcome: Outcome) -> None:
     assert kept.anchor == old.anchor
 
 
-@pytest.mark.parametrize("outcome", [Outcome.NO_BASELINE, Outcome.NOT_COMPARABLE, Outcome.PASSED])
-def test_a_session_that_was_compared_with_nothing_gets_a_new_anchor(outcome: Outcome) -> None:
+@pytest.mark.parametrize(
+    ("conditions", "units"), [({"threads": "8"}, {}), ({}, {"token": 2.0})], ids=["threads", "unit"]
+)
+def test_a_session_of_other_work_gets_a_new_anchor(
+    conditions: dict[str, str], units: dict[str, float]
+) -> None:
     """What was not comparable says nothing about creep, and does not mix with what is now."""
-    kept = accepted(baseline(), result(outcome, compared=False), session([a_round(9.0)], day=3))
-    assert kept.sessions == (session([a_round(9.0)], day=3),)
-    assert kept.anchor == Anchor("2026-01-03T00:00:00+00:00", {"call": {"cpu:0": 9.0}})
+    old = series(session(), conditions={"threads": "4"})
+    judged = result(Outcome.NOT_COMPARABLE, compared=False, conditions=conditions)
+    new = session([a_round(9.0, units=units)], day=3)
+    kept = accepted(baseline(call=old), judged, new)
+    assert kept.sessions == (new,)
+    assert kept.anchor.saved_at == "2026-01-03T00:00:00+00:00"
+
+
+def test_a_session_joins_what_another_run_saved_meanwhile() -> None:
+    """A run that began before there was a baseline does not push out those saved since."""
+    kept = accepted(baseline(), result(Outcome.NO_BASELINE, compared=False))
+    assert kept.sessions == (*baseline().measurements["call"].sessions, session(day=2))
+
+
+def test_a_gain_that_a_budget_leaves_undecided_begins_anew() -> None:
+    """What the comparison says counts, also where the verdict rests on something else."""
+    gain = replace(result().verdict.change, outcome=Outcome.IMPROVED)
+    judged = replace(result(), verdict=Verdict(Outcome.INCONCLUSIVE, change=gain))
+    assert accepted(baseline(), judged).sessions == (session(day=2),)
 
 
 def test_a_series_rolls_over_its_last_ten_sessions() -> None:

@@ -146,7 +146,7 @@ def test_garbage_of_the_test_is_collected_before() -> None:
 
     left = weakref.ref(Cycle())
     sensor = FakeSensor(CPU)
-    next(Meter(Instruments([sensor]), Plan((1,)), lambda known, number: True).passes())
+    next(Meter(Instruments([sensor]), Plan((1,), once=True), lambda known, number: True).passes())
     assert left() is None
 
 
@@ -184,6 +184,17 @@ def test_work_that_is_long_enough_is_done_once_a_round(lab: Lab) -> None:
     """Nothing is repeated that need not be, and the call that showed it counts as a round."""
     seen = lab.measure(Plan((5,)), seconds=0.2)
     assert ([r.iterations for r in seen.rounds], lab.calls) == ([1] * 5, 1 + 5)
+
+
+def test_a_window_without_time_is_too_short(lab: Lab) -> None:
+    """A clock that did not move during a call asks for more of them, and divides nothing."""
+    meter = lab.meter(Plan((5,)))
+    for number, trip in enumerate(meter.passes(), 1):
+        with trip.window("call"):
+            seconds = 2e-5 * trip.iterations if number > 3 else 0.0
+            lab.sensor.spend(1.0 * trip.iterations, seconds=seconds)
+    seen = meter.measurements()["call"]
+    assert [round_.seconds >= MIN_ROUND_S for round_ in seen.rounds] == [True] * 5
 
 
 def test_calibration_is_short(lab: Lab) -> None:
@@ -255,27 +266,27 @@ def test_the_least_rounds_share_the_time_limit(
 @pytest.mark.parametrize("seconds", [1e-6, 0.2, 100.0])
 def test_once_is_exactly_one_call(lab: Lab, seconds: float) -> None:
     """Work that cannot be repeated is called once, however short or long it is."""
-    seen = lab.measure(Plan((1,)), seconds=seconds)
+    seen = lab.measure(Plan((1,), once=True), seconds=seconds)
     assert (lab.calls, joules(seen), lab.looks) == (1, [1.0], [1])
 
 
 def test_once_is_not_done_again(lab: Lab) -> None:
     """A spoilt round of work that cannot be repeated is kept with a flag."""
-    seen = lab.measure(Plan((1,)), load=FakeLoad([BUSY]))
+    seen = lab.measure(Plan((1,), once=True), load=FakeLoad([BUSY]))
     assert (lab.calls, names(seen), seen.checks[0].untrusted) == (1, ["contention"], True)
 
 
 def test_once_void_is_given_up(lab: Lab) -> None:
     """Work that cannot be repeated and could not be read has no round, but a reason."""
     lab.sensor.fail()
-    seen = lab.measure(Plan((1,)))
+    seen = lab.measure(Plan((1,), once=True))
     assert (lab.calls, seen.rounds) == (1, ())
     assert seen.checks == (Check("void", "cpu:0 could not be read", "1 round left out"),)
 
 
 def test_a_single_round_may_have_iterations_and_a_warm_up(lab: Lab) -> None:
     """`pedantic(rounds=1, iterations=10, warmup_rounds=2)` does what it says."""
-    seen = lab.measure(Plan((1,), iterations=10, warmup=2))
+    seen = lab.measure(Plan((1,), once=True, iterations=10, warmup=2))
     assert (lab.trips, joules(seen)) == ([10, 10, 10], [1.0])
 
 
@@ -548,7 +559,7 @@ def test_a_measurement_knows_its_sensors() -> None:
     """Counters, their sensors, and which of them are estimated, come from the instruments."""
     cpu = FakeSensor(CPU, name="guess", source="estimated")
     gpu = FakeSensor(Domain("gpu:0", "gpu"), name="card")
-    meter = Meter(Instruments([cpu, gpu]), Plan((1,)), lambda known, number: True)
+    meter = Meter(Instruments([cpu, gpu]), Plan((1,), once=True), lambda known, number: True)
     for trip in meter.passes():
         with trip.window("call"):
             cpu.spend(1.0)

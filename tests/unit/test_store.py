@@ -32,9 +32,13 @@ UNSHARE = ("unshare", "--mount", "--propagation", "private")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store in a folder that is not there yet."""
-    return Store(tmp_path / "baselines", MACHINE)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An empty store in a folder that is not there yet, with a folder of its own for locks."""
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    monkeypatch.setenv("TMPDIR", str(locks))
+    monkeypatch.setattr(tempfile, "tempdir", str(locks))
+    return Store(tmp_path / "project" / "baselines", MACHINE)
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def all_files(folder: Path) -> list[str]:
         (key("test_parse"), "tests/test_x.py/test_parse.json"),
         (key("test_parse", param="4-gzip"), "tests/test_x.py/test_parse[4-gzip].json"),
         (key("test_parse", module="test_x.py"), "test_x.py/test_parse.json"),
-        (key("test_parse", module="../a/./test_x.py"), "a/test_x.py/test_parse.json"),
+        (key("test_parse", module="../a/./test_x.py"), "_up/a/test_x.py/test_parse.json"),
     ],
 )
 def test_a_readable_name_is_a_files_name(store: Store, test: TestKey, path: str) -> None:
@@ -106,6 +110,9 @@ def test_any_other_name_is_made_safe_and_its_own(store: Store, test: TestKey, pa
         (key("test_x", param="a b"), key("test_x", param="a_b")),
         (key("test_x", param="a/b"), key("test_x", param="a:b")),
         (key("TestA.test_x"), key("Testa.test_x")),
+        (key("test_x", module="../a.py"), key("test_x", module="a.py")),
+        (key("test_x", module="../a.py"), key("test_x", module="_up/a.py")),
+        (key("test_x", module="_up/a.py"), key("test_x", module="__up/a.py")),
         (key("test_x", param="y" * 200), key("test_x", param="y" * 201)),
     ],
 )
@@ -124,6 +131,7 @@ def test_what_was_saved_is_read(store: Store) -> None:
     assert again.load(key()) == baseline()
     assert again.load(key("test_other")) is None
     assert again.files() == {store.path(key()): baseline()}
+    assert again.files() is again.files()
 
 
 def test_what_was_saved_is_known_at_once(store: Store) -> None:
@@ -495,6 +503,20 @@ NO_MOUNTS = why_no_mounts()
 needs_mounts = pytest.mark.skipif(NO_MOUNTS is not None, reason=str(NO_MOUNTS))
 
 
+def test_a_temporary_folder_that_cannot_be_used_is_told(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no lock can be made nothing is saved, in one line that names the mend."""
+    taken = Path(tempfile.gettempdir(), "taken")
+    taken.write_text("a file")
+    monkeypatch.setattr(tempfile, "tempdir", str(taken))
+    assert re.fullmatch(
+        r".*: no lock can be had in the temporary folder \(.+\); free space or mend its access, or "
+        r"name another folder: TMPDIR=DIR",
+        refusal(lambda: save(store)),
+    )
+
+
 @needs_mounts
 def test_a_full_disk_leaves_the_old_file(folder: Path) -> None:
     """On a real disk without room the old baseline stays, nothing else does, and it is said."""
@@ -566,12 +588,15 @@ def test_a_user_without_a_name_can_save(folder: Path) -> None:
 
 def test_a_writable_folder_is_left_empty(store: Store) -> None:
     """Asking makes the folder, and leaves nothing in it."""
-    store.check_writable()
-    assert list(store.folder.iterdir()) == []
+    for asked in (store, Store(store.folder / "a" / "b", MACHINE)):
+        for _ in ("the first time", "once more"):
+            asked.check_writable()
+        assert all_files(asked.folder) == []
 
 
 def test_a_file_in_place_of_the_folder_is_told(store: Store) -> None:
     """The mistake of naming a file is found before anything is measured."""
+    store.folder.parent.mkdir()
     store.folder.write_text("")
     assert refusal(store.check_writable).startswith(
         f"{store.folder}: cannot be written (File exists);"

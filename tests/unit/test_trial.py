@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ from tests.unit.builders import MACHINE, baseline, grown, key, rounds, series, s
 
 
 @pytest.fixture(autouse=True)
-def _quiet_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quiet_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else runs, nothing traces, and nothing was set, whatever this runs beside."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(machine, "LoadProbe", NoLoad)
     monkeypatch.setattr(machine, "instrumented", lambda: None)
     monkeypatch.setattr(machine, "conditions", dict)
@@ -246,6 +248,19 @@ def test_a_budget_per_a_unit_that_nobody_counts_is_an_error(
     )
 
 
+def test_units_that_come_too_late_are_an_error(lab: Lab) -> None:
+    """What was measured without them cannot be divided by them any more."""
+    trial = lab.trial()
+    trial.units = {"sample": 4}
+    lab.measure(trial)
+    assert list(trial.close()) == ["call"]
+    trial.units = {"token": 4, "request": 2}
+    assert refusal(trial.close) == (
+        "energy.units(token, request=...) came after the last measurement, which did not count "
+        "it; call it before"
+    )
+
+
 @pytest.mark.parametrize(
     ("counted", "shown"), [(0, "0"), (-3, "-3"), (float("nan"), "nan"), (float("inf"), "inf")]
 )
@@ -278,7 +293,7 @@ def test_looks_follow_the_sessions_of_the_name(
 
 def test_the_last_look_may_decide_what_the_first_did_not(lab: Lab) -> None:
     """Each look is judged as the one it is: the second may spend more than the first."""
-    lab.keep(call=grown(sessions=5, spread=0.05))
+    lab.keep(call=grown(sessions=5, spread=0.08))
     trial = lab.trial()
     result = lab.measure(trial, joules=2.2)
     assert (len(result.rounds), result.verdict.outcome) == (10, Outcome.REGRESSED)

@@ -43,6 +43,15 @@ def test_json_reads_well_in_a_diff() -> None:
     assert text.endswith("}\n")
 
 
+def test_json_has_no_figure_that_is_not_finite() -> None:
+    """An infinite figure, and an interval with one, are left out as unknown ones are."""
+    one = msgspec.structs.replace(result(), joules=math.inf, interval=(1.0, math.inf))
+    text = to_json(run([one])).decode()
+    [found] = json.loads(text)["results"]
+    assert "joules" not in found
+    assert "interval" not in found
+
+
 def test_json_rounds_to_six_significant_digits() -> None:
     """Digits that say nothing are not written."""
     document = json.loads(to_json(run([result(joules=1.23456789, seconds=1 / 3)])))
