@@ -19,7 +19,8 @@ def _torch(torch: Any) -> None:
     cuda = getattr(torch, "cuda", None)
     if cuda is not None and cuda.is_initialized():
         for device in range(cuda.device_count()):
-            cuda.synchronize(device)
+            if cuda.memory_reserved(device):  # to wait for an unused card would start a context
+                cuda.synchronize(device)
     mps = getattr(torch, "mps", None)
     if mps is not None and torch.backends.mps.is_available():
         mps.synchronize()

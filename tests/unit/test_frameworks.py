@@ -34,7 +34,9 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return put
 
 
-def cuda(waits: list[object], devices: int = 2, initialized: bool = True) -> SimpleNamespace:
+def cuda(
+    waits: list[object], devices: int = 2, initialized: bool = True, unused: int | None = None
+) -> SimpleNamespace:
     """What `torch.cuda` has, noting what is waited for."""
 
     def device_count() -> int:
@@ -42,7 +44,10 @@ def cuda(waits: list[object], devices: int = 2, initialized: bool = True) -> Sim
         return devices
 
     return SimpleNamespace(
-        is_initialized=lambda: initialized, device_count=device_count, synchronize=waits.append
+        is_initialized=lambda: initialized,
+        device_count=device_count,
+        synchronize=waits.append,
+        memory_reserved=lambda device: 0 if device == unused else 4096,
     )
 
 
@@ -53,6 +58,14 @@ def mps(waits: list[object], available: bool = True) -> dict[str, Any]:
         "mps": SimpleNamespace(synchronize=lambda: waits.append("mps")),
         "backends": SimpleNamespace(mps=backend),
     }
+
+
+def test_a_card_that_torch_never_used_is_left_alone(load: Callable[..., None]) -> None:
+    """To wait for it would start a context there, which takes its memory and power."""
+    waits: list[object] = []
+    load("torch", cuda=cuda(waits, devices=3, unused=1))
+    synchronize()
+    assert waits == [0, 2]
 
 
 def test_nothing_is_imported() -> None:
