@@ -217,20 +217,19 @@ def _change(
         sessions=len(sessions),
         provisional=screening.provisional,
         since_anchor=math.expm1(now - math.log(anchor_j)) if anchor_j else None,
-        by_domain=_by_domain(series, unit),
+        by_domain=_by_domain(series, math.exp(level), domains),
         accepted_at=last.saved_at,
         commit=last.revision.commit,
         outcome=screening.outcome,
     )
 
 
-def _by_domain(series: Series, unit: str) -> dict[str, float]:
-    """Joules of a unit of work by energy counter, over all accepted rounds."""
+def _by_domain(series: Series, level_j: float, domains: Sequence[str]) -> dict[str, float]:
+    """What each energy counter had of the baseline's level: its share of all accepted joules."""
     rounds = [round_ for session in series.sessions for round_ in session.rounds]
-    return {
-        domain.name: math.fsum(joules_per_unit(rounds, [domain.name], unit)) / len(rounds)
-        for domain in series.domains
-    }
+    total_uj = {d.name: sum(r.energy_uj[d.name] for r in rounds) for d in series.domains}
+    judged_uj = sum(total_uj[name] for name in domains)
+    return {name: level_j * uj / judged_uj for name, uj in total_uj.items()}
 
 
 def _anchor(series: Series, unit: str, domains: Sequence[str]) -> float | None:

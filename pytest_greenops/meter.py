@@ -25,8 +25,8 @@ MIN_ROUND_S = 0.1
 REDOS = 3
 #: How much one step of the calibration may grow the number of iterations.
 GROWTH = 100
-#: How much longer than need be it makes a round: later rounds may run faster.
-SPARE = 1.3
+#: How much longer than the counter needs it makes a round: later rounds may run faster.
+SPARE = 1.2
 
 
 class Load(Protocol):
@@ -224,7 +224,7 @@ class Meter:
                 if not selfchecks.contended(self._share):
                     self._keep(trip)
                 return iterations
-            wanted = min(SPARE * shortfall, room, GROWTH)
+            wanted = min(shortfall, room, GROWTH)
             iterations = math.ceil(iterations * max(wanted, 1.1))
 
     def _shortfall(self, round_: Round) -> float:
@@ -232,7 +232,7 @@ class Meter:
         if round_.seconds <= 0:
             return math.inf
         error = selfchecks.edge_error(round_, self._instruments.update_period_s)
-        edges = error / selfchecks.edge_limit(self._plan.margin)
+        edges = SPARE * error / selfchecks.edge_limit(self._plan.margin)
         return max(edges**2 if round_.windows > 1 else edges, MIN_ROUND_S / round_.seconds)
 
     def _keep(self, trip: Pass) -> None:
