@@ -76,7 +76,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture
 def energy(request: pytest.FixtureRequest) -> Energy:
     """Measure energy: `energy(function, *args)`; see https://pytest-greenops.readthedocs.io."""
-    from pytest_greenops.fixture import HANDLE, Energy, PlainTrial
+    from pytest_greenops.fixture import HANDLE, Energy
+    from pytest_greenops.unmeasured import PlainTrial
 
     handle = request.node.stash.get(HANDLE, None)
     measuring = request.config.pluginmanager.get_plugin("greenops-measuring")

@@ -22,6 +22,7 @@ MEET_PYTEST = {
     "options",
     "fixture",
     "hookspec",
+    "unmeasured",
     "selection",
     "measuring",
     "outcome",

@@ -34,13 +34,12 @@ def test_grams(project: Project) -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="the limit is left out without a word")
-def test_a_limit_without_an_intensity_is_not_judged(project: Project) -> None:
-    """Where the grid's intensity is not known no grams are made up, and the limit is not passed."""
+def test_a_limit_without_an_intensity_is_refused(project: Project) -> None:
+    """Where the grid's intensity is not known no grams are made up: one line names the option."""
     project.write("test_it.py", LIMITED)
     ran = project.energy()
-    assert ran.results["test_limited"].grams is None
-    assert ran.verdicts["test_limited"] not in ("passed", "no baseline")
+    assert ran.outcomes["failed"] == 1
+    ran.stdout.fnmatch_lines(["GreenopsError: energy_budget: max_carbon needs *"])
     assert "--energy-carbon-intensity" in ran.text
 
 
