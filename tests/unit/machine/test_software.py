@@ -249,5 +249,5 @@ def test_names_coverage(tmp_path: Path, core: str) -> None:
         pytest.skip("sys.monitoring came with Python 3.12")
     measure = "import coverage\nmeter = coverage.Coverage(data_file=None)\nmeter.start()\n"
     measure += "found = machine.instrumented()\nmeter.stop()\nshow(found)"
-    setter = "sys.monitoring" if core == "sysmon" else "sys.settrace"
-    assert told(measure, COVERAGE_CORE=core) == f"coverage ({setter})"
+    named = "coverage.py (sys.monitoring)" if core == "sysmon" else "coverage (sys.settrace)"
+    assert told(measure, COVERAGE_CORE=core) == named
