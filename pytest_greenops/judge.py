@@ -10,11 +10,10 @@ from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.marker import Action
 from pytest_greenops.model.measurement import Measurement, Round, joules_per_unit
+from pytest_greenops.model.units import JOULES
 from pytest_greenops.model.verdict import Change, Limit, Outcome, Verdict
 from pytest_greenops.screen import Look, Noise, Screening, noise, screen
 from pytest_greenops.stats import t_quantile, trimmed_mean
-
-JOULES_PER_KWH = 3.6e6
 
 
 @dataclass(frozen=True)
@@ -194,7 +193,7 @@ def _limits(
         ]
         yield limit("power", watts, budget.max_power_w)
     if budget.max_carbon_g is not None and rules.grams_per_kwh is not None:
-        grams = rules.grams_per_kwh / JOULES_PER_KWH
+        grams = rules.grams_per_kwh / JOULES["kWh"]
         yield limit("carbon", calls, budget.max_carbon_g, scale=grams)
 
 

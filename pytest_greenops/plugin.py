@@ -75,7 +75,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture
 def energy(request: pytest.FixtureRequest) -> Energy:
-    """Measure energy: `energy(function, *args)`; see https://pytest-greenops.readthedocs.io."""
+    """Measure the energy of a call: `energy(function, *args)` returns what it returned."""
     from pytest_greenops.fixture import HANDLE, Energy
     from pytest_greenops.unmeasured import PlainTrial
 

@@ -15,10 +15,9 @@ from pytest_greenops.model.measurement import (
     work_done,
 )
 from pytest_greenops.model.result import Result
+from pytest_greenops.model.units import JOULES
 from pytest_greenops.model.verdict import Verdict
 from pytest_greenops.stats import t_quantile, trimmed_mean, variance
-
-JOULES_PER_KWH = 3.6e6
 
 
 def summarise(
@@ -68,7 +67,7 @@ def summarise(
         seconds=seconds,
         per_unit={name: _level(rounds, names, name) for name in rounds[0].units},
         interval=_interval(logs),
-        grams=None if grams_per_kwh is None else joules / JOULES_PER_KWH * grams_per_kwh,
+        grams=None if grams_per_kwh is None else joules / JOULES["kWh"] * grams_per_kwh,
     )
 
 
