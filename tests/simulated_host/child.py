@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,22 +18,38 @@ _REPOSITORY = Path(__file__).parents[2]
 _OUTER = "SIMULATED_HOST_OUTER_NAMESPACE"
 
 
-def run(function: Callable[..., Any], *args: Any, private_sys: bool = False) -> Any:
+def run(
+    function: Callable[..., Any],
+    *args: Any,
+    private_sys: bool = False,
+    environ: Mapping[str, str] | None = None,
+) -> Any:
     """Call a module's function in a fresh interpreter; arguments and answer travel as JSON.
 
-    With `private_sys` it has a mount namespace of its own, where an empty tmpfs covers `/sys`.
+    private_sys  it has a mount namespace of its own, where an empty tmpfs covers `/sys`
+    environ      its environment; None: ours
     """
-    call = {
-        "module": _importable(function.__module__),
-        "function": function.__qualname__,
-        "args": args,
-        "private_sys": private_sys,
-    }
-    command = [sys.executable, "-m", __name__, json.dumps(call)]
+    module, name = importable(function.__module__), function.__qualname__
+    return call(module, name, args, private_sys=private_sys, environ=environ)
+
+
+def call(
+    module: str,
+    function: str,
+    args: Sequence[Any] = (),
+    *,
+    private_sys: bool = False,
+    python: str = sys.executable,
+    environ: Mapping[str, str] | None = None,
+) -> Any:
+    """Do what `run` does, for a function by name and in any interpreter."""
+    what = {"module": module, "function": function, "args": args, "private_sys": private_sys}
+    command = [python, "-m", __name__, json.dumps(what)]
+    outer = {_OUTER: os.readlink("/proc/self/ns/mnt")}
     process = subprocess.run(
         [*(_UNSHARE if private_sys else ()), *command],
         cwd=_REPOSITORY,
-        env={**os.environ, _OUTER: os.readlink("/proc/self/ns/mnt")},
+        env={**(os.environ if environ is None else environ), **outer},
         capture_output=True,
         text=True,
     )
@@ -42,7 +58,7 @@ def run(function: Callable[..., Any], *args: Any, private_sys: bool = False) -> 
     return json.loads(process.stdout.splitlines()[-1])
 
 
-def _importable(module: str) -> str:
+def importable(module: str) -> str:
     """The name under which a child finds a module that runs as the main program here."""
     spec = getattr(sys.modules[module], "__spec__", None)
     return spec.name if spec else module

@@ -85,6 +85,7 @@ class PowercapTree:
         if not folder.exists():
             folder.mkdir()
             (folder / "enabled").write_text("1\n")
+            (folder / "subsystem").symlink_to(os.path.relpath(self.root, folder))
             self._link(folder)
         return folder
 

@@ -2,59 +2,169 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
 import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("nvml.c")
-POSSIBLE = sys.platform == "linux" and shutil.which("cc") is not None
+from tests.simulated_host import native, power
+from tests.simulated_host.power import PowerOverTime
+
+SOURCES = Path(__file__).parent
+POSSIBLE = native.POSSIBLE
+#: What `nvmlInit` returns on a machine without cards.
+DRIVER_NOT_LOADED = 9
+
+#: Values in steps: from which second on which value.
+Steps = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
 class Card:
-    """One card: power in watts from a second on, the tick of its counter in seconds.
+    """One card; times are seconds of its script, power and all `Steps` hold from a second on.
 
-    fail  after how many reads its counter returns which error
-    mig   the id of the one instance it is split into
+    tick_s         how often its counter moves; 0: at once
+    phase_s        how long after each multiple of the tick
+    jitter         by which share of a tick, at most, each tick comes late
+    start_mj       the count at time zero, in millijoules
+    gain           the share of the energy that it counts
+    counter        whether it has a counter
+    stick_s        from when on its counter stands still
+    reset_s        when its counter starts again from zero
+    fail           after how many reads its counter returns which error
+    fail_between   from when to when reads of energy and power return which error
+    instant        whether it tells its power at the instant
+    average_s      its other power is the mean of so many seconds
+    power_tick_s   how often its powers are new; 0: at once
+    power_lag_s    how old they are
+    power_gain     the share of the power that it tells
+    power_noise    by which share, at most, each new power is off
+    read_cost_s    how long a read of energy or power takes
+    limit_w        its power limit, `limit_at_w` from a second on
+    throttle       the bits of the reasons why its clocks are held down
+    temperature_c  points in time, with straight lines between them
+    processes      who computes on it, 0 for the process that asks; None: it does not tell
+    mig            the id of each instance it is split into
+    lost_s         from when on each call says that the card is lost
+    deny_s         from when on each call says that this user may not
     """
 
     uuid: str = "GPU-1111aaaa-0000-0000-0000-000000000000"
     name: str = "Simulated A"
-    power_w: tuple[tuple[float, float], ...] = ((0.0, 100.0),)
+    power_w: PowerOverTime = ((0.0, 100.0),)
     tick_s: float = 0.005
-    limit_w: float = 300.0
+    phase_s: float = 0.0
+    jitter: float = 0.0
+    start_mj: int = 0
+    gain: float = 1.0
     counter: bool = True
+    stick_s: float = math.inf
+    reset_s: float = math.inf
     fail: tuple[int, int] | None = None
-    mig: str | None = None
+    fail_between: tuple[tuple[float, float, int], ...] = ()
+    instant: bool = True
+    average_s: float = 1.0
+    power_tick_s: float = 0.0
+    power_lag_s: float = 0.0
+    power_gain: float = 1.0
+    power_noise: float = 0.0
+    read_cost_s: float = 0.0
+    limit_w: float = 300.0
+    limit_at_w: Steps = ()
+    throttle: tuple[tuple[float, int], ...] = ()
+    temperature_c: Steps = ()
+    clock_mhz: Steps = ()
+    processes: tuple[int, ...] | None = ()
+    mig: str | tuple[str, ...] | None = None
+    lost_s: float = math.inf
+    deny_s: float = math.inf
+
+    def watts_at(self, seconds: float) -> float:
+        """What the card draws at a time of its script."""
+        return power.watts_at(self.power_w, seconds)
 
     def joules_until(self, seconds: float) -> float:
         """What the card has drawn since the start of its script."""
-        ends = [start for start, _ in self.power_w[1:]] + [seconds]
-        return sum(
-            watts * (min(end, seconds) - start)
-            for (start, watts), end in zip(self.power_w, ends, strict=True)
-            if start < seconds
-        )
+        return power.joules_until(self.power_w, seconds)
+
+    def joules(self, from_s: float, to_s: float) -> float:
+        """What the card draws from one time of its script to another, whatever it shows."""
+        return self.joules_until(to_s) - self.joules_until(from_s)
+
+    def last_tick_s(self, seconds: float, index: int = 0) -> float:
+        """When its counter last moved, up to a time; `index` is the card's place in the script."""
+        if self.tick_s <= 0:
+            return seconds
+        number = math.floor((seconds - self.phase_s) / self.tick_s)
+        moment = self._tick_moment_s(number, index)
+        return moment if moment <= seconds else self._tick_moment_s(number - 1, index)
+
+    def _tick_moment_s(self, number: int, index: int) -> float:
+        late = self.jitter * power.share(index, number)
+        return self.phase_s + (number + late) * self.tick_s
+
+    def count_mj_at(self, seconds: float, index: int = 0) -> int:
+        """What its counter shows at a time; `index` is the card's place in the script."""
+        live_s = min(seconds, self.stick_s)
+        joules = self.joules_until(self.last_tick_s(live_s, index))
+        if live_s >= self.reset_s:
+            return int(1000 * self.gain * max(0.0, joules - self.joules_until(self.reset_s)))
+        return int(self.start_mj + 1000 * self.gain * joules)
 
     def statements(self) -> list[str]:
-        """The lines of the script that make this card; `nvml.c` says what they mean."""
-        lines = [f"card {self.uuid} {self.name}", f"tick {self.tick_s}", f"limit {self.limit_w}"]
-        lines += [f"power {start} {watts}" for start, watts in self.power_w]
-        lines += ["counter off"] * (not self.counter)
-        lines += [f"fail {self.fail[0]} {self.fail[1]}"] if self.fail else []
-        return lines + ([f"mig {self.mig}"] if self.mig else [])
+        """The lines of the script that make this card; `card.c` says what they mean."""
+        numbers = {
+            "tick": self.tick_s,
+            "phase": self.phase_s,
+            "jitter": self.jitter,
+            "count": self.start_mj,
+            "gain": self.gain,
+            "stick": self.stick_s,
+            "reset": self.reset_s,
+            "average": self.average_s,
+            "power_tick": self.power_tick_s,
+            "power_lag": self.power_lag_s,
+            "power_gain": self.power_gain,
+            "power_noise": self.power_noise,
+            "read_cost": self.read_cost_s * 1e6,
+            "limit": self.limit_w,
+            "lost": self.lost_s,
+            "deny": self.deny_s,
+        }
+        several: dict[str, Sequence[tuple[float, ...]]] = {
+            "power": self.power_w,
+            "limit_at": self.limit_at_w,
+            "throttle": self.throttle,
+            "temperature": self.temperature_c,
+            "clock": self.clock_mhz,
+            "fail": [self.fail] if self.fail else [],
+            "fail_between": self.fail_between,
+            "process": [(process,) for process in self.processes or ()],
+        }
+        switches = {
+            "counter": self.counter,
+            "instant": self.instant,
+            "processes": self.processes is not None,
+        }
+        instances = (self.mig,) if isinstance(self.mig, str) else self.mig or ()
+        return [
+            f"card {self.uuid} {self.name}",
+            *(f"{word} {number!r}" for word, number in numbers.items()),
+            *(
+                " ".join([word, *map(repr, values)])
+                for word, rows in several.items()
+                for values in rows
+            ),
+            *(f"{word} {'on' if on else 'off'}" for word, on in switches.items()),
+            *(f"mig {instance}" for instance in instances),
+        ]
 
 
 def build(folder: Path) -> Path:
     """Compile the library into a folder, for `LD_LIBRARY_PATH`; returns the folder."""
-    options = ["-std=c11", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror", "-O2"]
-    library = folder / "libnvidia-ml.so.1"
-    command = ["cc", *options, "-shared", "-fPIC", "-o", str(library), str(SOURCE)]
-    subprocess.run(command, check=True)
+    native.compile_library(SOURCES, folder / "libnvidia-ml.so.1")
     return folder
 
 
@@ -74,5 +184,34 @@ def environment(
     lines += [] if start_s is None else [f"start {start_s:.9f}"]
     lines += [line for card in cards for line in card.statements()]
     script.write_text("\n".join([*lines, ""]))
+    Path(f"{script}.drawn").write_bytes(b"")
     plain = {name: value for name, value in os.environ.items() if not name.startswith("CUDA_")}
     return {**plain, "LD_LIBRARY_PATH": str(library), "SIMULATED_NVML": str(script)}
+
+
+class Work:
+    """In a process that sees simulated cards: makes one draw what its work says, from now on.
+
+    NVML has to be started. One such work at a time; a script that knows what the card draws later
+    leaves no room for it.
+    """
+
+    def __init__(self, index: int = 0) -> None:
+        self._library = ctypes.CDLL("libnvidia-ml.so.1")
+        self._library.simulated_draw.argtypes = [ctypes.c_uint, ctypes.c_double]
+        self._library.simulated_draw.restype = ctypes.c_double
+        self._library.simulated_joules.argtypes = [ctypes.c_uint]
+        self._library.simulated_joules.restype = ctypes.c_double
+        self._index = index
+
+    def draw(self, watts: float) -> float:
+        """From now on the card draws so much; the joules that it has drawn until this moment."""
+        joules: float = self._library.simulated_draw(self._index, watts)
+        if joules < 0:
+            raise RuntimeError(f"card {self._index} cannot draw {watts} W now")
+        return joules
+
+    def joules(self) -> float:
+        """The joules that the card has drawn until now."""
+        joules: float = self._library.simulated_joules(self._index)
+        return joules

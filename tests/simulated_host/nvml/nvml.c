@@ -1,154 +1,147 @@
 /* A libnvidia-ml.so.1 whose cards follow a script, so that the true energy of any window is known.
  *
- * The script is the file named by SIMULATED_NVML, read once at the first nvmlInit. One statement a
- * line; times are seconds since `start`, which is a time of CLOCK_MONOTONIC:
- *
- *   start 1234.5           when time is zero; the first nvmlInit where it is not given
- *   init 9                 nvmlInit returns this error
- *   card GPU-1111 Name     a new card, in the order of the PCI bus; what follows belongs to it:
- *   tick 0.02                its energy counter moves every 20 ms
- *   power 0.5 250            from 0.5 s on it draws 250 W
- *   limit 300                its power limit in watts
- *   counter off              it has no energy counter
- *   fail 7 15                after 7 reads its counter returns error 15
- *   mig MIG-2222             it is split, and this is its one instance
+ * card.c says what a script can hold. A read tells what is at the middle of the time that it takes.
  */
+#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { OK, UNINITIALIZED, INVALID_ARGUMENT, NOT_SUPPORTED, NOT_FOUND = 6 };
-enum { CARDS = 16, SEGMENTS = 64 };
+#include "card.h"
 
-struct segment {
-    double from_s, watts;
+enum {
+    OK,
+    UNINITIALIZED,
+    INVALID_ARGUMENT,
+    NOT_SUPPORTED,
+    NO_PERMISSION,
+    NOT_FOUND = 6,
+    INSUFFICIENT_SIZE = 7,
+    GPU_IS_LOST = 15
+};
+enum { FIELD_ENERGY = 83, FIELD_POWER_AVERAGE = 185, FIELD_POWER_INSTANT = 186 };
+enum { SCOPE_MEMORY = 2 };
+enum { VALUE_UNSIGNED = 1, VALUE_UNSIGNED_LONG_LONG = 3 };
+enum { PASCAL = 4, AMPERE = 7, BRAND_NVIDIA = 14 };
+
+static const double USUAL_CELSIUS = 40, USUAL_MHZ = 1410;
+
+/* As in nvml.h. */
+struct field_value {
+    uint32_t field, scope;
+    int64_t timestamp_us, latency_us;
+    int32_t value_type, error;
+    union {
+        double real;
+        uint32_t whole;
+        uint64_t long_whole;
+    } value;
 };
 
-struct card {
-    char uuid[96], name[96], mig[96];
-    double tick_s, limit_w;
-    int counter, segments, fail_code;
-    long reads, fail_after;
-    struct segment power[SEGMENTS];
+struct process {
+    uint32_t pid;
+    uint64_t memory_bytes;
+    uint32_t gpu_instance, compute_instance;
 };
 
-/* A handle: the card itself, or its MIG instance. */
-struct device {
-    struct card *card;
-    int instance;
+struct temperature {
+    uint32_t version;
+    int32_t sensor, celsius;
 };
 
-static struct card cards[CARDS];
-static struct device handles[CARDS][2];
-static int card_count, loaded, users, init_error;
-static double start_s;
+struct memory {
+    unsigned long long total, free, used;
+};
 
-static double clock_s(void)
+struct memory_v2 {
+    uint32_t version;
+    unsigned long long total, reserved, free, used;
+};
+
+struct utilization {
+    unsigned gpu, memory;
+};
+
+struct pci {
+    char legacy_id[16];
+    unsigned domain, bus, device, device_id, subsystem_id;
+    char id[32];
+};
+
+static atomic_int users;
+
+/* --- what a call has to say before it answers ------------------------------------------------- */
+
+/* Why a call on this card fails now, if it does. */
+static int trouble(const struct device *device)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    double t = now_s();
+
+    if (!users)
+        return UNINITIALIZED;
+    if (t >= device->card->lost_s)
+        return GPU_IS_LOST;
+    return t >= device->card->deny_s ? NO_PERMISSION : OK;
 }
 
-static void add_card(const char *uuid, const char *name)
+#define REACH(device)                  \
+    do {                               \
+        int failure = trouble(device); \
+        if (failure)                   \
+            return failure;            \
+    } while (0)
+
+/* Takes as long as a read of energy or power does, and says what `t` was in the middle of it. */
+static int take_reading(struct device *device, double *t)
 {
-    struct card *card = &cards[card_count];
-    snprintf(card->uuid, sizeof card->uuid, "%s", uuid);
-    snprintf(card->name, sizeof card->name, "%s", name);
-    card->tick_s = 0.02;
-    card->limit_w = 300;
-    card->counter = 1;
-    card->fail_after = -1;
-    handles[card_count][0] = (struct device){card, 0};
-    handles[card_count][1] = (struct device){card, 1};
-    card_count++;
+    double half_s = device->card->read_cost_us * 0.5e-6;
+
+    spin(half_s);
+    *t = now_s();
+    spin(half_s);
+    REACH(device);
+    return (int)value_at(&device->card->errors, *t);
 }
 
-static void obey(const char *line)
+static int tell(const char *from, char *to, unsigned length)
 {
-    struct card *card = card_count ? &cards[card_count - 1] : NULL;
-    char word[96], rest[96];
-    double a, b;
-
-    if (sscanf(line, "start %lf", &a) == 1)
-        start_s = a;
-    else if (sscanf(line, "init %lf", &a) == 1)
-        init_error = (int)a;
-    else if (sscanf(line, "card %95s %95[^\n]", word, rest) == 2 && card_count < CARDS)
-        add_card(word, rest);
-    else if (card && sscanf(line, "tick %lf", &a) == 1)
-        card->tick_s = a;
-    else if (card && sscanf(line, "power %lf %lf", &a, &b) == 2 && card->segments < SEGMENTS)
-        card->power[card->segments++] = (struct segment){a, b};
-    else if (card && sscanf(line, "limit %lf", &a) == 1)
-        card->limit_w = a;
-    else if (card && strncmp(line, "counter off", 11) == 0)
-        card->counter = 0;
-    else if (card && sscanf(line, "fail %lf %lf", &a, &b) == 2)
-        card->fail_after = (long)a, card->fail_code = (int)b;
-    else if (card && sscanf(line, "mig %95s", word) == 1)
-        snprintf(card->mig, sizeof card->mig, "%s", word);
-    else if (line[0] != '\n' && line[0] != '#') {
-        fprintf(stderr, "simulated NVML cannot obey: %s", line);
-        abort();
-    }
-}
-
-static void load(void)
-{
-    const char *path = getenv("SIMULATED_NVML");
-    FILE *script = path ? fopen(path, "r") : NULL;
-    char line[256];
-
-    if (!script) {
-        fprintf(stderr, "simulated NVML finds no script: set SIMULATED_NVML\n");
-        abort();
-    }
-    start_s = clock_s();
-    while (fgets(line, sizeof line, script))
-        obey(line);
-    fclose(script);
-    loaded = 1;
-}
-
-static double watts_at(const struct card *card, double t)
-{
-    double watts = 0;
-    for (int i = 0; i < card->segments && card->power[i].from_s <= t; i++)
-        watts = card->power[i].watts;
-    return watts;
-}
-
-static double joules_until(const struct card *card, double t)
-{
-    double joules = 0;
-    for (int i = 0; i < card->segments && card->power[i].from_s < t; i++) {
-        double end = i + 1 < card->segments ? card->power[i + 1].from_s : t;
-        joules += card->power[i].watts * ((end < t ? end : t) - card->power[i].from_s);
-    }
-    return joules;
-}
-
-static int text(const char *from, char *to, unsigned length)
-{
-    snprintf(to, length, "%s", from);
+    if (strlen(from) >= length)
+        return INSUFFICIENT_SIZE;
+    strcpy(to, from);
     return OK;
 }
 
+static const char *uuid_of(const struct device *device)
+{
+    return device->instance ? device->card->mig.values[device->instance - 1] : device->card->uuid;
+}
+
+/* --- the library ------------------------------------------------------------------------------ */
+
+#pragma GCC visibility push(default)
+
 int nvmlInitWithFlags(unsigned flags)
 {
+    int failure = start_cards();
+
     (void)flags;
-    if (!loaded)
-        load();
-    if (!init_error)
+    if (!failure)
         users++;
-    return init_error;
+    return failure;
+}
+
+int nvmlInit_v2(void)
+{
+    return nvmlInitWithFlags(0);
 }
 
 int nvmlShutdown(void)
 {
-    return users ? (users--, OK) : UNINITIALIZED;
+    if (!users)
+        return UNINITIALIZED;
+    users--;
+    return OK;
 }
 
 const char *nvmlErrorString(int code)
@@ -159,7 +152,12 @@ const char *nvmlErrorString(int code)
 
 int nvmlSystemGetDriverVersion(char *version, unsigned length)
 {
-    return text("550.54.15", version, length);
+    return tell("550.54.15", version, length);
+}
+
+int nvmlSystemGetNVMLVersion(char *version, unsigned length)
+{
+    return tell("12.550.54.15", version, length);
 }
 
 int nvmlDeviceGetCount_v2(unsigned *count)
@@ -173,82 +171,371 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, struct device **device)
     if (index >= (unsigned)card_count)
         return INVALID_ARGUMENT;
     *device = &handles[index][0];
-    return OK;
+    return trouble(*device);
 }
 
 int nvmlDeviceGetHandleByUUID(const char *uuid, struct device **device)
 {
-    for (int i = 0; i < card_count; i++) {
-        int instance = strcmp(uuid, cards[i].mig) == 0;
-        if (instance || strcmp(uuid, cards[i].uuid) == 0) {
-            *device = &handles[i][instance];
-            return OK;
-        }
-    }
+    for (int i = 0; i < card_count; i++)
+        for (size_t instance = 0; instance <= cards[i].mig.count; instance++)
+            if (strcmp(uuid, uuid_of(&handles[i][instance])) == 0) {
+                *device = &handles[i][instance];
+                return trouble(*device);
+            }
     return NOT_FOUND;
+}
+
+/* --- the library: MIG ------------------------------------------------------------------------- */
+
+int nvmlDeviceGetMigMode(struct device *device, unsigned *now, unsigned *pending)
+{
+    REACH(device);
+    *now = *pending = device->card->mig.count > 0;
+    return OK;
+}
+
+int nvmlDeviceGetMaxMigDeviceCount(struct device *device, unsigned *count)
+{
+    REACH(device);
+    *count = device->card->mig.count ? INSTANCES : 0;
+    return OK;
+}
+
+int nvmlDeviceGetMigDeviceHandleByIndex(struct device *device, unsigned index,
+                                        struct device **instance)
+{
+    REACH(device);
+    if (index >= INSTANCES)
+        return INVALID_ARGUMENT;
+    if (index >= device->card->mig.count)
+        return NOT_FOUND;
+    *instance = &handles[device->card - cards][1 + index];
+    return OK;
+}
+
+int nvmlDeviceIsMigDeviceHandle(struct device *device, unsigned *is_instance)
+{
+    *is_instance = device->instance > 0;
+    return OK;
 }
 
 int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(struct device *instance, struct device **device)
 {
+    REACH(instance);
     if (!instance->instance)
         return INVALID_ARGUMENT;
-    *device = instance - 1;
+    *device = instance - instance->instance;
     return OK;
 }
 
-int nvmlDeviceGetMigMode(struct device *device, unsigned *now, unsigned *pending)
-{
-    *now = *pending = device->card->mig[0] != 0;
-    return OK;
-}
+/* --- the library: what a card is -------------------------------------------------------------- */
 
 int nvmlDeviceGetIndex(struct device *device, unsigned *index)
 {
+    REACH(device);
     *index = (unsigned)(device->card - cards);
     return OK;
 }
 
 int nvmlDeviceGetUUID(struct device *device, char *uuid, unsigned length)
 {
-    return text(device->instance ? device->card->mig : device->card->uuid, uuid, length);
+    REACH(device);
+    return tell(uuid_of(device), uuid, length);
 }
 
 int nvmlDeviceGetName(struct device *device, char *name, unsigned length)
 {
-    return text(device->card->name, name, length);
+    REACH(device);
+    return tell(device->card->name, name, length);
 }
+
+int nvmlDeviceGetBrand(struct device *device, unsigned *brand)
+{
+    REACH(device);
+    *brand = BRAND_NVIDIA;
+    return OK;
+}
+
+int nvmlDeviceGetArchitecture(struct device *device, unsigned *architecture)
+{
+    REACH(device);
+    *architecture = device->card->counter ? AMPERE : PASCAL;
+    return OK;
+}
+
+int nvmlDeviceGetPciInfo_v3(struct device *device, struct pci *pci)
+{
+    REACH(device);
+    memset(pci, 0, sizeof *pci);
+    pci->bus = 1 + (unsigned)(device->card - cards);
+    pci->device_id = 0x20B010DE;
+    snprintf(pci->legacy_id, sizeof pci->legacy_id, "0000:%02X:00.0", pci->bus & 0xFF);
+    snprintf(pci->id, sizeof pci->id, "00000000:%02X:00.0", pci->bus);
+    return OK;
+}
+
+static int say_unsigned(struct device *device, unsigned *told, unsigned value)
+{
+    REACH(device);
+    *told = value;
+    return OK;
+}
+
+int nvmlDeviceGetPersistenceMode(struct device *device, unsigned *mode)
+{
+    return say_unsigned(device, mode, 1);
+}
+
+int nvmlDeviceGetPowerManagementMode(struct device *device, unsigned *mode)
+{
+    return say_unsigned(device, mode, 1);
+}
+
+int nvmlDeviceGetComputeMode(struct device *device, unsigned *mode)
+{
+    return say_unsigned(device, mode, 0);
+}
+
+int nvmlDeviceGetMemoryInfo(struct device *device, struct memory *memory)
+{
+    REACH(device);
+    *memory = (struct memory){40ull << 30, 39ull << 30, 1ull << 30};
+    return OK;
+}
+
+int nvmlDeviceGetMemoryInfo_v2(struct device *device, struct memory_v2 *memory)
+{
+    REACH(device);
+    *memory = (struct memory_v2){memory->version, 40ull << 30, 0, 39ull << 30, 1ull << 30};
+    return OK;
+}
+
+/* --- the library: energy and power ------------------------------------------------------------ */
 
 int nvmlDeviceGetTotalEnergyConsumption(struct device *device, unsigned long long *millijoules)
 {
     struct card *card = device->card;
-    double t = clock_s() - start_s;
+    double t;
+    int failure = take_reading(device, &t);
 
-    if (!users)
-        return UNINITIALIZED;
+    if (failure)
+        return failure;
     if (!card->counter || device->instance)
         return NOT_SUPPORTED;
-    if (card->fail_after >= 0 && card->reads++ >= card->fail_after)
-        return card->fail_code;
-    t = (double)(long long)(t / card->tick_s) * card->tick_s;
-    *millijoules = (unsigned long long)(joules_until(card, t) * 1000);
+    if ((double)card->reads++ >= card->fail_after_code[0])
+        return (int)card->fail_after_code[1];
+    *millijoules = count_mj(card, t);
     return OK;
+}
+
+static int read_power(struct device *device, double mean_of_s, unsigned *milliwatts)
+{
+    double t;
+    int failure = take_reading(device, &t);
+
+    if (!failure)
+        *milliwatts = power_mw(device->card, t, mean_of_s);
+    return failure;
 }
 
 int nvmlDeviceGetPowerUsage(struct device *device, unsigned *milliwatts)
 {
-    if (!users)
-        return UNINITIALIZED;
-    *milliwatts = (unsigned)(watts_at(device->card, clock_s() - start_s) * 1000);
+    return read_power(device, device->card->average_s, milliwatts);
+}
+
+static int read_field(struct device *device, struct field_value *field)
+{
+    unsigned milliwatts = 0;
+    unsigned long long millijoules = 0;
+    int failure;
+
+    if (field->scope == SCOPE_MEMORY)
+        return NOT_SUPPORTED;
+    switch (field->field) {
+    case FIELD_POWER_INSTANT:
+        failure = device->card->instant ? read_power(device, 0, &milliwatts) : NOT_SUPPORTED;
+        break;
+    case FIELD_POWER_AVERAGE:
+        failure = read_power(device, device->card->average_s, &milliwatts);
+        break;
+    case FIELD_ENERGY:
+        failure = nvmlDeviceGetTotalEnergyConsumption(device, &millijoules);
+        field->value_type = VALUE_UNSIGNED_LONG_LONG;
+        field->value.long_whole = millijoules;
+        return failure;
+    default:
+        return NOT_SUPPORTED;
+    }
+    field->value_type = VALUE_UNSIGNED;
+    field->value.whole = milliwatts;
+    return failure;
+}
+
+int nvmlDeviceGetFieldValues(struct device *device, int count, struct field_value *fields)
+{
+    struct timespec now;
+
+    REACH(device);
+    for (int i = 0; i < count; i++) {
+        double began_s = monotonic_s();
+        fields[i].error = read_field(device, &fields[i]);
+        fields[i].latency_us = (int64_t)((monotonic_s() - began_s) * 1e6);
+        clock_gettime(CLOCK_REALTIME, &now);
+        fields[i].timestamp_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    }
     return OK;
 }
 
 int nvmlDeviceGetEnforcedPowerLimit(struct device *device, unsigned *milliwatts)
 {
-    *milliwatts = (unsigned)(device->card->limit_w * 1000);
-    return OK;
+    return say_unsigned(device, milliwatts, limit_mw(device->card));
 }
 
 int nvmlDeviceGetPowerManagementLimit(struct device *device, unsigned *milliwatts)
 {
     return nvmlDeviceGetEnforcedPowerLimit(device, milliwatts);
 }
+
+int nvmlDeviceGetPowerManagementDefaultLimit(struct device *device, unsigned *milliwatts)
+{
+    return say_unsigned(device, milliwatts, (unsigned)(1000 * device->card->limit_w));
+}
+
+int nvmlDeviceGetPowerManagementLimitConstraints(struct device *device, unsigned *least,
+                                                 unsigned *most)
+{
+    REACH(device);
+    *most = (unsigned)(1000 * device->card->limit_w);
+    *least = *most / 3;
+    return OK;
+}
+
+/* --- the library: what a card does ------------------------------------------------------------ */
+
+int nvmlDeviceGetCurrentClocksEventReasons(struct device *device, unsigned long long *bits)
+{
+    REACH(device);
+    *bits = (unsigned long long)value_at(&device->card->throttle, now_s());
+    return OK;
+}
+
+int nvmlDeviceGetCurrentClocksThrottleReasons(struct device *device, unsigned long long *bits)
+{
+    return nvmlDeviceGetCurrentClocksEventReasons(device, bits);
+}
+
+int nvmlDeviceGetTemperature(struct device *device, int sensor, unsigned *celsius)
+{
+    const struct series *points = &device->card->temperature;
+
+    REACH(device);
+    if (sensor)
+        return INVALID_ARGUMENT;
+    *celsius = (unsigned)(points->count ? between_points(points, now_s()) : USUAL_CELSIUS);
+    return OK;
+}
+
+int nvmlDeviceGetTemperatureV(struct device *device, struct temperature *temperature)
+{
+    unsigned celsius = 0;
+    int failure = nvmlDeviceGetTemperature(device, temperature->sensor, &celsius);
+
+    temperature->celsius = (int32_t)celsius;
+    return failure;
+}
+
+int nvmlDeviceGetClockInfo(struct device *device, int kind, unsigned *mhz)
+{
+    const struct series *clock = &device->card->clock;
+
+    (void)kind;
+    return say_unsigned(device, mhz, (unsigned)(clock->count ? value_at(clock, now_s())
+                                                             : USUAL_MHZ));
+}
+
+int nvmlDeviceGetMaxClockInfo(struct device *device, int kind, unsigned *mhz)
+{
+    (void)kind;
+    return say_unsigned(device, mhz, (unsigned)USUAL_MHZ);
+}
+
+int nvmlDeviceGetUtilizationRates(struct device *device, struct utilization *percent)
+{
+    struct series power = power_of(device->card);
+    int busy = power.count && value_at(&power, now_s()) > power.steps[0].value;
+
+    REACH(device);
+    *percent = (struct utilization){busy ? 100 : 0, busy ? 50 : 0};
+    return OK;
+}
+
+int nvmlDeviceGetComputeRunningProcesses_v3(struct device *device, unsigned *count,
+                                            struct process *told)
+{
+    const struct numbers *processes = &device->card->processes;
+    unsigned room = *count;
+
+    REACH(device);
+    if (!device->card->tells_processes)
+        return NOT_SUPPORTED;
+    *count = (unsigned)processes->count;
+    if (room < *count)
+        return INSUFFICIENT_SIZE;
+    for (unsigned i = 0; i < *count; i++) {
+        uint32_t pid = (uint32_t)processes->values[i];
+        told[i] = (struct process){pid ? pid : (uint32_t)getpid(), 1ull << 30, ~0u, ~0u};
+    }
+    return OK;
+}
+
+int nvmlDeviceGetGraphicsRunningProcesses_v3(struct device *device, unsigned *count,
+                                             struct process *told)
+{
+    (void)told;
+    REACH(device);
+    *count = 0;
+    return device->card->tells_processes ? OK : NOT_SUPPORTED;
+}
+
+/* --- the library: what no card here tells ----------------------------------------------------- */
+
+int nvmlDeviceGetC2cModeInfoV(struct device *device, void *told)
+{
+    (void)told;
+    REACH(device);
+    return NOT_SUPPORTED;
+}
+
+int nvmlDeviceGetSupportedMemoryClocks(struct device *device, unsigned *count, unsigned *mhz)
+{
+    (void)count, (void)mhz;
+    REACH(device);
+    return NOT_SUPPORTED;
+}
+
+int nvmlDeviceGetSupportedGraphicsClocks(struct device *device, unsigned memory_mhz,
+                                         unsigned *count, unsigned *mhz)
+{
+    (void)memory_mhz, (void)count, (void)mhz;
+    REACH(device);
+    return NOT_SUPPORTED;
+}
+
+/* --- no part of NVML: what makes a card follow the work ---------------------------------------- */
+
+/* From now on a card draws so many watts. The joules that it has drawn until then; -1: it cannot. */
+double simulated_draw(unsigned index, double watts)
+{
+    return users && index < (unsigned)card_count ? draw(&cards[index], watts) : -1;
+}
+
+/* The joules that a card has drawn until now; -1: there is none. */
+double simulated_joules(unsigned index)
+{
+    if (!users || index >= (unsigned)card_count)
+        return -1;
+    struct series power = power_of(&cards[index]);
+    return integral_until(&power, now_s());
+}
+
+#pragma GCC visibility pop
