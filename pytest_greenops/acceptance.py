@@ -30,8 +30,8 @@ def why_not(result: Result) -> str | None:
         return "not measured"
     if verdict.outcome is Outcome.INCONCLUSIVE and verdict.cause:
         return verdict.cause
-    instrumented = [check for check in result.checks if check.name == "instrumented"]
-    spoilt = instrumented or (result.checks if result.untrusted else ())
+    barred = [check for check in result.checks if check.name in ("instrumented", "lost")]
+    spoilt = barred or (result.checks if result.untrusted else ())
     return ", ".join(f"{check.name} ({check.finding})" for check in spoilt) or None
 
 

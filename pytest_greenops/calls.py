@@ -22,6 +22,9 @@ class Trip(Protocol):
     iterations: int
     units: dict[str, float]
 
+    def batches(self, together: bool = True) -> Iterator[int]:
+        """How many repetitions to do in each window."""
+
     def window(self, name: str) -> AbstractContextManager[None]:
         """Measure what happens inside."""
 
@@ -53,8 +56,7 @@ class Named:
         __tracebackhide__ = True
         with self._passes() as passes:
             for trip in passes:
-                calls = 1 if counts_results(self._trial) else trip.iterations
-                for _ in range(trip.iterations // calls):
+                for calls in trip.batches(together=not counts_results(self._trial)):
                     with trip.window(self._name):
                         for _ in range(calls):
                             value = await function(*args, **kwargs)
@@ -87,8 +89,7 @@ class Named:
         with self._passes(**plan) as passes:
             for trip in passes:
                 together = setup is None and not counts_results(self._trial)
-                calls = trip.iterations if together else 1
-                for _ in range(trip.iterations // calls):
+                for calls in trip.batches(together):
                     if setup is not None:
                         given, named = _arguments(setup(), args, kwargs or {})
                     with trip.window(self._name):

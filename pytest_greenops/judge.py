@@ -96,6 +96,10 @@ def judge(
 def _objection(measurement: Measurement, domain: str) -> tuple[Outcome, str] | None:
     """Why nothing can be judged at all."""
     names = measurement.selected(domain)
+    if why := measurement.lost_of(domain):
+        return Outcome.NOT_MEASURED, why
+    if not names and any(d.idle and d.kind == domain for d in measurement.domains):
+        return Outcome.NOT_MEASURED, f"the work used no {domain}: all were idle"
     if not names:
         here = ", ".join(d.name for d in measurement.domains) or "nothing"
         return Outcome.NOT_MEASURED, f"no sensor reads {domain} here, only {here}"

@@ -10,12 +10,21 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from pytest_greenops import selfchecks
-from pytest_greenops.model.measurement import LoadShare, Measurement, Round
+from pytest_greenops.model.measurement import (
+    Check,
+    DeviceState,
+    Domain,
+    LoadShare,
+    Measurement,
+    Round,
+)
 from pytest_greenops.passes import Pass
 from pytest_greenops.sensors.base import Instruments
 
@@ -110,6 +119,9 @@ class Meter:
         self._voided = 0
         self._void: str | None = None
         self._broken = False
+        self._stepped = False
+        self._lost: dict[str, str] = {}
+        self._devices: dict[str, DeviceState] = {}
 
     def passes(self) -> Iterator[Pass]:
         """Every trip that the work shall make."""
@@ -137,29 +149,47 @@ class Meter:
     def measurements(self) -> dict[str, Measurement]:
         """What is known so far, by name of the window, with what it says against itself."""
         instruments = self._instruments
-        return {
-            name: Measurement(
+        measurements = {}
+        for name, rounds in self._rounds.items():
+            domains = self._domains(rounds)
+            measurements[name] = Measurement(
                 name=name,
-                domains=instruments.domains,
+                domains=domains,
                 rounds=tuple(rounds),
                 sensors=instruments.sensor_of,
                 estimated=instruments.estimated,
-                checks=tuple(
-                    check
-                    for check in (
-                        selfchecks.instrumented(self._instrumented),
-                        selfchecks.void(self._void, self._voided),
-                        selfchecks.too_short(
-                            rounds, instruments.update_period_s, self._plan.margin
-                        ),
-                        selfchecks.contention(self._contended, len(rounds)),
-                        selfchecks.drift(self._energies(rounds), self._plan.margin),
-                    )
-                    if check
-                ),
+                checks=tuple(self._checks(rounds, domains)),
+                lost=dict(self._lost),
             )
-            for name, rounds in self._rounds.items()
+        return measurements
+
+    def _checks(self, rounds: Sequence[Round], domains: Sequence[Domain]) -> Iterator[Check]:
+        """What the rounds of one name say against themselves."""
+        margin = self._plan.margin
+        single = (
+            selfchecks.instrumented(self._instrumented),
+            selfchecks.void(self._void, self._voided),
+            selfchecks.contention(self._contended, len(rounds)),
+            selfchecks.drift(self._energies(rounds), margin),
+        )
+        yield from (check for check in single if check)
+        yield from selfchecks.lost(self._lost)
+        yield from selfchecks.too_short(rounds, domains, margin)
+        yield from selfchecks.disagreement(self._instruments.doubts, domains)
+
+    def _domains(self, rounds: Sequence[Round]) -> tuple[Domain, ...]:
+        """The counters, of which those of devices that no round used stand apart."""
+        used = {
+            name
+            for round_ in rounds
+            for name, state in round_.devices.items()
+            if state.used is not False
         }
+        known = {name for round_ in rounds for name in round_.devices}
+        return tuple(
+            replace(domain, counted=False, idle=True) if domain.name in known - used else domain
+            for domain in self._instruments.domains
+        )
 
     def _warm_up(self, trips: int) -> Iterator[Pass]:
         for _ in range(trips):
@@ -188,28 +218,67 @@ class Meter:
             self._redos = REDOS
 
     def _sound_trip(self, iterations: int) -> Generator[Pass, None, Pass]:
-        """A trip that is not void; after as many void ones as there are redos, give up."""
+        """A trip that is not void; after as many void ones as there are redos, give up.
+
+        Where only some counters failed in the last, it goes on without them instead.
+        """
         for _ in range(1 + REDOS):
             trip = yield from self._trip(iterations)
-            if not trip.void:
+            if not self._spoilt(trip):
                 return trip
             if not self._may_repeat():
                 break
-        self._broken = True
+        self._broken = not self._go_on_without(trip.missing) or self._spoilt(trip) is not None
         return trip
 
+    def _spoilt(self, trip: Pass) -> str | None:
+        """Why nothing can be said of a trip, or None."""
+        return next(iter(trip.missing.values()), None) or selfchecks.throttled(self._devices)
+
+    def _go_on_without(self, missing: Mapping[str, str]) -> bool:
+        """Give some counters up for lost, unless no other would be left."""
+        gone = {*self._lost, *missing}
+        if all(domain.name in gone for domain in self._instruments.domains if domain.counted):
+            return False
+        self._lost.update(missing)
+        for name, rounds in self._rounds.items():
+            self._rounds[name] = [_without(round_, missing) for round_ in rounds]
+        return True
+
     def _trip(self, iterations: int) -> Generator[Pass, None, Pass]:
+        instruments = self._instruments
+        expected_s = None if self._plan.once else self._pace_s
+        before = instruments.states()
         begun = time.monotonic()
-        trip = Pass(self._instruments, self._synchronize, iterations)
+        trip = Pass(
+            instruments, self._synchronize, iterations, stepped=self._stepped, lost=self._lost
+        )
         self._load.start()
-        yield trip
+        with instruments.watching(expected_s):
+            yield trip
         self._share = self._load.stop()
         self._pace_s = time.monotonic() - begun
+        self._devices = {
+            name: state.after(before.get(name, state))
+            for name, state in instruments.states().items()
+        }
         for name in trip.names:
             self._rounds.setdefault(name, [])
-        if trip.void:
-            self._voided, self._void = self._voided + 1, trip.void
+        uncounted = {domain.name for domain in instruments.domains if not domain.counted}
+        self._go_on_without({d: why for d, why in trip.missing.items() if d in uncounted})
+        if void := self._spoilt(trip):
+            self._voided, self._void = self._voided + 1, void
+        else:
+            self._keep_out_of_step(trip)
         return trip
+
+    def _keep_out_of_step(self, trip: Pass) -> None:
+        """From the next trip on spread the work over phases, if it may keep in step with one."""
+        period_s = self._instruments.phase_period_s
+        self._stepped = self._stepped or any(
+            round_.windows > 1 or selfchecks.in_step(round_.seconds / round_.iterations, period_s)
+            for round_ in (trip.rounds().values() if period_s else ())
+        )
 
     def _calibrate(self) -> Generator[Pass, None, int]:
         """Grow the iterations until a round is long enough; the trip that is counts as a round."""
@@ -218,10 +287,11 @@ class Meter:
             trip = yield from self._sound_trip(iterations)
             if self._broken:
                 return iterations
-            shortfall = max(self._shortfall(round_) for round_ in trip.rounds().values())
+            rounds = trip.rounds(self._devices).values()
+            shortfall = max(self._shortfall(round_) for round_ in rounds)
             room = self._plan.max_time_s / (self._plan.least + 1) / max(self._pace_s, 1e-9)
             if min(shortfall, room) <= 1:
-                if not selfchecks.contended(self._share):
+                if trip.stepped == self._stepped and not selfchecks.contended(self._share):
                     self._keep(trip)
                 return iterations
             wanted = min(shortfall, room, GROWTH)
@@ -231,12 +301,12 @@ class Meter:
         """How many times more iterations a round needs."""
         if round_.seconds <= 0:
             return math.inf
-        error = selfchecks.edge_error(round_, self._instruments.update_period_s)
+        error = selfchecks.edge_error(round_, self._instruments.domains)
         edges = SPARE * error / selfchecks.edge_limit(self._plan.margin)
         return max(edges**2 if round_.windows > 1 else edges, MIN_ROUND_S / round_.seconds)
 
     def _keep(self, trip: Pass) -> None:
-        for name, round_ in trip.rounds().items():
+        for name, round_ in trip.rounds(self._devices).items():
             self._rounds.setdefault(name, []).append(round_)
         self._done += 1
 
@@ -255,5 +325,15 @@ class Meter:
 
     def _energies(self, rounds: Sequence[Round]) -> list[float]:
         """Energy of one iteration in each round, over all counted domains."""
-        names = [domain.name for domain in self._instruments.domains if domain.counted]
+        counted = [domain.name for domain in self._domains(rounds) if domain.counted]
+        names = [name for name in counted if name not in self._lost]
         return [sum(r.energy_uj[name] for name in names) / r.iterations for r in rounds]
+
+
+def _without(round_: Round, domains: Container[str]) -> Round:
+    """A round as if some counters had never been read."""
+    return replace(
+        round_,
+        energy_uj={name: uj for name, uj in round_.energy_uj.items() if name not in domains},
+        error_uj={name: uj for name, uj in round_.error_uj.items() if name not in domains},
+    )

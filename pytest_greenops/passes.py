@@ -3,41 +3,79 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.measurement import Round, Window
+from pytest_greenops.model.measurement import DeviceState, Round, Window
 from pytest_greenops.sensors.base import Instruments
+
+#: In so many steps the windows of one pass move through the period in which power is sampled, where
+#: the work could keep in step with it: 25 ms for a period of 100 ms, as Yang, Adamek and Armour use
+#: ("Part-time Power Measurements: nvidia-smi's Lack of Attention", SC 2024).
+PHASES = 4
 
 
 class Pass:
     """One trip through the work: repeat it `iterations` times, inside windows.
 
-    units  how much work all its iterations did, by unit name; added up by whoever does it
+    units    how much work all its iterations did, by unit name; added up by whoever does it
+    stepped  whether its windows begin at unlike phases of what a sensor samples
     """
 
     def __init__(
-        self, instruments: Instruments, synchronize: Callable[[], None], iterations: int
+        self,
+        instruments: Instruments,
+        synchronize: Callable[[], None],
+        iterations: int,
+        *,
+        stepped: bool = False,
+        lost: Mapping[str, str] | None = None,
     ) -> None:
+        """`lost` names counters that are known to be lost: nothing is missing without them."""
+        self.stepped = stepped
         self.iterations = iterations
         self.units: dict[str, float] = {}
         self._windows: dict[str, list[Window]] = {}
         self._instruments = instruments
         self._synchronize = synchronize
+        self._step_s = instruments.phase_period_s / PHASES if stepped else 0.0
+        self._lost = {} if lost is None else lost
+        self._depth = 0
+        self._opened = 0
+
+    def batches(self, together: bool = True) -> Iterator[int]:
+        """How many iterations to do in each window: all in one, if they can be done `together`.
+
+        Work that could keep in step with a counter is spread over windows of unlike phase.
+        """
+        if not together:
+            yield from [1] * self.iterations
+            return
+        windows = min(PHASES, self.iterations) if self.stepped else 1
+        for window in range(windows):
+            yield (self.iterations + window) // windows
 
     @contextmanager
     def window(self, name: str) -> Iterator[None]:
         """Measure what happens inside, and add it to what this pass knows of `name`.
 
-        Work that is queued on a device is waited for at both edges.
+        Work that is queued on a device is waited for at both edges. A window inside another one
+        waits for no counter: that would be in the outer one.
         """
         instruments = self._instruments
+        phase_s = self._opened % PHASES * self._step_s
+        self._opened += 1
         self._synchronize()
-        before = instruments.read()
-        yield
+        outermost = self._depth == 0
+        before = instruments.begin(phase_s) if outermost else instruments.read()
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
         self._synchronize()
-        after = instruments.read()
+        after = instruments.end() if outermost else instruments.read()
         self._windows.setdefault(name, []).append(instruments.window(before, after))
 
     @property
@@ -54,23 +92,37 @@ class Pass:
         return tuple(self._windows)
 
     @property
-    def void(self) -> str | None:
-        """Why nothing can be said of one of its windows, or None."""
-        windows = (window for windows in self._windows.values() for window in windows)
-        return next((window.void for window in windows if window.void), None)
+    def missing(self) -> dict[str, str]:
+        """Why a counter says nothing of one of the windows, by domain name: of those not lost."""
+        return {
+            domain: why
+            for windows in self._windows.values()
+            for window in windows
+            for domain, why in window.missing.items()
+            if domain not in self._lost
+        }
 
-    def rounds(self) -> dict[str, Round]:
-        """What each name used in this pass, none of whose windows is void."""
+    def rounds(self, devices: Mapping[str, DeviceState] | None = None) -> dict[str, Round]:
+        """What each name used in this pass, of the counters that vouch for all of its windows.
+
+        devices  the state of the devices over the pass, by domain name
+        """
         return {
             name: Round(
                 energy_uj={
                     domain: sum(window.energy_uj[domain] for window in windows)
                     for domain in windows[0].energy_uj
+                    if all(domain in window.energy_uj for window in windows)
                 },
                 seconds=math.fsum(window.seconds for window in windows),
                 iterations=self.iterations,
                 windows=len(windows),
                 units=dict(self.units),
+                error_uj={
+                    domain: math.hypot(*(window.error_uj.get(domain, 0.0) for window in windows))
+                    for domain in windows[0].error_uj
+                },
+                devices=dict(devices or {}),
             )
             for name, windows in self._windows.items()
         }

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from pytest_greenops.model.measurement import Check, LoadShare, Round
+from pytest_greenops.model.measurement import (
+    Check,
+    DeviceState,
+    Domain,
+    Kind,
+    LoadShare,
+    Round,
+)
 from pytest_greenops.stats import slope, t_quantile, trimmed_mean
 
-#: 95 % of windows err by less than this many updates of the counter: either edge is late by a
-#: uniform share of one, so their difference is triangular over one update to either side.
-EDGE_ERROR = 0.78
 #: The error of the edges may be this share of the margin; a drift over the rounds, that.
 EDGE_SHARE, DRIFT_SHARE = 1 / 5, 1 / 4
 #: No counter's edges can be had without error: of a smaller margin they may err as much as of this.
@@ -19,18 +23,41 @@ SMALLEST_MARGIN = 0.001
 CONTENTION = 0.03
 #: Where less than this is idle beside them, others also slow down the work that is measured.
 CROWDED = 0.1
+#: Calls within this share of a sampling period, of this many periods or of such a part of one,
+#: keep in step with it.
+STEP_SHARE, STEPS = 0.05, 5
+#: Reasons for which a device lowers its clocks to protect itself, as NVML names them. That it keeps
+#: to its power limit is none of them: work that is heavy enough always runs so.
+SLOWDOWNS = (
+    "hardware slowdown",
+    "hardware thermal slowdown",
+    "software thermal slowdown",
+    "hardware power brake",
+)
+_UNKNOWN = DeviceState()
 #: Share of spoilt rounds that a 20 % trimmed mean leaves without effect.
 TOLERATED = 0.2
 
 
-def edge_error(round_: Round, update_period_s: float) -> float:
-    """How far the edges of a round's windows can be off, as a share of the round (95 %).
+def edge_error(round_: Round, domains: Sequence[Domain]) -> float:
+    """How far the energy of a round may be off for the edges of its windows, as a share (95 %).
 
-    The errors of several windows are independent: they grow with the root of their number.
+    Of each kind of counter by itself, the worst: one may be judged alone. Devices that the round
+    did not use are left out, and counters that did not move.
     """
-    if round_.seconds <= 0:
-        return math.inf if update_period_s else 0.0
-    return EDGE_ERROR * update_period_s * math.sqrt(round_.windows) / round_.seconds
+    return max(_edge_errors(round_, domains).values(), default=0.0)
+
+
+def _edge_errors(round_: Round, domains: Sequence[Domain]) -> dict[Kind, float]:
+    energy_uj: dict[Kind, float] = {}
+    error_uj: dict[Kind, float] = {}
+    for domain in domains:
+        state = round_.devices.get(domain.name, _UNKNOWN)
+        if domain.name in round_.error_uj and domain.counted and state.used is not False:
+            kind = domain.kind
+            energy_uj[kind] = energy_uj.get(kind, 0.0) + round_.energy_uj[domain.name]
+            error_uj[kind] = math.hypot(error_uj.get(kind, 0.0), round_.error_uj[domain.name])
+    return {kind: error_uj[kind] / uj for kind, uj in energy_uj.items() if uj}
 
 
 def edge_limit(margin: float) -> float:
@@ -38,21 +65,56 @@ def edge_limit(margin: float) -> float:
     return max(margin, SMALLEST_MARGIN) * EDGE_SHARE
 
 
-def too_short(rounds: Sequence[Round], update_period_s: float, margin: float) -> Check | None:
-    """The windows are too short for how often the counter moves."""
-    if not rounds:
-        return None
-    error = trimmed_mean([edge_error(round_, update_period_s) for round_ in rounds])
-    if error <= edge_limit(margin):
-        return None
-    span_s = trimmed_mean([round_.seconds for round_ in rounds])
-    return Check(
-        "too short",
-        f"the counter moves every {update_period_s * 1e3:.3g} ms and a round spans "
-        f"{span_s * 1e3:.3g} ms: its edges are off by up to {error * 100:.2g} %",
-        "no verdict; let the meter repeat the work, or make one call longer",
-        untrusted=True,
-    )
+def too_short(rounds: Sequence[Round], domains: Sequence[Domain], margin: float) -> Iterator[Check]:
+    """The windows are too short for how exactly a kind of counter knows their edges."""
+    errors = [_edge_errors(round_, domains) for round_ in rounds]
+    for kind in dict.fromkeys(kind for known in errors for kind in known):
+        error = trimmed_mean([known[kind] for known in errors if kind in known])
+        if error > edge_limit(margin):
+            span_s = trimmed_mean([round_.seconds for round_ in rounds])
+            yield Check(
+                "too short",
+                f"a round spans {span_s * 1e3:.3g} ms, and its edges are off by up to "
+                f"{error * 100:.2g} % of its {kind} energy",
+                "no verdict; let the meter repeat the work, or make one call longer",
+                untrusted=True,
+                kinds=(kind,),
+            )
+
+
+def in_step(call_s: float, period_s: float) -> bool:
+    """Whether calls that take so long keep in step with a period, or with a part of it.
+
+    Samples of power would then fall on the same moments of every call: up to 67 % wrong (Yang,
+    Adamek and Armour, SC 2024, whose bound of 5 % this is).
+    """
+    if min(call_s, period_s) <= 0:
+        return False
+    ratio = max(call_s, period_s) / min(call_s, period_s)
+    return round(ratio) <= STEPS and abs(ratio - round(ratio)) <= STEP_SHARE * round(ratio)
+
+
+def throttled(devices: Mapping[str, DeviceState]) -> str | None:
+    """Why a round says nothing: a device that it used was slowed down to protect itself."""
+    for name, state in devices.items():
+        harmful = [reason for reason in state.throttle_reasons if reason in SLOWDOWNS]
+        if harmful and state.used is not False:
+            return f"{name} was throttled: {', '.join(harmful)}"
+    return None
+
+
+def lost(counters: Mapping[str, str]) -> Iterator[Check]:
+    """Counters that failed for good while others went on."""
+    for why in counters.values():
+        yield Check("lost", why, "the other counters went on; nothing that holds it is judged")
+
+
+def disagreement(doubts: Mapping[str, str], domains: Sequence[Domain]) -> Iterator[Check]:
+    """Counters that do not agree with the power that their own device tells."""
+    for domain in domains:
+        if domain.name in doubts and not domain.idle:
+            done = "told with each figure; its joules may be off by as much"
+            yield Check("disagreement", doubts[domain.name], done)
 
 
 def drifts(energies: Sequence[float], margin: float) -> bool:

@@ -42,7 +42,7 @@ def summarise(
         domain=domain,
         unit=unit,
         rounds=measurement.rounds,
-        domains=measurement.domains,
+        domains=tuple(d for d in measurement.domains if d.name not in measurement.lost),
         provenance=measurement.provenance(domain),
         verdict=verdict,
         checks=measurement.checks,
@@ -53,7 +53,7 @@ def summarise(
     if not rounds:
         return result
     seconds = trimmed_mean([round_.seconds / round_.iterations for round_ in rounds])
-    total_uj = {d.name: sum(r.energy_uj[d.name] for r in rounds) for d in measurement.domains}
+    total_uj = {d.name: sum(r.energy_uj[d.name] for r in rounds) for d in result.domains}
     judged_uj = sum(total_uj[name] for name in names)
     if not judged_uj:
         return result

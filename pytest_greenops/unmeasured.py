@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ class _PlainTrip:
     def __init__(self) -> None:
         self.iterations = 1
         self.units: dict[str, float] = {}
+
+    def batches(self, together: bool = True) -> Iterator[int]:
+        yield 1
 
     def window(self, name: str) -> AbstractContextManager[None]:
         return nullcontext()

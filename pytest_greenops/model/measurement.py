@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
+import msgspec.structs
 
 Kind = Literal["cpu", "dram", "gpu", "psys"]
 Source = Literal["sensed", "estimated"]
@@ -20,6 +22,7 @@ class Domain(msgspec.Struct, frozen=True, omit_defaults=True):
     range_uj     where the counter wraps to zero, in microjoules; None where it never does
     max_power_w  the highest power that is plausible: tells one wrap from two
     counted      False where another counted domain holds it already, or where it stands apart
+    idle         it stands apart for the work never used this device
     """
 
     name: str
@@ -27,35 +30,73 @@ class Domain(msgspec.Struct, frozen=True, omit_defaults=True):
     range_uj: int | None = None
     max_power_w: float = 1000.0
     counted: bool = True
+    idle: bool = False
 
 
 class Reading(NamedTuple):
     """The counts of a sensor's domains, in their order, at one monotonic time.
 
-    A count that could not be read is None.
+    energy_uj  a count that could not be read is None
+    error_uj   how far each count may be off (95 %); empty where the sensor does not tell
+    why        why a count is None, by domain name, where the sensor knows
     """
 
     time_ns: int
     energy_uj: Sequence[int | None]
+    error_uj: Sequence[float] = ()
+    why: Mapping[str, str] = MappingProxyType({})
 
 
 class Window(msgspec.Struct, frozen=True):
     """The energy between two readings of every sensor.
 
-    energy_uj  microjoules by domain name; empty where the window is void
-    void       why nothing can be said of this window, or None
+    energy_uj  microjoules by domain name
+    missing    why nothing can be said of a domain that is not among them, by domain name
+    error_uj   how far each energy may be off (95 %), by domain name
     """
 
     seconds: float
     energy_uj: dict[str, int]
-    void: str | None = None
+    missing: dict[str, str] = {}
+    error_uj: dict[str, float] = {}
+
+    @property
+    def void(self) -> str | None:
+        """Why it is not whole, or None."""
+        return next(iter(self.missing.values()), None)
 
 
-class Round(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a device tells of itself around a round; None where it does not.
+
+    throttle_reasons  why its clocks were held down, in NVML's words
+    used              whether this process or a descendant had work on it
+    """
+
+    temperature_c: float | None = None
+    clock_mhz: int | None = None
+    power_limit_w: float | None = None
+    throttle_reasons: tuple[str, ...] = ()
+    used: bool | None = None
+
+    def after(self, before: DeviceState) -> DeviceState:
+        """The state over a round: as it is now, with every reason and use that was seen."""
+        return msgspec.structs.replace(
+            self,
+            throttle_reasons=tuple(
+                dict.fromkeys((*before.throttle_reasons, *self.throttle_reasons))
+            ),
+            used=before.used or self.used,
+        )
+
+
+class Round(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One measured repetition: `iterations` calls over `seconds`, in `windows` windows.
 
     energy_uj  microjoules of all its calls, by domain name
     units      the work that all its calls did, by unit name
+    error_uj   how far each energy may be off (95 %) for the edges of its windows
+    devices    the state of each device that can tell, by domain name
     """
 
     energy_uj: dict[str, Annotated[int, msgspec.Meta(ge=0)]]
@@ -63,6 +104,8 @@ class Round(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     iterations: Annotated[int, msgspec.Meta(gt=0)]
     windows: Annotated[int, msgspec.Meta(gt=0)] = 1
     units: dict[str, Annotated[float, msgspec.Meta(gt=0)]] = {}
+    error_uj: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    devices: dict[str, DeviceState] = {}
 
 
 class LoadShare(NamedTuple):
@@ -104,6 +147,7 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sensors    which sensor read each counter
     estimated  the counters behind which no sensor stands
     checks     the self-checks that did not hold
+    lost       counters that failed for good meanwhile, and why: they are in no round
     """
 
     name: str
@@ -112,9 +156,22 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sensors: dict[str, str]
     estimated: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+    lost: dict[str, str] = {}
 
     def selected(self, domain: str) -> tuple[str, ...]:
-        """Names of the counters that a judged domain sums: `total`, a kind, or one device."""
+        """Names of the counters that a judged domain sums: `total`, a kind, or one device.
+
+        None at all where one of them was lost: a part is not the whole.
+        """
+        names = self._belonging(domain)
+        return () if self.lost.keys() & names else names
+
+    def lost_of(self, domain: str) -> str | None:
+        """Why a judged domain lacks a counter that it had, or None."""
+        reasons = (self.lost[name] for name in self._belonging(domain) if name in self.lost)
+        return next(reasons, None)
+
+    def _belonging(self, domain: str) -> tuple[str, ...]:
         if domain == "total":
             return tuple(d.name for d in self.domains if d.counted)
         by_kind = tuple(d.name for d in self.domains if d.kind == domain and d.counted)

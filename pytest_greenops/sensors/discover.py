@@ -49,9 +49,18 @@ def discover(
 def _automatic(findings: list[Finding], cpu_watts: float | None) -> list[Finding]:
     for name in AUTO:
         findings += _uncovered(find(name, cpu_watts), _covered(findings))
+    if not {"cpu", "gpu"} <= _covered(findings) and _for_zeus():
+        findings += _uncovered(find("zeus", cpu_watts), _covered(findings))
     if "cpu" not in _covered(findings):
         findings += _uncovered(find("estimate", cpu_watts), _covered(findings))
     return findings
+
+
+def _for_zeus() -> bool:
+    """Whether a device is there that zeus alone reads."""
+    from pytest_greenops.sensors import zeus
+
+    return zeus.present() is not None
 
 
 def _uncovered(found: Finding, covered: set[str]) -> list[Finding]:
@@ -81,8 +90,9 @@ class _Part:
 
     def read(self) -> Reading:
         """The counts of these domains."""
-        time_ns, energy_uj = self._sensor.read()
-        return Reading(time_ns, [energy_uj[place] for place in self._places])
+        whole = self._sensor.read()
+        counts = [whole.energy_uj[place] for place in self._places]
+        return whole._replace(energy_uj=counts, error_uj=())
 
     def close(self) -> None:
         """Close the whole sensor."""
@@ -150,9 +160,20 @@ def _openers(cpu_watts: float | None = None) -> dict[str, Callable[[], Sensor]]:
 
         return nvml.open_sensor()
 
+    def zeus() -> Sensor:
+        from pytest_greenops.sensors import zeus
+
+        return zeus.open_sensor()
+
     def estimate() -> Sensor:
         from pytest_greenops.sensors import estimate
 
         return estimate.open_sensor(cpu_watts)
 
-    return {"powercap": powercap, "pyrapl": pyrapl, "nvml": nvml, "estimate": estimate}
+    return {
+        "powercap": powercap,
+        "pyrapl": pyrapl,
+        "nvml": nvml,
+        "zeus": zeus,
+        "estimate": estimate,
+    }

@@ -63,8 +63,8 @@ def test_fails_what_is_not_shown(saved: Project) -> None:
         "EnergyUnproven: call could not be judged, and --energy-strict is on: no baseline on this "
         "machine; accept one: pytest --energy-save test_it.py::test_no_baseline",
         "EnergyUnproven: call could not be judged, and --energy-strict is on: can't tell: "
-        "too short: the counter moves every 1 ms and a round spans 1 ms: its edges are off by up "
-        "to 78 %; make one call longer, then: pytest --energy test_it.py::test_inconclusive",
+        "too short: a round spans 1 ms, and its edges are off by up to 78 % of its cpu energy; "
+        "make one call longer, then: pytest --energy test_it.py::test_inconclusive",
         "EnergyUnproven: call could not be judged, and --energy-strict is on: not measured: "
         "the test never called energy",
         "EnergyUnproven: call could not be judged, and --energy-strict is on: not comparable "

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.measurement import Domain, Round
+from pytest_greenops.model.measurement import Domain, Reading, Round
 from pytest_greenops.passes import Pass
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.base import EDGE_ERROR, Instruments
 from pytest_greenops.testing import FakeSensor
+
+#: By how many seconds a counter that moves every millisecond is late, at both edges together.
+LATE = EDGE_ERROR * 0.001
 
 
 def a_pass(*sensors: FakeSensor, iterations: int = 1) -> Pass:
@@ -26,7 +29,15 @@ def test_a_window_holds_what_happens_inside() -> None:
         sensor.spend(1.0, "dram:0", seconds=0.0)
     sensor.spend(7.0, seconds=9.0)
     assert trip.rounds() == {
-        "call": Round({"cpu:0": 2_000_000, "dram:0": 1_000_000}, 0.5, iterations=1)
+        "call": Round(
+            {"cpu:0": 2_000_000, "dram:0": 1_000_000},
+            0.5,
+            iterations=1,
+            error_uj={
+                "cpu:0": pytest.approx(2_000_000 * LATE / 0.5),
+                "dram:0": pytest.approx(1e6 * LATE / 0.5),
+            },
+        )
     }
 
 
@@ -38,7 +49,10 @@ def test_windows_of_one_name_are_added_up() -> None:
         sensor.spend(10.0)
         with trip.window("step"):
             sensor.spend(2.0, seconds=0.25)
-    assert trip.rounds() == {"step": Round({"cpu:0": 6_000_000}, 0.75, iterations=3, windows=3)}
+    error_uj = {"cpu:0": pytest.approx(2_000_000 * LATE / 0.25 * 3**0.5)}
+    assert trip.rounds() == {
+        "step": Round({"cpu:0": 6_000_000}, 0.75, iterations=3, windows=3, error_uj=error_uj)
+    }
 
 
 def test_windows_of_several_names_are_kept_apart() -> None:
@@ -93,18 +107,18 @@ def test_the_work_that_was_done_is_in_every_round() -> None:
 
 
 def test_one_void_window_makes_the_pass_void() -> None:
-    """It tells why; a pass whose counters could all be read tells nothing."""
+    """It tells which counter is missing and why; without one nothing is missing."""
     sensor = FakeSensor(Domain("cpu:0", "cpu"))
     trip = a_pass(sensor)
     with trip.window("good"):
         sensor.spend(1.0)
-    assert trip.void is None
+    assert trip.missing == {}
     with trip.window("bad"):
         sensor.fail()
     sensor.recover()
     with trip.window("good"):
         sensor.spend(1.0)
-    assert trip.void == "cpu:0 could not be read"
+    assert trip.missing == {"cpu:0": "cpu:0 could not be read"}
 
 
 def test_a_window_whose_work_raises_is_forgotten() -> None:
@@ -116,6 +130,80 @@ def test_a_window_whose_work_raises_is_forgotten() -> None:
     with trip.window("other"):
         sensor.spend(1.0)
     assert trip.names == ("other",)
+
+
+def test_a_lost_counter_is_not_missing() -> None:
+    """What was given up for lost voids no further pass, and is in no round."""
+    cpu, gpu = FakeSensor(Domain("cpu:0", "cpu")), FakeSensor(Domain("gpu:0", "gpu"), name="card")
+    gpu.fail()
+    trip = Pass(Instruments([cpu, gpu]), lambda: None, 1, lost={"gpu:0": "it fell off the bus"})
+    with trip.window("call"):
+        cpu.spend(1.0)
+    assert trip.missing == {}
+    assert trip.rounds()["call"].energy_uj == {"cpu:0": 1_000_000}
+
+
+@pytest.mark.parametrize(
+    ("iterations", "together", "stepped", "batches"),
+    [
+        (10, True, False, [10]),
+        (3, False, False, [1, 1, 1]),
+        (10, True, True, [2, 2, 3, 3]),
+        (2, True, True, [1, 1]),
+    ],
+)
+def test_iterations_are_spread_over_windows(
+    iterations: int, together: bool, stepped: bool, batches: list[int]
+) -> None:
+    """All in one window; in one each if apart; over four phases where they could keep in step."""
+    trip = Pass(Instruments([FakeSensor()]), lambda: None, iterations, stepped=stepped)
+    assert list(trip.batches(together)) == batches
+
+
+class Edged(FakeSensor):
+    """A sensor that makes edges of its own, and remembers what it was asked."""
+
+    phase_period_s = 0.1
+
+    def __init__(self) -> None:
+        super().__init__(Domain("cpu:0", "cpu"))
+        self.asked: list[str | float] = []
+
+    def begin(self, phase_s: float) -> Reading:
+        """Asked to wait."""
+        self.asked.append(phase_s)
+        return super().read()
+
+    def end(self) -> Reading:
+        """Asked how it ended."""
+        self.asked.append("end")
+        return super().read()
+
+    def read(self) -> Reading:
+        """Asked for the counts as they stand."""
+        self.asked.append("read")
+        return super().read()
+
+
+def test_stepped_windows_begin_at_four_phases() -> None:
+    """A quarter of the period apart, and from the first again."""
+    sensor = Edged()
+    trip = Pass(Instruments([sensor]), lambda: None, 5, stepped=True)
+    for _ in range(5):
+        with trip.window("call"):
+            sensor.spend(1.0)
+    assert [asked for asked in sensor.asked if asked != "end"] == pytest.approx(
+        [0.0, 0.025, 0.05, 0.075, 0.0]
+    )
+
+
+def test_a_window_inside_another_waits_for_nothing() -> None:
+    """A wait for a counter would be in the outer window: the inner takes what stands there."""
+    sensor = Edged()
+    trip = a_pass(sensor)
+    with trip.window("outer"), trip.window("inner"):
+        sensor.spend(1.0)
+    assert sensor.asked == [0.0, "read", "read", "end"]
 
 
 def test_work_without_a_window_is_told_what_to_write() -> None:

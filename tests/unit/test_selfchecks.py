@@ -7,13 +7,10 @@ import math
 import pytest
 
 from pytest_greenops import selfchecks
-from pytest_greenops.model.measurement import Check, LoadShare
+from pytest_greenops.model.measurement import Check, DeviceState, Domain, LoadShare, Round
 from tests.unit.builders import a_round
 
 MARGIN = 0.05
-#: The shortest round of one window whose edges err by a fifth of 5 %, for a counter that moves
-#: every 10 ms: 0.78 * 10 ms / 1 %.
-LONG_ENOUGH_S = 0.78
 
 
 def rising(total: float, n: int = 10) -> list[float]:
@@ -23,54 +20,150 @@ def rising(total: float, n: int = 10) -> list[float]:
 
 # --- too short -------------------------------------------------------------------------------
 
+CPU, GPU = Domain("cpu:0", "cpu"), Domain("gpu:0", "gpu")
 
-@pytest.mark.parametrize(
-    ("seconds", "windows", "short"),
-    [
-        (LONG_ENOUGH_S * 1.001, 1, False),
-        (LONG_ENOUGH_S * 0.999, 1, True),
-        (LONG_ENOUGH_S * 2.001, 4, False),
-        (LONG_ENOUGH_S * 1.999, 4, True),
-        (0.0, 1, True),
-    ],
-)
-def test_windows_must_be_long_against_the_counters_updates(
-    seconds: float, windows: int, short: bool
-) -> None:
-    """A round may err by a fifth of the margin; errors of several windows grow by their root."""
-    rounds = [a_round(seconds=seconds, windows=windows)] * 5
-    assert (selfchecks.too_short(rounds, 0.01, MARGIN) is not None) == short
+
+def erring(cpu: float, gpu: float = 0.0, seconds: float = 1.0, **devices: bool) -> Round:
+    """A round whose energies may be off by these shares."""
+    return Round(
+        {"cpu:0": 1_000_000, "gpu:0": 4_000_000},
+        seconds,
+        iterations=1,
+        error_uj={"cpu:0": 1_000_000 * cpu, "gpu:0": 4_000_000 * gpu},
+        devices={name.replace("_", ":"): DeviceState(used=used) for name, used in devices.items()},
+    )
+
+
+def short(rounds: list[Round], margin: float = MARGIN) -> list[Check]:
+    """What is said of rounds that read one CPU and one GPU."""
+    return list(selfchecks.too_short(rounds, (CPU, GPU), margin))
+
+
+@pytest.mark.parametrize(("error", "found"), [(0.0099, False), (0.0101, True)])
+def test_edges_may_err_by_a_fifth_of_the_margin(error: float, found: bool) -> None:
+    """At a margin of 5 %, by 1 %."""
+    assert bool(short([erring(error)] * 5)) == found
 
 
 def test_too_short_says_how_short() -> None:
-    """Update period, span and error are in the finding, and no verdict may rest on it."""
-    check = selfchecks.too_short([a_round(seconds=0.1)] * 5, 0.02, MARGIN)
-    assert check == Check(
-        "too short",
-        "the counter moves every 20 ms and a round spans 100 ms: its edges are off by up to 16 %",
-        "no verdict; let the meter repeat the work, or make one call longer",
-        untrusted=True,
+    """Span, kind and error are in the finding; no verdict on that kind may rest on it."""
+    assert short([erring(0.001, 0.16, seconds=0.1)] * 5) == [
+        Check(
+            "too short",
+            "a round spans 100 ms, and its edges are off by up to 16 % of its gpu energy",
+            "no verdict; let the meter repeat the work, or make one call longer",
+            untrusted=True,
+            kinds=("gpu",),
+        )
+    ]
+
+
+def test_each_kind_of_counter_errs_by_itself() -> None:
+    """The worst of them decides how long a round has to be; one that stood apart does not."""
+    assert selfchecks.edge_error(erring(0.01, 0.16), (CPU, GPU)) == pytest.approx(0.16)
+    apart = Domain("gpu:0", "gpu", counted=False)
+    assert selfchecks.edge_error(erring(0.01, 0.16), (CPU, apart)) == pytest.approx(0.01)
+
+
+def test_a_device_without_work_does_not_make_rounds_longer() -> None:
+    """Of a card that the round did not use, edges need not be known."""
+    assert selfchecks.edge_error(erring(0.01, 0.16, gpu_0=False), (CPU, GPU)) == pytest.approx(0.01)
+    assert selfchecks.edge_error(erring(0.01, 0.16, gpu_0=True), (CPU, GPU)) == pytest.approx(0.16)
+
+
+def test_errors_of_like_counters_add_up_as_independent() -> None:
+    """Two sockets that err by 3 and 4 J of 100 J err by 5 % together."""
+    sockets = (CPU, Domain("cpu:1", "cpu"))
+    round_ = Round(
+        {"cpu:0": 60_000_000, "cpu:1": 40_000_000},
+        1.0,
+        iterations=1,
+        error_uj={"cpu:0": 3_000_000, "cpu:1": 4_000_000},
     )
+    assert selfchecks.edge_error(round_, sockets) == pytest.approx(0.05)
 
 
 def test_one_short_round_of_ten_does_not_count() -> None:
     """The level is a trimmed mean, and so is the error of its edges."""
-    rounds = [a_round(seconds=1.0)] * 9 + [a_round(seconds=0.0)]
-    assert selfchecks.too_short(rounds, 0.01, MARGIN) is None
+    assert short([erring(0.001)] * 9 + [erring(1.0)]) == []
 
 
-def test_no_round_and_no_period_are_not_too_short() -> None:
+def test_no_round_and_no_error_are_not_too_short() -> None:
     """Nothing was measured, or by a counter that moves with every joule."""
-    assert selfchecks.too_short([], 0.01, MARGIN) is None
-    assert selfchecks.too_short([a_round(seconds=0.0)], 0.0, MARGIN) is None
-    assert selfchecks.edge_error(a_round(seconds=0.0), 0.0) == 0.0
+    assert short([]) == []
+    assert short([a_round(seconds=0.0)]) == []
+    assert selfchecks.edge_error(a_round(seconds=0.0), (CPU, GPU)) == 0.0
 
 
 def test_a_margin_of_zero_can_be_met() -> None:
-    """`max_increase="0%"` asks for long windows, not for infinite ones."""
-    # as of 0.1 %: 0.78 * 1 ms / 0.02 % = 3.9 s
-    assert selfchecks.too_short([a_round(seconds=4.0)], 0.001, 0.0) is None
-    assert selfchecks.too_short([a_round(seconds=3.8)], 0.001, 0.0) is not None
+    """`max_increase="0%"` asks for exact edges, not for infinitely exact ones."""
+    assert short([erring(0.00019)], margin=0.0) == []
+    assert short([erring(0.00021)], margin=0.0) != []
+
+
+# --- in step ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call_s", "period_s", "keeps"),
+    [
+        (0.1, 0.1, True),
+        (0.104, 0.1, True),
+        (0.106, 0.1, False),
+        (0.2, 0.1, True),
+        (0.05, 0.1, True),
+        (0.07, 0.1, False),
+        (0.001, 0.1, False),
+        (3.0, 0.1, False),
+        (0.1, 0.0, False),
+        (0.0, 0.1, False),
+    ],
+)
+def test_calls_near_the_sampling_period_keep_in_step(
+    call_s: float, period_s: float, keeps: bool
+) -> None:
+    """Within 5 % of the period, of a few of them or of a part of it."""
+    assert selfchecks.in_step(call_s, period_s) is keeps
+
+
+# --- throttled, lost, disagreement -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reasons", "used", "expected"),
+    [
+        (("hardware thermal slowdown",), True, "gpu:0 was throttled: hardware thermal slowdown"),
+        (("hardware slowdown",), None, "gpu:0 was throttled: hardware slowdown"),
+        (("software power cap",), True, None),
+        (("hardware thermal slowdown",), False, None),
+        ((), True, None),
+    ],
+)
+def test_a_card_that_protects_itself_spoils_the_round(
+    reasons: tuple[str, ...], used: bool | None, expected: str | None
+) -> None:
+    """Heat and brakes do, of a card that may have had work; keeping to the power limit does not."""
+    state = DeviceState(throttle_reasons=reasons, used=used)
+    assert selfchecks.throttled({"gpu:0": state}) == expected
+
+
+def test_a_lost_counter_is_told() -> None:
+    """With its reason, and with what becomes of what holds it."""
+    assert list(selfchecks.lost({"gpu:0": "gpu:0 could not be read: GPU is lost"})) == [
+        Check(
+            "lost",
+            "gpu:0 could not be read: GPU is lost",
+            "the other counters went on; nothing that holds it is judged",
+        )
+    ]
+
+
+def test_a_counter_that_contradicts_its_power_is_told_where_it_counts() -> None:
+    """Each measurement says so, unless the device had no work in it."""
+    doubts = {"gpu:0": "gpu:0 counts 15% less than its integrated power"}
+    assert [c.finding for c in selfchecks.disagreement(doubts, (CPU, GPU))] == [doubts["gpu:0"]]
+    idle = Domain("gpu:0", "gpu", counted=False, idle=True)
+    assert list(selfchecks.disagreement(doubts, (CPU, idle))) == []
 
 
 # --- drift -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from pytest_greenops.model.measurement import Domain, Reading, Window
 from pytest_greenops.sensors import powercap
 from pytest_greenops.sensors.base import Instruments, difference
+from pytest_greenops.testing import FakeSensor
 from tests.simulated_host import powercap_tree
 
 SECOND_NS = 1_000_000_000
@@ -51,15 +52,15 @@ def test_each_domain_wraps_by_itself() -> None:
 
 @pytest.mark.parametrize(("before", "after"), [(None, 5), (5, None), (None, None)])
 def test_a_count_that_is_missing_voids_the_window(before: int | None, after: int | None) -> None:
-    """A counter unreadable at either edge gives no figure, neither its own nor of the others."""
+    """A counter unreadable at either edge gives no figure; the others keep theirs."""
     window = difference((CPU, DRAM), Reading(0, [1, before]), Reading(SECOND_NS, [9, after]))
-    assert Window(1.0, {}, "dram:0 could not be read") == window
+    assert Window(1.0, {"cpu:0": 8}, {"dram:0": "dram:0 could not be read"}) == window
 
 
 def test_a_counter_that_went_back_without_a_known_range_voids_the_window() -> None:
     """Nothing negative and nothing guessed comes of a counter whose range is not known."""
     window = difference((ENDLESS,), Reading(0, [10]), Reading(SECOND_NS, [9]))
-    assert Window(1.0, {}, "gpu:0 went back and its range is not known") == window
+    assert Window(1.0, {}, {"gpu:0": "gpu:0 went back and its range is not known"}) == window
 
 
 def test_a_counter_without_a_range_may_count_for_ever() -> None:
@@ -86,15 +87,43 @@ def test_a_wrap_that_cannot_be_told_from_one_more_voids_the_window(
     assert (void, {} if void else {"cpu:0": delta_uj}) == (window.void, window.energy_uj)
 
 
-def test_one_void_sensor_voids_the_window_of_all(tmp_path: Path) -> None:
-    """Where one of several sensors cannot vouch for its part, no sensor's figure is given."""
-    trees = [powercap_tree.build(tmp_path / name) for name in ("a", "b")]
-    instruments = Instruments([powercap.open_sensor(tree.root) for tree in trees])
-    before = instruments.read()
-    trees[1]["package-0"].show(b"")
-    window = instruments.window(before, instruments.read())
+def test_a_sensor_that_fails_leaves_the_others_their_figures(tmp_path: Path) -> None:
+    """Where one of several sensors cannot vouch for its part, it is told with the reason."""
+    tree = powercap_tree.build(tmp_path)
+    card = FakeSensor(ENDLESS, name="card")
+    instruments = Instruments([card, powercap.open_sensor(tree.root)])
+    before = instruments.begin()
+    tree["package-0"].show(b"")
+    tree["package-0/dram"].advance(7)
+    card.spend(2.0, "gpu:0")
+    window = instruments.window(before, instruments.end())
     instruments.close()
-    assert ({}, "cpu:0 could not be read") == (window.energy_uj, window.void)
+    assert {"gpu:0": 2_000_000, "dram:0": 7} == window.energy_uj
+    assert {"cpu:0": "cpu:0 could not be read"} == window.missing
+
+
+def test_a_sensor_tells_why_a_count_is_missing() -> None:
+    """What a sensor knows of its own failure stands in the reason."""
+    gone = Reading(SECOND_NS, [None], why={"gpu:0": "could not be read: GPU is lost"})
+    window = difference((ENDLESS,), Reading(0, [10]), gone)
+    assert "gpu:0 could not be read: GPU is lost" == window.void
+
+
+def test_the_errors_of_both_edges_add_up_as_independent() -> None:
+    """What a sensor states of its two readings is told of their difference."""
+    window = difference((ENDLESS,), Reading(0, [10], [3.0]), Reading(SECOND_NS, [90], [4.0]))
+    assert {"gpu:0": 5.0} == window.error_uj
+
+
+@pytest.mark.parametrize(("seconds", "share"), [(1.0, 0.078), (0.05, 1.0), (0.0, 1.0)])
+def test_a_counter_that_moves_seldom_is_late_by_its_period(seconds: float, share: float) -> None:
+    """A sensor that states no errors errs by 0.78 updates at both edges, by all at the most."""
+    card = FakeSensor(ENDLESS, update_period_s=0.1)
+    instruments = Instruments([card])
+    before = instruments.begin()
+    card.spend(2.0, "gpu:0", seconds=seconds)
+    window = instruments.window(before, instruments.end())
+    assert window.error_uj["gpu:0"] == pytest.approx(2_000_000 * share)
 
 
 def test_a_counter_that_wraps_inside_a_window_of_the_sensor_is_exact(tmp_path: Path) -> None:

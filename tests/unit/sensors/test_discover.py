@@ -231,7 +231,7 @@ def test_an_extra_sensor_may_take_the_name_of_one_of_ours(has: Has) -> None:
         ("powercup", "did you mean 'powercap'?"),
         ("nvlm", "did you mean 'nvml'?"),
         ("plugg", "did you mean 'plug'?"),
-        ("xyz", "one of: auto, plug, powercap, pyrapl, nvml, estimate"),
+        ("xyz", "one of: auto, plug, powercap, pyrapl, nvml, zeus, estimate"),
     ],
 )
 def test_an_unknown_name_is_told_with_the_nearest(has: Has, wrong: str, hint: str) -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -255,27 +255,11 @@ def test_mig_instance_is_measured_as_its_whole_card(run: Run) -> None:
     assert "gpu:1: energy of the whole card, not of one MIG instance" in method
 
 
-def test_refuses_a_card_without_counter(run: Run) -> None:
-    """A card that counts no energy cannot be measured, and is named."""
-    reason, _, absent = run([Card(counter=False)])
-    assert reason == "no card can be measured: gpu:0 (Simulated A) has no energy counter"
-    assert not absent
-
-
-def test_names_the_card_that_is_not_measured(run: Run) -> None:
-    """Beside cards that count, one that does not is named in the method."""
+def test_a_card_without_counter_is_sampled(run: Run) -> None:
+    """Beside cards that count, the power of one that does not is integrated, and it is said."""
     domains, method = run([A, Card(uuid=B.uuid, counter=False)], f"[{DOMAINS}, sensor.method]")
-    assert domains == ["gpu:0"]
-    assert "gpu:1 (Simulated A) has no energy counter: not measured" in method
-
-
-def test_failing_card_has_no_count(run: Run) -> None:
-    """A card whose counter fails in the middle of a run has no count; the others keep theirs."""
-    failing = Card(uuid=B.uuid, fail=(300, 15))
-    readings = run([A, failing], "[sensor.read().energy_uj for _ in range(400)]")
-    assert None not in readings[0]
-    assert readings[-1][0] is not None
-    assert readings[-1][1] is None
+    assert domains == ["gpu:0", "gpu:1"]
+    assert "gpu:1 without an energy counter: power sampled every 2 ms and integrated" in method
 
 
 def test_closed_sensor_has_no_counts(run: Run) -> None:
@@ -292,7 +276,7 @@ try:
 except pynvml.NVMLError_Uninitialized:
     shown = "not started"
 """
-    assert run([Card(counter=False)], after=after) == "not started"
+    assert run([Card(deny_s=0.0)], after=after) == "not started"
 
 
 @pytest.mark.parametrize(
@@ -340,3 +324,187 @@ def test_missing_python_package_is_told(run: Run) -> None:
         "pip install nvidia-ml-py",
         False,
     ]
+
+
+# --- windows ---------------------------------------------------------------------------------
+
+#: Measures windows of 0.2 s, up to one that is void; tells of each when it was and what it says.
+WINDOWS = """
+from pytest_greenops.sensors.base import Instruments
+instruments, windows = Instruments([sensor]), []
+while len(windows) < {windows} and not (windows and windows[-1][-1]):
+    before = instruments.begin()
+    time.sleep(0.2)
+    after = instruments.end()
+    window = instruments.window(before, after)
+    times = [before[0].time_ns * 1e-9, after[0].time_ns * 1e-9]
+    windows.append([*times, window.energy_uj, window.error_uj, window.missing])
+states = {name: msgspec.to_builtins(state) for name, state in instruments.states().items()}
+"""
+
+
+class Seen(NamedTuple):
+    """A window: when it was on the monotonic clock, and what is said of it, by domain."""
+
+    begin_s: float
+    end_s: float
+    energy_uj: dict[str, int]
+    error_uj: dict[str, float]
+    missing: dict[str, str]
+
+
+@pytest.fixture
+def windows(run: Run) -> Callable[..., list[Seen]]:
+    """Measures windows beside cards whose script began at a given time."""
+
+    def windows(cards: Sequence[Card], start_s: float | None, most: int = 3) -> list[Seen]:
+        inside = WINDOWS.replace("{windows}", str(most)).replace("\n", "\n    ")
+        shown = f"None{inside}\n    shown = windows"
+        return [Seen(*w) for w in run(cards, shown, "import msgspec", start_s=start_s)]
+
+    return windows
+
+
+def busy(from_s: float = 0.0) -> tuple[tuple[float, float], ...]:
+    """Power that changes every 130 ms, so that no window holds the same."""
+    levels = (60.0, 250.0, 140.0)
+    return tuple((from_s + step * 0.13, levels[step % 3]) for step in range(200))
+
+
+@pytest.mark.parametrize(
+    ("card", "share"),
+    [
+        (Card(power_w=busy(), tick_s=0.1), 0.02),
+        (Card(power_w=busy(), tick_s=0.02), 0.01),
+        (Card(power_w=busy(), tick_s=0.1, jitter=0.05), 0.03),
+        (Card(power_w=busy(), tick_s=0.1, power_noise=0.02), 0.03),
+        (Card(power_w=busy(), tick_s=0.02, counter=False, average_s=0.0), 0.1),
+    ],
+)
+def test_a_short_window_is_exact_and_says_how_exact(
+    windows: Callable[..., list[Seen]], card: Card, share: float
+) -> None:
+    """Power that changes all the time: the joules of 0.2 s, and the truth within their error."""
+    start_s = time.monotonic()
+    for window in windows([card], start_s):
+        true_uj = card.joules(window.begin_s - start_s, window.end_s - start_s) * 1e6
+        off_uj = abs(window.energy_uj["gpu:0"] - true_uj)
+        assert off_uj <= share * true_uj
+        assert off_uj <= window.error_uj["gpu:0"]
+
+
+@pytest.mark.parametrize("cards", [2, 8])
+def test_every_card_has_edges_of_its_own(windows: Callable[..., list[Seen]], cards: int) -> None:
+    """Counters that tick at unlike times and rates are all known at the same edges."""
+    start_s = time.monotonic()
+    many = [
+        Card(
+            uuid=f"GPU-{number}",
+            power_w=busy(-0.05 * number),
+            tick_s=0.02 + 0.01 * number,
+            phase_s=0.003 * number,
+        )
+        for number in range(cards)
+    ]
+    for window in windows(many, start_s):
+        assert len(window.energy_uj) == cards
+        for number, card in enumerate(many):
+            true_j = card.joules(window.begin_s - start_s, window.end_s - start_s)
+            assert window.energy_uj[f"gpu:{number}"] * 1e-6 == pytest.approx(true_j, rel=0.03)
+
+
+#: When a card fails, in seconds since NVML was started: long after the sensor was opened.
+FAILS_S = 3.0
+
+
+@pytest.mark.parametrize(
+    ("card", "why"),
+    [
+        (Card(uuid=B.uuid, lost_s=FAILS_S), "gpu:1 could not be read: GPU is lost"),
+        (Card(uuid=B.uuid, deny_s=FAILS_S), "gpu:1 could not be read: Insufficient Permissions"),
+        (
+            Card(uuid=B.uuid, tick_s=0.02, stick_s=FAILS_S),
+            "gpu:1 stands still although the card draws 100 W: it is stuck",
+        ),
+        (Card(uuid=B.uuid, reset_s=FAILS_S), "gpu:1 went back and its range is not known"),
+        (
+            Card(uuid=B.uuid, counter=False, lost_s=FAILS_S),
+            "gpu:1 could not be read: GPU is lost",
+        ),
+    ],
+)
+def test_a_card_that_fails_in_the_middle_says_why(
+    windows: Callable[..., list[Seen]], card: Card, why: str
+) -> None:
+    """Lost, forbidden, stuck, reset: no number of it, and the other card keeps its own."""
+    *whole, void = windows([A, card], None, most=40)
+    assert void.missing == {"gpu:1": why}
+    assert "gpu:1" not in void.energy_uj
+    for window in [*whole, void]:
+        true_j = 100.0 * (window.end_s - window.begin_s)
+        assert window.energy_uj["gpu:0"] * 1e-6 == pytest.approx(true_j, rel=0.03)
+
+
+def test_a_counter_that_disagrees_with_its_power_is_labelled(run: Run) -> None:
+    """One that counts 85 % of its power is told in the method and among the doubts."""
+    doubts, method = run([Card(gain=0.85)], "[sensor.doubts, sensor.method]")
+    assert doubts == {"gpu:0": "gpu:0 counts 15% less than its integrated power"}
+    assert doubts["gpu:0"] in method
+
+
+@pytest.mark.parametrize("card", [Card(), Card(power_noise=0.05), Card(gain=1.07)])
+def test_a_counter_that_agrees_is_not_labelled(run: Run, card: Card) -> None:
+    """Up to 10 % is agreement."""
+    assert run([card], "sensor.doubts") == {}
+
+
+# --- states ----------------------------------------------------------------------------------
+
+STATES = "{name: msgspec.to_builtins(state) for name, state in sensor.states().items()}"
+
+
+def test_tells_the_state_of_each_card(run: Run) -> None:
+    """Temperature, clock, limit and what held the clocks down, as they were when a window ended."""
+    card = Card(
+        temperature_c=((0.0, 40.0), (1000.0, 40.0)),
+        clock_mhz=((0.0, 1410),),
+        limit_w=300.0,
+        throttle=((0.0, 0x40),),
+    )
+    shown = f"[sensor.begin(), sensor.end(), {STATES}, {STATES}][2:]"
+    first, second = run([card], shown, before="import msgspec")
+    assert first["gpu:0"] == {
+        "temperature_c": 40,
+        "clock_mhz": 1410,
+        "power_limit_w": 300.0,
+        "throttle_reasons": ["hardware thermal slowdown"],
+        "used": False,
+    }
+    assert "throttle_reasons" not in second["gpu:0"]
+
+
+USED = "[state.used for state in sensor.states().values()]"
+LOADED = """
+import ctypes, os, shutil
+path = os.environ["LD_LIBRARY_PATH"] + "/libcuda.so.1"
+shutil.copy(os.environ["LD_LIBRARY_PATH"] + "/libnvidia-ml.so.1", path)
+ctypes.CDLL(path)
+"""
+
+
+@pytest.mark.parametrize(
+    ("processes", "before", "used"),
+    [
+        (((0,), ()), "", [True, False]),
+        (((1,), ()), "", [False, False]),
+        (((1,), ()), LOADED, [None, None]),
+        (((), None), "", [False, False]),
+        (((0,), None), "", [True, None]),
+    ],
+)
+def test_tells_which_cards_this_process_uses(
+    run: Run, processes: Sequence[tuple[int, ...] | None], before: str, used: list[bool | None]
+) -> None:
+    """By the driver's list, where it knows us; else by whether CUDA is loaded at all."""
+    cards = [Card(processes=processes[0]), Card(uuid=B.uuid, processes=processes[1])]
+    assert run(cards, USED, before) == used

@@ -1,0 +1,139 @@
+"""Which NVIDIA cards there are, and which of them CUDA shows to this process."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_greenops.model.errors import SensorUnavailable
+
+
+@dataclass(frozen=True)
+class Card:
+    """`index` is NVML's, which follows the PCI bus."""
+
+    index: int
+    uuid: str
+    name: str
+
+    @property
+    def domain(self) -> str:
+        """The name of its energy domain."""
+        return f"gpu:{self.index}"
+
+    def __str__(self) -> str:
+        return f"{self.domain} ({self.name})"
+
+
+def all_cards(nvml: Any) -> list[Card]:
+    """Every card that the driver shows; raises `SensorUnavailable` where there is none."""
+    cards = []
+    for index in range(nvml.nvmlDeviceGetCount()):
+        with suppress(nvml.NVMLError):  # a card that fell off the bus, or that is not ours to use
+            handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            uuid, name = nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle)
+            cards.append(Card(index, uuid, name))
+    if not cards:
+        raise SensorUnavailable("the NVIDIA driver shows no card", absent=True)
+    return cards
+
+
+def visible(
+    nvml: Any, cards: Sequence[Card], environ: Mapping[str, str]
+) -> tuple[list[Card], list[str]]:
+    """The cards that CUDA shows, and words on how they were found.
+
+    Follows CUDA as torch does: the list ends at the first entry that names no card, and an entry
+    that stands there twice hides all.
+    """
+    listed = environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        return list(cards), []
+    if listed.strip() in ("", "-1"):
+        raise SensorUnavailable(f"CUDA_VISIBLE_DEVICES={listed!r} hides all cards", absent=True)
+    entries = [entry.strip() for entry in listed.split(",")]
+    notes = []
+    if not _order_is_clear(cards, entries, environ):
+        truth = _shown_by_torch(cards)
+        if truth:
+            return truth, ["cards as torch sees them"]
+        notes.append(
+            "CUDA_VISIBLE_DEVICES taken in PCI bus order, which CUDA may not follow: "
+            "set CUDA_DEVICE_ORDER=PCI_BUS_ID"
+        )
+    found, trouble = _named(nvml, cards, entries)
+    if not found:
+        raise SensorUnavailable(
+            f"CUDA_VISIBLE_DEVICES={listed!r} shows no card: it {trouble}",
+            "name cards as nvidia-smi -L lists them",
+        )
+    return found, notes + [f"CUDA_VISIBLE_DEVICES {trouble}"] * bool(trouble)
+
+
+def _named(
+    nvml: Any, cards: Sequence[Card], entries: Sequence[str]
+) -> tuple[list[Card], str | None]:
+    """The cards of a list, and what is wrong with it, if anything is."""
+    if len(set(entries)) < len(entries):
+        return [], "names a card twice"
+    found: list[Card] = []
+    for entry in entries:
+        card = _card_of(nvml, cards, entry)
+        if card is None:
+            return found, f"ends at {entry!r}, which names no single card"
+        if card not in found:  # two MIG instances may share one
+            found.append(card)
+    return found, None
+
+
+def _card_of(nvml: Any, cards: Sequence[Card], entry: str) -> Card | None:
+    ordinal = _ordinal(entry)
+    if ordinal is not None:
+        return next((card for card in cards if card.index == ordinal), None)
+    if entry.startswith("MIG-"):
+        entry = _parent_uuid(nvml, entry)
+    elif not entry.startswith("GPU-"):
+        return None
+    matching = [card for card in cards if card.uuid.startswith(entry)]
+    return matching[0] if len(matching) == 1 else None
+
+
+def _ordinal(entry: str) -> int | None:
+    """The number that an entry starts with: CUDA reads `1gpu` as 1."""
+    digits = re.match(r"\+?\d+", entry)
+    return int(digits[0]) if digits else None
+
+
+def _parent_uuid(nvml: Any, mig: str) -> str:
+    """The card of a MIG instance: `MIG-<uuid>`, or `MIG-GPU-<uuid>/<gi>/<ci>` on old drivers."""
+    if mig.startswith("MIG-GPU-"):
+        return mig.removeprefix("MIG-").partition("/")[0]
+    try:
+        instance = nvml.nvmlDeviceGetHandleByUUID(mig)
+        card = nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(instance)
+        return str(nvml.nvmlDeviceGetUUID(card))
+    except nvml.NVMLError:
+        return mig
+
+
+def _order_is_clear(
+    cards: Sequence[Card], entries: Sequence[str], environ: Mapping[str, str]
+) -> bool:
+    """Whether CUDA's numbers are NVML's: by default CUDA puts the fastest of unlike cards first."""
+    numbers = any(_ordinal(entry) is not None for entry in entries)
+    alike = len({card.name for card in cards}) == 1
+    return alike or not numbers or environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+
+
+def _shown_by_torch(cards: Sequence[Card]) -> list[Card]:
+    """The cards that CUDA shows to torch, if torch is loaded and has already asked it."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    if cuda is None or not cuda.is_initialized():
+        return []
+    properties = [cuda.get_device_properties(i) for i in range(cuda.device_count())]
+    uuids = {f"GPU-{getattr(card, 'uuid', None)}" for card in properties}
+    return [card for card in cards if card.uuid in uuids]

@@ -1,0 +1,113 @@
+"""In which state an NVIDIA card is: heat, clock, limit, what holds it down, and who is on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_greenops.model.measurement import DeviceState
+
+#: The bits of NVML's clocks event reasons (nvml.h) that hold clocks down; idling is none of them.
+THROTTLE_REASONS = {
+    0x04: "software power cap",
+    0x08: "hardware slowdown",
+    0x10: "sync boost",
+    0x20: "software thermal slowdown",
+    0x40: "hardware thermal slowdown",
+    0x80: "hardware power brake",
+}
+_PROC = Path("/proc")
+
+
+def throttle_reasons(nvml: Any, handle: Any) -> tuple[str, ...]:
+    """Why the card's clocks are held down now; none where it does not tell."""
+    bits = _asked(nvml, nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle) or 0
+    return tuple(name for bit, name in THROTTLE_REASONS.items() if bits & bit)
+
+
+def clock_mhz(nvml: Any, handle: Any) -> int | None:
+    """The clock of its multiprocessors."""
+    clock: int | None = _asked(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM)
+    return clock
+
+
+def state(
+    nvml: Any,
+    handle: Any,
+    reasons: tuple[str, ...],
+    clock: int | None,
+    used: bool | None,
+) -> DeviceState:
+    """What the card tells now, with what was seen of its clock while it worked."""
+    heat = _asked(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
+    limit_mw = _asked(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
+    return DeviceState(
+        temperature_c=heat,
+        clock_mhz=clock,
+        power_limit_w=None if limit_mw is None else limit_mw / 1000,
+        throttle_reasons=reasons,
+        used=used,
+    )
+
+
+def used(nvml: Any, handles: Sequence[Any], proc: Path = _PROC) -> list[bool | None]:
+    """Whether this process or a descendant is at work on each card; None where nobody can tell.
+
+    A driver that lists one of our processes on any card is trusted about the others. Else a tree
+    that has not even loaded CUDA is on none; if it has, the driver may know its processes by other
+    numbers, as it does in a container.
+    """
+    ours = _tree()
+    listed = [_pids(nvml, handle) for handle in handles]
+    if any(pids and pids & ours for pids in listed):
+        return [None if pids is None else bool(pids & ours) for pids in listed]
+    return [None if _loads_cuda(ours, proc) else False] * len(handles)
+
+
+def _pids(nvml: Any, handle: Any) -> set[int] | None:
+    compute = _asked(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, handle)
+    graphics = _asked(nvml, nvml.nvmlDeviceGetGraphicsRunningProcesses, handle)
+    if compute is None:
+        return None
+    return {process.pid for process in [*compute, *(graphics or [])]}
+
+
+def _tree() -> set[int]:
+    import psutil
+
+    try:
+        return {os.getpid(), *(p.pid for p in psutil.Process().children(recursive=True))}
+    except psutil.Error:
+        return {os.getpid()}
+
+
+def _loads_cuda(pids: set[int], proc: Path) -> bool:
+    """Whether a process has CUDA's driver library loaded; True where that cannot be seen."""
+    for pid in pids:
+        try:
+            maps = (proc / str(pid) / "maps").read_text(errors="replace")
+        except FileNotFoundError:  # it has ended
+            if pid == os.getpid():
+                return True
+        except OSError:
+            return True
+        else:
+            if "libcuda.so" in maps or "nvcuda" in maps:
+                return True
+    return False
+
+
+def merged(
+    seen: Mapping[str, tuple[str, ...]], name: str, more: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Reasons seen before and now, each once."""
+    return tuple(dict.fromkeys((*seen.get(name, ()), *more)))
+
+
+def _asked(nvml: Any, question: Any, *arguments: Any) -> Any:
+    try:
+        return question(*arguments)
+    except nvml.NVMLError:
+        return None

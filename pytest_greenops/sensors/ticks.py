@@ -1,0 +1,134 @@
+"""A counter that ticks seldom, known to the moment: pure functions of what polls have seen.
+
+Between two ticks a counter stands still while its device draws power. So a count is exact only at a
+tick; to any other moment power has to be followed: from the last tick before a window to its
+beginning, and from its end to the next tick after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+#: How far NVIDIA states that a power reading may be off ("nvidia-smi --help": within 5 %).
+POWER_ERROR = 0.05
+#: How far the power after a tick may differ from that before it, of a device that rests.
+NEXT_TICK_ERROR = 0.25
+#: A counter that ends on a millijoule.
+RESOLUTION_UJ = 1000.0
+_UJ_PER_WATT_NS = 1e-3
+
+
+class Tick(NamedTuple):
+    """When a counter moved, to which count: `time_ns` is known to `half_ns` either way."""
+
+    time_ns: int
+    half_ns: int
+    count_uj: int
+
+
+class PowerSample(NamedTuple):
+    """What a device said it drew, and when."""
+
+    time_ns: int
+    watts: float
+
+
+class Edge(NamedTuple):
+    """A count at the edge of a window, and how far it may be off (95 %), in microjoules."""
+
+    count_uj: int
+    error_uj: float
+
+
+class Ticker:
+    """Follows a counter from poll to poll."""
+
+    def __init__(self) -> None:
+        self.tick: Tick | None = None
+        self.count_uj: int | None = None
+        self._asked_ns = 0
+
+    def see(self, asked_ns: int, answered_ns: int, count_uj: int) -> bool:
+        """Take note of a poll; whether the counter has moved since the one before."""
+        moved = self.count_uj not in (None, count_uj)
+        if moved:
+            half_ns = (answered_ns - self._asked_ns + 1) // 2
+            self.tick = Tick(answered_ns - half_ns, half_ns, count_uj)
+        self.count_uj, self._asked_ns = count_uj, asked_ns
+        return moved
+
+
+def count_after(tick: Tick, time_ns: int, samples: Sequence[PowerSample]) -> Edge:
+    """The count at a time after a tick, from the power that was sampled since.
+
+    samples  in their order, at least one; older ones than the tick do not count, but for the last
+    """
+    since = [sample.watts for sample in samples if sample.time_ns >= tick.time_ns]
+    since = since or [samples[-1].watts]
+    seconds_ns = time_ns - tick.time_ns
+    head_uj = fmean(since) * seconds_ns * _UJ_PER_WATT_NS
+    doubt_uj = (max(since) - min(since)) / 2 * seconds_ns * _UJ_PER_WATT_NS
+    return _edge(tick, -head_uj, since[0], doubt_uj)
+
+
+def renewed(samples: Sequence[PowerSample]) -> bool:
+    """Whether a device has told a new power since the first sample."""
+    return any(sample.watts != samples[0].watts for sample in samples)
+
+
+def count_before(
+    tick: Tick, time_ns: int, samples: Sequence[PowerSample], last: Tick | None = None
+) -> Edge:
+    """The count at a time before a tick, from the power that was sampled since.
+
+    samples  at least one; the first right after `time_ns`, the last may come after the tick
+    last     the tick before that time, where it is known
+
+    A device may renew its power reading seldom, and tell the old one until then: a new reading then
+    stands for the time before it. Or it tells its power at once: then a reading stands for the time
+    after it. Where the two differ, what the counter moved by since its last tick decides, had the
+    device drawn as much before that time as it told first; how well it decides is in the error.
+    """
+    late_uj = _held(tick, time_ns, samples, late=True)
+    prompt_uj = _held(tick, time_ns, samples, late=False)
+    tail_uj, doubt_uj = late_uj, abs(late_uj - prompt_uj)
+    if last is not None and doubt_uj:
+        before_uj = samples[0].watts * max(0, time_ns - last.time_ns) * _UJ_PER_WATT_NS
+        expected_uj = tick.count_uj - last.count_uj - before_uj
+        off_uj, other_uj = abs(late_uj - expected_uj), abs(prompt_uj - expected_uj)
+        tail_uj = late_uj if off_uj <= other_uj else prompt_uj
+        doubt_uj *= 2 * min(off_uj, other_uj) / (off_uj + other_uj)
+    return _edge(tick, tail_uj, samples[-1].watts, doubt_uj)
+
+
+def count_between(tick: Tick, later: Tick, time_ns: int, told_w: float | None = None) -> Edge:
+    """The count at a time before a tick, from what the counter moved by until a later one.
+
+    The device is taken to have drawn as much just before the tick as after it.
+
+    told_w  the power that it told meanwhile, where that means anything
+    """
+    watts = (later.count_uj - tick.count_uj) / (later.time_ns - tick.time_ns) / _UJ_PER_WATT_NS
+    tail_uj = watts * (tick.time_ns - time_ns) * _UJ_PER_WATT_NS
+    told_uj = tail_uj if told_w is None else told_w * (tick.time_ns - time_ns) * _UJ_PER_WATT_NS
+    doubt_uj = max(NEXT_TICK_ERROR * abs(tail_uj), abs(told_uj - tail_uj))
+    return _edge(tick, tail_uj, watts, doubt_uj)
+
+
+def _held(tick: Tick, time_ns: int, samples: Sequence[PowerSample], late: bool) -> float:
+    """Microjoules from a time to a tick, by readings that come late or at once."""
+    energy, at_ns, watts = 0.0, time_ns, samples[0].watts
+    for sample in samples:
+        if sample.watts != watts:
+            until_ns = max(at_ns, min(sample.time_ns, tick.time_ns))
+            energy += (sample.watts if late else watts) * (until_ns - at_ns)
+            at_ns, watts = until_ns, sample.watts
+    return (energy + watts * max(0, tick.time_ns - at_ns)) * _UJ_PER_WATT_NS
+
+
+def _edge(tick: Tick, tail_uj: float, watts: float, doubt_uj: float) -> Edge:
+    timing_uj = watts * tick.half_ns * _UJ_PER_WATT_NS
+    error_uj = timing_uj + POWER_ERROR * abs(tail_uj) + doubt_uj + RESOLUTION_UJ
+    return Edge(tick.count_uj - round(tail_uj), error_uj)
