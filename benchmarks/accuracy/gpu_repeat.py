@@ -1,0 +1,97 @@
+"""A fixed loop measured by the project's own meter, in as many fresh processes as are wanted.
+
+    python -m benchmarks.accuracy.gpu_repeat SIZE CALLS ROUNDS
+
+is one of them: it prints the joules of a call in each round, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.accuracy.gpu_loads import Load, Matmul
+from pytest_greenops.frameworks import synchronize
+from pytest_greenops.meter import Meter, Plan
+from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.measurement import joules_per_unit
+from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.nvml import open_sensor
+
+_REPOSITORY = Path(__file__).parents[2]
+_NAME = "matmul"
+
+
+class Repeatability(msgspec.Struct, frozen=True):
+    """One fixed loop in fresh processes; standard deviations as shares of the mean."""
+
+    processes: int
+    rounds: int
+    calls: int
+    call_j: float
+    between_sd_share: float
+    within_sd_share: float
+
+
+def rounds_j(
+    instruments: Instruments, domain: str, load: Load, calls: int, rounds: int
+) -> list[float]:
+    """Joules of one call in each round, as the meter measures a loop of so many calls.
+
+    Raises `GreenopsError` where there are not even two, as of a card that is throttled.
+    """
+    plan = Plan(looks=(rounds,), least=rounds, iterations=calls)
+    meter = Meter(instruments, plan, lambda measurements, look: True, synchronize=synchronize)
+    for trip in meter.passes():
+        for number in trip.batches():
+            with trip.window(_NAME):
+                load.calls(number)
+    measurement = meter.measurements()[_NAME]
+    if domain in measurement.lost or len(measurement.rounds) < 2:
+        why = [measurement.lost.get(domain, ""), *(c.finding for c in measurement.checks)]
+        told = "; ".join(filter(None, why))
+        raise GreenopsError(f"the meter has no two rounds of {domain}: {told}")
+    return list(joules_per_unit(measurement.rounds, [domain], "call"))
+
+
+def repeatability(
+    one_process: Callable[[int, int], Sequence[float]], processes: int, calls: int, rounds: int
+) -> Repeatability:
+    """Measure in so many processes; `one_process` takes calls and rounds, gives joules a call."""
+    seen = [one_process(calls, rounds) for _ in range(processes)]
+    means = [statistics.fmean(each) for each in seen]
+    whole = statistics.fmean(means)
+    within = math.sqrt(statistics.fmean(statistics.variance(each) for each in seen))
+    return Repeatability(
+        processes, rounds, calls, whole, statistics.stdev(means) / whole, within / whole
+    )
+
+
+def fresh_process(size: int, calls: int, rounds: int) -> list[float]:
+    """The same in a process of its own; raises `GreenopsError` with the last line it said."""
+    command = [sys.executable, "-m", __name__, *map(str, (size, calls, rounds))]
+    ran = subprocess.run(command, cwd=_REPOSITORY, capture_output=True, text=True)
+    if ran.returncode:
+        last = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise GreenopsError(f"a fresh process failed: {last}")
+    joules: list[float] = json.loads(ran.stdout.splitlines()[-1])
+    return joules
+
+
+def main() -> None:
+    """Measure once, on the first card that CUDA shows."""
+    size, calls, rounds = map(int, sys.argv[1:])
+    load = Matmul(size)
+    instruments = Instruments([open_sensor()])
+    print(json.dumps(rounds_j(instruments, instruments.domains[0].name, load, calls, rounds)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""What has to hold on any NVIDIA card with an energy counter; needs torch with CUDA for the work.
+
+`python -m benchmarks.accuracy.on_gpu --out FOLDER` measures how well it holds.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+
+from benchmarks.accuracy.gpu_figures import agreement, settled
+from benchmarks.accuracy.gpu_loads import Matmul, Part, play
+from benchmarks.accuracy.gpu_trace import Probe, record
+from benchmarks.accuracy.gpu_windows import Windows
+from pytest_greenops import selfchecks
+from pytest_greenops.frameworks import synchronize
+from pytest_greenops.meter import Meter, Plan
+from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.nvml import NvmlSensor
+
+WORK_S = 1.5
+MARGIN = 0.05
+
+
+def test_opens_and_reads(sensor: NvmlSensor) -> None:
+    """Every card that is shown has a count of microjoules."""
+    assert sensor.domains
+    counts = sensor.read().energy_uj
+    assert [type(count) for count in counts] == [int] * len(sensor.domains)
+
+
+def test_tick_is_plausible(sensor: NvmlSensor) -> None:
+    """The tick that the sensor measured is one that drivers are known to have."""
+    assert 0.005 <= sensor.update_period_s <= 0.6
+
+
+def test_begin_states_a_finite_error(sensor: NvmlSensor) -> None:
+    """The edge of a window has a count, and says how far it may be off."""
+    reading = sensor.begin()
+    sensor.end()
+    assert None not in reading.energy_uj
+    assert len(reading.error_uj) == len(sensor.domains)
+    assert all(math.isfinite(error_uj) for error_uj in reading.error_uj)
+
+
+def test_work_costs_more_than_rest(instruments: Instruments, domain: str, load: Matmul) -> None:
+    """A product that runs for more than a second costs more than the same time at rest."""
+    windows = Windows(instruments, domain)
+    time.sleep(1.0)
+    rest = windows.take(lambda: time.sleep(WORK_S))
+    work = windows.take(lambda: load.until(time.monotonic() + WORK_S))
+    assert work.joules / work.seconds > 1.2 * rest.joules / rest.seconds
+
+
+def test_counter_agrees_with_power(sensor: NvmlSensor, domain: str, load: Matmul) -> None:
+    """Under steady load the counter is within 15 % of integrated power, or the sensor doubts it."""
+    import pynvml
+
+    handle = pynvml.nvmlDeviceGetHandleByIndex(int(domain.partition(":")[2]))
+    trace = record(Probe(pynvml, handle), lambda: play(load, [Part(4.0, 1.0)]))
+    found = agreement("steady load", settled(trace, trace.phases[0]))
+    if found.seconds == 0:
+        pytest.skip(f"{domain} has no counter that moves: its power is integrated")
+    assert domain in sensor.doubts or abs(found.ratio - 1) <= 0.15, found
+
+
+def test_tells_the_card_that_is_used(sensor: NvmlSensor, domain: str, load: Matmul) -> None:
+    """The card with the work is in use, any other is not."""
+    load.calls(1)
+    used = {name: state.used for name, state in sensor.states().items()}
+    if used[domain] is None:
+        pytest.skip("the driver knows this process by another number, as it does in a container")
+    assert used == {name: name == domain for name in used}
+
+
+def test_meter_makes_rounds_that_are_long_enough(
+    instruments: Instruments, domain: str, load: Matmul
+) -> None:
+    """The meter repeats a product until its windows' edges matter less than the margin allows."""
+    meter = Meter(
+        instruments,
+        Plan(looks=(5,), margin=MARGIN),
+        lambda measurements, look: True,
+        synchronize=synchronize,
+    )
+    for trip in meter.passes():
+        for calls in trip.batches():
+            with trip.window("matmul"):
+                load.calls(calls)
+    measurement = meter.measurements()["matmul"]
+    assert len(measurement.rounds) == 5
+    assert domain in measurement.selected("gpu")
+    errors = [selfchecks.edge_error(one, measurement.domains) for one in measurement.rounds]
+    assert max(errors) <= selfchecks.edge_limit(MARGIN) * 1.5
+    assert "too short" not in [check.name for check in measurement.checks]
