@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -16,7 +16,7 @@ from pytest_greenops.model.baseline import (
     Session,
     TestKey,
 )
-from pytest_greenops.model.measurement import Round
+from pytest_greenops.model.measurement import DeviceState, Round
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
 
@@ -75,9 +75,25 @@ def _same_work(series: Series, result: Result, session: Session) -> bool:
 
 
 def _storable(session: Session) -> Session:
-    """Without a quality that JSON has no number for: a loss that became NaN."""
+    """Without what no later comparison asks for, to keep files small.
+
+    Left out are a quality that JSON has no number for (a loss that became NaN), how exactly the
+    edges of rounds were known, and of devices all but what held their clocks down.
+    """
     quality = {name: value for name, value in session.quality.items() if math.isfinite(value)}
-    return replace(session, quality=quality)
+    rounds = tuple(
+        replace(round_, error_uj={}, devices=_throttled(round_.devices))
+        for round_ in session.rounds
+    )
+    return replace(session, quality=quality, rounds=rounds)
+
+
+def _throttled(devices: Mapping[str, DeviceState]) -> dict[str, DeviceState]:
+    return {
+        name: DeviceState(throttle_reasons=state.throttle_reasons)
+        for name, state in devices.items()
+        if state.throttle_reasons
+    }
 
 
 def _anchor(session: Session) -> Anchor:

@@ -32,11 +32,14 @@ def doctor(parser: argparse.ArgumentParser) -> Run:
         from pytest_greenops.doctor import diagnose
         from pytest_greenops.machine import LoadProbe
         from pytest_greenops.report.doctor import doctor_lines
+        from pytest_greenops.sensors import zeus
         from pytest_greenops.sensors.discover import find
 
         names = ["powercap", "nvml", "estimate"]
         if importlib.util.find_spec("pyRAPL"):
             names.insert(1, "pyrapl")
+        if zeus.present():
+            names.insert(-1, "zeus")
         findings = [find(name) for name in names]
         load = LoadProbe()
         load.start()

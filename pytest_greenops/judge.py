@@ -71,7 +71,7 @@ def judge(
     if objection:
         return Verdict(*objection, action=action, estimated=estimated)
 
-    reference = _same_work(reference, budget.domain, domains, unit)
+    reference = _same_work(reference, measurement, budget.domain, unit)
     sessions = [_logs(rounds, domains, unit) for rounds in (measurement.rounds, *fresh)]
     series = None if reference.differences else reference.series
     accepted = [_logs(s.rounds, domains, unit) for s in series.sessions] if series else []
@@ -146,17 +146,30 @@ def _weigh(
     return Outcome.NO_BASELINE, None
 
 
-def _same_work(reference: Reference, domain: str, domains: Sequence[str], unit: str) -> Reference:
-    """A baseline that counted none of this work, or of this energy, is not comparable."""
+def _same_work(reference: Reference, measurement: Measurement, domain: str, unit: str) -> Reference:
+    """A baseline that counted none of this work, or other energy, is not comparable."""
     series = reference.series
     if series is None or reference.differences:
         return reference
+    domains = measurement.selected(domain)
+    turned = tuple(_turned(series, measurement, domain))
+    if turned:
+        return Reference(series, turned)
     rounds = [round_ for session in series.sessions for round_ in session.rounds]
     if unit != "call" and not all(unit in round_.units for round_ in rounds):
         return Reference(series, (f"unit: the baseline counts no {unit}",))
     if not all(sum(round_.energy_uj.get(name, 0) for name in domains) > 0 for round_ in rounds):
         return Reference(series, (f"domain: {domain} did not move in a round of the baseline",))
     return reference
+
+
+def _turned(series: Series, measurement: Measurement, domain: str) -> Iterator[str]:
+    """Devices that had work in one of the two, and none in the other."""
+    before = {d.name: d.idle for d in series.domains if domain in ("total", d.kind)}
+    for now in measurement.domains:
+        if before.get(now.name, now.idle) != now.idle:
+            words = ("idle -> used", "used -> idle")
+            yield f"{now.name}: {words[now.idle]}"
 
 
 def _logs(rounds: Sequence[Round], domains: Sequence[str], unit: str) -> list[float]:

@@ -10,10 +10,10 @@ from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import DeviceState, Round, Window
 from pytest_greenops.sensors.base import Instruments
 
-#: In so many steps the windows of one pass move through the period in which power is sampled, where
-#: the work could keep in step with it: 25 ms for a period of 100 ms, as Yang, Adamek and Armour use
-#: ("Part-time Power Measurements: nvidia-smi's Lack of Attention", SC 2024).
-PHASES = 4
+#: Work that could keep in step with the samples of power is spread over so many windows, each of
+#: which begins a quarter of the period later in it: 25 ms for a period of 100 ms, as Yang, Adamek
+#: and Armour use ("Part-time Power Measurements: nvidia-smi's Lack of Attention", SC 2024).
+STEPPED_WINDOWS, STEP = 16, 0.25
 
 
 class Pass:
@@ -39,10 +39,9 @@ class Pass:
         self._windows: dict[str, list[Window]] = {}
         self._instruments = instruments
         self._synchronize = synchronize
-        self._step_s = instruments.phase_period_s / PHASES if stepped else 0.0
+        self._step_s = STEP * instruments.phase_period_s if stepped else 0.0
         self._lost = {} if lost is None else lost
         self._depth = 0
-        self._opened = 0
 
     def batches(self, together: bool = True) -> Iterator[int]:
         """How many iterations to do in each window: all in one, if they can be done `together`.
@@ -52,7 +51,7 @@ class Pass:
         if not together:
             yield from [1] * self.iterations
             return
-        windows = min(PHASES, self.iterations) if self.stepped else 1
+        windows = min(STEPPED_WINDOWS, self.iterations) if self.stepped else 1
         for window in range(windows):
             yield (self.iterations + window) // windows
 
@@ -64,11 +63,9 @@ class Pass:
         waits for no counter: that would be in the outer one.
         """
         instruments = self._instruments
-        phase_s = self._opened % PHASES * self._step_s
-        self._opened += 1
         self._synchronize()
         outermost = self._depth == 0
-        before = instruments.begin(phase_s) if outermost else instruments.read()
+        before = instruments.begin(self._step_s) if outermost else instruments.read()
         self._depth += 1
         try:
             yield

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.measurement import (
+    MICROJOULES,
     Measurement,
     Round,
     joules_per_unit,
@@ -66,7 +67,7 @@ def summarise(
         watts=joules / seconds if seconds else math.nan,
         seconds=seconds,
         per_unit={name: _level(rounds, names, name) for name in rounds[0].units},
-        interval=_interval(logs),
+        interval=_interval(logs) or _edges(joules, rounds, names, measurement.estimated),
         grams=None if grams_per_kwh is None else joules / JOULES["kWh"] * grams_per_kwh,
     )
 
@@ -87,3 +88,14 @@ def _interval(logs: Sequence[float]) -> tuple[float, float] | None:
     middle = trimmed_mean(logs)
     half = t_quantile(0.975, n - 1) * math.sqrt(variance(logs) / n)
     return math.exp(middle - half), math.exp(middle + half)
+
+
+def _edges(
+    joules: float, rounds: Sequence[Round], domains: Sequence[str], estimated: Sequence[str]
+) -> tuple[float, float] | None:
+    """The 95 % interval of a single round, by how exactly its edges are known; not of estimates."""
+    if len(rounds) != 1 or set(domains) & set(estimated) or not rounds[0].error_uj:
+        return None
+    errors_uj = [rounds[0].error_uj.get(name, 0.0) for name in domains]
+    half = math.hypot(*errors_uj) * MICROJOULES / rounds[0].iterations
+    return max(0.0, joules - half), joules + half

@@ -26,7 +26,8 @@ class Result(
     watts      mean power of the domain judged
     seconds    of one call
     per_unit   joules of one unit of work, by unit name
-    interval   95 % confidence interval of `joules`; None from a single round
+    interval   95 % confidence interval of `joules`, from the scatter of the rounds; from a single
+               round how exactly its edges are known, and None where it is estimated
     untrusted  one of the self-checks forbids a verdict on the domain judged
     grams      CO2e of one call, where the carbon intensity is known
     saved      whether this run accepted it as a baseline

@@ -47,7 +47,7 @@ def fit(
     )
     free = width - Widths(0, energy, change, verdict).total
     names = [r.name + r.label for r in rows] + [f"    {part.name}" for part in parts]
-    names += [f"  {'.' * len(r.rounds)} {len(r.rounds)} rounds" for r in rows]
+    names += [f"  {'.' * len(r.rounds)} {r.tally}" for r in rows]
     wanted = max(cells(say(text)) for text in names)
     growth = min(_MOST_GROWTH, max(free - wanted, (width - NARROWEST) // 2))
     return Widths(min(wanted, free - growth), energy, change, verdict + growth)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pytest_greenops.model.measurement import by_kind, joules_per_unit
 from pytest_greenops.model.result import Result
@@ -125,13 +125,19 @@ def counted_kinds(result: Result) -> dict[str, float]:
     return {kind: kinds[kind] for kind in KINDS if kind in kinds}
 
 
-def apart(result: Result) -> dict[str, float]:
-    """Joules of one call of the counters that no total holds, such as psys."""
-    return {
-        domain.name: result.by_domain[domain.name]
-        for domain in result.domains
-        if not domain.counted and domain.name in result.by_domain
-    }
+def apart(result: Result) -> Iterator[tuple[str, str, float]]:
+    """Counters that no total holds, such as psys and idle cards: name, why, joules of a call."""
+    for domain in result.domains:
+        if not domain.counted and domain.name in result.by_domain:
+            why = "idle, not counted" if domain.idle else "not counted"
+            yield domain.name, why, result.by_domain[domain.name]
+
+
+def edge_error(result: Result) -> float | None:
+    """How far the joules of a single round may be off for its edges, as a share; None of others."""
+    if len(result.rounds) != 1 or result.interval is None:
+        return None
+    return result.interval[1] / result.joules - 1
 
 
 def watts(result: Result, energy_j: float) -> float:

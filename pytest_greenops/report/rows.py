@@ -43,6 +43,7 @@ class Row(NamedTuple):
 
     label   what follows the test's name and is never cut: ` · prefill`, or nothing
     rounds  joules of the judged unit in each round, drawn under the name
+    error   how far those of a single round may be off, as a share
     gauge   drawn under the verdict, or `hint` where there is none
     """
 
@@ -55,6 +56,15 @@ class Row(NamedTuple):
     outcome: Outcome
     gauge: Gauge | None
     hint: str = ""
+    error: float | None = None
+
+    @property
+    def tally(self) -> str:
+        """`'10 rounds'`; of a single one also how far its edges let it be off."""
+        if len(self.rounds) != 1:
+            return f"{len(self.rounds)} rounds"
+        known = "" if self.error is None else f" ±{format_percent(self.error, signed=False)}"
+        return f"1 round{known}"
 
 
 class Part(NamedTuple):
@@ -76,6 +86,7 @@ def row(result: Result) -> Row:
         outcome=result.verdict.outcome,
         gauge=_gauge(result),
         hint="--energy-save" if _wants_baseline(result) else "",
+        error=figures.edge_error(result) if figures.measured(result) else None,
     )
 
 
@@ -89,8 +100,8 @@ def parts(result: Result) -> Iterator[Part]:
         for kind, energy_j in kinds.items():
             judged = " (judged)" if result.domain == kind else ""
             yield Part(f"{kind} {figures.used(energy_j / total)}{judged}", _power(result, energy_j))
-    for name, energy_j in figures.apart(result).items():
-        yield Part(f"{name}, not counted", _power(result, energy_j))
+    for name, why, energy_j in figures.apart(result):
+        yield Part(f"{name}, {why}", _power(result, energy_j))
     for unit, energy_j in list(figures.known_units(result).items())[1:]:
         yield Part(f"per {unit}", figures.energy(energy_j, unit))
     if result.grams is not None:

@@ -62,7 +62,8 @@ def _facts(result: Result, unicode: bool) -> Iterator[tuple[str, str]]:
 def _energy(result: Result) -> str:
     interval = ""
     if result.interval is not None:
-        interval = f" (95 % CI of these rounds {figures.span(*result.interval, format_energy)})"
+        of = "these rounds" if len(result.rounds) > 1 else "its edges"
+        interval = f" (95 % CI of {of} {figures.span(*result.interval, format_energy)})"
     return f"{format_energy(result.joules)} a call{interval}"
 
 
@@ -77,7 +78,7 @@ def _domains(result: Result) -> str:
         for kind, energy_j in kinds.items()
     ]
     outside = "".join(
-        f"; {name} {format_energy(j)}, not counted" for name, j in figures.apart(result).items()
+        f"; {name} {format_energy(j)}, {why}" for name, why, j in figures.apart(result)
     )
     return ", ".join(parts) + outside + judged
 
@@ -85,7 +86,7 @@ def _domains(result: Result) -> str:
 def _rounds(result: Result, unicode: bool) -> str:
     values = figures.round_values(result)
     if len(values) == 1:
-        return "1 round: no interval can be given"
+        return "1 round: how it would vary is not known"
     calls = sum(round_.iterations for round_ in result.rounds)
     ends = figures.span(min(values), max(values), lambda j: figures.energy(j, result.unit))
     drawn = sparkline(values, _MOST_POINTS, unicode)

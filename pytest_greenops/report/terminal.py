@@ -225,7 +225,7 @@ class _Layout:
     def _rounds(self, one: Row) -> str:
         if not one.rounds:
             return ""
-        count = f"{len(one.rounds)} round{'' if len(one.rounds) == 1 else 's'}"
+        count = self.say(one.tally)
         if len(one.rounds) == 1:
             return f"  {count}"
         room = self.widths.name - len(count) - 3

@@ -21,7 +21,7 @@ from pytest_greenops.sensors.nvml_cards import Card, all_cards, visible
 from pytest_greenops.sensors.nvml_gauge import CountingGauge, Gauge, SampledGauge
 from pytest_greenops.sensors.nvml_watch import watch
 from pytest_greenops.sensors.power_integral import PAUSE_S
-from pytest_greenops.sensors.ticks import Edge
+from pytest_greenops.sensors.ticks import POWER_ERROR, Edge
 
 #: How many ticks an edge waits for one, before the counter is said to be stuck.
 PATIENCE = 3
@@ -59,7 +59,7 @@ class NvmlSensor:
             names = ", ".join(gauge.domain.name for gauge in sampled)
             words.append(
                 f"{names} without an energy counter: power sampled every {PAUSE_S * 1000:.0f} ms "
-                "and integrated"
+                f"and integrated, told by the card to {POWER_ERROR:.0%}"
             )
         self.method = "; ".join([*words, *self.doubts.values(), *notes])
 

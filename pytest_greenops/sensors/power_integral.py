@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from pytest_greenops.sensors.ticks import POWER_ERROR, Edge
+from pytest_greenops.sensors.base import EDGE_ERROR
+from pytest_greenops.sensors.ticks import Edge
 
 #: Between two samples, on average. Each pause is drawn by chance, so that no work keeps in step.
 PAUSE_S = 0.002
@@ -30,7 +31,7 @@ class PowerIntegral:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-        self._joules = 0.0
+        self._joules, self._begun_ns = 0.0, 0
         self._last: tuple[int, float] | None = None
         self._low_w, self._high_w = math.inf, 0.0
         self._broken = False
@@ -39,6 +40,7 @@ class PowerIntegral:
         """Start from zero joules, with a sample at once."""
         self.stop()
         self._joules, self._last, self._broken = 0.0, None, False
+        self._begun_ns = time.monotonic_ns()
         self._low_w, self._high_w = math.inf, 0.0
         self.take()
         self._over.clear()
@@ -65,11 +67,17 @@ class PowerIntegral:
             self._low_w, self._high_w = min(self._low_w, watts), max(self._high_w, watts)
 
     def edge(self) -> Edge | None:
-        """The microjoules so far: either end may fall before a change of power is told."""
+        """The microjoules so far, and how far they may be off since power is told late.
+
+        By as much as a counter that moves so often, or more where power changed by more than its
+        mean. That the power itself is told to some percent only is not in it: it always is.
+        """
         if self._broken or self._last is None:
             return None
-        late_j = self._period_s * (self._high_w - self._low_w)
-        return Edge(round(self._joules * 1e6), (POWER_ERROR * self._joules + late_j) * 1e6)
+        seconds = (self._last[0] - self._begun_ns) * 1e-9
+        mean_w = self._joules / seconds if seconds else 0.0
+        late_j = EDGE_ERROR * self._period_s * max(mean_w, self._high_w - self._low_w)
+        return Edge(round(self._joules * 1e6), late_j * 1e6)
 
     def stop(self) -> None:
         """End the thread."""

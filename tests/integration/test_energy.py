@@ -100,7 +100,7 @@ KNOWN = """
             spend(6.0)
         assert energy.results["load"].joules == close(6.0)
         assert len(energy.results["load"].rounds) == 1
-        assert energy.results["load"].interval is None
+        assert energy.results["load"].interval == pytest.approx((5.9532, 6.0468))
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_greenops.model.measurement import Check
 from pytest_greenops.model.result import Result
@@ -12,6 +13,7 @@ from tests.unit.report.samples import (
     CPU,
     DRAM,
     GPU,
+    IDLE,
     PSYS,
     change,
     over_budget,
@@ -61,10 +63,27 @@ class TestFailureSection:
         lines = "\n".join(words.failure_section(result(Outcome.REGRESSED, change=crept)))
         assert "2.00 J from 1 baseline session (provisional: 3 make it firm); +70 %" in lines
 
-    def test_of_one_round_says_that_there_is_no_interval(self) -> None:
+    def test_of_one_round_says_that_its_scatter_is_not_known(self) -> None:
         """A single round is not drawn as if it were a series."""
-        assert "rounds     1 round: no interval can be given" in list(
+        assert "rounds     1 round: how it would vary is not known" in list(
             words.failure_section(over_budget(rounds=1))
+        )
+
+    def test_of_one_round_gives_the_interval_of_its_edges(self) -> None:
+        """It is not said to be that of a scatter which nobody has seen."""
+        one = replace(over_budget(rounds=1), interval=(190.0, 206.8))
+        assert next(iter(words.failure_section(one))) == (
+            "energy     198 J a call (95 % CI of its edges 190…207 J)"
+        )
+        unknown = next(iter(words.failure_section(over_budget(rounds=1))))
+        assert unknown == "energy     198 J a call"
+
+    def test_of_an_idle_card_tells_its_joules_apart(self) -> None:
+        """It is named with what it drew, and is not among the shares."""
+        one = result(Outcome.REGRESSED, joules=10.0, shares={CPU: 0.4, GPU: 0.6, IDLE: 0.1})
+        assert (
+            "domains    cpu 4.00 J (40 %), gpu 6.00 J (60 %); gpu:1 1.00 J, idle, not counted"
+            in (list(words.failure_section(one)))
         )
 
     def test_of_nothing_measured_has_no_invented_figures(self) -> None:

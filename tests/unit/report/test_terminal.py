@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from pytest_greenops.model.result import Result
@@ -12,6 +13,7 @@ from tests.unit.report.samples import (
     CPU,
     DRAM,
     GPU,
+    IDLE,
     PSYS,
     change,
     inconclusive,
@@ -115,6 +117,35 @@ class TestTable:
             ["gpu", "60", "%", "6.00", "J", "6.00", "W"],
             ["psys,", "not", "counted", "15.0", "J", "15.0", "W"],
         ]
+
+    def test_gives_an_idle_card_a_line_of_its_own(self) -> None:
+        """What it drew is in no share."""
+        one = result(joules=10.0, seconds=1.0, shares={CPU: 0.4, GPU: 0.6, IDLE: 0.1})
+        assert [line.split() for line in table(one)[5:8]] == [
+            ["cpu", "40", "%", "4.00", "J", "4.00", "W"],
+            ["gpu", "60", "%", "6.00", "J", "6.00", "W"],
+            ["gpu:1,", "idle,", "not", "counted", "1.00", "J", "1.00", "W"],
+        ]
+
+    @pytest.mark.parametrize(
+        ("interval", "unicode", "shown"),
+        [
+            ((1.9, 2.1), True, "  1 round ±5.0 %"),
+            ((1.999, 2.001), True, "  1 round ±0.05 %"),
+            ((1.9, 2.1), False, "  1 round +-5.0 %"),
+            (None, True, "  1 round"),
+        ],
+    )
+    def test_tells_how_exact_a_single_round_is(
+        self, interval: tuple[float, float] | None, unicode: bool, shown: str
+    ) -> None:
+        """Beside its number, where the edges of its window are known at all."""
+        one = replace(result(rounds=1), interval=interval)
+        assert table(one, unicode=unicode)[4].startswith(f"{shown}  ")
+
+    def test_does_not_tell_it_of_several_rounds(self) -> None:
+        """Their interval is that of their scatter, and stands elsewhere."""
+        assert "±" not in table(result())[4]
 
     def test_of_one_domain_repeats_nothing(self) -> None:
         """A single domain is the total; it has no line of its own."""

@@ -259,7 +259,8 @@ def test_a_card_without_counter_is_sampled(run: Run) -> None:
     """Beside cards that count, the power of one that does not is integrated, and it is said."""
     domains, method = run([A, Card(uuid=B.uuid, counter=False)], f"[{DOMAINS}, sensor.method]")
     assert domains == ["gpu:0", "gpu:1"]
-    assert "gpu:1 without an energy counter: power sampled every 2 ms and integrated" in method
+    assert "gpu:1 without an energy counter: power sampled every 2 ms" in method
+    assert "and integrated, told by the card to 5%" in method
 
 
 def test_closed_sensor_has_no_counts(run: Run) -> None:
@@ -508,3 +509,38 @@ def test_tells_which_cards_this_process_uses(
     """By the driver's list, where it knows us; else by whether CUDA is loaded at all."""
     cards = [Card(processes=processes[0]), Card(uuid=B.uuid, processes=processes[1])]
     assert run(cards, USED, before) == used
+
+
+#: Lets the meter repeat a call that draws much in its first half and little in its second.
+PULSED = """
+from pytest_greenops.meter import Meter, Plan
+from pytest_greenops.sensors.base import Instruments
+from tests.simulated_host.nvml import Work
+work = Work()
+
+def call():
+    for watts in (250.0, 60.0):
+        work.draw(watts)
+        until_s = time.monotonic() + {half_s}
+        while time.monotonic() < until_s:
+            pass
+
+meter = Meter(Instruments([sensor]), Plan(looks=(3,), iterations=16), lambda *asked: True)
+for trip in meter.passes():
+    for calls in trip.batches():
+        with trip.window("call"):
+            for _ in range(calls):
+                call()
+"""
+
+
+def test_work_that_keeps_in_step_with_the_samples_is_spread(run: Run) -> None:
+    """Power that is renewed every 100 ms and calls of 100 ms: each phase of them is seen."""
+    card = Card(
+        power_w=((0.0, 60.0),), counter=False, power_tick_s=0.1, average_s=0.0, processes=(0,)
+    )
+    inside = PULSED.format(half_s=0.05).replace("\n", "\n    ")
+    rounds = 'meter.measurements()["call"].rounds'
+    shown = f"None{inside}\n    shown = [[r.energy_uj['gpu:0'], r.seconds] for r in {rounds}]"
+    for energy_uj, seconds in run([card], shown):
+        assert energy_uj * 1e-6 == pytest.approx(155.0 * seconds, rel=0.25)
