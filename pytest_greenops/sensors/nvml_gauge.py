@@ -18,15 +18,16 @@ from pytest_greenops.sensors.ticks import (
     Tick,
     Ticker,
     count_after,
-    count_before,
+    count_at_rest,
     count_between,
-    renewed,
 )
 
 #: Power peaks above the limit that the driver enforces, which it holds on average only.
 HEADROOM = 1.2
 #: A tick is sharp when it is known to this share of the period.
 SHARP = 0.05
+#: Power before a window is that of a resting card if it is at most this share of the window's.
+RESTING = 0.7
 #: How often a card renews what it says of its power, unless a watch has shown it: usual for NVIDIA.
 USUAL_PERIOD_S = 0.1
 _UJ_PER_MJ = 1000
@@ -88,7 +89,7 @@ class CountingGauge(Gauge):
         self.period_s = USUAL_PERIOD_S
         self._watts: float | None = None
         self._resting_w: float | None = None
-        self._stopped_uj = 0
+        self._began: Tick | None = None
         self.samples: list[PowerSample] = []
         self.ticks: list[Tick] = []
 
@@ -128,51 +129,53 @@ class CountingGauge(Gauge):
     def begin(self, edge_ns: int) -> Edge | None:
         """The count at the beginning of a window."""
         self._resting_w = self._watts
+        self._began = None
         if self.why or not self.ticks:
             return self._without_tick()
-        return count_after(self.ticks[-1], edge_ns, self._known_power(edge_ns))
+        edge = count_after(self.ticks[-1], edge_ns, self._known_power(edge_ns))
+        self._began = Tick(edge_ns, 0, edge.count_uj)
+        return edge
 
     def stop(self) -> None:
         """A window has ended: the next tick tells its energy."""
         self.await_tick()
-        self._stopped_uj = self.ticker.count_uj or 0
 
     @property
     def settled(self) -> bool:
         """Whether the ticks since the end of a window are enough.
 
-        One is, where power tells what was drawn until then: a new reading of it, or one that does
-        not look like the window's own. Else the next tick tells that too.
+        One is, where the card is known to rest since then. Else the next tick tells what it drew.
         """
         if self.why is not None or len(self.ticks) > 1:
             return True
-        return bool(self.ticks) and self._power_is_new
+        return bool(self.ticks) and self._rests
 
     def end(self, end_ns: int) -> Edge | None:
         """The count at the end of a window, by the ticks after it."""
         if self.why or not self.ticks:
             return self._without_tick()
         first, last = self.ticks[0], self.ticks[-1]
-        if last is not first and not self._power_is_new:
-            told_w = self.samples[0].watts if self.instant and self.samples else None
-            return count_between(first, last, end_ns, told_w)
         samples = self._known_power(end_ns)
-        before_ns = first.time_ns - round(self.period_s * 1e9)
-        return count_before(first, end_ns, samples, Tick(before_ns, 0, self._stopped_uj))
+        if last is first or self._rests:
+            return count_at_rest(first, end_ns, samples)
+        return count_between(first, last, end_ns, samples[-1].watts if self.instant else None)
+
+    @property
+    def _rests(self) -> bool:
+        """Whether the card tells again what it drew before the window, and more was drawn in it.
+
+        Else both readings may be late, and of the same work.
+        """
+        if not (self.instant and self.samples and self._began and self._resting_w):
+            return False
+        first, began = self.ticks[0], self._began
+        since_w = (first.count_uj - began.count_uj) / (first.time_ns - began.time_ns) * 1e3
+        back = abs(self.samples[-1].watts - self._resting_w) <= 2 * POWER_ERROR * self._resting_w
+        return back and self._resting_w <= RESTING * since_w
 
     def _known_power(self, time_ns: int) -> list[PowerSample]:
         """What power was told since `await_tick`; nothing drawn, where the card tells none."""
         return self.samples or [PowerSample(time_ns, 0.0)]
-
-    @property
-    def _power_is_new(self) -> bool:
-        """Whether the power that is told has been drawn since the window ended."""
-        if not (self.instant and self.samples):
-            return False
-        rests = self._resting_w is not None and (
-            abs(self.samples[0].watts - self._resting_w) <= POWER_ERROR * self._resting_w
-        )
-        return rests or renewed(self.samples)
 
     def _without_tick(self) -> Edge | None:
         """The count of a card that draws next to nothing; of any other its counter is stuck."""

@@ -1,6 +1,8 @@
-"""Joules of a device that tells only its power: sampled in a thread, added up by trapezoids.
+"""Joules of a device that tells only its power: sampled in a thread, and added up.
 
-This is the one sensor that works while a window is open, for want of a counter.
+A device renews its power now and then, and tells the old one until then. So a new reading is taken
+for the time before it, and not half of it as trapezoids would: those count the rest before a window
+into it. This is the one sensor that works while a window is open, for want of a counter.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import math
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from pytest_greenops.sensors.base import EDGE_ERROR
@@ -16,30 +19,34 @@ from pytest_greenops.sensors.ticks import Edge
 
 #: Between two samples, on average. Each pause is drawn by chance, so that no work keeps in step.
 PAUSE_S = 0.002
+#: So many renewals have to be seen before their spacing is believed.
+LEARNT = 8
 
 
 class PowerIntegral:
     """Energy of one device since `begin`, both edges included.
 
     sample    its watts now; None while it does not answer
-    period_s  how often it renews what it says of its power
+    usual_period_s  how often it renews what it tells of its power, until that was seen
     """
 
-    def __init__(self, sample: Callable[[], float | None], period_s: float) -> None:
+    def __init__(self, sample: Callable[[], float | None], usual_period_s: float) -> None:
         self._sample = sample
-        self._period_s = period_s
+        self._usual_period_s = usual_period_s
+        self._spans_s: deque[float] = deque(maxlen=256)
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._joules, self._begun_ns = 0.0, 0
-        self._last: tuple[int, float] | None = None
+        self._last_ns, self._renewed_ns = 0, 0
+        self._watts: float | None = None
         self._low_w, self._high_w = math.inf, 0.0
         self._broken = False
 
     def begin(self) -> None:
         """Start from zero joules, with a sample at once."""
         self.stop()
-        self._joules, self._last, self._broken = 0.0, None, False
+        self._joules, self._watts, self._broken = 0.0, None, False
         self._begun_ns = time.monotonic_ns()
         self._low_w, self._high_w = math.inf, 0.0
         self.take()
@@ -54,17 +61,33 @@ class PowerIntegral:
         return self.edge()
 
     def take(self) -> None:
-        """Sample now, and add the energy since the last sample."""
+        """Sample now, and add the energy that a new reading tells of."""
         with self._lock:
             now_ns, watts = time.monotonic_ns(), self._sample()
             if watts is None:
                 self._broken = True
                 return
-            if self._last is not None:
-                last_ns, last_w = self._last
-                self._joules += (last_w + watts) / 2 * (now_ns - last_ns) * 1e-9
-            self._last = (now_ns, watts)
+            self._last_ns = now_ns
+            if self._watts is None:
+                self._renewed_ns, self._watts = now_ns, watts
+            elif watts != self._watts:
+                self._renew(now_ns, watts)
             self._low_w, self._high_w = min(self._low_w, watts), max(self._high_w, watts)
+
+    def _renew(self, now_ns: int, watts: float) -> None:
+        """A reading stands for the time before it, as far back as readings are apart."""
+        since_ns = max(self._renewed_ns, now_ns - round(self.period_s * 1e9))
+        before_ws = (self._watts or 0.0) * (since_ns - self._renewed_ns)
+        self._joules += (before_ws + watts * (now_ns - since_ns)) * 1e-9
+        self._spans_s.append((now_ns - self._renewed_ns) * 1e-9)
+        self._renewed_ns, self._watts = now_ns, watts
+
+    @property
+    def period_s(self) -> float:
+        """How often the device renews what it tells: the lower quartile of what was seen."""
+        if len(self._spans_s) < LEARNT:
+            return self._usual_period_s
+        return sorted(self._spans_s)[len(self._spans_s) // 4]
 
     def edge(self) -> Edge | None:
         """The microjoules so far, and how far they may be off since power is told late.
@@ -72,12 +95,13 @@ class PowerIntegral:
         By as much as a counter that moves so often, or more where power changed by more than its
         mean. That the power itself is told to some percent only is not in it: it always is.
         """
-        if self._broken or self._last is None:
+        if self._broken or self._watts is None:
             return None
-        seconds = (self._last[0] - self._begun_ns) * 1e-9
-        mean_w = self._joules / seconds if seconds else 0.0
-        late_j = EDGE_ERROR * self._period_s * max(mean_w, self._high_w - self._low_w)
-        return Edge(round(self._joules * 1e6), late_j * 1e6)
+        joules = self._joules + self._watts * (self._last_ns - self._renewed_ns) * 1e-9
+        seconds = (self._last_ns - self._begun_ns) * 1e-9
+        mean_w = joules / seconds if seconds else 0.0
+        late_j = EDGE_ERROR * self.period_s * max(mean_w, self._high_w - self._low_w)
+        return Edge(round(joules * 1e6), late_j * 1e6)
 
     def stop(self) -> None:
         """End the thread."""

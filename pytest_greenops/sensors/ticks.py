@@ -15,6 +15,8 @@ from typing import NamedTuple
 POWER_ERROR = 0.05
 #: How far the power after a tick may differ from that before it, of a device that rests.
 NEXT_TICK_ERROR = 0.25
+#: How long a device may take to rest after its work: a guess, until real ones were measured.
+SETTLING_NS = 2_000_000
 #: A counter that ends on a millijoule.
 RESOLUTION_UJ = 1000.0
 _UJ_PER_WATT_NS = 1e-3
@@ -73,34 +75,18 @@ def count_after(tick: Tick, time_ns: int, samples: Sequence[PowerSample]) -> Edg
     return _edge(tick, -head_uj, since[0], doubt_uj)
 
 
-def renewed(samples: Sequence[PowerSample]) -> bool:
-    """Whether a device has told a new power since the first sample."""
-    return any(sample.watts != samples[0].watts for sample in samples)
+def count_at_rest(tick: Tick, time_ns: int, samples: Sequence[PowerSample]) -> Edge:
+    """The count at a time before a tick, of a device that rests from that time on.
 
+    samples  at least one since that time, up to one at which it rested
 
-def count_before(
-    tick: Tick, time_ns: int, samples: Sequence[PowerSample], last: Tick | None = None
-) -> Edge:
-    """The count at a time before a tick, from the power that was sampled since.
-
-    samples  at least one; the first right after `time_ns`, the last may come after the tick
-    last     the tick before that time, where it is known
-
-    A device may renew its power reading seldom, and tell the old one until then: a new reading then
-    stands for the time before it. Or it tells its power at once: then a reading stands for the time
-    after it. Where the two differ, what the counter moved by since its last tick decides, had the
-    device drawn as much before that time as it told first; how well it decides is in the error.
+    What it told first may still be the power of its work, told late or settling; what it tells last
+    is what it rests at.
     """
-    late_uj = _held(tick, time_ns, samples, late=True)
-    prompt_uj = _held(tick, time_ns, samples, late=False)
-    tail_uj, doubt_uj = late_uj, abs(late_uj - prompt_uj)
-    if last is not None and doubt_uj:
-        before_uj = samples[0].watts * max(0, time_ns - last.time_ns) * _UJ_PER_WATT_NS
-        expected_uj = tick.count_uj - last.count_uj - before_uj
-        off_uj, other_uj = abs(late_uj - expected_uj), abs(prompt_uj - expected_uj)
-        tail_uj = late_uj if off_uj <= other_uj else prompt_uj
-        doubt_uj *= 2 * min(off_uj, other_uj) / (off_uj + other_uj)
-    return _edge(tick, tail_uj, samples[-1].watts, doubt_uj)
+    watts = samples[-1].watts
+    tail_uj = watts * max(0, tick.time_ns - time_ns) * _UJ_PER_WATT_NS
+    settling_uj = abs(samples[0].watts - watts) * SETTLING_NS * _UJ_PER_WATT_NS
+    return _edge(tick, tail_uj, watts, settling_uj)
 
 
 def count_between(tick: Tick, later: Tick, time_ns: int, told_w: float | None = None) -> Edge:
@@ -115,17 +101,6 @@ def count_between(tick: Tick, later: Tick, time_ns: int, told_w: float | None = 
     told_uj = tail_uj if told_w is None else told_w * (tick.time_ns - time_ns) * _UJ_PER_WATT_NS
     doubt_uj = max(NEXT_TICK_ERROR * abs(tail_uj), abs(told_uj - tail_uj))
     return _edge(tick, tail_uj, watts, doubt_uj)
-
-
-def _held(tick: Tick, time_ns: int, samples: Sequence[PowerSample], late: bool) -> float:
-    """Microjoules from a time to a tick, by readings that come late or at once."""
-    energy, at_ns, watts = 0.0, time_ns, samples[0].watts
-    for sample in samples:
-        if sample.watts != watts:
-            until_ns = max(at_ns, min(sample.time_ns, tick.time_ns))
-            energy += (sample.watts if late else watts) * (until_ns - at_ns)
-            at_ns, watts = until_ns, sample.watts
-    return (energy + watts * max(0, tick.time_ns - at_ns)) * _UJ_PER_WATT_NS
 
 
 def _edge(tick: Tick, tail_uj: float, watts: float, doubt_uj: float) -> Edge:
