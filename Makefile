@@ -5,8 +5,9 @@ BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
+ACCURACY = build/accuracy
 
-.PHONY: test bench bench-plain bench-regression lint types figures clean
+.PHONY: test bench bench-plain bench-regression lint types figures accuracy clean
 
 test: $(VENV)/.test  ## the tests
 	$(BIN)/python -m pytest tests
@@ -38,6 +39,10 @@ figures: $(FIGURES)/.installed
 	$(FIGURES)/bin/python -m benchmarks.overhead.window_cost
 	$(FIGURES)/bin/python -m benchmarks.verdicts.tries
 
+# How far off this project and its peers are, all on the same simulated machines; needs root.
+accuracy: $(ACCURACY)/.installed
+	$(ACCURACY)/bin/python -m benchmarks.accuracy
+
 clean:
 	rm -rf $(VENV) build
 
@@ -62,4 +67,10 @@ $(FIGURES)/.installed: $(PROJECT) $(wildcard pytest_greenops/*.py pytest_greenop
 	$(PYTHON) -m venv --clear $(FIGURES)
 	$(FIGURES)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt '.[rapl]' pytest-benchmark
+	touch $@
+
+$(ACCURACY)/.installed: $(PROJECT)
+	$(PYTHON) -m venv --clear $(ACCURACY)
+	$(ACCURACY)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[rapl,zeus]' codecarbon
 	touch $@

@@ -169,21 +169,28 @@ def difference(domains: Sequence[Domain], before: Reading, after: Reading) -> Wi
     window = Window(seconds, {}, {}, {})
     counts = zip(domains, before.energy_uj, after.energy_uj, strict=True)
     for place, (domain, start, end) in enumerate(counts):
-        delta, why = _delta(domain, start, end, seconds)
+        error_uj = None
+        if before.error_uj and after.error_uj:
+            error_uj = math.hypot(before.error_uj[place], after.error_uj[place])
+        delta, why = _delta(domain, start, end, seconds, error_uj or 0.0)
         if why:
             told = before.why.get(domain.name) or after.why.get(domain.name)
             window.missing[domain.name] = f"{domain.name} {told or why}"
             continue
         window.energy_uj[domain.name] = delta
-        if before.error_uj and after.error_uj:
-            window.error_uj[domain.name] = math.hypot(before.error_uj[place], after.error_uj[place])
+        if error_uj is not None:
+            window.error_uj[domain.name] = error_uj
     return window
 
 
 def _delta(
-    domain: Domain, start: int | None, end: int | None, seconds: float
+    domain: Domain, start: int | None, end: int | None, seconds: float, error_uj: float
 ) -> tuple[int, str | None]:
-    """The energy between two counts in microjoules, or why it is not known."""
+    """The energy between two counts in microjoules, or why it is not known.
+
+    Counts that are known with an error may seem to go back by as much, in a window of next to no
+    energy: it is none then.
+    """
     if start is None or end is None:
         return 0, "could not be read"
     delta = end - start
@@ -192,9 +199,9 @@ def _delta(
             delta += domain.range_uj
         if delta + domain.range_uj <= domain.max_power_w * seconds * 1e6:
             return 0, f"may have wrapped unseen in a window of {seconds:.0f} s"
-    if delta < 0:
+    if delta < -error_uj:
         return 0, "went back and its range is not known"
-    return delta, None
+    return max(0, delta), None
 
 
 def _between(sensor: Sensor, readings: Sequence[Reading]) -> Window:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_greenops.model.measurement import DeviceState, Domain
 from pytest_greenops.sensors import nvml_state
+from pytest_greenops.sensors.base import EDGE_ERROR
 from pytest_greenops.sensors.nvml_cards import Card
 from pytest_greenops.sensors.power_integral import PowerIntegral
 from pytest_greenops.sensors.ticks import (
@@ -38,21 +39,24 @@ _POWER_INSTANT = 186
 class Gauge:
     """What all cards have: a handle, a domain, a power, a state.
 
-    why  why its energy was not known at the last look, or None
+    why   why its energy was not known at the last look, or None
+    used  whether this process or a descendant had work on it at the last asking; None: not known
     """
 
     def __init__(self, nvml: Any, card: Card, handle: Any) -> None:
         self.nvml = nvml
         self.handle = handle
         self.domain = Domain(card.domain, "gpu", max_power_w=_max_power_w(nvml, handle))
-        self.instant = _tells_instant_power(nvml, handle)
+        self._field = _has_instant_field(nvml, handle)
+        self.instant = self._field or _is_older(nvml, handle)
         self.why: str | None = None
+        self.used: bool | None = None
         self._reasons: tuple[str, ...] = ()
         self._clock_mhz: int | None = None
 
     def power_w(self) -> float:
         """Its power at the instant, else the mean that it tells; raises `NVMLError`."""
-        if self.instant:
+        if self._field:
             value = self.nvml.nvmlDeviceGetFieldValues(self.handle, [_POWER_INSTANT])[0]
             if value.nvmlReturn != self.nvml.NVML_SUCCESS:
                 raise self.nvml.NVMLError(value.nvmlReturn)
@@ -67,6 +71,7 @@ class Gauge:
 
     def state(self, used: bool | None) -> DeviceState:
         """Its state, with what was noted since the last asking."""
+        self.used = used
         self._reasons, reasons = (), self._reasons
         return nvml_state.state(self.nvml, self.handle, reasons, self._clock_mhz, used)
 
@@ -90,6 +95,7 @@ class CountingGauge(Gauge):
         self._watts: float | None = None
         self._resting_w: float | None = None
         self._began: Tick | None = None
+        self._waits = True
         self.samples: list[PowerSample] = []
         self.ticks: list[Tick] = []
 
@@ -123,13 +129,17 @@ class CountingGauge(Gauge):
 
     @property
     def ready(self) -> bool:
-        """Whether a window may begin: a sharp tick was seen, or none will be."""
-        return self.why is not None or bool(self.ticks and self._sharp(self.ticks[-1]))
+        """Whether a window may begin: a sharp tick was seen, or none is waited for."""
+        self._waits = self.used is not False
+        done = self.why is not None or not self._waits
+        return done or bool(self.ticks and self._sharp(self.ticks[-1]))
 
     def begin(self, edge_ns: int) -> Edge | None:
         """The count at the beginning of a window."""
         self._resting_w = self._watts
         self._began = None
+        if not (self.why or self._waits):
+            return self._as_it_stands()
         if self.why or not self.ticks:
             return self._without_tick()
         edge = count_after(self.ticks[-1], edge_ns, self._known_power(edge_ns))
@@ -146,19 +156,23 @@ class CountingGauge(Gauge):
 
         One is, where the card is known to rest since then. Else the next tick tells what it drew.
         """
-        if self.why is not None or len(self.ticks) > 1:
+        if self.why is not None or not self._waits or len(self.ticks) > 1:
             return True
         return bool(self.ticks) and self._rests
 
     def end(self, end_ns: int) -> Edge | None:
         """The count at the end of a window, by the ticks after it."""
+        if not (self.why or self._waits):
+            return self._as_it_stands()
         if self.why or not self.ticks:
             return self._without_tick()
-        first, last = self.ticks[0], self.ticks[-1]
-        samples = self._known_power(end_ns)
-        if last is first or self._rests:
-            return count_at_rest(first, end_ns, samples)
-        return count_between(first, last, end_ns, samples[-1].watts if self.instant else None)
+        first, samples = self.ticks[0], self._known_power(end_ns)
+        if len(self.ticks) > 1 and not self._rests:
+            told_w = samples[-1].watts if self.instant else None
+            return count_between(first, self.ticks[1], end_ns, told_w)
+        edge = count_at_rest(first, end_ns, samples)
+        doubt_uj = 0 if self._rests else first.count_uj - edge.count_uj
+        return Edge(edge.count_uj, edge.error_uj + abs(doubt_uj))
 
     @property
     def _rests(self) -> bool:
@@ -176,6 +190,11 @@ class CountingGauge(Gauge):
     def _known_power(self, time_ns: int) -> list[PowerSample]:
         """What power was told since `await_tick`; nothing drawn, where the card tells none."""
         return self.samples or [PowerSample(time_ns, 0.0)]
+
+    def _as_it_stands(self) -> Edge:
+        """The count of a card without work, which is not worth a wait: late by up to a tick."""
+        late_uj = (self._watts or self.domain.max_power_w) * self.period_s * 1e6
+        return Edge(self.ticker.count_uj or 0, EDGE_ERROR * late_uj)
 
     def _without_tick(self) -> Edge | None:
         """The count of a card that draws next to nothing; of any other its counter is stuck."""
@@ -239,12 +258,26 @@ class SampledGauge(Gauge):
             return None
 
 
-def _tells_instant_power(nvml: Any, handle: Any) -> bool:
+def _has_instant_field(nvml: Any, handle: Any) -> bool:
+    """Whether the card has a reading of its power at the instant, and needs one."""
+    if _is_older(nvml, handle):
+        return False
     try:
         value = nvml.nvmlDeviceGetFieldValues(handle, [_POWER_INSTANT])[0]
     except (nvml.NVMLError, AttributeError):
         return False
     return bool(value.nvmlReturn == nvml.NVML_SUCCESS)
+
+
+def _is_older(nvml: Any, handle: Any) -> bool:
+    """Whether the card is older than Ampere: its plain power is no mean of a second there.
+
+    As "nvidia-smi --help-query-gpu" says of power.draw.
+    """
+    try:
+        return bool(nvml.nvmlDeviceGetArchitecture(handle) < nvml.NVML_DEVICE_ARCH_AMPERE)
+    except (nvml.NVMLError, AttributeError):
+        return False
 
 
 def _max_power_w(nvml: Any, handle: Any) -> float:

@@ -38,6 +38,7 @@ class PowerIntegral:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._joules, self._begun_ns = 0.0, 0
+        self._renewals = self._mixed_ns = 0
         self._last_ns, self._renewed_ns = 0, 0
         self._watts: float | None = None
         self._low_w, self._high_w = math.inf, 0.0
@@ -47,6 +48,7 @@ class PowerIntegral:
         """Start from zero joules, with a sample at once."""
         self.stop()
         self._joules, self._watts, self._broken = 0.0, None, False
+        self._renewals = self._mixed_ns = 0
         self._begun_ns = time.monotonic_ns()
         self._low_w, self._high_w = math.inf, 0.0
         self.take()
@@ -75,11 +77,21 @@ class PowerIntegral:
             self._low_w, self._high_w = min(self._low_w, watts), max(self._high_w, watts)
 
     def _renew(self, now_ns: int, watts: float) -> None:
-        """A reading stands for the time before it, as far back as readings are apart."""
+        """A reading stands for the time before it, as far back as readings are apart.
+
+        The first one in a window may be a mean that reaches back beyond it: its time is left to
+        the second, where there is one.
+        """
         since_ns = max(self._renewed_ns, now_ns - round(self.period_s * 1e9))
         before_ws = (self._watts or 0.0) * (since_ns - self._renewed_ns)
-        self._joules += (before_ws + watts * (now_ns - since_ns)) * 1e-9
-        self._spans_s.append((now_ns - self._renewed_ns) * 1e-9)
+        if self._renewals == 0:
+            self._joules += before_ws * 1e-9
+            self._mixed_ns = now_ns - since_ns
+        else:
+            own_ns, self._mixed_ns = now_ns - since_ns + self._mixed_ns, 0
+            self._joules += (before_ws + watts * own_ns) * 1e-9
+            self._spans_s.append((now_ns - self._renewed_ns) * 1e-9)
+        self._renewals += 1
         self._renewed_ns, self._watts = now_ns, watts
 
     @property
@@ -97,7 +109,8 @@ class PowerIntegral:
         """
         if self._broken or self._watts is None:
             return None
-        joules = self._joules + self._watts * (self._last_ns - self._renewed_ns) * 1e-9
+        since_ns = self._last_ns - self._renewed_ns + self._mixed_ns
+        joules = self._joules + self._watts * since_ns * 1e-9
         seconds = (self._last_ns - self._begun_ns) * 1e-9
         mean_w = joules / seconds if seconds else 0.0
         late_j = EDGE_ERROR * self.period_s * max(mean_w, self._high_w - self._low_w)

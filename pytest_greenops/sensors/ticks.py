@@ -7,6 +7,7 @@ beginning, and from its end to the next tick after it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import fmean
 from typing import NamedTuple
@@ -104,6 +105,7 @@ def count_between(tick: Tick, later: Tick, time_ns: int, told_w: float | None = 
 
 
 def _edge(tick: Tick, tail_uj: float, watts: float, doubt_uj: float) -> Edge:
+    """What is left of a tick's count without a tail; errors of unlike causes are independent."""
     timing_uj = watts * tick.half_ns * _UJ_PER_WATT_NS
-    error_uj = timing_uj + POWER_ERROR * abs(tail_uj) + doubt_uj + RESOLUTION_UJ
+    error_uj = math.hypot(timing_uj, POWER_ERROR * tail_uj, doubt_uj, RESOLUTION_UJ)
     return Edge(tick.count_uj - round(tail_uj), error_uj)

@@ -115,6 +115,13 @@ def test_the_errors_of_both_edges_add_up_as_independent() -> None:
     assert {"gpu:0": 5.0} == window.error_uj
 
 
+@pytest.mark.parametrize(("end_uj", "energy_uj"), [(96, {"gpu:0": 0}), (94, {})])
+def test_a_count_may_seem_to_go_back_by_its_error(end_uj: int, energy_uj: dict[str, int]) -> None:
+    """A window of next to nothing is then 0; what goes back by more is no figure."""
+    window = difference((ENDLESS,), Reading(0, [100], [3.0]), Reading(1, [end_uj], [4.0]))
+    assert energy_uj == window.energy_uj
+
+
 @pytest.mark.parametrize(("seconds", "share"), [(1.0, 0.078), (0.05, 1.0), (0.0, 1.0)])
 def test_a_counter_that_moves_seldom_is_late_by_its_period(seconds: float, share: float) -> None:
     """A sensor that states no errors errs by 0.78 updates at both edges, by all at the most."""

@@ -478,6 +478,20 @@ def test_a_counter_that_agrees_is_not_labelled(run: Run, card: Card) -> None:
     assert run([card], "sensor.doubts") == {}
 
 
+@pytest.mark.parametrize(("processes", "waits"), [((0,), True), ((), False)])
+def test_a_card_without_work_is_not_waited_for(
+    run: Run, processes: tuple[int, ...], waits: bool
+) -> None:
+    """Once it is known to be idle its counts are taken as they stand, and known to a tick only."""
+    window = "instruments.window(instruments.begin(), instruments.end())"
+    before = "from pytest_greenops.sensors.base import Instruments"
+    shown = f"[instruments := Instruments([sensor]), instruments.states(), {window}.error_uj][2]"
+    error_uj = run([Card(tick_s=0.1, processes=processes)], shown, before)["gpu:0"]
+    a_tick_uj = 100.0 * 0.1 * 1e6
+    assert (error_uj < 0.5 * a_tick_uj) == waits
+    assert (error_uj > a_tick_uj) != waits
+
+
 # --- states ----------------------------------------------------------------------------------
 
 STATES = "{name: msgspec.to_builtins(state) for name, state in sensor.states().items()}"

@@ -1,0 +1,69 @@
+"""Errors of what was seen, and how they are told."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from benchmarks.accuracy.tools import WITHOUT
+from benchmarks.accuracy.windows import Seen
+from tests.simulated_host.host import Host
+
+
+class Errors(NamedTuple):
+    """Errors of some measurements, as shares of the truth, and how many tell nothing."""
+
+    shares: tuple[float, ...]
+    untold: int = 0
+
+    @property
+    def median(self) -> float:
+        """The median of the absolute errors."""
+        return statistics.median(self.shares)
+
+    @property
+    def worst(self) -> float:
+        """The largest of the absolute errors."""
+        return max(self.shares)
+
+    def __str__(self) -> str:
+        if not self.shares:
+            return "no answer"
+        told = f"{percent(self.median)} / {percent(self.worst)}"
+        return f"{told}, {self.untold} no answer" if self.untold else told
+
+
+def percent(share: float) -> str:
+    """A share in percent, with two digits that tell something."""
+    return f"{share * 100:.2g} %" if share * 100 < 99.5 else f"{share * 100:.0f} %"
+
+
+def errors(told_and_true: Sequence[tuple[float | None, float]]) -> Errors:
+    """The errors of what was told, where anything was."""
+    shares = [abs(told / true - 1) for told, true in told_and_true if told is not None]
+    return Errors(tuple(shares), len(told_and_true) - len(shares))
+
+
+def by_length(tool: str, host: Host, seen: Sequence[Seen]) -> dict[float, Errors]:
+    """The errors of a tool's windows, by the length that these were to have."""
+    lengths = dict.fromkeys(window.length_s for window in seen)
+    return {
+        length_s: errors(
+            [
+                (window.told_j, _true_j(tool, host, window))
+                for window in seen
+                if window.length_s == length_s
+            ]
+        )
+        for length_s in lengths
+    }
+
+
+def _true_j(tool: str, host: Host, window: Seen) -> float:
+    """The joules of a window, of the devices that the tool says to count."""
+    if window.true_j is not None:
+        return window.true_j
+    joules = host.joules(host.seconds(window.begun_s), host.seconds(window.ended_s))
+    left_out = WITHOUT.get(tool, "none")
+    return sum(j for device, j in joules.items() if not device.startswith(left_out))
