@@ -229,6 +229,8 @@ class Meter:
             if not self._may_repeat():
                 break
         self._broken = not self._go_on_without(trip.missing) or self._spoilt(trip) is not None
+        if not self._broken:  # what is left of this trip is kept
+            self._voided -= 1
         return trip
 
     def _spoilt(self, trip: Pass) -> str | None:

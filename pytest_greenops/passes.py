@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from pytest_greenops.model.errors import GreenopsError
@@ -105,21 +105,28 @@ class Pass:
         devices  the state of the devices over the pass, by domain name
         """
         return {
-            name: Round(
-                energy_uj={
-                    domain: sum(window.energy_uj[domain] for window in windows)
-                    for domain in windows[0].energy_uj
-                    if all(domain in window.energy_uj for window in windows)
-                },
-                seconds=math.fsum(window.seconds for window in windows),
-                iterations=self.iterations,
-                windows=len(windows),
-                units=dict(self.units),
-                error_uj={
-                    domain: math.hypot(*(window.error_uj.get(domain, 0.0) for window in windows))
-                    for domain in windows[0].error_uj
-                },
-                devices=dict(devices or {}),
-            )
+            name: self._round(windows, dict(devices or {}))
             for name, windows in self._windows.items()
         }
+
+    def _round(self, windows: Sequence[Window], devices: dict[str, DeviceState]) -> Round:
+        known = [
+            domain
+            for domain in windows[0].energy_uj
+            if domain not in self._lost and all(domain in window.energy_uj for window in windows)
+        ]
+        return Round(
+            energy_uj={
+                domain: sum(window.energy_uj[domain] for window in windows) for domain in known
+            },
+            seconds=math.fsum(window.seconds for window in windows),
+            iterations=self.iterations,
+            windows=len(windows),
+            units=dict(self.units),
+            error_uj={
+                domain: math.hypot(*(window.error_uj[domain] for window in windows))
+                for domain in known
+                if domain in windows[0].error_uj
+            },
+            devices=devices,
+        )

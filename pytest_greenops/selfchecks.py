@@ -170,7 +170,7 @@ def contention(kept: Sequence[LoadShare], rounds: int) -> Check | None:
 
 def void(reason: str | None, voided: int) -> Check | None:
     """Windows of which nothing can be said were left out."""
-    if reason is None:
+    if reason is None or not voided:
         return None
     return Check("void", reason, f"{voided} round{'s' if voided != 1 else ''} left out")
 

@@ -63,7 +63,7 @@ class Row(NamedTuple):
         """`'10 rounds'`; of a single one also how far its edges let it be off."""
         if len(self.rounds) != 1:
             return f"{len(self.rounds)} rounds"
-        known = "" if self.error is None else f" ±{format_percent(self.error, signed=False)}"
+        known = "" if self.error is None else f" ±{self.error * 100:.2g} %"
         return f"1 round{known}"
 
 

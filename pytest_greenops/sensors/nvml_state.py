@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +97,6 @@ def _loads_cuda(pids: set[int], proc: Path) -> bool:
             if "libcuda.so" in maps or "nvcuda" in maps:
                 return True
     return False
-
-
-def merged(
-    seen: Mapping[str, tuple[str, ...]], name: str, more: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Reasons seen before and now, each once."""
-    return tuple(dict.fromkeys((*seen.get(name, ()), *more)))
 
 
 def _asked(nvml: Any, question: Any, *arguments: Any) -> Any:

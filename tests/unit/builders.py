@@ -15,7 +15,14 @@ from pytest_greenops.model.baseline import (
     Session,
     TestKey,
 )
-from pytest_greenops.model.measurement import Check, Domain, Measurement, Provenance, Round
+from pytest_greenops.model.measurement import (
+    Check,
+    DeviceState,
+    Domain,
+    Measurement,
+    Provenance,
+    Round,
+)
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Change, Outcome, Verdict
 
@@ -23,6 +30,9 @@ CPU = Domain("cpu:0", "cpu")
 DRAM = Domain("dram:0", "dram")
 GPU = Domain("gpu:0", "gpu")
 PSYS = Domain("psys", "psys", counted=False)
+#: A second card, at work and not.
+GPU_1 = Domain("gpu:1", "gpu")
+IDLE = replace(GPU_1, counted=False, idle=True)
 #: Rounds scatter by these factors; their 20 % trimmed mean of logarithms is zero to 1e-4.
 WOBBLE = (0.99, 1.01, 1.0, 1.005, 0.995, 0.99, 1.01, 1.0, 1.005, 0.995)
 MACHINE = {"cpu": "AMD EPYC 9654", "cores": "4", "sensors": "fake"}
@@ -43,8 +53,13 @@ def a_round(
     windows: int = 1,
     units: dict[str, float] | None = None,
     more: dict[str, float] | None = None,
+    errors: dict[str, float] | None = None,
+    devices: dict[str, DeviceState] | None = None,
 ) -> Round:
-    """A round that used `joules` of the CPU, and what `more` says of other counters."""
+    """A round that used `joules` of the CPU, and what `more` says of other counters.
+
+    errors  by how many joules each counter may be off
+    """
     spent = {"cpu:0": joules, **(more or {})}
     return Round(
         {name: round(j * 1e6) for name, j in spent.items()},
@@ -52,6 +67,8 @@ def a_round(
         iterations,
         windows,
         units or {},
+        {name: j * 1e6 for name, j in (errors or {}).items()},
+        devices or {},
     )
 
 
@@ -82,6 +99,7 @@ def measurement(
     domains: Sequence[Domain] = (CPU,),
     estimated: Sequence[str] = (),
     checks: Sequence[Check] = (),
+    lost: dict[str, str] | None = None,
 ) -> Measurement:
     """A measurement of these rounds, all of whose counters one sensor reads."""
     return Measurement(
@@ -91,6 +109,7 @@ def measurement(
         sensors={domain.name: "fake" for domain in domains},
         estimated=tuple(estimated),
         checks=tuple(checks),
+        lost=lost or {},
     )
 
 

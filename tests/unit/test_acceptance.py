@@ -17,11 +17,22 @@ from pytest_greenops.model.baseline import (
     Series,
     Session,
 )
-from pytest_greenops.model.measurement import Check
+from pytest_greenops.model.measurement import Check, DeviceState
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
 from pytest_greenops.store import encode, read
-from tests.unit.builders import MACHINE, a_round, baseline, key, result, series, session
+from tests.unit.builders import (
+    CPU,
+    GPU_1,
+    IDLE,
+    MACHINE,
+    a_round,
+    baseline,
+    key,
+    result,
+    series,
+    session,
+)
 
 LOUD = Check("contention", "others used 9 %", "kept", untrusted=True)
 TRACED = Check("instrumented", "coverage", "not judged")
@@ -70,6 +81,21 @@ def test_what_cannot_be_trusted_is_not_saved() -> None:
 def test_an_instrumented_run_is_never_saved() -> None:
     """Trusted or not, its joules are not those of the work."""
     assert why_not(result(Outcome.NOT_COMPARABLE, checks=[TRACED])) == "instrumented (coverage)"
+
+
+def test_a_result_that_lost_a_counter_is_not_saved() -> None:
+    """A baseline without it would not be comparable with any whole run."""
+    gone = Check("lost", "gpu:0 could not be read", "the other counters went on")
+    assert why_not(result(checks=[gone])) == "lost (gpu:0 could not be read)"
+    assert why_not(result(checks=[LOUD, gone, TRACED])) == (
+        "lost (gpu:0 could not be read), instrumented (coverage)"
+    )
+
+
+@pytest.mark.parametrize("name", ["disagreement", "void", "drift", "too short"])
+def test_what_only_tells_does_not_keep_a_result_from_being_saved(name: str) -> None:
+    """A self-check that leaves it trusted is for the reader."""
+    assert why_not(result(checks=[Check(name, "seen", "told")])) is None
 
 
 def test_what_a_doubt_keeps_open_is_not_saved() -> None:
@@ -191,6 +217,35 @@ def test_conditions_of_libraries_loaded_now_are_added() -> None:
     assert accepted(baseline(call=old), result(conditions=fewer)).conditions == more
     anew = result(Outcome.REGRESSED, conditions=fewer)
     assert accepted(baseline(call=old), anew).conditions == fewer
+
+
+def test_a_session_with_other_idle_cards_begins_anew() -> None:
+    """What is summed is not what was summed: the anchor is new, too."""
+    old = series(session(), domains=(CPU, IDLE))
+    judged = replace(result(Outcome.NOT_COMPARABLE, compared=False), domains=(CPU, GPU_1))
+    kept = accepted(baseline(call=old), judged)
+    assert (kept.domains, kept.sessions) == ((CPU, GPU_1), (session(day=2),))
+    assert kept.anchor.saved_at == "2026-01-02T00:00:00+00:00"
+
+
+def test_of_a_round_only_what_is_compared_is_stored() -> None:
+    """Not how exact its edges were; of its devices why they were slow, and nothing of the rest."""
+    warm = DeviceState(71.0, 1410, 300.0, throttle_reasons=("sync boost",), used=True)
+    cool = DeviceState(40.0, 1980, 300.0, used=False)
+    told = a_round(
+        4.0, errors={"cpu:0": 0.1}, devices={"gpu:0": warm, "gpu:1": cool}, units={"token": 8.0}
+    )
+    plain = a_round(units={"token": 2.0})
+    kept = accepted(None, result(Outcome.NO_BASELINE, compared=False), session([told, plain]))
+    assert kept.sessions[0].rounds == (
+        a_round(
+            4.0,
+            units={"token": 8.0},
+            devices={"gpu:0": DeviceState(throttle_reasons=("sync boost",))},
+        ),
+        plain,
+    )
+    assert told.error_uj == {"cpu:0": 100_000.0}
 
 
 def test_accepting_changes_no_value() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_greenops.judge import Reference, Rules, judge
 from pytest_greenops.model.baseline import Series
@@ -14,7 +15,19 @@ from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.measurement import Check, Domain, Kind, Measurement
 from pytest_greenops.model.verdict import Limit, Outcome, Verdict
 from pytest_greenops.screen import Look
-from tests.unit.builders import CPU, DRAM, GPU, a_round, grown, measurement, rounds, series, session
+from tests.unit.builders import (
+    CPU,
+    DRAM,
+    GPU,
+    GPU_1,
+    IDLE,
+    a_round,
+    grown,
+    measurement,
+    rounds,
+    series,
+    session,
+)
 
 #: What is assumed between sessions does not hide anything in these tests.
 QUIET = Rules(session_sd=0.001)
@@ -305,6 +318,110 @@ def test_a_baseline_without_the_judged_energy_is_not_comparable() -> None:
         Outcome.NOT_COMPARABLE, "domain: gpu did not move in a round of the baseline"
     )
     assert judged(seen, Budget(domain="cpu"), Reference(still)).outcome is Outcome.PASSED
+
+
+# --- lost and idle ---------------------------------------------------------------------------
+
+WHY = "gpu:0 could not be read: GPU is lost"
+#: Two joules of the CPU, five of the first card and one of the second, idle or not.
+SPENT = rounds(2.0, more={"gpu:0": 5.0, "gpu:1": 1.0})
+
+
+@pytest.mark.parametrize("domain", ["total", "gpu", "gpu:0"])
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_holds_a_lost_counter_is_not_measured(domain: str, kept: bool) -> None:
+    """A part is not the whole: the reason is told, whether or not rounds were kept without it."""
+    seen = measurement(rounds() if kept else [], domains=(CPU, GPU, GPU_1), lost={"gpu:0": WHY})
+    known = Reference(series(session(SPENT), domains=(CPU, GPU, GPU_1)))
+    verdict = judged(seen, Budget(domain=domain, energy_j=9.0), known)
+    assert verdict == Verdict(Outcome.NOT_MEASURED, WHY)
+
+
+@pytest.mark.parametrize("domain", ["cpu", "cpu:0", "gpu:1"])
+def test_what_does_not_hold_it_is_judged(domain: str) -> None:
+    """The joules of the CPU are what they would be, and so are those of another card."""
+    seen = measurement(
+        rounds(2.0, more={"gpu:1": 2.0}), domains=(CPU, GPU, GPU_1), lost={"gpu:0": WHY}
+    )
+    budgets = [Budget(domain=domain, energy_j=limit) for limit in (1.9, 2.1)]
+    outcomes = [judged(seen, budget, Reference()).outcome for budget in budgets]
+    assert outcomes == [Outcome.OVER_BUDGET, Outcome.PASSED]
+    spent = rounds(2.0, more={"gpu:0": 5.0, "gpu:1": 2.0})
+    known = Reference(series(*[session(spent)] * 5, domains=(CPU, GPU, GPU_1)))
+    assert judged(seen, Budget(domain=domain), known).outcome is Outcome.PASSED
+
+
+def test_a_lost_card_that_was_idle_is_not_missed() -> None:
+    """It is in no total, and so nothing lacks it."""
+    seen = measurement(rounds(), domains=(CPU, IDLE), lost={"gpu:1": WHY})
+    assert judged(seen, Budget(energy_j=3.0), Reference()).outcome is Outcome.PASSED
+
+
+def test_a_domain_all_of_whose_devices_were_idle_is_not_measured() -> None:
+    """Rather than judging what cards draw at rest."""
+    idle = [replace(GPU, counted=False, idle=True), IDLE]
+    verdict = judged(measurement(SPENT, domains=(CPU, *idle)), Budget(domain="gpu", energy_j=1.0))
+    assert verdict == Verdict(Outcome.NOT_MEASURED, "the work used no gpu: all were idle")
+
+
+@pytest.mark.parametrize(
+    ("domain", "joules"), [("total", 7.0), ("gpu", 5.0), ("gpu:0", 5.0), ("gpu:1", 1.0)]
+)
+def test_an_idle_card_is_judged_by_its_own_name_alone(domain: str, joules: float) -> None:
+    """It is in no sum; who names it wants to know what it draws at rest."""
+    seen = measurement(SPENT, domains=(CPU, GPU, IDLE))
+    [limit] = judged(seen, Budget(domain=domain, energy_j=9.0), Reference()).limits
+    assert limit.value == close(joules)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "domain", "turned"),
+    [
+        (GPU_1, IDLE, "total", "gpu:1: used -> idle"),
+        (GPU_1, IDLE, "gpu", "gpu:1: used -> idle"),
+        (IDLE, GPU_1, "total", "gpu:1: idle -> used"),
+        (IDLE, GPU_1, "gpu", "gpu:1: idle -> used"),
+    ],
+)
+def test_a_card_more_or_less_is_not_comparable(
+    before: Domain, now: Domain, domain: str, turned: str
+) -> None:
+    """What is summed is not what was summed: neither a regression nor an improvement."""
+    known = Reference(series(*[session(SPENT)] * 5, domains=(CPU, GPU, before)))
+    seen = measurement(SPENT, domains=(CPU, GPU, now))
+    assert judged(seen, Budget(domain=domain), known) == Verdict(Outcome.NOT_COMPARABLE, turned)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "domain"),
+    [
+        (GPU_1, GPU_1, "total"),
+        (IDLE, IDLE, "total"),
+        (IDLE, IDLE, "gpu"),
+        (GPU_1, IDLE, "cpu"),
+        (IDLE, GPU_1, "gpu:0"),
+    ],
+)
+def test_cards_that_are_as_they_were_are_compared(before: Domain, now: Domain, domain: str) -> None:
+    """And so is what holds no card that changed."""
+    known = Reference(series(*[session(SPENT)] * 5, domains=(CPU, GPU, before)))
+    seen = measurement(SPENT, domains=(CPU, GPU, now))
+    assert judged(seen, Budget(domain=domain), known).outcome is Outcome.PASSED
+
+
+def test_a_budget_is_judged_though_a_card_turned() -> None:
+    """An absolute limit needs no baseline."""
+    known = Reference(series(*[session(SPENT)] * 5, domains=(CPU, GPU, IDLE)))
+    seen = measurement(SPENT, domains=(CPU, GPU, GPU_1))
+    verdict = judged(seen, Budget(energy_j=6.0), known)
+    assert (verdict.outcome, verdict.change) == (Outcome.OVER_BUDGET, None)
+
+
+def test_where_the_machine_differs_idle_cards_are_not_told() -> None:
+    """The baseline is of no use in any case."""
+    moved = Reference(series(session(SPENT), domains=(CPU, GPU, IDLE)), ("cpu: A -> B",))
+    verdict = judged(measurement(SPENT, domains=(CPU, GPU, GPU_1)), reference=moved)
+    assert verdict == Verdict(Outcome.NOT_COMPARABLE, "cpu: A -> B")
 
 
 # --- limits ----------------------------------------------------------------------------------

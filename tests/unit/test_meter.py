@@ -12,12 +12,21 @@ import pytest
 from pytest_greenops import meter as metering
 from pytest_greenops.meter import MIN_ROUND_S, REDOS, Meter, Plan
 from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.measurement import Check, Domain, LoadShare, Measurement
+from pytest_greenops.model.measurement import (
+    Check,
+    DeviceState,
+    Domain,
+    LoadShare,
+    Measurement,
+    Reading,
+)
 from pytest_greenops.passes import Pass
 from pytest_greenops.sensors.base import Instruments
 from pytest_greenops.testing import FakeSensor
 
 CPU = Domain("cpu:0", "cpu")
+GPU = Domain("gpu:0", "gpu")
+PSYS = Domain("psys", "psys", counted=False)
 #: A counter that moves so often that any round of 0.1 s is long enough.
 OFTEN_S = 0.0001
 QUIET = LoadShare(0.0, 0.0)
@@ -45,13 +54,17 @@ class FakeLoad:
 class Lab:
     """A meter over a fake sensor by whose clock it goes, and work that spends on that sensor.
 
+    beside  further sensors, on which the work spends as much as on the first, in the same time
     calls  how often the work was called
     trips  the iterations of every trip, warm-up and all
+    stepped  of every trip, whether its windows begin at unlike phases
     looks  the numbers of the looks that were taken
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, period_s: float = OFTEN_S) -> None:
         self.sensor = FakeSensor(CPU, update_period_s=period_s)
+        self.beside: tuple[FakeSensor, ...] = ()
+        self.stepped: list[bool] = []
         self.calls = 0
         self.trips: list[int] = []
         self.looks: list[int] = []
@@ -79,7 +92,8 @@ class Lab:
         def note(done: int, most: int) -> None:
             self.progress.append((done, most))
 
-        return Meter(Instruments([self.sensor]), plan, noted, progress=note, **more)
+        sensors = [self.sensor, *self.beside]
+        return Meter(Instruments(sensors), plan, noted, progress=note, **more)
 
     def measure(
         self,
@@ -92,10 +106,14 @@ class Lab:
         meter = self.meter(plan, **more)
         for trip in meter.passes():
             self.trips.append(trip.iterations)
+            self.stepped.append(trip.stepped)
             with trip.window("call"):
                 for _ in range(trip.iterations):
                     self.calls += 1
-                    self.sensor.spend(work(self.calls), seconds=seconds)
+                    joules = work(self.calls)
+                    self.sensor.spend(joules, seconds=seconds)
+                    for sensor in self.beside:
+                        sensor.spend(joules, sensor.domains[0].name, seconds)
         return meter.measurements()["call"]
 
 
@@ -344,6 +362,406 @@ def test_a_void_warm_up_is_no_matter(lab: Lab) -> None:
         lab.sensor.recover()
     seen = meter.measurements()["call"]
     assert (joules(seen), seen.checks) == ([1.0] * 5, ())
+
+
+# --- lost ------------------------------------------------------------------------------------
+
+
+class Card(FakeSensor):
+    """A card that can tell its state, and may contradict its own power."""
+
+    def __init__(self, domain: Domain = GPU, doubts: Mapping[str, str] | None = None) -> None:
+        super().__init__(domain, name="card", update_period_s=OFTEN_S)
+        self.doubts = doubts or {}
+        self.state = DeviceState()
+
+    def states(self) -> dict[str, DeviceState]:
+        """Its state, as the test has set it."""
+        return {self.domains[0].name: self.state}
+
+
+def energies(measurement: Measurement) -> list[list[str]]:
+    """The counters that are in each round."""
+    return [list(round_.energy_uj) for round_ in measurement.rounds]
+
+
+def after(lab: Lab, trips: int, act: Callable[[], object]) -> Callable[[int], float]:
+    """Work that does something in each trip after the first so many, the warm-up among them."""
+
+    def work(call: int) -> float:
+        if len(lab.trips) > trips:
+            act()
+        return 1.0
+
+    return work
+
+
+LOST = Check(
+    "lost",
+    "gpu:0 could not be read",
+    "the other counters went on; nothing that holds it is judged",
+)
+
+
+@pytest.mark.parametrize("iterations", [None, 1])
+@pytest.mark.parametrize("trips", [1, 3])
+def test_a_counter_that_fails_for_good_is_given_up(
+    lab: Lab, trips: int, iterations: int | None
+) -> None:
+    """After three times more the others go on, and no round holds it: not those before either."""
+    card = Card()
+    lab.beside = (card,)
+    seen = lab.measure(Plan((5,), iterations=iterations), after(lab, trips, card.fail))
+    assert (joules(seen), energies(seen)) == ([1.0] * 5, [["cpu:0"]] * 5)
+    assert [list(round_.error_uj) for round_ in seen.rounds] == [["cpu:0"]] * 5
+    assert len(lab.trips) == 1 + 5 + REDOS
+    assert seen.lost == {"gpu:0": "gpu:0 could not be read"}
+    assert LOST in seen.checks
+
+
+def test_a_counter_that_recovers_in_time_is_kept(lab: Lab) -> None:
+    """Three failures in a row cost three rounds, and no counter."""
+    card = Card()
+    lab.beside = (card,)
+
+    def work(call: int) -> float:
+        if call in (3, 4):
+            card.fail()
+        else:
+            card.recover()
+        return 1.0
+
+    seen = lab.measure(Plan((5,), iterations=1), work)
+    assert (energies(seen), seen.lost) == ([["cpu:0", "gpu:0"]] * 5, {})
+    # The fifth call found the counter as the fourth had left it.
+    assert seen.checks == (Check("void", "gpu:0 could not be read", "3 rounds left out"),)
+
+
+def test_a_lost_counter_stays_lost(lab: Lab) -> None:
+    """Where it comes back, it is in no later round: rounds with and without it are not alike."""
+    card = Card()
+    lab.beside = (card,)
+
+    def work(call: int) -> float:
+        if 3 <= call <= 6:
+            card.fail()
+        elif call == 8:
+            card.recover()
+        return 1.0
+
+    seen = lab.measure(Plan((8,), iterations=1), work)
+    assert list(seen.lost) == ["gpu:0"]
+    assert energies(seen) == [["cpu:0"]] * 8
+
+
+def test_without_a_counter_nothing_goes_on(lab: Lab) -> None:
+    """Where both fail, or one after the other, the measurement ends as that of a single one."""
+    card = Card()
+    lab.beside = (card,)
+
+    def both() -> None:
+        card.fail()
+        lab.sensor.fail()
+
+    seen = lab.measure(Plan((5,), iterations=1), after(lab, 3, both))
+    assert (len(lab.trips), len(seen.rounds)) == (3 + 1 + REDOS, 2)
+    assert (seen.lost, names(seen)) == ({}, ["void"])
+    assert energies(seen) == [["cpu:0", "gpu:0"]] * 2
+
+
+def test_one_after_the_other_they_are_lost(lab: Lab) -> None:
+    """The first is given up; when the last fails too, there is nothing left to go on with."""
+    card = Card()
+    lab.beside = (card,)
+
+    def work(call: int) -> float:
+        if call == 3:
+            card.fail()
+        elif call == 8:
+            lab.sensor.fail()
+        return 1.0
+
+    seen = lab.measure(Plan((9,), iterations=1), work)
+    assert (energies(seen), list(seen.lost)) == ([["cpu:0"]] * 3, ["gpu:0"])
+    assert len(lab.trips) == 7 + 1 + REDOS
+
+
+def test_a_counter_that_no_total_holds_costs_no_round(lab: Lab) -> None:
+    """What the wall plug cannot tell is left out at once, with its reason, and nothing is void."""
+    wall = FakeSensor(PSYS, name="wall", update_period_s=OFTEN_S)
+    lab.beside = (wall,)
+    seen = lab.measure(Plan((5,), iterations=1), after(lab, 3, wall.fail))
+    assert (energies(seen), len(lab.trips)) == ([["cpu:0"]] * 5, 1 + 5)
+    assert seen.lost == {"psys": "psys could not be read"}
+    assert names(seen) == ["lost"]
+
+
+def test_the_last_counted_counter_is_not_lost_for_one_that_is_not(lab: Lab) -> None:
+    """The wall plug alone is nothing to go on with."""
+    lab.beside = (FakeSensor(PSYS, name="wall", update_period_s=OFTEN_S),)
+    seen = lab.measure(Plan((5,), iterations=1), after(lab, 1, lab.sensor.fail))
+    assert (seen.rounds, seen.lost, names(seen)) == ((), {}, ["void"])
+
+
+def test_once_a_counter_that_fails_is_lost_at_once(lab: Lab) -> None:
+    """Work that cannot be repeated is not; the other counters have their round."""
+    card = Card()
+    lab.beside = (card,)
+    seen = lab.measure(Plan((1,), once=True), after(lab, 0, card.fail))
+    assert (lab.calls, joules(seen), energies(seen)) == (1, [1.0], [["cpu:0"]])
+    assert LOST in seen.checks
+
+
+@pytest.mark.parametrize("plan", [Plan((1,), once=True), Plan((5,)), Plan((5,), iterations=1)])
+def test_a_counter_that_fails_between_two_windows_is_lost(lab: Lab, plan: Plan) -> None:
+    """What it told of the first window of a round is not in the round either."""
+    card = Card()
+    lab.beside = (card,)
+    meter = lab.meter(plan)
+    for trip in meter.passes():
+        card.recover()
+        for _ in range(2):
+            with trip.window("step"):
+                lab.sensor.spend(1.0, seconds=0.2)
+                card.spend(1.0, "gpu:0", seconds=0.2)
+            card.fail()
+    seen = meter.measurements()["step"]
+    assert energies(seen) == [["cpu:0"]] * plan.looks[0]
+    assert [list(round_.error_uj) for round_ in seen.rounds] == energies(seen)
+    assert list(seen.lost) == ["gpu:0"]
+
+
+def test_every_name_loses_the_counter(lab: Lab) -> None:
+    """It failed in one window of the loop; it is in the rounds of none."""
+    card = Card()
+    lab.beside = (card,)
+    meter = lab.meter(Plan((5,), iterations=1))
+    for number, trip in enumerate(meter.passes(), 1):
+        for name in ("prefill", "decode"):
+            with trip.window(name):
+                lab.sensor.spend(1.0, seconds=0.2)
+                card.spend(1.0, "gpu:0", seconds=0.2)
+        if number == 3:
+            card.fail()
+    seen = meter.measurements()
+    assert {name: energies(m) for name, m in seen.items()} == {
+        name: [["cpu:0"]] * 5 for name in ("prefill", "decode")
+    }
+    assert [list(m.lost) for m in seen.values()] == [["gpu:0"]] * 2
+
+
+# --- devices ---------------------------------------------------------------------------------
+
+
+HOT = DeviceState(throttle_reasons=("hardware thermal slowdown",), used=True)
+BUSY_CARD = DeviceState(used=True)
+IDLE_CARD = DeviceState(used=False)
+
+
+def with_card(lab: Lab, state: DeviceState = BUSY_CARD, **doubts: str) -> Card:
+    """A card beside the CPU of a lab."""
+    card = Card(doubts={name.replace("_", ":"): why for name, why in doubts.items()})
+    card.state = state
+    lab.beside = (card,)
+    return card
+
+
+def test_a_throttled_card_voids_the_round(lab: Lab) -> None:
+    """Once it is cool again the round is made anew, and how many were left out is told."""
+    card = with_card(lab)
+
+    def work(call: int) -> float:
+        card.state = HOT if call in (3, 4) else BUSY_CARD
+        return 1.0
+
+    seen = lab.measure(Plan((5,), iterations=1), work)
+    # Its state at the beginning of a trip counts too, so that the trip after them is void as well.
+    assert seen.checks == (
+        Check("void", "gpu:0 was throttled: hardware thermal slowdown", "3 rounds left out"),
+    )
+    assert (len(seen.rounds), lab.calls) == (5, 1 + 3 + 5)
+
+
+def test_a_card_that_stays_throttled_ends_the_measurement(lab: Lab) -> None:
+    """Nothing is lost by it, for its counter counts; but there is nothing to be said."""
+    with_card(lab, HOT)
+    seen = lab.measure(Plan((5,), iterations=1))
+    assert (seen.rounds, seen.lost, len(lab.trips)) == ((), {}, 1 + 1 + REDOS)
+    assert [check.finding for check in seen.checks] == [
+        "gpu:0 was throttled: hardware thermal slowdown"
+    ]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        DeviceState(throttle_reasons=("hardware thermal slowdown",), used=False),
+        DeviceState(throttle_reasons=("software power cap",), used=True),
+    ],
+    ids=["idle", "at its limit"],
+)
+def test_what_does_not_slow_the_work_down_voids_nothing(lab: Lab, state: DeviceState) -> None:
+    """An idle card may be hot; one that keeps to its power limit is as it always is."""
+    with_card(lab, state)
+    seen = lab.measure(Plan((5,), iterations=1))
+    assert (len(seen.rounds), seen.checks) == (5, ())
+
+
+def test_a_round_knows_the_state_of_its_devices(lab: Lab) -> None:
+    """As it is after the round, with reasons and use from before it."""
+    card = with_card(lab, DeviceState(throttle_reasons=("sync boost",), used=True))
+
+    def work(call: int) -> float:
+        card.state = DeviceState(temperature_c=70.0, throttle_reasons=("software power cap",))
+        return 1.0
+
+    seen = lab.measure(Plan((1,), once=True), work)
+    assert seen.rounds[0].devices == {
+        "gpu:0": DeviceState(
+            temperature_c=70.0, throttle_reasons=("sync boost", "software power cap"), used=True
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("states", "counted"),
+    [
+        ([IDLE_CARD] * 6, False),
+        ([IDLE_CARD] * 5 + [BUSY_CARD], True),
+        ([IDLE_CARD] * 5 + [DeviceState(used=None)], True),
+        ([BUSY_CARD] * 6, True),
+    ],
+)
+def test_a_card_that_no_round_used_stands_apart(
+    lab: Lab, states: list[DeviceState], counted: bool
+) -> None:
+    """One that had work in a single round, or may have had, is counted in all of them."""
+    card = with_card(lab, states[0])
+
+    def work(call: int) -> float:
+        card.state = states[call - 1]
+        return 1.0
+
+    seen = lab.measure(Plan((5,), iterations=1), work)
+    assert [(d.name, d.counted, d.idle) for d in seen.domains] == [
+        ("cpu:0", True, False),
+        ("gpu:0", counted, not counted),
+    ]
+    assert energies(seen) == [["cpu:0", "gpu:0"]] * 5
+
+
+def test_a_card_of_the_warm_up_alone_is_idle(lab: Lab) -> None:
+    """What had work on it before the rounds has none in them."""
+    card = with_card(lab)
+
+    def work(call: int) -> float:
+        card.state = IDLE_CARD
+        return 1.0
+
+    seen = lab.measure(Plan((5,), iterations=1), work)
+    assert [domain.idle for domain in seen.domains] == [False, True]
+
+
+def test_joules_of_an_idle_card_do_not_drift(lab: Lab) -> None:
+    """A card that warms up by itself is no drift of the work."""
+    card = with_card(lab, IDLE_CARD)
+    meter = lab.meter(Plan((5,), iterations=1))
+    for number, trip in enumerate(meter.passes(), 1):
+        with trip.window("call"):
+            lab.sensor.spend(1.0, seconds=0.2)
+            card.spend(1.0 + 0.1 * number, "gpu:0", seconds=0.2)
+    assert number == 6
+    assert names(meter.measurements()["call"]) == []
+
+
+@pytest.mark.parametrize(("state", "told"), [(BUSY_CARD, True), (IDLE_CARD, False)])
+def test_a_doubtful_counter_is_told_where_it_counts(
+    lab: Lab, state: DeviceState, told: bool
+) -> None:
+    """Rounds are kept, and of an idle card nothing is said."""
+    with_card(lab, state, gpu_0="gpu:0 counts 15% less than its integrated power")
+    seen = lab.measure(Plan((5,), iterations=1))
+    assert (len(seen.rounds), names(seen)) == (5, ["disagreement"] * told)
+
+
+# --- edges -----------------------------------------------------------------------------------
+
+
+class Edged(FakeSensor):
+    """A sensor that makes edges of its own, each off by so much; its power is sampled."""
+
+    phase_period_s = 0.0
+
+    def __init__(self, error_j: float = 0.0, period_s: float = 0.0) -> None:
+        super().__init__(CPU, update_period_s=OFTEN_S)
+        self.phase_period_s = period_s
+        self.error_uj = error_j * 1e6
+
+    def begin(self, phase_s: float) -> Reading:
+        """The counts, with their error."""
+        return self.read()._replace(error_uj=[self.error_uj])
+
+    def end(self) -> Reading:
+        """The counts, with their error."""
+        return self.begin(0.0)
+
+
+def test_rounds_are_as_long_as_the_stated_error_asks(lab: Lab) -> None:
+    """Edges that are off by 3 J each are off by less than 1 % of a round, which holds 424 J."""
+    lab.sensor = Edged(error_j=3.0)
+    seen = lab.measure(Plan((5,)), lambda call: 0.1, seconds=0.001)
+    spent = [round_.energy_uj["cpu:0"] / 1e6 for round_ in seen.rounds]
+    assert [424.0 <= each <= 424.0 * 1.6 for each in spent] == [True] * 5
+    assert [round_.error_uj["cpu:0"] for round_ in seen.rounds] == pytest.approx(
+        [18**0.5 * 1e6] * 5
+    )
+    assert names(seen) == []
+
+
+def test_exact_edges_need_no_longer_rounds(lab: Lab) -> None:
+    """Where a sensor knows its counts, a round is as short as any may be."""
+    lab.sensor = Edged()
+    seen = lab.measure(Plan((5,)), lambda call: 0.1, seconds=0.001)
+    assert [MIN_ROUND_S <= r.seconds <= MIN_ROUND_S * 1.6 for r in seen.rounds] == [True] * 5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "period_s", "stepped"),
+    [
+        (0.1, 0.1, [False, *[True] * 5]),
+        (0.204, 0.1, [False, *[True] * 5]),
+        (0.14, 0.1, [False] * 5),
+        (0.1, 0.0, [False] * 5),
+    ],
+)
+def test_work_in_step_with_a_sensor_is_spread_from_then_on(
+    lab: Lab, seconds: float, period_s: float, stepped: list[bool]
+) -> None:
+    """The pass that showed it, whose windows all began at one phase, is no round."""
+    lab.sensor = Edged(period_s=period_s)
+    seen = lab.measure(Plan((5,), warmup=0), numbered, seconds)
+    assert stepped == lab.stepped
+    assert calls_of(seen) == list(range(len(stepped) - 4, len(stepped) + 1))
+
+
+def test_the_warm_up_shows_that_work_is_in_step(lab: Lab) -> None:
+    """Then no round is lost to finding out."""
+    lab.sensor = Edged(period_s=0.1)
+    lab.measure(Plan((5,)), seconds=0.1)
+    assert lab.stepped == [False, *[True] * 5]
+
+
+def test_work_of_many_windows_may_keep_in_step(lab: Lab) -> None:
+    """How far apart its windows begin is not known: they are spread."""
+    lab.sensor = Edged(period_s=0.1)
+    meter = lab.meter(Plan((5,), iterations=2))
+    stepped = []
+    for trip in meter.passes():
+        stepped.append(trip.stepped)
+        for _ in range(trip.iterations):
+            with trip.window("step"):
+                lab.sensor.spend(1.0, seconds=0.14)
+    assert stepped == [False, *[True] * 5]
 
 
 # --- contention ------------------------------------------------------------------------------

@@ -13,7 +13,18 @@ from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
 from pytest_greenops.stats import t_quantile
 from pytest_greenops.summary import summarise
-from tests.unit.builders import CPU, DRAM, GPU, PSYS, a_round, key, measurement, rounds
+from tests.unit.builders import (
+    CPU,
+    DRAM,
+    GPU,
+    GPU_1,
+    IDLE,
+    PSYS,
+    a_round,
+    key,
+    measurement,
+    rounds,
+)
 
 PASSED = Verdict(Outcome.PASSED)
 
@@ -70,6 +81,30 @@ def test_counters_outside_the_judged_domain_are_shown_too() -> None:
     }
 
 
+def test_a_lost_counter_is_in_no_figure() -> None:
+    """The others have theirs, and it is not among the counters of the result."""
+    of = measurement(rounds(2.0), domains=(CPU, GPU), lost={"gpu:0": "it fell off the bus"})
+    seen = summary(of, "cpu")
+    assert (seen.domains, seen.by_domain) == ((CPU,), {"cpu:0": pytest.approx(2.0, rel=1e-3)})
+    assert seen.joules == pytest.approx(2.0, rel=1e-3)
+
+
+def test_what_holds_a_lost_counter_has_no_figure() -> None:
+    """A total without it would look like one that fell."""
+    of = measurement(rounds(2.0), domains=(CPU, GPU), lost={"gpu:0": "it fell off the bus"})
+    seen = summary(of)
+    assert (math.isnan(seen.joules), seen.by_domain, seen.interval) == (True, {}, None)
+    assert seen.provenance == Provenance({}, estimated=False)
+
+
+def test_an_idle_card_is_shown_beside_the_whole() -> None:
+    """Its joules are told by its name, and are not in the sum."""
+    of = measurement(rounds(2.0, more={"gpu:0": 6.0, "gpu:1": 1.0}), domains=(CPU, GPU, IDLE))
+    seen = summary(of)
+    assert seen.joules == pytest.approx(8.0, rel=1e-3)
+    assert seen.by_domain[GPU_1.name] == pytest.approx(1.0, rel=1e-3)
+
+
 def test_joules_of_a_unit_are_by_the_work_of_each_round() -> None:
     """Rounds that did twice the work with twice the joules are alike by unit."""
     of = measurement(
@@ -92,6 +127,52 @@ def test_the_interval_is_students_on_logarithms() -> None:
     assert seen.interval == pytest.approx((math.exp(0.2 - half), math.exp(0.2 + half)), rel=1e-5)
     assert summary(of_calls(1.0)).interval is None
     assert summary(of_calls(1.0, 1.0)).interval == pytest.approx((1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("domain", "interval"),
+    [("cpu", (0.925, 1.075)), ("gpu", (2.4, 2.6)), ("total", (3.375, 3.625))],
+)
+def test_the_interval_of_a_single_round_is_that_of_its_edges(
+    domain: str, interval: tuple[float, float]
+) -> None:
+    """Counters err independently, and their joules are shared by the calls of the round."""
+    one = a_round(
+        4.0,
+        iterations=4,
+        more={"gpu:0": 10.0, "psys": 99.0},
+        errors={"cpu:0": 0.3, "gpu:0": 0.4, "psys": 50.0},
+    )
+    of = measurement([one], domains=(CPU, GPU, PSYS))
+    assert summary(of, domain).interval == pytest.approx(interval)
+
+
+def test_the_interval_of_edges_ends_at_zero() -> None:
+    """A counter that moves seldom knows little, but not of less than no joules."""
+    one = a_round(1.0, errors={"cpu:0": 3.0})
+    assert summary(measurement([one])).interval == (0.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("estimated", "interval"),
+    [(["cpu:0"], None), (["gpu:0"], (1.0, 3.0)), ([], (1.0, 3.0))],
+)
+def test_an_estimate_has_no_edges(
+    estimated: list[str], interval: tuple[float, float] | None
+) -> None:
+    """How exactly it was read says nothing about how exact it is."""
+    one = a_round(2.0, more={"gpu:0": 9.0}, errors={"cpu:0": 1.0, "gpu:0": 0.1})
+    of = measurement([one], domains=(CPU, GPU), estimated=estimated)
+    assert summary(of, "cpu").interval == interval
+    assert (summary(of).interval is None) == bool(estimated)
+
+
+def test_of_several_rounds_the_edges_are_not_the_interval() -> None:
+    """Their scatter shows it; where only one of them has joules, nothing does."""
+    alike = [a_round(2.0, errors={"cpu:0": 1.0})] * 3
+    assert summary(measurement(alike)).interval == pytest.approx((2.0, 2.0))
+    still = [a_round(2.0, errors={"cpu:0": 1.0}), a_round(0.0, errors={"cpu:0": 1.0})]
+    assert summary(measurement(still)).interval is None
 
 
 def test_grams_are_by_the_intensity_of_the_grid() -> None:

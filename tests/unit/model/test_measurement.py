@@ -10,6 +10,7 @@ from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import (
     Check,
+    DeviceState,
     Domain,
     Kind,
     LoadShare,
@@ -20,7 +21,7 @@ from pytest_greenops.model.measurement import (
     joules_per_unit,
     work_done,
 )
-from tests.unit.builders import CPU, DRAM, GPU, PSYS, a_round, measurement
+from tests.unit.builders import CPU, DRAM, GPU, IDLE, PSYS, a_round, measurement
 
 CPU_1 = Domain("cpu:1", "cpu")
 GPU_1 = Domain("gpu:1", "gpu")
@@ -56,10 +57,45 @@ def test_a_kind_that_is_not_there_selects_nothing() -> None:
     assert measurement([], domains=(CPU,)).selected("gpu") == ()
 
 
+@pytest.mark.parametrize(
+    ("domain", "names", "why"),
+    [
+        ("total", (), "gpu:1 is lost"),
+        ("gpu", (), "gpu:1 is lost"),
+        ("gpu:1", (), "gpu:1 is lost"),
+        ("gpu:0", ("gpu:0",), None),
+        ("cpu", ("cpu:0", "cpu:1"), None),
+        ("psys", (), "psys is lost"),
+    ],
+)
+def test_what_holds_a_lost_counter_selects_nothing(
+    domain: str, names: tuple[str, ...], why: str | None
+) -> None:
+    """A part is not the whole: none of its counters is summed, and the reason can be asked."""
+    of = measurement([], domains=ALL, lost={"psys": "psys is lost", "gpu:1": "gpu:1 is lost"})
+    assert (names, why) == (of.selected(domain), of.lost_of(domain))
+
+
+@pytest.mark.parametrize(
+    ("domain", "names"), [("total", ("cpu:0",)), ("gpu", ()), ("gpu:1", ("gpu:1",))]
+)
+def test_an_idle_card_is_had_by_its_own_name_alone(domain: str, names: tuple[str, ...]) -> None:
+    """Where all cards are idle, there is no GPU to judge."""
+    assert names == measurement([], domains=(CPU, IDLE)).selected(domain)
+
+
+def test_where_nothing_is_lost_there_is_no_reason() -> None:
+    """Neither of what is there nor of what never was."""
+    of = measurement([], domains=ALL)
+    assert [of.lost_of(domain) for domain in ("total", "gpu", "gpu:9")] == [None] * 3
+
+
 def test_what_is_not_said_of_a_value_is_its_harmless_default() -> None:
     """A counter counts and never wraps, a round is one window, a check only tells."""
     assert Domain("cpu:0", "cpu") == Domain("cpu:0", "cpu", None, 1000.0, counted=True)
-    assert Round({}, 1.0, 2) == Round({}, 1.0, 2, windows=1, units={})
+    assert Round({}, 1.0, 2) == Round({}, 1.0, 2, windows=1, units={}, error_uj={}, devices={})
+    assert DeviceState() == DeviceState(None, None, None, throttle_reasons=(), used=None)
+    assert measurement([]).lost == {}
     assert Check("a", "b", "c") == Check("a", "b", "c", untrusted=False, kinds=())
     assert LoadShare(0.0, 0.0).idle == 1.0
 
@@ -69,6 +105,7 @@ def test_what_is_not_said_of_a_value_is_its_harmless_default() -> None:
     [
         CPU,
         Window(1.0, {}),
+        DeviceState(),
         a_round(),
         check(),
         Provenance({}, False),
@@ -83,6 +120,37 @@ def test_values_never_change(value: Any) -> None:
     field = next(iter(getattr(value, "__struct_fields__", None) or vars(value)))
     with pytest.raises(AttributeError):
         setattr(value, field, None)
+
+
+# --- devices ---------------------------------------------------------------------------------
+
+
+def test_a_state_over_a_round_is_that_after_it() -> None:
+    """Heat, clock and limit are those of the end, with every reason that was seen, once."""
+    before = DeviceState(40.0, 1980, 300.0, ("sync boost", "software power cap"))
+    after = DeviceState(71.0, 1410, 250.0, ("hardware slowdown", "sync boost"))
+    assert after.after(before) == DeviceState(
+        71.0, 1410, 250.0, ("sync boost", "software power cap", "hardware slowdown")
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "used"),
+    [
+        (True, False, True),
+        (False, True, True),
+        (True, None, True),
+        (False, False, False),
+        (False, None, None),
+        (None, True, True),
+        (None, None, None),
+    ],
+)
+def test_a_device_was_used_if_it_was_seen_at_work(
+    before: bool | None, now: bool | None, used: bool | None
+) -> None:
+    """Before or after; what is not known in the end was not shown to be idle."""
+    assert DeviceState(used=now).after(DeviceState(used=before)).used is used
 
 
 # --- trust -----------------------------------------------------------------------------------

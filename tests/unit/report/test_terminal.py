@@ -130,9 +130,9 @@ class TestTable:
     @pytest.mark.parametrize(
         ("interval", "unicode", "shown"),
         [
-            ((1.9, 2.1), True, "  1 round ±5.0 %"),
-            ((1.999, 2.001), True, "  1 round ±0.05 %"),
-            ((1.9, 2.1), False, "  1 round +-5.0 %"),
+            ((1.9, 2.1), True, "  1 round ±5 %"),
+            ((1.99, 2.01), True, "  1 round ±0.5 %"),
+            ((1.9, 2.1), False, "  1 round +-5 %"),
             (None, True, "  1 round"),
         ],
     )

@@ -31,9 +31,8 @@ from pytest_greenops.sensors.ticks import (
     PowerSample,
     Tick,
     count_after,
-    count_before,
+    count_at_rest,
     count_between,
-    renewed,
 )
 from tests.simulated_host import child, nvml
 from tests.simulated_host.nvml import Card
@@ -78,7 +77,7 @@ def replay(trace: Trace, edges: int = EDGES) -> Replayed:
         end_ns = chance.randrange(ticks[place].time_ns, ticks[place + 1].time_ns)
         for time_ns, edge in (
             (begin_ns, began(trace, ticks[place], begin_ns)),
-            (end_ns, ended(trace, ticks[place], ticks[place + 1 : place + 3], end_ns)),
+            (end_ns, ended(trace, ticks[place + 1 : place + 3], end_ns)),
         ):
             truth_uj = interpolated_uj(ticks[place], ticks[place + 1], time_ns)
             within.append(abs(edge.count_uj - truth_uj) <= edge.error_uj)
@@ -98,12 +97,12 @@ def began(trace: Trace, tick: Tick, time_ns: int) -> Edge:
     return count_after(tick, time_ns, told(trace, tick.time_ns, time_ns))
 
 
-def ended(trace: Trace, before: Tick, ticks: Sequence[Tick], time_ns: int) -> Edge:
-    """What the sensor makes of the end of a window after one tick, and before one or two."""
+def ended(trace: Trace, ticks: Sequence[Tick], time_ns: int) -> Edge:
+    """What the sensor makes of the end of a window before one tick or two."""
     samples = told(trace, time_ns, ticks[0].time_ns + ticks[0].half_ns)
-    if renewed(samples):
-        return count_before(ticks[0], time_ns, samples, before)
-    return count_between(ticks[0], ticks[1], time_ns, samples[0].watts)
+    if max(sample.watts for sample in samples) <= 1.1 * min(sample.watts for sample in samples):
+        return count_at_rest(ticks[0], time_ns, samples)
+    return count_between(ticks[0], ticks[1], time_ns, samples[-1].watts)
 
 
 def told(trace: Trace, start_ns: int, end_ns: int) -> list[PowerSample]:

@@ -1,0 +1,215 @@
+"""What is asked of a card about its state, of a driver that is a Python object."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_greenops.model.measurement import DeviceState
+from pytest_greenops.sensors import nvml_state
+
+OWN = os.getpid()
+LIBRARIES = "7f00-7f01 r-xp 00000000 08:01 7 /usr/lib/x86_64-linux-gnu/"
+
+
+class NVMLError(Exception):
+    """What NVML raises."""
+
+
+class FakeNvml:
+    """Answers by handle, which is a card's answers by question; what is not there it refuses."""
+
+    NVMLError = NVMLError
+    NVML_CLOCK_SM = 1
+    NVML_TEMPERATURE_GPU = 0
+
+    def __getattr__(self, question: str) -> Any:
+        """Any question about a card."""
+
+        def answer(handle: dict[str, Any], *arguments: Any) -> Any:
+            key = question.removeprefix("nvmlDeviceGet")
+            if (known := handle.get(key)) is None:
+                raise NVMLError(question)
+            return known[arguments] if isinstance(known, dict) else known
+
+        return answer
+
+
+NVML = FakeNvml()
+
+
+def listing(*pids: int, drawing: Sequence[int] | None = ()) -> dict[str, Any]:
+    """A card on which these processes compute, and those draw."""
+    card: dict[str, Any] = {"ComputeRunningProcesses": [SimpleNamespace(pid=pid) for pid in pids]}
+    if drawing is not None:
+        card["GraphicsRunningProcesses"] = [SimpleNamespace(pid=pid) for pid in drawing]
+    return card
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    """A `/proc` in which this process has loaded nothing of NVIDIA's."""
+    maps(tmp_path, OWN, "libc.so.6")
+    return tmp_path
+
+
+@pytest.fixture
+def child() -> Iterator[int]:
+    """The number of a process that this one started, and that ends with the test."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process.pid
+    process.communicate(b"\n")
+
+
+def maps(proc: Path, pid: int, library: str) -> Path:
+    """Let a process have loaded a library."""
+    path = proc / str(pid) / "maps"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{LIBRARIES}{library}\n", encoding="utf-8")
+    return path
+
+
+# --- whether a card is used ------------------------------------------------------------------
+
+#: No process of this machine has so high a number.
+STRANGER = 2**30
+
+
+@pytest.mark.parametrize(
+    ("cards", "used"),
+    [
+        ([listing(OWN)], [True]),
+        ([listing(STRANGER, OWN), listing(STRANGER)], [True, False]),
+        ([listing(), listing(drawing=[OWN])], [False, True]),
+        ([listing(OWN, drawing=None), listing(drawing=None)], [True, False]),
+        ([listing(OWN), {}], [True, None]),
+        ([listing(STRANGER)], [False]),
+        ([{}], [False]),
+        ([], []),
+    ],
+)
+def test_a_card_that_lists_us_is_used(
+    proc: Path, cards: list[dict[str, Any]], used: list[bool | None]
+) -> None:
+    """To compute or to draw; then those that do not list us are idle, and who tells none unknown.
+
+    Where no card lists us, we are on none if CUDA was not loaded, whatever they tell.
+    """
+    assert used == nvml_state.used(NVML, cards, proc)
+
+
+@pytest.mark.parametrize("library", ["libcuda.so.1", "libcuda.so.550.54.15", "nvcuda64.dll"])
+@pytest.mark.parametrize("cards", [[listing(STRANGER), {}], [listing(), listing()]])
+def test_with_cuda_loaded_a_card_that_does_not_list_us_may_be_used(
+    proc: Path, cards: list[dict[str, Any]], library: str
+) -> None:
+    """In a container the driver knows us by other numbers: nobody can tell."""
+    maps(proc, OWN, library)
+    assert nvml_state.used(NVML, cards, proc) == [None, None]
+
+
+def test_a_card_that_lists_us_settles_it_though_cuda_is_loaded(proc: Path) -> None:
+    """A driver that knows us by our number is trusted about the other cards."""
+    maps(proc, OWN, "libcuda.so.1")
+    assert nvml_state.used(NVML, [listing(), listing(OWN)], proc) == [False, True]
+
+
+def test_a_descendant_is_one_of_us(proc: Path, child: int) -> None:
+    """A card that lists a process which this one started is used."""
+    assert nvml_state.used(NVML, [listing(child), listing()], proc) == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("library", "used"), [("libcuda.so.1", None), ("libcudart.so.12", False), (None, False)]
+)
+def test_a_descendant_may_have_loaded_cuda(
+    proc: Path, child: int, library: str | None, used: bool | None
+) -> None:
+    """The driver's library in any process of the tree counts; one that ended has none."""
+    if library:
+        maps(proc, child, library)
+    assert nvml_state.used(NVML, [listing()], proc) == [used]
+
+
+def test_maps_that_cannot_be_read_leave_it_open(proc: Path) -> None:
+    """What may have loaded CUDA may be at work."""
+    path = maps(proc, OWN, "libc.so.6")
+    path.unlink()
+    path.mkdir()
+    assert nvml_state.used(NVML, [listing()], proc) == [None]
+
+
+def test_without_proc_nobody_can_tell(tmp_path: Path) -> None:
+    """This process has not ended: its maps are missing because there are none on this system."""
+    assert nvml_state.used(NVML, [listing(), listing()], tmp_path) == [None, None]
+
+
+def test_maps_of_other_encodings_are_read(proc: Path) -> None:
+    """A path that is no UTF-8 hides nothing."""
+    path = maps(proc, OWN, "libcuda.so.1")
+    path.write_bytes(b"/home/\xff\n" + path.read_bytes())
+    assert nvml_state.used(NVML, [listing()], proc) == [None]
+
+
+# --- what holds its clocks down --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bits", "reasons"),
+    [
+        (0x00, ()),
+        (0x01, ()),
+        (0x02, ()),
+        (0x100, ()),
+        (0x04, ("software power cap",)),
+        (0x08, ("hardware slowdown",)),
+        (0x10, ("sync boost",)),
+        (0x20, ("software thermal slowdown",)),
+        (0x40, ("hardware thermal slowdown",)),
+        (0x80, ("hardware power brake",)),
+        (0x45, ("software power cap", "hardware thermal slowdown")),
+    ],
+)
+def test_reasons_are_named_by_their_bit(bits: int, reasons: tuple[str, ...]) -> None:
+    """As `nvml.h` numbers them; to idle, and to keep to clocks that were asked for, is none."""
+    card = {"CurrentClocksThrottleReasons": bits}
+    assert reasons == nvml_state.throttle_reasons(NVML, card)
+
+
+def test_a_card_that_tells_no_reason_has_none() -> None:
+    """What is not supported is no slowdown."""
+    assert nvml_state.throttle_reasons(NVML, {}) == ()
+
+
+# --- the rest --------------------------------------------------------------------------------
+
+
+def test_the_clock_is_that_of_the_multiprocessors() -> None:
+    """Of several clocks; None where none is told."""
+    card = {"ClockInfo": {(0,): 300, (1,): 1410, (2,): 877}}
+    assert nvml_state.clock_mhz(NVML, card) == 1410
+    assert nvml_state.clock_mhz(NVML, {}) is None
+
+
+def test_the_state_is_what_is_told_now_and_what_was_noted() -> None:
+    """Heat of the chip in degrees and limit in watts now, clock and reasons as they were seen."""
+    card = {"Temperature": {(0,): 71, (1,): 99}, "EnforcedPowerLimit": 312_500}
+    assert nvml_state.state(NVML, card, ("sync boost",), 1410, True) == DeviceState(
+        temperature_c=71,
+        clock_mhz=1410,
+        power_limit_w=312.5,
+        throttle_reasons=("sync boost",),
+        used=True,
+    )
+
+
+def test_what_a_card_does_not_tell_is_none() -> None:
+    """Neither zero degrees nor zero watts."""
+    assert nvml_state.state(NVML, {}, (), None, None) == DeviceState()
