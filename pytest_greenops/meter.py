@@ -173,7 +173,7 @@ class Meter:
             selfchecks.drift(self._energies(rounds), margin),
         )
         yield from (check for check in single if check)
-        yield from selfchecks.lost(self._lost)
+        yield from selfchecks.lost(self._lost, domains)
         yield from selfchecks.too_short(rounds, domains, margin)
         yield from selfchecks.disagreement(self._instruments.doubts, domains)
 
@@ -266,8 +266,9 @@ class Meter:
         }
         for name in trip.names:
             self._rounds.setdefault(name, [])
-        uncounted = {domain.name for domain in instruments.domains if not domain.counted}
-        self._go_on_without({d: why for d, why in trip.missing.items() if d in uncounted})
+        aside = {domain.name for domain in instruments.domains if not domain.counted}
+        aside |= {name for name, state in self._devices.items() if state.used is False}
+        self._go_on_without({d: why for d, why in trip.missing.items() if d in aside})
         if void := self._spoilt(trip):
             self._voided, self._void = self._voided + 1, void
         else:

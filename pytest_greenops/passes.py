@@ -69,6 +69,10 @@ class Pass:
         self._depth += 1
         try:
             yield
+        except BaseException:
+            if outermost:  # what samples while a window is open must not go on
+                instruments.end()
+            raise
         finally:
             self._depth -= 1
         self._synchronize()

@@ -103,9 +103,10 @@ def throttled(devices: Mapping[str, DeviceState]) -> str | None:
     return None
 
 
-def lost(counters: Mapping[str, str]) -> Iterator[Check]:
-    """Counters that failed for good while others went on."""
-    for why in counters.values():
+def lost(counters: Mapping[str, str], domains: Sequence[Domain]) -> Iterator[Check]:
+    """Counters that failed for good while others went on, but for those of idle devices."""
+    idle = {domain.name for domain in domains if domain.idle}
+    for why in (why for name, why in counters.items() if name not in idle):
         yield Check("lost", why, "the other counters went on; nothing that holds it is judged")
 
 

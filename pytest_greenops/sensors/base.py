@@ -87,7 +87,6 @@ class Instruments:
     def __init__(self, sensors: Sequence[Sensor]) -> None:
         self.sensors = tuple(sensors)
         self.domains = tuple(domain for sensor in sensors for domain in sensor.domains)
-        self.update_period_s = max((s.update_period_s for s in sensors), default=0.0)
         self.sensor_of = {d.name: s.name for s in sensors for d in s.domains}
         self.estimated = tuple(
             d.name for s in sensors for d in s.domains if s.source == "estimated"

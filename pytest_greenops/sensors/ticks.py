@@ -17,7 +17,7 @@ POWER_ERROR = 0.05
 #: How far the power after a tick may differ from that before it, of a device that rests.
 NEXT_TICK_ERROR = 0.25
 #: How long a device may take to rest after its work: a guess, until real ones were measured.
-SETTLING_NS = 2_000_000
+SETTLING_NS = 1_000_000
 #: A counter that ends on a millijoule.
 RESOLUTION_UJ = 1000.0
 _UJ_PER_WATT_NS = 1e-3

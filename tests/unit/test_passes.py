@@ -185,6 +185,15 @@ class Edged(FakeSensor):
         return super().read()
 
 
+def test_a_window_whose_work_raises_is_ended() -> None:
+    """A sensor that samples while a window is open does not go on after it."""
+    sensor = Edged()
+    trip = a_pass(sensor)
+    with pytest.raises(ZeroDivisionError), trip.window("call"):
+        sensor.spend(1.0 / 0)
+    assert sensor.asked == [0.0, "end"]
+
+
 def test_stepped_windows_begin_at_unlike_phases() -> None:
     """Each a quarter of the period later than if it had followed the one before."""
     sensor = Edged()

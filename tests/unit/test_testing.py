@@ -45,7 +45,6 @@ def test_fake_is_a_sensor_to_the_instruments() -> None:
     instruments = Instruments([sensor])
     assert instruments.sensor_of == {"gpu:0": "card"}
     assert instruments.estimated == ("gpu:0",)
-    assert instruments.update_period_s == 0.1
     assert Instruments([FakeSensor()]).estimated == ()
 
 

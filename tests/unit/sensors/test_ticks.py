@@ -156,9 +156,9 @@ def test_a_resting_device_is_taken_off_up_to_the_tick() -> None:
     "samples", [told((60, 300.0), (80, 50.0)), told((60, 300.0), (80, 120.0), (130, 50.0))]
 )
 def test_what_a_device_tells_last_is_what_it_rests_at(samples: Sequence[PowerSample]) -> None:
-    """What it told before may be late, or settling: as much as 2 ms of it is in doubt."""
+    """What it told before may be late, or settling: as much as 1 ms of it is in doubt."""
     edge = count_at_rest(SHARP, END_NS, samples)
-    assert edge == Edge(3_000_000, off(250.0 * 2_000, POWER_ERROR * 2_000_000))
+    assert edge == Edge(3_000_000, off(250.0 * 1_000, POWER_ERROR * 2_000_000))
 
 
 def test_a_tick_before_the_end_takes_nothing_off() -> None:
