@@ -148,7 +148,7 @@ def test_a_card_that_protects_itself_spoils_the_round(
 
 
 def test_a_lost_counter_is_told() -> None:
-    """With its reason, and with what becomes of what holds it; of an idle device it is no matter."""
+    """With its reason, and what becomes of what holds it; of an idle device it is no matter."""
     gone = {"gpu:0": "gpu:0 could not be read: GPU is lost"}
     apart = Domain("gpu:0", "gpu", counted=False, idle=True)
     assert list(selfchecks.lost(gone, (CPU, apart))) == []
