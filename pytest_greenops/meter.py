@@ -26,7 +26,7 @@ from pytest_greenops.model.measurement import (
     Round,
 )
 from pytest_greenops.passes import Pass
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 
 #: No round is shorter: timer, caches and clock governor need some time to average out.
 MIN_ROUND_S = 0.1

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import DeviceState, Round, Window
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 
 #: Work that could keep in step with the samples of power is spread over so many windows, each of
 #: which begins a quarter of the period later in it: 25 ms for a period of 100 ms, as Yang, Adamek

@@ -24,7 +24,7 @@ from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
 from pytest_greenops.passes import Pass
 from pytest_greenops.screen import MIN_SESSIONS, PROVISIONAL_ROUNDS, Look, schedule
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.store import Store
 from pytest_greenops.summary import summarise
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from benchmarks.accuracy.hosts import SEED
 from pytest_greenops.sensors import powercap
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 from tests.simulated_host.powercap_tree import INTEL_RANGE_UJ, build
 
 WINDOWS = 30

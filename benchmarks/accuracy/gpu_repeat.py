@@ -22,7 +22,7 @@ from pytest_greenops.frameworks import synchronize
 from pytest_greenops.meter import Meter, Plan
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import joules_per_unit
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.sensors.nvml import open_sensor
 
 _REPOSITORY = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from benchmarks.accuracy.gpu_loads import Load, Part, busy, play, pulses
 from benchmarks.accuracy.gpu_trace import Probe, Spread, record, spread
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import Reading
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 
 #: No series of windows of one length goes on for longer; a counter that ticks seldom has fewer.
 SERIES_S = 45.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from pytest_greenops.machine import cpu, gpu, virtual
 from pytest_greenops.machine.software import libraries
 from pytest_greenops.machine.tree import text
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 
 ROOT = Path("/")
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from pytest_greenops.model.errors import OptionError, SensorUnavailable
 from pytest_greenops.model.measurement import Domain, Reading
-from pytest_greenops.sensors.base import Finding, Instruments, Sensor
+from pytest_greenops.sensors.base import Finding, Sensor
+from pytest_greenops.sensors.instruments import Instruments
 
 #: What `auto` looks for; where none of them counts the CPU, it is estimated.
 AUTO = ("powercap", "nvml")

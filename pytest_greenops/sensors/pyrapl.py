@@ -6,6 +6,7 @@ import importlib
 import logging
 import math
 import re
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -52,12 +53,15 @@ class PyRaplSensor:
 
     def __init__(self, devices: Sequence[_Device]) -> None:
         self._devices = tuple(devices)
+        # pyRAPL seeks and reads: not to be done by the thread of a long window at the same time.
+        self._lock = threading.Lock()
         self.domains = tuple(domain for device in devices for domain in device.domains)
 
     def read(self) -> Reading:
         """The counts now, in microjoules; None for all of a device whose reading fails."""
-        time_ns = time.monotonic_ns()
-        return Reading(time_ns, [uj for device in self._devices for uj in device.counts_uj()])
+        with self._lock:
+            time_ns = time.monotonic_ns()
+            return Reading(time_ns, [uj for device in self._devices for uj in device.counts_uj()])
 
     def close(self) -> None:
         """Close the files that pyRAPL opened."""

@@ -10,12 +10,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from pytest_greenops.model.measurement import Reading
-
-if TYPE_CHECKING:
-    from pytest_greenops.sensors.base import Sensor
+from pytest_greenops.sensors.base import Sensor
 
 #: How often a counter is read in a long window, as a share of the time in which it may wrap.
 SHARE = 0.25

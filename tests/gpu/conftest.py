@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.accuracy.gpu_loads import Matmul
 from pytest_greenops.model.errors import GreenopsError, SensorUnavailable
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.sensors.nvml import NvmlSensor, open_sensor
 
 

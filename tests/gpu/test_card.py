@@ -17,7 +17,7 @@ from benchmarks.accuracy.gpu_windows import Windows
 from pytest_greenops import selfchecks
 from pytest_greenops.frameworks import synchronize
 from pytest_greenops.meter import Meter, Plan
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.sensors.nvml import NvmlSensor
 
 WORK_S = 1.5

@@ -21,7 +21,7 @@ from pytest_greenops.model.measurement import (
     Reading,
 )
 from pytest_greenops.passes import Pass
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.testing import FakeSensor
 
 CPU = Domain("cpu:0", "cpu")

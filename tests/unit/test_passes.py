@@ -7,7 +7,8 @@ import pytest
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import Domain, Reading, Round
 from pytest_greenops.passes import Pass
-from pytest_greenops.sensors.base import EDGE_ERROR, Instruments
+from pytest_greenops.sensors.base import EDGE_ERROR
+from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.testing import FakeSensor
 
 #: By how many seconds a counter that moves every millisecond is late, at both edges together.

@@ -9,7 +9,8 @@ import pytest
 
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import Domain, Reading, Window
-from pytest_greenops.sensors.base import Instruments, Sensor, difference
+from pytest_greenops.sensors.base import Sensor, difference
+from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.testing import FakeSensor, ReplaySensor
 
 

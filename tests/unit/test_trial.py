@@ -20,7 +20,7 @@ from pytest_greenops.model.measurement import Domain
 from pytest_greenops.model.options import Options
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.store import Store
 from pytest_greenops.testing import FakeSensor
 from pytest_greenops.trial import Bench, Trial

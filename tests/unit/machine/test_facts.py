@@ -11,7 +11,7 @@ import pytest
 from pytest_greenops.machine import machine_facts, recorded_facts
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Domain, Reading, Source
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 from tests.simulated_host.machine_tree import CPUS, GRAVITON, XEON, bare_metal, write
 
 

@@ -181,7 +181,7 @@ def test_busy_neighbour_changes_little(neighbour: subprocess.Popen[str]) -> None
 
     alone, beside = [], []
     with worker:
-        for _ in range(7):
+        for _ in range(11):
             alone.append(work())
             os.kill(neighbour.pid, signal.SIGCONT)
             beside.append(work())

@@ -332,7 +332,7 @@ def test_missing_python_package_is_told(run: Run) -> None:
 
 #: Measures windows of 0.2 s, up to one that is void; tells of each when it was and what it says.
 WINDOWS = """
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 instruments, windows = Instruments([sensor]), []
 while len(windows) < {windows} and not (windows and windows[-1][-1]):
     before = instruments.begin()
@@ -395,7 +395,7 @@ def test_a_single_window_is_exact_and_says_how_exact(run: Run, card: Card) -> No
 #: Five windows of work of 0.2 s: energy, stated error and truth in microjoules.
 SINGLE = """
 import random
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 from tests.simulated_host.nvml import Work
 instruments, work, windows, chance = Instruments([sensor]), Work(), [], random.Random(1)
 for _ in range(5):
@@ -484,7 +484,7 @@ def test_a_card_without_work_is_not_waited_for(
 ) -> None:
     """Once it is known to be idle its counts are taken as they stand, and known to a tick only."""
     window = "instruments.window(instruments.begin(), instruments.end())"
-    before = "from pytest_greenops.sensors.base import Instruments"
+    before = "from pytest_greenops.sensors.instruments import Instruments"
     shown = f"[instruments := Instruments([sensor]), instruments.states(), {window}.error_uj][2]"
     error_uj = run([Card(tick_s=0.1, processes=processes)], shown, before)["gpu:0"]
     a_tick_uj = 100.0 * 0.1 * 1e6
@@ -547,7 +547,7 @@ def test_tells_which_cards_this_process_uses(
 #: Lets the meter repeat a call that draws much in its first half and little in its second.
 PULSED = """
 from pytest_greenops.meter import Meter, Plan
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 from tests.simulated_host.nvml import Work
 work = Work()
 

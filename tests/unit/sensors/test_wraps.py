@@ -10,7 +10,7 @@ import pytest
 
 from pytest_greenops.model.measurement import Domain, Reading
 from pytest_greenops.sensors import wraps
-from pytest_greenops.sensors.base import Instruments
+from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.sensors.wraps import LEAST_PERIOD_S, WrapWatch
 from pytest_greenops.testing import FakeSensor
 
