@@ -218,7 +218,9 @@ def _unicode() -> bool:
 
 def _header(run: Run) -> Iterator[str]:
     sensors = [
-        closing.SensorLine(s.name, s.source, s.method, [d.name for d in s.domains])
+        closing.SensorLine(
+            s.name, s.source, s.method, [d.name for d in s.domains], getattr(s, "notes", ())
+        )
         for s in run.instruments.sensors
     ]
     unreadable = [

@@ -16,12 +16,16 @@ _ALWAYS = (Outcome.PASSED, Outcome.REGRESSED, Outcome.INCONCLUSIVE)
 
 
 class SensorLine(NamedTuple):
-    """A sensor of this run: its name, how it makes a number, the names of its domains."""
+    """A sensor of this run: its name, how it makes a number, the names of its domains.
+
+    notes  what a reader of its figures has to know
+    """
 
     name: str
     source: Source
     method: str
     domains: Sequence[str]
+    notes: Sequence[str] = ()
 
 
 class Unreadable(NamedTuple):
@@ -52,6 +56,7 @@ def header(
                 f"energy: ESTIMATED, not sensed, {ESTIMATE_BAND}: "
                 f"{', '.join(sensor.domains)} from {sensor.method}"
             )
+        yield from (f"energy: {sensor.name}: {note}" for note in sensor.notes)
     if not sensors:
         yield "energy: NOTHING CAN BE MEASURED here: no sensor can be read"
     for problem in unreadable:

@@ -35,6 +35,7 @@ class NvmlSensor:
     """Counts of the cards that this process may use; see `Sensor` for its attributes.
 
     doubts  cards whose counter does not agree with their power, and by how much
+    notes   what a reader of its figures has to know
     """
 
     name = "nvml"
@@ -55,13 +56,8 @@ class NvmlSensor:
         self.update_period_s = max(gauge.period_s for gauge in gauges)
         self.phase_period_s = max((gauge.period_s for gauge in sampled), default=0.0)
         self._pause_s = min([_PAUSE_S, *(gauge.period_s / 100 for gauge in counting)])
-        if sampled:
-            names = ", ".join(gauge.domain.name for gauge in sampled)
-            words.append(
-                f"{names} without an energy counter: power sampled every {PAUSE_S * 1000:.0f} ms "
-                f"and integrated, told by the card to {POWER_ERROR:.0%}"
-            )
-        self.method = "; ".join([*words, *self.doubts.values(), *notes])
+        self.notes = (*_sampled(sampled), *self.doubts.values(), *notes)
+        self.method = "; ".join([*words, *self.notes])
 
     def read(self) -> Reading:
         """The counts now, in microjoules; None for a card that does not answer.
@@ -188,6 +184,15 @@ def _no_driver(nvml: Any, error: Any) -> SensorUnavailable:
             "this user may not use the NVIDIA driver", "give it access to /dev/nvidia*"
         )
     return SensorUnavailable(f"NVML does not start: {error}")
+
+
+def _sampled(gauges: Sequence[SampledGauge]) -> list[str]:
+    names = ", ".join(gauge.domain.name for gauge in gauges)
+    note = (
+        f"{names} without an energy counter: power sampled every {PAUSE_S * 1000:.0f} ms "
+        f"and integrated, told by the card to {POWER_ERROR * 100:.0f} %"
+    )
+    return [note] * bool(gauges)
 
 
 def _gauges(

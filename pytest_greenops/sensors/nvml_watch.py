@@ -75,7 +75,7 @@ def _contradiction(gauge: CountingGauge) -> str | None:
     if excess is None or abs(excess) <= DISAGREEMENT:
         return None
     more = "more" if excess > 0 else "less"
-    return f"{gauge.domain.name} counts {abs(excess):.0%} {more} than its integrated power"
+    return f"{gauge.domain.name} counts {abs(excess) * 100:.0f} % {more} than its integrated power"
 
 
 def _excess(ticks: Sequence[Tick], samples: Sequence[PowerSample]) -> float | None:

@@ -78,10 +78,17 @@ class ZeusSensor:
     name = "zeus"
     source: Source = "sensed"
 
-    def __init__(self, devices: Sequence[_Device], method: str, update_period_s: float) -> None:
+    def __init__(
+        self,
+        devices: Sequence[_Device],
+        method: str,
+        update_period_s: float,
+        notes: Sequence[str] = (),
+    ) -> None:
         self._devices = tuple(devices)
         self.domains = tuple(domain for device in devices for domain in device.domains)
-        self.method = method
+        self.notes = tuple(notes)
+        self.method = "; ".join([method, *notes])
         self.update_period_s = update_period_s
 
     def read(self) -> Reading:
@@ -169,8 +176,7 @@ def _open_amd(zeus: Any, heard: io.StringIO) -> ZeusSensor:
     if not devices:
         raise SensorUnavailable(f"no AMD GPU can be measured: {'; '.join(notes)}")
     period_s = max(_tick_s(device) for device in devices)
-    method = "; ".join(["energy counters of AMD, read by zeus", *notes])
-    return ZeusSensor(devices, method, period_s)
+    return ZeusSensor(devices, "energy counters of AMD, read by zeus", period_s, notes)
 
 
 def _amd_device(name: str, gpu: Any) -> _Device:
@@ -202,8 +208,8 @@ def _open_apple(zeus: Any) -> ZeusSensor:
     device = _soc_device(soc, _APPLE_DOMAINS, soc.get_total_energy_consumption)
     # Its counters move together; those of idle parts are too slow to show when.
     period_s = _tick_s(device)
-    method = "energy counters of Apple, read by zeus; gpu:1 is the Neural Engine"
-    return ZeusSensor([device], method, period_s)
+    method = "energy counters of Apple, read by zeus"
+    return ZeusSensor([device], method, period_s, ["gpu:1 is the Neural Engine"])
 
 
 def _open_jetson(zeus: Any) -> ZeusSensor:
@@ -232,8 +238,8 @@ def _open_jetson(zeus: Any) -> ZeusSensor:
         raise
     shared = not any(domain.kind == "gpu" for domain in device.domains)
     notes = ["cpu:0 is a rail that may feed the GPU too"] * shared
-    method = "; ".join(["power of the rails, sampled and integrated by zeus", *notes])
-    return ZeusSensor([device], method, JETSON_PERIOD_S)
+    method = "power of the rails, sampled and integrated by zeus"
+    return ZeusSensor([device], method, JETSON_PERIOD_S, notes)
 
 
 def _soc_device(soc: Any, known: Mapping[str, Domain], read: Callable[[], Any]) -> _Device:

@@ -679,7 +679,7 @@ def test_a_doubtful_counter_is_told_where_it_counts(
     lab: Lab, state: DeviceState, told: bool
 ) -> None:
     """Rounds are kept, and of an idle card nothing is said."""
-    with_card(lab, state, gpu_0="gpu:0 counts 15% less than its integrated power")
+    with_card(lab, state, gpu_0="gpu:0 counts 15 % less than its integrated power")
     seen = lab.measure(Plan((5,), iterations=1))
     assert (len(seen.rounds), names(seen)) == (5, ["disagreement"] * told)
 

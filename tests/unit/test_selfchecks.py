@@ -163,7 +163,7 @@ def test_a_lost_counter_is_told() -> None:
 
 def test_a_counter_that_contradicts_its_power_is_told_where_it_counts() -> None:
     """Each measurement says so, unless the device had no work in it."""
-    doubts = {"gpu:0": "gpu:0 counts 15% less than its integrated power"}
+    doubts = {"gpu:0": "gpu:0 counts 15 % less than its integrated power"}
     assert [c.finding for c in selfchecks.disagreement(doubts, (CPU, GPU))] == [doubts["gpu:0"]]
     idle = Domain("gpu:0", "gpu", counted=False, idle=True)
     assert list(selfchecks.disagreement(doubts, (CPU, idle))) == []

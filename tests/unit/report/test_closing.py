@@ -109,6 +109,15 @@ class TestHeader:
             "energy: an increase over +5 % warns (estimates)",
         ]
 
+    def test_says_what_a_reader_of_the_figures_has_to_know(self) -> None:
+        """A sensor that is not what it seems is labelled before the first test."""
+        lies = words.SensorLine(
+            "nvml", "sensed", "counter", ("gpu:0",), ("gpu:0 counts too little",)
+        )
+        first, second = list(words.header((lies,), (), "x", 0, POLICY))[:2]
+        assert first == "energy: sensed by nvml (gpu:0)"
+        assert second == "energy: nvml: gpu:0 counts too little"
+
     def test_says_when_there_is_no_sensor(self) -> None:
         """A run that cannot measure says so before it starts."""
         first = next(words.header((), (), "x", 0, POLICY))

@@ -261,7 +261,7 @@ def test_a_card_without_counter_is_sampled(run: Run) -> None:
     domains, method = run([A, Card(uuid=B.uuid, counter=False)], f"[{DOMAINS}, sensor.method]")
     assert domains == ["gpu:0", "gpu:1"]
     assert "gpu:1 without an energy counter: power sampled every 2 ms" in method
-    assert "and integrated, told by the card to 5%" in method
+    assert "and integrated, told by the card to 5 %" in method
 
 
 def test_closed_sensor_has_no_counts(run: Run) -> None:
@@ -468,7 +468,7 @@ def test_a_card_that_fails_in_the_middle_says_why(
 def test_a_counter_that_disagrees_with_its_power_is_labelled(run: Run) -> None:
     """One that counts 85 % of its power is told in the method and among the doubts."""
     doubts, method = run([Card(gain=0.85)], "[sensor.doubts, sensor.method]")
-    assert doubts == {"gpu:0": "gpu:0 counts 15% less than its integrated power"}
+    assert doubts == {"gpu:0": "gpu:0 counts 15 % less than its integrated power"}
     assert doubts["gpu:0"] in method
 
 
