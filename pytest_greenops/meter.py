@@ -249,7 +249,7 @@ class Meter:
 
     def _trip(self, iterations: int) -> Generator[Pass, None, Pass]:
         instruments = self._instruments
-        expected_s = None if self._plan.once else self._pace_s
+        expected_s = None if self._plan.once else self._pace_s or None
         before = instruments.states()
         begun = time.monotonic()
         trip = Pass(

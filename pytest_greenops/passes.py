@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -39,7 +40,7 @@ class Pass:
         self._windows: dict[str, list[Window]] = {}
         self._instruments = instruments
         self._synchronize = synchronize
-        self._step_s = STEP * instruments.phase_period_s if stepped else 0.0
+        self._begun_s, self._opened = time.monotonic(), 0
         self._lost = {} if lost is None else lost
         self._depth = 0
 
@@ -65,19 +66,28 @@ class Pass:
         instruments = self._instruments
         self._synchronize()
         outermost = self._depth == 0
-        before = instruments.begin(self._step_s) if outermost else instruments.read()
+        before = instruments.begin(self._until_phase_s()) if outermost else instruments.read()
         self._depth += 1
         try:
             yield
+            self._synchronize()
         except BaseException:
             if outermost:  # what samples while a window is open must not go on
                 instruments.end()
             raise
         finally:
             self._depth -= 1
-        self._synchronize()
         after = instruments.end() if outermost else instruments.read()
         self._windows.setdefault(name, []).append(instruments.window(before, after))
+
+    def _until_phase_s(self) -> float:
+        """How long to wait for the phase of the next window: a step later than the one before."""
+        if not self.stepped:
+            return 0.0
+        period_s = self._instruments.phase_period_s
+        self._opened += 1
+        phase_s = self._opened * STEP * period_s
+        return (phase_s - (time.monotonic() - self._begun_s)) % period_s
 
     @property
     def names(self) -> tuple[str, ...]:

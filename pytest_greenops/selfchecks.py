@@ -57,7 +57,11 @@ def _edge_errors(round_: Round, domains: Sequence[Domain]) -> dict[Kind, float]:
             kind = domain.kind
             energy_uj[kind] = energy_uj.get(kind, 0.0) + round_.energy_uj[domain.name]
             error_uj[kind] = math.hypot(error_uj.get(kind, 0.0), round_.error_uj[domain.name])
-    return {kind: error_uj[kind] / uj for kind, uj in energy_uj.items() if uj}
+    return {
+        kind: error_uj[kind] / uj if uj else math.inf
+        for kind, uj in energy_uj.items()
+        if uj or error_uj[kind]
+    }
 
 
 def edge_limit(margin: float) -> float:
@@ -71,11 +75,12 @@ def too_short(rounds: Sequence[Round], domains: Sequence[Domain], margin: float)
     for kind in dict.fromkeys(kind for known in errors for kind in known):
         error = trimmed_mean([known[kind] for known in errors if kind in known])
         if error > edge_limit(margin):
-            span_s = trimmed_mean([round_.seconds for round_ in rounds])
+            span_ms = trimmed_mean([round_.seconds for round_ in rounds]) * 1e3
+            off = f"its edges are off by up to {error * 100:.2g} % of its {kind} energy"
+            still = f"its {kind} counter need not move in that"
             yield Check(
                 "too short",
-                f"a round spans {span_s * 1e3:.3g} ms, and its edges are off by up to "
-                f"{error * 100:.2g} % of its {kind} energy",
+                f"a round spans {span_ms:.3g} ms, and {off if error < math.inf else still}",
                 "no verdict; let the meter repeat the work, or make one call longer",
                 untrusted=True,
                 kinds=(kind,),

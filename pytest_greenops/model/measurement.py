@@ -81,12 +81,13 @@ class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
     def after(self, before: DeviceState) -> DeviceState:
         """The state over a round: as it is now, with every reason and use that was seen."""
+        seen = (before.used, self.used)
         return msgspec.structs.replace(
             self,
             throttle_reasons=tuple(
                 dict.fromkeys((*before.throttle_reasons, *self.throttle_reasons))
             ),
-            used=before.used or self.used,
+            used=True if True in seen else None if None in seen else False,
         )
 
 
@@ -184,9 +185,9 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                    joules are not in them, but its wear on caches and shared cores is
         """
         names = self.selected(domain)
-        exempt = () if estimates else self.estimated
-        kinds = {d.kind for d in self.domains if d.name in names and d.name not in exempt}
         for check in self.checks:
+            exempt = self.estimated if check.name == "contention" and not estimates else ()
+            kinds = {d.kind for d in self.domains if d.name in names and d.name not in exempt}
             if check.untrusted and (not check.kinds or kinds.intersection(check.kinds)):
                 return check
         return None

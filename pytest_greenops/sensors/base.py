@@ -13,6 +13,8 @@ NANOSECONDS = 1e-9
 #: 95 % of windows err by less than this many updates of the counter: either edge is late by a
 #: uniform share of one, so their difference is triangular over one update to either side.
 EDGE_ERROR = 0.78
+#: How much energy may be told late, in seconds of the highest plausible power.
+LATE_S = 1.0
 
 
 class Sensor(Protocol):
@@ -58,12 +60,22 @@ class EdgeSensor(Protocol):
 
 @runtime_checkable
 class DeviceSensor(Protocol):
-    """A sensor that can tell in which state its devices are."""
+    """A sensor that can tell in which state its devices are.
+
+    doubts  what is known to be wrong with a counter, by domain name
+    """
 
     doubts: Mapping[str, str]
 
     def states(self) -> dict[str, DeviceState]:
         """The state of each device now, by domain name."""
+
+
+@runtime_checkable
+class NamableSensor(Protocol):
+    """A sensor that wants to know which domain is judged: its device counts as used then."""
+
+    named: str
 
 
 class Finding(NamedTuple):
@@ -111,8 +123,10 @@ def _delta(
         return 0, "could not be read"
     delta = end - start
     if domain.range_uj:
-        if delta < 0:
+        if delta < -error_uj:
             delta += domain.range_uj
+            if delta > domain.max_power_w * (seconds + LATE_S) * 1e6:
+                return 0, "went back further than a wrap explains: it was reset"
         if delta + domain.range_uj <= domain.max_power_w * seconds * 1e6:
             return 0, f"may have wrapped unseen in a window of {seconds:.0f} s"
     if delta < -error_uj:

@@ -8,15 +8,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
-from pytest_greenops.model.measurement import DeviceState, Reading, Window
+from msgspec.structs import replace
+
+from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Window
 from pytest_greenops.sensors.base import (
     EDGE_ERROR,
     DeviceSensor,
     EdgeSensor,
+    NamableSensor,
     Sensor,
     difference,
 )
 from pytest_greenops.sensors.wraps import WrapWatch
+
+#: A counter that did not move in so many update periods had nothing to count.
+FEW_UPDATES = 3
 
 
 class Instruments:
@@ -37,6 +43,7 @@ class Instruments:
         self._devices = [sensor for sensor in sensors if isinstance(sensor, DeviceSensor)]
         self.doubts = {name: why for s in self._devices for name, why in s.doubts.items()}
         self._wraps = WrapWatch(sensors)
+        self._named = ""
 
     @property
     def phase_period_s(self) -> float:
@@ -52,22 +59,26 @@ class Instruments:
         for place, edged in self._edged:
             readings[place] = edged.begin(phase_s)
         self._wraps.opened_s = time.monotonic()
-        for place, plain in self._plain:
-            readings[place] = plain.read()
+        self._read_plain(readings)
         return readings
 
     def end(self) -> list[Reading]:
         """One reading of each sensor, with which a window ends: those that wait come last."""
         readings: list[Reading] = [Reading(0, ())] * len(self.sensors)
-        for place, plain in self._plain:
-            readings[place] = plain.read()
+        self._read_plain(readings)
         for place, edged in self._edged:
             readings[place] = edged.end()
         return readings
 
+    def _read_plain(self, readings: list[Reading]) -> None:
+        with self._wraps.lock:
+            for place, plain in self._plain:
+                readings[place] = plain.read()
+
     def read(self) -> list[Reading]:
         """One reading of each sensor, now: no sensor waits for anything."""
-        return [sensor.read() for sensor in self.sensors]
+        with self._wraps.lock:
+            return [sensor.read() for sensor in self.sensors]
 
     def window(self, before: Sequence[Reading], after: Sequence[Reading]) -> Window:
         """The energy between two readings; a counter that cannot vouch for its part is missing."""
@@ -88,9 +99,19 @@ class Instruments:
         with self._wraps.watching(expected_s):
             yield
 
+    def name(self, domain: str) -> None:
+        """Say which domain is judged: a device of that name counts as used, whoever uses it."""
+        self._named = domain
+        for sensor in self.sensors:
+            if isinstance(sensor, NamableSensor):
+                sensor.named = domain
+
     def states(self) -> dict[str, DeviceState]:
         """The state of each device that can tell, by domain name."""
-        return {name: state for s in self._devices for name, state in s.states().items()}
+        states = {name: state for s in self._devices for name, state in s.states().items()}
+        if self._named in states:
+            states[self._named] = replace(states[self._named], used=True)
+        return states
 
     def close(self) -> None:
         """Close every sensor."""
@@ -111,7 +132,21 @@ def _between(sensor: Sensor, readings: Sequence[Reading]) -> Window:
         for domain in sensor.domains
         if domain.name not in missing
     }
-    share = min(1.0, EDGE_ERROR * sensor.update_period_s / seconds) if seconds > 0 else 1.0
     told = difference(sensor.domains, readings[0], readings[-1]).error_uj
-    error_uj = {name: told.get(name, share * uj) for name, uj in energy_uj.items()}
-    return Window(seconds, energy_uj, missing, error_uj if sensor.update_period_s else {})
+    late_uj = {
+        domain.name: _late_uj(sensor, domain, energy_uj[domain.name], seconds)
+        for domain in sensor.domains
+        if domain.name in energy_uj and sensor.update_period_s
+    }
+    return Window(seconds, energy_uj, missing, {**late_uj, **told})
+
+
+def _late_uj(sensor: Sensor, domain: Domain, energy_uj: int, seconds: float) -> float:
+    """How far the energy of a window may be off where the sensor does not tell.
+
+    A counter that stood still says nothing of a window that it may not have moved in at all.
+    """
+    period_s = sensor.update_period_s
+    if energy_uj == 0 and seconds < FEW_UPDATES * period_s:
+        return EDGE_ERROR * period_s * domain.max_power_w * 1e6
+    return energy_uj * (min(1.0, EDGE_ERROR * period_s / seconds) if seconds > 0 else 1.0)

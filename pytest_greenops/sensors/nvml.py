@@ -36,6 +36,7 @@ class NvmlSensor:
 
     doubts  cards whose counter does not agree with their power, and by how much
     notes   what a reader of its figures has to know
+    named   the domain that is judged: its card counts as used, whoever uses it
     """
 
     name = "nvml"
@@ -48,6 +49,8 @@ class NvmlSensor:
         notes: Sequence[str] = (),
     ) -> None:
         self._nvml = nvml
+        self.named = ""
+        self._reaped = nvml_state.reaped()
         self._gauges = tuple(gauges)
         self.domains = tuple(gauge.domain for gauge in gauges)
         counting = [gauge for gauge in gauges if isinstance(gauge, CountingGauge)]
@@ -65,7 +68,7 @@ class NvmlSensor:
         That of a card without a counter is what it used since the last window began.
         """
         now_ns = time.monotonic_ns()
-        return self._reading(now_ns, [gauge.count_uj() for gauge in self._gauges])
+        return self._edges(now_ns, [gauge.stand() for gauge in self._gauges])
 
     def begin(self, phase_s: float = 0.0) -> Reading:
         """Wait for a tick of each counter, then for `phase_s`; the counts at the return."""
@@ -97,6 +100,14 @@ class NvmlSensor:
     def states(self) -> dict[str, DeviceState]:
         """The state of each card, with what was noted of it since the last asking."""
         used = nvml_state.used(self._nvml, [gauge.handle for gauge in self._gauges])
+        reaped = nvml_state.reaped()
+        if reaped != self._reaped:  # a child that has come and gone may have used any card
+            used = [None if at_work is False else at_work for at_work in used]
+        self._reaped = reaped
+        used = [
+            True if gauge.domain.name == self.named else at_work
+            for gauge, at_work in zip(self._gauges, used, strict=True)
+        ]
         return {
             gauge.domain.name: gauge.state(at_work)
             for gauge, at_work in zip(self._gauges, used, strict=True)
@@ -122,12 +133,8 @@ class NvmlSensor:
                 gauge.look()
 
     def _edges(self, time_ns: int, edges: Sequence[Edge | None]) -> Reading:
+        counts = [edge.count_uj if edge else None for edge in edges]
         errors = [edge.error_uj if edge else 0.0 for edge in edges]
-        return self._reading(time_ns, [edge.count_uj if edge else None for edge in edges], errors)
-
-    def _reading(
-        self, time_ns: int, counts: Sequence[int | None], errors: Sequence[float] = ()
-    ) -> Reading:
         why = {gauge.domain.name: gauge.why for gauge in self._gauges if gauge.why}
         return Reading(time_ns, counts, errors, why)
 

@@ -116,13 +116,17 @@ class CountingGauge(Gauge):
             self._watts = self.power_w()
             self.samples.append(PowerSample(time.monotonic_ns(), self._watts))
 
-    def count_uj(self) -> int | None:
-        """The count as it stands; None where it cannot be read."""
+    def stand(self) -> Edge | None:
+        """The count as it stands, late by up to a tick; None where it cannot be read."""
         self.look()
-        return None if self.why else self.ticker.count_uj
+        return None if self.why else self._as_it_stands()
 
     def await_tick(self) -> None:
-        """From now on only ticks to come are of use; what moved until now did so unseen."""
+        """From now on only ticks to come are of use; what moved until now did so unseen.
+
+        A card without work is not worth a wait.
+        """
+        self._waits = self.used is not False
         self.samples.clear()
         self.look()
         self.ticks.clear()
@@ -130,7 +134,6 @@ class CountingGauge(Gauge):
     @property
     def ready(self) -> bool:
         """Whether a window may begin: a sharp tick was seen, or none is waited for."""
-        self._waits = self.used is not False
         done = self.why is not None or not self._waits
         return done or bool(self.ticks and self._sharp(self.ticks[-1]))
 
@@ -192,8 +195,8 @@ class CountingGauge(Gauge):
         return self.samples or [PowerSample(time_ns, 0.0)]
 
     def _as_it_stands(self) -> Edge:
-        """The count of a card without work, which is not worth a wait: late by up to a tick."""
-        late_uj = (self._watts or self.domain.max_power_w) * self.period_s * 1e6
+        """The count without a wait: late by up to a tick, of whatever the card may have drawn."""
+        late_uj = self.domain.max_power_w * self.period_s * 1e6
         return Edge(self.ticker.count_uj or 0, EDGE_ERROR * late_uj)
 
     def _without_tick(self) -> Edge | None:
@@ -224,11 +227,10 @@ class SampledGauge(Gauge):
         self._integral = PowerIntegral(self._sample, self.period_s)
         self._ended: Edge | None = None
 
-    def count_uj(self) -> int | None:
+    def stand(self) -> Edge | None:
         """The energy since the last window began; None where its power could not be read."""
         self._integral.take()
-        edge = self._integral.edge()
-        return edge.count_uj if edge else None
+        return self._integral.edge()
 
     def await_tick(self) -> None:
         """It has none."""
@@ -282,6 +284,6 @@ def _is_older(nvml: Any, handle: Any) -> bool:
 
 def _max_power_w(nvml: Any, handle: Any) -> float:
     try:
-        return float(nvml.nvmlDeviceGetEnforcedPowerLimit(handle)) / 1000 * HEADROOM
+        return round(float(nvml.nvmlDeviceGetEnforcedPowerLimit(handle)) / 1000 * HEADROOM, 1)
     except nvml.NVMLError:
         return Domain("gpu", "gpu").max_power_w

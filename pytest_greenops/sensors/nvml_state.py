@@ -66,6 +66,15 @@ def used(nvml: Any, handles: Sequence[Any], proc: Path = _PROC) -> list[bool | N
     return [None if _loads_cuda(ours, proc) else False] * len(handles)
 
 
+def reaped() -> tuple[float, ...]:
+    """What the children that have ended have used: it changes with each of them."""
+    try:
+        import resource
+    except ImportError:  # Windows keeps no such count
+        return ()
+    return tuple(resource.getrusage(resource.RUSAGE_CHILDREN))
+
+
 def _pids(nvml: Any, handle: Any) -> set[int] | None:
     compute = _asked(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, handle)
     graphics = _asked(nvml, nvml.nvmlDeviceGetGraphicsRunningProcesses, handle)

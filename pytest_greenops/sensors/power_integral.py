@@ -107,6 +107,10 @@ class PowerIntegral:
         By as much as a counter that moves so often, or more where power changed by more than its
         mean. That the power itself is told to some percent only is not in it: it always is.
         """
+        with self._lock:
+            return self._edge()
+
+    def _edge(self) -> Edge | None:
         if self._broken or self._watts is None:
             return None
         since_ns = self._last_ns - self._renewed_ns + self._mixed_ns
@@ -124,5 +128,9 @@ class PowerIntegral:
             self._thread = None
 
     def _run(self) -> None:
-        while not self._over.wait(random.uniform(0.5, 1.5) * PAUSE_S):
-            self.take()
+        try:
+            while not self._over.wait(random.uniform(0.5, 1.5) * PAUSE_S):
+                self.take()
+        except BaseException:  # without its samples a window is not known
+            self._broken = True
+            raise

@@ -34,6 +34,8 @@ class WrapWatch:
         self.period_s = max(LEAST_PERIOD_S, SHARE * min(spans_s)) if spans_s else None
         #: When the last window was opened, on the monotonic clock.
         self.opened_s = 0.0
+        #: Held for a reading, from its time to its last count: else one may overtake another.
+        self.lock = threading.Lock()
         self._seen: list[dict[int, Reading]] = []
         self._over = threading.Event()
 
@@ -71,5 +73,6 @@ class WrapWatch:
             if self._over.wait(max(0.0, due_s - now_s)):
                 return
             if due_s <= now_s:
-                self._seen.append({place: s.read() for place, s in self._sensors.items()})
+                with self.lock:
+                    self._seen.append({place: s.read() for place, s in self._sensors.items()})
                 last_s = now_s

@@ -31,7 +31,7 @@ ALL = (CPU, CPU_1, DRAM, GPU, GPU_1, IDLE_GPU, PSYS)
 
 def check(*kinds: Kind, untrusted: bool = True) -> Check:
     """A self-check that did not hold."""
-    return Check("noise", "it is loud", "nothing", untrusted, kinds)
+    return Check("contention", "it is loud", "nothing", untrusted, kinds)
 
 
 @pytest.mark.parametrize(
@@ -235,3 +235,20 @@ def test_counters_of_one_kind_are_added_up() -> None:
     """Two sockets are one CPU figure; counters without a figure, and figures without, are left."""
     energy = {"cpu:0": 1.0, "cpu:1": 2.0, "gpu:0": 4.0, "other": 8.0}
     assert by_kind(energy, ALL) == {"cpu": 3.0, "gpu": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "over"),
+    [
+        (True, False, True),
+        (None, False, None),
+        (False, None, None),
+        (False, True, True),
+        (False, False, False),
+    ],
+)
+def test_a_device_is_idle_only_if_it_was_known_to_be(
+    before: bool | None, now: bool | None, over: bool | None
+) -> None:
+    """Work that was seen at either end counts, and what was not known is not taken for rest."""
+    assert DeviceState(used=now).after(DeviceState(used=before)).used is over

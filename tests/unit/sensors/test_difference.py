@@ -135,16 +135,40 @@ def test_a_counter_that_moves_seldom_is_late_by_its_period(seconds: float, share
 
 
 def test_a_counter_that_wraps_inside_a_window_of_the_sensor_is_exact(tmp_path: Path) -> None:
-    """From the tree to the window: 1,000 windows in a row over several wraps lose nothing."""
+    """From the tree to the window: of 1,000 windows, half with a wrap, none loses anything."""
     rng = random.Random(1)
     tree = powercap_tree.build(tmp_path)
     sensor = powercap.open_sensor(tree.root)
-    before = sensor.read()
+    zones = {"cpu:0": tree["package-0"], "dram:0": tree["package-0/dram"]}
     for _ in range(1000):
-        spent = {"cpu:0": rng.randrange(RANGE_UJ), "dram:0": rng.randrange(RANGE_UJ)}
-        tree["package-0"].advance(spent["cpu:0"])
-        tree["package-0/dram"].advance(spent["dram:0"])
-        after = sensor.read()
-        assert spent == difference(sensor.domains, before, after).energy_uj
-        before = after
+        spent = {name: rng.randrange(200_000_000) for name in zones}
+        for zone in zones.values():
+            zone.set(RANGE_UJ - 1 - rng.randrange(400_000_000))
+        before = sensor.read()
+        for name, zone in zones.items():
+            zone.advance(spent[name])
+        assert spent == difference(sensor.domains, before, sensor.read()).energy_uj
     sensor.close()
+
+
+def test_a_count_that_went_back_too_far_was_reset() -> None:
+    """A wrap would need more power than the counter's device can draw: no figure comes of it."""
+    window = difference((CPU,), Reading(0, [10**9]), Reading(SECOND_NS // 10, [500_000]))
+    assert "cpu:0 went back further than a wrap explains: it was reset" == window.void
+
+
+def test_a_counter_that_wraps_may_seem_to_go_back_by_its_error() -> None:
+    """That is no wrap."""
+    window = difference((CPU,), Reading(0, [100], [30.0]), Reading(SECOND_NS, [90], [40.0]))
+    assert {"cpu:0": 0} == window.energy_uj
+
+
+@pytest.mark.parametrize(("seconds", "late_j"), [(0.2, 78.0), (0.4, 0.0)])
+def test_a_slow_counter_that_stood_still_says_nothing(seconds: float, late_j: float) -> None:
+    """Of a window of less than three updates; in more of them it would have moved."""
+    card = FakeSensor(ENDLESS, CPU, update_period_s=0.1)
+    instruments = Instruments([card])
+    before = instruments.begin()
+    card.spend(2.0, "cpu:0", seconds=seconds)
+    window = instruments.window(before, instruments.end())
+    assert window.error_uj["gpu:0"] == pytest.approx(late_j * 1e6)

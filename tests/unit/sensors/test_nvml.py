@@ -577,3 +577,15 @@ def test_work_that_keeps_in_step_with_the_samples_is_spread(run: Run) -> None:
     shown = f"None{inside}\n    shown = [[r.energy_uj['gpu:0'], r.seconds] for r in {rounds}]"
     for energy_uj, seconds in run([card], shown):
         assert energy_uj * 1e-6 == pytest.approx(155.0 * seconds, rel=0.25)
+
+
+def test_a_child_that_came_and_went_may_have_used_a_card(run: Run) -> None:
+    """A card that is idle before and after it is not known to be idle."""
+    child = "__import__('subprocess').run(['true'])"
+    assert run([A], f"[{USED}, {child} and None, {USED}, {USED}][::2]") == [[False], [None]]
+
+
+def test_a_card_that_is_judged_by_name_counts_as_used(run: Run) -> None:
+    """Whoever uses it, a server that the test did not start included."""
+    shown = f"[setattr(sensor, 'named', 'gpu:1'), {USED}][1]"
+    assert run([A, B], shown) == [False, True]

@@ -70,8 +70,10 @@ def windows_of_both(packages: list[int], description: dict[str, Any]) -> dict[st
     sensors: list[Sensor] = [pyrapl.open_sensor(), powercap.open_sensor()]
     windows: list[list[dict[str, int]]] = []
     for _ in range(100):
+        spent = {name: rng.randrange(20_000_000) for name in names}
+        for zone in names.values():  # some of them wrap
+            tree[zone].set(tree[zone].range_uj - 1 - rng.randrange(40_000_000))
         before = [sensor.read() for sensor in sensors]
-        spent = {name: rng.randrange(tree[zone].range_uj) for name, zone in names.items()}
         for name, zone in names.items():
             tree[zone].advance(spent[name])
         read = [

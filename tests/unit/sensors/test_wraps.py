@@ -241,7 +241,11 @@ class VirtualTime:
                 self.join = target
 
         monkeypatch.setattr(wraps, "time", SimpleNamespace(monotonic=self.monotonic))
-        monkeypatch.setattr(wraps, "threading", SimpleNamespace(Event=lambda: event, Thread=Thread))
+        monkeypatch.setattr(
+            wraps,
+            "threading",
+            SimpleNamespace(Event=lambda: event, Thread=Thread, Lock=threading.Lock),
+        )
 
 
 @pytest.mark.parametrize(
