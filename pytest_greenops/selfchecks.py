@@ -104,7 +104,7 @@ def throttled(devices: Mapping[str, DeviceState]) -> str | None:
     for name, state in devices.items():
         harmful = [reason for reason in state.throttle_reasons if reason in SLOWDOWNS]
         if harmful and state.used is not False:
-            return f"{name} was throttled: {', '.join(harmful)}"
+            return f"{name} was throttled: {', '.join(harmful)} (let it cool, or lower its limit)"
     return None
 
 

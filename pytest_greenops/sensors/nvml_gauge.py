@@ -31,6 +31,7 @@ SHARP = 0.05
 RESTING = 0.7
 #: How often a card renews what it says of its power, unless a watch has shown it: usual for NVIDIA.
 USUAL_PERIOD_S = 0.1
+_STUCK = "it is stuck (reload the driver)"
 _UJ_PER_MJ = 1000
 #: `NVML_FI_DEV_POWER_INSTANT` of nvml.h; older versions of nvidia-ml-py do not name it.
 _POWER_INSTANT = 186
@@ -77,7 +78,7 @@ class Gauge:
 
     def failed(self, error: Exception) -> None:
         """Its energy is not known, because of an error of NVML."""
-        self.why = f"could not be read: {error}"
+        self.why = f"could not be read: {error} (nvidia-smi -q tells more)"
 
 
 class CountingGauge(Gauge):
@@ -204,8 +205,8 @@ class CountingGauge(Gauge):
         if self.why is None and self._watts is not None:
             if self._watts * self.period_s * 1e6 < RESOLUTION_UJ:
                 return Edge(self.ticker.count_uj or 0, RESOLUTION_UJ)
-            self.why = f"stands still although the card draws {self._watts:.0f} W: it is stuck"
-        self.why = self.why or "stands still: it is stuck"
+            self.why = f"stands still although the card draws {self._watts:.0f} W: {_STUCK}"
+        self.why = self.why or f"stands still: {_STUCK}"
         return None
 
     def _sharp(self, tick: Tick) -> bool:

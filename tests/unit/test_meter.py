@@ -577,7 +577,11 @@ def test_a_throttled_card_voids_the_round(lab: Lab) -> None:
     seen = lab.measure(Plan((5,), iterations=1), work)
     # Its state at the beginning of a trip counts too, so that the trip after them is void as well.
     assert seen.checks == (
-        Check("void", "gpu:0 was throttled: hardware thermal slowdown", "3 rounds left out"),
+        Check(
+            "void",
+            "gpu:0 was throttled: hardware thermal slowdown (let it cool, or lower its limit)",
+            "3 rounds left out",
+        ),
     )
     assert (len(seen.rounds), lab.calls) == (5, 1 + 3 + 5)
 
@@ -588,7 +592,7 @@ def test_a_card_that_stays_throttled_ends_the_measurement(lab: Lab) -> None:
     seen = lab.measure(Plan((5,), iterations=1))
     assert (seen.rounds, seen.lost, len(lab.trips)) == ((), {}, 1 + 1 + REDOS)
     assert [check.finding for check in seen.checks] == [
-        "gpu:0 was throttled: hardware thermal slowdown"
+        "gpu:0 was throttled: hardware thermal slowdown (let it cool, or lower its limit)"
     ]
 
 

@@ -132,8 +132,16 @@ def test_calls_near_the_sampling_period_keep_in_step(
 @pytest.mark.parametrize(
     ("reasons", "used", "expected"),
     [
-        (("hardware thermal slowdown",), True, "gpu:0 was throttled: hardware thermal slowdown"),
-        (("hardware slowdown",), None, "gpu:0 was throttled: hardware slowdown"),
+        (
+            ("hardware thermal slowdown",),
+            True,
+            "gpu:0 was throttled: hardware thermal slowdown (let it cool, or lower its limit)",
+        ),
+        (
+            ("hardware slowdown",),
+            None,
+            "gpu:0 was throttled: hardware slowdown (let it cool, or lower its limit)",
+        ),
         (("software power cap",), True, None),
         (("hardware thermal slowdown",), False, None),
         ((), True, None),

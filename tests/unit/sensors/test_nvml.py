@@ -430,7 +430,8 @@ def test_every_card_has_edges_of_its_own(windows: Callable[..., list[Seen]], car
         assert len(window.energy_uj) == cards
         for number, card in enumerate(many):
             true_j = card.joules(window.begin_s - start_s, window.end_s - start_s)
-            assert window.energy_uj[f"gpu:{number}"] * 1e-6 == pytest.approx(true_j, rel=0.03)
+            off_j = abs(window.energy_uj[f"gpu:{number}"] * 1e-6 - true_j)
+            assert off_j <= max(0.03 * true_j, window.error_uj[f"gpu:{number}"] * 1e-6)
 
 
 #: When a card fails, in seconds since NVML was started: long after the sensor was opened.
@@ -440,16 +441,22 @@ FAILS_S = 3.0
 @pytest.mark.parametrize(
     ("card", "why"),
     [
-        (Card(uuid=B.uuid, lost_s=FAILS_S), "gpu:1 could not be read: GPU is lost"),
-        (Card(uuid=B.uuid, deny_s=FAILS_S), "gpu:1 could not be read: Insufficient Permissions"),
+        (
+            Card(uuid=B.uuid, lost_s=FAILS_S),
+            "gpu:1 could not be read: GPU is lost (nvidia-smi -q tells more)",
+        ),
+        (
+            Card(uuid=B.uuid, deny_s=FAILS_S),
+            "gpu:1 could not be read: Insufficient Permissions (nvidia-smi -q tells more)",
+        ),
         (
             Card(uuid=B.uuid, tick_s=0.02, stick_s=FAILS_S),
-            "gpu:1 stands still although the card draws 100 W: it is stuck",
+            "gpu:1 stands still although the card draws 100 W: it is stuck (reload the driver)",
         ),
         (Card(uuid=B.uuid, reset_s=FAILS_S), "gpu:1 went back and its range is not known"),
         (
             Card(uuid=B.uuid, counter=False, lost_s=FAILS_S),
-            "gpu:1 could not be read: GPU is lost",
+            "gpu:1 could not be read: GPU is lost (nvidia-smi -q tells more)",
         ),
     ],
 )
