@@ -97,7 +97,7 @@ class Trial:
             return all(v.outcome is not Outcome.INCONCLUSIVE for v in verdicts.values())
 
         label = self.test.name
-        self._bench.instruments.name(self.budget.domain)
+        self._bench.instruments.judge_by(self.budget.domain)
         meter = Meter(
             self._bench.instruments,
             plan,

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
-from msgspec.structs import replace
-
 from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Window
 from pytest_greenops.sensors.base import (
     EDGE_ERROR,
@@ -43,7 +41,6 @@ class Instruments:
         self._devices = [sensor for sensor in sensors if isinstance(sensor, DeviceSensor)]
         self.doubts = {name: why for s in self._devices for name, why in s.doubts.items()}
         self._wraps = WrapWatch(sensors)
-        self._named = ""
 
     @property
     def phase_period_s(self) -> float:
@@ -99,19 +96,15 @@ class Instruments:
         with self._wraps.watching(expected_s):
             yield
 
-    def name(self, domain: str) -> None:
+    def judge_by(self, domain: str) -> None:
         """Say which domain is judged: a device of that name counts as used, whoever uses it."""
-        self._named = domain
         for sensor in self.sensors:
             if isinstance(sensor, NamableSensor):
                 sensor.named = domain
 
     def states(self) -> dict[str, DeviceState]:
         """The state of each device that can tell, by domain name."""
-        states = {name: state for s in self._devices for name, state in s.states().items()}
-        if self._named in states:
-            states[self._named] = replace(states[self._named], used=True)
-        return states
+        return {name: state for s in self._devices for name, state in s.states().items()}
 
     def close(self) -> None:
         """Close every sensor."""

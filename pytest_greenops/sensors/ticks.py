@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-#: How far NVIDIA states that a power reading may be off ("nvidia-smi --help": within 5 %).
+#: How far a power reading may be off: NVIDIA says 5 % of Fermi and Kepler (NVML's documentation of
+#: nvmlDeviceGetPowerUsage), and nothing as a share of later cards.
 POWER_ERROR = 0.05
 #: How far the power after a tick may differ from that before it, of a device that rests.
 NEXT_TICK_ERROR = 0.25

@@ -228,6 +228,13 @@ def test_a_session_with_other_idle_cards_begins_anew() -> None:
     assert kept.anchor.saved_at == "2026-01-02T00:00:00+00:00"
 
 
+def test_a_limit_that_differs_in_its_last_digit_is_the_same_counter() -> None:
+    """The highest plausible power is no reason to begin anew: files round it."""
+    old = series(session(), domains=(replace(GPU_1, max_power_w=86.4),))
+    judged = replace(result(Outcome.PASSED), domains=(replace(GPU_1, max_power_w=72 * 1.2),))
+    assert len(accepted(baseline(call=old), judged).sessions) == 2
+
+
 def test_of_a_round_only_what_is_compared_is_stored() -> None:
     """Not how exact its edges were; of its devices why they were slow, and nothing of the rest."""
     warm = DeviceState(71.0, 1410, 300.0, throttle_reasons=("sync boost",), used=True)

@@ -182,3 +182,21 @@ def test_the_thread_samples_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     edge = integral.end()
     assert edge is not None
     assert edge.error_uj >= (990.0 - 10.0) * LATE_UJ * 0.999
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_fails_leaves_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Energy that nobody sampled is not known, and is not taken from the last power."""
+    asked = threading.Event()
+    monkeypatch.setattr(power_integral, "PAUSE_S", 0.0001)
+
+    def sample() -> float:
+        if threading.current_thread().name == "pytest-greenops-power":
+            asked.set()
+            raise RuntimeError("a driver that nobody knows")
+        return 70.0
+
+    integral = PowerIntegral(sample, PERIOD_S)
+    integral.begin()
+    assert asked.wait(timeout=10)
+    assert integral.end() is None

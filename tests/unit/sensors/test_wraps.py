@@ -276,3 +276,16 @@ def test_a_window_is_not_disturbed_before_it_is_a_period_old(
     with watch.watching(None):
         pass
     assert read_at == read
+
+
+def test_no_reading_overtakes_another() -> None:
+    """While the thread reads, an edge waits: a count older than its time would look like a wrap."""
+    sensor = FakeSensor(Domain("cpu:0", "cpu", range_uj=10**9))
+    instruments = Instruments([sensor])
+    ended = threading.Event()
+    with instruments._wraps.lock:
+        edge = threading.Thread(target=lambda: (instruments.end(), ended.set()))
+        edge.start()
+        assert not ended.wait(timeout=0.05)
+    assert ended.wait(timeout=10)
+    edge.join()
