@@ -16,7 +16,7 @@ from pytest_greenops.model.baseline import (
     Session,
     TestKey,
 )
-from pytest_greenops.model.measurement import DeviceState, Domain, Round
+from pytest_greenops.model.measurement import POWER_CAP, DeviceState, Domain, Round
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
 
@@ -28,7 +28,8 @@ def why_not(result: Result) -> str | None:
         return "over its budget"
     if verdict.outcome is Outcome.NOT_MEASURED:
         return "not measured"
-    if verdict.outcome is Outcome.INCONCLUSIVE and verdict.cause:
+    capped = POWER_CAP in (verdict.cause or "")  # a level that is the user's to accept
+    if verdict.outcome is Outcome.INCONCLUSIVE and verdict.cause and not capped:
         return verdict.cause
     barred = [check for check in result.checks if check.name in ("instrumented", "lost")]
     spoilt = barred or (result.checks if result.untrusted else ())
@@ -53,6 +54,11 @@ def accept(
     return Baseline(SCHEMA, test, machine, series)
 
 
+def stands_beside(series: Series, other: Series) -> bool:
+    """Whether the sessions of another series can stand among those of a series."""
+    return _same_work(series, other, other.sessions[-1])
+
+
 def _grown(series: Series | None, result: Result, session: Session) -> Series:
     change = result.verdict.change
     if series is None or not _same_work(series, result, session):
@@ -64,7 +70,7 @@ def _grown(series: Series | None, result: Result, session: Session) -> Series:
     return Series(result.domains, conditions, series.anchor, sessions)
 
 
-def _same_work(series: Series, result: Result, session: Session) -> bool:
+def _same_work(series: Series, result: Result | Series, session: Session) -> bool:
     """Whether a session can stand beside those of a series: its counters, conditions and units."""
     known = series.conditions.keys() & result.conditions.keys()
     return (

@@ -7,10 +7,13 @@ import importlib.util
 import io
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
 
 from pytest_greenops import __version__
 from pytest_greenops.model.errors import GreenopsError
@@ -18,6 +21,8 @@ from pytest_greenops.model.errors import GreenopsError
 PROGRAM = "pytest-greenops"
 #: Exit statuses: what was asked for does not hold; it could not be done.
 NEGATIVE, FAILED = 1, 2
+#: Where baselines are, as pytest has it where it is told nothing else.
+BASELINES = Path("baselines")
 
 #: Does what a parsed command line asks for; returns the exit status, and may raise
 #: `GreenopsError` or `OSError` for a mishap that one line tells.
@@ -71,8 +76,144 @@ def schema(parser: argparse.ArgumentParser) -> Run:
     return run
 
 
+def compare(parser: argparse.ArgumentParser) -> Run:
+    """whether B used more energy than A: two files of results"""
+    parser.add_argument("a", metavar="A", type=Path, help="results to hold B against")
+    parser.add_argument("b", metavar="B", type=Path, help="results that are judged")
+    parser.add_argument(
+        "--max-increase",
+        metavar="P",
+        type=_percent,
+        help="margin of a regression, such as 5%% (what B was judged by)",
+    )
+    parser.epilog = (
+        "A and B are what pytest --energy --energy-json=PATH wrote; exits 1 on a regression, of "
+        "estimated joules too"
+    )
+
+    def run(arguments: argparse.Namespace) -> int:
+        from pytest_greenops import results_file
+        from pytest_greenops.compare.results import compare
+        from pytest_greenops.report import comparison
+        from pytest_greenops.report.closing import closing_line
+        from pytest_greenops.report.terminal import render
+
+        a, b = (results_file.read(path) for path in (arguments.a, arguments.b))
+        compared = compare(a, b, arguments.max_increase)
+        screen = _screen()
+        lines = [
+            *comparison.heading((str(arguments.a), str(arguments.b)), (a, b), screen.width),
+            *render(compared.results, *screen, comparison.OF_TWO_FILES),
+            *comparison.unmatched("A", compared.only_a, screen.width),
+            *comparison.unmatched("B", compared.only_b, screen.width),
+            closing_line(compared.results),
+        ]
+        _say(lines)
+        return NEGATIVE if compared.regressed else 0
+
+    return run
+
+
+def show(parser: argparse.ArgumentParser) -> Run:
+    """what baselines hold: levels, sessions, their spread, how far they crept"""
+    parser.usage = "%(prog)s [-h] [--machine NAME] [DIR] [TEST ...]"
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="[DIR] [TEST ...]",
+        help="the folder (baselines), if the first is one; then parts of the tests' names",
+    )
+    _add_machine(parser)
+
+    def run(arguments: argparse.Namespace) -> int:
+        from pytest_greenops.inventory import by_machine
+        from pytest_greenops.report.inventory import inventory_lines
+        from pytest_greenops.store import survey
+
+        folder, tests = _folder_and_tests(arguments.names)
+        found, damaged = survey(folder, arguments.machine)
+        held = by_machine(folder, found, tests)
+        screen = _screen()
+        if held:
+            _say(inventory_lines(held, screen.width, screen.unicode))
+        elif not damaged:
+            _complain([f"{folder}: no baseline of a test named like {' or '.join(tests)}"])
+            return NEGATIVE
+        return _complain(damaged)
+
+    return run
+
+
+def prune(parser: argparse.ArgumentParser) -> Run:
+    """remove baselines whose tests are gone"""
+    parser.description = (
+        "Remove baselines whose tests are gone: whose module is no more, or has no such class or "
+        "function. Modules are read, not run: parameters cannot be told, and what a test may "
+        "inherit, import or make by other means than def and class stays. A damaged file stays "
+        "too, and is named."
+    )
+    _add_folder(parser)
+    _add_machine(parser)
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        type=Path,
+        help="where pytest runs, and tests are looked for (the folder that holds the baselines)",
+    )
+    parser.add_argument(
+        "--older-than",
+        metavar="DAYS",
+        type=_days,
+        help="remove also what was saved last more than so many days ago",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only list what would be removed")
+
+    def run(arguments: argparse.Namespace) -> int:
+        from pytest_greenops import prune
+        from pytest_greenops.report.pruning import closing_line, removal_line
+
+        folder, dry = arguments.dir, arguments.dry_run
+        root = arguments.root or folder.absolute().parent
+        found = prune.find(folder, root, arguments.machine, arguments.older_than)
+        removals = iter(found.removals) if dry else prune.remove(folder, found.removals)
+        for removal in removals:
+            _say([removal_line(str(removal.path), removal.why, dry)])
+        _say([closing_line(len(found.removals), found.looked_at, dry)])
+        return _complain(found.damaged)
+
+    return run
+
+
+def merge(parser: argparse.ArgumentParser) -> Run:
+    """results or baselines of sharded runs into one"""
+    parser.description = (
+        "Merge files of results (--energy-json) into one file, or folders of baselines into one "
+        "folder, which may be there already and then counts as an input."
+    )
+    parser.add_argument("out", metavar="OUT", type=Path, help="the file or the folder to write")
+    parser.add_argument(
+        "inputs", metavar="IN", type=Path, nargs="+", help="files of results, or baselines folders"
+    )
+
+    def run(arguments: argparse.Namespace) -> int:
+        from pytest_greenops.merge import merge
+
+        told = list(merge(arguments.out, arguments.inputs))
+        _say(f"energy: {line}" for line in told)
+        return 0
+
+    return run
+
+
 #: Subcommands: each is given a parser for its arguments, and returns what runs it.
-COMMANDS: tuple[Callable[[argparse.ArgumentParser], Run], ...] = (doctor, schema)
+COMMANDS: tuple[Callable[[argparse.ArgumentParser], Run], ...] = (
+    doctor,
+    compare,
+    show,
+    prune,
+    merge,
+    schema,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,8 +224,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except (GreenopsError, OSError) as error:
-        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
-        return FAILED
+        return _complain([str(error)])
     except KeyboardInterrupt:
         return 130
 
@@ -124,6 +264,77 @@ def _schema(document: str) -> dict[str, Any]:
         "title": f"{PROGRAM} {document}",
         **made,
     }
+
+
+class _Screen(NamedTuple):
+    """What the output can show."""
+
+    width: int
+    color: bool
+    unicode: bool
+
+
+def _screen() -> _Screen:
+    from pytest_greenops.report.drawing import shows_blocks
+
+    colourless = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    return _Screen(
+        shutil.get_terminal_size().columns,
+        sys.stdout.isatty() and not colourless,
+        shows_blocks(sys.stdout.encoding),
+    )
+
+
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "dir",
+        metavar="DIR",
+        nargs="?",
+        type=Path,
+        default=BASELINES,
+        help=f"the folder of the baselines ({BASELINES})",
+    )
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--machine",
+        metavar="NAME",
+        default="",
+        help="only machines whose folder has this in its name",
+    )
+
+
+def _folder_and_tests(names: Sequence[str]) -> tuple[Path, Sequence[str]]:
+    """The first name is the folder if it is one; the rest are parts of the names of tests."""
+    if names and Path(names[0]).is_dir():
+        return Path(names[0]), names[1:]
+    return BASELINES, names
+
+
+def _percent(text: str) -> float:
+    from pytest_greenops.model.units import parse_percent
+
+    try:
+        return parse_percent(text)
+    except GreenopsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _days(text: str) -> timedelta:
+    try:
+        return timedelta(days=int(text if text.isdecimal() else "none"))
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of days; write a whole number such as 90"
+        ) from None
+
+
+def _complain(problems: Sequence[str]) -> int:
+    """Tell each problem in a line of its own on stderr; the exit status that they make."""
+    for problem in problems:
+        print(f"{PROGRAM}: {' '.join(problem.split())}", file=sys.stderr)
+    return FAILED if problems else 0
 
 
 def _say(lines: Iterable[str]) -> None:

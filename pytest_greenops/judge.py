@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from msgspec.structs import replace
+
+from pytest_greenops import selfchecks
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.marker import Action
 from pytest_greenops.model.measurement import Measurement, Round, joules_per_unit
-from pytest_greenops.model.units import JOULES
+from pytest_greenops.model.units import JOULES, format_percent
 from pytest_greenops.model.verdict import Change, Limit, Outcome, Verdict
-from pytest_greenops.screen import Look, Noise, Screening, noise, screen
+from pytest_greenops.screen import (
+    Look,
+    Needs,
+    Noise,
+    Screening,
+    Spread,
+    Suite,
+    contradicts,
+    decided_by,
+    needs,
+    noise,
+    screen,
+)
 from pytest_greenops.stats import t_quantile, trimmed_mean
+from pytest_greenops.suite import control_level
 
 
 @dataclass(frozen=True)
@@ -24,7 +41,9 @@ class Rules:
     action         what a red verdict does, for tests that name none
     estimates      `warn` lets them only warn where the joules are estimated
     session_sd     assumed spread between sessions while fewer than three are known
-    pool           variance between sessions of each test of the suite, from its baselines
+    suite          what the suite's tests have in common, by its baselines
+    control_j      joules of this run's control workload, by counter
+    control_slope  how much of its shift the suite's tests share; 0 where none is to be taken out
     grams_per_kwh  CO2e of the grid times PUE, where it is known
     """
 
@@ -32,7 +51,9 @@ class Rules:
     action: Action = "fail"
     estimates: Action = "warn"
     session_sd: float = 0.03
-    pool: tuple[float, ...] = ()
+    suite: Suite | None = None
+    control_j: Mapping[str, float] = field(default_factory=dict)
+    control_slope: float = 0.0
     grams_per_kwh: float | None = None
 
 
@@ -63,7 +84,6 @@ def judge(
     look   which of the planned looks this is; the only one if not given
     fresh  rounds of further sessions of the same measurement, each from a fresh process
     """
-    domains = measurement.selected(budget.domain)
     estimated = measurement.provenance(budget.domain).estimated
     only_warns = estimated and rules.estimates == "warn"
     action = budget.action or ("warn" if only_warns else rules.action)
@@ -72,25 +92,126 @@ def judge(
         return Verdict(*objection, action=action, estimated=estimated)
 
     reference = _same_work(reference, measurement, budget.domain, unit)
-    sessions = [_logs(rounds, domains, unit) for rounds in (measurement.rounds, *fresh)]
-    series = None if reference.differences else reference.series
-    accepted = [_logs(s.rounds, domains, unit) for s in series.sessions] if series else []
-    spread = noise(accepted, sessions, rules.pool, rules.session_sd)
-    limits = tuple(_limits(measurement, budget, rules, sessions, spread.to_fail))
+    sides = _sides(measurement, fresh, budget.domain, reference, rules, unit)
+    limits = tuple(_limits(measurement, fresh, budget, rules, sides.spread.to_fail))
     margin = rules.margin if budget.max_increase is None else budget.max_increase
-    screening = screen(accepted, sessions, spread, margin, look or Look()) if accepted else None
+    look = look or Look()
+    screening = sides.screen(margin, look) if sides.accepted else None
     outcome, cause = _weigh(limits, screening, reference, budget, measurement)
-    undecided = screening if outcome is Outcome.INCONCLUSIVE and cause is None else None
+    undecided = outcome is Outcome.INCONCLUSIVE and cause is None
+    wanted = _needs(limits, sides, screening, margin, look) if undecided else Needs()
     return Verdict(
         outcome,
         cause,
-        _change(screening, series, margin, unit, domains) if screening and series else None,
+        _change(screening, sides, margin) if screening else None,
         limits,
-        needs_rounds=undecided.needs_rounds if undecided else None,
-        needs_sessions=undecided.needs_sessions if undecided else None,
+        needs_rounds=wanted.rounds,
+        needs_processes=wanted.processes,
+        needs_sessions=wanted.sessions,
         action=action,
         estimated=estimated,
     )
+
+
+def confirm(
+    verdict: Verdict,
+    measurement: Measurement,
+    fresh: Sequence[Round],
+    budget: Budget,
+    reference: Reference,
+    rules: Rules,
+    *,
+    unit: str = "call",
+) -> Verdict:
+    """A regression, once a fresh process has measured it too.
+
+    fresh  its rounds; its session says no more than whether the first one was a mishap
+
+    It stands, with what the fresh process found beside it, unless that would pass by itself.
+    """
+    sides = _sides(measurement, (fresh,), budget.domain, reference, rules, unit)
+    if verdict.change is None or not sides.accepted:
+        return verdict
+    session = sides.candidate[1]
+    change = math.expm1(trimmed_mean(session) - sides.level)
+    if contradicts(sides.accepted, session, sides.spread, verdict.change.margin):
+        seen = f"{format_percent(verdict.change.relative)} in this process"
+        cause = f"{seen}, but {format_percent(change)} in a fresh one: not confirmed"
+        return replace(verdict, outcome=Outcome.INCONCLUSIVE, cause=cause)
+    return replace(verdict, confirmed=change)
+
+
+class _Sides(NamedTuple):
+    """What is compared: logarithms of joules per unit, one sequence of rounds for each session.
+
+    accepted   of the baseline; empty where there is none that can be used
+    candidate  of this run
+    series     where the accepted come from, and in which unit of which counters
+    shift      how much the control workload's change took off the candidate, in logarithms
+    """
+
+    accepted: list[list[float]]
+    candidate: list[list[float]]
+    spread: Spread
+    series: Series | None
+    unit: str
+    domains: tuple[str, ...]
+    shift: float | None
+
+    @property
+    def level(self) -> float:
+        """The baseline's."""
+        return math.fsum(map(trimmed_mean, self.accepted)) / len(self.accepted)
+
+    def screen(self, margin: float, look: Look) -> Screening:
+        """One look at them."""
+        return screen(self.accepted, self.candidate, self.spread, margin, look)
+
+
+def _sides(
+    measurement: Measurement,
+    fresh: Sequence[Sequence[Round]],
+    domain: str,
+    reference: Reference,
+    rules: Rules,
+    unit: str,
+) -> _Sides:
+    """Both sides; each session without what the machine itself had more or less in it."""
+    domains = measurement.selected(domain)
+    candidate = [_logs(rounds, domains, unit) for rounds in (measurement.rounds, *fresh)]
+    series = None if reference.differences else reference.series
+    accepted = [_logs(s.rounds, domains, unit) for s in series.sessions] if series else []
+    shift = None
+    if series and rules.control_slope:
+        controls = [control_level(session.control_j, domains) for session in series.sessions]
+        now = control_level(rules.control_j, domains)
+        if now is not None and None not in controls:
+            known = [level for level in controls if level is not None]
+            usual = math.fsum(known) / len(known)
+            shift = rules.control_slope * (now - usual)
+            candidate = [[y - shift for y in session] for session in candidate]
+            accepted = [
+                [y - rules.control_slope * (level - usual) for y in session]
+                for session, level in zip(accepted, known, strict=True)
+            ]
+    spread = noise(accepted, candidate, rules.suite, rules.session_sd)
+    return _Sides(accepted, candidate, spread, series, unit, domains, shift)
+
+
+def _needs(
+    limits: Sequence[Limit],
+    sides: _Sides,
+    screening: Screening | None,
+    margin: float,
+    look: Look,
+) -> Needs:
+    """What would decide the comparison, or else the absolute limit that is nearest."""
+    near = [limit for limit in limits if limit.low <= limit.limit < limit.high]
+    if screening is not None and screening.outcome is Outcome.INCONCLUSIVE and not near:
+        return needs(sides.accepted, screening, sides.spread, margin, look)
+    gaps = [abs(math.log(limit.limit / limit.value)) for limit in near if limit.limit]
+    rounds = sum(map(len, sides.candidate))
+    return decided_by(sides.spread.to_fail, rounds, min(gaps)) if gaps else Needs()
 
 
 def _objection(measurement: Measurement, domain: str) -> tuple[Outcome, str] | None:
@@ -133,6 +254,9 @@ def _weigh(
         return Outcome.INCONCLUSIVE, f"{doubt.name}: {doubt.finding}"
     if over:
         return Outcome.OVER_BUDGET, None
+    moved = regressed or (screening is not None and screening.outcome is Outcome.IMPROVED)
+    if moved and (cap := _unlike_caps(reference, measurement, budget.domain)):
+        return Outcome.INCONCLUSIVE, cap
     if regressed:
         return Outcome.REGRESSED, None
     if any(limit.high > limit.limit for limit in limits):
@@ -144,6 +268,13 @@ def _weigh(
     if reference.differences:
         return Outcome.NOT_COMPARABLE, ", ".join(reference.differences)
     return Outcome.NO_BASELINE, None
+
+
+def _unlike_caps(reference: Reference, measurement: Measurement, domain: str) -> str | None:
+    """A device that was held by its power limit on one side of the comparison alone."""
+    sessions = reference.series.sessions if reference.series else ()
+    before = [session.rounds for session in sessions]
+    return selfchecks.unlike_caps(measurement.rounds, before, measurement.selected(domain))
 
 
 def _same_work(reference: Reference, measurement: Measurement, domain: str, unit: str) -> Reference:
@@ -178,65 +309,62 @@ def _logs(rounds: Sequence[Round], domains: Sequence[str], unit: str) -> list[fl
 
 def _limits(
     measurement: Measurement,
+    fresh: Sequence[Sequence[Round]],
     budget: Budget,
     rules: Rules,
-    sessions: Sequence[Sequence[float]],
     scatter: Noise,
 ) -> Iterator[Limit]:
     """Each absolute limit of the budget, with the measured value and its 95 % interval."""
     domains = measurement.selected(budget.domain)
+    sessions = (measurement.rounds, *fresh)
     rounds = sum(len(session) for session in sessions)
     error = math.sqrt(scatter.session_var / len(sessions) + scatter.round_var / rounds)
     factor = math.exp(t_quantile(0.975, scatter.df) * error)
 
-    def limit(
-        quantity: str,
-        values: Sequence[float],
-        allowed: float,
-        unit: str = "call",
-        scale: float = 1.0,
-    ) -> Limit:
-        value = math.exp(trimmed_mean([math.log(value) for value in values])) * scale
+    def limit(quantity: str, logs: Sequence[Sequence[float]], allowed: float) -> Limit:
+        value = math.exp(math.fsum(map(trimmed_mean, logs)) / len(logs))
+        unit = (budget.per or "call") if quantity == "energy" else "call"
         return Limit(quantity, value, value / factor, value * factor, allowed, unit)
 
     if budget.energy_j is not None:
-        unit = budget.per or "call"
-        joules = joules_per_unit(measurement.rounds, domains, unit)
-        yield limit("energy", joules, budget.energy_j, unit)
-    calls = joules_per_unit(measurement.rounds, domains, "call")
+        per = budget.per or "call"
+        yield limit("energy", [_logs(s, domains, per) for s in sessions], budget.energy_j)
+    calls = [_logs(session, domains, "call") for session in sessions]
     if budget.max_power_w is not None:
         watts = [
-            j * r.iterations / r.seconds for j, r in zip(calls, measurement.rounds, strict=True)
+            [y - math.log(r.seconds / r.iterations) for y, r in zip(logs, session, strict=True)]
+            for logs, session in zip(calls, sessions, strict=True)
         ]
         yield limit("power", watts, budget.max_power_w)
     if budget.max_carbon_g is not None and rules.grams_per_kwh is not None:
-        grams = rules.grams_per_kwh / JOULES["kWh"]
-        yield limit("carbon", calls, budget.max_carbon_g, scale=grams)
+        grams = math.log(rules.grams_per_kwh / JOULES["kWh"]) if rules.grams_per_kwh else -math.inf
+        yield limit("carbon", [[y + grams for y in logs] for logs in calls], budget.max_carbon_g)
 
 
-def _change(
-    screening: Screening, series: Series, margin: float, unit: str, domains: Sequence[str]
-) -> Change:
+def _change(screening: Screening, sides: _Sides, margin: float) -> Change:
+    series, level = sides.series, sides.level
+    assert series is not None
     low, high = screening.interval()
-    sessions = [_logs(session.rounds, domains, unit) for session in series.sessions]
-    level = math.fsum(trimmed_mean(session) for session in sessions) / len(sessions)
-    anchor_j = _anchor(series, unit, domains)
-    now = level + screening.estimate
+    anchor_j = _anchor(series, sides.unit, sides.domains)
     last = series.sessions[-1]
     return Change(
         relative=math.expm1(screening.estimate),
         low=math.expm1(low),
         high=math.expm1(high),
-        smallest=screening.smallest,
+        smallest=math.expm1(screening.smallest),
         margin=margin,
         baseline_j=math.exp(level),
-        sessions=len(sessions),
+        sessions=len(series.sessions),
         provisional=screening.provisional,
-        since_anchor=math.expm1(now - math.log(anchor_j)) if anchor_j else None,
-        by_domain=_by_domain(series, math.exp(level), domains),
+        since_anchor=(
+            math.expm1(level + screening.estimate - math.log(anchor_j)) if anchor_j else None
+        ),
+        by_domain=_by_domain(series, math.exp(level), sides.domains),
         accepted_at=last.saved_at,
         commit=last.revision.commit,
         outcome=screening.outcome,
+        p_value=screening.p_value,
+        taken_out=None if sides.shift is None else math.expm1(sides.shift),
     )
 
 

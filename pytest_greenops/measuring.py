@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
 
 from pytest_greenops import outcome, selection
+from pytest_greenops.answering import NAME, Answering, measuring_only
+from pytest_greenops.asking import Asking
 from pytest_greenops.fixture import HANDLE, Energy, measured_whole
+from pytest_greenops.fresh import Answer
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.options import Options
@@ -23,6 +27,7 @@ from pytest_greenops.store import write_whole
 from pytest_greenops.trial import Trial
 
 TRIAL = pytest.StashKey[Trial]()
+#: How the latest phase of a test ended; `failed` as soon as any has, or a subtest.
 ENDED = pytest.StashKey[str]()
 #: Options with which pytest shows something and runs no test.
 SHOWS = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
@@ -31,14 +36,30 @@ SHOWS = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
 class Measuring:
     """One run with `--energy` in this process; each worker of pytest-xdist has its own."""
 
-    def __init__(self, config: pytest.Config, options: Options) -> None:
+    def __init__(self, config: pytest.Config, options: Options, asking: Asking) -> None:
         self._config = config
         self._options = options
+        self._asking = asking
         self._is_worker = hasattr(config, "workerinput")
         self._run: Run | None = None
         self._progress: terminal.MeasurementProgress | None = None
         self._problems: list[str] = []
         self._refused: dict[TestKey, list[str]] = {}
+
+    @classmethod
+    def join(
+        cls,
+        config: pytest.Config,
+        options: Options,
+        started: tuple[list[str], dict[str, str]] | None,
+    ) -> None:
+        """Join a run with `--energy`, or one that measures for another."""
+        plugins = config.pluginmanager
+        if plugins.hasplugin(NAME):
+            options = measuring_only(options)
+        asking = Asking(config, started)
+        plugins.register(asking, "greenops-asking")
+        plugins.register(cls(config, options, asking), "greenops-measuring")
 
     @property
     def run(self) -> Run:
@@ -85,6 +106,7 @@ class Measuring:
         """Give an energy test its trial, each time that it is run."""
         if TRIAL in item.stash:  # it is run again
             del item.stash[TRIAL], item.stash[HANDLE]
+            item.stash[ENDED] = "passed"
             outcome.keep_properties(item, ())
         if selection.is_energy_test(item):
             self.begin(item)
@@ -92,7 +114,8 @@ class Measuring:
     def begin(self, item: pytest.Item) -> Energy:
         """Begin the trial of an item; one that nothing announces begins as it takes the fixture."""
         key = TestKey(*selection.key_parts(item))
-        trial = item.stash[TRIAL] = self.run.trial(key, selection.budget_of(item))
+        left_s = partial(self._asking.left_s, item)
+        trial = item.stash[TRIAL] = self.run.trial(key, selection.budget_of(item), left_s)
         handle = item.stash[HANDLE] = Energy(trial, enabled=True)
         return handle
 
@@ -107,11 +130,24 @@ class Measuring:
             self._end_progress()
         if TRIAL not in item.stash or getattr(item, "_excinfo", None):  # unittest's own outcome
             return returned
-        results = item.stash[TRIAL].close().values()
+        trial = item.stash[TRIAL]
+        trial.close()
+        if self._options.answers or item.stash.get(ENDED, None) == "failed":  # a subtest
+            return returned
+        trial.renew(partial(self._measure_afresh, item))
+        results = trial.results.values()
         for result in results:
             item.ihook.pytest_energy_verdict(item=item, result=result)
-        outcome.enforce(results, self._options, self.run.acceptable(item.stash[TRIAL]))
+        outcome.enforce(results, self._options, self.run.acceptable(trial))
         return returned
+
+    def _measure_afresh(self, item: pytest.Item) -> Answer:
+        """Measure a test in a fresh process, while the progress shows that."""
+        try:
+            self._show_progress(f"{item.name} in a fresh process", 0, 1, at_once=True)
+            return self._asking.measure(item)
+        finally:
+            self._end_progress()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -128,7 +164,7 @@ class Measuring:
         report = yield
         if call.when == "teardown":
             outcome.save(report, self.run, trial, item.stash[ENDED])
-        else:
+        elif item.stash.get(ENDED, None) != "failed":
             item.stash[ENDED] = report.outcome
         if call.when == "setup":
             outcome.Carried(trial.test).put(report)
@@ -149,6 +185,10 @@ class Measuring:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the results; a gate that could not do its work does not pass."""
         if self._is_worker or self._run is None or not self._runs_tests:
+            return
+        if self._options.answers:
+            answering: Answering = self._config.pluginmanager.get_plugin(NAME)  # type: ignore[assignment]
+            answering.answer(self._run)
             return
         self._problems += _write_json(self._run)
         idle = self._options.strict and not self._options.save and not self._run.compared
@@ -187,7 +227,7 @@ class Measuring:
         last = closing.closing_line(self.run.results)
         yield last if unicode else plain(last)
 
-    def _show_progress(self, label: str, done: int, most: int) -> None:
+    def _show_progress(self, label: str, done: int, most: int, at_once: bool = False) -> None:
         reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
         if self._is_worker or self._config.get_verbosity() < 0:
             return
@@ -195,8 +235,9 @@ class Measuring:
             return
         with self._uncaptured():
             if self._progress is None:
+                delay: Any = {"delay_s": 0.0} if at_once else {}
                 self._progress = terminal.MeasurementProgress(
-                    reporter._tw._file, width=reporter._tw.fullwidth
+                    reporter._tw._file, width=reporter._tw.fullwidth, **delay
                 )
             self._progress.update(label, done, most)
 
@@ -204,6 +245,7 @@ class Measuring:
         if self._progress is not None:
             with self._uncaptured():
                 self._progress.close()
+            self._progress = None
 
     def _uncaptured(self) -> AbstractContextManager[None]:
         """While a test runs, only this reaches the terminal."""

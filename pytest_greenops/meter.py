@@ -173,6 +173,8 @@ class Meter:
             selfchecks.drift(self._energies(rounds), margin),
         )
         yield from (check for check in single if check)
+        yield from selfchecks.warming(rounds, domains)
+        yield from selfchecks.intrusion(rounds, domains)
         yield from selfchecks.lost(self._lost, domains)
         yield from selfchecks.too_short(rounds, domains, margin)
         yield from selfchecks.disagreement(self._instruments.doubts, domains)
@@ -207,15 +209,19 @@ class Meter:
             trip = yield from self._sound_trip(iterations)
             if self._broken:
                 return
-            contended = selfchecks.contended(self._share)
-            if not (contended and self._redos and self._may_repeat()):
+            spoilt = self._shared()
+            if not (spoilt and self._redos and self._may_repeat()):
                 break
             self._redos -= 1
         self._keep(trip)
-        if contended:
+        if selfchecks.contended(self._share):
             self._contended.append(self._share)
-        else:
+        if not spoilt:
             self._redos = REDOS
+
+    def _shared(self) -> bool:
+        """Whether others ran beside the last trip, on the CPUs or on a card that it used."""
+        return selfchecks.contended(self._share) or selfchecks.intruded(self._devices)
 
     def _sound_trip(self, iterations: int) -> Generator[Pass, None, Pass]:
         """A trip that is not void; after as many void ones as there are redos, give up.
@@ -235,7 +241,22 @@ class Meter:
 
     def _spoilt(self, trip: Pass) -> str | None:
         """Why nothing can be said of a trip, or None."""
-        return next(iter(trip.missing.values()), None) or selfchecks.throttled(self._devices)
+        return (
+            next(iter(trip.missing.values()), None)
+            or selfchecks.throttled(self._devices)
+            or self._implausible(trip)
+        )
+
+    def _implausible(self, trip: Pass) -> str | None:
+        """Which counter told in a trip what its device cannot have drawn; no estimate can."""
+        instruments = self._instruments
+        sensed = [d for d in instruments.domains if d.name not in instruments.estimated]
+        rounds = trip.rounds(self._devices).values() if sensed else ()
+        told = (
+            selfchecks.implausible(round_, sensed, instruments.rest, self._share.idle)
+            for round_ in rounds
+        )
+        return next(filter(None, told), None)
 
     def _go_on_without(self, missing: Mapping[str, str]) -> bool:
         """Give some counters up for lost, unless no other would be left."""
@@ -294,7 +315,7 @@ class Meter:
             shortfall = max(self._shortfall(round_) for round_ in rounds)
             room = self._plan.max_time_s / (self._plan.least + 1) / max(self._pace_s, 1e-9)
             if min(shortfall, room) <= 1:
-                if trip.stepped == self._stepped and not selfchecks.contended(self._share):
+                if trip.stepped == self._stepped and not self._shared():
                     self._keep(trip)
                 return iterations
             wanted = min(shortfall, room, GROWTH)
@@ -323,8 +344,12 @@ class Meter:
         return time.monotonic() + self._pace_s > self._deadline_s
 
     def _drifts(self) -> bool:
-        energies = (self._energies(rounds) for rounds in self._rounds.values())
-        return any(selfchecks.drifts(values, self._plan.margin) for values in energies)
+        """Whether the rounds so far were rather a warm-up: joules or devices still move."""
+        return any(
+            selfchecks.drifts(self._energies(rounds), self._plan.margin)
+            or any(selfchecks.warming(rounds, self._domains(rounds)))
+            for rounds in self._rounds.values()
+        )
 
     def _energies(self, rounds: Sequence[Round]) -> list[float]:
         """Energy of one iteration in each round, over all counted domains."""

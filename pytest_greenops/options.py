@@ -31,6 +31,7 @@ _OPTIONS = (
     _Option("energy", "bool", "measure, compare with the baselines, judge"),
     _Option("energy-save", "bool", "measure, and accept the results of passed tests as baselines"),
     _Option("energy-save-new", "bool", "the same, only for tests that have no baseline yet"),
+    _Option("energy-sessions", "int", "processes in which each test is measured (1)", "N"),
     _Option("energy-baselines", "string", "folder of the baselines (baselines)", "DIR"),
     _Option("energy-max-increase", "string", "margin of a regression (5%%)", "P"),
     _Option("energy-action", "string", "what a regression does: fail or warn (fail)", "ACTION"),
@@ -107,6 +108,7 @@ def read_options(config: pytest.Config) -> Options:
         grams_per_kwh=None if intensity is None else intensity * pue,
         cpu_watts=read.value("energy-cpu-watts", _quantity("power")),
         session_sd=read.value("energy-session-sd", _quantity("percent"), default.session_sd),
+        sessions=read.value("energy-sessions", _sessions, default.sessions),
     )
 
 
@@ -168,6 +170,13 @@ def _count(value: Any) -> int:
     number = int(value) if str(value).isdecimal() else 0
     if number < 1:
         raise OptionError(f"{value!r} is no number of rounds; write a whole number from 1 up")
+    return number
+
+
+def _sessions(value: Any) -> int:
+    number = int(value) if str(value).isdecimal() else 0
+    if number < 1:
+        raise OptionError(f"{value!r} is no number of sessions; write a whole number from 1 up")
     return number
 
 

@@ -159,7 +159,7 @@ def gather(
     Of a test that is run again only what became of the last attempt is kept.
     """
     carried = Carried.of(report)
-    if carried is None:
+    if carried is None or hasattr(report, "context"):  # a subtest's, in the middle of its test
         return
     if report.when != "teardown":
         run.forget(carried.test)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -10,13 +12,15 @@ import pytest
 from pytest_greenops import hookspec, selection
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.marker import marker_help
-from pytest_greenops.model.options import Options
+from pytest_greenops.model.options import ASKED, Options
 from pytest_greenops.options import add_options, read_options
 
 if TYPE_CHECKING:
     from pytest_greenops.fixture import Energy
 
 OPTIONS = pytest.StashKey[Options]()
+#: How this run was started: its module path and its environment, before a conftest.py changed them.
+STARTED = pytest.StashKey[tuple[list[str], dict[str, str]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,6 +33,17 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspec)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    """Remember how this run was started, and whether it measures for another one."""
+    early_config.stash[STARTED] = list(sys.path), dict(os.environ)
+    if ASKED in os.environ:
+        from pytest_greenops.answering import Answering
+
+        Answering.begin(early_config)
+    return (yield)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options; measure, or count what is not enforced."""
     config.addinivalue_line("markers", marker_help())
@@ -36,10 +51,12 @@ def pytest_configure(config: pytest.Config) -> None:
         options = config.stash[OPTIONS] = read_options(config)
     except GreenopsError as error:
         raise pytest.UsageError(str(error)) from None
-    if options.measure:
+    if ASKED in os.environ:  # this plugin was loaded too late for the run to be narrowed
+        raise pytest.UsageError("load pytest-greenops before any conftest.py: -p greenops")
+    if options.measure or config.pluginmanager.hasplugin("greenops-answering"):
         from pytest_greenops.measuring import Measuring
 
-        config.pluginmanager.register(Measuring(config, options), "greenops-measuring")
+        Measuring.join(config, options, config.stash.get(STARTED, None))
     else:
         config.pluginmanager.register(NotMeasuring(), "greenops-not-measuring")
 

@@ -2,8 +2,11 @@
 
 What decides is the shift between measuring sessions (fresh processes, other days), not the noise
 between the rounds of one. All values are natural logarithms of joules per unit of work, so that
-a difference is a relative change; the variance of sessions is shared over the suite's tests; and a
-few looks share one false-alarm rate.
+a difference is a relative change; the variance of sessions is shared over the suite's tests; a few
+looks share one false-alarm rate; and what a fresh process contradicts is no regression.
+
+Rounds lie along the last axis. Axes before it are repetitions: a run has none and gets floats, a
+simulation has thousands and gets arrays, from the same lines.
 """
 
 from __future__ import annotations
@@ -16,26 +19,37 @@ from typing import NamedTuple
 from pytest_greenops.model.baseline import MAX_SESSIONS
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.stats import (
+    Number,
+    Values,
+    choose,
+    f_quantile,
     pooled_variance,
+    shared_variance,
     spending,
     t_quantile,
+    t_tail,
     trimmed_mean,
     variance,
 )
 
-#: Probability that unchanged code is called regressed, over all looks.
-ALPHA = 0.01
+#: Probability that one process alone makes unchanged code look regressed, over all looks. A fresh
+#: process has to agree before anything fails, so that false alarms are rarer than this.
+ALPHA = 0.015
 #: A look may pass a test on this many times the error that it may fail one on.
 PASS_FACTOR = 5
-#: Sessions that the suite's shared variance counts for, and the suite from which on it is used.
+#: Sessions that the suite's shared variance counts for at the most, and the suite from which on it
+#: is used.
 POOL_WEIGHT = 8
 MIN_SUITE = 5
+#: A test whose own variance is so improbable among its suite's shares none: it is another thing.
+UNLIKE = 0.999
 #: Sessions that the assumed spread counts for where no suite shares one.
 ASSUMED_WEIGHT = 4
 #: Below this many baseline sessions their own variance says too little.
 MIN_SESSIONS = 3
-#: How many looks at a grown baseline, and after how many rounds the single one at a young one is.
-LOOKS = 3
+#: How many looks at a grown baseline, of which the last has a fresh process; and after how many
+#: rounds the single one at a young one is.
+LOOKS = 4
 PROVISIONAL_ROUNDS = 10
 #: How surely the 'smallest change that would have been found' is found.
 POWER = 0.9
@@ -62,36 +76,47 @@ class Noise:
     round_var    of one round within a session
     """
 
-    session_var: float
-    df: float
-    round_var: float
+    session_var: Number
+    df: Number
+    round_var: Number
 
 
 @dataclass(frozen=True)
 class Screening:
     """An estimated change in logarithms, its standard error, and what follows from them.
 
-    smallest        the smallest increase that would have been found nine times in ten
-    needs_rounds, needs_sessions  what would decide an inconclusive one; None where it would not
+    regressed, improved, passed  which of the three can be said; none of them is inconclusive
+    p_value   how probable so large an increase is in unchanged code, at this look
+    smallest  the smallest increase that would have been found nine times in ten, in logarithms too
     """
 
-    outcome: Outcome
-    estimate: float
-    error: float
-    df: float
-    smallest: float
+    regressed: Number
+    improved: Number
+    passed: Number
+    estimate: Number
+    error: Number
+    df: Number
+    p_value: Number
+    smallest: Number
     provisional: bool = False
-    needs_rounds: int | None = None
-    needs_sessions: int | None = None
 
-    def interval(self) -> tuple[float, float]:
+    @property
+    def outcome(self) -> Outcome:
+        """The same in a word, of a single measurement."""
+        said = ((self.regressed, Outcome.REGRESSED), (self.improved, Outcome.IMPROVED))
+        for holds, outcome in (*said, (self.passed, Outcome.PASSED)):
+            if holds:
+                return outcome
+        return Outcome.INCONCLUSIVE
+
+    def interval(self) -> tuple[Number, Number]:
         """The 95 % confidence interval of the estimate."""
         half = t_quantile(0.975, self.df) * self.error
         return self.estimate - half, self.estimate + half
 
 
 def schedule(sessions: int, min_rounds: int, max_rounds: int) -> tuple[int, ...]:
-    """After how many rounds to look, given how many baseline sessions there are.
+    """After how many rounds of this process to look, given how many baseline sessions there are.
 
     Without a baseline once, after `min_rounds`; at a young one once, after ten; else after every
     `min_rounds`, three times at most; never after more than `max_rounds`.
@@ -100,8 +125,39 @@ def schedule(sessions: int, min_rounds: int, max_rounds: int) -> tuple[int, ...]
         return (min(min_rounds, max_rounds),)
     if sessions < MIN_SESSIONS:
         return (min(max(PROVISIONAL_ROUNDS, min_rounds), max_rounds),)
-    steps = (min_rounds * number for number in range(1, LOOKS + 1))
+    steps = (min_rounds * number for number in range(1, LOOKS))
     return tuple(step for step in steps if step <= max_rounds) or (max_rounds,)
+
+
+def planned_looks(sessions: int, schedule: Sequence[int]) -> int:
+    """How many looks share the error: those of this process, and at a grown baseline a fresh one's.
+
+    A fresh process that only confirms spends nothing.
+    """
+    return len(schedule) + (sessions >= MIN_SESSIONS)
+
+
+class Suite(NamedTuple):
+    """The variance between sessions that the tests of a suite have in common.
+
+    weight  how many sessions it counts for: the fewer, the less alike the tests are
+    """
+
+    session_var: Number
+    weight: Number
+
+
+def suite_of(variances: Values, degrees: Values) -> Suite | None:
+    """What the tests of a suite share; None of a suite that is too small to say.
+
+    variances, degrees  between the sessions of each test, along the last axis, one less than them
+    """
+    import numpy as np
+
+    if np.shape(variances)[-1] < MIN_SUITE:
+        return None
+    shared, worth = shared_variance(variances, degrees)
+    return Suite(shared, choose(worth < POOL_WEIGHT, worth, POOL_WEIGHT))
 
 
 class Spread(NamedTuple):
@@ -112,15 +168,15 @@ class Spread(NamedTuple):
 
 
 def noise(
-    baseline: Sequence[Sequence[float]],
-    candidate: Sequence[Sequence[float]],
-    pool: Sequence[float],
+    baseline: Sequence[Values],
+    candidate: Sequence[Values],
+    suite: Suite | None,
     session_sd: float,
 ) -> Spread:
     """The scatter to judge with.
 
     baseline, candidate  logarithms of joules per unit, one sequence of rounds for each session
-    pool                 variance between sessions of each test of the suite
+    suite                what the suite's tests have in common, where it is large enough
     session_sd           what is assumed of sessions while too little is known of them
 
     A suite too small to share its variance leaves a test with its own. Few sessions that happened
@@ -129,27 +185,38 @@ def noise(
     """
     round_var = pooled_variance([*baseline, *candidate])
     k = len(baseline)
-    own = variance([trimmed_mean(rounds) for rounds in baseline])
-    shared = math.fsum(pool) / len(pool) if len(pool) >= MIN_SUITE else None
+    own = _between(baseline)
     if k < MIN_SESSIONS:
-        young = Noise(max(session_sd**2, own, shared or 0.0), POOL_WEIGHT, round_var)
+        known = choose(own > session_sd**2, own, session_sd**2)
+        if suite is not None:
+            known = choose(suite.session_var > known, suite.session_var, known)
+        young = Noise(known, POOL_WEIGHT, round_var)
         return Spread(young, young)
-    if shared is not None:
-        pooled = _blend(shared, POOL_WEIGHT, own, k, round_var)
+    if suite is not None:
+        unlike = own > suite.session_var * f_quantile(UNLIKE, k - 1, suite.weight)
+        weight = choose(unlike, 0.0, suite.weight)
+        pooled = _blend(suite.session_var, weight, own, k, round_var)
         return Spread(pooled, pooled)
     lone = Noise(own, k - 1, round_var)
     return Spread(lone, _blend(session_sd**2, ASSUMED_WEIGHT, own, k, round_var))
 
 
-def _blend(known: float, weight: int, own: float, k: int, round_var: float) -> Noise:
+def _between(sessions: Sequence[Values]) -> Number:
+    """The variance between the levels of sessions."""
+    import numpy as np
+
+    return variance(np.stack([trimmed_mean(s) for s in sessions], axis=-1)) if sessions else 0.0
+
+
+def _blend(known: Number, weight: Number, own: Number, k: int, round_var: Number) -> Noise:
     """A variance that counts for `weight` sessions, and one of k sessions."""
     df = weight + k - 1
     return Noise((weight * known + (k - 1) * own) / df, df, round_var)
 
 
 def screen(
-    baseline: Sequence[Sequence[float]],
-    candidate: Sequence[Sequence[float]],
+    baseline: Sequence[Values],
+    candidate: Sequence[Values],
     spread: Spread,
     margin: float,
     look: Look,
@@ -158,73 +225,133 @@ def screen(
 
     baseline, candidate  logarithms of joules per unit, one sequence of rounds for each session
     margin               the relative increase that is a regression (0.05 is 5 %)
+
+    Of several sessions of the candidate, half that would pass alone forbid to call it regressed.
     """
     k = len(baseline)
     estimate = _level(candidate) - _level(baseline)
     limit = math.log1p(margin)
     error_to_fail = _error(spread.to_fail, candidate, baseline)
     error_to_pass = _error(spread.to_pass, candidate, baseline)
-    t_fail = t_quantile(1 - look.alpha, spread.to_fail.df)
+    beyond_chance = t_quantile(1 - look.alpha, spread.to_fail.df) * error_to_fail
+    regressed = (estimate >= limit) & (estimate > beyond_chance)
+    if len(candidate) > 1:
+        against = sum(contradicts(baseline, one, spread, margin) * 1 for one in candidate)
+        regressed = regressed & (against < len(candidate) / 2)
+    improved = (estimate <= -limit) & (-estimate > beyond_chance)
     t_pass = t_quantile(1 - min(PASS_FACTOR * look.alpha, 0.5), spread.to_pass.df)
-    needs: tuple[int | None, int | None] = (None, None)
-    if estimate >= limit and estimate > t_fail * error_to_fail:
-        outcome = Outcome.REGRESSED
-    elif estimate <= -limit and -estimate > t_fail * error_to_fail:
-        outcome = Outcome.IMPROVED
-    elif k < MIN_SESSIONS or estimate + t_pass * error_to_pass < limit:
-        outcome = Outcome.PASSED
-    else:
-        outcome = Outcome.INCONCLUSIVE
-        if estimate >= limit:
-            needs = _needs(spread.to_fail, baseline, estimate, look.alpha)
-        else:
-            error_rate = min(PASS_FACTOR * look.alpha, 0.5)
-            needs = _needs(spread.to_pass, baseline, limit - estimate, error_rate)
-    passed = outcome is Outcome.PASSED
+    within = (estimate + t_pass * error_to_pass < limit) | (k < MIN_SESSIONS)
+    passed = choose(regressed | improved, False, within)
     return Screening(
-        outcome,
+        regressed,
+        improved,
+        passed,
         estimate,
-        error_to_pass if passed else error_to_fail,
-        spread.to_pass.df if passed else spread.to_fail.df,
-        math.expm1(_smallest(spread.to_fail.df, error_to_fail, limit)),
+        choose(passed, error_to_pass, error_to_fail),
+        choose(passed, spread.to_pass.df, spread.to_fail.df),
+        _p_value(estimate, error_to_fail, spread.to_fail.df),
+        _smallest(spread.to_fail.df, error_to_fail, limit),
         k < MIN_SESSIONS,
-        *needs,
     )
 
 
-def _smallest(df: float, error: float, limit: float) -> float:
-    """The increase that all looks together would find nine times in ten."""
-    return max(limit, t_quantile(1 - ALPHA, df) * error) + t_quantile(POWER, df) * error
+def contradicts(
+    baseline: Sequence[Values], session: Values, spread: Spread, margin: float
+) -> Number:
+    """Whether a session would pass by itself: what another one found was a mishap of its process.
+
+    It may pass on all the error that the looks at one process have together.
+    """
+    estimate = trimmed_mean(session) - _level(baseline)
+    t = t_quantile(1 - PASS_FACTOR * ALPHA, spread.to_pass.df)
+    return estimate + t * _error(spread.to_pass, [session], baseline) < math.log1p(margin)
 
 
-def _needs(
-    scatter: Noise, baseline: Sequence[Sequence[float]], gap: float, error_rate: float
-) -> tuple[int | None, int | None]:
-    """The rounds, or else the further baseline sessions, with which a gap would be decided."""
+class Needs(NamedTuple):
+    """What would decide an inconclusive measurement: the first of these that can.
+
+    rounds     of one process
+    processes  each a session of its own
+    sessions   more of the baseline
+    """
+
+    rounds: int | None = None
+    processes: int | None = None
+    sessions: int | None = None
+
+
+def needs(
+    baseline: Sequence[Values],
+    screening: Screening,
+    spread: Spread,
+    margin: float,
+    look: Look,
+) -> Needs:
+    """What would tell the estimate of a measurement from its limit, should it stay as it is."""
+    limit = math.log1p(margin)
+    if screening.estimate >= limit:
+        scatter, gap, error_rate = spread.to_fail, screening.estimate, look.alpha
+    else:
+        scatter, gap = spread.to_pass, limit - screening.estimate
+        error_rate = min(PASS_FACTOR * look.alpha, 0.5)
     k = len(baseline)
     affordable = (gap / t_quantile(1 - error_rate, scatter.df)) ** 2
-    left = affordable - scatter.session_var * (1 + 1 / k)
-    if left > 0:
-        n_baseline = sum(len(rounds) for rounds in baseline) / k
-        rounds = scatter.round_var / (left + scatter.round_var / n_baseline)
-        return math.ceil(rounds), None
+    affordable -= scatter.session_var / k
+    saved = scatter.round_var / _mean_rounds(baseline)
+    if affordable > scatter.session_var:
+        return Needs(
+            rounds=math.ceil(scatter.round_var / (affordable - scatter.session_var + saved))
+        )
+    if affordable > 0 and scatter.session_var / affordable < MAX_SESSIONS:
+        return Needs(processes=math.floor(scatter.session_var / affordable) + 1)
     for sessions in range(k + 1, MAX_SESSIONS + 1):
         t = t_quantile(1 - error_rate, scatter.df + sessions - k)
         if t**2 * scatter.session_var * (1 + 1 / sessions) < gap**2:
-            return None, sessions - k
-    return None, None
+            return Needs(sessions=sessions - k)
+    return Needs()
 
 
-def _level(sessions: Sequence[Sequence[float]]) -> float:
-    return math.fsum(trimmed_mean(rounds) for rounds in sessions) / len(sessions)
+def decided_by(scatter: Noise, rounds: int, gap: float) -> Needs:
+    """What would tell a level, known from so many rounds, from an absolute limit (95 %)."""
+    affordable = (gap / t_quantile(0.975, scatter.df)) ** 2
+    left = affordable - scatter.session_var
+    if left > 0:
+        return Needs(rounds=max(rounds + 1, math.ceil(scatter.round_var / left)))
+    if affordable and scatter.session_var / affordable < MAX_SESSIONS:
+        return Needs(processes=math.floor(scatter.session_var / affordable) + 1)
+    return Needs()
 
 
-def _error(
-    scatter: Noise, candidate: Sequence[Sequence[float]], baseline: Sequence[Sequence[float]]
-) -> float:
+def _smallest(df: Number, error: Number, limit: float) -> Number:
+    """The increase that all looks together would find nine times in ten."""
+    sure = t_quantile(1 - ALPHA, df) * error
+    return choose(sure > limit, sure, limit) + t_quantile(POWER, df) * error
+
+
+def _p_value(estimate: Number, error: Number, df: Number) -> Number:
+    """One-sided, of Student's t; where nothing scatters, all or nothing."""
+    some = error > 0
+    t = estimate / choose(some, error, 1.0)
+    return choose(some, t_tail(t, df), choose(estimate > 0, 0.0, 1.0))
+
+
+def _level(sessions: Sequence[Values]) -> Number:
+    return sum(trimmed_mean(rounds) for rounds in sessions) / len(sessions)
+
+
+def _error(scatter: Noise, candidate: Sequence[Values], baseline: Sequence[Values]) -> Number:
     """Standard error of the estimate; a session's variance already holds that of its rounds."""
-    n = sum(len(rounds) for rounds in candidate)
-    n_baseline = sum(len(rounds) for rounds in baseline) / len(baseline)
-    fewer_rounds = max(0.0, scatter.round_var * (1 / n - 1 / n_baseline))
+    n = sum(len_rounds(rounds) for rounds in candidate)
+    fewer_rounds = max(0.0, 1 / n - 1 / _mean_rounds(baseline)) * scatter.round_var
     sessions = scatter.session_var * (1 / len(candidate) + 1 / len(baseline))
-    return math.sqrt(sessions + fewer_rounds)
+    return (sessions + fewer_rounds) ** 0.5
+
+
+def _mean_rounds(sessions: Sequence[Values]) -> float:
+    return sum(map(len_rounds, sessions)) / len(sessions)
+
+
+def len_rounds(rounds: Values) -> int:
+    """How many rounds a session has."""
+    shape = getattr(rounds, "shape", None)
+    return shape[-1] if shape else len(rounds)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -72,8 +73,16 @@ def key_parts(item: pytest.Item) -> tuple[str, str, str | None]:
     if not module:  # it lies outside the root directory
         module = Path(os.path.relpath(item.path, item.config.rootpath)).as_posix()
     callspec = getattr(item, "callspec", None)
-    param_id = callspec.id if callspec and item.name != function else None
+    param_id = _param_id(callspec) if callspec and item.name != function else None
     return module, ".".join([*classes, function]), param_id
+
+
+def _param_id(callspec: Any) -> str | None:
+    """What stands in the brackets; repetitions by pytest-repeat (`[gzip-1-3]`) are one test."""
+    number = callspec.params.get("__pytest_repeat_step_number")
+    if number is None:
+        return str(callspec.id)
+    return re.sub(rf"-?{number + 1}-\d+$", "", callspec.id) or None
 
 
 def refuse_workers(config: pytest.Config, estimated_only: bool) -> None:

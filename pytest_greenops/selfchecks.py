@@ -6,13 +6,17 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_greenops.model.measurement import (
+    POWER_CAP,
+    THERMAL_THROTTLE,
     Check,
     DeviceState,
     Domain,
     Kind,
     LoadShare,
+    Rest,
     Round,
 )
+from pytest_greenops.model.units import format_power
 from pytest_greenops.stats import slope, t_quantile, trimmed_mean
 
 #: The error of the edges may be this share of the margin; a drift over the rounds, that.
@@ -33,8 +37,23 @@ SLOWDOWNS = (
     "hardware thermal slowdown",
     "software thermal slowdown",
     "hardware power brake",
+    THERMAL_THROTTLE,
 )
+#: Degrees by which a device may warm up or cool down over the rounds.
+WARMING_C = 5.0
+#: A counter is wrong that tells more than this times the limit of its device, or less than that
+#: times what it drew at rest.
+OVER_LIMIT, UNDER_REST = 1.2, 0.5
+#: Limits hold on average: for so long the power may be anything.
+OVERSHOOT_S = 0.1
+#: In shorter windows power is not judged, and each energy may be off by so many times its error:
+#: that is of 95 %, and no round that is as it should be may be lost.
+LEAST_POWER_S, SURE = 0.01, 3.0
+#: By so much more of its CPUs must the machine work than when it rested to be known to be awake.
+AWAKE = 0.1
 _UNKNOWN = DeviceState()
+#: The highest plausible power of counters of which none is known.
+_NO_LIMIT_W = Domain("cpu:0", "cpu").max_power_w
 #: Share of spoilt rounds that a 20 % trimmed mean leaves without effect.
 TOLERATED = 0.2
 
@@ -104,8 +123,60 @@ def throttled(devices: Mapping[str, DeviceState]) -> str | None:
     for name, state in devices.items():
         harmful = [reason for reason in state.throttle_reasons if reason in SLOWDOWNS]
         if harmful and state.used is not False:
-            return f"{name} was throttled: {', '.join(harmful)} (let it cool, or lower its limit)"
+            lower = "turn turbo off" if THERMAL_THROTTLE in harmful else "lower its limit"
+            return f"{name} was throttled: {', '.join(harmful)} (let it cool, or {lower})"
     return None
+
+
+def implausible(round_: Round, domains: Sequence[Domain], rest: Rest, idle: float) -> str | None:
+    """Why a round says nothing: a counter told a power that its device cannot have drawn.
+
+    domains  those that are sensed; such as stand apart are not judged
+    rest     what they drew while the machine rested, as far as that is known
+    idle     the share of the CPUs that nothing used during the round
+    """
+    if round_.seconds < LEAST_POWER_S * round_.windows:
+        return None
+    judged = (d for d in domains if d.counted and d.name in round_.energy_uj)
+    bounds = ((domain, why) for domain in judged for why in _bounds(round_, domain, rest, idle))
+    for domain, (low_j, high_j, why) in bounds:
+        energy_j = round_.energy_uj[domain.name] * 1e-6
+        doubt_j = SURE * round_.error_uj.get(domain.name, 0.0) * 1e-6
+        if energy_j + doubt_j < low_j or energy_j - doubt_j > high_j:
+            watts = energy_j / round_.seconds
+            return f"{domain.name} counted {format_power(watts)}, which is implausible: {why}"
+    return None
+
+
+def _bounds(
+    round_: Round, domain: Domain, rest: Rest, idle: float
+) -> Iterator[tuple[float, float, str]]:
+    """The least and the most joules that a device can have used in a round, and why no others."""
+    state = round_.devices.get(domain.name, _UNKNOWN)
+    limit_w, rest_w = _limit_w(domain, state), rest.watts.get(domain.name, 0.0)
+    most_j = OVER_LIMIT * limit_w * (round_.seconds + OVERSHOOT_S * round_.windows)
+    yield 0.0, most_j, f"its limit is {format_power(limit_w)}"
+    if _awake(domain, state, rest, idle):
+        least_j = UNDER_REST * rest_w * round_.seconds
+        yield least_j, math.inf, f"at rest it drew {format_power(rest_w)}"
+
+
+def _limit_w(domain: Domain, state: DeviceState) -> float:
+    """The power that a device cannot exceed for long; infinite where none is known."""
+    known = domain.max_power_w if domain.max_power_w != _NO_LIMIT_W else math.inf
+    return known if state.power_limit_w is None else state.power_limit_w
+
+
+def _awake(domain: Domain, state: DeviceState, rest: Rest, idle: float) -> bool:
+    """Whether a device was at least as awake as it was when its power at rest was taken.
+
+    Only then it cannot draw much less: a processor sleeps deeper where less is done, and a card
+    that still had the clocks of its last work when it was watched rests lower once they fall.
+    """
+    if domain.kind == "gpu":
+        clock_mhz = rest.clock_mhz.get(domain.name, math.inf)
+        return bool(state.used) and (state.clock_mhz or 0) >= clock_mhz
+    return idle < rest.idle - AWAKE
 
 
 def lost(counters: Mapping[str, str], domains: Sequence[Domain]) -> Iterator[Check]:
@@ -144,6 +215,21 @@ def drift(energies: Sequence[float], margin: float) -> Check | None:
     return Check("drift", f"{total:+.1f} % over the rounds", "warmed up once more, then flagged")
 
 
+def warming(rounds: Sequence[Round], domains: Sequence[Domain]) -> Iterator[Check]:
+    """Devices with work whose temperature still moves: a warm one draws more for the same work."""
+    for domain in domains:
+        states = [round_.devices.get(domain.name, _UNKNOWN) for round_ in rounds]
+        heat_c = [state.temperature_c for state in states if state.temperature_c is not None]
+        low_c, high_c = min(heat_c, default=0.0), max(heat_c, default=0.0)
+        if high_c - low_c > WARMING_C and not domain.idle:
+            verb = "warmed" if heat_c.index(low_c) < heat_c.index(high_c) else "cooled"
+            yield Check(
+                "drift",
+                f"{domain.name} {verb} by {high_c - low_c:.0f} C over the rounds",
+                "warmed up once more, then flagged",
+            )
+
+
 def _logs(energies: Sequence[float]) -> list[float]:
     return [math.log(energy) for energy in energies if energy > 0]
 
@@ -172,6 +258,52 @@ def contention(kept: Sequence[LoadShare], rounds: int) -> Check | None:
         untrusted=len(kept) > TOLERATED * rounds,
         kinds=() if crowded > TOLERATED * rounds else ("cpu", "dram", "psys"),
     )
+
+
+def intruded(devices: Mapping[str, DeviceState]) -> bool:
+    """Whether somebody else's process computed on a card that a round used: it is made again."""
+    return any(state.foreign and state.used is not False for state in devices.values())
+
+
+def intrusion(rounds: Sequence[Round], domains: Sequence[Domain]) -> Iterator[Check]:
+    """Processes of others computed on a card during rounds that had to be kept."""
+    for domain in (domain for domain in domains if domain.counted):
+        states = [round_.devices.get(domain.name, _UNKNOWN) for round_ in rounds]
+        spoilt = sum(bool(state.foreign) for state in states)
+        if spoilt:
+            yield Check(
+                "contention",
+                f"another process had {domain.name} in use in {spoilt} of {len(rounds)} rounds",
+                "rounds redone, then kept",
+                untrusted=spoilt > TOLERATED * len(rounds),
+                kinds=(domain.kind,),
+            )
+
+
+def unlike_caps(
+    now: Sequence[Round], before: Sequence[Sequence[Round]], domains: Sequence[str]
+) -> str | None:
+    """A device that kept to its power limit now and never in its baseline, or the other way round.
+
+    The limit is the same, since it is part of what must match. So a neighbour takes of the same
+    budget, the cooling is worse, or the work asks for more: joules alone do not tell which.
+
+    before  the rounds of each session
+    """
+    for name in domains:
+        held, baseline = _capped(now, name), [_capped(rounds, name) for rounds in before]
+        if held > TOLERATED and not any(baseline):
+            return f"{name}: {POWER_CAP} (baseline: none)"
+        if not held and min(baseline, default=0.0) > TOLERATED:
+            return f"{name}: no {POWER_CAP} (baseline: held by it)"
+    return None
+
+
+def _capped(rounds: Sequence[Round], device: str) -> float:
+    """In which share of the rounds a device with work kept to its power limit."""
+    states = [round_.devices.get(device, _UNKNOWN) for round_ in rounds]
+    held = [POWER_CAP in s.throttle_reasons and s.used is not False for s in states]
+    return sum(held) / len(held) if held else 0.0
 
 
 def void(reason: str | None, voided: int) -> Check | None:

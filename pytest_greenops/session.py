@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import cached_property
@@ -12,19 +13,21 @@ from msgspec.structs import replace
 
 from pytest_greenops import __version__, machine
 from pytest_greenops.acceptance import accept, why_not
+from pytest_greenops.control import Control, ControlWorkload
 from pytest_greenops.judge import Rules
 from pytest_greenops.model.baseline import Baseline, Series, Session, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
-from pytest_greenops.model.measurement import joules_per_unit
+from pytest_greenops.model.measurement import Round
 from pytest_greenops.model.options import Options
-from pytest_greenops.model.result import SCHEMA, Policy, Result, Results
+from pytest_greenops.model.result import SCHEMA, Attempt, Policy, Result, Results
 from pytest_greenops.model.verdict import COMPARED
-from pytest_greenops.screen import MIN_SESSIONS
+from pytest_greenops.rest import at_rest
 from pytest_greenops.sensors.base import Sensor
 from pytest_greenops.sensors.discover import discover
-from pytest_greenops.stats import trimmed_mean, variance
 from pytest_greenops.store import Store
+from pytest_greenops.suite import control_slope, suite
+from pytest_greenops.summary import adjusted
 from pytest_greenops.trial import Bench, Trial
 
 
@@ -46,19 +49,26 @@ class Run:
         self.options = options
         self.collected: set[TestKey] = set()
         self._results: dict[tuple[TestKey, str], Result] = {}
+        self._attempts: dict[tuple[TestKey, str], list[Attempt]] = defaultdict(list)
+        self._unsaved: dict[TestKey, Baseline | None] = {}
         self._root = root
         self.instruments, self.findings = discover(options.sensors, sensors, options.cpu_watts)
+        if not options.answers:
+            self.instruments.rest = at_rest(self.instruments, machine.LoadProbe)
         self.environment = Environment(
             machine={**machine.machine_facts(self.instruments), **(facts or {})},
             recorded=machine.recorded_facts(instruments=self.instruments),
         )
         self.store = Store(options.baselines, self.environment.slug)
-        self.store.files()
+        accepted = self._accepted()
+        self._control = ControlWorkload(
+            self.instruments, accepted, machine.LoadProbe, trusting=options.save is not None
+        )
         self._bench = Bench(
             self.instruments,
             self.environment,
             self.store,
-            self._rules(),
+            self._rules(accepted),
             options,
             self.collected,
             progress,
@@ -66,18 +76,20 @@ class Run:
 
     @property
     def results(self) -> tuple[Result, ...]:
-        """All results of the run; of a test that was run again, the last."""
-        return tuple(self._results.values())
+        """All results of the run, with what chance makes of so many; of a rerun test the last."""
+        return adjusted(self._results.values())
 
     def record(self, results: Iterable[Result]) -> None:
         """Keep what a test measured, here or in a worker process."""
         for result in results:
-            self._results[result.test, result.name] = result
+            key = result.test, result.name
+            self._results[key] = replace(result, attempts=tuple(self._attempts[key]))
 
     def forget(self, test: TestKey) -> None:
-        """Drop what an earlier attempt of a test measured."""
+        """Drop what an earlier attempt of a test measured, but for what it came to."""
         for key in [key for key in self._results if key[0] == test]:
-            del self._results[key]
+            dropped = self._results.pop(key)
+            self._attempts[key].append(Attempt(dropped.verdict.outcome, dropped.joules))
 
     def mark(self, test: TestKey, saved: Collection[str], refused: Mapping[str, str]) -> None:
         """Note which results of a test became baselines, and why others did not."""
@@ -87,9 +99,12 @@ class Run:
                     result, saved=result.name in saved, not_saved=refused.get(result.name)
                 )
 
-    def trial(self, test: TestKey, budget: Budget) -> Trial:
-        """Begin to try one test."""
-        return Trial(self._bench, test, budget)
+    def trial(
+        self, test: TestKey, budget: Budget, left_s: Callable[[], float] = lambda: math.inf
+    ) -> Trial:
+        """Begin to try one test; `left_s` tells how long it may still run."""
+        control = Control() if self.options.answers else self._control.now()
+        return Trial(self._bench, test, budget, left_s, control)
 
     def acceptable(self, trial: Trial) -> list[Result]:
         """The results of a trial that become baselines, should its test pass."""
@@ -98,21 +113,24 @@ class Run:
         results = [result for result in trial.results.values() if why_not(result) is None]
         if self.options.save == "all":
             return results
-        baseline = self.store.load(trial.test)
+        baseline = self._unsaved.get(trial.test, self.store.load(trial.test))
         return [r for r in results if baseline is None or r.name not in baseline.measurements]
 
     def accept(self, trial: Trial) -> tuple[list[str], dict[str, str]]:
-        """Save what a passed test measured, where this run saves.
+        """Save what a passed test measured, where this run saves: each session of it.
 
+        Of a test that passes several times in one run the last replaces what the others saved.
         Returns the names that were accepted, and why others cannot be. Raises `BaselineError`
         where the file cannot be written.
         """
         accepted = self.acceptable(trial)
         if accepted:
-            sessions = [(result, self._session(result)) for result in accepted]
+            control_j = dict(trial.control.joules)
+            sessions = [each for result in accepted for each in self._sessions(result, control_j)]
 
             def change(baseline: Baseline | None) -> Baseline:
-                return accept(baseline, trial.test, self.environment.machine, sessions)
+                before = self._unsaved.setdefault(trial.test, baseline)
+                return accept(before, trial.test, self.environment.machine, sessions)
 
             self.store.update(trial.test, change)
         refused = {r.name: why for r in trial.results.values() if (why := why_not(r))}
@@ -156,51 +174,47 @@ class Run:
         """Close the sensors."""
         self.instruments.close()
 
-    def _rules(self) -> Rules:
-        options = self.options
+    def _rules(self, accepted: Sequence[Series]) -> Rules:
+        options, slope = self.options, control_slope(accepted)
         return Rules(
             margin=options.max_increase,
             action=options.action,
             estimates=options.estimates,
             session_sd=options.session_sd,
-            pool=tuple(_session_variances(self.store.files().values())),
+            suite=suite(accepted, slope),
+            control_slope=slope,
             grams_per_kwh=options.grams_per_kwh,
         )
 
-    def _session(self, result: Result) -> Session:
+    def _sessions(
+        self, result: Result, control_j: dict[str, float]
+    ) -> Iterator[tuple[Result, Session]]:
+        """Each session of a result; those that follow the first stand beside it in any case."""
+        yield result, self._session(result, result.rounds, control_j)
+        beside = replace(result, verdict=replace(result.verdict, change=None))
+        yield from ((beside, self._session(result, rounds, control_j)) for rounds in result.fresh)
+
+    def _accepted(self) -> list[Series]:
+        """Every series of this machine's baselines."""
+        files = self.store.files().values()
+        return [series for baseline in files for series in baseline.measurements.values()]
+
+    def _session(
+        self, result: Result, rounds: tuple[Round, ...], control_j: dict[str, float]
+    ) -> Session:
         return Session(
             saved_at=_now(),
             revision=self._revision,
             versions=machine.versions(),
-            rounds=result.rounds,
+            rounds=rounds,
             recorded=self.environment.recorded,
             quality=result.quality,
+            control_j=control_j,
         )
 
     @cached_property
     def _revision(self) -> machine.Revision:
         return machine.revision(self._root)
-
-
-def _session_variances(baselines: Iterable[Baseline]) -> Iterator[float]:
-    """Variance between the sessions of each series that has enough of them, of its logarithms."""
-    for baseline in baselines:
-        for series in baseline.measurements.values():
-            if len(series.sessions) >= MIN_SESSIONS and _counts(series):
-                yield variance([_level(series, session) for session in series.sessions])
-
-
-def _counts(series: Series) -> bool:
-    """Whether every round of a series holds some energy."""
-    counted = [domain.name for domain in series.domains if domain.counted]
-    rounds = (round_ for session in series.sessions for round_ in session.rounds)
-    return all(sum(round_.energy_uj.get(name, 0) for name in counted) > 0 for round_ in rounds)
-
-
-def _level(series: Series, session: Session) -> float:
-    counted = [domain.name for domain in series.domains if domain.counted]
-    joules = joules_per_unit(session.rounds, counted, "call")
-    return trimmed_mean([math.log(value) for value in joules])
 
 
 def _now() -> str:

@@ -8,7 +8,9 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,6 +19,8 @@ from pytest_greenops.model.errors import BaselineError
 from pytest_greenops.model.figures import significant
 
 _SAFE = re.compile(r"[^A-Za-z0-9_.\[\]=,+-]+")
+#: The folder of a machine: its name ends in its fingerprint.
+_MACHINE = re.compile(r".*-[0-9a-f]{8}")
 _LONGEST_NAME = 120
 
 
@@ -25,11 +29,16 @@ class Store:
 
     Raises `BaselineError`, one line that names the file and the mend, for what cannot be read or
     written; a file that cannot be read is never written over.
+
+    elsewhere  how its user names another folder
     """
 
-    def __init__(self, folder: Path, machine: str) -> None:
+    def __init__(
+        self, folder: Path, machine: str, elsewhere: str = "--energy-baselines=DIR"
+    ) -> None:
         self.folder = folder
         self.machine = machine
+        self._elsewhere = elsewhere
         self._files: dict[Path, Baseline] | None = None
 
     def path(self, test: TestKey, machine: str | None = None) -> Path:
@@ -68,28 +77,55 @@ class Store:
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:
-            raise _unwritable(self.folder, error) from None
+            raise self._unwritable(self.folder, error) from None
 
     def update(self, test: TestKey, change: Callable[[Baseline | None], Baseline]) -> Path:
         """Write a changed baseline whole or not at all; other processes that save wait for it."""
+        path = self.path(test)
+        baseline = self.write(path, change)
+        self.files()[path] = baseline
+        return path
+
+    def write(self, path: Path, change: Callable[[Baseline | None], Baseline]) -> Baseline:
+        """The same for a file that is known by its path; returns what stands in it now."""
+        with self._locked(path):
+            baseline = change(read(path) if path.exists() else None)
+            try:
+                write_whole(path, encode(baseline))
+            except OSError as error:
+                raise self._unwritable(path, error) from None
+        return baseline
+
+    def remove(self, path: Path) -> None:
+        """Remove a baseline, and the folders that it leaves empty; `BaselineError` if it cannot."""
+        with self._locked(path):
+            try:
+                path.unlink(missing_ok=True)
+                for above in path.parents:
+                    if above == self.folder or any(above.iterdir()):
+                        break
+                    above.rmdir()
+            except OSError as error:
+                raise BaselineError(
+                    f"{path}: cannot be removed ({error.strerror}); mend its access"
+                ) from None
+
+    def _locked(self, path: Path) -> AbstractContextManager[object]:
         from filelock import FileLock
 
-        path = self.path(test)
         try:
-            locked = FileLock(self._lock_path()).acquire()
+            return FileLock(self._lock_path()).acquire()
         except OSError as error:
             raise BaselineError(
                 f"{path}: no lock can be had in the temporary folder ({error.strerror}); free "
                 "space or mend its access, or name another folder: TMPDIR=DIR"
             ) from None
-        with locked:
-            baseline = change(read(path) if path.exists() else None)
-            try:
-                write_whole(path, encode(baseline))
-            except OSError as error:
-                raise _unwritable(path, error) from None
-        self.files()[path] = baseline
-        return path
+
+    def _unwritable(self, path: Path, error: OSError) -> BaselineError:
+        return BaselineError(
+            f"{path}: cannot be written ({error.strerror}); free space or mend its access, or name "
+            f"another folder: {self._elsewhere}"
+        )
 
     def _lock_path(self) -> Path:
         """Outside the folder, which belongs to the project's repository; one for each user."""
@@ -126,6 +162,63 @@ def read(path: Path) -> Baseline:
             f"{path}: damaged ({error}); restore it (git checkout -- {path}), or delete it and "
             "save anew"
         ) from None
+
+
+class Survey(NamedTuple):
+    """Every baseline of a folder by its file, and a line for each file that cannot be read."""
+
+    baselines: dict[Path, Baseline]
+    damaged: tuple[str, ...]
+
+
+def survey(folder: Path, naming: str = "") -> Survey:
+    """Look through the machines of a folder whose name holds `naming`.
+
+    Raises `BaselineError` where there are none.
+    """
+    found: dict[Path, Baseline] = {}
+    damaged = []
+    for machine in machines(folder, naming):
+        for path in sorted(machine.rglob("*.json")):
+            try:
+                found[path] = read(path)
+            except BaselineError as error:
+                damaged.append(str(error))
+    return Survey(found, tuple(damaged))
+
+
+def machines(folder: Path, naming: str = "") -> list[Path]:
+    """The folders of machines in a folder of baselines, or those whose name holds `naming`.
+
+    Raises `BaselineError` where there are none.
+    """
+    if not folder.is_dir():
+        raise BaselineError(
+            f"{folder}: no such folder of baselines; name the one that there is, or save some: "
+            "pytest --energy-save"
+        )
+    found = [path for path in sorted(folder.iterdir()) if _is_machine(path)]
+    if not found:
+        inner = next((p for p in sorted(folder.iterdir()) if p.is_dir() and _holds(p)), None)
+        raise BaselineError(
+            f"{folder}: holds no baselines; "
+            + (f"they begin in {inner}" if inner else "save some: pytest --energy-save")
+        )
+    named = [path for path in found if naming in path.name]
+    if not named:
+        raise BaselineError(
+            f"{folder}: no machine's name holds {naming!r}; there are "
+            f"{', '.join(path.name for path in found)}"
+        )
+    return named
+
+
+def _holds(folder: Path) -> bool:
+    return any(map(_is_machine, folder.iterdir()))
+
+
+def _is_machine(path: Path) -> bool:
+    return _MACHINE.fullmatch(path.name) is not None and path.is_dir()
 
 
 def encode(baseline: Baseline) -> bytes:
@@ -173,10 +266,3 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
-
-
-def _unwritable(path: Path, error: OSError) -> BaselineError:
-    return BaselineError(
-        f"{path}: cannot be written ({error.strerror}); free space or mend its access, or name "
-        "another folder: --energy-baselines=DIR"
-    )

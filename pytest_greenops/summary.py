@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -18,7 +18,10 @@ from pytest_greenops.model.measurement import (
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import JOULES
 from pytest_greenops.model.verdict import Verdict
-from pytest_greenops.stats import t_quantile, trimmed_mean, variance
+from pytest_greenops.stats import holm, pooled_variance, t_quantile, trimmed_mean, variance
+
+#: From so many sessions on the spread of their levels is known well enough to tell an interval.
+FEWEST_LEVELS = 3
 
 
 def summarise(
@@ -30,11 +33,19 @@ def summarise(
     unit: str,
     conditions: Mapping[str, str],
     grams_per_kwh: float | None = None,
+    fresh: Sequence[tuple[Round, ...]] = (),
 ) -> Result:
-    """The figures of one measurement.
+    """The figures of one measurement, over all its sessions.
 
-    Joules are the level that is judged, the 20 % trimmed mean of the logarithms of the rounds;
-    the parts of each counter are its shares of that level, so that they add up to it.
+    fresh  rounds of further sessions, each from a process of its own
+
+    Joules are the level that is judged: the mean over the sessions of the 20 % trimmed mean of
+    the logarithms of their rounds. The parts of each counter are its shares of that level, so that
+    they add up to it.
+
+    The interval is that of the sessions' levels where there are three or more (Student's t). A
+    single session only has the scatter of its rounds, which says nothing of how sessions differ;
+    of two that interval is widened until it holds both levels.
     """
     names = measurement.selected(domain)
     result = Result(
@@ -43,6 +54,7 @@ def summarise(
         domain=domain,
         unit=unit,
         rounds=measurement.rounds,
+        fresh=tuple(fresh),
         domains=tuple(d for d in measurement.domains if d.name not in measurement.lost),
         provenance=measurement.provenance(domain),
         verdict=verdict,
@@ -50,44 +62,64 @@ def summarise(
         untrusted=measurement.untrusted(domain) is not None,
         conditions=dict(conditions),
     )
-    rounds = measurement.rounds
-    if not rounds:
+    if not measurement.rounds:
         return result
-    seconds = trimmed_mean([round_.seconds / round_.iterations for round_ in rounds])
+    sessions = result.sessions
+    rounds = [round_ for session in sessions for round_ in session]
+    seconds = _mean(trimmed_mean([r.seconds / r.iterations for r in each]) for each in sessions)
     total_uj = {d.name: sum(r.energy_uj[d.name] for r in rounds) for d in result.domains}
     judged_uj = sum(total_uj[name] for name in names)
     if not judged_uj:
         return result
-    logs = [math.log(joules) for joules in joules_per_unit(rounds, names, "call") if joules > 0]
-    joules = math.exp(trimmed_mean(logs))
+    logs = [_logs(session, names, "call") for session in sessions]
+    joules = math.exp(_mean(map(trimmed_mean, filter(None, logs))))
     return replace(
         result,
         joules=joules,
         by_domain={name: joules * uj / judged_uj for name, uj in total_uj.items()},
         watts=joules / seconds if seconds else math.nan,
         seconds=seconds,
-        per_unit={name: _level(rounds, names, name) for name in rounds[0].units},
+        per_unit={name: _level(sessions, names, name) for name in rounds[0].units},
         interval=_interval(logs) or _edges(joules, rounds, names, measurement.estimated),
         grams=None if grams_per_kwh is None else joules / JOULES["kWh"] * grams_per_kwh,
     )
 
 
-def _level(rounds: Sequence[Round], domains: Sequence[str], unit: str) -> float:
+def _mean(values: Iterable[float]) -> float:
+    known = list(values)
+    return math.fsum(known) / len(known)
+
+
+def _logs(rounds: Sequence[Round], domains: Sequence[str], unit: str) -> list[float]:
+    return [math.log(joules) for joules in joules_per_unit(rounds, domains, unit) if joules > 0]
+
+
+def _level(sessions: Sequence[Sequence[Round]], domains: Sequence[str], unit: str) -> float:
     """Joules of a unit of work; NaN where a round did none of it."""
-    if any(work_done(round_, unit) <= 0 for round_ in rounds):
+    if any(work_done(round_, unit) <= 0 for session in sessions for round_ in session):
         return math.nan
-    values = joules_per_unit(rounds, domains, unit)
-    return math.exp(trimmed_mean([math.log(value) for value in values if value > 0]))
+    logs = [_logs(session, domains, unit) for session in sessions]
+    return math.exp(_mean(map(trimmed_mean, filter(None, logs))))
 
 
-def _interval(logs: Sequence[float]) -> tuple[float, float] | None:
-    """The 95 % confidence interval of the level within this session (Student's t on logarithms)."""
-    n = len(logs)
+def _interval(sessions: Sequence[Sequence[float]]) -> tuple[float, float] | None:
+    """The 95 % confidence interval of the level, of logarithms by session; None of one round."""
+    levels = [trimmed_mean(logs) for logs in sessions if logs]
+    middle = _mean(levels)
+    if len(levels) >= FEWEST_LEVELS:
+        half = _half(variance(levels), len(levels), len(levels) - 1)
+        return math.exp(middle - half), math.exp(middle + half)
+    n = sum(map(len, sessions))
     if n < 2:
         return None
-    middle = trimmed_mean(logs)
-    half = t_quantile(0.975, n - 1) * math.sqrt(variance(logs) / n)
-    return math.exp(middle - half), math.exp(middle + half)
+    half = _half(pooled_variance(sessions), n, n - len(levels)) if n > len(levels) else 0.0
+    return math.exp(min(middle - half, *levels)), math.exp(max(middle + half, *levels))
+
+
+def _half(of_one: float, n: int, df: int) -> float:
+    """Half of the 95 % interval of a mean of n values, each with this variance."""
+    half: float = t_quantile(0.975, df) * math.sqrt(of_one / n)
+    return half
 
 
 def _edges(
@@ -99,3 +131,17 @@ def _edges(
     errors_uj = [rounds[0].error_uj.get(name, 0.0) for name in domains]
     half = math.hypot(*errors_uj) * MICROJOULES / rounds[0].iterations
     return max(0.0, joules - half), joules + half
+
+
+def adjusted(results: Iterable[Result]) -> tuple[Result, ...]:
+    """The results of a run, each comparison with its chance among so many (Holm)."""
+    listed = list(results)
+    known = [
+        (place, change, change.p_value)
+        for place, result in enumerate(listed)
+        if (change := result.verdict.change) is not None and change.p_value is not None
+    ]
+    for (place, change, _), p in zip(known, holm([p for *_, p in known]), strict=True):
+        verdict = replace(listed[place].verdict, change=replace(change, p_adjusted=p))
+        listed[place] = replace(listed[place], verdict=verdict)
+    return tuple(listed)

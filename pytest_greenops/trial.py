@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from typing import Any
 
 from msgspec.structs import replace
 
 from pytest_greenops import machine
+from pytest_greenops.control import Control
 from pytest_greenops.frameworks import synchronize
-from pytest_greenops.judge import Reference, Rules, judge
+from pytest_greenops.fresh import Answer, FreshFailure
+from pytest_greenops.judge import Reference, Rules, confirm, judge
 from pytest_greenops.meter import Meter, Plan
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.measurement import Measurement
+from pytest_greenops.model.measurement import Check, Measurement, Round
 from pytest_greenops.model.options import Options
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
 from pytest_greenops.passes import Pass
-from pytest_greenops.screen import MIN_SESSIONS, PROVISIONAL_ROUNDS, Look, schedule
+from pytest_greenops.screen import MIN_SESSIONS, PROVISIONAL_ROUNDS, Look, planned_looks, schedule
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.store import Store
 from pytest_greenops.summary import summarise
 
 Amount = float | Callable[[Any], float]
+#: How much of the time that a test may still run one measurement takes at most.
+SHARE_OF_LEFT = 0.5
 
 
 @dataclass(frozen=True)
@@ -47,15 +52,27 @@ class Bench:
 class Trial:
     """Measures the work of one test under its names, and judges it as it goes."""
 
-    def __init__(self, bench: Bench, test: TestKey, budget: Budget) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        test: TestKey,
+        budget: Budget,
+        left_s: Callable[[], float] = lambda: math.inf,
+        control: Control | None = None,
+    ) -> None:
+        """`left_s` tells how long the test may still run, `control` how the machine is."""
         self.test = test
+        self.control = control or Control()
         self.budget = budget
         self.units: dict[str, Amount] = {}
         self._counted = self.units
         self.quality: dict[str, float] = {}
         self.repetition = 0
         self._bench = bench
+        self._rules = changed(bench.rules, control_j=self.control.joules)
+        self._left_s = left_s
         self._results: dict[str, Result] = {}
+        self._kept: dict[str, tuple[Measurement, Plan]] = {}
         self._begun: list[str] = []
         self._running = False
 
@@ -88,12 +105,12 @@ class Trial:
         self._check_limits()
         self._begun.append(name or "loop")
         plan = self._plan(name, rounds, warmup, iterations)
+        planned = self._planned_looks(name, plan)
         verdicts: dict[str, Verdict] = {}
 
         def enough(measurements: Mapping[str, Measurement], number: int) -> bool:
-            for window, measurement in measurements.items():
-                look = Look(number, len(plan.looks))
-                verdicts[window] = self._judge(measurement, look)
+            for window, measurement in self._controlled(measurements).items():
+                verdicts[window] = self._judge(measurement, Look(number, planned))
             return all(v.outcome is not Outcome.INCONCLUSIVE for v in verdicts.values())
 
         label = self.test.name
@@ -118,8 +135,94 @@ class Trial:
             self._running = False
         self.repetition = 0
         self._begun.remove(name or "loop")
-        for window, measurement in meter.measurements().items():
+        for window, measurement in self._controlled(meter.measurements()).items():
+            self._kept[window] = measurement, plan
             self._results[window] = self._summarise(measurement, verdicts[window])
+
+    def _controlled(self, measurements: Mapping[str, Measurement]) -> dict[str, Measurement]:
+        """The same, with what the control workload says against the whole run."""
+        against = (self.control.check,) if self.control.check else ()
+        return {
+            name: replace(measurement, checks=(*measurement.checks, *against))
+            for name, measurement in measurements.items()
+        }
+
+    def renew(self, measure: Callable[[], Answer]) -> None:
+        """Have the test measured in fresh processes where that is needed; judge all its sessions.
+
+        measure  runs the test in one, all of its names; raises `FreshFailure`
+
+        It is needed where the options ask for several sessions, and once where the last look of
+        this process left it open whether the test is dearer, or before it fails. What cannot be
+        used of a fresh session is told as a check, and changes nothing.
+        """
+        names = [name for name in self._kept if self._wants_session(name)]
+        fresh: dict[str, list[tuple[Round, ...]]] = {name: [] for name in names}
+        checks: dict[str, list[Check]] = {name: [] for name in names}
+        for _ in range(max(1, self._bench.options.sessions - 1) if names else 0):
+            try:
+                answer = measure()
+            except FreshFailure as failure:
+                for name in names:
+                    checks[name].append(_unused(failure))
+                break
+            for name in names:
+                try:
+                    fresh[name].append(self._session_of(answer, name))
+                except FreshFailure as failure:
+                    checks[name].append(_unused(failure))
+        for name in names:
+            self._judge_again(name, fresh[name], checks[name])
+
+    def _wants_session(self, name: str) -> bool:
+        """Whether a name shall be measured in a fresh process too."""
+        (measurement, plan), verdict = self._kept[name], self._results[name].verdict
+        instrumented = any(check.name == "instrumented" for check in measurement.checks)
+        spoilt = instrumented or measurement.untrusted(self.budget.domain)
+        if spoilt or verdict.outcome is Outcome.NOT_MEASURED or self._bench.options.answers:
+            return False
+        if self._bench.options.sessions > 1:
+            return True
+        if plan.once or self._bench.options.save:
+            return False
+        last = self._planned_looks(name, plan) > len(plan.looks)
+        return verdict.red or (last and verdict.undecided)
+
+    def _session_of(self, answer: Answer, name: str) -> tuple[Round, ...]:
+        """The rounds of a name in a fresh process; raises `FreshFailure` if they cannot be used."""
+        ours = self._results[name]
+        theirs = next((result for result in answer.results if result.name == name), None)
+        if theirs is None:
+            raise FreshFailure(f"{name} was not measured there")
+        if not theirs.rounds or theirs.verdict.outcome is Outcome.NOT_MEASURED:
+            raise FreshFailure(f"{name} was not measured there ({theirs.verdict.cause})")
+        for check in theirs.checks:
+            if check.untrusted or check.name == "instrumented":
+                raise FreshFailure(f"{check.name} ({check.finding})")
+        here = Environment(self._bench.environment.machine, ours.conditions)
+        there = Environment(answer.environment.machine, theirs.conditions)
+        changes = here.differences(there)
+        if changes:
+            raise FreshFailure(f"it was measured under other conditions ({', '.join(changes)})")
+        if _counted(ours) != _counted(theirs):
+            raise FreshFailure("it has other energy counters or units of work")
+        return theirs.rounds
+
+    def _judge_again(self, name: str, fresh: list[tuple[Round, ...]], checks: list[Check]) -> None:
+        measurement, plan = self._kept[name]
+        measurement = replace(measurement, checks=(*measurement.checks, *checks))
+        verdict = self._results[name].verdict
+        if fresh and self._confirms(verdict):
+            verdict = self._confirm(verdict, measurement, fresh.pop())
+        elif fresh:
+            planned = self._planned_looks(name, plan)
+            verdict = self._judge(measurement, Look(planned, planned), fresh)
+        self._kept[name] = measurement, plan
+        self._results[name] = self._summarise(measurement, verdict, fresh)
+
+    def _confirms(self, verdict: Verdict) -> bool:
+        """Whether a fresh session only says yes or no to a regression of this process."""
+        return verdict.outcome is Outcome.REGRESSED and self._bench.options.sessions == 1
 
     def close(self) -> dict[str, Result]:
         """The results; what was begun and not ended, or never begun, is told as not measured.
@@ -169,7 +272,10 @@ class Trial:
             looks=(rounds,) if rounds else self._looks(name, least, most),
             least=least,
             once=(rounds or most) == 1,
-            max_time_s=options.max_time_s if budget.max_time_s is None else budget.max_time_s,
+            max_time_s=min(
+                options.max_time_s if budget.max_time_s is None else budget.max_time_s,
+                SHARE_OF_LEFT * self._left_s(),
+            ),
             margin=self._bench.rules.margin if budget.max_increase is None else budget.max_increase,
             warmup=warmup,
             iterations=iterations,
@@ -184,22 +290,36 @@ class Trial:
             )
 
     def _looks(self, name: str | None, least: int, most: int) -> tuple[int, ...]:
-        if self._bench.options.save:
+        options = self._bench.options
+        if options.save or options.answers or options.sessions > 1:
             return (min(max(PROVISIONAL_ROUNDS, least), most),)
-        sessions = self._sessions(name)
-        absolute = (self.budget.energy_j, self.budget.max_power_w, self.budget.max_carbon_g)
-        if sessions == 0 and any(limit is not None for limit in absolute):
-            sessions = MIN_SESSIONS
-        return schedule(sessions, least, most)
+        return schedule(self._sessions(name), least, most)
+
+    def _planned_looks(self, name: str | None, plan: Plan) -> int:
+        """How many looks there may be: those of this process, and the last with a fresh one.
+
+        None is with a fresh one where the work runs once only, where the results are accepted, and
+        where all sessions are measured in any case.
+        """
+        options = self._bench.options
+        if plan.once or options.save or options.answers or options.sessions > 1:
+            return len(plan.looks)
+        return planned_looks(self._sessions(name), plan.looks)
 
     def _sessions(self, name: str | None) -> int:
-        """Baseline sessions of the name, or the fewest of any name that the baseline has."""
+        """Baseline sessions of the name, or the fewest of any name that the baseline has.
+
+        An absolute limit is judged by several looks as a grown baseline is, where there is none.
+        """
         names = [name] if name else list(self._stored(self.test))
         known = [self._reference(each) for each in names]
-        return min(
+        sessions = min(
             (len(r.series.sessions) if r.series and not r.differences else 0 for r in known),
             default=0,
         )
+        absolute = (self.budget.energy_j, self.budget.max_power_w, self.budget.max_carbon_g)
+        limited = any(limit is not None for limit in absolute)
+        return MIN_SESSIONS if limited and not sessions else sessions
 
     def _stored(self, test: TestKey) -> dict[str, Series]:
         baseline = self._bench.store.load(test)
@@ -219,18 +339,34 @@ class Trial:
     def _environment(self) -> Environment:
         return replace(self._bench.environment, conditions=machine.conditions())
 
-    def _judge(self, measurement: Measurement, look: Look) -> Verdict:
+    def _judge(
+        self, measurement: Measurement, look: Look, fresh: Sequence[Sequence[Round]] = ()
+    ) -> Verdict:
         verdict = judge(
             measurement,
             self.budget,
             self._reference(measurement.name),
-            self._bench.rules,
+            self._rules,
             unit=self.unit,
             look=look,
+            fresh=fresh,
         )
         if verdict.outcome is Outcome.NO_BASELINE:
             return replace(verdict, cause=self._renamed())
         return verdict
+
+    def _confirm(
+        self, verdict: Verdict, measurement: Measurement, fresh: Sequence[Round]
+    ) -> Verdict:
+        return confirm(
+            verdict,
+            measurement,
+            fresh,
+            self.budget,
+            self._reference(measurement.name),
+            self._rules,
+            unit=self.unit,
+        )
 
     def _renamed(self) -> str | None:
         """A baseline of the same function with other parameters, which no test of this run has."""
@@ -243,16 +379,32 @@ class Trial:
             )
         return None
 
-    def _summarise(self, measurement: Measurement, verdict: Verdict) -> Result:
+    def _summarise(
+        self,
+        measurement: Measurement,
+        verdict: Verdict,
+        fresh: Sequence[tuple[Round, ...]] = (),
+    ) -> Result:
         return summarise(
             self.test,
             measurement,
             verdict,
             domain=self.budget.domain,
             unit=self.unit,
+            fresh=fresh,
             conditions=machine.conditions(),
             grams_per_kwh=self._bench.options.grams_per_kwh,
         )
+
+
+def _unused(failure: FreshFailure) -> Check:
+    return Check("fresh session", str(failure), "judged without it")
+
+
+def _counted(result: Result) -> tuple[object, ...]:
+    """What the figures of a result count: two sessions of one test count the same."""
+    domains = [(d.name, d.kind, d.counted, d.idle) for d in result.domains]
+    return domains, result.provenance, sorted(result.rounds[0].units)
 
 
 def _count(unit: str, amount: Amount, value: Any) -> float:

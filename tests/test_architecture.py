@@ -25,12 +25,27 @@ MEET_PYTEST = {
     "unmeasured",
     "selection",
     "measuring",
+    "asking",
+    "answering",
     "outcome",
 }
 #: What may be loaded with a module: small, or there anyway. All else waits for its function.
 AT_ONCE = {"msgspec", "pytest"}
 #: Pure rooms: they are given values, and give values back.
-PURE = ("model", "stats", "screen", "selfchecks", "judge", "acceptance", "summary", "report")
+PURE = (
+    *(
+        "model",
+        "stats",
+        "screen",
+        "suite",
+        "selfchecks",
+        "judge",
+        "acceptance",
+        "summary",
+        "report",
+    ),
+    *("compare.results", "inventory", "unite", "vanished"),
+)
 #: Modules of the standard library that reach out of the process.
 OUTSIDE = {
     "asyncio",

@@ -24,9 +24,10 @@ from benchmarks.accuracy import costs, figures, hosts, neighbours, repeated, win
 from benchmarks.accuracy.errors import Errors, by_length
 from benchmarks.accuracy.figures import Cell, Figure
 from benchmarks.accuracy.repeated import Measured
-from benchmarks.accuracy.table import REPEATED, errors_table, figures_table, rewrite
+from benchmarks.accuracy.table import REPEATED, WRITER, errors_table, figures_table
 from benchmarks.accuracy.tools import OURS, PEERS, TOOLS
 from benchmarks.accuracy.windows import Seen
+from benchmarks.markdown import rewrite
 from benchmarks.overhead import window_cost
 from tests.simulated_host import child
 from tests.simulated_host.host import Host, why_impossible
@@ -180,7 +181,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         lines = list(measure(Path(folder)))
     print("\n".join(lines))
-    rewrite(PAGE, lines)
+    rewrite(PAGE, lines, WRITER)
 
 
 if __name__ == "__main__":

@@ -50,8 +50,9 @@ class Revision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one process measured of one name of a test.
 
-    saved_at  UTC, ISO 8601
-    versions  of the plugin, Python, and torch where it was loaded
+    saved_at   UTC, ISO 8601
+    versions   of the plugin, Python, and torch where it was loaded
+    control_j  joules of the run's control workload, by counter
     """
 
     saved_at: str
@@ -60,6 +61,7 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rounds: Annotated[tuple[Round, ...], msgspec.Meta(min_length=1)]
     recorded: dict[str, str] = {}
     quality: dict[str, float] = {}
+    control_j: dict[str, float] = {}
 
 
 class Anchor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

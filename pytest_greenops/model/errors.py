@@ -39,6 +39,10 @@ class BaselineError(GreenopsError):
     """A baseline that cannot be read or written."""
 
 
+class ResultsError(GreenopsError):
+    """A file of JSON results that cannot be read, written or used."""
+
+
 class SensorUnavailable(GreenopsError):
     """A sensor that cannot be read here.
 

@@ -12,6 +12,10 @@ import msgspec.structs
 Kind = Literal["cpu", "dram", "gpu", "psys"]
 Source = Literal["sensed", "estimated"]
 MICROJOULES = 1e-6
+#: Why the clock of a processor was held down, where the kernel has counted that it was.
+THERMAL_THROTTLE = "thermal throttle"
+#: Why that of a card was, which keeps to its power limit: in NVML's words.
+POWER_CAP = "software power cap"
 
 
 class Domain(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -69,8 +73,10 @@ class Window(msgspec.Struct, frozen=True):
 class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a device tells of itself around a round; None where it does not.
 
-    throttle_reasons  why its clocks were held down, in NVML's words
+    throttle_reasons  why its clocks were held down: of a card in NVML's words
     used              whether this process or a descendant had work on it
+    foreign           whether a process of somebody else computed on it
+    throttle_count    how often a processor has lowered its clock for heat since the kernel started
     """
 
     temperature_c: float | None = None
@@ -78,17 +84,26 @@ class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     power_limit_w: float | None = None
     throttle_reasons: tuple[str, ...] = ()
     used: bool | None = None
+    foreign: bool | None = None
+    throttle_count: int | None = None
 
     def after(self, before: DeviceState) -> DeviceState:
-        """The state over a round: as it is now, with every reason and use that was seen."""
-        seen = (before.used, self.used)
+        """The state over a round: as it is now, with all that was seen before it or since."""
+        reasons = [*before.throttle_reasons, *self.throttle_reasons]
+        counted = before.throttle_count
+        if counted is not None and (self.throttle_count or 0) > counted:
+            reasons.append(THERMAL_THROTTLE)
         return msgspec.structs.replace(
             self,
-            throttle_reasons=tuple(
-                dict.fromkeys((*before.throttle_reasons, *self.throttle_reasons))
-            ),
-            used=True if True in seen else None if None in seen else False,
+            throttle_reasons=tuple(dict.fromkeys(reasons)),
+            used=_ever(before.used, self.used),
+            foreign=_ever(before.foreign, self.foreign),
         )
+
+
+def _ever(*seen: bool | None) -> bool | None:
+    """Whether anything was seen; None where it may have been."""
+    return True if True in seen else None if None in seen else False
 
 
 class Round(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -115,6 +130,19 @@ class LoadShare(NamedTuple):
     others: float
     steal: float
     idle: float = 1.0
+
+
+class Rest(NamedTuple):
+    """What the counters showed while the machine rested, before the first test.
+
+    watts      power by domain name, of the counters that are known to have rested
+    idle       the share of the CPUs that nothing used meanwhile
+    clock_mhz  of the devices that tell it, by domain name
+    """
+
+    watts: Mapping[str, float] = MappingProxyType({})
+    idle: float = 1.0
+    clock_mhz: Mapping[str, int] = MappingProxyType({})
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

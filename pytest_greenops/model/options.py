@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 from pytest_greenops.model.marker import Action
 
 Saving = Literal["all", "new"]
+#: Names, in the environment of a process, the file that says what it shall measure for another one.
+ASKED = "PYTEST_GREENOPS_FRESH"
 
 
 class Options(NamedTuple):
@@ -19,6 +21,8 @@ class Options(NamedTuple):
     grams_per_kwh  carbon intensity of the grid times PUE
     cpu_watts      power of a busy core for the estimate; None takes it from the table
     session_sd     assumed spread between sessions while fewer than three are known
+    sessions       processes in which each test is measured, this one among them
+    answers        no option: this run measures one test for another run, which judges it
     """
 
     measure: bool = False
@@ -38,3 +42,5 @@ class Options(NamedTuple):
     grams_per_kwh: float | None = None
     cpu_watts: float | None = None
     session_sd: float = 0.03
+    sessions: int = 1
+    answers: bool = False

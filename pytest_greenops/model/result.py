@@ -9,11 +9,18 @@ import msgspec
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Check, Domain, Provenance, Round
-from pytest_greenops.model.verdict import Verdict
+from pytest_greenops.model.verdict import Outcome, Verdict
 
 #: Version of the JSON results. Its history:
 #: 1  the first.
 SCHEMA = 1
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What an earlier attempt at a test came to, in a run that tried it again."""
+
+    outcome: Outcome
+    joules: float = math.nan
 
 
 class Result(
@@ -30,6 +37,8 @@ class Result(
                round how exactly its edges are known, and None where it is estimated
     untrusted  one of the self-checks forbids a verdict on the domain judged
     grams      CO2e of one call, where the carbon intensity is known
+    fresh      rounds of further sessions of the same test, each from a process of its own
+    attempts   what earlier attempts at the same test came to in this run; this is the last
     saved      whether this run accepted it as a baseline
     not_saved  why it did not, in a run that saves
     """
@@ -45,6 +54,8 @@ class Result(
     per_unit: dict[str, float] = {}
     interval: tuple[float, float] | None = None
     rounds: tuple[Round, ...] = ()
+    fresh: tuple[tuple[Round, ...], ...] = ()
+    attempts: tuple[Attempt, ...] = ()
     domains: tuple[Domain, ...] = ()
     provenance: Provenance
     verdict: Verdict
@@ -55,6 +66,11 @@ class Result(
     grams: float | None = None
     saved: bool = False
     not_saved: str | None = None
+
+    @property
+    def sessions(self) -> tuple[tuple[Round, ...], ...]:
+        """The rounds of every session, that of the run's own process first."""
+        return self.rounds, *self.fresh
 
     @property
     def judged_j(self) -> float:

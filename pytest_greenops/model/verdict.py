@@ -54,6 +54,9 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by_domain      joules of a unit of work in the baseline by energy counter
     accepted_at, commit  when the baseline's last session was saved, and of which code
     outcome        what this comparison alone says, whatever else the verdict rests on
+    p_value        how probable so large an increase is in unchanged code; one-sided
+    p_adjusted     the same, adjusted for the number of comparisons in the run (Holm)
+    taken_out      the machine's own shift by its control workload, without which `relative` is
     """
 
     relative: float
@@ -69,6 +72,9 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accepted_at: str | None = None
     commit: str | None = None
     outcome: Outcome = Outcome.PASSED
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    taken_out: float | None = None
 
 
 class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,7 +105,9 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     change        the comparison with the baseline, if there was one
     limits        the absolute limits that were judged
     needs_rounds  how many rounds would decide what is inconclusive, where rounds can
-    needs_sessions  how many baseline sessions would, where only they can
+    needs_processes  how many processes would (`--energy-sessions`), where rounds can't
+    needs_sessions  how many more baseline sessions would, where only they can
+    confirmed     the change that a fresh process measured, where it confirmed a red verdict
     action        whether a red outcome fails the test or warns
     estimated     the joules were estimated, not sensed
     """
@@ -109,14 +117,21 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     change: Change | None = None
     limits: tuple[Limit, ...] = ()
     needs_rounds: int | None = None
+    needs_processes: int | None = None
     needs_sessions: int | None = None
     action: Action = "fail"
     estimated: bool = False
+    confirmed: float | None = None
 
     @property
     def red(self) -> bool:
         """Whether this outcome fails the test, or warns where its action says so."""
         return self.outcome in RED
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a further session, in a fresh process, may decide what these rounds could not."""
+        return self.outcome is Outcome.INCONCLUSIVE and self.cause is None
 
     @property
     def exceeded(self) -> Limit | None:

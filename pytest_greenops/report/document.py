@@ -60,7 +60,9 @@ def _measured(result: Result) -> Iterator[tuple[str, Property]]:
     yield "seconds", result.seconds
     yield "domain", result.domain
     yield "unit", result.unit
-    yield "rounds", len(result.rounds)
+    yield "rounds", sum(map(len, result.sessions))
+    if result.fresh:
+        yield "sessions", len(result.sessions)
     yield "estimated", estimated(result)
     if result.grams is not None:
         yield "grams_co2e", result.grams

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from pytest_greenops.model.measurement import by_kind, joules_per_unit
-from pytest_greenops.model.result import Result
+from pytest_greenops.model.result import Attempt, Result
 from pytest_greenops.model.units import (
     format_energy,
     format_mass,
@@ -46,10 +46,44 @@ def change_span(change: Change) -> str:
 
 def against_baseline(change: Change) -> str:
     """`'+3.1 % (95 % CI -1.0…+7.3 %) against a limit of +5 %'`."""
+    shift = "" if change.taken_out is None else f", without {machine_shift(change)}"
     return (
         f"{format_percent(change.relative)} (95 % CI {change_span(change)}) "
-        f"against a limit of {margin(change.margin)}"
+        f"against a limit of {margin(change.margin)}{shift}"
     )
+
+
+def machine_shift(change: Change) -> str:
+    """`"the machine's own +2.0 % (its control workload)"`."""
+    return f"the machine's own {format_percent(change.taken_out or 0.0)} (its control workload)"
+
+
+def chance(change: Change) -> str:
+    """`'p = 0.0012, 0.017 adjusted for all comparisons of the run (Holm)'`."""
+    text = f"p = {_p(change.p_value)} of so large an increase in unchanged code"
+    if change.p_adjusted is None:
+        return text
+    return f"{text}, {_p(change.p_adjusted)} adjusted for all comparisons of the run (Holm)"
+
+
+def chances(change: Change) -> str:
+    """`'p 0.0012, adjusted 0.017'`."""
+    return f"p {_p(change.p_value)}, adjusted {_p(change.p_adjusted)}"
+
+
+def label(result: Result) -> str:
+    """What follows the name of a test that measures more than one thing: `' · prefill'`."""
+    return "" if result.name == "call" else f" · {result.name}"
+
+
+def subject(result: Result) -> str:
+    """A measurement by the name of its test: `'test_generate[8] · prefill'`."""
+    return f"{result.test.name}{label(result)}"
+
+
+def _p(value: float | None) -> str:
+    known = value or 0.0
+    return f"{known:.2g}" if known >= 1e-4 else "<0.0001"
 
 
 def _carbon(mass_g: float) -> str:
@@ -108,9 +142,23 @@ def measured(result: Result) -> bool:
 
 
 def round_values(result: Result) -> tuple[float, ...]:
-    """Joules of the judged unit of work in each round that did some."""
-    worked = [r for r in result.rounds if result.unit == "call" or r.units.get(result.unit, 0) > 0]
+    """Joules of the judged unit of work in each round of any session that did some."""
+    rounds = [round_ for session in result.sessions for round_ in session]
+    worked = [r for r in rounds if result.unit == "call" or r.units.get(result.unit, 0) > 0]
     return joules_per_unit(worked, tuple(result.provenance.sensors), result.unit)
+
+
+def tally(result: Result) -> str:
+    """`'10 rounds'`, `'25 rounds in 2 sessions'`: those that `round_values` holds."""
+    count = len(round_values(result))
+    several = f" in {len(result.sessions)} sessions" if result.fresh else ""
+    return f"{count} round{'' if count == 1 else 's'}{several}"
+
+
+def attempt(earlier: Attempt) -> str:
+    """What an earlier attempt at a test came to: `'regressed (3.00 J)'`."""
+    known = "" if math.isnan(earlier.joules) else f" ({format_energy(earlier.joules)})"
+    return f"{earlier.outcome.value}{known}"
 
 
 def known_units(result: Result) -> dict[str, float]:
@@ -135,7 +183,7 @@ def apart(result: Result) -> Iterator[tuple[str, str, float]]:
 
 def edge_error(result: Result) -> float | None:
     """How far the joules of a single round may be off for its edges, as a share; None of others."""
-    if len(result.rounds) != 1 or result.interval is None:
+    if len(result.rounds) != 1 or result.fresh or result.interval is None:
         return None
     return result.interval[1] / result.joules - 1
 

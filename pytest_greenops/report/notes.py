@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from pytest_greenops.model.measurement import Check
@@ -12,6 +12,10 @@ from pytest_greenops.model.verdict import RED, Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report.reasons import ESTIMATE_BAND, Advice, again, explain, verdict_word
 
+#: Of those that a remark is about, so many are named.
+_MOST_NAMED = 3
+#: From this adjusted probability on a regression may be the chance of many comparisons.
+SIGNIFICANT = 0.05
 #: Verdicts that many tests share for one reason; told once for all of them.
 _SHARED = (Outcome.NOT_COMPARABLE, Outcome.NOT_MEASURED, Outcome.NO_BASELINE)
 
@@ -26,44 +30,102 @@ class Note(NamedTuple):
     outcome: Outcome
 
 
-def notes(results: Sequence[Result]) -> Iterator[Note]:
+class Sentences(NamedTuple):
+    """What is said under a table: of a run, or of two that are compared.
+
+    explain      why a verdict is what it is, and what to do
+    again        the command that measures a test once more, if one is to be told
+    provisional  how many passed with few baseline sessions, and the increase that is found
+    """
+
+    explain: Callable[[Result], Advice]
+    again: Callable[[Result], str | None]
+    provisional: Callable[[int, float], Advice]
+
+
+def _add_a_session(count: int, smallest: float) -> Advice:
+    return Advice(
+        f"{count} passed provisionally: with fewer than 3 baseline sessions only an "
+        f"increase from {format_percent(smallest)} on is sure to be found. Add a session",
+        "pytest --energy-save",
+    )
+
+
+OF_A_RUN = Sentences(explain, again, _add_a_session)
+
+
+def notes(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Iterator[Note]:
     """The gravest first: what failed, what only warned, what could not be told."""
     red = [result for result in results if result.verdict.outcome in RED]
     for result in sorted(red, key=lambda result: result.verdict.action != "fail"):
-        yield _note(result)
+        yield _note(result, sentences)
     for result in results:
         if result.verdict.outcome is Outcome.INCONCLUSIVE:
-            yield _note(result)
+            yield _note(result, sentences)
     for outcome in _SHARED:
         alike: dict[str | None, list[Result]] = {}
         for result in results:
             if result.verdict.outcome is outcome and not result.saved:
                 alike.setdefault(result.verdict.cause, []).append(result)
         for group in alike.values():
-            yield _note(group[0]) if len(group) == 1 else _shared(group)
+            if len(group) == 1:
+                yield _note(group[0], sentences)
+            else:
+                yield _shared(group, sentences)
 
 
-def remarks(results: Sequence[Result]) -> Iterator[Advice]:
+def remarks(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Iterator[Advice]:
     """What holds for many results and is no reason to act at once."""
     if any(figures.estimated(r) and figures.measured(r) for r in results):
         yield Advice(f"~ is estimated, not sensed: {ESTIMATE_BAND} on the absolute figure.")
     passed = [r for r in results if r.verdict.outcome is Outcome.PASSED and not r.saved]
     smallest = [r.verdict.change.smallest for r in passed if _provisional(r) and r.verdict.change]
     if smallest:
-        yield Advice(
-            f"{len(smallest)} passed provisionally: with fewer than 3 baseline sessions only an "
-            f"increase from {format_percent(max(smallest))} on is sure to be found. Add a session",
-            "pytest --energy-save",
-        )
-    yield from _failed_checks(results)
+        yield sentences.provisional(len(smallest), max(smallest))
+    yield from _multiplicity(results)
+    yield from _creep(results)
+    yield from _failed_checks(results, sentences)
 
 
-def _failed_checks(results: Sequence[Result]) -> Iterator[Advice]:
+def _multiplicity(results: Sequence[Result]) -> Iterator[Advice]:
+    """How much of a run's regressions chance explains, raw and for so many comparisons at once."""
+    changes = [(r, r.verdict.change) for r in results if r.verdict.outcome is Outcome.REGRESSED]
+    known = [(r, c) for r, c in changes if c is not None and c.p_adjusted is not None]
+    compared = sum(r.verdict.change is not None for r in results)
+    if not known or compared == 1:
+        return
+    worst = sorted(known, key=lambda pair: pair[1].p_value or 0.0)
+    told = "; ".join(f"{figures.subject(r)} {figures.chances(c)}" for r, c in worst[:_MOST_NAMED])
+    more = f"; and {len(worst) - _MOST_NAMED} more" if len(worst) > _MOST_NAMED else ""
+    beyond = sum((c.p_adjusted or 0.0) < SIGNIFICANT for _, c in known)
+    yield Advice(
+        f"{beyond} of {len(known)} regressed stand among {compared} comparisons too "
+        f"(Holm, 5 %): {told}{more}."
+    )
+
+
+def _creep(results: Sequence[Result]) -> Iterator[Advice]:
+    """Small accepted steps that have added up to more than the margin."""
+    crept = [
+        (change.since_anchor or 0.0, result)
+        for result in results
+        if (change := result.verdict.change) and (change.since_anchor or 0.0) > change.margin
+        if result.verdict.outcome is not Outcome.REGRESSED
+    ]
+    if not crept:
+        return
+    crept.sort(key=lambda pair: -pair[0])
+    told = ", ".join(f"{figures.subject(r)} {format_percent(g)}" for g, r in crept[:_MOST_NAMED])
+    more = f", and {len(crept) - _MOST_NAMED} more" if len(crept) > _MOST_NAMED else ""
+    yield Advice(f"Crept up since first accepted, step by step: {told}{more}.")
+
+
+def _failed_checks(results: Sequence[Result], sentences: Sentences) -> Iterator[Advice]:
     """One line for each self-check that did not hold and that nothing else tells."""
     found: dict[str, list[Check]] = {}
     for result in results:
         for check in {check.name: check for check in reversed(result.checks)}.values():
-            if not _told(result, check):
+            if not _told(result, check, sentences):
                 found.setdefault(check.name, []).append(check)
     for name, checks in found.items():
         worst = next((check for check in checks if check.untrusted), checks[0])
@@ -71,35 +133,34 @@ def _failed_checks(results: Sequence[Result]) -> Iterator[Advice]:
         yield Advice(f"{count}: {name} ({worst.finding}); {worst.done}")
 
 
-def _told(result: Result, check: Check) -> bool:
+def _told(result: Result, check: Check, sentences: Sentences) -> bool:
     """Whether the section under a failure, or a note, holds the finding."""
     outcome = result.verdict.outcome
     noted = outcome is Outcome.INCONCLUSIVE or (outcome in _SHARED and not result.saved)
     failed = result.verdict.red and result.verdict.action == "fail" and not result.saved
-    return failed or (noted and check.finding in explain(result).text)
+    return failed or (noted and check.finding in sentences.explain(result).text)
 
 
 def _provisional(result: Result) -> bool:
     return result.verdict.change is not None and result.verdict.change.provisional
 
 
-def _note(result: Result) -> Note:
-    label = "" if result.name == "call" else f" · {result.name}"
+def _note(result: Result, sentences: Sentences) -> Note:
     return Note(
         verdict_word(result),
-        f"{result.test.node_id}{label}",
-        _without_word(result, _runnable(result)),
+        f"{result.test.node_id}{figures.label(result)}",
+        _without_word(result, _runnable(result, sentences)),
         _brief(result),
         result.verdict.outcome,
     )
 
 
-def _runnable(result: Result) -> Advice:
-    """The reason with a command in any case: it holds the whole name of a test."""
-    advice = explain(result)
-    if advice.command or result.saved:
+def _runnable(result: Result, sentences: Sentences) -> Advice:
+    """The reason with a command wherever one can be told: it holds the whole name of a test."""
+    advice, command = sentences.explain(result), sentences.again(result)
+    if advice.command or result.saved or command is None:
         return advice
-    return Advice(f"{advice.text}; to try again", again(result))
+    return Advice(f"{advice.text}; to try again", command)
 
 
 def _without_word(result: Result, advice: Advice) -> Advice:
@@ -110,8 +171,8 @@ def _without_word(result: Result, advice: Advice) -> Advice:
     return Advice(text, advice.command)
 
 
-def _shared(group: Sequence[Result]) -> Note:
-    advice = _without_word(group[0], explain(group[0]))
+def _shared(group: Sequence[Result], sentences: Sentences) -> Note:
+    advice = _without_word(group[0], sentences.explain(group[0]))
     saving = advice.command is not None and "--energy-save" in advice.command
     command = "pytest --energy-save" if saving else advice.command and "pytest --energy"
     word, outcome = verdict_word(group[0]).lstrip("~"), group[0].verdict.outcome

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from pytest_greenops.model.measurement import Check
+from pytest_greenops.model.measurement import POWER_CAP, Check
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_percent
 from pytest_greenops.model.verdict import Limit, Outcome
@@ -18,6 +18,7 @@ ESTIMATE_BAND = "±50 %"
 _MENDS = {
     "contention": "stop what else runs on the machine",
     "drift": "let the machine settle",
+    "control": "look what else changed on the machine, and save anew if it is meant to stay",
     "too short": "make one call longer",
 }
 
@@ -190,10 +191,15 @@ def _inconclusive(result: Result) -> Advice:
     if verdict.needs_rounds is not None:
         command = f"pytest --energy --energy-min-rounds={verdict.needs_rounds} {node(result)}"
         return Advice(f"{text}; about {verdict.needs_rounds} rounds would decide", command)
+    if verdict.needs_processes is not None:
+        command = f"pytest --energy --energy-sessions={verdict.needs_processes} {node(result)}"
+        return Advice(f"{text}; about {verdict.needs_processes} processes would decide", command)
     if verdict.needs_sessions is not None:
         more = sessions(verdict.needs_sessions, "more ")
         return Advice(f"{text}; {more} would decide; at the accepted commit", save(result))
     untrusted = _untrusted(result)
+    if POWER_CAP in (verdict.cause or ""):
+        return Advice(f"{text}; if the work is meant to use so much, accept it", save(result))
     if _near_limits(result) and untrusted is None:
         if verdict.change is None or verdict.change.provisional:
             return Advice(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -44,6 +45,7 @@ class Row(NamedTuple):
     label   what follows the test's name and is never cut: ` · prefill`, or nothing
     rounds  joules of the judged unit in each round, drawn under the name
     error   how far those of a single round may be off, as a share
+    number  how many rounds there are, in words
     gauge   drawn under the verdict, or `hint` where there is none
     """
 
@@ -57,12 +59,13 @@ class Row(NamedTuple):
     gauge: Gauge | None
     hint: str = ""
     error: float | None = None
+    number: str = ""
 
     @property
     def tally(self) -> str:
         """`'10 rounds'`; of a single one also how far its edges let it be off."""
         if len(self.rounds) != 1:
-            return f"{len(self.rounds)} rounds"
+            return self.number
         known = "" if self.error is None else f" ±{self.error * 100:.2g} %"
         return f"1 round{known}"
 
@@ -87,11 +90,16 @@ def row(result: Result) -> Row:
         gauge=_gauge(result),
         hint="--energy-save" if _wants_baseline(result) else "",
         error=figures.edge_error(result) if figures.measured(result) else None,
+        number=figures.tally(result) if figures.measured(result) else "",
     )
 
 
 def parts(result: Result) -> Iterator[Part]:
     """What a row is made of, where that is more than one thing: domains, units, carbon."""
+    for attempt in result.attempts:
+        known = not math.isnan(attempt.joules)
+        energy = format_energy(attempt.joules) if known else NOTHING
+        yield Part(f"earlier attempt: {attempt.outcome.value}", energy)
     if not figures.measured(result):
         return
     kinds = figures.counted_kinds(result)

@@ -12,7 +12,7 @@ from pytest_greenops.model.units import (
     format_percent,
     format_power,
 )
-from pytest_greenops.model.verdict import Change, Outcome
+from pytest_greenops.model.verdict import Change, Outcome, Verdict
 from pytest_greenops.report import figures, reasons
 from pytest_greenops.report.drawing import sparkline, wrapped
 
@@ -50,6 +50,8 @@ def _facts(result: Result, unicode: bool) -> Iterator[tuple[str, str]]:
         if result.quality:
             yield "quality", ", ".join(f"{k} {v:g}" for k, v in result.quality.items())
         yield "rounds", _rounds(result, unicode)
+    if result.attempts:
+        yield "attempts", _attempts(result)
     for check in result.checks:
         yield "check", f"{check.name}: {check.finding}; {check.done}"
     if result.provenance.sensors:
@@ -57,12 +59,23 @@ def _facts(result: Result, unicode: bool) -> Iterator[tuple[str, str]]:
     if result.verdict.change is not None:
         yield "baseline", _baseline(result, result.verdict.change)
         yield "finds", _found(result.verdict.change)
+        yield from _grounds(result.verdict, result.verdict.change)
+
+
+def _grounds(verdict: Verdict, change: Change) -> Iterator[tuple[str, str]]:
+    if verdict.confirmed is not None:
+        yield "confirmed", f"a fresh process found {format_percent(verdict.confirmed)}"
+    if change.taken_out is not None:
+        yield "machine", f"{figures.machine_shift(change)} is taken out of the change"
+    if change.p_value is not None:
+        yield "chance", figures.chance(change)
 
 
 def _energy(result: Result) -> str:
     interval = ""
     if result.interval is not None:
-        of = "these rounds" if len(result.rounds) > 1 else "its edges"
+        several = len(figures.round_values(result)) > 1
+        of = "these rounds" if several else "its edges"
         interval = f" (95 % CI of {of} {figures.span(*result.interval, format_energy)})"
     return f"{format_energy(result.joules)} a call{interval}"
 
@@ -87,11 +100,16 @@ def _rounds(result: Result, unicode: bool) -> str:
     values = figures.round_values(result)
     if len(values) == 1:
         return "1 round: how it would vary is not known"
-    calls = sum(round_.iterations for round_ in result.rounds)
+    calls = sum(round_.iterations for rounds in result.sessions for round_ in rounds)
     ends = figures.span(min(values), max(values), lambda j: figures.energy(j, result.unit))
     drawn = sparkline(values, _MOST_POINTS, unicode)
     of_calls = "" if calls == len(values) else f" of {calls} calls in all"
-    return f"{drawn}  {len(values)} rounds{of_calls}, {ends}"
+    return f"{drawn}  {figures.tally(result)}{of_calls}, {ends}"
+
+
+def _attempts(result: Result) -> str:
+    before = ", ".join(figures.attempt(attempt) for attempt in result.attempts)
+    return f"{len(result.attempts) + 1}, this one the last; before it: {before}"
 
 
 def _sensors(result: Result) -> str:

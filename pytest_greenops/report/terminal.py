@@ -26,7 +26,7 @@ from pytest_greenops.report.drawing import (
     sparkline,
     wrapped,
 )
-from pytest_greenops.report.notes import Note, notes, remarks
+from pytest_greenops.report.notes import OF_A_RUN, Note, Sentences, notes, remarks
 from pytest_greenops.report.reasons import Advice
 from pytest_greenops.report.rows import Part, Row, by_module, parts, row
 
@@ -48,7 +48,13 @@ _STYLES = {
 _WARNED = "yellow"
 
 
-def render(results: Sequence[Result], width: int, color: bool, unicode: bool) -> Iterator[str]:
+def render(
+    results: Sequence[Result],
+    width: int,
+    color: bool,
+    unicode: bool,
+    sentences: Sentences = OF_A_RUN,
+) -> Iterator[str]:
     """The table by module, then one note for each verdict that needs an eye.
 
     No line is longer than `width`, taken as 80 at the least, save one that holds a command: it
@@ -75,7 +81,7 @@ def render(results: Sequence[Result], width: int, color: bool, unicode: bool) ->
         total = min(width, widths.total)
         yield from _painted(title + rule * (total - cells(title)), "bold", color)
         yield from _drawn(table, width, color)
-    yield from _listed(results, width, color, say)
+    yield from _listed(results, width, color, say, sentences)
 
 
 def render_brief(
@@ -247,12 +253,16 @@ class _Layout:
 
 
 def _listed(
-    results: Sequence[Result], width: int, color: bool, say: Callable[[str], str]
+    results: Sequence[Result],
+    width: int,
+    color: bool,
+    say: Callable[[str], str],
+    sentences: Sentences,
 ) -> Iterator[str]:
-    for note in notes(results):
+    for note in notes(results, sentences):
         yield ""
         yield from _note(note, width, color, say)
-    last = list(remarks(results))
+    last = list(remarks(results, sentences))
     if last:
         yield ""
     for remark in last:

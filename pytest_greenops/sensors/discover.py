@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Callable, Sequence
 
 from pytest_greenops.model.errors import OptionError, SensorUnavailable
-from pytest_greenops.model.measurement import Domain, Reading
 from pytest_greenops.sensors.base import Finding, Sensor
 from pytest_greenops.sensors.instruments import Instruments
+from pytest_greenops.sensors.part import Part
 
 #: What `auto` looks for; where none of them counts the CPU, it is estimated.
 AUTO = ("powercap", "nvml")
@@ -74,30 +74,7 @@ def _uncovered(found: Finding, covered: set[str]) -> list[Finding]:
         return []
     if len(left) == len(found.sensor.domains):
         return [found]
-    return [Finding(found.name, sensor=_Part(found.sensor, left))]
-
-
-class _Part:
-    """Some of the domains of a sensor; see `Sensor` for its attributes."""
-
-    def __init__(self, sensor: Sensor, domains: Sequence[Domain]) -> None:
-        self.name = sensor.name
-        self.source = sensor.source
-        self.method = sensor.method
-        self.update_period_s = sensor.update_period_s
-        self.domains = tuple(domains)
-        self._sensor = sensor
-        self._places = [sensor.domains.index(domain) for domain in domains]
-
-    def read(self) -> Reading:
-        """The counts of these domains."""
-        whole = self._sensor.read()
-        counts = [whole.energy_uj[place] for place in self._places]
-        return whole._replace(energy_uj=counts, error_uj=())
-
-    def close(self) -> None:
-        """Close the whole sensor."""
-        self._sensor.close()
+    return [Finding(found.name, sensor=Part(found.sensor, left))]
 
 
 def _kinds(sensor: Sensor) -> set[str]:
@@ -147,14 +124,14 @@ def _openers(cpu_watts: float | None = None) -> dict[str, Callable[[], Sensor]]:
     """The sensors of this project by name, each imported when it is opened."""
 
     def powercap() -> Sensor:
-        from pytest_greenops.sensors import powercap
+        from pytest_greenops.sensors import powercap, standstill
 
-        return powercap.open_sensor()
+        return standstill.checked(powercap.open_sensor())
 
     def pyrapl() -> Sensor:
-        from pytest_greenops.sensors import pyrapl
+        from pytest_greenops.sensors import pyrapl, standstill
 
-        return pyrapl.open_sensor()
+        return standstill.checked(pyrapl.open_sensor())
 
     def nvml() -> Sensor:
         from pytest_greenops.sensors import nvml

@@ -16,12 +16,14 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from pytest_greenops.model.errors import OptionError
-from pytest_greenops.model.measurement import Domain, Reading, Source
+from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Source
 from pytest_greenops.sensors.cpu_power import CorePower, core_power
+from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
 
 #: What one second of waiting is charged, in seconds of a busy core: chosen as the module says.
 WAITING_SHARE = 0.01
@@ -35,10 +37,14 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 class EstimateSensor:
-    """Estimates the energy of this process and its descendants; see `Sensor` for its attributes."""
+    """Estimates the energy of this process and its descendants; see `Sensor` for its attributes.
+
+    doubts  none: no counter stands behind it that could be contradicted
+    """
 
     name = "estimate"
     source: Source = "estimated"
+    doubts: Mapping[str, str] = MappingProxyType({})
     #: The kernel counts CPU time to the nanosecond; what is left is the scheduler's own grain.
     update_period_s = 0.001
 
@@ -53,6 +59,7 @@ class EstimateSensor:
         self._watts = (core.watts, memory_w)
         self._cpu_time_ns = cpu_time_ns or best_count()
         self._opened_ns = time.monotonic_ns()
+        self._throttle = ThrottleCounts()
 
     def read(self) -> Reading:
         """The estimate so far, in microjoules; it goes back only if a descendant got lost."""
@@ -61,8 +68,16 @@ class EstimateSensor:
         charged_ns = busy_ns + WAITING_SHARE * (now_ns - self._opened_ns)
         return Reading(now_ns, [int(watts * charged_ns / 1000) for watts in self._watts])
 
+    def states(self) -> dict[str, DeviceState]:
+        """How often a processor was slowed down for heat: the same work then takes more CPU time.
+
+        Of any package, for the estimate does not know on which its process runs.
+        """
+        return self._throttle.states(self.domains, whole=True)
+
     def close(self) -> None:
-        """Nothing is held open."""
+        """Close what counts the throttling."""
+        self._throttle.close()
 
 
 def open_sensor(watts_per_core: float | None = None, cpuinfo: Path = _CPUINFO) -> EstimateSensor:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
-from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Window
+from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Rest, Window
 from pytest_greenops.sensors.base import (
     EDGE_ERROR,
     DeviceSensor,
@@ -27,7 +27,10 @@ class Instruments:
     """All sensors of a run, read together at the edges of a window.
 
     doubts  what is known to be wrong with a counter, by domain name
+    rest    what the counters showed while the machine rested, if that is known
     """
+
+    rest = Rest()
 
     def __init__(self, sensors: Sequence[Sensor]) -> None:
         self.sensors = tuple(sensors)

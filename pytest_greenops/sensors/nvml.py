@@ -19,7 +19,7 @@ from pytest_greenops.model.measurement import DeviceState, Reading, Source
 from pytest_greenops.sensors import nvml_state
 from pytest_greenops.sensors.nvml_cards import Card, all_cards, visible
 from pytest_greenops.sensors.nvml_gauge import CountingGauge, Gauge, SampledGauge
-from pytest_greenops.sensors.nvml_watch import watch
+from pytest_greenops.sensors.nvml_watch import stands_still, watch
 from pytest_greenops.sensors.power_integral import PAUSE_S
 from pytest_greenops.sensors.ticks import POWER_ERROR, Edge
 
@@ -51,15 +51,18 @@ class NvmlSensor:
         self._nvml = nvml
         self.named = ""
         self._reaped = nvml_state.reaped()
+        counting = [gauge for gauge in gauges if isinstance(gauge, CountingGauge)]
+        words, self.doubts = watch(counting)
+        stuck = [gauge for gauge in counting if stands_still(gauge)]
+        gauges = _without(stuck, gauges)
+        counting = [gauge for gauge in counting if gauge not in stuck]
+        sampled = [gauge for gauge in gauges if isinstance(gauge, SampledGauge)]
         self._gauges = tuple(gauges)
         self.domains = tuple(gauge.domain for gauge in gauges)
-        counting = [gauge for gauge in gauges if isinstance(gauge, CountingGauge)]
-        sampled = [gauge for gauge in gauges if isinstance(gauge, SampledGauge)]
-        words, self.doubts = watch(counting)
         self.update_period_s = max(gauge.period_s for gauge in gauges)
         self.phase_period_s = max((gauge.period_s for gauge in sampled), default=0.0)
         self._pause_s = min([_PAUSE_S, *(gauge.period_s / 100 for gauge in counting)])
-        self.notes = (*_sampled(sampled), *self.doubts.values(), *notes)
+        self.notes = (*_sampled(sampled), *self.doubts.values(), *_stuck(stuck), *notes)
         self.method = "; ".join([*words, *self.notes])
 
     def read(self) -> Reading:
@@ -99,19 +102,18 @@ class NvmlSensor:
 
     def states(self) -> dict[str, DeviceState]:
         """The state of each card, with what was noted of it since the last asking."""
-        used = nvml_state.used(self._nvml, [gauge.handle for gauge in self._gauges])
+        presences = nvml_state.presences(self._nvml, [gauge.handle for gauge in self._gauges])
         reaped = nvml_state.reaped()
-        if reaped != self._reaped:  # a child that has come and gone may have used any card
-            used = [None if at_work is False else at_work for at_work in used]
-        self._reaped = reaped
-        used = [
-            True if gauge.domain.name == self.named else at_work
-            for gauge, at_work in zip(self._gauges, used, strict=True)
-        ]
-        return {
-            gauge.domain.name: gauge.state(at_work)
-            for gauge, at_work in zip(self._gauges, used, strict=True)
-        }
+        came_and_went, self._reaped = reaped != self._reaped, reaped
+        states = {}
+        for gauge, seen in zip(self._gauges, presences, strict=True):
+            if gauge.domain.name == self.named and not seen.used:
+                # It is judged by name: who is on it instead of us does the work, like a server.
+                seen = nvml_state.Presence(used=True)
+            elif came_and_went and not seen.used:  # a child may have used any card
+                seen = seen._replace(used=None)
+            states[gauge.domain.name] = gauge.state(seen)
+        return states
 
     def close(self) -> None:
         """Give NVML back; a reading after this has no counts."""
@@ -191,6 +193,26 @@ def _no_driver(nvml: Any, error: Any) -> SensorUnavailable:
             "this user may not use the NVIDIA driver", "give it access to /dev/nvidia*"
         )
     return SensorUnavailable(f"NVML does not start: {error}")
+
+
+def _without(
+    stuck: Sequence[CountingGauge], gauges: Sequence[CountingGauge | SampledGauge]
+) -> list[CountingGauge | SampledGauge]:
+    """The gauges whose counters move; raises `SensorUnavailable` where there are none."""
+    left = [gauge for gauge in gauges if gauge not in stuck]
+    if not left:
+        raise SensorUnavailable(
+            f"no card can be measured: {'; '.join(_stuck(stuck))}", "reload the driver"
+        )
+    return left
+
+
+def _stuck(gauges: Sequence[CountingGauge]) -> list[str]:
+    return [
+        f"{gauge.domain.name} stands still although the card draws "
+        f"{gauge.samples[-1].watts:.0f} W: not measured"
+        for gauge in gauges
+    ]
 
 
 def _sampled(gauges: Sequence[SampledGauge]) -> list[str]:

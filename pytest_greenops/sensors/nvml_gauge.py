@@ -70,11 +70,11 @@ class Gauge:
         self._reasons = tuple(dict.fromkeys((*self._reasons, *more)))
         self._clock_mhz = nvml_state.clock_mhz(self.nvml, self.handle)
 
-    def state(self, used: bool | None) -> DeviceState:
+    def state(self, presence: nvml_state.Presence) -> DeviceState:
         """Its state, with what was noted since the last asking."""
-        self.used = used
+        self.used = presence.used
         self._reasons, reasons = (), self._reasons
-        return nvml_state.state(self.nvml, self.handle, reasons, self._clock_mhz, used)
+        return nvml_state.state(self.nvml, self.handle, reasons, self._clock_mhz, presence)
 
     def failed(self, error: Exception) -> None:
         """Its energy is not known, because of an error of NVML."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_greenops.model.measurement import DeviceState
 
@@ -19,6 +19,27 @@ THROTTLE_REASONS = {
     0x80: "hardware power brake",
 }
 _PROC = Path("/proc")
+#: The kernel cuts the name of a process to fifteen characters: `nvidia-cuda-mps-server`.
+_MPS_SERVER = "nvidia-cuda-mps"
+
+
+class Presence(NamedTuple):
+    """Who is on a card; None where nobody can tell.
+
+    used     whether this process or a descendant is
+    foreign  whether a process of somebody else computes on it, or could at any time: one that holds
+             its memory and waits is listed too. One that only draws on a screen is not
+    """
+
+    used: bool | None = None
+    foreign: bool | None = None
+
+
+class _Processes(NamedTuple):
+    """The numbers of the processes on a card, and of those that compute."""
+
+    all: set[int]
+    computing: set[int]
 
 
 def throttle_reasons(nvml: Any, handle: Any) -> tuple[str, ...]:
@@ -38,7 +59,7 @@ def state(
     handle: Any,
     reasons: tuple[str, ...],
     clock: int | None,
-    used: bool | None,
+    presence: Presence,
 ) -> DeviceState:
     """What the card tells now, with what was seen of its clock while it worked."""
     heat = _asked(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
@@ -48,22 +69,35 @@ def state(
         clock_mhz=clock,
         power_limit_w=None if limit_mw is None else limit_mw / 1000,
         throttle_reasons=reasons,
-        used=used,
+        used=presence.used,
+        foreign=presence.foreign,
     )
 
 
-def used(nvml: Any, handles: Sequence[Any], proc: Path = _PROC) -> list[bool | None]:
-    """Whether this process or a descendant is at work on each card; None where nobody can tell.
+def presences(nvml: Any, handles: Sequence[Any], proc: Path = _PROC) -> list[Presence]:
+    """Who is on each card: this process or a descendant, and anybody else.
 
-    A driver that lists one of our processes on any card is trusted about the others. Else a tree
-    that has not even loaded CUDA is on none; if it has, the driver may know its processes by other
-    numbers, as it does in a container.
+    A driver that lists one of our processes on any card is trusted about the others, and about who
+    else is there. Else a tree that has not even loaded CUDA is on none; if it has, the driver may
+    know its processes by other numbers, as it does in a container, and nobody can tell.
     """
     ours = _tree()
-    listed = [_pids(nvml, handle) for handle in handles]
-    if any(pids and pids & ours for pids in listed):
-        return [None if pids is None else bool(pids & ours) for pids in listed]
-    return [None if _loads_cuda(ours, proc) else False] * len(handles)
+    listed = [_processes(nvml, handle) for handle in handles]
+    if not any(processes and processes.all & ours for processes in listed):
+        used = None if _loads_cuda(ours, proc) else False
+        return [Presence(used)] * len(handles)
+    # A child that was started while the driver was asked is none of the others.
+    ours |= _tree()
+    return [_presence(processes, ours, proc) for processes in listed]
+
+
+def _presence(processes: _Processes | None, ours: set[int], proc: Path) -> Presence:
+    if processes is None:
+        return Presence()
+    # A process that has started this one waits for it, as pytest does for a fresh session.
+    others = processes.computing - ours - {os.getppid()}
+    foreign = any(not _serves_all(pid, proc) for pid in others)
+    return Presence(bool(processes.all & ours), foreign)
 
 
 def reaped() -> tuple[float, ...]:
@@ -75,12 +109,21 @@ def reaped() -> tuple[float, ...]:
     return tuple(resource.getrusage(resource.RUSAGE_CHILDREN))
 
 
-def _pids(nvml: Any, handle: Any) -> set[int] | None:
+def _processes(nvml: Any, handle: Any) -> _Processes | None:
     compute = _asked(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, handle)
     graphics = _asked(nvml, nvml.nvmlDeviceGetGraphicsRunningProcesses, handle)
     if compute is None:
         return None
-    return {process.pid for process in [*compute, *(graphics or [])]}
+    computing = {process.pid for process in compute}
+    return _Processes(computing | {process.pid for process in graphics or []}, computing)
+
+
+def _serves_all(pid: int, proc: Path) -> bool:
+    """Whether it is the server of CUDA's Multi-Process Service, which does the work of all."""
+    try:
+        return (proc / str(pid) / "comm").read_text(errors="replace").startswith(_MPS_SERVER)
+    except OSError:
+        return False
 
 
 def _tree() -> set[int]:

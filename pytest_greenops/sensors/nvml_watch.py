@@ -18,6 +18,8 @@ WATCH_S = 1.0
 TICKS = 5
 #: A counter that differs from its card's integrated power by more than this is labelled.
 DISAGREEMENT = 0.1
+#: A card that draws less may have next to nothing to count.
+LEAST_W = 1.0
 #: No shorter time than this tells whether the two agree.
 AGREEMENT_S = 0.3
 
@@ -28,13 +30,14 @@ def watch(gauges: Sequence[CountingGauge]) -> tuple[list[str], dict[str, str]]:
     """Measure the tick of each card, and set it; words on it, and what contradicts a counter.
 
     For up to a second, and once more where a counter seems to contradict the power of its card,
-    which may still have been settling.
+    which may still have been settling, or to stand still.
     """
     if not gauges:
         return [], {}
     _look_at(gauges)
-    if any(_contradiction(gauge) for gauge in gauges):
+    if any(_contradiction(gauge) or stands_still(gauge) for gauge in gauges):
         _look_at(gauges)
+    gauges = [gauge for gauge in gauges if not stands_still(gauge)]
     words, unseen = ["NVML total energy counter"], []
     for gauge in gauges:
         spans_s = [(later.time_ns - tick.time_ns) * 1e-9 for tick, later in pairwise(gauge.ticks)]
@@ -52,6 +55,12 @@ def watch(gauges: Sequence[CountingGauge]) -> tuple[list[str], dict[str, str]]:
         assumed_ms = max(gauge.period_s for gauge in unseen) * 1000
         words.append(f"no tick of {names} seen in {WATCH_S:.0f} s, {assumed_ms:.0f} ms assumed")
     return words, {g.domain.name: why for g in gauges if (why := _contradiction(g))}
+
+
+def stands_still(gauge: CountingGauge) -> bool:
+    """Whether a counter did not move while it was watched, although its card drew power."""
+    watts = [sample.watts for sample in gauge.samples]
+    return not gauge.ticks and min(watts, default=0.0) > LEAST_W
 
 
 def _look_at(gauges: Sequence[CountingGauge]) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pytest_greenops.model.errors import SensorUnavailable
-from pytest_greenops.model.measurement import Domain, Kind, Reading, Source
+from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading, Source
+from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
 
 ROOT = Path("/sys/class/powercap")
+#: Where the same `/sys` shows its processors.
+CPUS = "devices/system/cpu"
 #: RAPL counters move about once a millisecond (Intel SDM vol. 3B, "Package RAPL Domain").
 UPDATE_PERIOD_S = 0.001
 
@@ -77,24 +81,36 @@ class _Counter(NamedTuple):
 
 
 class PowercapSensor:
-    """Cumulative RAPL counts, in microjoules, through file descriptors that are held open."""
+    """Cumulative RAPL counts, in microjoules, through file descriptors that are held open.
+
+    doubts  none: nothing here contradicts a counter of RAPL
+    """
 
     name = "powercap"
     source: Source = "sensed"
     method = "cumulative RAPL counters, read from powercap"
     update_period_s = UPDATE_PERIOD_S
+    doubts: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, domains: Sequence[Domain], handles: Sequence[int]) -> None:
+    def __init__(
+        self, domains: Sequence[Domain], handles: Sequence[int], throttle: ThrottleCounts
+    ) -> None:
         self.domains = tuple(domains)
         self._handles = list(handles)
+        self._throttle = throttle
 
     def read(self) -> Reading:
         """The counts now, in microjoules; None for a counter that fails or shows no number."""
         time_ns = time.monotonic_ns()
         return Reading(time_ns, [_count(handle) for handle in self._handles])
 
+    def states(self) -> dict[str, DeviceState]:
+        """How often each package was slowed down for heat, where the kernel tells."""
+        return self._throttle.states(self.domains)
+
     def close(self) -> None:
         """Close the counters; a later reading holds None for each of them."""
+        self._throttle.close()
         handles, self._handles = self._handles, [-1] * len(self._handles)
         _close(handle for handle in handles if handle >= 0)
 
@@ -116,7 +132,8 @@ def open_sensor(root: Path = ROOT) -> PowercapSensor:
         domain(_name(part, dies[part.kind, part.package] > 1), part.kind, part.path)
         for part, _ in counters
     ]
-    return PowercapSensor(domains, [handle for _, handle in counters])
+    throttle = ThrottleCounts(root.parents[1] / CPUS)
+    return PowercapSensor(domains, [handle for _, handle in counters], throttle)
 
 
 def find_zones(root: Path) -> list[Zone]:

@@ -9,15 +9,16 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from pytest_greenops.model.errors import SensorUnavailable
-from pytest_greenops.model.measurement import Domain, Kind, Reading, Source
+from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading, Source
 from pytest_greenops.sensors import powercap
+from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
 
 _INSTALL = "pip install 'pytest-greenops[rapl]'"
 _INSTEAD = "use --energy-sensors powercap"
@@ -44,15 +45,20 @@ class _Device(NamedTuple):
 
 
 class PyRaplSensor:
-    """Cumulative RAPL counts, in microjoules, as pyRAPL's `PkgAPI` and `DramAPI` read them."""
+    """Cumulative RAPL counts, in microjoules, as pyRAPL's `PkgAPI` and `DramAPI` read them.
+
+    doubts  none: nothing here contradicts a counter of RAPL
+    """
 
     name = "pyrapl"
     source: Source = "sensed"
     method = "cumulative RAPL counters, read by pyRAPL"
     update_period_s = powercap.UPDATE_PERIOD_S
+    doubts: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, devices: Sequence[_Device]) -> None:
         self._devices = tuple(devices)
+        self._throttle = ThrottleCounts()
         # pyRAPL seeks and reads: not to be done by the thread of a long window at the same time.
         self._lock = threading.Lock()
         self.domains = tuple(domain for device in devices for domain in device.domains)
@@ -63,8 +69,13 @@ class PyRaplSensor:
             time_ns = time.monotonic_ns()
             return Reading(time_ns, [uj for device in self._devices for uj in device.counts_uj()])
 
+    def states(self) -> dict[str, DeviceState]:
+        """How often each package was slowed down for heat, where the kernel tells."""
+        return self._throttle.states(self.domains)
+
     def close(self) -> None:
         """Close the files that pyRAPL opened."""
+        self._throttle.close()
         for device in self._devices:
             device.close()
 

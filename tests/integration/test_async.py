@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.projects import Project
+from tests.integration.projects import NOISY, Project
 
 ASYNC = """
     import asyncio
@@ -107,3 +107,28 @@ def test_async_tests_run_once_unmeasured(project: Project, plugin: str) -> None:
     ran = project.run("-p", plugin)
     assert ran.outcomes["passed"] == 3
     assert ran.closing == "1 budget not enforced; measure it with --energy"
+
+
+@pytest.mark.parametrize("plugin", ["asyncio", "anyio"])
+def test_async_tests_have_fresh_sessions(grown: Project, plugin: str) -> None:
+    """A coroutine that its looks leave open is measured once more in a fresh process."""
+    grown.sensor(NOISY, more="@pytest.fixture\ndef anyio_backend(): return 'asyncio'")
+    grown.write(
+        "test_it.py",
+        f"""
+        import asyncio
+
+        import pytest
+
+        @pytest.mark.{plugin}
+        async def test_works(energy, work):
+            async def works():
+                await asyncio.sleep(0)
+                work()
+
+            await energy.acall(works)
+        """,
+    )
+    ran = grown.energy("-p", plugin, joules=2.1)
+    assert len(ran.results["test_works"].fresh) == 1
+    assert ran.results["test_works"].checks == ()

@@ -29,6 +29,24 @@ def test_coverage(saved: Project) -> None:
     assert line.startswith("not saved: test_it.py::test_works: instrumented (coverage")
 
 
+def test_coverage_gates_nothing(grown: Project) -> None:
+    """Under coverage no fresh process is started, and `--energy-strict` says what is not shown."""
+    ran = grown.energy("-p", "pytest_cov", "--cov=.", "--energy-sessions=2", joules=9.0)
+    assert ran.results["test_works"].fresh == ()
+    ran = grown.energy("-p", "pytest_cov", "--cov=.", "--energy-strict", joules=9.0)
+    assert ran.outcomes == {"failed": 1}
+    assert "EnergyUnproven: call could not be judged, and --energy-strict is on" in ran.text
+
+
+def test_a_fresh_process_leaves_coverage_alone(project: Project) -> None:
+    """What would be covered there is not, and the data of this run stay as they are."""
+    project.write("test_it.py", "def test_works(energy, work):\n    energy(work)\n")
+    ran = project.save("-p", "pytest_cov", "--cov=.", "--no-cov", "--energy-sessions=2")
+    assert len(ran.results["test_works"].fresh) == 1
+    assert ran.results["test_works"].checks == ()
+    assert not list(project.path.glob(".coverage*"))
+
+
 def test_tracer_of_the_test(saved: Project) -> None:
     """A trace function that the test itself set is named in the same way."""
     saved.write(

@@ -36,6 +36,10 @@ GPU = """
             GPU.spend(joules if domain == "gpu:0" else 0, "gpu:0", seconds)
 
         return spend
+
+    @pytest.fixture
+    def work(spend):
+        return lambda: spend(float(os.environ["JOULES"]))
 """
 
 

@@ -69,7 +69,7 @@ def test_ascii(project: Project) -> None:
     assert ran.text.isascii()
     assert "\\" not in ran.text
     assert "ESTIMATED, not sensed, +-50 %" in ran.text
-    assert "budget 1.00 J (95 % CI 1.87..2.14 J)" in ran.text
+    assert "budget 1.00 J (95 % CI 1.90..2.10 J)" in ran.text
     assert "sensors    fake (cpu:0, dram:0): ESTIMATED, not sensed" in ran.text
 
 
@@ -100,6 +100,15 @@ def test_progress(project: Project) -> None:
     assert "4/15" not in seen.rpartition("\x1b8")[2]
     assert "1 passed" in seen.rpartition("\x1b8")[2]
     assert "/15" not in on_a_terminal("--energy", "-q")
+
+
+def test_progress_of_a_fresh_process(project: Project) -> None:
+    """A terminal is told what it waits for, and no more of it afterwards."""
+    project.write("test_it.py", BUDGETED)
+    project.monkeypatch.setenv("JOULES", "2")
+    seen = on_a_terminal("--energy", "--energy-sessions=2")
+    assert "test_it in a fresh process" in seen
+    assert "in a fresh process" not in seen.rpartition("\x1b8")[2]
 
 
 def on_a_terminal(*arguments: str) -> str:

@@ -111,3 +111,41 @@ def test_plain_runs_on_workers(project: Project) -> None:
     ran = project.run("-n2", plugins=True)
     assert ran.outcomes == {"passed": 5, "failed": 1}
     assert ran.energy_lines == ["6 budgets not enforced; measure them with --energy"]
+
+
+def test_a_worker_starts_fresh_processes(project: Project) -> None:
+    """They are started as the controller was, with its options and from its folder."""
+    project.sensor(
+        'source="estimated"',
+        """
+def pytest_addoption(parser):
+    parser.addoption("--size", type=float)
+
+@pytest.fixture
+def work(pytestconfig):
+    return lambda: SENSOR.spend(pytestconfig.getoption("size"))
+""",
+    )
+    project.write(
+        "test_it.py",
+        """
+        import os
+
+        import pytest
+
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_works(energy, work, number):
+            print(os.environ.get("PYTEST_XDIST_WORKER"), file=open("log.txt", "a"))
+            energy(work)
+        """,
+    )
+    ran = project.energy(
+        "-n2", "--size=7", "--energy-save", "--energy-sessions=2", "test_it.py", plugins=True
+    )
+    assert {name: (r.joules, len(r.fresh), r.checks) for name, r in ran.results.items()} == {
+        "test_works[1]": (7.0, 1, ()),
+        "test_works[2]": (7.0, 1, ()),
+    }
+    assert project.log().count("None") == 2
+    for baseline in project.baselines().values():
+        assert len(baseline.measurements["call"].sessions) == 2

@@ -74,7 +74,8 @@ class Host:
 
     def build(self, base: Path, folder: Path) -> Mapping[str, str]:
         """Make the tree under `base`; returns what the environment of a process there needs."""
-        build_cpus(base, range(max(1, len(self.sockets))), each=CPUS_EACH)
+        packages = range(max(1, len(self.sockets)))
+        build_cpus(base, packages, each=CPUS_EACH, throttle=bool(self.sockets))
         tree = PowercapTree(base)
         zones: dict[Path, LiveZone] = {}
 

@@ -200,11 +200,17 @@ def build(
 
 
 def build_cpus(
-    base: Path, packages: Sequence[int] = (0,), *, each: int = 2, offline: Collection[int] = ()
+    base: Path,
+    packages: Sequence[int] = (0,),
+    *,
+    each: int = 2,
+    offline: Collection[int] = (),
+    throttle: bool = False,
 ) -> None:
     """The part of `devices/system/cpu` under `base` that tells which CPU is on which package.
 
-    An offline CPU keeps its folder and has no topology.
+    offline   CPUs that keep their folder and have no topology
+    throttle  each CPU counts how often it was slowed down for heat: never, until a test says so
     """
     folder = base / "devices" / "system" / "cpu"
     for cpu in range(each * len(packages)):
@@ -213,4 +219,14 @@ def build_cpus(
             topology = folder / f"cpu{cpu}" / "topology"
             topology.mkdir()
             (topology / "physical_package_id").write_text(f"{packages[cpu // each]}\n")
+            (topology / "thread_siblings_list").write_text(f"{cpu}\n")
+        for level in ("core", "package") if throttle else ():
+            counter = throttle_counter(folder, cpu, level)
+            counter.parent.mkdir(exist_ok=True)
+            counter.write_text("0\n")
     (folder / "present").write_text(f"0-{each * len(packages) - 1}\n")
+
+
+def throttle_counter(cpus: Path, cpu: int, level: str) -> Path:
+    """The file that counts how often a CPU's `core` or `package` was slowed down for heat."""
+    return cpus / f"cpu{cpu}" / "thermal_throttle" / f"{level}_throttle_count"

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops.judge import Reference, Rules, judge
+from pytest_greenops.judge import Reference, Rules, confirm, judge
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.measurement import Check, Domain, Kind, Measurement
 from pytest_greenops.model.verdict import Limit, Outcome, Verdict
-from pytest_greenops.screen import Look
+from pytest_greenops.screen import Look, Suite
 from tests.unit.builders import (
     CPU,
     DRAM,
@@ -187,7 +187,7 @@ def test_an_untrusted_measurement_decides_nothing(
 ) -> None:
     """However far over or within it seems, it is inconclusive, with the self-check as the cause."""
     seen = measurement(rounds(joules), checks=[untrusted()])
-    verdict = judged(seen, budget, reference, Rules(pool=(0.018**2,) * 5), look=Look(1, 3))
+    verdict = judged(seen, budget, reference, Rules(suite=Suite(0.018**2, 8)), look=Look(1, 3))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.cause == "contention: others used 9 %"
     assert (verdict.needs_rounds, verdict.needs_sessions) == (None, None)
@@ -562,25 +562,97 @@ def test_creep_is_of_the_judged_domain_and_unit() -> None:
 
 def test_the_suite_tells_how_sessions_scatter() -> None:
     """The same increase is beyond chance in a quiet suite, and is not in a noisy one."""
-    quiet, noisy = (Rules(pool=(sd**2,) * 5) for sd in (0.01, 0.1))
+    quiet, noisy = (Rules(suite=Suite(sd**2, 8)) for sd in (0.01, 0.1))
     assert judged(2.3, rules=quiet).outcome is Outcome.REGRESSED
     assert judged(2.3, rules=noisy).outcome is Outcome.INCONCLUSIVE
 
 
 def test_an_early_look_is_more_careful() -> None:
     """A first of three looks leaves open what a single one decides, and says what it needs."""
-    rules = Rules(pool=(0.018**2,) * 5)
+    rules = Rules(suite=Suite(0.018**2, 8))
     assert judged(2.12, rules=rules).outcome is Outcome.REGRESSED
     early = judged(2.12, rules=rules, look=Look(1, 3))
     assert early.outcome is Outcome.INCONCLUSIVE
-    assert early.needs_sessions is not None
+    assert early.needs_processes is not None
 
 
 def test_fresh_sessions_count_as_sessions() -> None:
     """A fresh process that agrees with the baseline halves an increase that one session showed."""
-    rules = Rules(pool=(0.01**2,) * 5)
+    rules = Rules(suite=Suite(0.01**2, 8))
     alone = judged(2.18, rules=rules)
     both = judged(2.18, rules=rules, fresh=[rounds(2.0)])
     assert (alone.outcome, both.outcome) == (Outcome.REGRESSED, Outcome.INCONCLUSIVE)
     assert both.change is not None
     assert both.change.relative == close(math.sqrt(1.09) - 1)
+
+
+# --- confirmed by a fresh process ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("fresh_j", "confirmed"), [(2.3, 0.15), (2.12, 0.06)])
+def test_a_regression_stands_that_a_fresh_process_finds_too(
+    fresh_j: float, confirmed: float
+) -> None:
+    """Its figures stay those of this process; how much the fresh one found is said beside them."""
+    alone = judged(2.3)
+    verdict = confirm(alone, measurement(rounds(2.3)), rounds(fresh_j), Budget(), KNOWN, QUIET)
+    assert (verdict.outcome, verdict.change) == (Outcome.REGRESSED, alone.change)
+    assert verdict.confirmed == close(confirmed)
+
+
+def test_a_mishap_of_one_process_is_no_regression() -> None:
+    """What a fresh process does not find is inconclusive, and both figures are said."""
+    verdict = confirm(judged(2.3), measurement(rounds(2.3)), rounds(2.01), Budget(), KNOWN, QUIET)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.cause == "+15 % in this process, but +0.5 % in a fresh one: not confirmed"
+    assert verdict.confirmed is None
+
+
+# --- the control workload --------------------------------------------------------------------
+
+
+def controlled(*sessions: tuple[float, float]) -> Series:
+    """A series of sessions by their joules, and those of their control workload."""
+    return series(
+        *(replace(session(rounds(joules)), control_j={"cpu:0": c}) for joules, c in sessions)
+    )
+
+
+BESIDE = Reference(controlled((2.0, 1.0), (2.0, 1.0), (2.02, 1.01), (1.98, 0.99)))
+
+
+def test_what_the_whole_machine_shares_is_taken_out() -> None:
+    """Work that grew as the control workload did has not changed; what was taken out is told."""
+    rules = Rules(session_sd=0.001, control_j={"cpu:0": 1.2}, control_slope=1.0)
+    verdict = judged(2.4, reference=BESIDE, rules=rules)
+    assert verdict.outcome is Outcome.PASSED
+    assert verdict.change is not None
+    assert (verdict.change.relative, verdict.change.taken_out) == close((0.0, 0.2))
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        Rules(session_sd=0.001, control_j={"cpu:0": 1.2}),
+        Rules(session_sd=0.001, control_j={"dram:0": 1.2}, control_slope=1.0),
+        Rules(session_sd=0.001, control_slope=1.0),
+    ],
+)
+def test_a_control_that_tells_nothing_is_left_alone(rules: Rules) -> None:
+    """Without a slope, without the judged counter, or without a control, nothing is taken out."""
+    verdict = judged(2.4, reference=BESIDE, rules=rules)
+    assert verdict.outcome is Outcome.REGRESSED
+    assert verdict.change is not None
+    assert (verdict.change.relative, verdict.change.taken_out) == (close(0.2), None)
+
+
+def test_a_budget_says_what_would_decide_it() -> None:
+    """A level beside its absolute limit asks for rounds, or for processes."""
+    quiet = Rules(suite=Suite(0.001**2, 8), session_sd=0.001)
+    few = judged(measurement(rounds(2.0, n=5)), Budget(energy_j=2.015), Reference(), quiet)
+    assert (few.outcome, few.needs_processes) == (Outcome.INCONCLUSIVE, None)
+    assert few.needs_rounds is not None
+    assert 5 < few.needs_rounds < 20
+    loud = judged(2.0, Budget(energy_j=2.1), Reference(), Rules(session_sd=0.03))
+    assert (loud.outcome, loud.needs_rounds) == (Outcome.INCONCLUSIVE, None)
+    assert loud.needs_processes == 3

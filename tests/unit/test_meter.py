@@ -19,6 +19,7 @@ from pytest_greenops.model.measurement import (
     LoadShare,
     Measurement,
     Reading,
+    Rest,
 )
 from pytest_greenops.passes import Pass
 from pytest_greenops.sensors.instruments import Instruments
@@ -686,6 +687,108 @@ def test_a_doubtful_counter_is_told_where_it_counts(
     with_card(lab, state, gpu_0="gpu:0 counts 15 % less than its integrated power")
     seen = lab.measure(Plan((5,), iterations=1))
     assert (len(seen.rounds), names(seen)) == (5, ["disagreement"] * told)
+
+
+@pytest.mark.parametrize("times", [1, 3, 4])
+def test_a_round_beside_a_stranger_on_the_card_is_made_again(lab: Lab, times: int) -> None:
+    """Up to three times; the fourth is kept, and told."""
+    card = with_card(lab)
+
+    def work(call: int) -> float:
+        card.state = DeviceState(used=True, foreign=2 <= call < 2 + times)
+        return 1.0
+
+    seen = lab.measure(Plan((5,), iterations=1), work)
+    # The state before a trip is that after the one before, so that one more is spoilt.
+    spoilt = max(0, times + 1 - REDOS)
+    assert (len(seen.rounds), lab.calls) == (5, 1 + 5 + times + 1 - spoilt)
+    assert [check.finding for check in seen.checks] == [
+        f"another process had gpu:0 in use in {spoilt} of 5 rounds"
+    ] * bool(spoilt)
+
+
+def test_a_stranger_on_the_card_for_good_forbids_a_verdict_on_it(lab: Lab) -> None:
+    """But none on the CPU."""
+    with_card(lab, DeviceState(used=True, foreign=True))
+    seen = lab.measure(Plan((5,), iterations=1))
+    assert (len(seen.rounds), lab.calls) == (5, 1 + REDOS + 5)
+    assert (seen.untrusted("gpu"), seen.untrusted("cpu")) == (seen.checks[0], None)
+
+
+def heating(lab: Lab, degrees_c: Callable[[int], float]) -> Callable[[int], float]:
+    """Work of a constant energy, after each call of which a card has these degrees."""
+    card = with_card(lab)
+
+    def work(call: int) -> float:
+        card.state = DeviceState(temperature_c=degrees_c(call), used=True)
+        return 1.0
+
+    return work
+
+
+def test_rounds_of_a_card_that_warms_up_are_thrown_away_once(lab: Lab) -> None:
+    """More than 5 degrees over five rounds were a longer warm-up; then it is warm."""
+    seen = lab.measure(Plan((5,)), heating(lab, lambda call: min(40 + 2 * call, 52)))
+    assert (len(seen.rounds), lab.calls, seen.checks) == (5, 1 + 5 + 5, ())
+    assert {r.devices["gpu:0"].temperature_c for r in seen.rounds} == {52}
+
+
+def test_a_card_that_warms_on_is_flagged(lab: Lab) -> None:
+    """The second time the rounds are kept, and how far it warmed is told."""
+    seen = lab.measure(Plan((5,)), heating(lab, lambda call: 40 + 2 * call))
+    assert lab.calls == 1 + 5 + 5
+    done = "warmed up once more, then flagged"
+    assert seen.checks == (Check("drift", "gpu:0 warmed by 8 C over the rounds", done),)
+
+
+# --- implausible -----------------------------------------------------------------------------
+
+
+def limited(lab: Lab, watts: float = 10.0) -> None:
+    """Let the CPU of a lab have a power limit; a call of 1 J takes 0.2 s."""
+    domain = Domain("cpu:0", "cpu", max_power_w=watts)
+    lab.sensor = FakeSensor(domain, update_period_s=OFTEN_S)
+
+
+def test_a_round_of_implausible_power_is_made_again(lab: Lab) -> None:
+    """A counter that jumps has told nothing; how often is told, with watts and limit."""
+    limited(lab)
+    seen = lab.measure(Plan((5,), iterations=1), lambda call: 9.0 if call in (3, 4) else 1.0)
+    assert (joules(seen), lab.calls) == ([1.0] * 5, 1 + 5 + 2)
+    found = "cpu:0 counted 45.0 W, which is implausible: its limit is 10.0 W"
+    assert seen.checks == (Check("void", found, "2 rounds left out"),)
+
+
+def test_power_that_stays_implausible_ends_the_measurement(lab: Lab) -> None:
+    """After three times more there is nothing to be said, but the reason."""
+    limited(lab)
+    seen = lab.measure(Plan((5,), iterations=1), lambda call: 9.0)
+    assert (seen.rounds, seen.lost, lab.calls) == ((), {}, 1 + 1 + REDOS)
+    assert names(seen) == ["void"]
+
+
+@pytest.mark.parametrize(("busy", "rounds"), [(BUSY._replace(others=0.0), 0), (QUIET, 5)])
+def test_a_round_below_the_power_at_rest_is_void_where_the_machine_worked(
+    lab: Lab, busy: LoadShare, rounds: int
+) -> None:
+    """5 W are less than half of the 20 W that it drew at rest, unless it sleeps deeper now."""
+    instruments = Instruments([lab.sensor])
+    instruments.rest = Rest(watts={"cpu:0": 20.0})
+    meter = Meter(
+        instruments, Plan((5,), iterations=1), lambda known, n: True, load=load_of(*[busy] * 99)
+    )
+    for trip in meter.passes():
+        with trip.window("call"):
+            lab.sensor.spend(1.0, seconds=0.2)
+    assert len(meter.measurements()["call"].rounds) == rounds
+
+
+def test_an_estimate_is_never_implausible(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No counter stands behind it that could be wrong."""
+    lab = Lab(monkeypatch)
+    domain = Domain("cpu:0", "cpu", max_power_w=1.0)
+    lab.sensor = FakeSensor(domain, update_period_s=OFTEN_S, source="estimated")
+    assert (len(lab.measure(Plan((5,))).rounds), lab.calls) == (5, 1 + 5)
 
 
 # --- edges -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from pytest_greenops import selfchecks
-from pytest_greenops.model.measurement import Check, DeviceState, Domain, LoadShare, Round
+from pytest_greenops.model.measurement import Check, DeviceState, Domain, LoadShare, Rest, Round
 from tests.unit.builders import a_round
 
 MARGIN = 0.05
@@ -142,6 +142,11 @@ def test_calls_near_the_sampling_period_keep_in_step(
             None,
             "gpu:0 was throttled: hardware slowdown (let it cool, or lower its limit)",
         ),
+        (
+            ("thermal throttle",),
+            None,
+            "gpu:0 was throttled: thermal throttle (let it cool, or turn turbo off)",
+        ),
         (("software power cap",), True, None),
         (("hardware thermal slowdown",), False, None),
         ((), True, None),
@@ -175,6 +180,111 @@ def test_a_counter_that_contradicts_its_power_is_told_where_it_counts() -> None:
     assert [c.finding for c in selfchecks.disagreement(doubts, (CPU, GPU))] == [doubts["gpu:0"]]
     idle = Domain("gpu:0", "gpu", counted=False, idle=True)
     assert list(selfchecks.disagreement(doubts, (CPU, idle))) == []
+
+
+# --- implausible -----------------------------------------------------------------------------
+
+LIMITED = Domain("cpu:0", "cpu", max_power_w=200.0)
+RESTED = Rest(watts={"cpu:0": 50.0, "gpu:0": 60.0}, idle=0.98, clock_mhz={"gpu:0": 600})
+WORKING = 0.5
+CARD_AT_WORK = DeviceState(clock_mhz=1400, power_limit_w=300.0, used=True)
+
+
+def drew(watts: float, seconds: float = 1.0, *, error_j: float = 0.0, windows: int = 1) -> Round:
+    """A round in which the CPU's counter told so many watts."""
+    errors = {"cpu:0": error_j} if error_j else None
+    return a_round(watts * seconds, seconds=seconds, windows=windows, errors=errors)
+
+
+def card_drew(watts: float, state: DeviceState = CARD_AT_WORK, seconds: float = 1.0) -> Round:
+    """A round in which a card's counter told so many watts, and the CPU's what it always does."""
+    return a_round(
+        100 * seconds, seconds=seconds, more={"gpu:0": watts * seconds}, devices={"gpu:0": state}
+    )
+
+
+def doubted(round_: Round, domain: Domain = LIMITED, idle: float = WORKING) -> str | None:
+    """Why a round is implausible beside a machine that rested at 50 W and 60 W."""
+    return selfchecks.implausible(round_, [domain], RESTED, idle)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "watts", "told"),
+    [
+        (10.0, 241.0, None),
+        (10.0, 244.0, "cpu:0 counted 244 W, which is implausible: its limit is 200 W"),
+        (0.1, 479.0, None),
+        (0.1, 481.0, "cpu:0 counted 481 W, which is implausible: its limit is 200 W"),
+        (0.005, 9000.0, None),
+    ],
+)
+def test_no_device_draws_a_fifth_more_than_its_limit(
+    seconds: float, watts: float, told: str | None
+) -> None:
+    """But for a tenth of a second, in which no limit holds; a moment tells no power at all."""
+    assert doubted(drew(watts, seconds)) == told
+
+
+def test_what_the_edges_may_have_added_is_not_held_against_a_counter() -> None:
+    """Three times the error of 95 % is allowed, either way."""
+    assert doubted(drew(400.0, error_j=45.0)) is not None
+    assert doubted(drew(400.0, error_j=46.0)) is None
+    assert doubted(drew(20.0, error_j=1.0)) is not None
+    assert doubted(drew(20.0, error_j=2.0)) is None
+
+
+def test_many_windows_may_each_begin_above_the_limit() -> None:
+    """Of ten windows of 0.1 s each has its own tenth of a second."""
+    assert doubted(drew(400.0, windows=10)) is None
+    assert doubted(drew(400.0, windows=1)) is not None
+
+
+def test_without_a_limit_no_power_is_too_high() -> None:
+    """A counter whose sensor names no highest power, and one that stands apart, are not judged."""
+    assert doubted(drew(9000.0), CPU) is None
+    assert doubted(drew(9000.0), Domain("cpu:0", "cpu", max_power_w=200.0, counted=False)) is None
+
+
+@pytest.mark.parametrize(("limit_w", "found"), [(300.0, True), (400.0, False), (None, False)])
+def test_a_card_has_the_limit_that_its_driver_enforces(limit_w: float | None, found: bool) -> None:
+    """As it is around the round, whatever it was before."""
+    state = DeviceState(power_limit_w=limit_w, used=True)
+    assert bool(doubted(card_drew(450.0, state), GPU)) == found
+
+
+@pytest.mark.parametrize(
+    ("watts", "idle", "found"),
+    [(24.0, WORKING, True), (26.0, WORKING, False), (24.0, 0.87, True), (1.0, 0.89, False)],
+)
+def test_a_processor_at_work_draws_half_of_its_rest_or_more(
+    watts: float, idle: float, found: bool
+) -> None:
+    """One that has as little to do as when it rested may sleep deeper, and says nothing."""
+    told = "which is implausible: at rest it drew 50.0 W"
+    assert doubted(drew(watts), idle=idle) == (
+        f"cpu:0 counted {watts:.1f} W, {told}" * found or None
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [
+        (CARD_AT_WORK, True),
+        (DeviceState(clock_mhz=600, used=True), True),
+        (DeviceState(clock_mhz=300, used=True), False),
+        (DeviceState(clock_mhz=1400, used=None), False),
+        (DeviceState(clock_mhz=1400, used=False), False),
+        (DeviceState(used=True), False),
+    ],
+)
+def test_a_card_is_judged_by_its_rest_at_the_same_clock(state: DeviceState, found: bool) -> None:
+    """One that was watched with the clocks of earlier work draws less once they have fallen."""
+    assert bool(doubted(card_drew(20.0, state), GPU)) == found
+
+
+def test_where_no_rest_is_known_no_power_is_too_low() -> None:
+    """The machine was busy when the run began, or its counter told nothing then."""
+    assert selfchecks.implausible(drew(0.0), [LIMITED], Rest(), 0.0) is None
 
 
 # --- drift -----------------------------------------------------------------------------------
@@ -219,6 +329,37 @@ def test_a_round_without_energy_tells_nothing_of_drift() -> None:
     """A counter that stood still in one round is left out, and breaks nothing."""
     assert selfchecks.drift([0.0, *rising(0.2)], MARGIN) == selfchecks.drift(rising(0.2), MARGIN)
     assert selfchecks.drift([0.0] * 10, MARGIN) is None
+
+
+def heats(*heat_c: float | None, used: bool | None = True) -> list[Round]:
+    """Rounds after which a card had these temperatures."""
+    states = [DeviceState(temperature_c=c, used=used) for c in heat_c]
+    return [a_round(more={"gpu:0": 1.0}, devices={"gpu:0": state}) for state in states]
+
+
+@pytest.mark.parametrize(
+    ("heat_c", "told"),
+    [
+        ((40.0, 42.0, 45.0), None),
+        ((40.0, 44.0, 46.0), "gpu:0 warmed by 6 C over the rounds"),
+        ((70.0, 66.0, 61.0), "gpu:0 cooled by 9 C over the rounds"),
+        ((None, 40.0, None, 48.0), "gpu:0 warmed by 8 C over the rounds"),
+        ((None, None), None),
+        ((), None),
+    ],
+)
+def test_a_device_may_warm_by_five_degrees(
+    heat_c: tuple[float | None, ...], told: str | None
+) -> None:
+    """More is told as a drift, in either direction; what tells no temperature has none."""
+    found = [check.finding for check in selfchecks.warming(heats(*heat_c), (CPU, GPU))]
+    assert found == ([told] if told else [])
+
+
+def test_a_device_without_work_may_be_as_warm_as_it_likes() -> None:
+    """A card that stands apart, because no round used it, does not drift."""
+    apart = Domain("gpu:0", "gpu", counted=False, idle=True)
+    assert list(selfchecks.warming(heats(40.0, 60.0, used=False), (CPU, apart))) == []
 
 
 # --- the others ------------------------------------------------------------------------------
@@ -281,6 +422,74 @@ def test_a_crowded_machine_spoils_estimates_too(crowded: int, kinds: tuple[str, 
     check = selfchecks.contention([full] * crowded + [roomy] * (5 - crowded), 10)
     assert check is not None
     assert (check.untrusted, check.kinds) == (True, kinds)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "used", "intruded"),
+    [(True, True, True), (True, None, True), (True, False, False), (None, True, False)],
+)
+def test_a_stranger_on_a_card_with_work_spoils_the_round(
+    foreign: bool | None, used: bool | None, intruded: bool
+) -> None:
+    """On a card that the round did not use it does not, and where nobody can tell neither."""
+    assert selfchecks.intruded({"gpu:0": DeviceState(foreign=foreign, used=used)}) is intruded
+
+
+@pytest.mark.parametrize(("spoilt", "untrusted"), [(1, False), (2, False), (3, True)])
+def test_strangers_on_a_card_are_told_with_their_rounds(spoilt: int, untrusted: bool) -> None:
+    """They spoil the card's kind alone, and as contention does: in more than a fifth of rounds."""
+    states = [DeviceState(foreign=number < spoilt, used=True) for number in range(10)]
+    rounds = [a_round(more={"gpu:0": 1.0}, devices={"gpu:0": state}) for state in states]
+    assert list(selfchecks.intrusion(rounds, (CPU, GPU))) == [
+        Check(
+            "contention",
+            f"another process had gpu:0 in use in {spoilt} of 10 rounds",
+            "rounds redone, then kept",
+            untrusted=untrusted,
+            kinds=("gpu",),
+        )
+    ]
+    idle = Domain("gpu:0", "gpu", counted=False, idle=True)
+    assert list(selfchecks.intrusion(rounds, (CPU, idle))) == []
+
+
+CAPPED, FREE = ("software power cap",), ("sync boost",)
+
+
+def held(*reasons: tuple[str, ...], used: bool = True) -> list[Round]:
+    """Rounds of a card whose clocks were held down for these reasons."""
+    states = [DeviceState(throttle_reasons=why, used=used) for why in reasons]
+    return [a_round(more={"gpu:0": 1.0}, devices={"gpu:0": state}) for state in states]
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "told"),
+    [
+        (4, (0, 0), "gpu:0: software power cap (baseline: none)"),
+        (3, (0,), "gpu:0: software power cap (baseline: none)"),
+        (2, (0,), None),
+        (10, (1, 0), None),
+        (0, (10, 3), "gpu:0: no software power cap (baseline: held by it)"),
+        (0, (10, 2), None),
+        (1, (10, 10), None),
+        (10, (10, 10), None),
+        (0, (0, 0), None),
+        (0, (), None),
+    ],
+)
+def test_a_power_cap_is_normal_where_the_baseline_had_it(
+    now: int, before: tuple[int, ...], told: str | None
+) -> None:
+    """More than a fifth of the rounds on one side, and none on the other: in each session."""
+    rounds = [held(*[CAPPED] * n, *[FREE] * (10 - n)) for n in (now, *before)]
+    assert selfchecks.unlike_caps(rounds[0], rounds[1:], ("cpu:0", "gpu:0")) == told
+
+
+def test_a_power_cap_of_an_idle_card_is_no_matter() -> None:
+    """Nor is that of a card that is not judged."""
+    idle, free = held(*[CAPPED] * 10, used=False), held(*[FREE] * 10)
+    assert selfchecks.unlike_caps(idle, [free], ("gpu:0",)) is None
+    assert selfchecks.unlike_caps(held(*[CAPPED] * 10), [free], ("cpu:0",)) is None
 
 
 @pytest.mark.parametrize(("voided", "done"), [(1, "1 round left out"), (3, "3 rounds left out")])

@@ -241,3 +241,64 @@ def test_trust_is_that_of_the_judged_domain() -> None:
         True,
         True,
     ]
+
+
+# --- several sessions ------------------------------------------------------------------------
+
+
+def over(*sessions: Sequence[Round]) -> Result:
+    """The result of several sessions, the first of which is this process's."""
+    first, *fresh = map(tuple, sessions)
+    return summarise(
+        key(),
+        measurement(first),
+        PASSED,
+        domain="total",
+        unit="call",
+        conditions={},
+        fresh=fresh,
+    )
+
+
+def test_joules_are_the_mean_of_the_sessions() -> None:
+    """Each session counts the same, however many rounds it has; the parts add up to it."""
+    parts = over(rounds(2.0, 5, units={"sample": 4.0}), rounds(8.0, 10, units={"sample": 4.0}))
+    assert parts.joules == pytest.approx(4.0, rel=1e-3)
+    assert parts.per_unit == {"sample": pytest.approx(1.0, rel=1e-3)}
+    assert sum(parts.by_domain.values()) == pytest.approx(parts.joules)
+    assert parts.watts == pytest.approx(parts.joules / 0.1)
+    assert [len(session) for session in parts.sessions] == [5, 10]
+
+
+def test_the_interval_of_two_sessions_holds_both() -> None:
+    """Their rounds scatter by less than they differ."""
+    interval = over(rounds(2.0), rounds(2.2)).interval
+    assert interval
+    low, high = interval
+    assert low == pytest.approx(2.0, rel=1e-3)
+    assert high == pytest.approx(2.2, rel=1e-3)
+
+
+def test_the_interval_of_sessions_that_agree_is_that_of_their_rounds() -> None:
+    """It is narrower than that of either alone."""
+    both, one = over(rounds(2.0), rounds(2.0)).interval, over(rounds(2.0)).interval
+    assert both
+    assert one
+    assert one[0] < both[0] < 2.0 < both[1] < one[1]
+
+
+def test_the_interval_of_three_sessions_is_that_of_their_levels() -> None:
+    """Student's t with two degrees of freedom on their logarithms."""
+    sessions = [rounds(joules) for joules in (1.9, 2.0, 2.1)]
+    levels = [math.log(over(session).joules) for session in sessions]
+    middle = sum(levels) / 3
+    error = math.sqrt(sum((level - middle) ** 2 for level in levels) / 2 / 3)
+    half = t_quantile(0.975, 2) * error
+    assert over(*sessions).interval == pytest.approx(
+        (math.exp(middle - half), math.exp(middle + half))
+    )
+
+
+def test_the_interval_of_single_rounds() -> None:
+    """Of two sessions with a round each it reaches from one to the other."""
+    assert over([a_round(2.0)], [a_round(2.2)]).interval == pytest.approx((2.0, 2.2))

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import math
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_greenops import machine
+from pytest_greenops.control import Control
+from pytest_greenops.fresh import Answer, FreshFailure
 from pytest_greenops.judge import Rules
 from pytest_greenops.meter import NoLoad
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.measurement import Domain
+from pytest_greenops.model.measurement import Check, Domain, Provenance
 from pytest_greenops.model.options import Options
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.model.verdict import Outcome, Verdict
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.store import Store
 from pytest_greenops.testing import FakeSensor
@@ -47,7 +52,13 @@ class Lab:
         self.collected: set[TestKey] = set()
 
     def trial(
-        self, *, test: TestKey | None = None, limits: Budget | None = None, **options: Any
+        self,
+        *,
+        test: TestKey | None = None,
+        limits: Budget | None = None,
+        left_s: Callable[[], float] = lambda: math.inf,
+        control: Control | None = None,
+        **options: Any,
     ) -> Trial:
         """A trial of a test with this budget, in a run with these options."""
         bench = Bench(
@@ -59,7 +70,7 @@ class Lab:
             self.collected,
             lambda label, done, most: self.told.append((label, done, most)),
         )
-        return Trial(bench, test or key(), limits or Budget())
+        return Trial(bench, test or key(), limits or Budget(), left_s, control)
 
     def keep(self, test: TestKey | None = None, **known: Series) -> None:
         """Put a baseline in place."""
@@ -473,3 +484,236 @@ def test_an_instrumented_trial_is_not_comparable(lab: Lab, monkeypatch: pytest.M
     lab.keep(call=grown())
     verdict = lab.measure(lab.trial(), joules=9.0).verdict
     assert (verdict.outcome, verdict.cause) == (Outcome.NOT_COMPARABLE, "instrumented: coverage")
+
+
+# --- sessions in fresh processes -------------------------------------------------------------
+
+#: What five sessions of 2 J leave open that scatter by as much.
+OPEN, SPREAD = 2.08, 0.08
+
+
+class Fresh:
+    """Fresh processes that measure what they are told, or fail."""
+
+    def __init__(self, lab: Lab, joules: float = 2.0, failure: str | None = None) -> None:
+        self.lab, self.joules, self.failure = lab, joules, failure
+        self.started = 0
+        self.change: Callable[[Result], Result] = lambda result: result
+
+    def __call__(self) -> Answer:
+        """What one of them answers."""
+        self.started += 1
+        if self.failure is not None:
+            raise FreshFailure(self.failure)
+        result = self.lab.measure(self.lab.trial(answers=True), joules=self.joules)
+        return Answer(self.lab.environment, (self.change(result),))
+
+
+def left_open(lab: Lab, **options: Any) -> Trial:
+    """A trial whose looks could not decide."""
+    lab.keep(call=grown(spread=SPREAD))
+    trial = lab.trial(**options)
+    assert lab.measure(trial, joules=OPEN).verdict.outcome is Outcome.INCONCLUSIVE
+    return trial
+
+
+def test_an_open_verdict_gets_one_fresh_session(lab: Lab) -> None:
+    """Its figures and its verdict rest on both sessions then."""
+    trial, fresh = left_open(lab), Fresh(lab)
+    trial.renew(fresh)
+    result = trial.results["call"]
+    assert fresh.started == 1
+    assert [len(rounds) for rounds in result.sessions] == [15, 10]
+    assert result.joules == pytest.approx((2.0 * OPEN) ** 0.5)
+    change = result.verdict.change
+    assert change
+    assert change.relative == pytest.approx((OPEN / 2.0) ** 0.5 - 1, abs=2e-3)
+    assert trial.close() == {"call": result}
+
+
+@pytest.mark.parametrize(
+    ("joules", "limits", "options"),
+    [
+        (2.0, Budget(), {}),
+        (OPEN, Budget(max_rounds=1), {}),
+        (OPEN, Budget(), {"save": "all"}),
+        (OPEN, Budget(), {"answers": True}),
+    ],
+    ids=["decided", "once", "saved", "itself fresh"],
+)
+def test_no_session_that_decides_nothing(
+    lab: Lab, joules: float, limits: Budget, options: dict[str, Any]
+) -> None:
+    """Nothing is started for what is decided, cannot be repeated, or is not judged here."""
+    lab.keep(call=grown(spread=SPREAD if joules == OPEN else 0.01))
+    trial, fresh = lab.trial(limits=limits, **options), Fresh(lab)
+    lab.measure(trial, joules=joules)
+    trial.renew(fresh)
+    assert fresh.started == 0
+
+
+def test_no_fresh_session_at_a_young_baseline(lab: Lab) -> None:
+    """Two sessions say too little for one more to decide."""
+    lab.keep(call=grown(sessions=2))
+    trial, fresh = lab.trial(), Fresh(lab)
+    lab.measure(trial, joules=OPEN)
+    trial.renew(fresh)
+    assert fresh.started == 0
+
+
+@pytest.mark.parametrize("sessions", [1, 2, 5])
+def test_a_regression_is_confirmed_before_it_fails(lab: Lab, sessions: int) -> None:
+    """It stands with the figures of this process, however young its baseline is."""
+    lab.keep(call=grown(sessions=sessions))
+    trial, fresh = lab.trial(), Fresh(lab, 2.6)
+    alone = lab.measure(trial, joules=2.5)
+    trial.renew(fresh)
+    result = trial.results["call"]
+    assert fresh.started == 1
+    assert (result.verdict.outcome, result.fresh) == (Outcome.REGRESSED, ())
+    assert result.verdict.change == alone.verdict.change
+    assert result.verdict.confirmed == pytest.approx(0.3, abs=0.01)
+
+
+@pytest.mark.parametrize("sessions", [1, 2, 5])
+def test_a_mishap_of_one_process_fails_nothing(lab: Lab, sessions: int) -> None:
+    """What a fresh process does not find is inconclusive, and says what both found."""
+    lab.keep(call=grown(sessions=sessions))
+    trial = lab.trial()
+    lab.measure(trial, joules=2.5)
+    trial.renew(Fresh(lab, 2.0))
+    verdict = trial.results["call"].verdict
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.cause
+    assert re.fullmatch(
+        r"\+25 % in this process, but [+-]0\.\d % in a fresh one: not confirmed", verdict.cause
+    )
+
+
+@pytest.mark.parametrize(
+    ("fresh_j", "outcome"), [(2.0, Outcome.INCONCLUSIVE), (2.5, Outcome.OVER_BUDGET)]
+)
+def test_a_budget_is_judged_by_both_sessions(lab: Lab, fresh_j: float, outcome: Outcome) -> None:
+    """What is over its budget in one process is not yet over it."""
+    trial = lab.trial(limits=Budget(energy_j=2.236))
+    assert lab.measure(trial, joules=2.5).verdict.outcome is Outcome.OVER_BUDGET
+    trial.renew(Fresh(lab, fresh_j))
+    result = trial.results["call"]
+    assert (result.verdict.outcome, len(result.sessions)) == (outcome, 2)
+
+
+def test_a_regression_that_nobody_can_confirm_stands(lab: Lab) -> None:
+    """Where no fresh process can be had, the first decides, and it is said."""
+    lab.keep(call=grown())
+    trial = lab.trial()
+    lab.measure(trial, joules=2.5)
+    trial.renew(Fresh(lab, failure="its test failed"))
+    result = trial.results["call"]
+    assert result.verdict.outcome is Outcome.REGRESSED
+    assert [(c.name, c.finding) for c in result.checks] == [("fresh session", "its test failed")]
+
+
+def test_a_machine_that_has_changed_decides_nothing(lab: Lab) -> None:
+    """What the control workload says against a run stands with each of its measurements."""
+    lab.keep(call=grown())
+    against = Check("control", "fixed work used +20 %", "no verdict on it", untrusted=True)
+    trial = lab.trial(control=Control({"cpu:0": 1.2}, against))
+    result = lab.measure(trial, joules=2.5)
+    assert (result.verdict.outcome, result.checks) == (Outcome.INCONCLUSIVE, (against,))
+    assert result.verdict.cause == "control: fixed work used +20 %"
+
+
+def test_as_many_sessions_as_are_asked_for(lab: Lab) -> None:
+    """Each is measured for ten rounds, and all are judged together."""
+    trial, fresh = lab.trial(sessions=4), Fresh(lab, 2.2)
+    lab.measure(trial)
+    trial.renew(fresh)
+    assert fresh.started == 3
+    result = trial.results["call"]
+    assert [len(rounds) for rounds in result.sessions] == [10] * 4
+    assert result.joules == pytest.approx((2.0 * 2.2**3) ** 0.25)
+
+
+def test_what_failed_is_not_tried_again(lab: Lab) -> None:
+    """The reason is a check that forbids nothing, and the verdict stays."""
+    trial, fresh = lab.trial(sessions=4), Fresh(lab, failure="it broke")
+    before = lab.measure(trial)
+    trial.renew(fresh)
+    result = trial.results["call"]
+    assert fresh.started == 1
+    assert (result.verdict, result.fresh, result.untrusted) == (before.verdict, (), False)
+    assert [(check.name, check.finding) for check in result.checks] == [
+        ("fresh session", "it broke")
+    ]
+
+
+def unused(lab: Lab, change: Callable[[Result], Result]) -> str:
+    """Why a fresh session with another result was not used."""
+    trial, fresh = left_open(lab), Fresh(lab)
+    fresh.change = change
+    trial.renew(fresh)
+    result = trial.results["call"]
+    assert (result.fresh, result.verdict.outcome) == ((), Outcome.INCONCLUSIVE)
+    [check] = result.checks
+    return check.finding
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"name": "other"}, "call was not measured there"),
+        (
+            {"verdict": Verdict(Outcome.NOT_MEASURED, "no sensor")},
+            "call was not measured there (no sensor)",
+        ),
+        (
+            {"checks": (Check("contention", "30 % of others", "flagged", untrusted=True),)},
+            "contention (30 % of others)",
+        ),
+        ({"domains": ()}, "it has other energy counters or units of work"),
+        (
+            {"provenance": Provenance({"cpu:0": "fake"}, True)},
+            "it has other energy counters or units of work",
+        ),
+    ],
+    ids=["no such name", "not measured", "untrusted", "counters", "estimated"],
+)
+def test_a_fresh_session_that_cannot_stand_beside_the_first(
+    lab: Lab, change: dict[str, Any], why: str
+) -> None:
+    """It is told why, and changes nothing."""
+    assert unused(lab, lambda result: replace(result, **change)) == why
+
+
+def test_work_that_was_counted_otherwise(lab: Lab) -> None:
+    """Rounds that count other work are not put beside these."""
+
+    def recounted(result: Result) -> Result:
+        return replace(result, rounds=tuple(replace(r, units={"b": 1.0}) for r in result.rounds))
+
+    assert unused(lab, recounted) == "it has other energy counters or units of work"
+
+
+def test_a_fresh_session_under_other_conditions(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test set for itself in one process only is named."""
+    monkeypatch.setattr(machine, "conditions", lambda: {"threads": "4"})
+    assert unused(lab, lambda result: replace(result, conditions={"threads": "8"})) == (
+        "it was measured under other conditions (threads: 8 -> 4)"
+    )
+
+
+def test_spoilt_measurements_get_no_further_session(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where this process is traced, what a fresh one measured would be of no use."""
+    monkeypatch.setattr(machine, "instrumented", lambda: "coverage (sys.settrace)")
+    trial, fresh = lab.trial(sessions=3), Fresh(lab)
+    lab.measure(trial)
+    trial.renew(fresh)
+    assert fresh.started == 0
+
+
+def test_a_measurement_takes_half_of_the_time_that_is_left(lab: Lab) -> None:
+    """However long it might go on otherwise."""
+    trial = lab.trial(left_s=lambda: 0.0)
+    assert len(lab.measure(trial).rounds) == 1

@@ -47,6 +47,7 @@ class Card:
     temperature_c  points in time, with straight lines between them
     processes      who computes on it, 0 for the process that asks; None: it does not tell
     mig            the id of each instance it is split into
+    ecc            whether its memory corrects errors; None: it does not tell
     lost_s         from when on each call says that the card is lost
     deny_s         from when on each call says that this user may not
     """
@@ -78,6 +79,7 @@ class Card:
     clock_mhz: Steps = ()
     processes: tuple[int, ...] | None = ()
     mig: str | tuple[str, ...] | None = None
+    ecc: bool | None = None
     lost_s: float = math.inf
     deny_s: float = math.inf
 
@@ -130,6 +132,7 @@ class Card:
             "power_noise": self.power_noise,
             "read_cost": self.read_cost_s * 1e6,
             "limit": self.limit_w,
+            "ecc": -1 if self.ecc is None else int(self.ecc),
             "lost": self.lost_s,
             "deny": self.deny_s,
         }
@@ -174,13 +177,15 @@ def environment(
     cards: Sequence[Card],
     start_s: float | None = None,
     init_error: int = 0,
+    cuda: int = 0,
 ) -> Mapping[str, str]:
     """Write the script, and say what a process needs to see these cards.
 
     start_s     when the script's time is zero, on the monotonic clock; None: when NVML is started
     init_error  what `nvmlInit` returns
+    cuda        the version of CUDA that the driver tells: 12040 is 12.4; 0: it tells none
     """
-    lines = [f"init {init_error}"]
+    lines = [f"init {init_error}", f"cuda {cuda}"]
     lines += [] if start_s is None else [f"start {start_s:.9f}"]
     lines += [line for card in cards for line in card.statements()]
     script.write_text("\n".join([*lines, ""]))

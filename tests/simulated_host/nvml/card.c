@@ -5,6 +5,7 @@
  *
  *   start 1234.5           when time is zero; the first nvmlInit where it is not given
  *   init 9                 nvmlInit returns this error
+ *   cuda 12040             the version of CUDA that the driver tells; 0: it tells none
  *   card GPU-1111 Name     a new card, in the order of the PCI bus; what follows belongs to it:
  *
  *   power 0.5 250            from 0.5 s on it draws 250 W
@@ -36,6 +37,7 @@
  *   process 4242             computes on it; 0 is the process that asks
  *   processes off            it does not tell who computes on it
  *   mig MIG-2222             it is split, and this is one instance
+ *   ecc 1                    its memory corrects errors; 0: it does not, -1: it does not tell
  *   lost 3                   from 3 s on each call says that it is lost
  *   deny 3                   from 3 s on each call says that this user may not
  *
@@ -90,6 +92,7 @@ static const struct statement statements[] = {
     {"process", ONE_OF, offsetof(struct card, processes)},
     {"processes", SWITCH, offsetof(struct card, tells_processes)},
     {"mig", WORD, offsetof(struct card, mig)},
+    {"ecc", NUMBER, offsetof(struct card, ecc)},
     {"lost", NUMBER, offsetof(struct card, lost_s)},
     {"deny", NUMBER, offsetof(struct card, deny_s)},
     {"", NUMBER, 0},
@@ -98,11 +101,12 @@ static const struct statement statements[] = {
 struct card cards[CARDS];
 struct device handles[CARDS][1 + INSTANCES];
 static struct {
-    double start_s, error;
+    double start_s, error, cuda;
 } driver;
 static const struct statement driver_statements[] = {
     {"start", NUMBER, 0},
     {"init", NUMBER, sizeof(double)},
+    {"cuda", NUMBER, 2 * sizeof(double)},
     {"", NUMBER, 0},
 };
 int card_count;
@@ -117,6 +121,7 @@ static int add_card(const char *line)
     card->counter = card->instant = card->tells_processes = 1;
     card->gain = card->power_gain = card->average_s = 1;
     card->tick_s = 0.02;
+    card->ecc = -1;
     card->limit_w = 300;
     card->stick_s = card->reset_s = card->lost_s = card->deny_s = INFINITY;
     card->fail_after_code[0] = INFINITY;
@@ -183,6 +188,11 @@ int start_cards(void)
         loaded = 1;
     }
     return (int)driver.error;
+}
+
+int cuda_version(void)
+{
+    return (int)driver.cuda;
 }
 
 double now_s(void)

@@ -14,7 +14,7 @@ struct card {
     double counter, tick_s, phase_s, jitter, start_mj, gain, stick_s, reset_s;
     double fail_after_code[2];
     double instant, average_s, power_tick_s, power_lag_s, power_gain, power_noise, read_cost_us;
-    double limit_w, tells_processes, lost_s, deny_s;
+    double limit_w, tells_processes, lost_s, deny_s, ecc;
     struct numbers processes;
     struct texts mig;
     atomic_long reads;
@@ -32,6 +32,9 @@ extern int card_count;
 
 /* Reads the script, where that is not done; returns the error with which NVML starts. */
 int start_cards(void);
+
+/* The version of CUDA that the driver tells; 0: none. */
+int cuda_version(void);
 
 /* The time of the script. */
 double now_s(void);

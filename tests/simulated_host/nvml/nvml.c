@@ -160,6 +160,12 @@ int nvmlSystemGetNVMLVersion(char *version, unsigned length)
     return tell("12.550.54.15", version, length);
 }
 
+int nvmlSystemGetCudaDriverVersion_v2(int *version)
+{
+    *version = cuda_version();
+    return *version ? OK : NOT_SUPPORTED;
+}
+
 int nvmlDeviceGetCount_v2(unsigned *count)
 {
     *count = (unsigned)card_count;
@@ -289,6 +295,15 @@ int nvmlDeviceGetPersistenceMode(struct device *device, unsigned *mode)
 int nvmlDeviceGetPowerManagementMode(struct device *device, unsigned *mode)
 {
     return say_unsigned(device, mode, 1);
+}
+
+int nvmlDeviceGetEccMode(struct device *device, unsigned *now, unsigned *after_reboot)
+{
+    REACH(device);
+    if (device->card->ecc < 0)
+        return NOT_SUPPORTED;
+    *now = *after_reboot = device->card->ecc > 0;
+    return OK;
 }
 
 int nvmlDeviceGetComputeMode(struct device *device, unsigned *mode)

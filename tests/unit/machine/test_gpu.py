@@ -40,8 +40,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def facts(library: Path, tmp_path: Path) -> Facts:
     """What a fresh process says of some cards: the facts matched, and those recorded."""
 
-    def facts(*cards: Card, **environ: str) -> Any:
-        seen = nvml.environment(library, tmp_path / "script", cards)
+    def facts(*cards: Card, cuda: int = 0, **environ: str) -> Any:
+        seen = nvml.environment(library, tmp_path / "script", cards, cuda=cuda)
         told = subprocess.run(
             [sys.executable, "-c", PROGRAM],
             env={**seen, **environ},
@@ -63,6 +63,16 @@ def test_tells_the_card_and_its_settings(facts: Facts) -> None:
     assert matched["gpu power limit"] == "300 W"
     assert matched["mig"] == "off"
     assert matched["driver"].isdigit()
+
+
+@pytest.mark.parametrize(("ecc", "told"), [(True, "on"), (False, "off")])
+def test_error_correction_and_the_major_version_of_cuda_are_matched(
+    facts: Facts, ecc: bool, told: str
+) -> None:
+    """Another minor version is the same machine."""
+    matched, _ = facts(Card(ecc=ecc), cuda=12040)
+    assert (matched["ecc"], matched["cuda"]) == (told, "12")
+    assert facts(Card(ecc=ecc), cuda=12080)[0] == matched
 
 
 def test_what_the_driver_does_not_tell_is_unknown(facts: Facts) -> None:

@@ -252,3 +252,23 @@ def test_a_device_is_idle_only_if_it_was_known_to_be(
 ) -> None:
     """Work that was seen at either end counts, and what was not known is not taken for rest."""
     assert DeviceState(used=now).after(DeviceState(used=before)).used is over
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "throttled"),
+    [(7, 8, True), (0, 1, True), (7, 7, False), (8, 7, False), (None, 8, False), (7, None, False)],
+)
+def test_a_processor_that_was_slowed_down_meanwhile_has_a_reason(
+    before: int | None, now: int | None, throttled: bool
+) -> None:
+    """A count that grew is one; that of a processor that went offline falls."""
+    over = DeviceState(throttle_count=now).after(DeviceState(throttle_count=before))
+    assert over.throttle_reasons == ("thermal throttle",) * throttled
+
+
+@pytest.mark.parametrize(("before", "now", "over"), [(True, False, True), (None, False, None)])
+def test_a_stranger_that_was_there_is_remembered(
+    before: bool | None, now: bool, over: bool | None
+) -> None:
+    """At either end of a round, as the use of a device is."""
+    assert DeviceState(foreign=now).after(DeviceState(foreign=before)).foreign is over

@@ -485,6 +485,22 @@ def test_a_counter_that_agrees_is_not_labelled(run: Run, card: Card) -> None:
     assert run([card], "sensor.doubts") == {}
 
 
+STILL = "stands still although the card draws 100 W: not measured"
+
+
+def test_a_counter_that_stands_still_from_the_start_is_left_out(run: Run) -> None:
+    """The other card is measured without it, and a note for the header says why."""
+    shown = f"[{DOMAINS}, sensor.notes]"
+    assert run([A, replace(B, stick_s=0.0)], shown) == [["gpu:0"], [f"gpu:1 {STILL}"]]
+
+
+def test_cards_that_all_stand_still_are_no_sensor(run: Run) -> None:
+    """There is nothing left to measure, and a mend."""
+    reason, remedy, absent = run([replace(A, stick_s=0.0)])
+    assert reason == f"no card can be measured: gpu:0 {STILL}"
+    assert (remedy, absent) == ("reload the driver", False)
+
+
 @pytest.mark.parametrize(("processes", "waits"), [((0,), True), ((), False)])
 def test_a_card_without_work_is_not_waited_for(
     run: Run, processes: tuple[int, ...], waits: bool
@@ -549,6 +565,28 @@ def test_tells_which_cards_this_process_uses(
     """By the driver's list, where it knows us; else by whether CUDA is loaded at all."""
     cards = [Card(processes=processes[0]), Card(uuid=B.uuid, processes=processes[1])]
     assert run(cards, USED, before) == used
+
+
+FOREIGN = "[state.foreign for state in sensor.states().values()]"
+
+
+@pytest.mark.parametrize(
+    ("processes", "named", "foreign"),
+    [
+        ((0, 1), "", [True, False]),
+        ((0,), "", [False, False]),
+        ((1,), "", [None, None]),
+        ((0, 1), "gpu:0", [True, False]),
+        ((0,), "gpu:1", [False, None]),
+    ],
+)
+def test_tells_whether_somebody_else_computes_on_a_card(
+    run: Run, processes: tuple[int, ...], named: str, foreign: list[bool | None]
+) -> None:
+    """Where the driver knows us; on a card that is judged by name others may do the work."""
+    cards = [Card(processes=processes), Card(uuid=B.uuid)]
+    shown = f"[setattr(sensor, 'named', {named!r}), {FOREIGN}][1]"
+    assert run(cards, shown) == foreign
 
 
 #: Lets the meter repeat a call that draws much in its first half and little in its second.

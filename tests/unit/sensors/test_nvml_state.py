@@ -43,6 +43,7 @@ class FakeNvml:
 
 
 NVML = FakeNvml()
+PRESENT = nvml_state.Presence(used=True, foreign=False)
 
 
 def listing(*pids: int, drawing: Sequence[int] | None = ()) -> dict[str, Any]:
@@ -51,6 +52,16 @@ def listing(*pids: int, drawing: Sequence[int] | None = ()) -> dict[str, Any]:
     if drawing is not None:
         card["GraphicsRunningProcesses"] = [SimpleNamespace(pid=pid) for pid in drawing]
     return card
+
+
+def used(cards: Sequence[Any], proc: Path) -> list[bool | None]:
+    """Whether this tree of processes is on each card."""
+    return [presence.used for presence in nvml_state.presences(NVML, cards, proc)]
+
+
+def foreign(cards: Sequence[Any], proc: Path) -> list[bool | None]:
+    """Whether somebody else computes on each card."""
+    return [presence.foreign for presence in nvml_state.presences(NVML, cards, proc)]
 
 
 @pytest.fixture
@@ -83,7 +94,7 @@ STRANGER = 2**30
 
 
 @pytest.mark.parametrize(
-    ("cards", "used"),
+    ("cards", "expected"),
     [
         ([listing(OWN)], [True]),
         ([listing(STRANGER, OWN), listing(STRANGER)], [True, False]),
@@ -96,13 +107,13 @@ STRANGER = 2**30
     ],
 )
 def test_a_card_that_lists_us_is_used(
-    proc: Path, cards: list[dict[str, Any]], used: list[bool | None]
+    proc: Path, cards: list[dict[str, Any]], expected: list[bool | None]
 ) -> None:
     """To compute or to draw; then those that do not list us are idle, and who tells none unknown.
 
     Where no card lists us, we are on none if CUDA was not loaded, whatever they tell.
     """
-    assert used == nvml_state.used(NVML, cards, proc)
+    assert expected == used(cards, proc)
 
 
 @pytest.mark.parametrize("library", ["libcuda.so.1", "libcuda.so.550.54.15", "nvcuda64.dll"])
@@ -112,30 +123,30 @@ def test_with_cuda_loaded_a_card_that_does_not_list_us_may_be_used(
 ) -> None:
     """In a container the driver knows us by other numbers: nobody can tell."""
     maps(proc, OWN, library)
-    assert nvml_state.used(NVML, cards, proc) == [None, None]
+    assert used(cards, proc) == [None, None]
 
 
 def test_a_card_that_lists_us_settles_it_though_cuda_is_loaded(proc: Path) -> None:
     """A driver that knows us by our number is trusted about the other cards."""
     maps(proc, OWN, "libcuda.so.1")
-    assert nvml_state.used(NVML, [listing(), listing(OWN)], proc) == [False, True]
+    assert used([listing(), listing(OWN)], proc) == [False, True]
 
 
 def test_a_descendant_is_one_of_us(proc: Path, child: int) -> None:
     """A card that lists a process which this one started is used."""
-    assert nvml_state.used(NVML, [listing(child), listing()], proc) == [True, False]
+    assert used([listing(child), listing()], proc) == [True, False]
 
 
 @pytest.mark.parametrize(
-    ("library", "used"), [("libcuda.so.1", None), ("libcudart.so.12", False), (None, False)]
+    ("library", "expected"), [("libcuda.so.1", None), ("libcudart.so.12", False), (None, False)]
 )
 def test_a_descendant_may_have_loaded_cuda(
-    proc: Path, child: int, library: str | None, used: bool | None
+    proc: Path, child: int, library: str | None, expected: bool | None
 ) -> None:
     """The driver's library in any process of the tree counts; one that ended has none."""
     if library:
         maps(proc, child, library)
-    assert nvml_state.used(NVML, [listing()], proc) == [used]
+    assert used([listing()], proc) == [expected]
 
 
 def test_maps_that_cannot_be_read_leave_it_open(proc: Path) -> None:
@@ -143,19 +154,75 @@ def test_maps_that_cannot_be_read_leave_it_open(proc: Path) -> None:
     path = maps(proc, OWN, "libc.so.6")
     path.unlink()
     path.mkdir()
-    assert nvml_state.used(NVML, [listing()], proc) == [None]
+    assert used([listing()], proc) == [None]
 
 
 def test_without_proc_nobody_can_tell(tmp_path: Path) -> None:
     """This process has not ended: its maps are missing because there are none on this system."""
-    assert nvml_state.used(NVML, [listing(), listing()], tmp_path) == [None, None]
+    assert used([listing(), listing()], tmp_path) == [None, None]
 
 
 def test_maps_of_other_encodings_are_read(proc: Path) -> None:
     """A path that is no UTF-8 hides nothing."""
     path = maps(proc, OWN, "libcuda.so.1")
     path.write_bytes(b"/home/\xff\n" + path.read_bytes())
-    assert nvml_state.used(NVML, [listing()], proc) == [None]
+    assert used([listing()], proc) == [None]
+
+
+# --- who else is on it -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cards", "expected"),
+    [
+        ([listing(OWN)], [False]),
+        ([listing(OWN, STRANGER)], [True]),
+        ([listing(OWN), listing(STRANGER)], [False, True]),
+        ([listing(OWN), {}], [False, None]),
+        ([listing(OWN, drawing=[STRANGER])], [False]),
+        ([listing(OWN, drawing=None), listing(STRANGER, drawing=None)], [False, True]),
+        ([listing(STRANGER)], [None]),
+        ([listing()], [None]),
+        ([{}], [None]),
+    ],
+)
+def test_a_stranger_that_computes_is_foreign(
+    proc: Path, cards: list[dict[str, Any]], expected: list[bool | None]
+) -> None:
+    """What only draws on a screen is not; where the driver lists none of us, nobody can tell."""
+    assert expected == foreign(cards, proc)
+
+
+def test_a_descendant_is_not_foreign(proc: Path, child: int) -> None:
+    """Work that this process has started is its own."""
+    assert foreign([listing(OWN, child)], proc) == [False]
+
+
+def test_a_parent_that_waits_is_not_foreign(proc: Path) -> None:
+    """The process that started this one may hold memory of the card meanwhile."""
+    assert foreign([listing(OWN, os.getppid())], proc) == [False]
+
+
+def test_a_child_that_has_just_begun_is_not_foreign(
+    proc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was started after this tree was counted, and before the driver was asked."""
+    trees = iter([{OWN}, {OWN, STRANGER}])
+    monkeypatch.setattr(nvml_state, "_tree", lambda: next(trees))
+    assert foreign([listing(OWN, STRANGER)], proc) == [False]
+
+
+@pytest.mark.parametrize(
+    ("comm", "expected"), [("nvidia-cuda-mps\n", False), ("python\n", True), (None, True)]
+)
+def test_the_server_of_a_shared_card_is_nobody_else(
+    proc: Path, comm: str | None, expected: bool
+) -> None:
+    """CUDA's Multi-Process Service computes for its clients, which are listed beside it."""
+    if comm:
+        (proc / str(STRANGER)).mkdir()
+        (proc / str(STRANGER) / "comm").write_text(comm)
+    assert foreign([listing(OWN, STRANGER)], proc) == [expected]
 
 
 # --- what holds its clocks down --------------------------------------------------------------
@@ -201,15 +268,16 @@ def test_the_clock_is_that_of_the_multiprocessors() -> None:
 def test_the_state_is_what_is_told_now_and_what_was_noted() -> None:
     """Heat of the chip in degrees and limit in watts now, clock and reasons as they were seen."""
     card = {"Temperature": {(0,): 71, (1,): 99}, "EnforcedPowerLimit": 312_500}
-    assert nvml_state.state(NVML, card, ("sync boost",), 1410, True) == DeviceState(
+    assert nvml_state.state(NVML, card, ("sync boost",), 1410, PRESENT) == DeviceState(
         temperature_c=71,
         clock_mhz=1410,
         power_limit_w=312.5,
         throttle_reasons=("sync boost",),
         used=True,
+        foreign=False,
     )
 
 
 def test_what_a_card_does_not_tell_is_none() -> None:
     """Neither zero degrees nor zero watts."""
-    assert nvml_state.state(NVML, {}, (), None, None) == DeviceState()
+    assert nvml_state.state(NVML, {}, (), None, nvml_state.Presence()) == DeviceState()

@@ -17,7 +17,12 @@ from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.sensors import powercap, pyrapl
 from pytest_greenops.sensors.base import Sensor, difference
 from tests.simulated_host import child
-from tests.simulated_host.powercap_tree import PowercapTree, build, build_cpus
+from tests.simulated_host.powercap_tree import (
+    PowercapTree,
+    build,
+    build_cpus,
+    throttle_counter,
+)
 
 SYS = Path("/sys")
 INSTEAD = "use --energy-sensors powercap"
@@ -172,6 +177,22 @@ def handles_around_a_sensor() -> list[int]:
 def test_closing_gives_the_files_back() -> None:
     """The four files of two sockets are held open until the sensor is closed."""
     assert [0, 4, 0] == private(handles_around_a_sensor)
+
+
+def states_of_a_hot_socket() -> dict[str, int | None]:
+    """In a child: what is told of two sockets, the second of which was slowed down for heat."""
+    build_cpus(SYS, [0, 1], throttle=True)
+    build(SYS, [0, 1])
+    sensor = pyrapl.open_sensor()
+    throttle_counter(SYS / "devices/system/cpu", 3, "core").write_text("4\n")
+    states = sensor.states()
+    sensor.close()
+    return {name: state.throttle_count for name, state in states.items()}
+
+
+def test_tells_how_often_its_sockets_were_slowed_down() -> None:
+    """As the powercap sensor does."""
+    assert {"cpu:0": 0, "cpu:1": 4} == private(states_of_a_hot_socket)
 
 
 # --- each failure in words ------------------------------------------------------------------

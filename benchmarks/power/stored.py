@@ -1,0 +1,109 @@
+"""The project's own procedure for stored baselines, on arrays of repetitions.
+
+Nothing is decided here: when to look, what the noise is, each verdict and whether a fresh process
+contradicts it are asked of `pytest_greenops.screen`, which judges real runs with the same lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.power.worlds import Array
+from pytest_greenops.screen import (
+    PROVISIONAL_ROUNDS,
+    Look,
+    Screening,
+    Suite,
+    contradicts,
+    noise,
+    planned_looks,
+    schedule,
+    screen,
+)
+
+MARGIN, ASSUMED_SD = 0.05, 0.03
+MIN_ROUNDS, MAX_ROUNDS = 5, 25
+#: What the meter measures at the most before a fresh process does.
+MOST_ROUNDS = 15
+
+REGRESSED, IMPROVED, PASSED, INCONCLUSIVE = range(1, 5)
+
+
+class Shares(NamedTuple):
+    """Of many repetitions, the share of each verdict, and the mean number of rounds."""
+
+    regressed: float
+    improved: float
+    passed: float
+    inconclusive: float
+    rounds: float
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Repetitions of one measurement: its verdicts, as the numbers above, and its rounds."""
+
+    outcomes: Array
+    rounds: Array
+
+    @property
+    def shares(self) -> Shares:
+        """What they come to."""
+        each = [float((self.outcomes == o).mean()) for o in range(REGRESSED, INCONCLUSIVE + 1)]
+        return Shares(*each, rounds=float(self.rounds.mean()))
+
+
+def tried(
+    baseline: Sequence[Array],
+    candidate: Array,
+    fresh: Array,
+    suite: Suite | None,
+    *,
+    margin: float = MARGIN,
+    has_fresh: bool = True,
+) -> Tried:
+    """Judge candidates as a run would, look by look, and ask a fresh process where it is wanted.
+
+    baseline   logarithms of joules, one array (repetitions, rounds) for each accepted session
+    candidate  of this process, as many rounds as its last look needs
+    fresh      of a fresh process
+    """
+    looks = schedule(len(baseline), MIN_ROUNDS, MAX_ROUNDS)
+    planned = planned_looks(len(baseline), looks)
+    outcomes = np.zeros(candidate.shape[:-1])
+    rounds = np.zeros(candidate.shape[:-1])
+    suspects = np.zeros(candidate.shape[:-1], dtype=bool)
+    for number, n in enumerate(looks, 1):
+        seen = [candidate[..., :n]]
+        spread = noise(baseline, seen, suite, ASSUMED_SD)
+        found = screen(baseline, seen, spread, margin, Look(number, planned))
+        open_ = outcomes == 0
+        rounds[open_] = n
+        suspects |= open_ & found.regressed
+        _settle(outcomes, found)
+    if has_fresh:
+        both = [candidate[..., : looks[-1]], fresh]
+        spread = noise(baseline, both, suite, ASSUMED_SD)
+        against = contradicts(baseline, fresh, spread, margin)
+        outcomes[suspects & against] = INCONCLUSIVE
+        rounds[suspects] += PROVISIONAL_ROUNDS
+        if planned > len(looks):
+            rounds[outcomes == 0] += PROVISIONAL_ROUNDS
+            _settle(outcomes, screen(baseline, both, spread, margin, Look(planned, planned)))
+    outcomes[outcomes == 0] = INCONCLUSIVE
+    return Tried(outcomes, rounds)
+
+
+def _settle(outcomes: Array, found: Screening) -> None:
+    """Write down what a look decides of those that are still open."""
+    open_ = outcomes == 0
+    for holds, outcome in (
+        (found.regressed, REGRESSED),
+        (found.improved, IMPROVED),
+        (found.passed, PASSED),
+    ):
+        outcomes[open_ & holds] = outcome

@@ -1,0 +1,143 @@
+"""How often an unchanged inference test is called regressed on this machine, for real.
+
+    python -m benchmarks.verdicts.inference [unchanged] [grown]
+
+Saves ten sessions of a torch inference test, each in a pytest process of its own. Then runs it, in
+random order: unchanged, beside a busy neighbour that starts at random in half of those runs, and
+with a tenth more layers. Counts the verdicts, and writes them into docs/verdict.md. With 200 and
+100 runs it takes about half an hour; nothing else should run meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.markdown import rewrite, table
+from benchmarks.verdicts.tries import Try, run
+
+PAGE = Path(__file__).parents[2] / "docs" / "verdict.md"
+WRITER = "python -m benchmarks.verdicts.inference"
+SESSIONS = 10
+UNCHANGED, GROWN = 200, 100
+GROWTH = 1.1
+SEED = 20
+#: A neighbour keeps so many CPUs busy, and starts so much later than the test at the most.
+NEIGHBOURS, LATEST_S = 2, 5.0
+FILES = {
+    "pytest.ini": "",
+    "test_inference.py": """
+import os
+
+import pytest
+import torch
+
+torch.manual_seed(0)
+torch.set_num_threads(1)
+LAYERS = round(10 * float(os.environ["GROWTH"]))
+layer = torch.nn.TransformerEncoderLayer(128, 4, 512, dropout=0.0, batch_first=True)
+model = torch.nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=False).eval()
+tokens = torch.randn(4, 64, 128)
+
+
+@pytest.mark.energy_budget(max_increase="5%")
+def test_inference(energy):
+    with torch.inference_mode():
+        assert energy(model, tokens).shape == tokens.shape
+""",
+}
+CASES = {
+    "unchanged": (1.0, False),
+    "unchanged, busy neighbour": (1.0, True),
+    "a tenth more layers": (GROWTH, False),
+}
+OUTCOMES = ("passed", "inconclusive", "regressed", "improved")
+
+
+@contextmanager
+def neighbour() -> Iterator[None]:
+    """Processes that keep CPUs busy, from some moment on."""
+    wait_s = random.uniform(0, LATEST_S)
+    code = f"import time; time.sleep({wait_s})\nwhile True: pass"
+    busy = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(NEIGHBOURS)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def attempt(folder: Path, case: str) -> Try:
+    """Run the test once as a gate would."""
+    growth, beside = CASES[case]
+    if beside:
+        with neighbour():
+            return run(folder, growth, "--energy")
+    return run(folder, growth, "--energy")
+
+
+def try_out(cases: list[str]) -> dict[str, list[Try]]:
+    """Save the sessions, then run the cases in their order."""
+    found: dict[str, list[Try]] = {case: [] for case in CASES}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, text in FILES.items():
+            (folder / file).write_text(text)
+        for _ in range(SESSIONS):
+            run(folder, 1.0, "--energy-save")
+        begun_s = time.monotonic()
+        for number, case in enumerate(cases, 1):
+            one = attempt(folder, case)
+            found[case].append(one)
+            passed_s = time.monotonic() - begun_s
+            print(f"{passed_s:6.0f} s  {number:3} of {len(cases)}: {case}: {one}", flush=True)
+    return found
+
+
+def rows(found: dict[str, list[Try]]) -> Iterator[list[str]]:
+    """A row for each case that was run."""
+    for case, tries in found.items():
+        if not tries:
+            continue
+        counts = Counter(one.outcome for one in tries)
+        changes = sorted(one.change for one in tries if one.change is not None)
+        seen = f"{changes[0]:+.1%} … {changes[-1]:+.1%}" if changes else ""
+        middle = f"{changes[len(changes) // 2]:+.1%}" if changes else ""
+        others = sum(count for outcome, count in counts.items() if outcome not in OUTCOMES)
+        shown = [str(counts[outcome]) for outcome in OUTCOMES]
+        yield [case, str(len(tries)), *shown, str(others), middle, seen]
+
+
+def main() -> None:
+    """Print the counts, and write them into the page."""
+    given = [int(n) for n in sys.argv[1:3]]
+    unchanged, grown = *given, *(UNCHANGED, GROWN)[len(given) :]
+    quiet, crowded, more = CASES
+    cases = [quiet] * (unchanged - unchanged // 2) + [crowded] * (unchanged // 2) + [more] * grown
+    random.seed(SEED)
+    random.shuffle(cases)
+    found = try_out(cases)
+    head = ["work", "runs", *OUTCOMES, "other", "change (median)", "from … to"]
+    lines = [
+        f"{SESSIONS} saved sessions, then the runs in random order; the joules are estimated, a "
+        f"regression fails; {os.cpu_count()} CPUs, a virtual machine, Python "
+        f"{platform.python_version()}.",
+        "",
+        *table(head, list(rows(found))),
+    ]
+    print("\n".join(lines))
+    rewrite(PAGE, lines, WRITER)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""What the accepted sessions of a suite have in common: their scatter, and their machine's. Pure.
+
+The control workload is the same in every run. What it uses more or less than in earlier runs is the
+machine's doing: where the tests are seen to share it, it is taken out of their changes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from pytest_greenops.model.baseline import Series
+from pytest_greenops.model.measurement import joules_per_unit
+from pytest_greenops.screen import MIN_SESSIONS, Suite, suite_of
+from pytest_greenops.stats import f_quantile, t_quantile, trimmed_mean, variance
+
+#: The control workload is taken out where its shifts explain those of the tests so surely.
+SURE = 0.99
+#: A run is not trusted whose control lies as far from its history as 3 SD of a normal one do.
+TRUSTED = 0.99865
+
+
+def levels(series: Series, unit: str = "call") -> list[float]:
+    """The natural logarithm of joules of a unit of work in each session, over all that is counted.
+
+    Empty where some round of the series holds no energy, or none of that work.
+    """
+    counted = [domain.name for domain in series.domains if domain.counted]
+    rounds = [round_ for session in series.sessions for round_ in session.rounds]
+    if unit != "call" and not all(unit in round_.units for round_ in rounds):
+        return []
+    if not all(sum(r.energy_uj.get(name, 0) for name in counted) > 0 for r in rounds):
+        return []
+    if not all(name in round_.energy_uj for round_ in rounds for name in counted):
+        return []
+    return [
+        trimmed_mean([math.log(j) for j in joules_per_unit(session.rounds, counted, unit)])
+        for session in series.sessions
+    ]
+
+
+def suite(all_series: Iterable[Series], slope: float = 0.0) -> Suite | None:
+    """What the tests of a suite have in common; None where too few have sessions enough to tell.
+
+    slope  of the control workload, whose shifts are left out
+    """
+    variances, degrees = [], []
+    for series in all_series:
+        found = levels(series)
+        if len(found) < MIN_SESSIONS:
+            continue
+        if slope and (beside := list(_beside_controls(series))):
+            found = [y - slope * x for _, x, y in beside]
+        variances.append(variance(found))
+        degrees.append(len(found) - 1)
+    return suite_of(variances, degrees)
+
+
+def control_level(control_j: Mapping[str, float], domains: Collection[str]) -> float | None:
+    """The natural logarithm of a control workload's joules over these counters.
+
+    None where it did not use one of them: it says nothing of a GPU.
+    """
+    joules = [control_j.get(name, 0.0) for name in domains]
+    return math.log(math.fsum(joules)) if joules and all(j > 0 for j in joules) else None
+
+
+def control_slope(all_series: Iterable[Series]) -> float:
+    """How much of a shift of the control workload the suite's tests share: 0 to 1.
+
+    Least squares of what the tests of a run used on what its control did, one point for each run,
+    both about the mean of the series. 0 unless the one explains the other beyond chance: taken out
+    without need, the control's own noise would only be added.
+    """
+    runs: dict[float, list[tuple[float, float]]] = {}
+    for series in all_series:
+        for level, x, y in _beside_controls(series):
+            runs.setdefault(level, []).append((x, y))
+    points = [(_mean(x for x, _ in run), _mean(y for _, y in run)) for run in runs.values()]
+    return slope_beyond_chance([x for x, _ in points], [y for _, y in points])
+
+
+def slope_beyond_chance(xs: Sequence[float], ys: Sequence[float]) -> float:
+    """The slope of a line through the origin, at most 1; 0 where chance may have made it.
+
+    Of values about their means, which are worth two degrees of freedom less than there are.
+    """
+    degrees = len(xs) - 2
+    squares = math.fsum(x * x for x in xs)
+    products = math.fsum(x * y for x, y in zip(xs, ys, strict=True))
+    if degrees < 1 or products <= 0:
+        return 0.0
+    explained = products**2 / squares
+    left = max(math.fsum(y * y for y in ys) - explained, 0.0) / degrees
+    sure = explained > left * f_quantile(SURE, 1, degrees)
+    return min(1.0, products / squares) if sure else 0.0
+
+
+class ControlShift(NamedTuple):
+    """How far a run's control workload is from its history, and how far it may be: shares."""
+
+    change: float
+    allowed: float
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the machine is as it was."""
+        return abs(math.log1p(self.change)) <= math.log1p(self.allowed)
+
+
+def control_shift(
+    all_series: Iterable[Series], control_j: Mapping[str, float]
+) -> ControlShift | None:
+    """Hold a run's control workload against those of earlier runs; None of fewer than three.
+
+    Allowed is what 3 standard deviations are to many runs: of few, as much as is as improbable.
+    """
+    now = control_level(control_j, control_j.keys())
+    if now is None:
+        return None
+    earlier = {
+        level
+        for series in all_series
+        for session in series.sessions
+        if (level := control_level(session.control_j, control_j.keys())) is not None
+    }
+    n = len(earlier)
+    if n < MIN_SESSIONS:
+        return None
+    ordered = sorted(earlier)
+    reach = t_quantile(TRUSTED, n - 1) * math.sqrt(variance(ordered) * (1 + 1 / n))
+    return ControlShift(math.expm1(now - _mean(ordered)), math.expm1(reach))
+
+
+def _beside_controls(series: Series) -> Iterator[tuple[float, float, float]]:
+    """Of each session its control's level, and by how much that and its own differ from the mean.
+
+    None where a session of the series has no control, or not of all that is counted.
+    """
+    counted = [domain.name for domain in series.domains if domain.counted]
+    own = levels(series)
+    controls = [control_level(session.control_j, counted) for session in series.sessions]
+    known = [level for level in controls if level is not None]
+    if len(own) < MIN_SESSIONS or len(known) < len(own):
+        return
+    for level, y in zip(known, own, strict=True):
+        yield level, level - _mean(known), y - _mean(own)
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return math.fsum(listed) / len(listed)

@@ -1,0 +1,57 @@
+"""pytest-repeat: repetitions are attempts at one test; each is judged, the last is kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.projects import Project
+
+REPEAT = ("-p", "pytest_repeat", "--count=3")
+SUITE = """
+    import pytest
+
+    def test_works(energy, work):
+        energy(work)
+
+    @pytest.mark.parametrize("joules", [1, 2])
+    def test_given(energy, spend, joules):
+        energy(spend, joules)
+"""
+
+
+def test_repetitions_are_one_test(project: Project) -> None:
+    """They share one baseline, to which one run adds one session."""
+    project.write("test_it.py", SUITE)
+    ran = project.save(*REPEAT)
+    assert ran.outcomes == {"passed": 9}
+    assert sorted(project.files()) == [
+        f"test_it.py/{name}.json" for name in ("test_given[1]", "test_given[2]", "test_works")
+    ]
+    for baseline in project.baselines().values():
+        assert len(baseline.measurements["call"].sessions) == 1
+    assert ran.closing.startswith("3 measured, ")
+
+
+def test_a_run_without_repetitions_finds_the_baseline(project: Project) -> None:
+    """What a repeated run saved is what a plain one is compared with."""
+    project.write("test_it.py", SUITE)
+    project.save(*REPEAT)
+    assert set(project.energy().verdicts.values()) == {"passed"}
+
+
+def test_each_repetition_is_judged(saved: Project) -> None:
+    """Each fails by itself; the report has the last, and what the others came to."""
+    ran = saved.energy(*REPEAT, joules=3.0)
+    assert ran.outcomes == {"failed": 3}
+    attempts = ran.results["test_works"].attempts
+    assert [(attempt.outcome, attempt.joules) for attempt in attempts] == [("regressed", 3.0)] * 2
+
+
+@pytest.mark.parametrize("sessions", [2])
+def test_a_repetition_is_found_in_a_fresh_process(project: Project, sessions: int) -> None:
+    """Each repetition has sessions of its own."""
+    project.write("test_it.py", SUITE)
+    ran = project.save(*REPEAT, f"--energy-sessions={sessions}")
+    assert [len(result.fresh) for result in ran.results.values()] == [1, 1, 1]
+    for baseline in project.baselines().values():
+        assert len(baseline.measurements["call"].sessions) == sessions

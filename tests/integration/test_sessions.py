@@ -1,0 +1,339 @@
+"""Sessions in fresh processes: as many as `--energy-sessions` says, and one for what is open."""
+
+from __future__ import annotations
+
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+from pytest_greenops.model.result import Result
+from tests.integration.projects import NOISY, Project
+
+#: Joules that five sessions of 2 J, assumed to scatter by 3 %, can neither pass nor fail.
+OPEN = 2.1
+#: A fixture that tells the fresh process, which runs after this one, from the first.
+AGAIN = """
+from pathlib import Path
+
+@pytest.fixture
+def again():
+    seen = Path(__file__).with_name("seen")
+    if seen.exists():
+        return True
+    seen.touch()
+    return False
+"""
+LOGS = """
+    import os
+
+    def test_works(energy, work):
+        with open("log.txt", "a") as log:
+            print(os.getpid(), file=log)
+        energy(work)
+"""
+
+
+def only(project: Project, *args: str, joules: float = OPEN, plugins: bool = False) -> Result:
+    """The result of `test_works` in a run that passes."""
+    ran = project.energy(*args, joules=joules, plugins=plugins)
+    assert ran.outcomes.get("passed", 0) == 1, ran.text
+    return ran.results["test_works"]
+
+
+def said(result: Result) -> str:
+    """What is said of a fresh session that was not used; nothing else may be."""
+    assert result.fresh == ()
+    assert result.verdict.outcome == "inconclusive"
+    [check] = result.checks
+    assert (check.name, check.done) == ("fresh session", "judged without it")
+    return check.finding
+
+
+# --- --energy-sessions -----------------------------------------------------------------------
+
+
+def test_three_sessions_at_once_make_a_firm_baseline(project: Project) -> None:
+    """Each session is measured in a process of its own, and saved as one."""
+    project.write("test_it.py", LOGS)
+    ran = project.save("--energy-sessions=3")
+    assert ran.outcomes == {"passed": 1}
+    assert len(set(project.log())) == 3
+    sessions = project.baseline().measurements["call"].sessions
+    assert [len(session.rounds) for session in sessions] == [10, 10, 10]
+    ran.stdout.fnmatch_lines(["*30 rounds in 3 sessions*"])
+    change = project.energy().results["test_works"].verdict.change
+    assert change
+    assert (change.sessions, change.provisional) == (3, False)
+
+
+def test_sessions_are_judged_together(saved: Project) -> None:
+    """Without saving, all sessions of a test are one verdict, and nothing is kept of them."""
+    saved.sensor(
+        more=AGAIN
+        + """
+@pytest.fixture
+def work(again):
+    return lambda: SENSOR.spend(2.0 if again else 2.04)
+"""
+    )
+    before = saved.files()
+    result = only(saved, "--energy-sessions=2")
+    assert result.verdict.outcome == "passed"
+    assert [len(rounds) for rounds in result.sessions] == [10, 10]
+    assert result.joules == pytest.approx((2.0 * 2.04) ** 0.5)
+    assert saved.files() == before
+
+
+def test_accepting_a_change_in_three_sessions_begins_anew_once(saved: Project) -> None:
+    """What regressed replaces the baseline; its further sessions stand beside the first."""
+    saved.save("--energy-sessions=3", joules=3.0)
+    assert len(saved.baseline().measurements["call"].sessions) == 3
+
+
+def test_work_that_runs_once_has_sessions_of_one_round(project: Project) -> None:
+    """`max_rounds=1` runs the test once in each process."""
+    project.write("test_it.py", LOGS)
+    project.save("--energy-sessions=3", "--energy-max-rounds=1")
+    assert len(project.log()) == len(set(project.log())) == 3
+    sessions = project.baseline().measurements["call"].sessions
+    assert [len(session.rounds) for session in sessions] == [1, 1, 1]
+
+
+def test_the_ini_twin(project: Project) -> None:
+    """`energy_sessions` in the ini file does the same."""
+    project.write("pytest.ini", "[pytest]\nenergy_sensors = fake\nenergy_sessions = 2\n")
+    project.write("test_it.py", LOGS)
+    project.save()
+    assert len(project.baseline().measurements["call"].sessions) == 2
+
+
+def test_no_number_of_sessions(project: Project) -> None:
+    """A value that is no number is a usage error that names the option."""
+    ran = project.energy("--energy-sessions=0")
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+    assert (
+        "ERROR: --energy-sessions: '0' is no number of sessions; write a whole number from 1 up"
+    ) in ran.errors
+
+
+# --- the last look ---------------------------------------------------------------------------
+
+
+def test_an_open_test_is_measured_once_more(grown: Project) -> None:
+    """A test that its looks leave open is measured in one fresh process before it is judged."""
+    grown.sensor(
+        NOISY,
+        AGAIN
+        + """
+@pytest.fixture
+def work(again):
+    return lambda: SENSOR.spend(2.0 if again else float(os.environ["JOULES"]))
+""",
+    )
+    grown.write("test_it.py", LOGS)
+    ran = grown.energy(joules=OPEN, seed=9)
+    result = ran.results["test_works"]
+    assert len(set(grown.log())) == 2
+    assert [len(rounds) for rounds in result.sessions] == [15, 10]
+    assert result.joules == pytest.approx((2.0 * OPEN) ** 0.5, rel=0.01)
+    assert result.checks == ()
+    ran.stdout.fnmatch_lines(["*25 rounds in 2 sessions*"])
+
+
+@pytest.mark.parametrize(
+    ("args", "joules"),
+    [((), 2.0), (("--energy-max-rounds=1",), OPEN), (("--energy-save",), OPEN)],
+    ids=["it passed", "it cannot be repeated", "it is accepted"],
+)
+def test_no_fresh_process_for_what_needs_none(
+    grown: Project, args: tuple[str, ...], joules: float
+) -> None:
+    """What is decided, what runs exactly once, and what is saved is left at one process."""
+    grown.write("test_it.py", LOGS)
+    assert only(grown, *args, joules=joules).fresh == ()
+    assert len(set(grown.log())) == 1
+
+
+def test_a_regression_is_told_with_what_a_fresh_process_found(saved: Project) -> None:
+    """A red build names both processes."""
+    saved.write("test_it.py", LOGS)
+    ran = saved.energy(joules=3.0)
+    assert ran.outcomes == {"failed": 1}
+    assert len(set(saved.log())) == 2
+    assert ran.results["test_works"].verdict.confirmed == pytest.approx(0.5)
+    assert "confirmed  a fresh process found +50 %" in ran.failure("test_works")
+
+
+def test_a_mishap_of_one_process_is_no_red_build(saved: Project) -> None:
+    """Work that a fresh process finds unchanged fails nothing, and the run says why."""
+    saved.sensor(
+        more=AGAIN
+        + """
+@pytest.fixture
+def work(again):
+    return lambda: SENSOR.spend(2.0 if again else 3.0)
+"""
+    )
+    ran = saved.energy()
+    assert ran.outcomes == {"passed": 1}
+    assert ran.verdicts == {"test_works": "inconclusive"}
+    ran.stdout.fnmatch_lines(["*+50 % in this process, but +0.0 % in a fresh one: not confirmed*"])
+
+
+def test_no_fresh_process_at_a_young_baseline(saved: Project) -> None:
+    """With one baseline session what is not found passes provisionally."""
+    saved.write("test_it.py", LOGS)
+    assert only(saved, joules=OPEN).verdict.outcome == "passed"
+    assert len(set(saved.log())) == 1
+
+
+@pytest.mark.parametrize(
+    ("happens", "finding"),
+    [
+        ("assert not again, 'no gas'", "the test failed there: AssertionError: no gas"),
+        ("import pytest; again and pytest.skip()", "the test was skipped there"),
+        ("again and os._exit(3)", "its process ended with exit code 3"),
+        ("again and os.kill(os.getpid(), 9)", "its process was ended by SIGKILL"),
+        ("again and sys.setprofile(lambda *a: 0)", "instrumented (test_it (sys.setprofile))"),
+    ],
+    ids=["fails", "skips", "exits", "is killed", "is profiled"],
+)
+def test_a_fresh_session_that_cannot_be_used(grown: Project, happens: str, finding: str) -> None:
+    """The verdict stays as it was, the test passes, and why is said."""
+    grown.sensor(NOISY, AGAIN)
+    grown.write(
+        "test_it.py",
+        f"""
+        import os, sys
+
+        def test_works(energy, work, again):
+            {happens}
+            energy(work)
+        """,
+    )
+    ran = grown.energy(joules=OPEN)
+    found = said(ran.results["test_works"])
+    assert found.startswith(finding)
+    assert "fresh session (" in ran.text
+
+
+def test_a_fresh_session_on_another_machine(grown: Project) -> None:
+    """Facts that differ from one process to the next are named, and the session is not used."""
+    grown.sensor(
+        NOISY,
+        """
+def pytest_energy_facts(config):
+    return {"asked": "yes"} if os.path.exists("seen") else None
+
+@pytest.fixture(autouse=True)
+def _seen():
+    open("seen", "w").close()
+""",
+    )
+    finding = said(only(grown))
+    assert finding == "it was measured under other conditions (asked: yes -> unset)"
+
+
+def test_nothing_is_written_by_a_fresh_process(grown: Project) -> None:
+    """Reports, caches, temporary folders and baselines are those of the run that asked."""
+    grown.write(
+        "test_it.py",
+        """
+        def test_works(energy, work, tmp_path):
+            energy(work)
+
+        def test_plain(tmp_path):
+            assert (tmp_path.parent / "test_works0").is_dir()
+        """,
+    )
+    before = grown.files()
+    ran = grown.energy(
+        *("--junitxml=junit.xml", "--basetemp=tmp", "--log-file=log.txt", "--durations=1"),
+        *("--ff", "-x", "-v", "--color=yes"),
+        joules=OPEN,
+    )
+    assert len(ran.results["test_works"].fresh) == 1
+    names = [
+        case.get("name") for case in ElementTree.parse(grown.path / "junit.xml").iter("testcase")
+    ]
+    assert names == ["test_works", "test_plain"]
+    assert sorted(path.name for path in (grown.path / "tmp").iterdir() if path.is_dir()) == [
+        *("test_plain0", "test_plaincurrent", "test_works0", "test_workscurrent")
+    ]
+    nodes = (grown.path / ".pytest_cache/v/cache/nodeids").read_text()
+    assert "test_plain" in nodes
+    assert grown.files() == before
+
+
+@pytest.mark.parametrize("value", ["a/b::c", "[x]-[y", "é ü", 'it\'s \\"it\\" $HOME *'])
+def test_any_parameter_can_be_asked_for(project: Project, value: str) -> None:
+    """The fresh process runs this one test, whatever its id looks like."""
+    project.write(
+        "test_it.py",
+        f"""
+        import pytest
+
+        class TestClass:
+            @pytest.mark.parametrize("it", [1, 2, 3], ids=["{value}", "other", "{value}!"])
+            def test_works(self, energy, work, it):
+                energy(work)
+                print(it, file=open("log.txt", "a"))
+        """,
+    )
+    ran = project.save("--energy-sessions=2")
+    assert ran.outcomes == {"passed": 3}
+    assert project.log() == ["1", "1", "2", "2", "3", "3"]
+    assert [len(result.fresh) for result in ran.results.values()] == [1, 1, 1]
+
+
+def test_a_test_outside_of_the_root(project: Project) -> None:
+    """It is found by its path, from the folder in which pytest was called."""
+    project.write("below/pytest.ini", "[pytest]\nenergy_sensors = fake\n")
+    project.write("test_it.py", LOGS)
+    project.monkeypatch.chdir(project.path / "below")
+    root = ("--rootdir=.", "--confcutdir=..", "-c", "pytest.ini")
+    ran = project.energy("--energy-save", *root, "..", "--energy-sessions=2")
+    assert ran.outcomes == {"passed": 1}
+    assert "20 rounds in 2 sessions" in ran.text
+
+
+def test_options_of_a_conftest_are_kept(project: Project) -> None:
+    """A test that depends on the command line finds it in the fresh process."""
+    project.sensor(
+        more="""
+def pytest_addoption(parser):
+    parser.addoption("--size", type=float)
+
+@pytest.fixture
+def work(pytestconfig):
+    return lambda: SENSOR.spend(pytestconfig.getoption("size"))
+"""
+    )
+    project.write("test_it.py", LOGS)
+    assert only(project, "--size=7", "-k", "works", "--energy-sessions=2").joules == 7.0
+
+
+def test_objects_given_to_main_cannot_be_had_again(project: Project) -> None:
+    """A plugin that is an object is missing in the fresh process, and its failure says so."""
+    project.write("test_it.py", "def test_works(energy, work, given):\n    energy(work)\n")
+    script = project.write(
+        "run.py",
+        """
+        import sys
+
+        import pytest
+
+        class Plugin:
+            @pytest.fixture
+            def given(self):
+                return 1
+
+        if __name__ == "__main__":
+            sys.exit(pytest.main(["-p", "greenops", *sys.argv[1:]], plugins=[Plugin()]))
+        """,
+    )
+    project.monkeypatch.setenv("JOULES", "2")
+    ran = project.pytester.run(sys.executable, script, "--energy", "--energy-sessions=2")
+    assert ran.ret == 0
+    ran.stdout.fnmatch_lines(["*fresh session (the test failed there in its setup: fixture*"])

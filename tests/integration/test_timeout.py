@@ -1,0 +1,81 @@
+"""pytest-timeout: a measurement fits into the time that its test has."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.integration.projects import NOISY, Project
+
+TIMEOUT = ("-p", "pytest_timeout")
+SLOW = """
+    import time
+
+    def test_works(energy, work):
+        def slow():
+            time.sleep(0.2)
+            work()
+
+        energy(slow)
+"""
+SLEEPS = """
+from pathlib import Path
+
+@pytest.fixture
+def work():
+    seen = Path("seen")
+    if seen.exists():
+        Path("began").write_text(str(os.getpid()))
+        import time
+        time.sleep(60)
+    def work():
+        seen.touch()
+        SENSOR.spend(float(os.environ["JOULES"]))
+    return work
+"""
+
+
+@pytest.mark.parametrize("func_only", ["false", "true"])
+def test_a_measurement_takes_half_of_what_is_left(project: Project, func_only: str) -> None:
+    """Rounds that would not fit are not begun, so that the test ends before its timeout."""
+    project.write("test_it.py", SLOW)
+    ran = project.energy(
+        *TIMEOUT, "--timeout=2", "-o", f"timeout_func_only={func_only}", "--energy-min-rounds=25"
+    )
+    assert ran.outcomes == {"passed": 1}
+    assert 1 <= len(ran.results["test_works"].rounds) <= 5
+
+
+def test_no_fresh_process_where_too_little_is_left(grown: Project) -> None:
+    """The open verdict stays, and the timeout is named as what has to be raised."""
+    ran = grown.energy(*TIMEOUT, "--timeout=5", joules=2.1)
+    result = ran.results["test_works"]
+    assert (result.verdict.outcome, result.fresh) == ("inconclusive", ())
+    [check] = result.checks
+    assert check.finding.startswith("its timeout leaves ")
+    assert check.finding.endswith("; raise the timeout")
+
+
+def test_a_timeout_that_is_long_enough(grown: Project) -> None:
+    """The fresh process has the same timeout, and keeps to it."""
+    ran = grown.energy(*TIMEOUT, "--timeout=60", joules=2.1)
+    assert len(ran.results["test_works"].fresh) == 1
+
+
+def test_a_fresh_process_does_not_outlast_the_timeout(grown: Project) -> None:
+    """One that takes too long is ended before the test's own timeout would fail it."""
+    grown.sensor(NOISY, SLEEPS)
+    begun = time.monotonic()
+    ran = grown.energy(*TIMEOUT, "--timeout=8", joules=2.1)
+    assert time.monotonic() - begun < 30
+    assert ran.outcomes == {"passed": 1}
+    [check] = ran.results["test_works"].checks
+    assert check.finding.startswith("it was not done after ")
+    assert not _runs(int((grown.path / "began").read_text()))
+
+
+def _runs(process: int) -> bool:
+    import psutil
+
+    return psutil.pid_exists(process)
