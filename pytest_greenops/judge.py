@@ -15,7 +15,7 @@ from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.marker import Action
 from pytest_greenops.model.measurement import Measurement, Round, joules_per_unit
 from pytest_greenops.model.units import JOULES, format_percent
-from pytest_greenops.model.verdict import Change, Limit, Outcome, Verdict
+from pytest_greenops.model.verdict import NOT_CONFIRMED, Change, Limit, Outcome, Verdict
 from pytest_greenops.screen import (
     Look,
     Needs,
@@ -127,16 +127,17 @@ def confirm(
 
     fresh  its rounds; its session says no more than whether the first one was a mishap
 
-    It stands, with what the fresh process found beside it, unless that would pass by itself.
+    It stands, with what the fresh process found beside it, unless that contradicts it.
     """
     sides = _sides(measurement, (fresh,), budget.domain, reference, rules, unit)
     if verdict.change is None or not sides.accepted:
         return verdict
     session = sides.candidate[1]
     change = math.expm1(trimmed_mean(session) - sides.level)
-    if contradicts(sides.accepted, session, sides.spread, verdict.change.margin):
+    first = sides.candidate[:1]
+    if contradicts(sides.accepted, session, first, sides.spread, verdict.change.margin):
         seen = f"{format_percent(verdict.change.relative)} in this process"
-        cause = f"{seen}, but {format_percent(change)} in a fresh one: not confirmed"
+        cause = f"{NOT_CONFIRMED}: {seen}, {format_percent(change)} in a fresh one"
         return replace(verdict, outcome=Outcome.INCONCLUSIVE, cause=cause)
     return replace(verdict, confirmed=change)
 

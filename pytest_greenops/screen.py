@@ -35,6 +35,8 @@ from pytest_greenops.stats import (
 #: Probability that one process alone makes unchanged code look regressed, over all looks. A fresh
 #: process has to agree before anything fails, so that false alarms are rarer than this.
 ALPHA = 0.015
+#: Two sessions of the same code differ by more than chance explains where so few would.
+APART = 0.002
 #: A look may pass a test on this many times the error that it may fail one on.
 PASS_FACTOR = 5
 #: Sessions that the suite's shared variance counts for at the most, and the suite from which on it
@@ -226,7 +228,7 @@ def screen(
     baseline, candidate  logarithms of joules per unit, one sequence of rounds for each session
     margin               the relative increase that is a regression (0.05 is 5 %)
 
-    Of several sessions of the candidate, half that would pass alone forbid to call it regressed.
+    Of several sessions of the candidate, half that contradict forbid to call it regressed.
     """
     k = len(baseline)
     estimate = _level(candidate) - _level(baseline)
@@ -236,7 +238,10 @@ def screen(
     beyond_chance = t_quantile(1 - look.alpha, spread.to_fail.df) * error_to_fail
     regressed = (estimate >= limit) & (estimate > beyond_chance)
     if len(candidate) > 1:
-        against = sum(contradicts(baseline, one, spread, margin) * 1 for one in candidate)
+        against = sum(
+            contradicts(baseline, one, [*candidate[:i], *candidate[i + 1 :]], spread, margin) * 1
+            for i, one in enumerate(candidate)
+        )
         regressed = regressed & (against < len(candidate) / 2)
     improved = (estimate <= -limit) & (-estimate > beyond_chance)
     t_pass = t_quantile(1 - min(PASS_FACTOR * look.alpha, 0.5), spread.to_pass.df)
@@ -256,15 +261,28 @@ def screen(
 
 
 def contradicts(
-    baseline: Sequence[Values], session: Values, spread: Spread, margin: float
+    baseline: Sequence[Values],
+    session: Values,
+    others: Sequence[Values],
+    spread: Spread,
+    margin: float,
 ) -> Number:
-    """Whether a session would pass by itself: what another one found was a mishap of its process.
+    """Whether a session makes what others of the same code found a mishap of their processes.
 
-    It may pass on all the error that the looks at one process have together.
+    It does if it would pass by itself, on all the error that looks may pass on together; or if it
+    is within the margin, and further below the others than chance explains. At a young baseline,
+    where too little is known for either, to be within the margin is enough.
     """
-    estimate = trimmed_mean(session) - _level(baseline)
-    t = t_quantile(1 - PASS_FACTOR * ALPHA, spread.to_pass.df)
-    return estimate + t * _error(spread.to_pass, [session], baseline) < math.log1p(margin)
+    level = trimmed_mean(session)
+    estimate = level - _level(baseline)
+    limit = math.log1p(margin)
+    t_pass = t_quantile(1 - PASS_FACTOR * ALPHA, spread.to_pass.df)
+    passes = estimate + t_pass * _error(spread.to_pass, [session], baseline) < limit
+    if len(baseline) < MIN_SESSIONS:
+        return passes | (estimate < limit)
+    unlike = (spread.to_fail.session_var * (1 + 1 / len(others))) ** 0.5
+    below = _level(others) - level > t_quantile(1 - APART, spread.to_fail.df) * unlike
+    return passes | (below & (estimate < limit))
 
 
 class Needs(NamedTuple):

@@ -88,7 +88,7 @@ def tried(
     if has_fresh:
         both = [candidate[..., : looks[-1]], fresh]
         spread = noise(baseline, both, suite, ASSUMED_SD)
-        against = contradicts(baseline, fresh, spread, margin)
+        against = contradicts(baseline, fresh, both[:1], spread, margin)
         outcomes[suspects & against] = INCONCLUSIVE
         rounds[suspects] += PROVISIONAL_ROUNDS
         if planned > len(looks):

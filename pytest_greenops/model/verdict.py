@@ -22,6 +22,8 @@ class Outcome(str, Enum):
     NOT_MEASURED = "not measured"
 
 
+#: How the cause of a verdict begins that a fresh process did not bear out.
+NOT_CONFIRMED = "not confirmed"
 #: Verdicts that rest on a comparison, with a baseline or with an absolute budget.
 COMPARED = (
     Outcome.PASSED,

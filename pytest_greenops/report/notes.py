@@ -110,7 +110,7 @@ def _creep(results: Sequence[Result]) -> Iterator[Advice]:
         (change.since_anchor or 0.0, result)
         for result in results
         if (change := result.verdict.change) and (change.since_anchor or 0.0) > change.margin
-        if result.verdict.outcome is not Outcome.REGRESSED
+        if change.relative <= change.margin
     ]
     if not crept:
         return

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pytest_greenops.model.measurement import POWER_CAP, Check
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_percent
-from pytest_greenops.model.verdict import Limit, Outcome
+from pytest_greenops.model.verdict import NOT_CONFIRMED, Limit, Outcome
 from pytest_greenops.report import figures
 
 ESTIMATE_BAND = "±50 %"
@@ -187,6 +187,13 @@ def _grounds(result: Result) -> Iterator[str]:
 
 def _inconclusive(result: Result) -> Advice:
     verdict = result.verdict
+    if (verdict.cause or "").startswith(NOT_CONFIRMED):
+        margin = figures.margin(verdict.change.margin) if verdict.change else ""
+        return Advice(
+            f"can't tell: {verdict.cause}, limit {margin}; something disturbed one of them: "
+            "quieten the machine, then",
+            again(result),
+        )
     text = f"can't tell: {', '.join(_doubts(result)) or 'the rounds do not agree'}"
     if verdict.needs_rounds is not None:
         command = f"pytest --energy --energy-min-rounds={verdict.needs_rounds} {node(result)}"

@@ -604,7 +604,7 @@ def test_a_mishap_of_one_process_is_no_regression() -> None:
     """What a fresh process does not find is inconclusive, and both figures are said."""
     verdict = confirm(judged(2.3), measurement(rounds(2.3)), rounds(2.01), Budget(), KNOWN, QUIET)
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert verdict.cause == "+15 % in this process, but +0.5 % in a fresh one: not confirmed"
+    assert verdict.cause == "not confirmed: +15 % in this process, +0.5 % in a fresh one"
     assert verdict.confirmed is None
 
 

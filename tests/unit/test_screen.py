@@ -460,12 +460,28 @@ def test_what_half_of_the_sessions_contradict_is_no_regression() -> None:
     assert outcome(0.3, 0.0, 0.3, 0.0) is Outcome.INCONCLUSIVE
 
 
-@pytest.mark.parametrize(("change", "against"), [(0.0, True), (0.06, False), (0.04, False)])
-def test_a_session_contradicts_that_would_pass_alone(change: float, against: bool) -> None:
-    """One that is near the margin, or beyond it, says nothing against a regression."""
-    scatter = Noise(0.01**2, 12, 0.0)
-    spread, baseline = Spread(scatter, scatter), [[0.0] * SAVED] * 5
-    assert contradicts(baseline, [change] * SAVED, spread, MARGIN) is against
+@pytest.mark.parametrize(
+    ("sessions", "session_sd", "change", "against"),
+    [
+        (5, 0.01, 0.0, True),
+        (5, 0.04, 0.04, True),
+        (5, 0.06, 0.04, False),
+        (5, 0.01, 0.06, False),
+        (5, 0.04, 0.0, True),
+        (5, 0.04, 0.06, False),
+        (5, 0.2, 0.0, False),
+        (1, 0.03, 0.0, True),
+        (1, 0.03, 0.04, True),
+        (1, 0.03, 0.06, False),
+    ],
+)
+def test_a_session_contradicts_that_has_not_grown(
+    sessions: int, session_sd: float, change: float, against: bool
+) -> None:
+    """One that would pass alone does, one far below the other, and any that a young one passes."""
+    scatter = Noise(session_sd**2, 12, 0.0)
+    spread, baseline = Spread(scatter, scatter), [[0.0] * SAVED] * sessions
+    assert contradicts(baseline, [change] * SAVED, [[0.3] * SAVED], spread, MARGIN) is against
 
 
 def test_repetitions_are_judged_as_each_by_itself() -> None:
