@@ -7,10 +7,16 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test bench bench-plain bench-regression lint types figures accuracy clean
+.PHONY: test bench bench-plain bench-regression lint types figures accuracy power clean
+
+# Tests that hold windows against the clock, one after the other; the rest side by side.
+BY_THE_CLOCK = tests/unit/sensors tests/unit/simulated_host tests/gpu \
+	$(addprefix tests/integration/test_,contention.py selfchecks.py sensors.py timeout.py)
 
 test: $(VENV)/.test  ## the tests
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest $(BY_THE_CLOCK)
+	$(BIN)/python -m pytest tests $(addprefix --ignore=,$(BY_THE_CLOCK)) \
+		--numprocesses auto --dist worksteal
 
 bench: $(VENV)/.bench  ## the benchmarks as energy tests
 	$(BIN)/python -m pytest benchmarks --energy
@@ -38,6 +44,10 @@ figures: $(FIGURES)/.installed
 	$(FIGURES)/bin/python -m benchmarks.overhead.startup
 	$(FIGURES)/bin/python -m benchmarks.overhead.window_cost
 	$(FIGURES)/bin/python -m benchmarks.verdicts.tries
+
+# How often a verdict is wrong and what is found: simulated, by the judge's own code.
+power: $(VENV)/.test
+	$(BIN)/python -m benchmarks.power
 
 # How far off this project and its peers are, all on the same simulated machines; needs root.
 accuracy: $(ACCURACY)/.installed

@@ -119,9 +119,8 @@ class Answering:
 def measuring_only(options: Options) -> Options:
     """The options of a run that measures for another one: it neither judges nor keeps."""
     return options._replace(
-        measure=True, answers=True, save=None, sessions=1, json=None, strict=False, only=False,
-        skip=False,
-    )  # fmt: skip
+        measure=True, answers=True, save=None, sessions=1, json=None, strict=False
+    )
 
 
 def _neutralise(option: Any, more: dict[str, Any]) -> None:
@@ -140,5 +139,7 @@ def end_with(asker: int) -> None:
     with suppress(OSError, AttributeError):
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-    if os.getppid() != asker:  # it was gone before
+    if os.getppid() != asker:  # it was gone before, or another process stands in between
+        told = "sys.executable starts Python as a process of its own; let that wrapper exec Python"
+        print(told, file=sys.stderr, flush=True)
         os._exit(1)

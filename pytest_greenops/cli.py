@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TextIO
 
 from pytest_greenops import __version__
 from pytest_greenops.model.errors import GreenopsError
@@ -96,6 +96,7 @@ def compare(parser: argparse.ArgumentParser) -> Run:
         from pytest_greenops.compare.results import compare
         from pytest_greenops.report import comparison
         from pytest_greenops.report.closing import closing_line
+        from pytest_greenops.report.drawing import plain
         from pytest_greenops.report.terminal import render
 
         a, b = (results_file.read(path) for path in (arguments.a, arguments.b))
@@ -108,7 +109,7 @@ def compare(parser: argparse.ArgumentParser) -> Run:
             *comparison.unmatched("B", compared.only_b, screen.width),
             closing_line(compared.results),
         ]
-        _say(lines)
+        _say(lines if screen.unicode else map(plain, lines))
         return NEGATIVE if compared.regressed else 0
 
     return run
@@ -173,8 +174,7 @@ def prune(parser: argparse.ArgumentParser) -> Run:
         from pytest_greenops.report.pruning import closing_line, removal_line
 
         folder, dry = arguments.dir, arguments.dry_run
-        root = arguments.root or folder.absolute().parent
-        found = prune.find(folder, root, arguments.machine, arguments.older_than)
+        found = prune.find(folder, arguments.root, arguments.machine, arguments.older_than)
         removals = iter(found.removals) if dry else prune.remove(folder, found.removals)
         for removal in removals:
             _say([removal_line(str(removal.path), removal.why, dry)])
@@ -198,8 +198,9 @@ def merge(parser: argparse.ArgumentParser) -> Run:
     def run(arguments: argparse.Namespace) -> int:
         from pytest_greenops.merge import merge
 
+        account = sys.stderr if _is_stdout(arguments.out) else sys.stdout
         told = list(merge(arguments.out, arguments.inputs))
-        _say(f"energy: {line}" for line in told)
+        _say((f"energy: {line}" for line in told), account)
         return 0
 
     return run
@@ -337,13 +338,22 @@ def _complain(problems: Sequence[str]) -> int:
     return FAILED if problems else 0
 
 
-def _say(lines: Iterable[str]) -> None:
-    """Print lines; quiet where nobody reads them any more. Raises `OSError` of a full disk."""
+def _is_stdout(path: Path) -> bool:
+    """Whether what is written there comes out of this process's stdout: `/dev/stdout`."""
     try:
-        print("\n".join(lines), flush=True)
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    except OSError:
+        return False
+
+
+def _say(lines: Iterable[str], file: TextIO | None = None) -> None:
+    """Print lines; quiet where nobody reads them any more. Raises `OSError` of a full disk."""
+    file = file or sys.stdout
+    try:
+        print("\n".join(lines), file=file, flush=True)
     except OSError as error:
         # Python writes what is left once more as it ends: into nothing then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
         if not isinstance(error, BrokenPipeError):
             raise
 

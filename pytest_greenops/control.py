@@ -87,7 +87,11 @@ class ControlWorkload:
             if domain.counted and domain.kind in KINDS and on_our_clock(sensor)
         ]
         measured = self._measured() if names else None
-        if measured is None or any(measured.untrusted(name) for name in names):
+        if (
+            measured is None
+            or not measured.rounds
+            or any(measured.untrusted(name) for name in names)
+        ):
             return {}
         found = {
             name: trimmed_mean([r.energy_uj.get(name, 0) / r.iterations for r in measured.rounds])
@@ -97,6 +101,7 @@ class ControlWorkload:
 
     def _measured(self) -> Measurement | None:
         plan = Plan(looks=(ROUNDS,), least=ROUNDS, max_time_s=MOST_S)
+        self._instruments.judge_by("total")  # not by what the last test named
         meter = Meter(self._instruments, plan, lambda seen, look: True, load=self._load())
         for trip in meter.passes():
             for calls in trip.batches():

@@ -2,6 +2,9 @@
 
 The fresh process is pytest again, started as this one was, that runs this one test and writes what
 it measured into a file. While it runs no window is open here, so that its joules are its own.
+
+It is asked for while the fixtures of a test still hold, which may have replaced parts of `os`,
+`subprocess` or `tempfile`: what is needed of them is bound as this module is loaded.
 """
 
 from __future__ import annotations
@@ -11,11 +14,14 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from os import getpid
 from pathlib import Path
-from typing import IO, Any
+from shutil import rmtree
+from subprocess import DEVNULL, STDOUT, Popen, TimeoutExpired
+from tempfile import mkdtemp
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -28,6 +34,12 @@ from pytest_greenops.model.result import Result
 #: How long a process may take to end by itself, with what its fixtures have to put away.
 GRACE_S = 5.0
 _TAIL = 200
+EXECUTABLE: str | None = sys.executable
+_FLAGS = subprocess._args_from_interpreter_flags  # type: ignore[attr-defined]
+#: None where the system has no such thing.
+_PIDFD_OPEN = getattr(os, "pidfd_open", None)
+_POLL = getattr(select, "poll", None)
+_KILL_GROUP = getattr(os, "killpg", None)
 #: Starts pytest as the asking process was started; nothing of ours is needed to find it.
 _BOOTSTRAP = f"""
 import json, os, sys
@@ -41,6 +53,10 @@ sys.exit(pytest.main(start["args"]))
 
 class FreshFailure(GreenopsError):
     """Why a fresh session cannot be used, in a few words that follow `fresh session: `."""
+
+
+class FreshTimeout(FreshFailure):
+    """A fresh process was not done in time."""
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -90,9 +106,18 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def asked() -> Request | None:
-    """What this process was started for, if it is a fresh one; the processes it starts are not."""
-    path = os.environ.pop(ASKED, None)
-    return msgspec.json.decode(Path(path).read_bytes(), type=Request) if path else None
+    """What this process was started for, if it is a fresh one; the processes it starts are not.
+
+    The file is removed once it is read: it holds arguments, and the process that asked may be
+    killed before it can tidy up.
+    """
+    name = os.environ.pop(ASKED, None)
+    if not name:
+        return None
+    path = Path(name)
+    request = msgspec.json.decode(path.read_bytes(), type=Request)
+    path.unlink()
+    return request
 
 
 def measure(
@@ -108,79 +133,106 @@ def measure(
 
     caches  pytest keeps a cache, so that this run needs one apart
 
-    Raises `FreshFailure` where the process or its test failed, or took longer than `limit_s`; the
-    process is ended whatever is raised here meanwhile.
+    Raises `FreshFailure` where the process or its test failed, could not be started or read, and
+    `FreshTimeout` where it took longer than `limit_s`; the process is ended whatever is raised
+    here meanwhile.
     """
-    with tempfile.TemporaryDirectory(
-        prefix="pytest-greenops-", ignore_cleanup_errors=True
-    ) as folder:
-        if caches:
-            start = replace(start, args=["-o", f"cache_dir={folder}/cache", *start.args])
-        request = Request(start, os.getpid(), node, dict(options), folder)
-        asks, output = Path(folder, "request.json"), Path(folder, "output")
-        asks.write_bytes(msgspec.json.encode(request))
-        with output.open("wb") as file:
-            code = _run({**environ, ASKED: str(asks)}, start.folder, file, limit_s)
-        return _read(request.answer, code, output)
-
-
-def _run(environ: Mapping[str, str], folder: str, output: IO[bytes], limit_s: float) -> int:
-    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    with _told("its folder could not be made"):
+        folder = mkdtemp(prefix="pytest-greenops-")
     try:
-        process = subprocess.Popen(
-            [sys.executable, *flags, "-c", _BOOTSTRAP],
+        asks, output = Path(folder, "request.json"), Path(folder, "output")
+        with _told("its request could not be written"):
+            if caches:
+                start = replace(start, args=_cached_in(folder, start.args))
+            request = Request(start, getpid(), node, dict(options), folder)
+            asks.write_bytes(msgspec.json.encode(request))
+        code = _run({**environ, ASKED: str(asks)}, start.folder, output, limit_s)
+        with _told("its answer could not be read"):
+            return _read(request.answer, code, output)
+    finally:
+        rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Tell a full disk, a lost folder or a name that cannot be encoded as a `FreshFailure`."""
+    try:
+        yield
+    except (OSError, TypeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FreshFailure(f"{what} ({reason})") from None
+
+
+def _cached_in(folder: str, args: Sequence[str]) -> list[str]:
+    """The arguments with a cache in the folder: the last value counts, paths follow `--`."""
+    end = args.index("--") if "--" in args else len(args)
+    return [*args[:end], "-o", f"cache_dir={folder}/cache", *args[end:]]
+
+
+def _run(environ: Mapping[str, str], folder: str, output: Path, limit_s: float) -> int:
+    if not EXECUTABLE:
+        raise FreshFailure("its process could not be started (sys.executable is not known)")
+    with _told("its process could not be started"), output.open("wb") as file:
+        process = Popen(
+            [EXECUTABLE, *_FLAGS(), "-c", _BOOTSTRAP],
             cwd=folder,
             env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdin=DEVNULL,
+            stdout=file,
+            stderr=STDOUT,
             start_new_session=True,
         )
-    except OSError as error:
-        raise FreshFailure(f"its process could not be started ({error.strerror})") from None
     try:
-        return _wait(process, limit_s)
+        if not _ends_within(process, limit_s):
+            raise FreshTimeout(f"it was not done after {limit_s:.0f} s")
+        return process.wait()
     finally:
         _end(process)
 
 
-def _wait(process: subprocess.Popen[bytes], limit_s: float) -> int:
-    """Its exit status; nothing polls meanwhile where the system can tell of its end."""
-    left_s = limit_s
-    with suppress(OSError, AttributeError):
-        handle = os.pidfd_open(process.pid)
-        try:
-            poll = select.poll()
-            poll.register(handle, select.POLLIN)
-            poll.poll(limit_s * 1000)
-            left_s = 0.0
-        finally:
-            os.close(handle)
+def _ends_within(process: Popen[bytes], limit_s: float) -> bool:
+    """Whether it ends by then; nothing polls meanwhile where the system can tell of its end."""
+    handle = _handle(process)
+    if handle is None or _POLL is None:
+        with suppress(TimeoutExpired):
+            process.wait(limit_s)
+        return process.poll() is not None
     try:
-        return process.wait(left_s)
-    except subprocess.TimeoutExpired:
-        raise FreshFailure(f"it was not done after {limit_s:.0f} s") from None
+        poll = _POLL()
+        poll.register(handle, select.POLLIN)
+        poll.poll(limit_s * 1000)
+    finally:
+        os.close(handle)
+    return process.poll() is not None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _handle(process: Popen[bytes]) -> int | None:
+    """A file descriptor that becomes readable as the process ends, where there are such."""
+    if _PIDFD_OPEN is None:
+        return None
+    with suppress(OSError):
+        return int(_PIDFD_OPEN(process.pid))
+    return None
+
+
+def _end(process: Popen[bytes]) -> None:
     """Interrupt what still runs, so that its fixtures are put away; then kill it."""
     if process.poll() is not None:
         return
     try:
         _signal(process, signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_S)
+        _ends_within(process, GRACE_S)
     finally:
         if process.poll() is None:
             _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
             process.wait()
 
 
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+def _signal(process: Popen[bytes], number: int) -> None:
     """Tell it and the processes that it started."""
     with suppress(ProcessLookupError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, number)
+        if _KILL_GROUP is not None:
+            _KILL_GROUP(process.pid, number)
         else:
             process.terminate()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from pytest_greenops.model.baseline import Baseline, Series
 from pytest_greenops.model.inventory import Holding
@@ -40,7 +41,7 @@ def holdings(baseline: Baseline) -> Iterator[Holding]:
         yield Holding(
             test=baseline.test,
             name=name,
-            joules={unit: math.exp(_mean(found)) for unit, found in known.items()},
+            joules={unit: math.exp(fmean(found)) for unit, found in known.items()},
             sessions=len(series.sessions),
             spread=math.sqrt(float(variance(known[judged])))
             if len(known.get(judged, ())) > 1
@@ -67,8 +68,4 @@ def _since_anchor(series: Series, unit: str, found: list[float]) -> float | None
     began_j = math.fsum(began.get(name, 0.0) for name in counted)
     if not counted <= began.keys() or began_j <= 0:
         return None
-    return math.expm1(_mean(found) - math.log(began_j))
-
-
-def _mean(values: list[float]) -> float:
-    return math.fsum(values) / len(values)
+    return math.expm1(fmean(found) - math.log(began_j))

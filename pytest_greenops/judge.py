@@ -14,9 +14,22 @@ from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.marker import Action
 from pytest_greenops.model.measurement import Measurement, Round, joules_per_unit
-from pytest_greenops.model.units import JOULES, format_percent
-from pytest_greenops.model.verdict import NOT_CONFIRMED, Change, Limit, Outcome, Verdict
+from pytest_greenops.model.units import (
+    JOULES,
+    format_energy,
+    format_mass,
+    format_percent,
+    format_power,
+)
+from pytest_greenops.model.verdict import (
+    NOT_CONFIRMED,
+    Change,
+    Limit,
+    Outcome,
+    Verdict,
+)
 from pytest_greenops.screen import (
+    MIN_SESSIONS,
     Look,
     Needs,
     Noise,
@@ -32,6 +45,9 @@ from pytest_greenops.screen import (
 from pytest_greenops.stats import t_quantile, trimmed_mean
 from pytest_greenops.suite import control_level
 
+#: How probable a regression may be in unchanged code that no fresh process could confirm.
+ALONE = 0.01
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -42,6 +58,7 @@ class Rules:
     estimates      `warn` lets them only warn where the joules are estimated
     session_sd     assumed spread between sessions while fewer than three are known
     suite          what the suite's tests have in common, by its baselines
+    quiet_suite    the same without what their control workloads explain
     control_j      joules of this run's control workload, by counter
     control_slope  how much of its shift the suite's tests share; 0 where none is to be taken out
     grams_per_kwh  CO2e of the grid times PUE, where it is known
@@ -52,6 +69,7 @@ class Rules:
     estimates: Action = "warn"
     session_sd: float = 0.03
     suite: Suite | None = None
+    quiet_suite: Suite | None = None
     control_j: Mapping[str, float] = field(default_factory=dict)
     control_slope: float = 0.0
     grams_per_kwh: float | None = None
@@ -93,11 +111,14 @@ def judge(
 
     reference = _same_work(reference, measurement, budget.domain, unit)
     sides = _sides(measurement, fresh, budget.domain, reference, rules, unit)
-    limits = tuple(_limits(measurement, fresh, budget, rules, sides.spread.to_fail))
+    levels = tuple(_limits(measurement, fresh, budget, rules, sides.spread.to_fail))
+    limits = tuple(level.limit for level in levels)
     margin = rules.margin if budget.max_increase is None else budget.max_increase
     look = look or Look()
     screening = sides.screen(margin, look) if sides.accepted else None
     outcome, cause = _weigh(limits, screening, reference, budget, measurement)
+    if cause is None and (disputed := _disputed(outcome, levels, screening, sides)):
+        outcome, cause = Outcome.INCONCLUSIVE, f"{NOT_CONFIRMED}: {disputed}"
     undecided = outcome is Outcome.INCONCLUSIVE and cause is None
     wanted = _needs(limits, sides, screening, margin, look) if undecided else Needs()
     return Verdict(
@@ -140,6 +161,19 @@ def confirm(
         cause = f"{NOT_CONFIRMED}: {seen}, {format_percent(change)} in a fresh one"
         return replace(verdict, outcome=Outcome.INCONCLUSIVE, cause=cause)
     return replace(verdict, confirmed=change)
+
+
+def unconfirmed(verdict: Verdict, why: str, may_stand: bool = True) -> Verdict:
+    """A red verdict of one process that no other could be asked about.
+
+    may_stand  a regression may where chance makes so large an increase in at most 1 % of unchanged
+               code; not beside a fresh session that something disturbed, as it may have the first
+    """
+    change = verdict.change
+    chance = change.p_value if change and verdict.outcome is Outcome.REGRESSED else 0.0
+    if may_stand and chance is not None and chance <= ALONE:
+        return verdict
+    return replace(verdict, outcome=Outcome.INCONCLUSIVE, cause=f"{NOT_CONFIRMED}: {why}")
 
 
 class _Sides(NamedTuple):
@@ -195,8 +229,25 @@ def _sides(
                 [y - rules.control_slope * (level - usual) for y in session]
                 for session, level in zip(accepted, known, strict=True)
             ]
-    spread = noise(accepted, candidate, rules.suite, rules.session_sd)
+    suite = rules.suite if shift is None else rules.quiet_suite
+    if series and len({session.day for session in series.sessions}) < MIN_SESSIONS:
+        suite = None  # sessions of one day agree better than those of several
+    spread = noise(accepted, candidate, suite, rules.session_sd)
     return _Sides(accepted, candidate, spread, series, unit, domains, shift)
+
+
+def _disputed(
+    outcome: Outcome, levels: Sequence[_Level], screening: Screening | None, sides: _Sides
+) -> str | None:
+    """What several sessions found of which half speak against the others, or None."""
+    if outcome is Outcome.OVER_BUDGET:
+        near = next(level for level in levels if level.limit.low > level.limit.limit)
+        if near.over <= len(near.sessions) / 2:
+            return f"{', '.join(near.told)} in {len(near.sessions)} processes"
+    elif screening is not None and screening.disputed:
+        found = [math.expm1(trimmed_mean(s) - sides.level) for s in sides.candidate]
+        return f"{', '.join(map(format_percent, found))} in {len(found)} processes"
+    return None
 
 
 def _needs(
@@ -308,13 +359,31 @@ def _logs(rounds: Sequence[Round], domains: Sequence[str], unit: str) -> list[fl
     return [math.log(joules) for joules in joules_per_unit(rounds, domains, unit)]
 
 
+class _Level(NamedTuple):
+    """An absolute limit, and what each session alone would be held against it."""
+
+    limit: Limit
+    sessions: tuple[float, ...]
+
+    @property
+    def over(self) -> int:
+        """How many sessions are above it."""
+        return sum(value > self.limit.limit for value in self.sessions)
+
+    @property
+    def told(self) -> list[str]:
+        """What each of them used, as people write it."""
+        form = {"energy": format_energy, "power": format_power, "carbon": format_mass}
+        return [form[self.limit.quantity](value) for value in self.sessions]
+
+
 def _limits(
     measurement: Measurement,
     fresh: Sequence[Sequence[Round]],
     budget: Budget,
     rules: Rules,
     scatter: Noise,
-) -> Iterator[Limit]:
+) -> Iterator[_Level]:
     """Each absolute limit of the budget, with the measured value and its 95 % interval."""
     domains = measurement.selected(budget.domain)
     sessions = (measurement.rounds, *fresh)
@@ -322,10 +391,12 @@ def _limits(
     error = math.sqrt(scatter.session_var / len(sessions) + scatter.round_var / rounds)
     factor = math.exp(t_quantile(0.975, scatter.df) * error)
 
-    def limit(quantity: str, logs: Sequence[Sequence[float]], allowed: float) -> Limit:
-        value = math.exp(math.fsum(map(trimmed_mean, logs)) / len(logs))
+    def limit(quantity: str, logs: Sequence[Sequence[float]], allowed: float) -> _Level:
+        levels = [trimmed_mean(session) for session in logs]
+        value = math.exp(math.fsum(levels) / len(levels))
         unit = (budget.per or "call") if quantity == "energy" else "call"
-        return Limit(quantity, value, value / factor, value * factor, allowed, unit)
+        held = Limit(quantity, value, value / factor, value * factor, allowed, unit)
+        return _Level(held, tuple(map(math.exp, levels)))
 
     if budget.energy_j is not None:
         per = budget.per or "call"

@@ -57,7 +57,7 @@ class Measuring:
         plugins = config.pluginmanager
         if plugins.hasplugin(NAME):
             options = measuring_only(options)
-        asking = Asking(config, started)
+        asking = Asking(config, started, options.fresh_process)
         plugins.register(asking, "greenops-asking")
         plugins.register(cls(config, options, asking), "greenops-measuring")
 

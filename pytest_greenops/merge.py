@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from pytest_greenops import results_file
 from pytest_greenops.model.baseline import Baseline
 from pytest_greenops.model.errors import BaselineError, GreenopsError, ResultsError
-from pytest_greenops.model.result import Results
+from pytest_greenops.model.result import Result, Results
+from pytest_greenops.model.units import counted
 from pytest_greenops.report.document import to_json
 from pytest_greenops.store import Store, encode, survey, write_whole
 from pytest_greenops.unite import unite_baselines, unite_results
@@ -52,9 +55,9 @@ def _merge_results(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
         raise ResultsError(
             f"{out}: cannot be written ({error.strerror}); name another file"
         ) from None
-    count = _count(len(united.results.results), "measurement")
+    count = counted(len(united.results.results), "measurement")
     more = f"; {united.replaced} stood in more than one: the last counts"
-    yield f"{count} of {_count(len(inputs), 'file')} in {out}{more if united.replaced else ''}"
+    yield f"{count} of {counted(len(inputs), 'file')} in {out}{more if united.replaced else ''}"
 
 
 def _check_kept(out: Path, united: Results) -> None:
@@ -65,12 +68,22 @@ def _check_kept(out: Path, united: Results) -> None:
         raise ResultsError(
             f"{out}: exists, and is no file of results; name another file first, or remove it"
         ) from None
-    lost = [result for result in there.results if result not in united.results]
+    kept = list(map(_without_chance, united.results))
+    lost = [result for result in there.results if _without_chance(result) not in kept]
     if lost:
         raise ResultsError(
             f"{out}: exists, and {len(lost)} of its results would be lost, such as "
             f"{lost[0].test.node_id}; name another file first, or remove it"
         )
+
+
+def _without_chance(result: Result) -> Result:
+    """A result without what depends on what else was compared."""
+    verdict = result.verdict
+    if verdict.change is None:
+        return result
+    alone = replace(verdict, change=replace(verdict.change, p_adjusted=None))
+    return replace(result, verdict=alone)
 
 
 def _merge_baselines(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
@@ -94,7 +107,7 @@ def _merge_baselines(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
             store.write(out / place, partial(_together, shards))
             changed += 1
     yield (
-        f"{changed} of {_count(len(places), 'baseline')} of {_count(len(read_in), 'folder')} "
+        f"{changed} of {counted(len(places), 'baseline')} of {counted(len(read_in), 'folder')} "
         f"brought something new to {out}"
     )
 
@@ -111,7 +124,3 @@ def _read(folder: Path) -> dict[Path, Baseline]:
     if damaged:
         raise BaselineError(damaged[0])
     return {path.relative_to(folder): baseline for path, baseline in found.items()}
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"

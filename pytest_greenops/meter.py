@@ -16,7 +16,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from pytest_greenops import selfchecks
+from pytest_greenops import plausible, selfchecks
 from pytest_greenops.model.measurement import (
     Check,
     DeviceState,
@@ -116,6 +116,7 @@ class Meter:
         self._redos = REDOS
         self._share = LoadShare(0.0, 0.0)
         self._contended: list[LoadShare] = []
+        self._beside: list[selfchecks.Fault] = []
         self._voided = 0
         self._void: str | None = None
         self._broken = False
@@ -141,6 +142,7 @@ class Meter:
                 kept.clear()
             self._done = 0
             self._contended.clear()
+            self._beside.clear()
         for number, rounds in enumerate(plan.looks, 1):
             yield from self._until(rounds, iterations)
             if self._enough(self.measurements(), number) or self._ended():
@@ -178,6 +180,7 @@ class Meter:
         yield from selfchecks.lost(self._lost, domains)
         yield from selfchecks.too_short(rounds, domains, margin)
         yield from selfchecks.disagreement(self._instruments.doubts, domains)
+        yield from selfchecks.beside(self._beside, domains)
 
     def _domains(self, rounds: Sequence[Round]) -> tuple[Domain, ...]:
         """The counters, of which those of devices that no round used stand apart."""
@@ -241,22 +244,25 @@ class Meter:
 
     def _spoilt(self, trip: Pass) -> str | None:
         """Why nothing can be said of a trip, or None."""
-        return (
-            next(iter(trip.missing.values()), None)
-            or selfchecks.throttled(self._devices)
-            or self._implausible(trip)
-        )
+        judged = selfchecks.decisive(self._instruments.domains, self._instruments.judged)
+        faults = (f.finding for f in self._faults(trip) if f.domain.name in judged)
+        return next(iter(trip.missing.values()), None) or next(faults, None)
 
-    def _implausible(self, trip: Pass) -> str | None:
-        """Which counter told in a trip what its device cannot have drawn; no estimate can."""
+    def _faults(self, trip: Pass) -> Iterator[selfchecks.Fault]:
+        """What spoils the energy of single devices in a trip: no counter errs that is estimated."""
         instruments = self._instruments
-        sensed = [d for d in instruments.domains if d.name not in instruments.estimated]
-        rounds = trip.rounds(self._devices).values() if sensed else ()
-        told = (
-            selfchecks.implausible(round_, sensed, instruments.rest, self._share.idle)
-            for round_ in rounds
-        )
-        return next(filter(None, told), None)
+        rounds = trip.rounds(self._devices).values()
+        for domain in instruments.domains:
+            state = self._devices.get(domain.name, DeviceState())
+            if why := selfchecks.throttled(domain.name, state):
+                yield selfchecks.Fault(domain, "throttled", why)
+            if domain.name in instruments.estimated or state.used is False:
+                continue
+            for round_ in rounds:
+                why = plausible.implausible(round_, domain, instruments.rest, self._share.idle)
+                if why:
+                    yield selfchecks.Fault(domain, "implausible", why)
+                    break
 
     def _go_on_without(self, missing: Mapping[str, str]) -> bool:
         """Give some counters up for lost, unless no other would be left."""
@@ -332,6 +338,7 @@ class Meter:
     def _keep(self, trip: Pass) -> None:
         for name, round_ in trip.rounds(self._devices).items():
             self._rounds.setdefault(name, []).append(round_)
+        self._beside += self._faults(trip)
         self._done += 1
 
     def _ended(self) -> bool:

@@ -42,7 +42,7 @@ _OPTIONS = (
     _Option(
         "energy-sensors",
         "string",
-        "auto, or some of powercap,pyrapl,nvml,estimate (auto)",
+        "auto, or some of powercap,pyrapl,nvml,zeus,estimate (auto)",
         "LIST",
     ),
     _Option("energy-min-rounds", "int", "rounds of a measurement, at least (5)", "N"),
@@ -52,6 +52,12 @@ _OPTIONS = (
     _Option("energy-carbon-intensity", "string", "of the grid, such as '401 g/kWh'", "V"),
     _Option("energy-pue", "float", "power usage effectiveness of the data centre (1)", "X"),
     _Option("energy-cpu-watts", "string", "estimate: power of a busy core, '4 W'", flag=False),
+    _Option(
+        "energy-fresh-process",
+        "bool",
+        "measure once more in a second process, before a test fails (true)",
+        flag=False,
+    ),
     _Option("energy-session-sd", "string", "assumed spread between sessions (3%%)", flag=False),
 )
 
@@ -82,11 +88,18 @@ def read_options(config: pytest.Config) -> Options:
     json = read.value("energy-json", Path)
     if read.given("energy-json") and not measure:
         raise OptionError("--energy-json writes what is measured; add --energy")
-    least = read.value("energy-min-rounds", _count)
-    most = read.value("energy-max-rounds", _count)
+    least = read.value("energy-min-rounds", _number_of("rounds"))
+    most = read.value("energy-max-rounds", _number_of("rounds"))
     if least and most and least > most:
         raise OptionError(
             f"--energy-min-rounds {least} is more than --energy-max-rounds {most}; change one"
+        )
+    sessions = read.value("energy-sessions", _number_of("sessions"), default.sessions)
+    fresh_process = read.flag("energy-fresh-process", default.fresh_process)
+    if sessions > 1 and not fresh_process:
+        raise OptionError(
+            f"--energy-sessions {sessions} needs fresh processes, and energy_fresh_process is off; "
+            "change one"
         )
     intensity = read.value("energy-carbon-intensity", _quantity("intensity"))
     pue = read.value("energy-pue", _pue, 1.0)
@@ -108,7 +121,8 @@ def read_options(config: pytest.Config) -> Options:
         grams_per_kwh=None if intensity is None else intensity * pue,
         cpu_watts=read.value("energy-cpu-watts", _quantity("power")),
         session_sd=read.value("energy-session-sd", _quantity("percent"), default.session_sd),
-        sessions=read.value("energy-sessions", _sessions, default.sessions),
+        sessions=sessions,
+        fresh_process=fresh_process,
     )
 
 
@@ -118,8 +132,9 @@ class _Reader:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
 
-    def flag(self, name: str) -> bool:
-        return bool(self._raw(name)[0])
+    def flag(self, name: str, default: bool = False) -> bool:
+        raw, _ = self._raw(name)
+        return default if raw is None else bool(raw)
 
     def given(self, name: str) -> bool:
         """Whether it stands on the command line."""
@@ -166,18 +181,16 @@ def _quantity(name: str) -> Callable[[str], float]:
     return parse
 
 
-def _count(value: Any) -> int:
-    number = int(value) if str(value).isdecimal() else 0
-    if number < 1:
-        raise OptionError(f"{value!r} is no number of rounds; write a whole number from 1 up")
-    return number
+def _number_of(things: str) -> Callable[[Any], int]:
+    """A parser of how many of them there shall be."""
 
+    def parse(value: Any) -> int:
+        number = int(value) if str(value).isdecimal() else 0
+        if number < 1:
+            raise OptionError(f"{value!r} is no number of {things}; write a whole number from 1 up")
+        return number
 
-def _sessions(value: Any) -> int:
-    number = int(value) if str(value).isdecimal() else 0
-    if number < 1:
-        raise OptionError(f"{value!r} is no number of sessions; write a whole number from 1 up")
-    return number
+    return parse
 
 
 def _action(value: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
@@ -24,6 +25,8 @@ _SIGNS = (
     "setup.py",
     ".git",
 )
+#: Folders in which no project of the user's is looked for, those with a leading dot apart.
+_NO_PROJECT = {"build", "dist", "node_modules", "venv"}
 
 
 class Removal(NamedTuple):
@@ -45,17 +48,19 @@ class Findings(NamedTuple):
     damaged: tuple[str, ...]
 
 
-def find(folder: Path, root: Path, naming: str, older_than: timedelta | None) -> Findings:
+def find(folder: Path, root: Path | None, naming: str, older_than: timedelta | None) -> Findings:
     """Baselines in `folder` whose tests, looked for below `root`, are certainly gone.
 
+    root        where pytest runs; the folder that holds `folder` is only a guess, if not given
     naming      a part of the name of the machines that are looked at; all if empty
     older_than  those that were saved last so long ago count too
 
     Raises `BaselineError` for a folder without baselines, and for a root where no test can be.
     """
     found, damaged = survey(folder, naming)
-    _check_root(root, {baseline.test.module for baseline in found.values()})
-    tests = _Tests(root)
+    at = root or folder.absolute().parent
+    _check_root(at, {baseline.test.module for baseline in found.values()}, guessed=root is None)
+    tests = _Tests(at)
     removals = []
     for path, baseline in found.items():
         # One that was moved by hand belongs to the test that its path names, which it cannot tell.
@@ -106,23 +111,56 @@ class _Tests:
             return b"("
 
 
-def _check_root(root: Path, modules: set[str]) -> None:
-    """Refuse a root in which everything would count as gone for the wrong reason."""
+def _check_root(root: Path, modules: set[str], guessed: bool) -> None:
+    """Refuse a root in which tests would count as gone for the wrong reason.
+
+    guessed  nobody named it: then it may belong to a project around that of the tests
+    """
     if not root.is_dir():
         raise BaselineError(f"{root}: no such folder; name the one that pytest runs in: --root DIR")
-    if not modules or _any_below(root, modules):
+    missing = {module for module in modules if not (root / module).exists()}
+    none_there = missing == modules
+    if not missing or not (guessed or none_there):
         return
-    for above in root.resolve().parents:
-        if _any_below(above, modules):
+    above = root.resolve().parents if none_there else ()
+    for folder in above:
+        if _any_below(folder, modules):
             raise BaselineError(
-                f"{root}: none of the tests is below it, but they are below {above}; name that: "
-                f"--root {above}"
+                f"{root}: none of the tests is below it, but they are below {folder}; name that: "
+                f"--root {folder}"
             )
-    if not any((root / sign).exists() for sign in _SIGNS):
+    if elsewhere := _deeper(root, missing):
+        module, folder = elsewhere
         raise BaselineError(
-            f"{root}: none of the tests is below it, and nothing says that pytest runs there; "
-            "name the folder that it runs in: --root DIR"
+            f"{root}: has no {module}, but {folder} has one; name the folder that pytest runs in: "
+            f"--root {folder}" + ("" if none_there else f", or --root {root}")
         )
+    if none_there and (guessed or not any((root / sign).exists() for sign in _SIGNS)):
+        why = "" if guessed else ", and nothing says that pytest runs there"
+        raise BaselineError(
+            f"{root}: none of the tests is below it{why}; name the folder that pytest runs in: "
+            "--root DIR"
+        )
+
+
+def _deeper(root: Path, modules: set[str]) -> tuple[str, Path] | None:
+    """A module that is in a folder below the root as it should be in the root, and that folder."""
+    named: dict[str, list[str]] = {}
+    for module in sorted(modules):
+        named.setdefault(module.rpartition("/")[2], []).append(module)
+    for here, folders, files in os.walk(root):
+        folders[:] = [name for name in sorted(folders) if _may_hold_a_project(Path(here, name))]
+        for file in sorted(named.keys() & set(files)):
+            path = Path(here, file)
+            for module in named[file]:
+                if path.as_posix().endswith(f"/{module}"):
+                    return module, Path(path.as_posix().removesuffix(f"/{module}"))
+    return None
+
+
+def _may_hold_a_project(folder: Path) -> bool:
+    hidden = folder.name.startswith(".") or folder.name in _NO_PROJECT
+    return not hidden and not (folder / "pyvenv.cfg").exists()
 
 
 def _any_below(root: Path, modules: set[str]) -> bool:

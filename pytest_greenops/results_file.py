@@ -54,7 +54,8 @@ def _lacks(result: Result) -> str | None:
     units = set() if result.unit == "call" else {result.unit}
     if not math.isnan(result.joules) and units - result.per_unit.keys():
         return f"no joules per {result.unit}"
-    for round_ in (round_ for rounds in (result.rounds, *result.fresh) for round_ in rounds):
+    all_rounds = (result.rounds, *result.fresh, result.confirming)
+    for round_ in (round_ for rounds in all_rounds for round_ in rounds):
         if missing := (names - round_.energy_uj.keys()) | (units - round_.units.keys()):
             return f"a round without {min(missing)}"
     return None

@@ -33,10 +33,10 @@ from pytest_greenops.stats import (
 )
 
 #: Probability that one process alone makes unchanged code look regressed, over all looks. A fresh
-#: process has to agree before anything fails, so that false alarms are rarer than this.
+#: process must not contradict it before it fails, so that false alarms are rarer than this.
 ALPHA = 0.015
-#: Two sessions of the same code differ by more than chance explains where so few would.
-APART = 0.002
+#: A session within the margin that shows less than this share of an increase does not bear it out.
+BORNE_OUT = 1 / 3
 #: A look may pass a test on this many times the error that it may fail one on.
 PASS_FACTOR = 5
 #: Sessions that the suite's shared variance counts for at the most, and the suite from which on it
@@ -88,6 +88,7 @@ class Screening:
     """An estimated change in logarithms, its standard error, and what follows from them.
 
     regressed, improved, passed  which of the three can be said; none of them is inconclusive
+    disputed  whether half of several sessions contradict the others
     p_value   how probable so large an increase is in unchanged code, at this look
     smallest  the smallest increase that would have been found nine times in ten, in logarithms too
     """
@@ -95,6 +96,7 @@ class Screening:
     regressed: Number
     improved: Number
     passed: Number
+    disputed: Number
     estimate: Number
     error: Number
     df: Number
@@ -237,20 +239,16 @@ def screen(
     error_to_pass = _error(spread.to_pass, candidate, baseline)
     beyond_chance = t_quantile(1 - look.alpha, spread.to_fail.df) * error_to_fail
     regressed = (estimate >= limit) & (estimate > beyond_chance)
-    if len(candidate) > 1:
-        against = sum(
-            contradicts(baseline, one, [*candidate[:i], *candidate[i + 1 :]], spread, margin) * 1
-            for i, one in enumerate(candidate)
-        )
-        regressed = regressed & (against < len(candidate) / 2)
+    disputed = regressed & (_contradicting(baseline, candidate, spread, margin) >= 0.5)
     improved = (estimate <= -limit) & (-estimate > beyond_chance)
     t_pass = t_quantile(1 - min(PASS_FACTOR * look.alpha, 0.5), spread.to_pass.df)
     within = (estimate + t_pass * error_to_pass < limit) | (k < MIN_SESSIONS)
     passed = choose(regressed | improved, False, within)
     return Screening(
-        regressed,
+        choose(disputed, False, regressed),
         improved,
         passed,
+        disputed,
         estimate,
         choose(passed, error_to_pass, error_to_fail),
         choose(passed, spread.to_pass.df, spread.to_fail.df),
@@ -270,19 +268,26 @@ def contradicts(
     """Whether a session makes what others of the same code found a mishap of their processes.
 
     It does if it would pass by itself, on all the error that looks may pass on together; or if it
-    is within the margin, and further below the others than chance explains. At a young baseline,
-    where too little is known for either, to be within the margin is enough.
+    is within the margin, and shows less than a third of what the others found.
     """
-    level = trimmed_mean(session)
-    estimate = level - _level(baseline)
+    estimate, found = trimmed_mean(session) - _level(baseline), _level(others) - _level(baseline)
     limit = math.log1p(margin)
     t_pass = t_quantile(1 - PASS_FACTOR * ALPHA, spread.to_pass.df)
     passes = estimate + t_pass * _error(spread.to_pass, [session], baseline) < limit
-    if len(baseline) < MIN_SESSIONS:
-        return passes | (estimate < limit)
-    unlike = (spread.to_fail.session_var * (1 + 1 / len(others))) ** 0.5
-    below = _level(others) - level > t_quantile(1 - APART, spread.to_fail.df) * unlike
-    return passes | (below & (estimate < limit))
+    return passes | ((estimate < limit) & (estimate < found * BORNE_OUT))
+
+
+def _contradicting(
+    baseline: Sequence[Values], candidate: Sequence[Values], spread: Spread, margin: float
+) -> Number:
+    """The share of several sessions that contradict the others; 0 of a single one."""
+    if len(candidate) == 1:
+        return 0.0
+    against = (
+        contradicts(baseline, one, [*candidate[:i], *candidate[i + 1 :]], spread, margin) * 1
+        for i, one in enumerate(candidate)
+    )
+    return sum(against) / len(candidate)
 
 
 class Needs(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from pytest_greenops.model.measurement import (
     POWER_CAP,
@@ -13,10 +14,9 @@ from pytest_greenops.model.measurement import (
     Domain,
     Kind,
     LoadShare,
-    Rest,
     Round,
+    belonging,
 )
-from pytest_greenops.model.units import format_power
 from pytest_greenops.stats import slope, t_quantile, trimmed_mean
 
 #: The error of the edges may be this share of the margin; a drift over the rounds, that.
@@ -41,19 +41,7 @@ SLOWDOWNS = (
 )
 #: Degrees by which a device may warm up or cool down over the rounds.
 WARMING_C = 5.0
-#: A counter is wrong that tells more than this times the limit of its device, or less than that
-#: times what it drew at rest.
-OVER_LIMIT, UNDER_REST = 1.2, 0.5
-#: Limits hold on average: for so long the power may be anything.
-OVERSHOOT_S = 0.1
-#: In shorter windows power is not judged, and each energy may be off by so many times its error:
-#: that is of 95 %, and no round that is as it should be may be lost.
-LEAST_POWER_S, SURE = 0.01, 3.0
-#: By so much more of its CPUs must the machine work than when it rested to be known to be awake.
-AWAKE = 0.1
 _UNKNOWN = DeviceState()
-#: The highest plausible power of counters of which none is known.
-_NO_LIMIT_W = Domain("cpu:0", "cpu").max_power_w
 #: Share of spoilt rounds that a 20 % trimmed mean leaves without effect.
 TOLERATED = 0.2
 
@@ -118,65 +106,52 @@ def in_step(call_s: float, period_s: float) -> bool:
     return round(ratio) <= STEPS and abs(ratio - round(ratio)) <= STEP_SHARE * round(ratio)
 
 
-def throttled(devices: Mapping[str, DeviceState]) -> str | None:
-    """Why a round says nothing: a device that it used was slowed down to protect itself."""
-    for name, state in devices.items():
-        harmful = [reason for reason in state.throttle_reasons if reason in SLOWDOWNS]
-        if harmful and state.used is not False:
-            lower = "turn turbo off" if THERMAL_THROTTLE in harmful else "lower its limit"
-            return f"{name} was throttled: {', '.join(harmful)} (let it cool, or {lower})"
-    return None
-
-
-def implausible(round_: Round, domains: Sequence[Domain], rest: Rest, idle: float) -> str | None:
-    """Why a round says nothing: a counter told a power that its device cannot have drawn.
-
-    domains  those that are sensed; such as stand apart are not judged
-    rest     what they drew while the machine rested, as far as that is known
-    idle     the share of the CPUs that nothing used during the round
-    """
-    if round_.seconds < LEAST_POWER_S * round_.windows:
+def throttled(name: str, state: DeviceState) -> str | None:
+    """Why a device says nothing of a round that used it: it was slowed down to protect itself."""
+    harmful = [reason for reason in state.throttle_reasons if reason in SLOWDOWNS]
+    if not harmful or state.used is False:
         return None
-    judged = (d for d in domains if d.counted and d.name in round_.energy_uj)
-    bounds = ((domain, why) for domain in judged for why in _bounds(round_, domain, rest, idle))
-    for domain, (low_j, high_j, why) in bounds:
-        energy_j = round_.energy_uj[domain.name] * 1e-6
-        doubt_j = SURE * round_.error_uj.get(domain.name, 0.0) * 1e-6
-        if energy_j + doubt_j < low_j or energy_j - doubt_j > high_j:
-            watts = energy_j / round_.seconds
-            return f"{domain.name} counted {format_power(watts)}, which is implausible: {why}"
-    return None
+    lower = "turn turbo off" if THERMAL_THROTTLE in harmful else "lower its limit"
+    return f"{name} was throttled: {', '.join(harmful)} (let it cool, or {lower})"
 
 
-def _bounds(
-    round_: Round, domain: Domain, rest: Rest, idle: float
-) -> Iterator[tuple[float, float, str]]:
-    """The least and the most joules that a device can have used in a round, and why no others."""
-    state = round_.devices.get(domain.name, _UNKNOWN)
-    limit_w, rest_w = _limit_w(domain, state), rest.watts.get(domain.name, 0.0)
-    most_j = OVER_LIMIT * limit_w * (round_.seconds + OVERSHOOT_S * round_.windows)
-    yield 0.0, most_j, f"its limit is {format_power(limit_w)}"
-    if _awake(domain, state, rest, idle):
-        least_j = UNDER_REST * rest_w * round_.seconds
-        yield least_j, math.inf, f"at rest it drew {format_power(rest_w)}"
+def decisive(domains: Sequence[Domain], judged: str) -> set[str]:
+    """The counters whose faults void a round: those that are judged, and what these hang on.
 
-
-def _limit_w(domain: Domain, state: DeviceState) -> float:
-    """The power that a device cannot exceed for long; infinite where none is known."""
-    known = domain.max_power_w if domain.max_power_w != _NO_LIMIT_W else math.inf
-    return known if state.power_limit_w is None else state.power_limit_w
-
-
-def _awake(domain: Domain, state: DeviceState, rest: Rest, idle: float) -> bool:
-    """Whether a device was at least as awake as it was when its power at rest was taken.
-
-    Only then it cannot draw much less: a processor sleeps deeper where less is done, and a card
-    that still had the clocks of its last work when it was watched rests lower once they fall.
+    While a processor is slowed down its memory draws power for longer; a board holds all.
     """
-    if domain.kind == "gpu":
-        clock_mhz = rest.clock_mhz.get(domain.name, math.inf)
-        return bool(state.used) and (state.clock_mhz or 0) >= clock_mhz
-    return idle < rest.idle - AWAKE
+    names = set(belonging(domains, judged))
+    kinds = {domain.kind for domain in domains if domain.name in names}
+    if "psys" in kinds:
+        return {domain.name for domain in domains}
+    return names | {domain.name for domain in domains if domain.kind == "cpu" and "dram" in kinds}
+
+
+class Fault(NamedTuple):
+    """What spoils the energy of one device in a round: the check that found it, and its words."""
+
+    domain: Domain
+    check: str
+    finding: str
+
+
+def beside(faults: Sequence[Fault], domains: Sequence[Domain]) -> Iterator[Check]:
+    """Faults, one for each round, of devices that are not judged: the rounds were kept.
+
+    Each device and check is told once, with its first finding.
+    """
+    idle = {domain.name for domain in domains if domain.idle}
+    found: dict[tuple[str, str], list[Fault]] = {}
+    for fault in (fault for fault in faults if fault.domain.name not in idle):
+        found.setdefault((fault.domain.name, fault.check), []).append(fault)
+    for (name, check), faults_of in found.items():
+        n = len(faults_of)
+        yield Check(
+            check,
+            faults_of[0].finding,
+            f"{n} round{'s' if n != 1 else ''} kept, since {name} is not judged",
+            kinds=(faults_of[0].domain.kind,),
+        )
 
 
 def lost(counters: Mapping[str, str], domains: Sequence[Domain]) -> Iterator[Check]:

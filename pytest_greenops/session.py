@@ -47,6 +47,7 @@ class Run:
         progress: Callable[[str, int, int], None] = lambda label, done, most: None,
     ) -> None:
         self.options = options
+        self._began = _now()
         self.collected: set[TestKey] = set()
         self._results: dict[tuple[TestKey, str], Result] = {}
         self._attempts: dict[tuple[TestKey, str], list[Attempt]] = defaultdict(list)
@@ -62,7 +63,7 @@ class Run:
         self.store = Store(options.baselines, self.environment.slug)
         accepted = self._accepted()
         self._control = ControlWorkload(
-            self.instruments, accepted, machine.LoadProbe, trusting=options.save is not None
+            self.instruments, accepted, machine.LoadProbe, trusting=options.save == "all"
         )
         self._bench = Bench(
             self.instruments,
@@ -181,7 +182,8 @@ class Run:
             action=options.action,
             estimates=options.estimates,
             session_sd=options.session_sd,
-            suite=suite(accepted, slope),
+            suite=suite(accepted),
+            quiet_suite=suite(accepted, slope),
             control_slope=slope,
             grams_per_kwh=options.grams_per_kwh,
         )
@@ -210,6 +212,7 @@ class Run:
             recorded=self.environment.recorded,
             quality=result.quality,
             control_j=control_j,
+            run=self._began,
         )
 
     @cached_property

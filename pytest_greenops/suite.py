@@ -13,7 +13,13 @@ from typing import NamedTuple
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.measurement import joules_per_unit
 from pytest_greenops.screen import MIN_SESSIONS, Suite, suite_of
-from pytest_greenops.stats import f_quantile, t_quantile, trimmed_mean, variance
+from pytest_greenops.stats import (
+    f_quantile,
+    pooled_variance,
+    t_quantile,
+    trimmed_mean,
+    variance,
+)
 
 #: The control workload is taken out where its shifts explain those of the tests so surely.
 SURE = 0.99
@@ -73,10 +79,10 @@ def control_slope(all_series: Iterable[Series]) -> float:
     both about the mean of the series. 0 unless the one explains the other beyond chance: taken out
     without need, the control's own noise would only be added.
     """
-    runs: dict[float, list[tuple[float, float]]] = {}
+    runs: dict[str, list[tuple[float, float]]] = {}
     for series in all_series:
-        for level, x, y in _beside_controls(series):
-            runs.setdefault(level, []).append((x, y))
+        for day, x, y in _beside_controls(series):
+            runs.setdefault(day, []).append((x, y))
     points = [(_mean(x for x, _ in run), _mean(y for _, y in run)) for run in runs.values()]
     return slope_beyond_chance([x for x, _ in points], [y for _, y in points])
 
@@ -115,26 +121,28 @@ def control_shift(
     """Hold a run's control workload against those of earlier runs; None of fewer than three.
 
     Allowed is what 3 standard deviations are to many runs: of few, as much as is as improbable.
+    A run that measures it several times counts once, by the mean.
     """
     now = control_level(control_j, control_j.keys())
     if now is None:
         return None
-    earlier = {
-        level
-        for series in all_series
-        for session in series.sessions
-        if (level := control_level(session.control_j, control_j.keys())) is not None
-    }
-    n = len(earlier)
+    runs: dict[str, set[float]] = {}
+    for session in (session for series in all_series for session in series.sessions):
+        level = control_level(session.control_j, control_j.keys())
+        if level is not None:
+            runs.setdefault(session.day, set()).add(level)
+    n = len(runs)
     if n < MIN_SESSIONS:
         return None
-    ordered = sorted(earlier)
-    reach = t_quantile(TRUSTED, n - 1) * math.sqrt(variance(ordered) * (1 + 1 / n))
-    return ControlShift(math.expm1(now - _mean(ordered)), math.expm1(reach))
+    earlier = [sorted(levels) for levels in runs.values()]
+    means = [_mean(levels) for levels in earlier]
+    scatter = variance(means) * (1 + 1 / n) + pooled_variance(earlier)
+    reach = t_quantile(TRUSTED, n - 1) * math.sqrt(scatter)
+    return ControlShift(math.expm1(now - _mean(means)), math.expm1(reach))
 
 
-def _beside_controls(series: Series) -> Iterator[tuple[float, float, float]]:
-    """Of each session its control's level, and by how much that and its own differ from the mean.
+def _beside_controls(series: Series) -> Iterator[tuple[str, float, float]]:
+    """Of each session its run, and by how much its control and its level differ from their means.
 
     None where a session of the series has no control, or not of all that is counted.
     """
@@ -144,8 +152,8 @@ def _beside_controls(series: Series) -> Iterator[tuple[float, float, float]]:
     known = [level for level in controls if level is not None]
     if len(own) < MIN_SESSIONS or len(known) < len(own):
         return
-    for level, y in zip(known, own, strict=True):
-        yield level, level - _mean(known), y - _mean(own)
+    for session, level, y in zip(series.sessions, known, own, strict=True):
+        yield session.day, level - _mean(known), y - _mean(own)
 
 
 def _mean(values: Iterable[float]) -> float:

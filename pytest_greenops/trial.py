@@ -15,7 +15,7 @@ from pytest_greenops import machine
 from pytest_greenops.control import Control
 from pytest_greenops.frameworks import synchronize
 from pytest_greenops.fresh import Answer, FreshFailure
-from pytest_greenops.judge import Reference, Rules, confirm, judge
+from pytest_greenops.judge import Reference, Rules, confirm, judge, unconfirmed
 from pytest_greenops.meter import Meter, Plan
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.budget import Budget
@@ -34,6 +34,10 @@ from pytest_greenops.summary import summarise
 Amount = float | Callable[[Any], float]
 #: How much of the time that a test may still run one measurement takes at most.
 SHARE_OF_LEFT = 0.5
+#: What is assumed of sessions of one round while fewer than three are known: no other round of it
+#: tells how it varies.
+ONCE_SD = 0.1
+_ONCE = "the test runs once only (max_rounds=1)"
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,9 @@ class Trial:
         self._check_limits()
         self._begun.append(name or "loop")
         plan = self._plan(name, rounds, warmup, iterations)
+        if plan.once:
+            sd = max(self._rules.session_sd, ONCE_SD)
+            self._rules = changed(self._rules, session_sd=sd)
         planned = self._planned_looks(name, plan)
         verdicts: dict[str, Verdict] = {}
 
@@ -156,23 +163,25 @@ class Trial:
         this process left it open whether the test is dearer, or before it fails. What cannot be
         used of a fresh session is told as a check, and changes nothing.
         """
+        for name in self._kept:
+            self._doubt_what_runs_once(name)
         names = [name for name in self._kept if self._wants_session(name)]
         fresh: dict[str, list[tuple[Round, ...]]] = {name: [] for name in names}
-        checks: dict[str, list[Check]] = {name: [] for name in names}
+        failures: dict[str, list[FreshFailure]] = {name: [] for name in names}
         for _ in range(max(1, self._bench.options.sessions - 1) if names else 0):
             try:
                 answer = measure()
             except FreshFailure as failure:
                 for name in names:
-                    checks[name].append(_unused(failure))
+                    failures[name].append(failure)
                 break
             for name in names:
                 try:
                     fresh[name].append(self._session_of(answer, name))
                 except FreshFailure as failure:
-                    checks[name].append(_unused(failure))
+                    failures[name].append(failure)
         for name in names:
-            self._judge_again(name, fresh[name], checks[name])
+            self._judge_again(name, fresh[name], failures[name])
 
     def _wants_session(self, name: str) -> bool:
         """Whether a name shall be measured in a fresh process too."""
@@ -183,10 +192,20 @@ class Trial:
             return False
         if self._bench.options.sessions > 1:
             return True
-        if plan.once or self._bench.options.save:
+        if plan.once:
             return False
-        last = self._planned_looks(name, plan) > len(plan.looks)
-        return verdict.red or (last and verdict.undecided)
+        last = self._planned_looks(name, plan) > len(plan.looks) or self._limited
+        return verdict.red or (last and verdict.undecided and not self._accepts(name))
+
+    def _doubt_what_runs_once(self, name: str) -> None:
+        """Say of a red verdict on work that runs once that no fresh process was asked about it."""
+        (measurement, plan), result = self._kept[name], self._results[name]
+        if plan.once and result.verdict.red and self._bench.options.sessions == 1:
+            check = Check("fresh session", _ONCE, "not confirmed")
+            measurement = replace(measurement, checks=(*measurement.checks, check))
+            self._kept[name] = measurement, plan
+            verdict = unconfirmed(result.verdict, _ONCE)
+            self._results[name] = self._summarise(measurement, verdict)
 
     def _session_of(self, answer: Answer, name: str) -> tuple[Round, ...]:
         """The rounds of a name in a fresh process; raises `FreshFailure` if they cannot be used."""
@@ -198,7 +217,7 @@ class Trial:
             raise FreshFailure(f"{name} was not measured there ({theirs.verdict.cause})")
         for check in theirs.checks:
             if check.untrusted or check.name == "instrumented":
-                raise FreshFailure(f"{check.name} ({check.finding})")
+                raise _Disturbed(f"{check.name} ({check.finding})")
         here = Environment(self._bench.environment.machine, ours.conditions)
         there = Environment(answer.environment.machine, theirs.conditions)
         changes = here.differences(there)
@@ -208,17 +227,26 @@ class Trial:
             raise FreshFailure("it has other energy counters or units of work")
         return theirs.rounds
 
-    def _judge_again(self, name: str, fresh: list[tuple[Round, ...]], checks: list[Check]) -> None:
+    def _judge_again(
+        self, name: str, fresh: list[tuple[Round, ...]], failures: list[FreshFailure]
+    ) -> None:
         measurement, plan = self._kept[name]
+        checks = [Check("fresh session", str(each), "judged without it") for each in failures]
         measurement = replace(measurement, checks=(*measurement.checks, *checks))
         verdict = self._results[name].verdict
+        confirming: tuple[Round, ...] = ()
         if fresh and self._confirms(verdict):
-            verdict = self._confirm(verdict, measurement, fresh.pop())
+            confirming = fresh.pop()
+            verdict = self._confirm(verdict, measurement, confirming)
+        elif not fresh and verdict.red and self._bench.options.sessions == 1:
+            disturbed = isinstance(failures[-1], _Disturbed)
+            verdict = unconfirmed(verdict, str(failures[-1]), may_stand=not disturbed)
         elif fresh:
             planned = self._planned_looks(name, plan)
             verdict = self._judge(measurement, Look(planned, planned), fresh)
         self._kept[name] = measurement, plan
-        self._results[name] = self._summarise(measurement, verdict, fresh)
+        result = self._summarise(measurement, verdict, fresh)
+        self._results[name] = replace(result, confirming=confirming)
 
     def _confirms(self, verdict: Verdict) -> bool:
         """Whether a fresh session only says yes or no to a regression of this process."""
@@ -291,7 +319,7 @@ class Trial:
 
     def _looks(self, name: str | None, least: int, most: int) -> tuple[int, ...]:
         options = self._bench.options
-        if options.save or options.answers or options.sessions > 1:
+        if self._accepts(name) or options.answers or options.sessions > 1:
             return (min(max(PROVISIONAL_ROUNDS, least), most),)
         return schedule(self._sessions(name), least, most)
 
@@ -302,9 +330,20 @@ class Trial:
         where all sessions are measured in any case.
         """
         options = self._bench.options
-        if plan.once or options.save or options.answers or options.sessions > 1:
+        if plan.once or self._accepts(name) or options.answers or options.sessions > 1:
             return len(plan.looks)
         return planned_looks(self._sessions(name), plan.looks)
+
+    def _accepts(self, name: str | None) -> bool:
+        """Whether this run accepts what is measured under a name as its baseline."""
+        save, stored = self._bench.options.save, self._stored(self.test)
+        return save == "all" or (save == "new" and (name not in stored if name else not stored))
+
+    @property
+    def _limited(self) -> bool:
+        """Whether the budget has an absolute limit."""
+        limits = (self.budget.energy_j, self.budget.max_power_w, self.budget.max_carbon_g)
+        return any(limit is not None for limit in limits)
 
     def _sessions(self, name: str | None) -> int:
         """Baseline sessions of the name, or the fewest of any name that the baseline has.
@@ -317,9 +356,7 @@ class Trial:
             (len(r.series.sessions) if r.series and not r.differences else 0 for r in known),
             default=0,
         )
-        absolute = (self.budget.energy_j, self.budget.max_power_w, self.budget.max_carbon_g)
-        limited = any(limit is not None for limit in absolute)
-        return MIN_SESSIONS if limited and not sessions else sessions
+        return MIN_SESSIONS if self._limited and not sessions else sessions
 
     def _stored(self, test: TestKey) -> dict[str, Series]:
         baseline = self._bench.store.load(test)
@@ -397,8 +434,8 @@ class Trial:
         )
 
 
-def _unused(failure: FreshFailure) -> Check:
-    return Check("fresh session", str(failure), "judged without it")
+class _Disturbed(FreshFailure):
+    """A fresh session that its own self-checks forbid to rest anything on."""
 
 
 def _counted(result: Result) -> tuple[object, ...]:

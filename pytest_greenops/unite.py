@@ -12,8 +12,11 @@ from pytest_greenops.model.baseline import MAX_SESSIONS, SCHEMA, Baseline, Serie
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import ResultsError
 from pytest_greenops.model.result import Results
+from pytest_greenops.summary import adjusted
 
 _AGAIN = "merge what one machine measured, machine by machine"
+#: What is kept of two that cannot stand together, and the mend where it is not what was wanted.
+_KEPT = "saved last is kept; delete the wrong one of the two and merge again"
 
 
 class United(NamedTuple):
@@ -29,7 +32,7 @@ class United(NamedTuple):
 
 
 def unite_results(shards: Sequence[tuple[str, Results]]) -> United:
-    """The results of shards, each with its name, in their order.
+    """The results of shards, each with its name, in their order; chances are those of the whole.
 
     Raises `ResultsError` that names the difference for shards of different machines.
     """
@@ -50,7 +53,7 @@ def unite_results(shards: Sequence[tuple[str, Results]]) -> United:
         version=latest.version,
         environment=replace(first.environment, recorded=agreed),
         policy=first.policy,
-        results=tuple(found.values()),
+        results=adjusted(found.values()),
     )
     total = sum(len(results.results) for _, results in shards)
     policies = (results.policy for _, results in shards)
@@ -76,7 +79,7 @@ def unite_baselines(baselines: Sequence[Baseline]) -> tuple[Baseline, tuple[str,
     dropped: list[str] = []
     alike = [b for b in baselines if b.machine == newest.machine]
     if len(alike) < len(baselines):
-        dropped.append("other facts of the machine: the one that was saved last is kept")
+        dropped.append(f"other facts of the machine: the one that was {_KEPT}")
     for name in dict.fromkeys(name for baseline in alike for name in baseline.measurements):
         series = [b.measurements[name] for b in alike if name in b.measurements]
         measurements[name], why = _united(series)
@@ -97,12 +100,9 @@ def _united(all_series: Sequence[Series]) -> tuple[Series, list[str]]:
     why = []
     for series in older:
         if not stands_beside(newest, series):
-            why.append(
-                "other counters, conditions or units of work: the series that was saved last is "
-                "kept"
-            )
+            why.append(f"other counters, conditions or units of work: the series that was {_KEPT}")
         elif _began_anew(newest, series):
-            why.append("one began anew at another level: the series that was saved last is kept")
+            why.append(f"one began anew at another level: the series that was {_KEPT}")
         else:
             newest = _joined(newest, series)
     return newest, why

@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 #: Calls that may give a module or a class names which its source does not spell.
 _CONJURERS = {"globals", "locals", "vars", "setattr", "exec", "eval", "__import__"}
+#: Attributes through which names can be bound that the source does not spell.
+_NAMESPACES = {"__dict__", "__globals__", "f_globals", "f_locals"}
+#: Functions that many modules call as they are imported, and that make no test.
+_HARMLESS = {
+    "print",
+    "faulthandler.enable",
+    "gc.collect",
+    "gc.disable",
+    "logging.basicConfig",
+    "logging.disable",
+    "numpy.random.seed",
+    "os.environ.pop",
+    "os.environ.setdefault",
+    "os.environ.update",
+    "os.makedirs",
+    "pytest.importorskip",
+    "pytest.register_assert_rewrite",
+    "pytest.skip",
+    "random.seed",
+    "sys.path.append",
+    "sys.path.insert",
+    "torch.manual_seed",
+    "torch.set_default_dtype",
+    "torch.set_num_threads",
+    "torch.use_deterministic_algorithms",
+    "warnings.filterwarnings",
+    "warnings.simplefilter",
+}
 #: Bases that bring no test of their own.
 _PLAIN_BASES = {"object", "unittest.TestCase", "unittest.IsolatedAsyncioTestCase"}
+#: What is true only where a module is run by itself.
+_AS_SCRIPT = "__name__ == '__main__'"
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _SCOPES = (*_FUNCTIONS, ast.ClassDef)
@@ -19,8 +49,9 @@ def certainly_gone(source: str | bytes, qualname: str) -> bool:
 
     Only what is sure counts. It is not where the source cannot be parsed, where a name is bound by
     something other than a `def` or a `class`, imported with `*` or made by `globals()`, `setattr`
-    and the like; where a class has a base, a metaclass or a decorator that may bring tests; and of
-    a name that no `def` could have, or that goes on where that of a decorated function ends.
+    and the like; where the module or a class calls something for its effect, which may be to make
+    tests; where a class has a base, a metaclass or a decorator that may bring tests; and of a name
+    that no `def` could have, or that goes on where that of a decorated function or class ends.
     """
     try:
         module = ast.parse(source)
@@ -58,7 +89,9 @@ class _Reader:
         if name in self._assigned or name in set(_bound(statements)):
             return True
         for node in statements:
-            if isinstance(node, _FUNCTIONS) and (node.name == name or _generates(node, name)):
+            if isinstance(node, _FUNCTIONS) and node.name == name:
+                return True
+            if isinstance(node, _SCOPES) and _generates(node, name):
                 return True
             if not isinstance(node, ast.ClassDef) or node.name != name:
                 continue
@@ -78,7 +111,6 @@ class _Reader:
     def _brings(self, base: ast.expr, names: list[str], seen: frozenset[ast.ClassDef]) -> bool:
         """Whether a base may have the name: one of this module is read, another is not known."""
         written = ast.unparse(base)
-        root, dot, more = written.partition(".")
         known = [
             node
             for node in _statements(self._module.body)
@@ -86,21 +118,33 @@ class _Reader:
         ]
         if known and written not in self._imported:
             return any(self.may_have(node, names, seen) for node in known)
-        return self._imported.get(root, root) + dot + more not in _PLAIN_BASES
+        return _origin(base, self._imported) not in _PLAIN_BASES
 
 
-def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """All statements of a scope, those within `if`, `try`, `with`, loops and `match` too."""
+def _origin(node: ast.expr, imported: Mapping[str, str]) -> str:
+    """A dotted name by what it was imported as: `np.random.seed` is `numpy.random.seed`."""
+    root, dot, more = ast.unparse(node).partition(".")
+    return imported.get(root, root) + dot + more
+
+
+def _statements(body: Iterable[ast.stmt], on_import: bool = False) -> Iterator[ast.stmt]:
+    """All statements of a scope, those within `if`, `try`, `with`, loops and `match` too.
+
+    on_import  without those that only a script runs
+    """
     for node in body:
+        if on_import and isinstance(node, ast.If) and ast.unparse(node.test) == _AS_SCRIPT:
+            yield from _statements(node.orelse, on_import)
+            continue
         yield node
         if isinstance(node, _SCOPES):
             continue
         for _, value in ast.iter_fields(node):
             for part in value if isinstance(value, list) else []:
                 if isinstance(part, ast.stmt):
-                    yield from _statements([part])
+                    yield from _statements([part], on_import)
                 elif isinstance(part, (ast.ExceptHandler, ast.match_case)):
-                    yield from _statements(part.body)
+                    yield from _statements(part.body, on_import)
 
 
 def _bound(statements: Iterable[ast.stmt]) -> Iterator[str]:
@@ -138,16 +182,35 @@ def _conjures(module: ast.Module) -> bool:
             if node.func.id in _CONJURERS:
                 return True
         elif isinstance(node, ast.Attribute) and (
-            node.attr == "__dict__" or ast.unparse(node) == "sys.modules"
+            node.attr in _NAMESPACES or ast.unparse(node) == "sys.modules"
         ):
+            return True
+    return _acts(module, dict(_imports(module)))
+
+
+def _acts(scope: ast.Module | ast.ClassDef, imported: Mapping[str, str]) -> bool:
+    """Whether a module or a class calls something for what it does: `scenarios("parse.feature")`.
+
+    That may make tests, or add some to a class that it is given. What only a script does is none.
+    """
+    for node in _statements(scope.body, on_import=True):
+        if isinstance(node, ast.ClassDef) and _acts(node, imported):
+            return True
+        if isinstance(node, ast.Expr) and _makes_a_call(node.value, imported):
             return True
     return False
 
 
-def _generates(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> bool:
-    """Whether a decorated function may have made a test of this name: `test_add` `test_add_0`."""
-    decorated = any(not _is_mark(decorator) for decorator in function.decorator_list)
-    return decorated and name.startswith(function.name)
+def _makes_a_call(node: ast.expr, imported: Mapping[str, str]) -> bool:
+    if isinstance(node, ast.Call):
+        return _origin(node.func, imported) not in _HARMLESS
+    return any(isinstance(part, ast.Call) for part in ast.walk(node))
+
+
+def _generates(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, name: str) -> bool:
+    """Whether what is decorated may have made a test of this name: `test_add` `test_add_0`."""
+    decorated = any(not _is_mark(decorator) for decorator in node.decorator_list)
+    return decorated and name.startswith(node.name)
 
 
 def _is_mark(decorator: ast.expr) -> bool:

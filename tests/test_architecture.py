@@ -39,6 +39,7 @@ PURE = (
         "screen",
         "suite",
         "selfchecks",
+        "plausible",
         "judge",
         "acceptance",
         "summary",

@@ -1,9 +1,9 @@
-"""How often the judge errs and how much it finds, beside what else could judge the same joules.
+"""How often the judge errs and how much it finds, beside what else could judge the same noise.
 
     python -m benchmarks.power [repetitions]
 
-Prints the tables, and writes them into docs/verdict.md. The verdicts are those of the project's
-own `screen`, on arrays. A row of 20,000 repetitions takes some seconds, all of it a few minutes.
+Prints the tables; of the usual 20,000 repetitions it writes them into docs/verdict.md too. The
+verdicts are those of the project's own `screen`, on arrays. A row takes some seconds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "verdict.md"
 WRITER = "python -m benchmarks.power"
 #: A suite has twenty measurements, so that fewer of them take as long.
 TESTS_A_SUITE = 20
-#: Noise on which the peers are tried too, on the same joules.
+#: Noise on which the peers are tried too.
 BESIDE_PEERS = (GOALS[0], GOALS[2], WORLDS[-1])
 
 Tried = dict[float, Shares]
@@ -106,8 +106,8 @@ def main() -> None:
     gate = any_mean_5(GOALS[0].world, suites)
     of_runs.insert(1, ["the same, gate at the mean + 5 %", percent(gate), "", ""])
     lines = [
-        *("### The goals", "", *verdicts(GOALS, of_rows[: len(GOALS)], "noise"), ""),
-        *("### Other rules on the same joules", ""),
+        *("### Rounds, sessions", "", *verdicts(GOALS, of_rows[: len(GOALS)], "noise"), ""),
+        *("### Other rules on the same noise", ""),
         *beside([(r, by_row[r], p) for r, p in zip(BESIDE_PEERS, of_peers, strict=True)]),
         *("", "### How the baseline was saved", ""),
         *verdicts(DESIGNS, [by_row[row] for row in DESIGNS], "3 % / 1 %"),
@@ -116,7 +116,8 @@ def main() -> None:
         *table(["sessions' scatter", "any false alarm", "+10 % found", "error (sd)"], of_runs),
     ]
     print("\n".join(lines))
-    rewrite(PAGE, lines, WRITER)
+    if repetitions == REPETITIONS:
+        rewrite(PAGE, lines, WRITER)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The project's own procedure for stored baselines, on arrays of repetitions.
 
-Nothing is decided here: when to look, what the noise is, each verdict and whether a fresh process
-contradicts it are asked of `pytest_greenops.screen`, which judges real runs with the same lines.
+When to look, what the noise is, each verdict and whether a fresh process contradicts it are asked
+of `pytest_greenops.screen`, which judges real runs with the same lines. Their sequence is that of a
+trial; `tests/unit/test_power.py` holds the two beside each other.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.power.worlds import Array
+from pytest_greenops.model.options import Options
 from pytest_greenops.screen import (
+    MIN_SESSIONS,
     PROVISIONAL_ROUNDS,
     Look,
     Screening,
@@ -25,10 +28,9 @@ from pytest_greenops.screen import (
     screen,
 )
 
-MARGIN, ASSUMED_SD = 0.05, 0.03
-MIN_ROUNDS, MAX_ROUNDS = 5, 25
-#: What the meter measures at the most before a fresh process does.
-MOST_ROUNDS = 15
+OPTIONS = Options()
+#: What one process measures at the most.
+MOST_ROUNDS = schedule(MIN_SESSIONS, OPTIONS.min_rounds, OPTIONS.max_rounds)[-1]
 
 REGRESSED, IMPROVED, PASSED, INCONCLUSIVE = range(1, 5)
 
@@ -63,7 +65,7 @@ def tried(
     fresh: Array,
     suite: Suite | None,
     *,
-    margin: float = MARGIN,
+    margin: float = OPTIONS.max_increase,
     has_fresh: bool = True,
 ) -> Tried:
     """Judge candidates as a run would, look by look, and ask a fresh process where it is wanted.
@@ -72,14 +74,14 @@ def tried(
     candidate  of this process, as many rounds as its last look needs
     fresh      of a fresh process
     """
-    looks = schedule(len(baseline), MIN_ROUNDS, MAX_ROUNDS)
+    looks = schedule(len(baseline), OPTIONS.min_rounds, OPTIONS.max_rounds)
     planned = planned_looks(len(baseline), looks)
     outcomes = np.zeros(candidate.shape[:-1])
     rounds = np.zeros(candidate.shape[:-1])
     suspects = np.zeros(candidate.shape[:-1], dtype=bool)
     for number, n in enumerate(looks, 1):
         seen = [candidate[..., :n]]
-        spread = noise(baseline, seen, suite, ASSUMED_SD)
+        spread = noise(baseline, seen, suite, OPTIONS.session_sd)
         found = screen(baseline, seen, spread, margin, Look(number, planned))
         open_ = outcomes == 0
         rounds[open_] = n
@@ -87,7 +89,7 @@ def tried(
         _settle(outcomes, found)
     if has_fresh:
         both = [candidate[..., : looks[-1]], fresh]
-        spread = noise(baseline, both, suite, ASSUMED_SD)
+        spread = noise(baseline, both, suite, OPTIONS.session_sd)
         against = contradicts(baseline, fresh, both[:1], spread, margin)
         outcomes[suspects & against] = INCONCLUSIVE
         rounds[suspects] += PROVISIONAL_ROUNDS

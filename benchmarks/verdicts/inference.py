@@ -1,15 +1,17 @@
 """How often an unchanged inference test is called regressed on this machine, for real.
 
-    python -m benchmarks.verdicts.inference [unchanged] [grown]
+    python -m benchmarks.verdicts.inference [unchanged] [grown] [folder]
 
 Saves ten sessions of a torch inference test, each in a pytest process of its own. Then runs it, in
 random order: unchanged, beside a busy neighbour that starts at random in half of those runs, and
-with a tenth more layers. Counts the verdicts, and writes them into docs/verdict.md. With 200 and
-100 runs it takes about half an hour; nothing else should run meanwhile.
+with a tenth more layers. Counts the verdicts; of 200 and 100 runs it writes them into
+docs/verdict.md too. That takes the better part of an hour, in which nothing else should run; what
+was done is kept in a folder that is given, and goes on from there when it is called again.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import random
@@ -60,6 +62,8 @@ CASES = {
     "unchanged, busy neighbour": (1.0, True),
     "a tenth more layers": (GROWTH, False),
 }
+#: The runs that were done, a line for each, in the project's folder.
+DONE = "done.jsonl"
 OUTCOMES = ("passed", "inconclusive", "regressed", "improved")
 
 
@@ -86,21 +90,29 @@ def attempt(folder: Path, case: str) -> Try:
     return run(folder, growth, "--energy")
 
 
-def try_out(cases: list[str]) -> dict[str, list[Try]]:
-    """Save the sessions, then run the cases in their order."""
-    found: dict[str, list[Try]] = {case: [] for case in CASES}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+def prepared(folder: Path) -> Path:
+    """A project with saved sessions, in a folder that may have it already."""
+    if not (folder / DONE).exists():
         for file, text in FILES.items():
             (folder / file).write_text(text)
         for _ in range(SESSIONS):
             run(folder, 1.0, "--energy-save")
-        begun_s = time.monotonic()
-        for number, case in enumerate(cases, 1):
-            one = attempt(folder, case)
-            found[case].append(one)
-            passed_s = time.monotonic() - begun_s
-            print(f"{passed_s:6.0f} s  {number:3} of {len(cases)}: {case}: {one}", flush=True)
+        (folder / DONE).touch()
+    return folder
+
+
+def try_out(cases: list[str], folder: Path) -> dict[str, list[Try]]:
+    """Save the sessions, then run the cases in their order, those apart that were run before."""
+    log = prepared(folder) / DONE
+    for case in cases[len(log.read_text().splitlines()) :]:
+        one = attempt(folder, case)
+        with log.open("a") as file:
+            file.write(json.dumps([case, *one]) + "\n")
+        print(f"{time.strftime('%H:%M:%S')} {case}: {one}", flush=True)
+    found: dict[str, list[Try]] = {case: [] for case in CASES}
+    for line in log.read_text().splitlines():
+        case, *one = json.loads(line)
+        found[case].append(Try(*one))
     return found
 
 
@@ -121,12 +133,13 @@ def rows(found: dict[str, list[Try]]) -> Iterator[list[str]]:
 def main() -> None:
     """Print the counts, and write them into the page."""
     given = [int(n) for n in sys.argv[1:3]]
+    folder = Path(sys.argv[3] if len(sys.argv) > 3 else tempfile.mkdtemp())
     unchanged, grown = *given, *(UNCHANGED, GROWN)[len(given) :]
     quiet, crowded, more = CASES
     cases = [quiet] * (unchanged - unchanged // 2) + [crowded] * (unchanged // 2) + [more] * grown
     random.seed(SEED)
     random.shuffle(cases)
-    found = try_out(cases)
+    found = try_out(cases, folder)
     head = ["work", "runs", *OUTCOMES, "other", "change (median)", "from … to"]
     lines = [
         f"{SESSIONS} saved sessions, then the runs in random order; the joules are estimated, a "
@@ -136,7 +149,8 @@ def main() -> None:
         *table(head, list(rows(found))),
     ]
     print("\n".join(lines))
-    rewrite(PAGE, lines, WRITER)
+    if (unchanged, grown) == (UNCHANGED, GROWN):
+        rewrite(PAGE, lines, WRITER)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Measurement, Round
 from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.verdict import COMPARED, Outcome, Verdict
-from pytest_greenops.suite import suite
+from pytest_greenops.summary import adjusted
 
 #: The sensor whose counters are estimates; those of a hook's sensors are told by the result alone.
 _ESTIMATE = "estimate"
@@ -48,13 +48,10 @@ def compare(a: Results, b: Results, margin: float | None = None) -> Comparison:
     before = {(result.test, result.name): result for result in a.results}
     after = {(result.test, result.name): result for result in b.results}
     accepted = {key: _series(a, result) for key, result in before.items()}
-    rules = Rules(
-        margin=b.policy.max_increase,
-        estimates="fail",
-        suite=suite(series for series in accepted.values() if series),
-    )
+    # A suite whose sessions are all of one day would tell too little of how sessions differ.
+    rules = Rules(margin=b.policy.max_increase, estimates="fail")
     return Comparison(
-        tuple(
+        adjusted(
             _judged(a, before[key], accepted[key], b, result, rules, margin)
             for key, result in after.items()
             if key in before
@@ -87,7 +84,7 @@ def _judged(
         Reference(accepted, tuple(_differences(a, before, b, after)) if accepted else ()),
         rules,
         unit=after.unit,
-        fresh=tuple(_whole(after, after.fresh)),
+        fresh=tuple(_further(after)),
     )
     if verdict.outcome is Outcome.NO_BASELINE:
         verdict = replace(verdict, cause=_unusable(before))
@@ -115,7 +112,7 @@ def _series(a: Results, result: Result) -> Series | None:
     """What A measured, as accepted sessions; None where nothing can rest on it."""
     if _unusable(result):
         return None
-    sessions = (result.rounds, *_whole(result, result.fresh))
+    sessions = (result.rounds, *_further(result))
     return Series(
         domains=result.domains,
         conditions=result.conditions,
@@ -126,10 +123,13 @@ def _series(a: Results, result: Result) -> Series | None:
     )
 
 
-def _whole(result: Result, sessions: Sequence[tuple[Round, ...]]) -> Iterator[tuple[Round, ...]]:
-    """Sessions in whose rounds the counters that are judged moved."""
+def _further(result: Result) -> Iterator[tuple[Round, ...]]:
+    """Sessions of further processes in whose rounds the counters that are judged moved.
+
+    The one that was asked about a regression, in the run that found it, is one like the others.
+    """
     names = tuple(result.provenance.sensors)
-    for rounds in sessions:
+    for rounds in (*result.fresh, result.confirming):
         if rounds and all(sum(r.energy_uj[name] for name in names) > 0 for r in rounds):
             yield rounds
 

@@ -52,7 +52,8 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     saved_at   UTC, ISO 8601
     versions   of the plugin, Python, and torch where it was loaded
-    control_j  joules of the run's control workload, by counter
+    run        when its run began: sessions of one run share the machine's day
+    control_j  joules of the control workload as it began, by counter
     """
 
     saved_at: str
@@ -62,6 +63,12 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recorded: dict[str, str] = {}
     quality: dict[str, float] = {}
     control_j: dict[str, float] = {}
+    run: str | None = None
+
+    @property
+    def day(self) -> str:
+        """What its run is known by."""
+        return self.run or self.saved_at
 
 
 class Anchor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -135,7 +135,7 @@ class LoadShare(NamedTuple):
 class Rest(NamedTuple):
     """What the counters showed while the machine rested, before the first test.
 
-    watts      power by domain name, of the counters that are known to have rested
+    watts      power by domain name, of the counters whose devices are known to have rested
     idle       the share of the CPUs that nothing used meanwhile
     clock_mhz  of the devices that tell it, by domain name
     """
@@ -192,19 +192,13 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         None at all where one of them was lost: a part is not the whole.
         """
-        names = self._belonging(domain)
+        names = belonging(self.domains, domain)
         return () if self.lost.keys() & names else names
 
     def lost_of(self, domain: str) -> str | None:
         """Why a judged domain lacks a counter that it had, or None."""
-        reasons = (self.lost[name] for name in self._belonging(domain) if name in self.lost)
+        reasons = (self.lost[name] for name in belonging(self.domains, domain) if name in self.lost)
         return next(reasons, None)
-
-    def _belonging(self, domain: str) -> tuple[str, ...]:
-        if domain == "total":
-            return tuple(d.name for d in self.domains if d.counted)
-        by_kind = tuple(d.name for d in self.domains if d.kind == domain and d.counted)
-        return by_kind or tuple(d.name for d in self.domains if d.name == domain)
 
     def untrusted(self, domain: str, estimates: bool = False) -> Check | None:
         """The first self-check that forbids a verdict on a judged domain, if any.
@@ -227,6 +221,14 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             {name: self.sensors[name] for name in names},
             any(name in self.estimated for name in names),
         )
+
+
+def belonging(domains: Sequence[Domain], judged: str) -> tuple[str, ...]:
+    """Names of the counters that a judged domain holds: `total`, a kind, or one device."""
+    if judged == "total":
+        return tuple(d.name for d in domains if d.counted)
+    by_kind = tuple(d.name for d in domains if d.kind == judged and d.counted)
+    return by_kind or tuple(d.name for d in domains if d.name == judged)
 
 
 def joules_per_unit(

@@ -22,6 +22,7 @@ class Options(NamedTuple):
     cpu_watts      power of a busy core for the estimate; None takes it from the table
     session_sd     assumed spread between sessions while fewer than three are known
     sessions       processes in which each test is measured, this one among them
+    fresh_process  whether a test may be measured in a second process while this one waits
     answers        no option: this run measures one test for another run, which judges it
     """
 
@@ -43,4 +44,5 @@ class Options(NamedTuple):
     cpu_watts: float | None = None
     session_sd: float = 0.03
     sessions: int = 1
+    fresh_process: bool = True
     answers: bool = False

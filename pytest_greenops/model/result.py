@@ -38,6 +38,7 @@ class Result(
     untrusted  one of the self-checks forbids a verdict on the domain judged
     grams      CO2e of one call, where the carbon intensity is known
     fresh      rounds of further sessions of the same test, each from a process of its own
+    confirming rounds of the fresh process that was asked whether a regression is one
     attempts   what earlier attempts at the same test came to in this run; this is the last
     saved      whether this run accepted it as a baseline
     not_saved  why it did not, in a run that saves
@@ -55,6 +56,7 @@ class Result(
     interval: tuple[float, float] | None = None
     rounds: tuple[Round, ...] = ()
     fresh: tuple[tuple[Round, ...], ...] = ()
+    confirming: tuple[Round, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     domains: tuple[Domain, ...] = ()
     provenance: Provenance

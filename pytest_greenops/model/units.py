@@ -90,6 +90,11 @@ def format_percent(share: float, signed: bool = True) -> str:
     return f"{percent:{'+' if signed else ''}.{digits}f} %"
 
 
+def counted(number: int, thing: str) -> str:
+    """`1` -> `'1 round'`, `2` -> `'2 rounds'`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def _prefixed(value: float, unit: str) -> str:
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}"

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pytest_greenops.model.measurement import Source
 from pytest_greenops.model.result import Policy, Result
+from pytest_greenops.model.units import counted
 from pytest_greenops.model.verdict import COMPARED, Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report.reasons import ESTIMATE_BAND
@@ -81,7 +82,7 @@ def closing_line(results: Sequence[Result]) -> str:
         _no_baseline(of[Outcome.NO_BASELINE], nothing_compared=not compared),
         f"{len(of[Outcome.NOT_COMPARABLE])} not comparable",
         f"{missing} not measured" if missing else "",
-        f"{_count(saved, 'baseline')} saved" if saved else "",
+        f"{counted(saved, 'baseline')} saved" if saved else "",
     ]
     return "energy: " + "; ".join(filter(None, parts))
 
@@ -108,10 +109,6 @@ def _no_baseline(results: Sequence[Result], nothing_compared: bool) -> str:
     return f"{text}: accept {'it' if unsaved == 1 else 'them'} with --energy-save"
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
 def _sensor(sensor: SensorLine) -> str:
     return f"{sensor.name} ({', '.join(sensor.domains)})"
 
@@ -120,7 +117,7 @@ def _baselines(folder: str, machine: str, saved_tests: int) -> str:
     place = f"{folder.rstrip('/')}/{machine}"
     if not saved_tests:
         return f"no baseline yet in {place}"
-    return f"baselines of {_count(saved_tests, 'test')} in {place}"
+    return f"baselines of {counted(saved_tests, 'test')} in {place}"
 
 
 def _rules(policy: Policy, all_estimated: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from pytest_greenops.model.result import Result, Results
-from pytest_greenops.model.units import format_percent
+from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import Change, Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report.drawing import wrapped
@@ -20,27 +20,18 @@ def heading(names: tuple[str, str], both: tuple[Results, Results], width: int) -
     """Which file is A, which is B, and what they hold."""
     for letter, name, results in zip("AB", names, both, strict=True):
         when = results.created_at[:16].replace("T", " ")
-        yield from wrapped(
-            f"energy: {letter} is {name}: {_count(results.results)} of {when}", width
-        )
+        count = counted(len(results.results), "measurement")
+        yield from wrapped(f"energy: {letter} is {name}: {count} of {when}", width)
 
 
 def unmatched(letter: str, results: Sequence[Result], width: int) -> Iterator[str]:
     """What only one of the two measured: counted, and a few of it named."""
     if results:
-        named = [_name(result) for result in results[:_NAMED]]
+        named = [result.test.node_id + figures.label(result) for result in results[:_NAMED]]
         more = len(results) - len(named)
         listed = ", ".join(named) + (f" and {more} more" if more else "")
-        yield from wrapped(f"energy: only in {letter}: {_count(results)}: {listed}", width)
-
-
-def _name(result: Result) -> str:
-    label = "" if result.name == "call" else f" ({result.name})"
-    return f"{result.test.node_id}{label}"
-
-
-def _count(results: Sequence[Result]) -> str:
-    return f"{len(results)} measurement{'' if len(results) == 1 else 's'}"
+        count = counted(len(results), "measurement")
+        yield from wrapped(f"energy: only in {letter}: {count}: {listed}", width)
 
 
 def _explain(result: Result) -> Advice:
@@ -72,8 +63,7 @@ def _inconclusive(result: Result) -> str:
     if verdict.needs_processes is not None:
         return f"{text}; B in --energy-sessions={verdict.needs_processes} would decide"
     if verdict.needs_sessions is not None:
-        more = f"{verdict.needs_sessions} more session{'' if verdict.needs_sessions == 1 else 's'}"
-        return f"{text}; {more} in A would decide"
+        return f"{text}; {counted(verdict.needs_sessions, 'more session')} in A would decide"
     if verdict.cause:
         return f"{text}; mend that and measure B again"
     return text

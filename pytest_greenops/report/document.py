@@ -44,6 +44,8 @@ def _figures(result: Result) -> Iterator[tuple[str, Property]]:
         yield from _measured(result)
     if result.verdict.change is not None:
         yield from _change(result.verdict.change)
+    if result.verdict.confirmed is not None:
+        yield "confirmed", result.verdict.confirmed
     for limit in result.verdict.limits:
         yield f"limit.{limit.quantity}", limit.limit
         yield f"used.{limit.quantity}", limit.used
@@ -86,6 +88,10 @@ def _change(change: Change) -> Iterator[tuple[str, Property]]:
     yield "provisional", change.provisional
     if change.since_anchor is not None:
         yield "since_anchor", change.since_anchor
+    if change.p_value is not None:
+        yield "p_value", change.p_value
+    if change.taken_out is not None:
+        yield "taken_out", change.taken_out
 
 
 def _known(value: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pytest_greenops.model.inventory import Holding
-from pytest_greenops.model.units import format_percent
+from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.report import figures
 from pytest_greenops.report.drawing import cells, elide, plain, wrapped
 
@@ -41,7 +41,7 @@ def inventory_lines(
         if number:
             yield ""
         tests = len({held.test for held in machines[slug]})
-        yield f"{slug}: {_count(tests, 'test')}"
+        yield f"{slug}: {counted(tests, 'test')}"
         module = None
         for of, row in members:
             if of != module:
@@ -56,7 +56,6 @@ def inventory_lines(
 
 
 def _cells(held: Holding, say: Callable[[str], str]) -> _Cells:
-    label = "" if held.name == "call" else f" · {held.name}"
     units = list(held.joules.items())
     called = [figures.energy(j, unit) for unit, j in units if unit == "call"]
     own = [figures.energy(j, unit) for unit, j in units if unit != "call"]
@@ -66,13 +65,13 @@ def _cells(held: Holding, say: Callable[[str], str]) -> _Cells:
     commit = (held.commit or "")[:7] + ("+" if held.commit and held.dirty else "")
     return _Cells(
         (
-            say(f"{held.test.name}{label}"),
+            say(_subject(held)),
             say(called[0] if called else "no energy"),
             f"spread {spread}",
             held.saved_at[:10],
         ),
         (
-            f"  {_count(held.sessions, 'session')}{flag}",
+            f"  {counted(held.sessions, 'session')}{flag}",
             say(own[0] if own else ""),
             f"creep {creep}",
             commit,
@@ -102,7 +101,7 @@ def _rule(module: str, width: int, say: Callable[[str], str]) -> str:
 
 
 def _sentences(holdings: Sequence[Holding]) -> Iterator[str]:
-    yield f"energy: {_count(len(holdings), 'measurement')} with a baseline"
+    yield f"energy: {counted(len(holdings), 'measurement')} with a baseline"
     provisional = sum(held.provisional for held in holdings)
     if provisional:
         yield (
@@ -123,9 +122,9 @@ def _sentences(holdings: Sequence[Holding]) -> Iterator[str]:
 
 
 def _crept(held: Holding) -> str:
-    label = "" if held.name == "call" else f" ({held.name})"
-    return f"{held.test.name}{label} {format_percent(held.since_anchor or 0.0)}"
+    return f"{_subject(held)} {format_percent(held.since_anchor or 0.0)}"
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+def _subject(held: Holding) -> str:
+    """A measurement by the name of its test: `'test_generate[8] · prefill'`."""
+    return held.test.name + ("" if held.name == "call" else f" · {held.name}")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pytest_greenops.model.measurement import Check
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_percent
-from pytest_greenops.model.verdict import RED, Outcome
+from pytest_greenops.model.verdict import NOT_CONFIRMED, RED, Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report.reasons import ESTIMATE_BAND, Advice, again, explain, verdict_word
 
@@ -60,18 +60,24 @@ def notes(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Iterato
     for result in sorted(red, key=lambda result: result.verdict.action != "fail"):
         yield _note(result, sentences)
     for result in results:
-        if result.verdict.outcome is Outcome.INCONCLUSIVE:
+        if result.verdict.outcome is Outcome.INCONCLUSIVE and not _of_the_machine(result):
             yield _note(result, sentences)
-    for outcome in _SHARED:
+    for outcome in (Outcome.INCONCLUSIVE, *_SHARED):
         alike: dict[str | None, list[Result]] = {}
         for result in results:
-            if result.verdict.outcome is outcome and not result.saved:
+            told = outcome is Outcome.INCONCLUSIVE and not _of_the_machine(result)
+            if result.verdict.outcome is outcome and not result.saved and not told:
                 alike.setdefault(result.verdict.cause, []).append(result)
         for group in alike.values():
             if len(group) == 1:
                 yield _note(group[0], sentences)
             else:
                 yield _shared(group, sentences)
+
+
+def _of_the_machine(result: Result) -> bool:
+    """Whether it says of the whole run why nothing can be told."""
+    return (result.verdict.cause or "").startswith("control:")
 
 
 def remarks(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Iterator[Advice]:
@@ -110,7 +116,8 @@ def _creep(results: Sequence[Result]) -> Iterator[Advice]:
         (change.since_anchor or 0.0, result)
         for result in results
         if (change := result.verdict.change) and (change.since_anchor or 0.0) > change.margin
-        if change.relative <= change.margin
+        if result.verdict.outcome in (Outcome.PASSED, Outcome.INCONCLUSIVE)
+        if not (result.verdict.cause or "").startswith(NOT_CONFIRMED)
     ]
     if not crept:
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pytest_greenops.model.units import counted
+
 
 def removal_line(path: str, why: str, dry: bool) -> str:
     """One removed file, or one that would be: `removed baselines/….json: test_x.py is gone`."""
@@ -11,5 +13,4 @@ def removal_line(path: str, why: str, dry: bool) -> str:
 def closing_line(removed: int, looked_at: int, dry: bool) -> str:
     """How many of how many."""
     verb = "would be removed" if dry else "removed"
-    baselines = f"baseline{'' if looked_at == 1 else 's'}"
-    return f"energy: {removed} of {looked_at} {baselines} {verb}"
+    return f"energy: {removed} of {counted(looked_at, 'baseline')} {verb}"

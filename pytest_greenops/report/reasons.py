@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pytest_greenops.model.measurement import POWER_CAP, Check
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_percent
-from pytest_greenops.model.verdict import NOT_CONFIRMED, Limit, Outcome
+from pytest_greenops.model.verdict import NOT_CONFIRMED, Change, Limit, Outcome
 from pytest_greenops.report import figures
 
 ESTIMATE_BAND = "±50 %"
@@ -18,7 +18,6 @@ ESTIMATE_BAND = "±50 %"
 _MENDS = {
     "contention": "stop what else runs on the machine",
     "drift": "let the machine settle",
-    "control": "look what else changed on the machine, and save anew if it is meant to stay",
     "too short": "make one call longer",
 }
 
@@ -126,10 +125,15 @@ def _regressed(result: Result) -> Advice:
     return Advice(
         f"{result.name} used {now}, "
         f"baseline {figures.energy(change.baseline_j, result.unit)} "
-        f"({format_percent(change.relative)}, 95 % CI {figures.change_span(change)}, "
+        f"({format_percent(change.relative)}{_without_shift(change)}, "
+        f"95 % CI {figures.change_span(change)}, "
         f"limit {figures.margin(change.margin)}). {_accept(result)}",
         _accept_command(result),
     )
+
+
+def _without_shift(change: Change) -> str:
+    return "" if change.taken_out is None else f" without {figures.machine_shift(change)}"
 
 
 def _accept(result: Result) -> str:
@@ -189,10 +193,9 @@ def _inconclusive(result: Result) -> Advice:
     verdict = result.verdict
     if (verdict.cause or "").startswith(NOT_CONFIRMED):
         margin = figures.margin(verdict.change.margin) if verdict.change else ""
+        limit = f", limit {margin}" if margin and not verdict.limits else ""
         return Advice(
-            f"can't tell: {verdict.cause}, limit {margin}; something disturbed one of them: "
-            "quieten the machine, then",
-            again(result),
+            f"can't tell: {verdict.cause}{limit}; quieten the machine, then", again(result)
         )
     text = f"can't tell: {', '.join(_doubts(result)) or 'the rounds do not agree'}"
     if verdict.needs_rounds is not None:
@@ -205,6 +208,10 @@ def _inconclusive(result: Result) -> Advice:
         more = sessions(verdict.needs_sessions, "more ")
         return Advice(f"{text}; {more} would decide; at the accepted commit", save(result))
     untrusted = _untrusted(result)
+    if untrusted and untrusted.name == "control":
+        return Advice(
+            f"{text}; look what else changed, or accept the machine as it is", save(result)
+        )
     if POWER_CAP in (verdict.cause or ""):
         return Advice(f"{text}; if the work is meant to use so much, accept it", save(result))
     if _near_limits(result) and untrusted is None:

@@ -81,7 +81,7 @@ def row(result: Result) -> Row:
     """The row of a result."""
     return Row(
         name=result.test.name,
-        label="" if result.name == "call" else f" · {result.name}",
+        label=figures.label(result),
         rounds=figures.round_values(result) if figures.measured(result) else (),
         energy=_energy(result),
         change=_change(result),

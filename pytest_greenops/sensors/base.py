@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from pytest_greenops.model.errors import SensorUnavailable
@@ -79,6 +79,14 @@ class NamableSensor(Protocol):
     """A sensor that wants to know which domain is judged: its device counts as used then."""
 
     named: str
+
+
+@runtime_checkable
+class RestingSensor(Protocol):
+    """A sensor that can tell which of its devices have no work at all, whoever's it may be."""
+
+    def resting(self) -> Collection[str]:
+        """Those that are known to have had none for a moment, by domain name."""
 
 
 class Finding(NamedTuple):

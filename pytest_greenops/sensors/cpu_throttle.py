@@ -1,8 +1,8 @@
-"""How often processors have lowered their clocks for heat, as the kernel counts it on x86.
+"""How often processors have lowered their clocks for heat, as the kernel counts it on Intel's.
 
 `core_throttle_count` and `package_throttle_count` in the folder `thermal_throttle` of each CPU
-(arch/x86/kernel/cpu/mce/therm_throt.c): anyone may read them. Virtual machines and other
-architectures have none.
+(drivers/thermal/intel/therm_throt.c, built with CPU_SUP_INTEL): anyone may read them. Virtual
+machines, AMD's processors and other architectures have none.
 """
 
 from __future__ import annotations

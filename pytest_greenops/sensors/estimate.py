@@ -22,6 +22,7 @@ from types import MappingProxyType
 
 from pytest_greenops.model.errors import OptionError
 from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Source
+from pytest_greenops.sensors import process_tree
 from pytest_greenops.sensors.cpu_power import CorePower, core_power
 from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
 
@@ -132,8 +133,7 @@ def tree_cpu_time_portable_ns() -> int:
 
 def best_count() -> Callable[[], int]:
     """The count of this process tree's CPU time, in nanoseconds, that serves this machine best."""
-    listed = Path(f"/proc/self/task/{os.getpid()}/children").exists()
-    return tree_cpu_time_ns if listed else tree_cpu_time_portable_ns
+    return tree_cpu_time_ns if process_tree.listed() else tree_cpu_time_portable_ns
 
 
 def _ended_children_ns() -> int:
@@ -147,7 +147,7 @@ def _ended_children_ns() -> int:
 
 def _living_descendants_ns() -> tuple[int, bool]:
     """CPU time of all living descendants, and whether none of them ended meanwhile."""
-    if not _has_children():
+    if not process_tree.has_children():
         return 0, True
     total_ns, whole = 0, True
     todo = [os.getpid()]
@@ -156,27 +156,10 @@ def _living_descendants_ns() -> tuple[int, bool]:
         try:
             if pid != os.getpid():
                 total_ns += _process_ns(pid)
-            todo += _children(pid)
+            todo += process_tree.children(pid)
         except OSError:
             whole = False
     return total_ns, whole
-
-
-def _has_children() -> bool:
-    """Asks for any child without collecting it: a microsecond, against a walk through /proc."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{thread}/children") as children:
-            found += map(int, children.read().split())
-    return found
 
 
 def _process_ns(pid: int) -> int:

@@ -14,6 +14,7 @@ from pytest_greenops.sensors.base import (
     DeviceSensor,
     EdgeSensor,
     NamableSensor,
+    RestingSensor,
     Sensor,
     difference,
 )
@@ -28,9 +29,11 @@ class Instruments:
 
     doubts  what is known to be wrong with a counter, by domain name
     rest    what the counters showed while the machine rested, if that is known
+    judged  the domain that is judged
     """
 
     rest = Rest()
+    judged = "total"
 
     def __init__(self, sensors: Sequence[Sensor]) -> None:
         self.sensors = tuple(sensors)
@@ -101,9 +104,15 @@ class Instruments:
 
     def judge_by(self, domain: str) -> None:
         """Say which domain is judged: a device of that name counts as used, whoever uses it."""
+        self.judged = domain
         for sensor in self.sensors:
             if isinstance(sensor, NamableSensor):
                 sensor.named = domain
+
+    def resting(self) -> set[str]:
+        """The devices of which their sensor knows that they have no work, by domain name."""
+        asked = (s for s in self.sensors if isinstance(s, RestingSensor))
+        return {name for sensor in asked for name in sensor.resting()}
 
     def states(self) -> dict[str, DeviceState]:
         """The state of each device that can tell, by domain name."""

@@ -115,6 +115,10 @@ class NvmlSensor:
             states[gauge.domain.name] = gauge.state(seen)
         return states
 
+    def resting(self) -> set[str]:
+        """The cards that tell that nobody computes on them, and that nothing did a moment ago."""
+        return {g.domain.name for g in self._gauges if nvml_state.rests(self._nvml, g.handle)}
+
     def close(self) -> None:
         """Give NVML back; a reading after this has no counts."""
         for gauge in self._gauges:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_greenops.model.measurement import DeviceState
+from pytest_greenops.sensors.process_tree import tree
 
 #: The bits of NVML's clocks event reasons (nvml.h) that hold clocks down; idling is none of them.
 THROTTLE_REASONS = {
@@ -28,7 +29,7 @@ class Presence(NamedTuple):
 
     used     whether this process or a descendant is
     foreign  whether a process of somebody else computes on it, or could at any time: one that holds
-             its memory and waits is listed too. One that only draws on a screen is not
+             its memory and waits is listed too. One that draws on a screen is not
     """
 
     used: bool | None = None
@@ -36,7 +37,7 @@ class Presence(NamedTuple):
 
 
 class _Processes(NamedTuple):
-    """The numbers of the processes on a card, and of those that compute."""
+    """The numbers of the processes on a card, and of those that compute and draw nothing."""
 
     all: set[int]
     computing: set[int]
@@ -81,13 +82,13 @@ def presences(nvml: Any, handles: Sequence[Any], proc: Path = _PROC) -> list[Pre
     else is there. Else a tree that has not even loaded CUDA is on none; if it has, the driver may
     know its processes by other numbers, as it does in a container, and nobody can tell.
     """
-    ours = _tree()
+    ours = tree()
     listed = [_processes(nvml, handle) for handle in handles]
     if not any(processes and processes.all & ours for processes in listed):
         used = None if _loads_cuda(ours, proc) else False
         return [Presence(used)] * len(handles)
     # A child that was started while the driver was asked is none of the others.
-    ours |= _tree()
+    ours |= tree()
     return [_presence(processes, ours, proc) for processes in listed]
 
 
@@ -98,6 +99,16 @@ def _presence(processes: _Processes | None, ours: set[int], proc: Path) -> Prese
     others = processes.computing - ours - {os.getppid()}
     foreign = any(not _serves_all(pid, proc) for pid in others)
     return Presence(bool(processes.all & ours), foreign)
+
+
+def rests(nvml: Any, handle: Any) -> bool:
+    """Whether the card tells that it had no work for a moment, and that nobody computes on it.
+
+    Its utilisation is that of the last sixth of a second to a second, by card (nvml.h).
+    """
+    busy = _asked(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
+    compute = _asked(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, handle)
+    return busy is not None and busy.gpu == 0 and compute is not None and not compute
 
 
 def reaped() -> tuple[float, ...]:
@@ -115,7 +126,9 @@ def _processes(nvml: Any, handle: Any) -> _Processes | None:
     if compute is None:
         return None
     computing = {process.pid for process in compute}
-    return _Processes(computing | {process.pid for process in graphics or []}, computing)
+    # A desktop's compositor and browser stand in both lists: "C+G" in nvidia-smi.
+    drawing = {process.pid for process in graphics or []}
+    return _Processes(computing | drawing, computing - drawing)
 
 
 def _serves_all(pid: int, proc: Path) -> bool:
@@ -124,15 +137,6 @@ def _serves_all(pid: int, proc: Path) -> bool:
         return (proc / str(pid) / "comm").read_text(errors="replace").startswith(_MPS_SERVER)
     except OSError:
         return False
-
-
-def _tree() -> set[int]:
-    import psutil
-
-    try:
-        return {os.getpid(), *(p.pid for p in psutil.Process().children(recursive=True))}
-    except psutil.Error:
-        return {os.getpid()}
 
 
 def _loads_cuda(pids: set[int], proc: Path) -> bool:

@@ -74,23 +74,33 @@ def conftest(arguments: str = "", more: str = "") -> str:
 
 def save_sessions(folder: Path, files: Mapping[str, str], seeds: Iterable[int]) -> Path:
     """Write files and save one session of 2 J for each seed, outside of any test."""
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    outer = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    fill(folder, files)
     for seed in seeds:
-        subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "greenops", "--energy-save"],
-            cwd=folder,
-            env={
-                **outer,
-                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-                "JOULES": "2.0",
-                "SEED": str(seed),
-            },
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
+        run_outside(folder, "--energy-save", seed=seed)
     return folder
+
+
+def fill(folder: Path, files: Mapping[str, str]) -> None:
+    """Write the files of a project, outside of any test."""
+    for name, text in files.items():
+        (folder / name).write_text(dedent(text), encoding="utf-8")
+
+
+def run_outside(folder: Path, *args: str, joules: float = 2.0, seed: int = 0) -> None:
+    """Run pytest in the folder of a project, outside of any test; its tests have to pass."""
+    outer = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "greenops", *args],
+        cwd=folder,
+        env={
+            **outer,
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "JOULES": str(joules),
+            "SEED": str(seed),
+        },
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
 
 
 class Ran:

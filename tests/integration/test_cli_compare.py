@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.commands import refused, run
-from tests.integration.projects import Project
+from tests.integration.projects import INI, Project, conftest, fill, run_outside
 
 TESTS = """
     import pytest
@@ -24,13 +24,20 @@ TESTS = """
 """
 
 
-@pytest.fixture
-def files(project: Project) -> Path:
-    """The project's folder with `a.json` of 2 J, `b.json` of 3 J and `c.json` as `a.json`."""
-    project.write("test_it.py", TESTS)
+@pytest.fixture(scope="module")
+def files_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `files` starts from; made once."""
+    folder = tmp_path_factory.mktemp("files")
+    fill(folder, {"pytest.ini": INI, "conftest.py": conftest(), "test_it.py": TESTS})
     for name, joules in (("a", 2.0), ("b", 3.0), ("c", 2.0)):
-        assert project.energy(joules=joules).code == 0
-        (project.path / "results.json").rename(project.path / f"{name}.json")
+        run_outside(folder, "--energy", f"--energy-json={name}.json", joules=joules)
+    return folder
+
+
+@pytest.fixture
+def files(project: Project, files_folder: Path) -> Path:
+    """The project's folder with `a.json` of 2 J, `b.json` of 3 J and `c.json` as `a.json`."""
+    project.copy(files_folder)
     return project.path
 
 
@@ -74,6 +81,9 @@ def test_it_is_plain_and_fits_80_columns_in_a_pipe(files: Path) -> None:
     assert "\x1b" not in "".join(lines)
     ascii_only = run(files, "compare", "a.json", "b.json", PYTHONIOENCODING="ascii")
     assert (1, True) == (ascii_only.code, ascii_only.out.isascii())
+    edit(files, "a.json", lambda document: document["results"][0].update(name="encode"))
+    told = run(files, "compare", "a.json", "b.json", PYTHONIOENCODING="ascii").lines
+    assert "energy: only in A: 1 measurement: test_it.py::test_works - encode" in told
 
 
 def test_the_margin_can_be_named(files: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_greenops.model.result import Results
 from tests.integration.commands import refused, run
-from tests.integration.projects import Project
+from tests.integration.projects import INI, Project, conftest, fill, run_outside
 
 TESTS = """
     def test_one(energy, work):
@@ -21,16 +21,34 @@ TESTS = """
     def test_two(energy, work):
         energy(work)
 """
+FILES = {"pytest.ini": INI, "conftest.py": conftest(), "test_it.py": TESTS}
+
+
+@pytest.fixture(scope="module")
+def shards_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `shards` starts from; made once."""
+    folder = tmp_path_factory.mktemp("shards")
+    fill(folder, FILES)
+    for name, chosen in (("one", "one"), ("two", "two"), ("both", "test")):
+        run_outside(folder, "--energy", f"--energy-json={name}.json", "-k", chosen)
+    return folder
 
 
 @pytest.fixture
-def shards(project: Project) -> Project:
+def shards(project: Project, shards_folder: Path) -> Project:
     """A project with `one.json`, `two.json` and `both.json`: of each test, and of both."""
-    project.write("test_it.py", TESTS)
-    for name, chosen in (("one", "one"), ("two", "two"), ("both", "test")):
-        project.energy("-k", chosen)
-        (project.path / "results.json").rename(project.path / f"{name}.json")
+    project.copy(shards_folder)
     return project
+
+
+@pytest.fixture(scope="module")
+def both_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `folders` starts from; made once."""
+    folder = tmp_path_factory.mktemp("folders")
+    fill(folder, FILES)
+    run_outside(folder, "--energy-save", "--energy-baselines=one", "-k", "one")
+    run_outside(folder, "--energy-save", "--energy-baselines=two", joules=2.02)
+    return folder
 
 
 def names_in(path: Path) -> list[str]:
@@ -44,6 +62,14 @@ def edit(path: Path, change: Any) -> None:
     document = json.loads(path.read_text())
     change(document)
     path.write_text(json.dumps(document))
+
+
+def compare_it(document: Any) -> None:
+    """Say of its one result that it was compared, with a chance of 1 %, in a run of its own."""
+    [result] = document["results"]
+    change = {"relative": 0.1, "low": 0.0, "high": 0.2, "smallest": 0.1, "margin": 0.05}
+    change |= {"baseline_j": 1.8, "sessions": 5, "p_value": 0.01, "p_adjusted": 0.01}
+    result["verdict"] = {"outcome": "inconclusive", "change": change}
 
 
 class TestResults:
@@ -106,16 +132,31 @@ class TestResults:
         assert 0 == run(shards.path, "merge", "one.json", "one.json", "two.json").code
         assert ["test_one", "test_two"] == names_in(shards.path / "one.json")
 
+    def test_that_were_compared_can_be_gathered_too(self, shards: Project) -> None:
+        """What becomes of their chances among more comparisons is no loss."""
+        for name in ("one", "two"):
+            edit(shards.path / f"{name}.json", compare_it)
+        assert 0 == run(shards.path, "merge", "one.json", "one.json", "two.json").code
+        merged = json.loads((shards.path / "one.json").read_text())
+        changes = [result["verdict"]["change"] for result in merged["results"]]
+        assert [(0.01, 0.02)] * 2 == [(c["p_value"], c["p_adjusted"]) for c in changes]
+
+    def test_can_go_to_stdout(self, shards: Project) -> None:
+        """Nothing else comes out there: the account is told on stderr."""
+        account = "energy: 2 measurements of 2 files in /dev/stdout\n"
+        told = run(shards.path, "merge", "/dev/stdout", "one.json", "two.json")
+        assert (0, account) == (told.code, told.err)
+        (shards.path / "all.json").write_text(told.out)
+        assert ["test_one", "test_two"] == names_in(shards.path / "all.json")
+
 
 class TestBaselines:
     """Folders of baselines into a folder."""
 
     @pytest.fixture
-    def folders(self, project: Project) -> Path:
+    def folders(self, project: Project, both_folders: Path) -> Path:
         """Folders `one` and `two`, each with a session of `test_one`, and `two` with `test_two`."""
-        project.write("test_it.py", TESTS)
-        project.save("-k", "one", "--energy-baselines=one", joules=2.0)
-        project.save("--energy-baselines=two", joules=2.02)
+        project.copy(both_folders)
         return project.path
 
     def test_of_shards_become_one(self, folders: Path) -> None:
@@ -156,7 +197,7 @@ class TestBaselines:
         assert 0 == told.code
         assert told.lines[0].endswith(
             "test_it.py/test_one.json: call: other counters, conditions or units of work: the "
-            "series that was saved last is kept"
+            "series that was saved last is kept; delete the wrong one of the two and merge again"
         )
 
     def test_that_are_damaged_stop_it(self, folders: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_damaged_file_is_named_and_kept(stored: Project) -> None:
     damaged.write_text("{")
     (stored.path / "sub" / "test_more.py").unlink()
     stored.write("test_it.py", "")
-    told = run(stored.path, "prune")
+    told = run(stored.path, "prune", "--root=.")
     assert (2, "energy: 1 of 1 baseline removed") == (told.code, told.lines[-1])
     assert f"{damaged.relative_to(stored.path)}: damaged" in told.err
     assert damaged.exists()
@@ -124,3 +124,17 @@ def test_a_wrong_age_is_told(stored: Project, days: str) -> None:
     told = run(stored.path, "prune", f"--older-than={days}")
     assert (2, "") == (told.code, told.out)
     assert f"{days!r} is no number of days; write a whole number such as 90" in told.err
+
+
+def test_a_repository_around_the_project_is_refused(stored: Project) -> None:
+    """Baselines beside the project's folder, in its repository: nothing is removed by a guess."""
+    for name in ("pytest.ini", "conftest.py", "test_it.py", "sub"):
+        (stored.path / "pkg").mkdir(exist_ok=True)
+        (stored.path / name).rename(stored.path / "pkg" / name)
+    (stored.path / ".git").mkdir()
+    before = kept(stored)
+    said = refused(stored.path, "prune")
+    assert said.endswith(f"name the folder that pytest runs in: --root {stored.path / 'pkg'}")
+    assert before == kept(stored)
+    told = run(stored.path, "prune", "--root=pkg")
+    assert (0, ["energy: 0 of 2 baselines removed"]) == (told.code, told.lines)

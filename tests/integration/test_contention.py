@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -32,14 +34,20 @@ WATCHED = """
 
 
 @pytest.fixture
-def _neighbour() -> Iterator[None]:
-    """A busy process that is no child of the pytest that measures."""
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+def _neighbours() -> Iterator[None]:
+    """Busy processes that are no children of the pytest that measures.
+
+    As many as take more than 3 % of a machine of any size: one alone is less on about thirty CPUs.
+    """
+    with ExitStack() as running:
+        for _ in range(1 + (os.cpu_count() or 1) // 16):
+            busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            running.enter_context(busy)
+            running.callback(busy.kill)
         yield
-        busy.kill()
 
 
-@pytest.mark.usefixtures("_neighbour")
+@pytest.mark.usefixtures("_neighbours")
 def test_a_busy_neighbour_makes_a_regression_inconclusive(saved: Project) -> None:
     """Its joules are in the counters: the rounds are redone three times, then kept and flagged."""
     saved.sensor(more=WATCHED)
@@ -56,7 +64,7 @@ def test_a_busy_neighbour_makes_a_regression_inconclusive(saved: Project) -> Non
     assert len(saved.log()) == 1 + 1 + 3 + 5
 
 
-@pytest.mark.usefixtures("_neighbour")
+@pytest.mark.usefixtures("_neighbours")
 def test_what_was_measured_beside_a_neighbour_is_not_saved(saved: Project) -> None:
     """A baseline with its joules in it would let regressions pass."""
     saved.sensor(more=WATCHED)

@@ -35,11 +35,11 @@ def test_any_order_gives_the_same_verdicts(project: Project) -> None:
     }
 
 
-@pytest.mark.parametrize("seed", [(), ("--randomly-seed=7",), ("--randomly-seed=last",)])
+@pytest.mark.parametrize("seed", [(), ("--randomly-seed=last",)], ids=["drawn", "last"])
 def test_a_fresh_process_draws_the_same(project: Project, seed: tuple[str, ...]) -> None:
     """A session in a fresh process has the seed of the run, however that came by it."""
     project.write("test_it.py", DRAWS)
-    ran = project.save(*RANDOMLY, *seed, "--energy-sessions=2")
+    ran = project.save(*RANDOMLY, *seed, "-k", "drawn", "--energy-sessions=2")
     [first, second] = ran.results["test_drawn"].sessions
     microjoules = {r.energy_uj["cpu:0"] // r.iterations for r in (*first, *second)}
     assert microjoules == {round(ran.results["test_drawn"].joules * 1e6)}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.integration.projects import Project
 
 REPEAT = ("-p", "pytest_repeat", "--count=3")
@@ -47,11 +45,15 @@ def test_each_repetition_is_judged(saved: Project) -> None:
     assert [(attempt.outcome, attempt.joules) for attempt in attempts] == [("regressed", 3.0)] * 2
 
 
-@pytest.mark.parametrize("sessions", [2])
-def test_a_repetition_is_found_in_a_fresh_process(project: Project, sessions: int) -> None:
-    """Each repetition has sessions of its own."""
+def test_a_repetition_is_found_in_a_fresh_process(project: Project) -> None:
+    """Each repetition has sessions of its own, be the test parametrized or not."""
     project.write("test_it.py", SUITE)
-    ran = project.save(*REPEAT, f"--energy-sessions={sessions}")
-    assert [len(result.fresh) for result in ran.results.values()] == [1, 1, 1]
+    chosen = ("--count=2", "-k", "not test_given[2-")
+    ran = project.save("-p", "pytest_repeat", *chosen, "--energy-sessions=2")
+    assert ran.outcomes == {"passed": 4, "deselected": 2}
+    assert {name: len(result.fresh) for name, result in ran.results.items()} == {
+        "test_works": 1,
+        "test_given[1]": 1,
+    }
     for baseline in project.baselines().values():
-        assert len(baseline.measurements["call"].sessions) == sessions
+        assert len(baseline.measurements["call"].sessions) == 2

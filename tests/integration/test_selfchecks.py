@@ -14,7 +14,7 @@ from textwrap import dedent
 import msgspec
 import pytest
 
-from pytest_greenops.model.result import Result, Results
+from pytest_greenops.model.result import Results
 from tests.simulated_host.host import Host, Socket, why_impossible
 from tests.simulated_host.live_counters import LiveZone
 from tests.simulated_host.nvml import Card
@@ -108,6 +108,8 @@ def with_card(**changes: object) -> Host:
 
 
 GPU = '"9 kJ", domain="gpu"'
+#: As many rounds as tell a change of 100 %.
+FEW = "--energy-min-rounds=3", "--energy-max-rounds=3"
 
 
 def test_a_sound_machine_has_nothing_against_itself(run: Run) -> None:
@@ -213,6 +215,7 @@ HOT = """
     def test_works(energy):
         energy(work)
 """
+ALWAYS_HOT = HOT.format(hot=list(range(99)))
 THROTTLED = "cpu:0 was throttled: thermal throttle (let it cool, or turn turbo off)"
 
 
@@ -226,10 +229,17 @@ def test_a_round_of_a_processor_that_is_too_hot_is_made_again(run: Run) -> None:
 
 def test_a_processor_that_stays_too_hot_measures_nothing(run: Run) -> None:
     """After four such rounds the reason is all there is; an estimate is no better off."""
-    hot = HOT.format(hot=list(range(99)))
-    assert run(socket(), test=hot).said == f"not measured: {THROTTLED}"
-    estimated = run(socket(), "--energy-sensors=estimate", test=hot)
+    assert run(socket(), test=ALWAYS_HOT).said == f"not measured: {THROTTLED}"
+    estimated = run(socket(), "--energy-sensors=estimate", test=ALWAYS_HOT)
     assert estimated.said == f"not measured: {THROTTLED}"
+
+
+def test_a_processor_that_stays_too_hot_leaves_the_card_alone(run: Run) -> None:
+    """Where only the card is judged its verdict stands, and the throttling is told."""
+    test = ALWAYS_HOT.replace('"9 kJ"', GPU)
+    seen = run(with_card(), "--energy-sensors=estimate,nvml", *FEW, test=test)
+    assert (seen.said, seen.checks) == ("passed: None", {"throttled": THROTTLED})
+    assert "3 rounds kept, since cpu:0 is not judged" in seen.text
 
 
 def test_a_card_that_is_too_hot_measures_nothing(run: Run) -> None:
@@ -253,7 +263,7 @@ def test_a_card_that_warms_on_is_told(run: Run) -> None:
 
 def test_a_stranger_on_the_card_makes_it_inconclusive(run: Run) -> None:
     """Another process computes on it: no verdict on the card, and what to do is said."""
-    seen = run(with_card(processes=(0, 1)), budget=GPU)
+    seen = run(with_card(processes=(0, 1)), *FEW, budget=GPU)
     rounds = len(seen.result.rounds)
     finding = f"another process had gpu:0 in use in {rounds} of {rounds} rounds"
     assert seen.said == f"inconclusive: contention: {finding}"
@@ -262,7 +272,7 @@ def test_a_stranger_on_the_card_makes_it_inconclusive(run: Run) -> None:
 
 def test_a_stranger_on_the_card_leaves_the_processor_alone(run: Run) -> None:
     """Its joules are in another counter."""
-    seen = run(with_card(processes=(0, 1)), budget='"9 kJ", domain="cpu"')
+    seen = run(with_card(processes=(0, 1)), *FEW, budget='"9 kJ", domain="cpu"')
     assert (seen.said, list(seen.checks)) == ("passed: None", ["contention"])
 
 
@@ -272,8 +282,8 @@ def test_a_stranger_on_the_card_leaves_the_processor_alone(run: Run) -> None:
 def test_a_card_with_another_limit_is_another_machine(run: Run) -> None:
     """What it draws there is no regression here."""
     budget = 'domain="gpu"'
-    run(with_card(limit_w=300.0), "--energy-save", budget=budget)
-    seen = run(with_card(limit_w=250.0, power_w=((0.0, 200.0),)), budget=budget)
+    run(with_card(limit_w=300.0), "--energy-save", *FEW, budget=budget)
+    seen = run(with_card(limit_w=250.0, power_w=((0.0, 200.0),)), *FEW, budget=budget)
     assert seen.said == "not comparable: gpu power limit: 300 W -> 250 W"
 
 
@@ -288,10 +298,8 @@ def watts(power_w: float, capped: bool) -> Host:
 def test_a_power_cap_that_the_baseline_had_not_is_no_regression(run: Run) -> None:
     """It is inconclusive until the user accepts it; then it is normal."""
     budget = 'domain="gpu"'
-    run(watts(100.0, capped=False), "--energy-save", budget=budget)
-    assert run(watts(200.0, capped=False), budget=budget).result.verdict.red
-    capped = run(watts(200.0, capped=True), budget=budget)
-    assert capped.said == "inconclusive: gpu:0: software power cap (baseline: none)"
-    accepted: Result = run(watts(200.0, capped=True), "--energy-save", budget=budget).result
-    assert accepted.saved
-    assert run(watts(200.0, capped=True), budget=budget).said == "passed: None"
+    run(watts(100.0, capped=False), "--energy-save", *FEW, budget=budget)
+    accepted = run(watts(200.0, capped=True), "--energy-save", *FEW, budget=budget)
+    assert accepted.said == "inconclusive: gpu:0: software power cap (baseline: none)"
+    assert accepted.result.saved
+    assert run(watts(200.0, capped=True), *FEW, budget=budget).said == "passed: None"

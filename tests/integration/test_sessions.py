@@ -117,6 +117,16 @@ def test_no_number_of_sessions(project: Project) -> None:
     ) in ran.errors
 
 
+def test_sessions_without_fresh_processes(project: Project) -> None:
+    """Both cannot be had, which is a usage error that names both."""
+    ran = project.energy("--energy-sessions=3", "-o", "energy_fresh_process=false")
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+    assert (
+        "ERROR: --energy-sessions 3 needs fresh processes, and energy_fresh_process is off; "
+        "change one"
+    ) in ran.errors
+
+
 # --- the last look ---------------------------------------------------------------------------
 
 
@@ -153,6 +163,19 @@ def test_no_fresh_process_for_what_needs_none(
     grown.write("test_it.py", LOGS)
     assert only(grown, *args, joules=joules).fresh == ()
     assert len(set(grown.log())) == 1
+
+
+@pytest.mark.parametrize("joules", [OPEN, 3.0], ids=["open", "red"])
+def test_fresh_processes_can_be_forbidden(grown: Project, joules: float) -> None:
+    """With `energy_fresh_process = false` a test runs in this process only, and that is told."""
+    grown.write("pytest.ini", "[pytest]\nenergy_sensors = fake\nenergy_fresh_process = false\n")
+    grown.write("test_it.py", LOGS)
+    result = grown.energy(joules=joules).results["test_works"]
+    assert len(set(grown.log())) == 1
+    assert result.fresh == ()
+    [check] = result.checks
+    assert (check.name, check.finding) == ("fresh session", "energy_fresh_process is off")
+    assert result.verdict.confirmed is None
 
 
 def test_a_regression_is_told_with_what_a_fresh_process_found(saved: Project) -> None:
@@ -242,8 +265,9 @@ def test_nothing_is_written_by_a_fresh_process(grown: Project) -> None:
     grown.write(
         "test_it.py",
         """
-        def test_works(energy, work, tmp_path):
+        def test_works(energy, work, tmp_path, pytestconfig):
             energy(work)
+            print(pytestconfig.getini("cache_dir"), file=open("caches.txt", "a"))
 
         def test_plain(tmp_path):
             assert (tmp_path.parent / "test_works0").is_dir()
@@ -252,7 +276,7 @@ def test_nothing_is_written_by_a_fresh_process(grown: Project) -> None:
     before = grown.files()
     ran = grown.energy(
         *("--junitxml=junit.xml", "--basetemp=tmp", "--log-file=log.txt", "--durations=1"),
-        *("--ff", "-x", "-v", "--color=yes"),
+        *("--ff", "-x", "-v", "--color=yes", "-o", "cache_dir=mine"),
         joules=OPEN,
     )
     assert len(ran.results["test_works"].fresh) == 1
@@ -263,30 +287,35 @@ def test_nothing_is_written_by_a_fresh_process(grown: Project) -> None:
     assert sorted(path.name for path in (grown.path / "tmp").iterdir() if path.is_dir()) == [
         *("test_plain0", "test_plaincurrent", "test_works0", "test_workscurrent")
     ]
-    nodes = (grown.path / ".pytest_cache/v/cache/nodeids").read_text()
+    nodes = (grown.path / "mine/v/cache/nodeids").read_text()
     assert "test_plain" in nodes
+    assert [cache == "mine" for cache in grown.log("caches.txt")] == [True, False]
     assert grown.files() == before
 
 
-@pytest.mark.parametrize("value", ["a/b::c", "[x]-[y", "é ü", 'it\'s \\"it\\" $HOME *'])
-def test_any_parameter_can_be_asked_for(project: Project, value: str) -> None:
-    """The fresh process runs this one test, whatever its id looks like."""
+def test_any_parameter_can_be_asked_for(project: Project) -> None:
+    """The fresh process runs this one test, whatever its id looks like, and not its neighbour."""
     project.write(
         "test_it.py",
-        f"""
+        r"""
         import pytest
 
+        IDS = ["a/b::c", "[x]-[y", "é ü", 'it\'s \\"it\\" $HOME *']
+
         class TestClass:
-            @pytest.mark.parametrize("it", [1, 2, 3], ids=["{value}", "other", "{value}!"])
+            @pytest.mark.parametrize("it", [*IDS, *(f"{it}!" for it in IDS)], ids=str)
             def test_works(self, energy, work, it):
+                print(it, file=open("log.txt", "a", encoding="utf-8"))
+                if it.endswith("!"):
+                    pytest.skip("only a neighbour")
                 energy(work)
-                print(it, file=open("log.txt", "a"))
         """,
     )
     ran = project.save("--energy-sessions=2")
-    assert ran.outcomes == {"passed": 3}
-    assert project.log() == ["1", "1", "2", "2", "3", "3"]
-    assert [len(result.fresh) for result in ran.results.values()] == [1, 1, 1]
+    assert ran.outcomes == {"passed": 4, "skipped": 4}
+    asked, neighbours = project.log()[:8], project.log()[8:]
+    assert asked[::2] == asked[1::2] == [each.removesuffix("!") for each in neighbours]
+    assert [len(result.fresh) for result in ran.results.values()] == [1, 1, 1, 1]
 
 
 def test_a_test_outside_of_the_root(project: Project) -> None:

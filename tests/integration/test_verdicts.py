@@ -93,10 +93,9 @@ def test_few_sessions_are_provisional(saved: Project) -> None:
 
 
 def test_pytest_sees_a_failed_test(saved: Project) -> None:
-    """`-x` and `--maxfail` stop at it, `--lf` runs it again, and once accepted all is well."""
+    """`-x` stops at it, `--lf` runs it again, and once accepted all is well."""
     saved.write("test_it.py", WORKS + OTHERS)
     assert saved.energy("-x", joules=3.0).outcomes == {"failed": 1}
-    assert saved.energy("--maxfail=1", joules=3.0).outcomes == {"failed": 1}
     assert saved.energy("--lf", joules=3.0).outcomes == {"failed": 1}
     assert saved.save("--lf", joules=3.0).outcomes == {"passed": 1}
     assert saved.energy("--lf", joules=3.0).outcomes == {"passed": 3}

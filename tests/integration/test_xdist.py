@@ -8,6 +8,8 @@ import pytest
 
 from tests.integration.projects import Project
 
+#: This plugin beside ours: as all that are installed are, only quicker.
+XDIST = ("-p", "xdist")
 SUITE = """
     import pytest
 
@@ -41,7 +43,7 @@ def test_sensed_counters_do_not_share(project: Project) -> None:
 def test_workers_are_counted_however_they_are_asked_for(project: Project) -> None:
     """`--tx 2*popen` is two workers, as `-n2` is."""
     project.write("test_it.py", SUITE)
-    ran = project.energy("-d", "--tx", "2*popen", plugins=True)
+    ran = project.energy(*XDIST, "-d", "--tx", "2*popen")
     assert ran.code == pytest.ExitCode.USAGE_ERROR
     assert any(line.startswith("ERROR: -n 2: energy counters count") for line in ran.errors)
 
@@ -49,7 +51,7 @@ def test_workers_are_counted_however_they_are_asked_for(project: Project) -> Non
 def test_no_workers(project: Project) -> None:
     """`-n0` measures as a run without the plugin does."""
     project.write("test_it.py", SUITE)
-    ran = project.energy("-p", "xdist", "-n0")
+    ran = project.energy(*XDIST, "-n0")
     assert ran.outcomes == {"passed": 4, "failed": 2}
     assert ran.verdicts == {
         "test_it[1]": "passed",
@@ -65,7 +67,7 @@ def test_workers_share_estimates(project: Project) -> None:
     project.sensor('source="estimated"')
     project.write("test_it.py", SUITE)
     ran = project.energy(
-        "-n2", "--energy-save", "--energy-estimates=fail", "--junitxml=junit.xml", plugins=True
+        *(*XDIST, "-n2", "--energy-save", "--energy-estimates=fail", "--junitxml=junit.xml")
     )
     assert ran.outcomes == {"passed": 4, "failed": 2}
     assert ran.code == pytest.ExitCode.TESTS_FAILED
@@ -108,13 +110,13 @@ def test_workers_share_estimates(project: Project) -> None:
 def test_plain_runs_on_workers(project: Project) -> None:
     """Without `--energy` workers run the suite once, and the budgets are counted."""
     project.write("test_it.py", SUITE)
-    ran = project.run("-n2", plugins=True)
+    ran = project.run(*XDIST, "-n2")
     assert ran.outcomes == {"passed": 5, "failed": 1}
     assert ran.energy_lines == ["6 budgets not enforced; measure them with --energy"]
 
 
 def test_a_worker_starts_fresh_processes(project: Project) -> None:
-    """They are started as the controller was, with its options and from its folder."""
+    """They are started as the controller was, and find tests whose ids have a group appended."""
     project.sensor(
         'source="estimated"',
         """
@@ -133,14 +135,17 @@ def work(pytestconfig):
 
         import pytest
 
-        @pytest.mark.parametrize("number", [1, 2])
+        @pytest.mark.parametrize(
+            "number", [1, pytest.param(2, marks=pytest.mark.xdist_group("a@b"))]
+        )
         def test_works(energy, work, number):
             print(os.environ.get("PYTEST_XDIST_WORKER"), file=open("log.txt", "a"))
             energy(work)
         """,
     )
     ran = project.energy(
-        "-n2", "--size=7", "--energy-save", "--energy-sessions=2", "test_it.py", plugins=True
+        *(*XDIST, "-n2", "--dist=loadgroup", "--size=7", "test_it.py"),
+        *("--energy-save", "--energy-sessions=2"),
     )
     assert {name: (r.joules, len(r.fresh), r.checks) for name, r in ran.results.items()} == {
         "test_works[1]": (7.0, 1, ()),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 POSSIBLE = sys.platform == "linux" and shutil.which("cc") is not None
@@ -20,9 +22,19 @@ _OPTIONS = (
 
 
 def compile_library(folder: Path, library: Path) -> Path:
-    """Compile the sources of a folder and what all devices share into a shared library."""
-    sources = [*map(str, sorted(folder.glob("*.c"))), str(_SCRIPT / "script.c")]
-    included = f"-I{_SCRIPT}"
-    command = ["cc", *_OPTIONS, included, "-o", str(library), *sources, "-lm", "-ldl", "-pthread"]
-    subprocess.run(command, check=True)
+    """Make a shared library of the sources of a folder and of what all devices share.
+
+    They are compiled once in each process, which takes a second: sources do not change under it.
+    """
+    library.write_bytes(_compiled(folder))
     return library
+
+
+@lru_cache
+def _compiled(folder: Path) -> bytes:
+    sources = [*map(str, sorted(folder.glob("*.c"))), str(_SCRIPT / "script.c")]
+    with tempfile.TemporaryDirectory() as made:
+        library = Path(made, "library.so")
+        output = ("-o", str(library), *sources, "-lm", "-ldl", "-pthread")
+        subprocess.run(["cc", *_OPTIONS, f"-I{_SCRIPT}", *output], check=True)
+        return library.read_bytes()

@@ -142,7 +142,7 @@ def series(
 def grown(joules: float = 2.0, sessions: int = 5, spread: float = 0.01) -> Series:
     """A series of sessions that lie evenly about a level, from the lowest to the highest."""
     steps = [spread * (i / (sessions - 1) - 0.5) if sessions > 1 else 0.0 for i in range(sessions)]
-    return series(*(session(rounds(joules * (1 + step))) for step in steps))
+    return series(*(session(rounds(joules * (1 + s)), day) for day, s in enumerate(steps, 1)))
 
 
 def baseline(test: TestKey | None = None, **measurements: Series) -> Baseline:

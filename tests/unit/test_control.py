@@ -62,7 +62,12 @@ def history(joules: float) -> list[Series]:
     """A series whose five sessions had controls of about so many joules."""
     controls = [joules * factor for factor in (0.99, 0.995, 1.0, 1.005, 1.01)]
     return [
-        series(*(replace(session(rounds()), control_j={"cpu:0": j, "dram:0": j}) for j in controls))
+        series(
+            *(
+                replace(session(rounds(), day), control_j={"cpu:0": j, "dram:0": j})
+                for day, j in enumerate(controls, 1)
+            )
+        )
     ]
 
 
@@ -104,3 +109,10 @@ def test_a_run_far_from_history_is_not_trusted(estimated: Instruments, trusting:
 def test_a_run_without_history_is_trusted(estimated: Instruments) -> None:
     """The first runs have nothing to be held against."""
     assert workload(estimated).now().check is None
+
+
+def test_the_control_is_not_measured_by_what_a_test_names(estimated: Instruments) -> None:
+    """A test of a card alone leaves the processor's faults unjudged; the control may not."""
+    estimated.judge_by("gpu")
+    ControlWorkload(estimated, (), lambda: Seen(QUIET)).now()
+    assert estimated.judged == "total"

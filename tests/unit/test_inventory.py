@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
@@ -96,9 +95,3 @@ def test_tests_are_chosen_by_parts_of_their_names(tests: list[str], found: list[
     held = by_machine(folder, files, tests)
     assert found == [each.name for machine in held.values() for each in machine]
     assert all(held.values())
-
-
-def test_levels_are_finite() -> None:
-    """No figure is NaN."""
-    of = held(series(session(), session(day=2)))
-    assert all(map(math.isfinite, of.joules.values()))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops.judge import Reference, Rules, confirm, judge
+from pytest_greenops.judge import Reference, Rules, confirm, judge, unconfirmed
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.measurement import Check, Domain, Kind, Measurement
@@ -506,7 +506,7 @@ def test_a_change_tells_its_grounds() -> None:
     assert (change.margin, change.sessions, change.provisional) == (0.05, 5, False)
     assert change.baseline_j == close(2.0)
     assert change.by_domain == {"cpu:0": close(2.0)}
-    assert (change.accepted_at, change.commit) == ("2026-01-01T00:00:00+00:00", "1234567")
+    assert (change.accepted_at, change.commit) == ("2026-01-05T00:00:00+00:00", "1234567")
     assert change.smallest >= 0.05
 
 
@@ -600,6 +600,57 @@ def test_a_regression_stands_that_a_fresh_process_finds_too(
     assert verdict.confirmed == close(confirmed)
 
 
+@pytest.mark.parametrize("sessions", [1, 2, 3, 5])
+def test_what_hardly_shows_in_a_fresh_process_confirms_nothing(sessions: int) -> None:
+    """However noisy or young a baseline is, +1 % does not bear out +25 %."""
+    noisy = Reference(grown(sessions=sessions, spread=0.06))
+    alone = judged(2.5, reference=noisy)
+    assert alone.outcome is Outcome.REGRESSED
+    seen = measurement(rounds(2.5))
+    verdict = confirm(alone, seen, rounds(2.02), Budget(), noisy, QUIET)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
+def test_processes_that_disagree_decide_nothing() -> None:
+    """Of two sessions one that has not grown forbids a regression, and both are told."""
+    verdict = judged(2.02, fresh=[rounds(2.6)])
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.cause == "not confirmed: +1.0 %, +30 % in 2 processes"
+
+
+def test_a_budget_that_one_of_two_processes_keeps_is_not_exceeded() -> None:
+    """Over the budget in the mean is not over it while half of the processes are within."""
+    verdict = judged(3.25, Budget(energy_j=2.5), Reference(), fresh=[rounds(2.375)])
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.cause == "not confirmed: 3.25 J, 2.37 J in 2 processes"
+
+
+@pytest.mark.parametrize(
+    ("joules", "outcome"), [(2.5, Outcome.REGRESSED), (9.0, Outcome.REGRESSED)]
+)
+def test_a_sure_regression_needs_no_second_process(joules: float, outcome: Outcome) -> None:
+    """Where none can be had, what chance makes in at most 1 % stands by itself."""
+    assert unconfirmed(judged(joules), "it crashed").outcome is outcome
+
+
+def test_what_may_be_chance_does_not_stand_unconfirmed() -> None:
+    """A regression that is just beyond chance, or a budget, needs a second process to fail."""
+    shaky = judged(2.3)
+    assert shaky.change is not None
+    shaky = replace(shaky, change=replace(shaky.change, p_value=0.012))
+    verdict = unconfirmed(shaky, "it crashed")
+    assert (verdict.outcome, verdict.cause) == (Outcome.INCONCLUSIVE, "not confirmed: it crashed")
+
+
+def test_sessions_of_one_day_share_no_suite() -> None:
+    """Three sessions of one run are taken as carefully as a lone test's."""
+    days = grown(sessions=3, spread=0.001)
+    day = replace(days, sessions=tuple(replace(s, run="2026-01-01") for s in days.sessions))
+    quiet = Rules(suite=Suite(0.001**2, 8))
+    assert judged(2.12, reference=Reference(days), rules=quiet).outcome is Outcome.REGRESSED
+    assert judged(2.12, reference=Reference(day), rules=quiet).outcome is Outcome.INCONCLUSIVE
+
+
 def test_a_mishap_of_one_process_is_no_regression() -> None:
     """What a fresh process does not find is inconclusive, and both figures are said."""
     verdict = confirm(judged(2.3), measurement(rounds(2.3)), rounds(2.01), Budget(), KNOWN, QUIET)
@@ -614,7 +665,10 @@ def test_a_mishap_of_one_process_is_no_regression() -> None:
 def controlled(*sessions: tuple[float, float]) -> Series:
     """A series of sessions by their joules, and those of their control workload."""
     return series(
-        *(replace(session(rounds(joules)), control_j={"cpu:0": c}) for joules, c in sessions)
+        *(
+            replace(session(rounds(joules), day), control_j={"cpu:0": c})
+            for day, (joules, c) in enumerate(sessions, 1)
+        )
     )
 
 

@@ -56,6 +56,7 @@ class Lab:
     """A meter over a fake sensor by whose clock it goes, and work that spends on that sensor.
 
     beside  further sensors, on which the work spends as much as on the first, in the same time
+    judged  the domain that is judged
     calls  how often the work was called
     trips  the iterations of every trip, warm-up and all
     stepped  of every trip, whether its windows begin at unlike phases
@@ -65,6 +66,7 @@ class Lab:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, period_s: float = OFTEN_S) -> None:
         self.sensor = FakeSensor(CPU, update_period_s=period_s)
         self.beside: tuple[FakeSensor, ...] = ()
+        self.judged = "total"
         self.stepped: list[bool] = []
         self.calls = 0
         self.trips: list[int] = []
@@ -93,8 +95,9 @@ class Lab:
         def note(done: int, most: int) -> None:
             self.progress.append((done, most))
 
-        sensors = [self.sensor, *self.beside]
-        return Meter(Instruments(sensors), plan, noted, progress=note, **more)
+        instruments = Instruments([self.sensor, *self.beside])
+        instruments.judge_by(self.judged)
+        return Meter(instruments, plan, noted, progress=note, **more)
 
     def measure(
         self,
@@ -612,6 +615,31 @@ def test_what_does_not_slow_the_work_down_voids_nothing(lab: Lab, state: DeviceS
     assert (len(seen.rounds), seen.checks) == (5, ())
 
 
+@pytest.mark.parametrize(("judged", "rounds"), [("cpu", 5), ("gpu", 0), ("total", 0)])
+def test_a_device_that_is_not_judged_may_be_throttled(lab: Lab, judged: str, rounds: int) -> None:
+    """The rounds are kept, and it is told; where it is judged there are none."""
+    with_card(lab, HOT)
+    lab.judged = judged
+    seen = lab.measure(Plan((5,), iterations=1))
+    found = "gpu:0 was throttled: hardware thermal slowdown (let it cool, or lower its limit)"
+    kept = Check("throttled", found, "5 rounds kept, since gpu:0 is not judged", kinds=("gpu",))
+    assert len(seen.rounds) == rounds
+    assert seen.checks == ((kept,) if rounds else (Check("void", found, "4 rounds left out"),))
+
+
+def test_rounds_that_are_dropped_take_their_faults_along(lab: Lab) -> None:
+    """What was throttled only in the rounds that were a longer warm-up is not told."""
+    card = with_card(lab)
+    lab.judged = "cpu"
+
+    def work(call: int) -> float:
+        card.state = HOT if call < 5 else BUSY_CARD
+        return 1.0 + 0.1 * min(call, 6)
+
+    seen = lab.measure(Plan((5,), iterations=1), work)
+    assert (len(seen.rounds), seen.checks, lab.calls) == (5, (), 1 + 5 + 5)
+
+
 def test_a_round_knows_the_state_of_its_devices(lab: Lab) -> None:
     """As it is after the round, with reasons and use from before it."""
     card = with_card(lab, DeviceState(throttle_reasons=("sync boost",), used=True))
@@ -765,6 +793,18 @@ def test_power_that_stays_implausible_ends_the_measurement(lab: Lab) -> None:
     seen = lab.measure(Plan((5,), iterations=1), lambda call: 9.0)
     assert (seen.rounds, seen.lost, lab.calls) == ((), {}, 1 + 1 + REDOS)
     assert names(seen) == ["void"]
+
+
+def test_implausible_power_of_a_counter_that_is_not_judged_is_told(lab: Lab) -> None:
+    """It spoils no round of the card; the first finding stands for all."""
+    limited(lab)
+    with_card(lab)
+    lab.judged = "gpu"
+    seen = lab.measure(Plan((5,), iterations=1), lambda call: 9.0)
+    found = "cpu:0 counted 45.0 W, which is implausible: its limit is 10.0 W"
+    done = "5 rounds kept, since cpu:0 is not judged"
+    assert seen.checks == (Check("implausible", found, done, kinds=("cpu",)),)
+    assert (len(seen.rounds), seen.untrusted("gpu")) == (5, None)
 
 
 @pytest.mark.parametrize(("busy", "rounds"), [(BUSY._replace(others=0.0), 0), (QUIET, 5)])

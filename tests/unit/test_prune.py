@@ -147,7 +147,11 @@ class TestRoot:
         """A folder without tests and without any sign of pytest is a mistake."""
         save(key("test_load", module="gone/test_z.py"))
         (root / "pytest.ini").unlink()
-        assert refusal(lambda: found(root)).endswith("name the folder that it runs in: --root DIR")
+        expected = (
+            f"{root}: none of the tests is below it, and nothing says that pytest runs there; name "
+            "the folder that pytest runs in: --root DIR"
+        )
+        assert expected == refusal(lambda: found(root))
 
     def test_that_is_not_there_is_refused(self, root: Path, save: Save) -> None:
         """It is named."""
@@ -157,9 +161,60 @@ class TestRoot:
         assert f"{at}: no such folder; name the one that pytest runs in: --root DIR" == said
 
     def test_may_have_lost_all_its_tests(self, root: Path, save: Save) -> None:
-        """Where pytest runs, every module may be gone indeed."""
+        """Where pytest runs, as is said, every module may be gone indeed."""
         save(key("test_load", module="gone/test_z.py"))
-        assert [("test_load.json", "gone/test_z.py is gone")] == found(root)
+        assert [("test_load.json", "gone/test_z.py is gone")] == found(root, at=root)
+
+    def test_that_is_guessed_and_without_tests_is_refused(self, root: Path, save: Save) -> None:
+        """Whatever else lies in it: only who names it can know that pytest runs there."""
+        save(key("test_load", module="gone/test_z.py"))
+        expected = (
+            f"{root}: none of the tests is below it; name the folder that pytest runs in: "
+            "--root DIR"
+        )
+        assert expected == refusal(lambda: find(root / "baselines", None, "", None))
+
+    @pytest.mark.parametrize("named", [True, False])
+    def test_around_a_project_is_refused(self, root: Path, save: Save, named: bool) -> None:
+        """A repository whose project lies in a folder of it: that one is named."""
+        (root / "pkg").mkdir()
+        (root / "tests").rename(root / "pkg" / "tests")
+        save(key("test_parse"))
+        expected = (
+            f"{root}: has no tests/test_x.py, but {root / 'pkg'} has one; name the folder that "
+            f"pytest runs in: --root {root / 'pkg'}"
+        )
+        at = root if named else None
+        assert expected == refusal(lambda: find(root / "baselines", at, "", None))
+
+    def test_around_one_project_of_several_is_refused_where_guessed(
+        self, root: Path, save: Save
+    ) -> None:
+        """A module that is missing may be another project's, unless the root is named."""
+        (root / "pkg" / "tests").mkdir(parents=True)
+        (root / "pkg" / "tests" / "test_y.py").touch()
+        save(key("test_parse"))
+        save(key("test_parse", module="tests/test_y.py"))
+        expected = (
+            f"{root}: has no tests/test_y.py, but {root / 'pkg'} has one; name the folder that "
+            f"pytest runs in: --root {root / 'pkg'}, or --root {root}"
+        )
+        assert expected == refusal(lambda: find(root / "baselines", None, "", None))
+        assert [("test_parse.json", "tests/test_y.py is gone")] == found(root, at=root)
+
+    @pytest.mark.parametrize("inner", [".tox", "build", "env"])
+    def test_is_not_doubted_for_a_copy_that_is_no_project(
+        self, root: Path, save: Save, inner: str
+    ) -> None:
+        """What was built, installed or hidden, in a virtual environment too, is passed over."""
+        (root / inner / "tests").mkdir(parents=True)
+        (root / inner / "tests" / "test_y.py").touch()
+        (root / "env").mkdir(exist_ok=True)
+        (root / "env" / "pyvenv.cfg").touch()
+        save(key("test_parse"))
+        save(key("test_parse", module="tests/test_y.py"))
+        [removal] = find(root / "baselines", None, "", None).removals
+        assert "tests/test_y.py is gone" == removal.why
 
     def test_may_lie_beside_the_tests(self, root: Path, save: Save) -> None:
         """A module outside of the root directory is looked for where it is."""

@@ -17,7 +17,7 @@ from pytest_greenops.session import Run
 from pytest_greenops.testing import FakeSensor
 
 CPU, GPU = Domain("cpu:0", "cpu"), Domain("gpu:0", "gpu")
-QUIET = LoadShare(0.0, 0.0, idle=0.97)
+QUIET = LoadShare(0.0, 0.0, idle=0.99)
 
 
 class Watts:
@@ -49,6 +49,18 @@ class Watts:
         """Nothing is open."""
 
 
+class Card(Watts):
+    """A card that tells before and after a moment whether it has work."""
+
+    def __init__(self, *rests: bool, watts: float = 60.0, period_s: float = 0.0) -> None:
+        super().__init__(GPU, watts, period_s)
+        self._rests = iter(rests)
+
+    def resting(self) -> list[str]:
+        """What it tells next."""
+        return ["gpu:0"] * next(self._rests)
+
+
 class Load:
     """Tells a share, and whether it was asked."""
 
@@ -71,9 +83,9 @@ class Load:
 
 def test_the_power_of_each_counter_is_taken() -> None:
     """With the share of the machine that was idle, and the clocks of those that have one."""
-    rest = at_rest(Instruments([Watts(CPU, 50.0), Watts(GPU, 60.0)]), Load(QUIET))
+    rest = at_rest(Instruments([Watts(CPU, 50.0), Card(True, True)]), Load(QUIET))
     assert rest.watts == pytest.approx({"cpu:0": 50.0, "gpu:0": 60.0}, rel=0.01)
-    assert (rest.idle, rest.clock_mhz) == (0.97, {"gpu:0": 600})
+    assert (rest.idle, rest.clock_mhz) == (0.99, {"gpu:0": 600})
 
 
 @pytest.mark.parametrize(("idle", "known"), [(IDLE, True), (IDLE - 0.01, False)])
@@ -85,7 +97,7 @@ def test_on_a_busy_machine_nothing_is_known(idle: float, known: bool) -> None:
 
 def test_a_counter_that_moves_too_seldom_tells_nothing() -> None:
     """In so short a time its power is not known to a tenth; that of others is."""
-    slow = Watts(GPU, 60.0, period_s=REST_S)
+    slow = Card(True, True, period_s=REST_S)
     rest = at_rest(Instruments([slow, Watts(CPU, 50.0, period_s=0.001)]), Load(QUIET))
     assert list(rest.watts) == ["cpu:0"]
 
@@ -102,8 +114,46 @@ def test_nothing_is_waited_for_where_nothing_is_to_be_known(sensor: FakeSensor |
 def test_an_estimate_beside_a_counter_has_no_rest() -> None:
     """Its figure is no power that a device drew."""
     estimate = Watts(CPU, 4.0, source="estimated")
-    rest = at_rest(Instruments([estimate, Watts(GPU, 60.0)]), Load(QUIET))
+    rest = at_rest(Instruments([estimate, Card(True, True)]), Load(QUIET))
     assert list(rest.watts) == ["gpu:0"]
+
+
+@pytest.mark.parametrize(
+    "card",
+    [Card(False, True), Card(True, False), Card(False, False), Watts(GPU, 60.0)],
+    ids=["worked until now", "works now", "works on", "does not tell"],
+)
+def test_a_card_that_may_have_had_work_has_no_rest(card: Watts) -> None:
+    """Somebody else's work may be in its power, though the CPUs are idle; theirs is known."""
+    rest = at_rest(Instruments([Watts(CPU, 50.0), card]), Load(QUIET))
+    assert list(rest.watts) == ["cpu:0"]
+
+
+def test_the_wait_for_a_counter_is_no_load() -> None:
+    """This process is busy while it looks for a tick, and the CPUs are not watched then."""
+    order = []
+
+    class Waiting(Watts):
+        phase_period_s = 0.0
+
+        def begin(self, phase_s: float) -> Reading:
+            order.append("begin")
+            return self.read()
+
+        def end(self) -> Reading:
+            order.append("end")
+            return self.read()
+
+    class Watched(Load):
+        def start(self) -> None:
+            order.append("start")
+
+        def stop(self) -> LoadShare:
+            order.append("stop")
+            return QUIET
+
+    at_rest(Instruments([Waiting(CPU, 50.0)]), Watched(QUIET))
+    assert order == ["begin", "start", "stop", "end"]
 
 
 def test_a_run_begins_with_a_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

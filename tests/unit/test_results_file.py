@@ -83,6 +83,11 @@ def without_counter(result: Any) -> None:
     del result["rounds"][0]["energy_uj"]["cpu:0"]
 
 
+def without_counter_again(result: Any) -> None:
+    """A round of the process that was asked about a regression, in which a counter was not read."""
+    result["confirming"] = [{**result["rounds"][0], "energy_uj": {}}]
+
+
 def without_work(result: Any) -> None:
     """A round that did no work."""
     del result["rounds"][3]["units"]
@@ -97,6 +102,7 @@ def without_joules(result: Any) -> None:
     ("spoil", "lacks"),
     [
         (without_counter, "a round without cpu:0"),
+        (without_counter_again, "a round without cpu:0"),
         (without_work, "a round without token"),
         (without_joules, "no joules per token"),
     ],

@@ -465,11 +465,11 @@ def test_what_half_of_the_sessions_contradict_is_no_regression() -> None:
     [
         (5, 0.01, 0.0, True),
         (5, 0.04, 0.04, True),
-        (5, 0.06, 0.04, False),
+        (5, 0.06, 0.04, True),
         (5, 0.01, 0.06, False),
         (5, 0.04, 0.0, True),
         (5, 0.04, 0.06, False),
-        (5, 0.2, 0.0, False),
+        (5, 0.2, 0.0, True),
         (1, 0.03, 0.0, True),
         (1, 0.03, 0.04, True),
         (1, 0.03, 0.06, False),
@@ -478,7 +478,7 @@ def test_what_half_of_the_sessions_contradict_is_no_regression() -> None:
 def test_a_session_contradicts_that_has_not_grown(
     sessions: int, session_sd: float, change: float, against: bool
 ) -> None:
-    """One that would pass alone does, one far below the other, and any that a young one passes."""
+    """One that would pass alone does, and one within the margin that shows little of 30 %."""
     scatter = Noise(session_sd**2, 12, 0.0)
     spread, baseline = Spread(scatter, scatter), [[0.0] * SAVED] * sessions
     assert contradicts(baseline, [change] * SAVED, [[0.3] * SAVED], spread, MARGIN) is against

@@ -27,8 +27,10 @@ def runs(shared: float, own: float, n: int = 8, tests: int = 20, seed: int = 1) 
     return [
         series(
             *(
-                replace(session(rounds(2 * math.exp(m * (shared > 0) + e))), control_j=control)
-                for m, e, control in zip(machine, rng.normal(0, own, n), controls, strict=True)
+                replace(session(rounds(2 * math.exp(m * (shared > 0) + e)), day), control_j=control)
+                for day, (m, e, control) in enumerate(
+                    zip(machine, rng.normal(0, own, n), controls, strict=True), 1
+                )
             )
         )
         for _ in range(tests)
@@ -98,6 +100,18 @@ def test_a_control_far_from_its_history_is_not_trusted(joules: float, trusted: b
     assert shift is not None
     assert shift.change == pytest.approx(joules - 1, abs=0.01)
     assert shift.trusted is trusted
+
+
+def test_a_run_that_measured_its_control_often_is_one_run() -> None:
+    """Controls of one run are one point of history, and of the slope."""
+    once = runs(0.03, 0.01)
+    as_one = [
+        replace(s, sessions=tuple(replace(each, run="2026-01-01") for each in s.sessions))
+        for s in once
+    ]
+    assert control_shift(once, {"cpu:0": 1.0}) is not None
+    assert control_shift(as_one, {"cpu:0": 1.0}) is None
+    assert control_slope(as_one) == 0.0
 
 
 def test_a_short_history_says_nothing_of_a_control() -> None:

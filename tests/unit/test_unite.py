@@ -13,7 +13,18 @@ from pytest_greenops.model.errors import ResultsError
 from pytest_greenops.model.result import SCHEMA, Policy, Result, Results
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.unite import unite_baselines, unite_results
-from tests.unit.builders import CPU, GPU, MACHINE, baseline, key, result, rounds, series, session
+from tests.unit.builders import (
+    CPU,
+    GPU,
+    MACHINE,
+    baseline,
+    change,
+    key,
+    result,
+    rounds,
+    series,
+    session,
+)
 
 POLICY = Policy("baselines", 0.05, "fail", "warn", strict=False)
 
@@ -58,6 +69,17 @@ class TestResults:
             (r.test.name, r.verdict.outcome.value) for r in united.results.results
         ]
         assert 1 == united.replaced
+
+    def test_are_so_many_comparisons_together(self) -> None:
+        """Each chance is adjusted for all of the whole (Holm), whatever its shard made of it."""
+        judged = [
+            replace(one, verdict=replace(one.verdict, change=replace(change(), p_value=p)))
+            for one, p in zip(named("a", "b", "c"), (0.01, 0.03, 0.2), strict=True)
+        ]
+        shards = [("one", document(*judged[:2])), ("two", document(judged[2]))]
+        united = unite_results(shards).results
+        changes = [each.verdict.change for each in united.results]
+        assert [0.03, 0.06, 0.2] == pytest.approx([c.p_adjusted for c in changes if c])
 
     def test_of_several_machines_are_refused(self) -> None:
         """The difference is named, and whose it is."""
@@ -138,7 +160,8 @@ class TestBaselines:
         series, told = united(*(old, new)[::turn])
         assert new == series
         assert (
-            "call: one began anew at another level: the series that was saved last is kept",
+            "call: one began anew at another level: the series that was saved last is kept; "
+            "delete the wrong one of the two and merge again",
         ) == told
 
     @pytest.mark.parametrize(
@@ -156,7 +179,11 @@ class TestBaselines:
         series, told = united(newer, other)
         assert newer == series
         [line] = told
-        assert line.startswith("call: other counters, conditions or units of work")
+        expected = (
+            "call: other counters, conditions or units of work: the series that was saved last is "
+            "kept; delete the wrong one of the two and merge again"
+        )
+        assert expected == line
 
     def test_have_the_names_of_all(self) -> None:
         """What only one shard measured is kept."""
@@ -169,7 +196,8 @@ class TestBaselines:
         there: Baseline = replace(baseline(call=of(1)), machine={**MACHINE, "cpu": "Xeon"})
         whole, told = unite_baselines([there, baseline(call=of(2))])
         assert (MACHINE, [2]) == (whole.machine, days(whole.measurements["call"].sessions))
-        assert ("other facts of the machine: the one that was saved last is kept",) == told
+        [line] = told
+        assert line.startswith("other facts of the machine: the one that was saved last is kept; ")
 
     def test_alone_stay_as_they_are(self) -> None:
         """One file is united to itself."""

@@ -115,6 +115,18 @@ def test_what_is_defined_elsewhere_is_gone(name: str) -> None:
         ("class TestX(metaclass=Meta): ...", "TestX.test_a"),
         ("@with_tests\nclass TestX: ...", "TestX.test_a"),
         ("class TestX:\n    @expand(CASES)\n    def test_a(self): ...", "TestX.test_a_0_first"),
+        ("@parameterized_class(CASES)\nclass TestX: ...", "TestX_0.test_a"),
+        ("class A:\n    @expand(CASES)\n    class TestX: ...", "A.TestX_first.test_a"),
+        ("from pytest_bdd import scenarios\nscenarios('parse.feature')", "test_x"),
+        ("import pytest_bdd\nif HERE:\n    pytest_bdd.scenarios('parse.feature')", "test_x"),
+        ("class TestX: ...\nadd_tests(TestX)", "TestX.test_a"),
+        ("class TestX: ...\nfor n in range(3):\n    add_test(TestX, n)", "TestX.test_a"),
+        ("class TestX: ...\n[add_test(TestX, n) for n in range(3)]", "TestX.test_a"),
+        ("class TestX:\n    add_tests()", "TestX.test_a"),
+        ("from shared import seed as print\nprint(0)", "test_x"),
+        ("import sys\nsys._getframe().f_globals['test_x'] = make()", "test_x"),
+        ("import sys\ndef add():\n    sys._getframe(1).f_locals.update(MORE)", "test_x"),
+        ("make.__globals__['test_x'] = make()", "test_x"),
         ("def test_x(:", "test_x"),
         ("\0", "test_x"),
         ("", "check README.md"),
@@ -144,6 +156,32 @@ def test_what_may_be_there_is_not_gone(source: str, name: str) -> None:
 def test_what_brings_no_test_is_no_doubt(source: str) -> None:
     """Plain bases, marks and code inside of functions make no test of another name."""
     assert certainly_gone(source, "TestX.test_a_b")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import sys\nsys.path.insert(0, str(HERE))",
+        "import pytest\npytest.importorskip('torch')",
+        "import torch as t\nt.manual_seed(0)",
+        "import numpy as np\nnp.random.seed(0)",
+        "from warnings import simplefilter\nsimplefilter('ignore')",
+        "model = load()",
+        "def make():\n    add(model)",
+        "import unittest\nif __name__ == '__main__':\n    unittest.main()",
+        "@pytest.mark.slow\nclass Test: ...",
+        "'A text.'",
+    ],
+)
+def test_what_makes_no_test_is_no_doubt(source: str) -> None:
+    """Calls that are known to make none, whose value is kept, or that do not run on import."""
+    assert certainly_gone(source, "TestX.test_a")
+
+
+def test_what_a_script_does_else_counts() -> None:
+    """The other branch is taken where the module is imported."""
+    source = "if __name__ == '__main__':\n    main()\nelse:\n    add_tests()"
+    assert not certainly_gone(source, "test_x")
 
 
 def test_bytes_are_read_by_their_own_encoding() -> None:

@@ -184,6 +184,12 @@ def test_percentages_are_printed_whole_from_ten_up(share: float, signed: bool, t
     assert units.format_percent(0.05) == "+5.0 %"
 
 
+@pytest.mark.parametrize(("number", "text"), [(0, "0 rounds"), (1, "1 round"), (2, "2 rounds")])
+def test_things_are_counted_in_words(number: int, text: str) -> None:
+    """Only one of it stands in the singular."""
+    assert text == units.counted(number, "round")
+
+
 @pytest.mark.parametrize("joules", [1.7e-3, 0.42, 7.0, 123.0, 98765.0])
 def test_what_is_printed_can_be_read_again(joules: float) -> None:
     """An energy that was printed reads back as itself, to the three digits shown."""

@@ -117,7 +117,7 @@ def test_what_has_no_counterpart_is_counted(count: int, lines: list[str]) -> Non
 
 
 def test_a_named_measurement_is_named() -> None:
-    """A measurement other than `call` stands in parentheses."""
-    assert ["energy: only in B: 1 measurement: tests/test_x.py::test_parse (decode)"] == list(
+    """A measurement other than `call` has its name behind that of the test."""
+    assert ["energy: only in B: 1 measurement: tests/test_x.py::test_parse · decode"] == list(
         comparison.unmatched("B", [result(name="decode")], 80)
     )

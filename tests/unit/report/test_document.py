@@ -104,6 +104,15 @@ def test_properties_hold_every_figure() -> None:
     }
 
 
+def test_properties_hold_what_a_verdict_rests_on() -> None:
+    """The probability, the machine's own shift, and what a fresh process found, where there are."""
+    told = msgspec.structs.replace(change(0.55, 0.48, 0.61), p_value=0.00123456789, taken_out=0.02)
+    one = result(Outcome.REGRESSED, change=told, confirmed=0.5)
+    found = dict(properties(one))
+    names = ("energy.p_value", "energy.taken_out", "energy.confirmed")
+    assert [found[name] for name in names] == [0.00123457, 0.02, 0.5]
+
+
 def test_properties_hold_the_limits() -> None:
     """An absolute limit stands there with the share that was used of it."""
     one = dict(properties(result(limits=(limit("power", 38.0, 40.0),))))

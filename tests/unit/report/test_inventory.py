@@ -92,7 +92,7 @@ def test_creep_over_five_percent_is_told() -> None:
         held(test=key("test_c"), since_anchor=0.05),
     )
     assert (
-        "2 crept: more than 5 % above the level that was accepted first: test_b (decode)\n"
+        "2 crept: more than 5 % above the level that was accepted first: test_b · decode\n"
         "+30 %, test_a +5.1 %"
     ) == "\n".join(lines[-2:])
 

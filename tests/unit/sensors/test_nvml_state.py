@@ -180,6 +180,8 @@ def test_maps_of_other_encodings_are_read(proc: Path) -> None:
         ([listing(OWN), listing(STRANGER)], [False, True]),
         ([listing(OWN), {}], [False, None]),
         ([listing(OWN, drawing=[STRANGER])], [False]),
+        ([listing(OWN, STRANGER, drawing=[STRANGER])], [False]),
+        ([listing(OWN, STRANGER, drawing=[STRANGER + 1])], [True]),
         ([listing(OWN, drawing=None), listing(STRANGER, drawing=None)], [False, True]),
         ([listing(STRANGER)], [None]),
         ([listing()], [None]),
@@ -189,7 +191,10 @@ def test_maps_of_other_encodings_are_read(proc: Path) -> None:
 def test_a_stranger_that_computes_is_foreign(
     proc: Path, cards: list[dict[str, Any]], expected: list[bool | None]
 ) -> None:
-    """What only draws on a screen is not; where the driver lists none of us, nobody can tell."""
+    """What draws on a screen is not, though it may compute too, as a browser does.
+
+    Where the driver lists none of us, nobody can tell.
+    """
     assert expected == foreign(cards, proc)
 
 
@@ -208,7 +213,7 @@ def test_a_child_that_has_just_begun_is_not_foreign(
 ) -> None:
     """One that was started after this tree was counted, and before the driver was asked."""
     trees = iter([{OWN}, {OWN, STRANGER}])
-    monkeypatch.setattr(nvml_state, "_tree", lambda: next(trees))
+    monkeypatch.setattr(nvml_state, "tree", lambda: next(trees))
     assert foreign([listing(OWN, STRANGER)], proc) == [False]
 
 
@@ -223,6 +228,31 @@ def test_the_server_of_a_shared_card_is_nobody_else(
         (proc / str(STRANGER)).mkdir()
         (proc / str(STRANGER) / "comm").write_text(comm)
     assert foreign([listing(OWN, STRANGER)], proc) == [expected]
+
+
+# --- whether it rests ------------------------------------------------------------------------
+
+
+def occupied(percent: int | None, *pids: int) -> dict[str, Any]:
+    """A card that was busy for so much of the last moment, and on which these processes compute."""
+    load = {} if percent is None else {"UtilizationRates": SimpleNamespace(gpu=percent, memory=0)}
+    return {**listing(*pids), **load}
+
+
+@pytest.mark.parametrize(
+    ("card", "rests"),
+    [
+        (occupied(0), True),
+        (occupied(1), False),
+        (occupied(0, STRANGER), False),
+        (occupied(0, OWN), False),
+        (occupied(None), False),
+        ({"UtilizationRates": SimpleNamespace(gpu=0, memory=0)}, False),
+    ],
+)
+def test_a_card_rests_where_it_says_so(card: dict[str, Any], rests: bool) -> None:
+    """No work for a moment and nobody who computes on it; one that tells either not may work."""
+    assert nvml_state.rests(NVML, card) is rests
 
 
 # --- what holds its clocks down --------------------------------------------------------------
