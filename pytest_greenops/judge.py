@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -59,8 +59,8 @@ class Rules:
     session_sd     assumed spread between sessions while fewer than three are known
     suite          what the suite's tests have in common, by its baselines
     quiet_suite    the same without what their control workloads explain
-    control_j      joules of this run's control workload, by counter
-    control_slope  how much of its shift the suite's tests share; 0 where none is to be taken out
+    control_slope  how much of a shift of the control workload the suite's tests share; 0 where
+                   none is to be taken out
     grams_per_kwh  CO2e of the grid times PUE, where it is known
     """
 
@@ -70,7 +70,6 @@ class Rules:
     session_sd: float = 0.03
     suite: Suite | None = None
     quiet_suite: Suite | None = None
-    control_j: Mapping[str, float] = field(default_factory=dict)
     control_slope: float = 0.0
     grams_per_kwh: float | None = None
 
@@ -95,12 +94,14 @@ def judge(
     unit: str = "call",
     look: Look | None = None,
     fresh: Sequence[Sequence[Round]] = (),
+    controls: Sequence[Mapping[str, float]] = (),
 ) -> Verdict:
     """Say what can be said of a measurement, against its absolute limits and its baseline.
 
     unit   the unit of work whose joules are judged
     look   which of the planned looks this is; the only one if not given
     fresh  rounds of further sessions of the same measurement, each from a fresh process
+    controls  joules of the control workload beside each of these sessions, by counter
     """
     estimated = measurement.provenance(budget.domain).estimated
     only_warns = estimated and rules.estimates == "warn"
@@ -110,7 +111,7 @@ def judge(
         return Verdict(*objection, action=action, estimated=estimated)
 
     reference = _same_work(reference, measurement, budget.domain, unit)
-    sides = _sides(measurement, fresh, budget.domain, reference, rules, unit)
+    sides = _sides(measurement, fresh, controls, budget.domain, reference, rules, unit)
     levels = tuple(_limits(measurement, fresh, budget, rules, sides.spread.to_fail))
     limits = tuple(level.limit for level in levels)
     margin = rules.margin if budget.max_increase is None else budget.max_increase
@@ -143,6 +144,7 @@ def confirm(
     rules: Rules,
     *,
     unit: str = "call",
+    controls: Sequence[Mapping[str, float]] = (),
 ) -> Verdict:
     """A regression, once a fresh process has measured it too.
 
@@ -150,7 +152,7 @@ def confirm(
 
     It stands, with what the fresh process found beside it, unless that contradicts it.
     """
-    sides = _sides(measurement, (fresh,), budget.domain, reference, rules, unit)
+    sides = _sides(measurement, (fresh,), controls, budget.domain, reference, rules, unit)
     if verdict.change is None or not sides.accepted:
         return verdict
     session = sides.candidate[1]
@@ -206,6 +208,7 @@ class _Sides(NamedTuple):
 def _sides(
     measurement: Measurement,
     fresh: Sequence[Sequence[Round]],
+    controls: Sequence[Mapping[str, float]],
     domain: str,
     reference: Reference,
     rules: Rules,
@@ -217,18 +220,20 @@ def _sides(
     series = None if reference.differences else reference.series
     accepted = [_logs(s.rounds, domains, unit) for s in series.sessions] if series else []
     shift = None
-    if series and rules.control_slope:
-        controls = [control_level(session.control_j, domains) for session in series.sessions]
-        now = control_level(rules.control_j, domains)
-        if now is not None and None not in controls:
-            known = [level for level in controls if level is not None]
-            usual = math.fsum(known) / len(known)
-            shift = rules.control_slope * (now - usual)
-            candidate = [[y - shift for y in session] for session in candidate]
-            accepted = [
-                [y - rules.control_slope * (level - usual) for y in session]
-                for session, level in zip(accepted, known, strict=True)
-            ]
+    before = [session.control_j for session in series.sessions] if series else []
+    levels = [control_level(control_j, domains) for control_j in (*before, *controls)]
+    known = [level for level in levels if level is not None]
+    if rules.control_slope and before and len(known) == len(accepted) + len(candidate):
+        usual = math.fsum(known[: len(before)]) / len(before)
+        shifts = [rules.control_slope * (level - usual) for level in known]
+        accepted, candidate = (
+            [[y - by for y in session] for session, by in zip(sessions, of, strict=True)]
+            for sessions, of in (
+                (accepted, shifts[: len(before)]),
+                (candidate, shifts[len(before) :]),
+            )
+        )
+        shift = math.fsum(shifts[len(before) :]) / len(candidate)
     suite = rules.suite if shift is None else rules.quiet_suite
     if series and len({session.day for session in series.sessions}) < MIN_SESSIONS:
         suite = None  # sessions of one day agree better than those of several

@@ -87,6 +87,7 @@ class Meter:
     enough        asked at each look (its number from 1): would further rounds be of no use?
     synchronize   waits for the devices that the work uses
     load          tells what else ran
+    between       called after each round that is kept, outside of its windows
     progress      told after each round: how many are done, and how many there may be at the most
     instrumented  what traces this process, if anything does
     """
@@ -99,6 +100,7 @@ class Meter:
         *,
         synchronize: Callable[[], None] = lambda: None,
         load: Load | None = None,
+        between: Callable[[], None] = lambda: None,
         progress: Callable[[int, int], None] = lambda done, most: None,
         instrumented: str | None = None,
     ) -> None:
@@ -107,6 +109,7 @@ class Meter:
         self._enough = enough
         self._synchronize = synchronize
         self._load = load or NoLoad()
+        self._between = between
         self._progress = progress
         self._instrumented = instrumented
         self._rounds: dict[str, list[Round]] = {}
@@ -340,6 +343,7 @@ class Meter:
             self._rounds.setdefault(name, []).append(round_)
         self._beside += self._faults(trip)
         self._done += 1
+        self._between()
 
     def _ended(self) -> bool:
         return self._broken or (self._done > 0 and self._late())

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from pytest_greenops import __version__, machine
 from pytest_greenops.acceptance import accept, why_not
-from pytest_greenops.control import Control, ControlWorkload
 from pytest_greenops.judge import Rules
 from pytest_greenops.model.baseline import Baseline, Series, Session, TestKey
 from pytest_greenops.model.budget import Budget
@@ -62,15 +61,13 @@ class Run:
         )
         self.store = Store(options.baselines, self.environment.slug)
         accepted = self._accepted()
-        self._control = ControlWorkload(
-            self.instruments, accepted, machine.LoadProbe, trusting=options.save == "all"
-        )
         self._bench = Bench(
             self.instruments,
             self.environment,
             self.store,
             self._rules(accepted),
             options,
+            accepted,
             self.collected,
             progress,
         )
@@ -104,8 +101,7 @@ class Run:
         self, test: TestKey, budget: Budget, left_s: Callable[[], float] = lambda: math.inf
     ) -> Trial:
         """Begin to try one test; `left_s` tells how long it may still run."""
-        control = Control() if self.options.answers else self._control.now()
-        return Trial(self._bench, test, budget, left_s, control)
+        return Trial(self._bench, test, budget, left_s)
 
     def acceptable(self, trial: Trial) -> list[Result]:
         """The results of a trial that become baselines, should its test pass."""
@@ -126,8 +122,7 @@ class Run:
         """
         accepted = self.acceptable(trial)
         if accepted:
-            control_j = dict(trial.control.joules)
-            sessions = [each for result in accepted for each in self._sessions(result, control_j)]
+            sessions = [each for result in accepted for each in self._sessions(result)]
 
             def change(baseline: Baseline | None) -> Baseline:
                 before = self._unsaved.setdefault(trial.test, baseline)
@@ -188,13 +183,12 @@ class Run:
             grams_per_kwh=options.grams_per_kwh,
         )
 
-    def _sessions(
-        self, result: Result, control_j: dict[str, float]
-    ) -> Iterator[tuple[Result, Session]]:
+    def _sessions(self, result: Result) -> Iterator[tuple[Result, Session]]:
         """Each session of a result; those that follow the first stand beside it in any case."""
-        yield result, self._session(result, result.rounds, control_j)
+        yield result, self._session(result, result.rounds, result.control_j)
         beside = replace(result, verdict=replace(result.verdict, change=None))
-        yield from ((beside, self._session(result, rounds, control_j)) for rounds in result.fresh)
+        others = zip(result.fresh, result.fresh_controls_j, strict=True)
+        yield from ((beside, self._session(result, *each)) for each in others)
 
     def _accepted(self) -> list[Series]:
         """Every series of this machine's baselines."""

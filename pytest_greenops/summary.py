@@ -32,6 +32,7 @@ def summarise(
     domain: str,
     unit: str,
     conditions: Mapping[str, str],
+    control_j: Mapping[str, float] | None = None,
     grams_per_kwh: float | None = None,
     fresh: Sequence[tuple[Round, ...]] = (),
 ) -> Result:
@@ -61,6 +62,7 @@ def summarise(
         checks=measurement.checks,
         untrusted=measurement.untrusted(domain) is not None,
         conditions=dict(conditions),
+        control_j=dict(control_j or {}),
     )
     if not measurement.rounds:
         return result

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from pytest_greenops import machine
-from pytest_greenops.control import Control
+from pytest_greenops.control import Control, against
 from pytest_greenops.frameworks import synchronize
 from pytest_greenops.fresh import Answer, FreshFailure
 from pytest_greenops.judge import Reference, Rules, confirm, judge, unconfirmed
@@ -49,6 +49,7 @@ class Bench:
     store: Store
     rules: Rules
     options: Options
+    accepted: Sequence[Series] = ()
     collected: Collection[TestKey] = ()
     progress: Callable[[str, int, int], None] = field(default=lambda label, done, most: None)
 
@@ -62,21 +63,20 @@ class Trial:
         test: TestKey,
         budget: Budget,
         left_s: Callable[[], float] = lambda: math.inf,
-        control: Control | None = None,
     ) -> None:
-        """`left_s` tells how long the test may still run, `control` how the machine is."""
+        """`left_s` tells how long the test may still run."""
         self.test = test
-        self.control = control or Control()
         self.budget = budget
         self.units: dict[str, Amount] = {}
         self._counted = self.units
         self.quality: dict[str, float] = {}
         self.repetition = 0
         self._bench = bench
-        self._rules = changed(bench.rules, control_j=self.control.joules)
+        self._rules = bench.rules
         self._left_s = left_s
         self._results: dict[str, Result] = {}
         self._kept: dict[str, tuple[Measurement, Plan]] = {}
+        self._controls: dict[str, dict[str, float]] = {}
         self._begun: list[str] = []
         self._running = False
 
@@ -114,9 +114,10 @@ class Trial:
             self._rules = changed(self._rules, session_sd=sd)
         planned = self._planned_looks(name, plan)
         verdicts: dict[str, Verdict] = {}
+        control = Control(self._bench.instruments)
 
         def enough(measurements: Mapping[str, Measurement], number: int) -> bool:
-            for window, measurement in self._controlled(measurements).items():
+            for window, measurement in self._controlled(measurements, control).items():
                 verdicts[window] = self._judge(measurement, Look(number, planned))
             return all(v.outcome is not Outcome.INCONCLUSIVE for v in verdicts.values())
 
@@ -128,6 +129,7 @@ class Trial:
             enough,
             synchronize=synchronize,
             load=machine.LoadProbe(),
+            between=control.sample,
             progress=lambda done, most: self._bench.progress(label, done, most),
             instrumented=machine.instrumented(),
         )
@@ -142,17 +144,20 @@ class Trial:
             self._running = False
         self.repetition = 0
         self._begun.remove(name or "loop")
-        for window, measurement in self._controlled(meter.measurements()).items():
+        for window, measurement in self._controlled(meter.measurements(), control).items():
             self._kept[window] = measurement, plan
             self._results[window] = self._summarise(measurement, verdicts[window])
 
-    def _controlled(self, measurements: Mapping[str, Measurement]) -> dict[str, Measurement]:
-        """The same, with what the control workload says against the whole run."""
-        against = (self.control.check,) if self.control.check else ()
-        return {
-            name: replace(measurement, checks=(*measurement.checks, *against))
-            for name, measurement in measurements.items()
-        }
+    def _controlled(
+        self, measurements: Mapping[str, Measurement], control: Control
+    ) -> dict[str, Measurement]:
+        """The same, with what the control workload beside them says against the machine."""
+        bench, found = self._bench, {}
+        for name, measurement in measurements.items():
+            joules = self._controls[name] = control.joules(len(measurement.rounds))
+            checks = against(bench.accepted, joules, trusting=bench.options.save == "all")
+            found[name] = replace(measurement, checks=(*measurement.checks, *checks))
+        return found
 
     def renew(self, measure: Callable[[], Answer]) -> None:
         """Have the test measured in fresh processes where that is needed; judge all its sessions.
@@ -166,7 +171,7 @@ class Trial:
         for name in self._kept:
             self._doubt_what_runs_once(name)
         names = [name for name in self._kept if self._wants_session(name)]
-        fresh: dict[str, list[tuple[Round, ...]]] = {name: [] for name in names}
+        fresh: dict[str, list[Result]] = {name: [] for name in names}
         failures: dict[str, list[FreshFailure]] = {name: [] for name in names}
         for _ in range(max(1, self._bench.options.sessions - 1) if names else 0):
             try:
@@ -207,8 +212,8 @@ class Trial:
             verdict = unconfirmed(result.verdict, _ONCE)
             self._results[name] = self._summarise(measurement, verdict)
 
-    def _session_of(self, answer: Answer, name: str) -> tuple[Round, ...]:
-        """The rounds of a name in a fresh process; raises `FreshFailure` if they cannot be used."""
+    def _session_of(self, answer: Answer, name: str) -> Result:
+        """What a fresh process found of a name; raises `FreshFailure` if it cannot be used."""
         ours = self._results[name]
         theirs = next((result for result in answer.results if result.name == name), None)
         if theirs is None:
@@ -225,19 +230,18 @@ class Trial:
             raise FreshFailure(f"it was measured under other conditions ({', '.join(changes)})")
         if _counted(ours) != _counted(theirs):
             raise FreshFailure("it has other energy counters or units of work")
-        return theirs.rounds
+        return theirs
 
-    def _judge_again(
-        self, name: str, fresh: list[tuple[Round, ...]], failures: list[FreshFailure]
-    ) -> None:
+    def _judge_again(self, name: str, fresh: list[Result], failures: list[FreshFailure]) -> None:
         measurement, plan = self._kept[name]
         checks = [Check("fresh session", str(each), "judged without it") for each in failures]
         measurement = replace(measurement, checks=(*measurement.checks, *checks))
         verdict = self._results[name].verdict
         confirming: tuple[Round, ...] = ()
         if fresh and self._confirms(verdict):
-            confirming = fresh.pop()
-            verdict = self._confirm(verdict, measurement, confirming)
+            other = fresh.pop()
+            confirming = other.rounds
+            verdict = self._confirm(verdict, measurement, other)
         elif not fresh and verdict.red and self._bench.options.sessions == 1:
             disturbed = isinstance(failures[-1], _Disturbed)
             verdict = unconfirmed(verdict, str(failures[-1]), may_stand=not disturbed)
@@ -245,8 +249,9 @@ class Trial:
             planned = self._planned_looks(name, plan)
             verdict = self._judge(measurement, Look(planned, planned), fresh)
         self._kept[name] = measurement, plan
-        result = self._summarise(measurement, verdict, fresh)
-        self._results[name] = replace(result, confirming=confirming)
+        result = self._summarise(measurement, verdict, [each.rounds for each in fresh])
+        controls_j = tuple(each.control_j for each in fresh)
+        self._results[name] = replace(result, confirming=confirming, fresh_controls_j=controls_j)
 
     def _confirms(self, verdict: Verdict) -> bool:
         """Whether a fresh session only says yes or no to a regression of this process."""
@@ -376,9 +381,7 @@ class Trial:
     def _environment(self) -> Environment:
         return replace(self._bench.environment, conditions=machine.conditions())
 
-    def _judge(
-        self, measurement: Measurement, look: Look, fresh: Sequence[Sequence[Round]] = ()
-    ) -> Verdict:
+    def _judge(self, measurement: Measurement, look: Look, fresh: Sequence[Result] = ()) -> Verdict:
         verdict = judge(
             measurement,
             self.budget,
@@ -386,23 +389,23 @@ class Trial:
             self._rules,
             unit=self.unit,
             look=look,
-            fresh=fresh,
+            fresh=[each.rounds for each in fresh],
+            controls=[self._controls[measurement.name], *(each.control_j for each in fresh)],
         )
         if verdict.outcome is Outcome.NO_BASELINE:
             return replace(verdict, cause=self._renamed())
         return verdict
 
-    def _confirm(
-        self, verdict: Verdict, measurement: Measurement, fresh: Sequence[Round]
-    ) -> Verdict:
+    def _confirm(self, verdict: Verdict, measurement: Measurement, fresh: Result) -> Verdict:
         return confirm(
             verdict,
             measurement,
-            fresh,
+            fresh.rounds,
             self.budget,
             self._reference(measurement.name),
             self._rules,
             unit=self.unit,
+            controls=[self._controls[measurement.name], fresh.control_j],
         )
 
     def _renamed(self) -> str | None:
@@ -430,6 +433,7 @@ class Trial:
             unit=self.unit,
             fresh=fresh,
             conditions=machine.conditions(),
+            control_j=self._controls.get(measurement.name, {}),
             grams_per_kwh=self._bench.options.grams_per_kwh,
         )
 

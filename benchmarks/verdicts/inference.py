@@ -2,7 +2,7 @@
 
     python -m benchmarks.verdicts.inference [unchanged] [grown] [folder]
 
-Saves ten sessions of a torch inference test, each in a pytest process of its own. Then runs it, in
+Saves sessions of a torch inference test, each in a pytest process of its own. Then runs it, in
 random order: unchanged, beside a busy neighbour that starts at random in half of those runs, and
 with a tenth more layers. Counts the verdicts; of 200 and 100 runs it writes them into
 docs/verdict.md too. That takes the better part of an hour, in which nothing else should run; what
@@ -29,7 +29,8 @@ from benchmarks.verdicts.tries import Try, run
 
 PAGE = Path(__file__).parents[2] / "docs" / "verdict.md"
 WRITER = "python -m benchmarks.verdicts.inference"
-SESSIONS = 10
+#: Sessions saved before: a baseline keeps ten, and begins anew where one differs too much.
+SESSIONS = 20
 UNCHANGED, GROWN = 200, 100
 GROWTH = 1.1
 SEED = 20

@@ -38,6 +38,8 @@ class Result(
     untrusted  one of the self-checks forbids a verdict on the domain judged
     grams      CO2e of one call, where the carbon intensity is known
     fresh      rounds of further sessions of the same test, each from a process of its own
+    control_j  joules of one call of the control workload beside it, by counter; of the further
+               sessions `fresh_controls_j`
     confirming rounds of the fresh process that was asked whether a regression is one
     attempts   what earlier attempts at the same test came to in this run; this is the last
     saved      whether this run accepted it as a baseline
@@ -57,6 +59,8 @@ class Result(
     rounds: tuple[Round, ...] = ()
     fresh: tuple[tuple[Round, ...], ...] = ()
     confirming: tuple[Round, ...] = ()
+    control_j: dict[str, float] = {}
+    fresh_controls_j: tuple[dict[str, float], ...] = ()
     attempts: tuple[Attempt, ...] = ()
     domains: tuple[Domain, ...] = ()
     provenance: Provenance

@@ -677,24 +677,33 @@ BESIDE = Reference(controlled((2.0, 1.0), (2.0, 1.0), (2.02, 1.01), (1.98, 0.99)
 
 def test_what_the_whole_machine_shares_is_taken_out() -> None:
     """Work that grew as the control workload did has not changed; what was taken out is told."""
-    rules = Rules(session_sd=0.001, control_j={"cpu:0": 1.2}, control_slope=1.0)
-    verdict = judged(2.4, reference=BESIDE, rules=rules)
+    rules = Rules(session_sd=0.001, control_slope=1.0)
+    verdict = judged(2.4, reference=BESIDE, rules=rules, controls=[{"cpu:0": 1.2}])
     assert verdict.outcome is Outcome.PASSED
     assert verdict.change is not None
     assert (verdict.change.relative, verdict.change.taken_out) == close((0.0, 0.2))
 
 
+def test_each_session_is_freed_of_its_own_shift() -> None:
+    """Of two processes each is compared without what the machine had more or less in it then."""
+    rules = Rules(session_sd=0.001, control_slope=1.0)
+    controls = [{"cpu:0": 1.2}, {"cpu:0": 0.9}]
+    verdict = judged(2.4, reference=BESIDE, rules=rules, fresh=[rounds(1.8)], controls=controls)
+    assert verdict.outcome is Outcome.PASSED
+    assert verdict.change is not None
+    assert verdict.change.relative == close(0.0)
+
+
 @pytest.mark.parametrize(
-    "rules",
-    [
-        Rules(session_sd=0.001, control_j={"cpu:0": 1.2}),
-        Rules(session_sd=0.001, control_j={"dram:0": 1.2}, control_slope=1.0),
-        Rules(session_sd=0.001, control_slope=1.0),
-    ],
+    ("slope", "controls"),
+    [(0.0, [{"cpu:0": 1.2}]), (1.0, [{"dram:0": 1.2}]), (1.0, [{}]), (1.0, [])],
 )
-def test_a_control_that_tells_nothing_is_left_alone(rules: Rules) -> None:
+def test_a_control_that_tells_nothing_is_left_alone(
+    slope: float, controls: list[dict[str, float]]
+) -> None:
     """Without a slope, without the judged counter, or without a control, nothing is taken out."""
-    verdict = judged(2.4, reference=BESIDE, rules=rules)
+    rules = Rules(session_sd=0.001, control_slope=slope)
+    verdict = judged(2.4, reference=BESIDE, rules=rules, controls=controls)
     assert verdict.outcome is Outcome.REGRESSED
     assert verdict.change is not None
     assert (verdict.change.relative, verdict.change.taken_out) == (close(0.2), None)

@@ -48,6 +48,7 @@ class Lab:
         self.sensor = FakeSensor(Domain("cpu:0", "cpu"))
         self.environment = Environment(MACHINE)
         self.store = Store(folder / "baselines", self.environment.slug)
+        self.accepted: list[Series] = []
         self.told: list[tuple[str, int, int]] = []
         self.collected: set[TestKey] = set()
 
@@ -57,7 +58,6 @@ class Lab:
         test: TestKey | None = None,
         limits: Budget | None = None,
         left_s: Callable[[], float] = lambda: math.inf,
-        control: Control | None = None,
         **options: Any,
     ) -> Trial:
         """A trial of a test with this budget, in a run with these options."""
@@ -67,10 +67,11 @@ class Lab:
             self.store,
             Rules(session_sd=0.001, grams_per_kwh=options.get("grams_per_kwh")),
             Options(**options),
+            self.accepted,
             self.collected,
             lambda label, done, most: self.told.append((label, done, most)),
         )
-        return Trial(bench, test or key(), limits or Budget(), left_s, control)
+        return Trial(bench, test or key(), limits or Budget(), left_s)
 
     def keep(self, test: TestKey | None = None, **known: Series) -> None:
         """Put a baseline in place."""
@@ -613,14 +614,45 @@ def test_a_regression_that_nobody_can_confirm_stands(lab: Lab) -> None:
     assert [(c.name, c.finding) for c in result.checks] == [("fresh session", "its test failed")]
 
 
-def test_a_machine_that_has_changed_decides_nothing(lab: Lab) -> None:
-    """What the control workload says against a run stands with each of its measurements."""
+def controlled(joules: float) -> list[Series]:
+    """A series of five days whose controls used about so many joules."""
+    days = (replace(session(day=day), control_j={"cpu:0": joules * day}) for day in range(9, 14))
+    return [series(*days)]
+
+
+def test_a_machine_that_has_changed_decides_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the control workload beside a measurement says against the machine stands with it."""
     lab.keep(call=grown())
-    against = Check("control", "fixed work used +20 %", "no verdict on it", untrusted=True)
-    trial = lab.trial(control=Control({"cpu:0": 1.2}, against))
-    result = lab.measure(trial, joules=2.5)
-    assert (result.verdict.outcome, result.checks) == (Outcome.INCONCLUSIVE, (against,))
-    assert result.verdict.cause == "control: fixed work used +20 %"
+    lab.accepted = controlled(2e-6)
+    monkeypatch.setattr(Control, "joules", lambda self, rounds: {"cpu:0": 1.0})
+    result = lab.measure(lab.trial(), joules=2.5)
+    [check] = result.checks
+    assert (check.name, check.untrusted) == ("control", True)
+    assert result.verdict.outcome is Outcome.INCONCLUSIVE
+    assert result.verdict.cause == f"control: {check.finding}"
+
+
+def test_what_a_run_accepts_it_believes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that saves all says that the machine has changed, and saves what it finds."""
+    lab.accepted = controlled(2e-6)
+    monkeypatch.setattr(Control, "joules", lambda self, rounds: {"cpu:0": 1.0})
+    [check] = lab.measure(lab.trial(save="all")).checks
+    assert (check.name, check.untrusted) == ("control", False)
+
+
+def test_each_session_has_the_control_of_its_own_process(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is saved beside a session, here and of a fresh process, is what was measured there."""
+    told = iter([{"cpu:0": 1.0}] * 2 + [{"cpu:0": 3.0}] * 2)
+    monkeypatch.setattr(Control, "joules", lambda self, rounds: next(told))
+    trial = lab.trial(sessions=2)
+    lab.measure(trial)
+    trial.renew(Fresh(lab))
+    result = trial.results["call"]
+    assert (result.control_j, result.fresh_controls_j) == ({"cpu:0": 1.0}, ({"cpu:0": 3.0},))
 
 
 def test_as_many_sessions_as_are_asked_for(lab: Lab) -> None:
