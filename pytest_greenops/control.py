@@ -69,14 +69,15 @@ class Control:
 
 
 def against(
-    accepted: Iterable[Series], joules: Mapping[str, float], trusting: bool
+    accepted: Iterable[Series], joules: Mapping[str, float], session_sd: float, trusting: bool
 ) -> tuple[Check, ...]:
     """What the control says against a measurement: that the machine is not as it was.
 
-    accepted  every series of this machine's baselines, whose sessions had controls of their own
-    trusting  the run accepts what it finds, whatever its control says
+    accepted    every series of this machine's baselines, whose sessions had controls of their own
+    session_sd  what is assumed of runs while fewer than three are known
+    trusting    the run accepts what it finds, whatever its control says
     """
-    shift = control_shift(accepted, joules)
+    shift = control_shift(accepted, joules, session_sd)
     if shift is None or shift.trusted:
         return ()
     check = Check(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.measurement import joules_per_unit
-from pytest_greenops.screen import MIN_SESSIONS, Suite, suite_of
+from pytest_greenops.screen import MIN_SESSIONS, POOL_WEIGHT, Suite, suite_of
 from pytest_greenops.stats import (
     f_quantile,
     pooled_variance,
@@ -116,9 +116,11 @@ class ControlShift(NamedTuple):
 
 
 def control_shift(
-    all_series: Iterable[Series], control_j: Mapping[str, float]
+    all_series: Iterable[Series], control_j: Mapping[str, float], session_sd: float
 ) -> ControlShift | None:
-    """Hold a run's control workload against those of earlier runs; None of fewer than three.
+    """Hold a run's control workload against those of earlier runs; None where there are none.
+
+    session_sd  what is assumed of runs while fewer than three are known
 
     Allowed is what 3 standard deviations are to many runs: of few, as much as is as improbable.
     A run that measures it several times counts once, by the mean.
@@ -132,12 +134,14 @@ def control_shift(
         if level is not None:
             runs.setdefault(session.day, set()).add(level)
     n = len(runs)
-    if n < MIN_SESSIONS:
+    if not n:
         return None
     earlier = [sorted(levels) for levels in runs.values()]
     means = [_mean(levels) for levels in earlier]
-    scatter = variance(means) * (1 + 1 / n) + pooled_variance(earlier)
-    reach = t_quantile(TRUSTED, n - 1) * math.sqrt(scatter)
+    between, df = variance(means), n - 1
+    if n < MIN_SESSIONS:
+        between, df = max(between, session_sd**2), POOL_WEIGHT
+    reach = t_quantile(TRUSTED, df) * math.sqrt(between * (1 + 1 / n) + pooled_variance(earlier))
     return ControlShift(math.expm1(now - _mean(means)), math.expm1(reach))
 
 

@@ -155,7 +155,8 @@ class Trial:
         bench, found = self._bench, {}
         for name, measurement in measurements.items():
             joules = self._controls[name] = control.joules(len(measurement.rounds))
-            checks = against(bench.accepted, joules, trusting=bench.options.save == "all")
+            trusting = bench.options.save == "all"
+            checks = against(bench.accepted, joules, bench.rules.session_sd, trusting)
             found[name] = replace(measurement, checks=(*measurement.checks, *checks))
         return found
 

@@ -62,13 +62,13 @@ def test_sensors_with_a_clock_of_their_own_have_none() -> None:
 @pytest.mark.parametrize("trusting", [False, True])
 def test_a_machine_far_from_its_history_is_not_trusted(trusting: bool) -> None:
     """Fixed work that used twice its history forbids verdicts, unless all is accepted."""
-    [check] = against(history(1.0), {"cpu:0": 2.0, "dram:0": 2.0}, trusting)
+    [check] = against(history(1.0), {"cpu:0": 2.0, "dram:0": 2.0}, 0.03, trusting)
     assert (check.name, check.untrusted) == ("control", not trusting)
     assert check.finding.startswith("fixed work used +100 % against earlier runs, which differ by")
 
 
 def test_a_machine_as_ever_has_nothing_against_it() -> None:
     """Within what earlier runs differed by, or without any, nothing is said."""
-    assert against(history(1.0), {"cpu:0": 1.0, "dram:0": 1.0}, trusting=False) == ()
-    assert against([], {"cpu:0": 1.0}, trusting=False) == ()
-    assert against(history(1.0), {}, trusting=False) == ()
+    assert against(history(1.0), {"cpu:0": 1.0, "dram:0": 1.0}, 0.03, trusting=False) == ()
+    assert against([], {"cpu:0": 1.0}, 0.03, trusting=False) == ()
+    assert against(history(1.0), {}, 0.03, trusting=False) == ()

@@ -96,7 +96,7 @@ def test_a_control_speaks_for_its_own_counters(domains: list[str], level: float 
 )
 def test_a_control_far_from_its_history_is_not_trusted(joules: float, trusted: bool) -> None:
     """Eight runs within 1 % let a ninth be off by a few of those, and no more."""
-    shift = control_shift(runs(0.01, 0.01), {"cpu:0": joules})
+    shift = control_shift(runs(0.01, 0.01), {"cpu:0": joules}, 0.03)
     assert shift is not None
     assert shift.change == pytest.approx(joules - 1, abs=0.01)
     assert shift.trusted is trusted
@@ -109,13 +109,20 @@ def test_a_run_that_measured_its_control_often_is_one_run() -> None:
         replace(s, sessions=tuple(replace(each, run="2026-01-01") for each in s.sessions))
         for s in once
     ]
-    assert control_shift(once, {"cpu:0": 1.0}) is not None
-    assert control_shift(as_one, {"cpu:0": 1.0}) is None
+    assert control_shift(once, {"cpu:0": 1.0}, 0.03) is not None
+    shift = control_shift(as_one, {"cpu:0": 1.0}, 0.03)
+    assert shift is not None
+    assert shift.allowed > 0.18
     assert control_slope(as_one) == 0.0
 
 
 def test_a_short_history_says_nothing_of_a_control() -> None:
-    """Two runs do not tell what is usual, nor does a control of other counters."""
-    assert control_shift(runs(0.01, 0.01, n=2), {"cpu:0": 9.0}) is None
-    assert control_shift(runs(0.01, 0.01), {"gpu:0": 9.0}) is None
-    assert control_shift(runs(0.01, 0.01), {}) is None
+    """Of one or two runs 3 % is assumed; none, or a control of other counters, tell nothing."""
+    for n, allowed in ((1, 0.19), (2, 0.165)):
+        shift = control_shift(runs(0.0, 0.01, n=n), {"cpu:0": 1.3}, 0.03)
+        assert shift is not None
+        assert shift.allowed == pytest.approx(allowed, abs=0.01)
+        assert not shift.trusted
+    assert control_shift([], {"cpu:0": 9.0}, 0.03) is None
+    assert control_shift(runs(0.01, 0.01), {"gpu:0": 9.0}, 0.03) is None
+    assert control_shift(runs(0.01, 0.01), {}, 0.03) is None
