@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
 from pytest_greenops import selfchecks
+from pytest_greenops.limits import Level, limits_of
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
-from pytest_greenops.model.marker import Action
-from pytest_greenops.model.measurement import Measurement, Round, joules_per_unit
+from pytest_greenops.model.measurement import Measurement, Round
 from pytest_greenops.model.units import (
-    JOULES,
-    format_energy,
-    format_mass,
     format_percent,
-    format_power,
 )
 from pytest_greenops.model.verdict import (
     NOT_CONFIRMED,
@@ -28,61 +22,20 @@ from pytest_greenops.model.verdict import (
     Outcome,
     Verdict,
 )
+from pytest_greenops.rules import Reference, Rules
 from pytest_greenops.screen import (
-    MIN_SESSIONS,
     Look,
     Needs,
-    Noise,
     Screening,
-    Spread,
-    Suite,
     contradicts,
     decided_by,
     needs,
-    noise,
-    screen,
 )
-from pytest_greenops.stats import t_quantile, trimmed_mean
-from pytest_greenops.suite import control_level
+from pytest_greenops.sides import Sides, same_work, sides_of
+from pytest_greenops.stats import trimmed_mean
 
 #: How probable a regression may be in unchanged code that no fresh process could confirm.
 ALONE = 0.01
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How strictly a run judges.
-
-    margin         the increase that is a regression, for tests that name none (0.05 is 5 %)
-    action         what a red verdict does, for tests that name none
-    estimates      `warn` lets them only warn where the joules are estimated
-    session_sd     assumed spread between sessions while fewer than three are known
-    suite          what the suite's tests have in common, by its baselines
-    quiet_suite    the same without what their control workloads explain
-    control_slope  how much of a shift of the control workload the suite's tests share; 0 where
-                   none is to be taken out
-    grams_per_kwh  CO2e of the grid times PUE, where it is known
-    """
-
-    margin: float = 0.05
-    action: Action = "fail"
-    estimates: Action = "warn"
-    session_sd: float = 0.03
-    suite: Suite | None = None
-    quiet_suite: Suite | None = None
-    control_slope: float = 0.0
-    grams_per_kwh: float | None = None
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What a measurement is held against: accepted sessions, or why there are none to use.
-
-    differences  why the stored series is not comparable: `('cpu: A -> B',)`
-    """
-
-    series: Series | None = None
-    differences: tuple[str, ...] = ()
 
 
 def judge(
@@ -110,9 +63,9 @@ def judge(
     if objection:
         return Verdict(*objection, action=action, estimated=estimated)
 
-    reference = _same_work(reference, measurement, budget.domain, unit)
-    sides = _sides(measurement, fresh, controls, budget.domain, reference, rules, unit)
-    levels = tuple(_limits(measurement, fresh, budget, rules, sides.spread.to_fail))
+    reference = same_work(reference, measurement, budget.domain, unit)
+    sides = sides_of(measurement, fresh, controls, budget.domain, reference, rules, unit)
+    levels = tuple(limits_of(measurement, fresh, budget, rules, sides.spread.to_fail))
     limits = tuple(level.limit for level in levels)
     margin = rules.margin if budget.max_increase is None else budget.max_increase
     look = look or Look()
@@ -152,7 +105,7 @@ def confirm(
 
     It stands, with what the fresh process found beside it, unless that contradicts it.
     """
-    sides = _sides(measurement, (fresh,), controls, budget.domain, reference, rules, unit)
+    sides = sides_of(measurement, (fresh,), controls, budget.domain, reference, rules, unit)
     if verdict.change is None or not sides.accepted:
         return verdict
     session = sides.candidate[1]
@@ -178,71 +131,8 @@ def unconfirmed(verdict: Verdict, why: str, may_stand: bool = True) -> Verdict:
     return replace(verdict, outcome=Outcome.INCONCLUSIVE, cause=f"{NOT_CONFIRMED}: {why}")
 
 
-class _Sides(NamedTuple):
-    """What is compared: logarithms of joules per unit, one sequence of rounds for each session.
-
-    accepted   of the baseline; empty where there is none that can be used
-    candidate  of this run
-    series     where the accepted come from, and in which unit of which counters
-    shift      how much the control workload's change took off the candidate, in logarithms
-    """
-
-    accepted: list[list[float]]
-    candidate: list[list[float]]
-    spread: Spread
-    series: Series | None
-    unit: str
-    domains: tuple[str, ...]
-    shift: float | None
-
-    @property
-    def level(self) -> float:
-        """The baseline's."""
-        return math.fsum(map(trimmed_mean, self.accepted)) / len(self.accepted)
-
-    def screen(self, margin: float, look: Look) -> Screening:
-        """One look at them."""
-        return screen(self.accepted, self.candidate, self.spread, margin, look)
-
-
-def _sides(
-    measurement: Measurement,
-    fresh: Sequence[Sequence[Round]],
-    controls: Sequence[Mapping[str, float]],
-    domain: str,
-    reference: Reference,
-    rules: Rules,
-    unit: str,
-) -> _Sides:
-    """Both sides; each session without what the machine itself had more or less in it."""
-    domains = measurement.selected(domain)
-    candidate = [_logs(rounds, domains, unit) for rounds in (measurement.rounds, *fresh)]
-    series = None if reference.differences else reference.series
-    accepted = [_logs(s.rounds, domains, unit) for s in series.sessions] if series else []
-    shift = None
-    before = [session.control_j for session in series.sessions] if series else []
-    levels = [control_level(control_j, domains) for control_j in (*before, *controls)]
-    known = [level for level in levels if level is not None]
-    if rules.control_slope and before and len(known) == len(accepted) + len(candidate):
-        usual = math.fsum(known[: len(before)]) / len(before)
-        shifts = [rules.control_slope * (level - usual) for level in known]
-        accepted, candidate = (
-            [[y - by for y in session] for session, by in zip(sessions, of, strict=True)]
-            for sessions, of in (
-                (accepted, shifts[: len(before)]),
-                (candidate, shifts[len(before) :]),
-            )
-        )
-        shift = math.fsum(shifts[len(before) :]) / len(candidate)
-    suite = rules.suite if shift is None else rules.quiet_suite
-    if series and len({session.day for session in series.sessions}) < MIN_SESSIONS:
-        suite = None  # sessions of one day agree better than those of several
-    spread = noise(accepted, candidate, suite, rules.session_sd)
-    return _Sides(accepted, candidate, spread, series, unit, domains, shift)
-
-
 def _disputed(
-    outcome: Outcome, levels: Sequence[_Level], screening: Screening | None, sides: _Sides
+    outcome: Outcome, levels: Sequence[Level], screening: Screening | None, sides: Sides
 ) -> str | None:
     """What several sessions found of which half speak against the others, or None."""
     if outcome is Outcome.OVER_BUDGET:
@@ -257,7 +147,7 @@ def _disputed(
 
 def _needs(
     limits: Sequence[Limit],
-    sides: _Sides,
+    sides: Sides,
     screening: Screening | None,
     margin: float,
     look: Look,
@@ -334,91 +224,7 @@ def _unlike_caps(reference: Reference, measurement: Measurement, domain: str) ->
     return selfchecks.unlike_caps(measurement.rounds, before, measurement.selected(domain))
 
 
-def _same_work(reference: Reference, measurement: Measurement, domain: str, unit: str) -> Reference:
-    """A baseline that counted none of this work, or other energy, is not comparable."""
-    series = reference.series
-    if series is None or reference.differences:
-        return reference
-    domains = measurement.selected(domain)
-    turned = tuple(_turned(series, measurement, domain))
-    if turned:
-        return Reference(series, turned)
-    rounds = [round_ for session in series.sessions for round_ in session.rounds]
-    if unit != "call" and not all(unit in round_.units for round_ in rounds):
-        return Reference(series, (f"unit: the baseline counts no {unit}",))
-    if not all(sum(round_.energy_uj.get(name, 0) for name in domains) > 0 for round_ in rounds):
-        return Reference(series, (f"domain: {domain} did not move in a round of the baseline",))
-    return reference
-
-
-def _turned(series: Series, measurement: Measurement, domain: str) -> Iterator[str]:
-    """Devices that had work in one of the two, and none in the other."""
-    before = {d.name: d.idle for d in series.domains if domain in ("total", d.kind)}
-    for now in measurement.domains:
-        if before.get(now.name, now.idle) != now.idle:
-            words = ("idle -> used", "used -> idle")
-            yield f"{now.name}: {words[now.idle]}"
-
-
-def _logs(rounds: Sequence[Round], domains: Sequence[str], unit: str) -> list[float]:
-    return [math.log(joules) for joules in joules_per_unit(rounds, domains, unit)]
-
-
-class _Level(NamedTuple):
-    """An absolute limit, and what each session alone would be held against it."""
-
-    limit: Limit
-    sessions: tuple[float, ...]
-
-    @property
-    def over(self) -> int:
-        """How many sessions are above it."""
-        return sum(value > self.limit.limit for value in self.sessions)
-
-    @property
-    def told(self) -> list[str]:
-        """What each of them used, as people write it."""
-        form = {"energy": format_energy, "power": format_power, "carbon": format_mass}
-        return [form[self.limit.quantity](value) for value in self.sessions]
-
-
-def _limits(
-    measurement: Measurement,
-    fresh: Sequence[Sequence[Round]],
-    budget: Budget,
-    rules: Rules,
-    scatter: Noise,
-) -> Iterator[_Level]:
-    """Each absolute limit of the budget, with the measured value and its 95 % interval."""
-    domains = measurement.selected(budget.domain)
-    sessions = (measurement.rounds, *fresh)
-    rounds = sum(len(session) for session in sessions)
-    error = math.sqrt(scatter.session_var / len(sessions) + scatter.round_var / rounds)
-    factor = math.exp(t_quantile(0.975, scatter.df) * error)
-
-    def limit(quantity: str, logs: Sequence[Sequence[float]], allowed: float) -> _Level:
-        levels = [trimmed_mean(session) for session in logs]
-        value = math.exp(math.fsum(levels) / len(levels))
-        unit = (budget.per or "call") if quantity == "energy" else "call"
-        held = Limit(quantity, value, value / factor, value * factor, allowed, unit)
-        return _Level(held, tuple(map(math.exp, levels)))
-
-    if budget.energy_j is not None:
-        per = budget.per or "call"
-        yield limit("energy", [_logs(s, domains, per) for s in sessions], budget.energy_j)
-    calls = [_logs(session, domains, "call") for session in sessions]
-    if budget.max_power_w is not None:
-        watts = [
-            [y - math.log(r.seconds / r.iterations) for y, r in zip(logs, session, strict=True)]
-            for logs, session in zip(calls, sessions, strict=True)
-        ]
-        yield limit("power", watts, budget.max_power_w)
-    if budget.max_carbon_g is not None and rules.grams_per_kwh is not None:
-        grams = math.log(rules.grams_per_kwh / JOULES["kWh"]) if rules.grams_per_kwh else -math.inf
-        yield limit("carbon", [[y + grams for y in logs] for logs in calls], budget.max_carbon_g)
-
-
-def _change(screening: Screening, sides: _Sides, margin: float) -> Change:
+def _change(screening: Screening, sides: Sides, margin: float) -> Change:
     series, level = sides.series, sides.level
     assert series is not None
     low, high = screening.interval()

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from pytest_greenops import __version__, machine
 from pytest_greenops.acceptance import accept, why_not
-from pytest_greenops.judge import Rules
 from pytest_greenops.model.baseline import Baseline, Series, Session, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
@@ -22,6 +21,7 @@ from pytest_greenops.model.options import Options
 from pytest_greenops.model.result import SCHEMA, Attempt, Policy, Result, Results
 from pytest_greenops.model.verdict import COMPARED
 from pytest_greenops.rest import at_rest
+from pytest_greenops.rules import Rules
 from pytest_greenops.sensors.base import Sensor
 from pytest_greenops.sensors.discover import discover
 from pytest_greenops.store import Store

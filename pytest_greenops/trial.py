@@ -15,7 +15,7 @@ from pytest_greenops import machine
 from pytest_greenops.control import Control, against
 from pytest_greenops.frameworks import synchronize
 from pytest_greenops.fresh import Answer, FreshFailure
-from pytest_greenops.judge import Reference, Rules, confirm, judge, unconfirmed
+from pytest_greenops.judge import confirm, judge, unconfirmed
 from pytest_greenops.meter import Meter, Plan
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.budget import Budget
@@ -26,6 +26,7 @@ from pytest_greenops.model.options import Options
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
 from pytest_greenops.passes import Pass
+from pytest_greenops.rules import Reference, Rules
 from pytest_greenops.screen import MIN_SESSIONS, PROVISIONAL_ROUNDS, Look, planned_looks, schedule
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.store import Store

@@ -8,13 +8,14 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from pytest_greenops.acceptance import why_not
-from pytest_greenops.judge import Reference, Rules, judge
+from pytest_greenops.judge import judge
 from pytest_greenops.model.baseline import Anchor, Revision, Series, Session, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Measurement, Round
 from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.verdict import COMPARED, Outcome, Verdict
+from pytest_greenops.rules import Reference, Rules
 from pytest_greenops.summary import adjusted
 
 #: The sensor whose counters are estimates; those of a hook's sensors are told by the result alone.

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops.judge import Reference, Rules, confirm, judge, unconfirmed
+from pytest_greenops.judge import confirm, judge, unconfirmed
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.measurement import Check, Domain, Kind, Measurement
 from pytest_greenops.model.verdict import Limit, Outcome, Verdict
+from pytest_greenops.rules import Reference, Rules
 from pytest_greenops.screen import Look, Suite
 from tests.unit.builders import (
     CPU,

@@ -19,10 +19,11 @@ from benchmarks.power.stored import (
     tried,
 )
 from benchmarks.power.worlds import World
-from pytest_greenops.judge import Reference, Rules, confirm, judge
+from pytest_greenops.judge import confirm, judge
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.measurement import Round
 from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.rules import Reference, Rules
 from pytest_greenops.screen import Look, Suite, planned_looks, schedule
 from tests.unit.builders import a_round, measurement, series, session
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from pytest_greenops.acceptance import accept, why_not
-from pytest_greenops.judge import Reference, Rules, judge
+from pytest_greenops.judge import judge
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.measurement import DeviceState, Measurement, Round
 from pytest_greenops.model.verdict import Outcome, Verdict
 from pytest_greenops.report.reasons import reason
+from pytest_greenops.rules import Reference, Rules
 from pytest_greenops.summary import summarise
 from tests.unit.builders import (
     CPU,

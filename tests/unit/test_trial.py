@@ -15,7 +15,6 @@ from msgspec.structs import replace
 from pytest_greenops import machine
 from pytest_greenops.control import Control
 from pytest_greenops.fresh import Answer, FreshFailure
-from pytest_greenops.judge import Rules
 from pytest_greenops.meter import NoLoad
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.budget import Budget
@@ -25,6 +24,7 @@ from pytest_greenops.model.measurement import Check, Domain, Provenance
 from pytest_greenops.model.options import Options
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
+from pytest_greenops.rules import Rules
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.store import Store
 from pytest_greenops.testing import FakeSensor

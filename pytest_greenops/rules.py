@@ -1,0 +1,45 @@
+"""How strictly a run judges, and what a measurement is held against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_greenops.model.baseline import Series
+from pytest_greenops.model.marker import Action
+from pytest_greenops.screen import Suite
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How strictly a run judges.
+
+    margin         the increase that is a regression, for tests that name none (0.05 is 5 %)
+    action         what a red verdict does, for tests that name none
+    estimates      `warn` lets them only warn where the joules are estimated
+    session_sd     assumed spread between sessions while fewer than three are known
+    suite          what the suite's tests have in common, by its baselines
+    quiet_suite    the same without what their control workloads explain
+    control_slope  how much of a shift of the control workload the suite's tests share; 0 where
+                   none is to be taken out
+    grams_per_kwh  CO2e of the grid times PUE, where it is known
+    """
+
+    margin: float = 0.05
+    action: Action = "fail"
+    estimates: Action = "warn"
+    session_sd: float = 0.03
+    suite: Suite | None = None
+    quiet_suite: Suite | None = None
+    control_slope: float = 0.0
+    grams_per_kwh: float | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a measurement is held against: accepted sessions, or why there are none to use.
+
+    differences  why the stored series is not comparable: `('cpu: A -> B',)`
+    """
+
+    series: Series | None = None
+    differences: tuple[str, ...] = ()
