@@ -12,16 +12,8 @@ from pytest_greenops.limits import Level, limits_of
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.measurement import Measurement, Round
-from pytest_greenops.model.units import (
-    format_percent,
-)
-from pytest_greenops.model.verdict import (
-    NOT_CONFIRMED,
-    Change,
-    Limit,
-    Outcome,
-    Verdict,
-)
+from pytest_greenops.model.units import format_percent
+from pytest_greenops.model.verdict import NOT_CONFIRMED, Change, Limit, Outcome, Verdict
 from pytest_greenops.rules import Reference, Rules
 from pytest_greenops.screen import (
     Look,
@@ -121,8 +113,9 @@ def confirm(
 def unconfirmed(verdict: Verdict, why: str, may_stand: bool = True) -> Verdict:
     """A red verdict of one process that no other could be asked about.
 
-    may_stand  a regression may where chance makes so large an increase in at most 1 % of unchanged
-               code; not beside a fresh session that something disturbed, as it may have the first
+    may_stand  an exceeded budget may, and a regression where chance makes so large an increase in
+               at most 1 % of unchanged code; neither beside a fresh session that something
+               disturbed, as it may have disturbed the first
     """
     change = verdict.change
     chance = change.p_value if change and verdict.outcome is Outcome.REGRESSED else 0.0

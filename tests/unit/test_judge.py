@@ -635,12 +635,23 @@ def test_a_sure_regression_needs_no_second_process(joules: float, outcome: Outco
 
 
 def test_what_may_be_chance_does_not_stand_unconfirmed() -> None:
-    """A regression that is just beyond chance, or a budget, needs a second process to fail."""
+    """A regression that is just beyond chance needs a second process to fail."""
     shaky = judged(2.3)
     assert shaky.change is not None
     shaky = replace(shaky, change=replace(shaky.change, p_value=0.012))
     verdict = unconfirmed(shaky, "it crashed")
     assert (verdict.outcome, verdict.cause) == (Outcome.INCONCLUSIVE, "not confirmed: it crashed")
+
+
+@pytest.mark.parametrize(
+    ("may_stand", "outcome"), [(True, Outcome.OVER_BUDGET), (False, Outcome.INCONCLUSIVE)]
+)
+def test_a_budget_stands_unconfirmed_unless_something_disturbed(
+    may_stand: bool, outcome: Outcome
+) -> None:
+    """An exceeded budget fails alone, but not where its second process was disturbed."""
+    over = judged(3.0, Budget(energy_j=2.0), Reference())
+    assert unconfirmed(over, "contention", may_stand).outcome is outcome
 
 
 def test_sessions_of_one_day_share_no_suite() -> None:
