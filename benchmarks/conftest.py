@@ -1,15 +1,18 @@
-"""What every benchmark shares: the libraries that its room needs, its device and its seed."""
+"""What every benchmark shares: its libraries, device and seed, its axes, and the study's tables."""
 
 from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from benchmarks.axes import Axes
+from benchmarks.tables import Tables
 
 if TYPE_CHECKING:
     import torch
@@ -18,10 +21,13 @@ SEED = 2503_23934
 
 #: What the modules of a room import: where one is missing, the room is skipped and says why.
 NEEDS = {
+    "anomaly": ("sklearn",),
     "discriminative": ("torch", "transformers"),
     "generative": ("torch", "transformers"),
     "regressions": ("torch", "transformers"),
+    "tasks": ("torch", "transformers"),
 }
+AXES = pytest.StashKey[Axes]()
 
 
 class SkippedModule(pytest.Module):
@@ -39,6 +45,43 @@ def missing_libraries(module: Path) -> list[str]:
     return [library for library in NEEDS.get(room, ()) if find_spec(library) is None]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register what only the benchmarks have."""
+    group = parser.getgroup("benchmarks", "benchmarks of pytest-greenops")
+    group.addoption(
+        "--bench-full", action="store_true", help="every value of every axis, not a small slice"
+    )
+    group.addoption(
+        "--bench-axis",
+        action="append",
+        default=[],
+        metavar="NAME=ID,ID",
+        help="only these values of an axis, such as architecture=vit,swin; may be repeated",
+    )
+    group.addoption(
+        "--energy-model",
+        metavar="NAME_OR_PATH",
+        help="a checkpoint that from_pretrained loads, in place of the models made here",
+    )
+    group.addoption(
+        "--bench-tables", type=Path, metavar="PATH", help="write the tables as Markdown"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read what was asked for, and gather what is measured."""
+    config.addinivalue_line("markers", "axis(axis): an axis of a study, over which a test runs")
+    asked = config.getoption  # which are unknown where this file is no argument's own
+    config.stash[AXES] = Axes(
+        full=asked("bench_full", False),
+        chosen=asked("bench_axis", None) or [],
+        checkpoint=asked("energy_model", None),
+    )
+    plugins = config.pluginmanager
+    if not hasattr(config, "workerinput") and not plugins.hasplugin("greenops-answering"):
+        plugins.register(Tables(asked("bench_tables", None)), "benchmark-tables")
+
+
 def pytest_pycollect_makemodule(
     module_path: Path, parent: pytest.Collector
 ) -> pytest.Module | None:
@@ -48,12 +91,44 @@ def pytest_pycollect_makemodule(
     return None
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test over the chosen values of its axes."""
+    metafunc.config.stash[AXES].parametrize(metafunc)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse an axis that no test has; leave out what cannot run the checkpoint."""
+    axes = config.stash[AXES]
+    axes.refuse_unknown()
+    dropped = axes.without_checkpoint(items)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+
+
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     """The same weights and data for a benchmark, whatever ran before it."""
     random.seed(SEED)
     if torch := sys.modules.get("torch"):
         torch.manual_seed(SEED)
+
+
+@pytest.fixture(autouse=True)
+def axes_told(request: pytest.FixtureRequest, facts: Callable[..., None]) -> None:
+    """Tell the tables where on its axes a test stands."""
+    facts(**request.config.stash[AXES].ids_of(request.node))
+
+
+@pytest.fixture
+def facts(record_property: Callable[[str, object], None]) -> Callable[..., None]:
+    """Keep facts of a test beside its joules, for the tables: `facts(parameters=11_200_000)`."""
+
+    def keep(**facts: object) -> None:
+        for name, value in facts.items():
+            record_property(f"study.{name}", value)
+
+    return keep
 
 
 @pytest.fixture(scope="session")
