@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test bench bench-plain bench-regression lint types figures accuracy power clean
+.PHONY: test test-studies bench bench-full bench-plain bench-regression lint types figures accuracy power clean
 
 # Tests that hold windows against the clock, one after the other; the rest side by side.
 BY_THE_CLOCK = tests/unit/sensors tests/unit/simulated_host tests/gpu \
@@ -18,8 +18,16 @@ test: $(VENV)/.test  ## the tests
 	$(BIN)/python -m pytest tests $(addprefix --ignore=,$(BY_THE_CLOCK)) \
 		--numprocesses auto --dist worksteal
 
+# Many processes with a thread each, for threads of torch would get in each other's way.
+test-studies: $(VENV)/.test $(VENV)/.bench  ## the tests that need torch
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/studies tests/layers \
+		--numprocesses auto --dist worksteal
+
 bench: $(VENV)/.bench  ## the benchmarks as energy tests
 	$(BIN)/python -m pytest benchmarks --energy
+
+bench-full: $(VENV)/.bench  ## every value of every axis of them: hours, on a machine with a GPU
+	$(BIN)/python -m pytest benchmarks --energy --bench-full --bench-tables=build/studies.md
 
 bench-plain: $(VENV)/.bench  ## the benchmarks as plain tests: nothing is measured
 	$(BIN)/python -m pytest benchmarks

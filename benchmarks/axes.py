@@ -17,16 +17,17 @@ class Axis:
     """One axis of a study.
 
     name    the argument of the tests that run over it
-    values  what the argument may be, by id
+    values  what the argument may be, by id; one that is a number stands in the ids of tests with
+            the name before it: `batch32`
     slice   ids of those that a run without `--bench-full` takes
-    loads   the suffix of the classes whose checkpoints may stand in for the values, such as
-            `ForCausalLM`; None where none can
+    loads   the suffix, or suffixes, of the classes whose checkpoints may stand in for the values,
+            such as `ForCausalLM`; None where none can
     """
 
     name: str
     values: Mapping[str, Any]
     slice: Sequence[str]
-    loads: str | None = None
+    loads: str | tuple[str, ...] | None = None
 
     @property
     def mark(self) -> pytest.MarkDecorator:
@@ -39,14 +40,18 @@ class Axes:
 
     full        all of them, not only the slices
     chosen      `name=id,id`, as the command line has them
-    checkpoint  a name or path for `from_pretrained`, in place of models made here
+    checkpoint  in place of models made here
+
+    Raises `pytest.UsageError` where a choice is not written so.
     """
 
-    def __init__(self, full: bool, chosen: Sequence[str], checkpoint: str | None) -> None:
+    def __init__(
+        self, full: bool, chosen: Sequence[str], checkpoint: Checkpoint | None = None
+    ) -> None:
         self._full = full
         self._chosen: dict[str, list[str]] = defaultdict(list)
-        self._known: dict[str, set[str]] = defaultdict(set)
-        self._checkpoint = Checkpoint(checkpoint) if checkpoint else None
+        self._known: dict[str, dict[str, None]] = defaultdict(dict)
+        self._checkpoint = checkpoint
         for choice in chosen:
             name, _, ids = choice.partition("=")
             if not name or not ids:
@@ -56,9 +61,10 @@ class Axes:
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
         """Run a test over the values of its axes; the first mark varies slowest."""
         for axis in _axes_of(metafunc.definition):
-            self._known[axis.name].update(axis.values)
+            self._known[axis.name] |= dict.fromkeys(axis.values)
             values = self._values(axis)
-            metafunc.parametrize(axis.name, list(values.values()), ids=list(values))
+            ids = [axis.name + name if name.isdigit() else name for name in values]
+            metafunc.parametrize(axis.name, list(values.values()), ids=ids)
 
     def refuse_unknown(self) -> None:
         """Raise `pytest.UsageError` for what was chosen of no axis of any test."""
@@ -66,8 +72,8 @@ class Axes:
             if name not in self._known:
                 known = ", ".join(sorted(self._known)) or "none"
                 raise pytest.UsageError(f"--bench-axis {name}: no such axis; there are: {known}")
-            for unknown in set(ids) - self._known[name]:
-                known = ", ".join(sorted(self._known[name]))
+            for unknown in [each for each in ids if each not in self._known[name]]:
+                known = ", ".join(self._known[name])
                 raise pytest.UsageError(f"--bench-axis {name}={unknown}: is none of {known}")
 
     def without_checkpoint(self, items: list[pytest.Item]) -> list[pytest.Item]:

@@ -1,11 +1,19 @@
-"""A small causal language model, and the two phases in which it answers a prompt."""
+"""Causal language models from their configuration, and the two phases in which one answers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
-from transformers import AutoModelForCausalLM, Cache, LlamaConfig
+from transformers import (
+    AutoModelForCausalLM,
+    Cache,
+    LlamaConfig,
+    PretrainedConfig,
+    Qwen3Config,
+)
 
 #: Any, for the types of transformers refuse `model.to(device)` and `model.generate(prompts)`.
 CausalLM: TypeAlias = Any
@@ -14,25 +22,69 @@ VOCABULARY = 1024
 LONGEST_TEXT = 2048
 
 
+@dataclass(frozen=True)
+class Size:
+    """The shape of a model. Queries have `heads` heads, keys and values `kv_heads`."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    kv_heads: int
+    vocabulary: int = VOCABULARY
+
+
+#: By what they come to in parameters; the last two have the vocabulary of a model that people use.
+SIZES: Mapping[str, Size] = {
+    "3m": Size(256, 704, 4, 8, 2),
+    "10m": Size(384, 1024, 6, 6, 2),
+    "30m": Size(512, 1408, 10, 8, 2),
+    "125m": Size(768, 2048, 12, 12, 4, vocabulary=32_000),
+    "1b": Size(2048, 5632, 22, 32, 4, vocabulary=32_000),
+}
+FAMILIES: Mapping[str, Callable[..., PretrainedConfig]] = {
+    "llama": LlamaConfig,
+    "qwen3": Qwen3Config,
+}
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """Builds a model of a family and a size, which never ends an answer by itself."""
+
+    family: str
+    size: str
+
+    def __call__(
+        self, device: torch.device, attention: str = "sdpa", dtype: torch.dtype = torch.float32
+    ) -> CausalLM:
+        """The model with random weights, ready to answer."""
+        size = SIZES[self.size]
+        config = FAMILIES[self.family](
+            vocab_size=size.vocabulary,
+            hidden_size=size.hidden,
+            intermediate_size=size.intermediate,
+            num_hidden_layers=size.layers,
+            num_attention_heads=size.heads,
+            num_key_value_heads=size.kv_heads,
+            head_dim=size.hidden // size.heads,
+            max_position_embeddings=LONGEST_TEXT,
+            eos_token_id=None,
+        )
+        model = AutoModelForCausalLM.from_config(config, attn_implementation=attention, dtype=dtype)
+        return model.to(device).eval()
+
+
 def small_llama(device: torch.device, attention: str = "sdpa") -> CausalLM:
     """A Llama of 3.3 M parameters with random weights, which never ends an answer by itself."""
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=256,
-        intermediate_size=704,
-        num_hidden_layers=4,
-        num_attention_heads=8,
-        num_key_value_heads=2,
-        max_position_embeddings=LONGEST_TEXT,
-        eos_token_id=None,
-    )
-    model = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
-    return model.to(device).eval()
+    return Untrained("llama", "3m")(device, attention)
 
 
-def random_prompts(requests: int, tokens: int, device: torch.device) -> torch.Tensor:
+def random_prompts(
+    requests: int, tokens: int, device: torch.device, vocabulary: int = VOCABULARY
+) -> torch.Tensor:
     """Prompts of one length, `(requests, tokens)`."""
-    return torch.randint(VOCABULARY, (requests, tokens)).to(device)
+    return torch.randint(vocabulary, (requests, tokens)).to(device)
 
 
 @torch.inference_mode()

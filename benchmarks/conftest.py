@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.axes import Axes
+from benchmarks.checkpoints import Checkpoint
 from benchmarks.tables import Tables
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[AXES] = Axes(
         full=asked("bench_full", False),
         chosen=asked("bench_axis", None) or [],
-        checkpoint=asked("energy_model", None),
+        checkpoint=Checkpoint.read(asked("energy_model", None)),
     )
     plugins = config.pluginmanager
     if not hasattr(config, "workerinput") and not plugins.hasplugin("greenops-answering"):

@@ -48,12 +48,14 @@ class Table(NamedTuple):
     def markdown(self) -> Iterator[str]:
         """Its lines, which can be read as they stand."""
         columns = list(zip(self.heading, *self.rows, strict=True))
-        widths = [max(map(len, column)) for column in columns]
-        heading, *rows = (
+        widths = [max(3, *map(len, column)) for column in columns]
+        rules = ["-" * width for width in widths]
+        heading, ruled, *rows = (
             [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
-            for line in (self.heading, *self.rows)
+            for line in (self.heading, rules, *self.rows)
         )
-        yield from ("", f"### {self.title}", "", *table(heading, rows))
+        head, _, *body = table(heading, [ruled, *rows])
+        yield from ("", f"### {self.title}", "", head, *body)
         if self.note:
             yield from ("", self.note)
 

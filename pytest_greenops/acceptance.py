@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -19,17 +19,18 @@ from pytest_greenops.model.baseline import (
 from pytest_greenops.model.measurement import POWER_CAP, DeviceState, Domain, Round
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.quality import settled
 
 
 def why_not(result: Result) -> str | None:
     """Why a result cannot become a baseline, in a few words; None where it can."""
     verdict = result.verdict
-    if verdict.outcome is Outcome.OVER_BUDGET:
+    if verdict.energy is Outcome.OVER_BUDGET:
         return "over its budget"
-    if verdict.outcome is Outcome.NOT_MEASURED:
+    if verdict.energy is Outcome.NOT_MEASURED:
         return "not measured"
     capped = POWER_CAP in (verdict.cause or "")  # a level that is the user's to accept
-    if verdict.outcome is Outcome.INCONCLUSIVE and verdict.cause and not capped:
+    if verdict.energy is Outcome.INCONCLUSIVE and verdict.cause and not capped:
         return verdict.cause
     barred = [check for check in result.checks if check.name in ("instrumented", "lost")]
     spoilt = barred or (result.checks if result.untrusted else ())
@@ -46,7 +47,8 @@ def accept(
 
     A session joins when it agrees with its series, which rolls over the last ten. It begins anew
     when it regressed or improved, keeping the anchor; and with a new anchor when it cannot stand
-    beside what was accepted: other counters, conditions or units of work.
+    beside what was accepted: other counters, conditions or units of work. Of a quality whose drop
+    is limited, earlier values hold no more once one that differs by more is accepted.
     """
     series = dict(baseline.measurements) if baseline else {}
     for result, session in results:
@@ -65,9 +67,19 @@ def _grown(series: Series | None, result: Result, session: Session) -> Series:
         return Series(result.domains, result.conditions, _anchor(session), (session,))
     if change and change.outcome in (Outcome.REGRESSED, Outcome.IMPROVED):
         return Series(result.domains, result.conditions, series.anchor, (session,))
-    sessions = (*series.sessions, session)[-MAX_SESSIONS:]
+    sessions = (*_earlier(series, result), session)[-MAX_SESSIONS:]
     conditions = {**series.conditions, **result.conditions}
     return Series(result.domains, conditions, series.anchor, sessions)
+
+
+def _earlier(series: Series, result: Result) -> Iterator[Session]:
+    """What was accepted before, without the qualities that hold no more."""
+    limit = next((quality.limit for quality in result.verdict.qualities), None)
+    known = [session.quality for session in series.sessions]
+    past = set() if limit is None else settled(result.quality, known, limit)
+    for session in series.sessions:
+        quality = {name: value for name, value in session.quality.items() if name not in past}
+        yield replace(session, quality=quality)
 
 
 def _same_work(series: Series, result: Result | Series, session: Session) -> bool:

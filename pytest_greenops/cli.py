@@ -206,6 +206,23 @@ def merge(parser: argparse.ArgumentParser) -> Run:
     return run
 
 
+def whatif(parser: argparse.ArgumentParser) -> Run:
+    """other regions, PUEs and GPUs; whole trainings and lives of models"""
+    from pytest_greenops.whatif import add_questions
+
+    add_questions(parser)
+
+    def run(arguments: argparse.Namespace) -> int:
+        from pytest_greenops.report.drawing import plain
+
+        screen = _screen()
+        lines = list(arguments.answer(arguments, screen.width))
+        _say(lines if screen.unicode else map(plain, lines))
+        return 0
+
+    return run
+
+
 #: Subcommands: each is given a parser for its arguments, and returns what runs it.
 COMMANDS: tuple[Callable[[argparse.ArgumentParser], Run], ...] = (
     doctor,
@@ -213,6 +230,7 @@ COMMANDS: tuple[Callable[[argparse.ArgumentParser], Run], ...] = (
     show,
     prune,
     merge,
+    whatif,
     schema,
 )
 

@@ -130,7 +130,11 @@ class Energy:
             self._trial.units = amounts
 
     def quality(self, **quality: float) -> None:
-        """Keep the quality of what was computed (accuracy, loss, …) beside its joules."""
+        """Keep the quality of what was computed beside its joules.
+
+        Higher is better: tell a loss or an error as its negative, `quality(loss=-0.31)`. The
+        marker's `max_quality_drop` limits how far it may fall below the baseline's.
+        """
         self._trial.quality.update({name: float(value) for name, value in quality.items()})
 
     @property

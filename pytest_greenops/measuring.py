@@ -22,6 +22,7 @@ from pytest_greenops.model.result import Result
 from pytest_greenops.report import closing, terminal
 from pytest_greenops.report.document import to_json
 from pytest_greenops.report.drawing import plain, shows_blocks
+from pytest_greenops.report.layers import where_joules_go
 from pytest_greenops.session import Run
 from pytest_greenops.store import write_whole
 from pytest_greenops.trial import Trial
@@ -220,6 +221,8 @@ class Measuring:
             color=reporter.hasmarkup,
             unicode=unicode,
         )
+        say = str if unicode else plain
+        yield from where_joules_go(self.run.results, max(80, reporter._tw.fullwidth), say)
         yield from (
             f"energy: not saved: {line}" for lines in self._refused.values() for line in lines
         )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from pytest_greenops.model.errors import GreenopsError, OptionError
 from pytest_greenops.model.marker import ACTIONS
 from pytest_greenops.model.options import Options, Saving
+
+if TYPE_CHECKING:
+    from pytest_greenops.model.carbon import CarbonFactor
 
 
 class _Option(NamedTuple):
@@ -48,8 +51,10 @@ _OPTIONS = (
     _Option("energy-min-rounds", "int", "rounds of a measurement, at least (5)", "N"),
     _Option("energy-max-rounds", "int", "rounds of a measurement, at most (25)", "N"),
     _Option("energy-max-time", "string", "time of a measurement, at most (60 s)", "T"),
+    _Option("energy-explain", "bool", "tell where the joules go: by named window, and by layer"),
     _Option("energy-json", "string", "write the results to this file", "PATH"),
     _Option("energy-carbon-intensity", "string", "of the grid, such as '401 g/kWh'", "V"),
+    _Option("energy-region", "string", "take the intensity of this region, such as DE", "CODE"),
     _Option("energy-pue", "float", "power usage effectiveness of the data centre (1)", "X"),
     _Option("energy-cpu-watts", "string", "estimate: power of a busy core, '4 W'", flag=False),
     _Option(
@@ -101,7 +106,11 @@ def read_options(config: pytest.Config) -> Options:
             f"--energy-sessions {sessions} needs fresh processes, and energy_fresh_process is off; "
             "change one"
         )
-    intensity = read.value("energy-carbon-intensity", _quantity("intensity"))
+    grid = read.either("energy-carbon-intensity", "energy-region")
+    region = read.value("energy-region", _region) if grid == "energy-region" else None
+    intensity = region.grams_per_kwh if region else None
+    if grid == "energy-carbon-intensity":
+        intensity = read.value("energy-carbon-intensity", _quantity("intensity"))
     pue = read.value("energy-pue", _pue, 1.0)
     return Options(
         measure=measure,
@@ -119,10 +128,13 @@ def read_options(config: pytest.Config) -> Options:
         max_time_s=read.value("energy-max-time", _quantity("duration"), default.max_time_s),
         json=config.invocation_params.dir / json if json else None,
         grams_per_kwh=None if intensity is None else intensity * pue,
+        pue=pue,
+        region=region.region if region else None,
         cpu_watts=read.value("energy-cpu-watts", _quantity("power")),
         session_sd=read.value("energy-session-sd", _quantity("percent"), default.session_sd),
         sessions=sessions,
         fresh_process=fresh_process,
+        explain=read.flag("energy-explain"),
     )
 
 
@@ -141,7 +153,7 @@ class _Reader:
         return self._config.getoption(name.replace("-", "_"), None) is not None
 
     def either(self, *names: str) -> str | None:
-        """Which of these flags is set: one of the command line, else one of their ini twins."""
+        """Which of these is set: one of the command line, else one of their ini twins."""
         found = [name for name in names if self.given(name)]
         found = found or [name for name in names if self.flag(name)]
         if len(found) > 1:
@@ -204,6 +216,13 @@ def _names(value: str) -> tuple[str, ...]:
     if not names:
         raise OptionError("names no sensor; write auto, or some like powercap,nvml")
     return names
+
+
+def _region(code: str) -> CarbonFactor:
+    """The carbon intensity of a region; the table is loaded only where an option needs it."""
+    from pytest_greenops.insight.carbon import factor_of
+
+    return factor_of(code)
 
 
 def _pue(value: str | float) -> float:

@@ -20,7 +20,7 @@ from pytest_greenops.model.errors import (
 )
 from pytest_greenops.model.options import Options
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.verdict import UNPROVEN, Outcome
+from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report import document, words
 from pytest_greenops.report.drawing import plain
 from pytest_greenops.session import Run
@@ -82,7 +82,7 @@ def enforce(results: Iterable[Result], options: Options, accepted: Collection[Re
         if options.save == "all":
             break
     for result in ours if options.strict else ():
-        if result.verdict.outcome in UNPROVEN and result not in accepted:
+        if result.verdict.unproven and result not in accepted:
             raise EnergyUnproven(words.failure(result))
 
 
@@ -119,7 +119,7 @@ def describe_call(
         report.longrepr = _one_line(excinfo, report, unicode)
     if ours:
         for result in results:
-            if result.verdict.red or result.verdict.outcome in UNPROVEN:
+            if result.verdict.red or result.verdict.unproven:
                 title = "energy" if result.name == "call" else f"energy of {result.name}"
                 lines = words.failure_section(result, unicode)
                 report.sections.append((title, "\n".join(_shown(line, unicode) for line in lines)))

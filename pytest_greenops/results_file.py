@@ -48,7 +48,7 @@ def read(path: Path) -> Results:
 
 def _lacks(result: Result) -> str | None:
     """What a result names and does not hold, if anything."""
-    if result.verdict.outcome is Outcome.NOT_MEASURED or not result.provenance.sensors:
+    if result.verdict.energy is Outcome.NOT_MEASURED or not result.provenance.sensors:
         return None
     names = {domain.name for domain in result.domains} | result.provenance.sensors.keys()
     units = set() if result.unit == "call" else {result.unit}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_greenops.model.baseline import Series
+from pytest_greenops.model.carbon import CarbonFactor
 from pytest_greenops.model.marker import Action
 from pytest_greenops.screen import Suite
 
@@ -22,6 +23,7 @@ class Rules:
     control_slope  how much of a shift of the control workload the suite's tests share; 0 where
                    none is to be taken out
     grams_per_kwh  CO2e of the grid times PUE, where it is known
+    carbon         the same in its parts, with where it comes from
     """
 
     margin: float = 0.05
@@ -32,6 +34,7 @@ class Rules:
     quiet_suite: Suite | None = None
     control_slope: float = 0.0
     grams_per_kwh: float | None = None
+    carbon: CarbonFactor | None = None
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ from msgspec.structs import replace
 
 from pytest_greenops import __version__, machine
 from pytest_greenops.acceptance import accept, why_not
+from pytest_greenops.insight.carbon import factor_of
 from pytest_greenops.model.baseline import Baseline, Series, Session, TestKey
 from pytest_greenops.model.budget import Budget
+from pytest_greenops.model.carbon import CarbonFactor
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Round
 from pytest_greenops.model.options import Options
@@ -154,7 +156,18 @@ class Run:
             estimates=options.estimates,
             strict=options.strict,
             saving=options.save,
+            carbon=self._carbon,
         )
+
+    @cached_property
+    def _carbon(self) -> CarbonFactor | None:
+        """What makes grams of joules in this run, in its parts."""
+        options = self.options
+        if options.grams_per_kwh is None:
+            return None
+        if options.region is not None:
+            return factor_of(options.region, options.pue)
+        return CarbonFactor(options.grams_per_kwh / options.pue, options.pue)
 
     @property
     def estimated_only(self) -> bool:
@@ -181,13 +194,15 @@ class Run:
             quiet_suite=suite(accepted, slope),
             control_slope=slope,
             grams_per_kwh=options.grams_per_kwh,
+            carbon=self._carbon,
         )
 
     def _sessions(self, result: Result) -> Iterator[tuple[Result, Session]]:
         """Each session of a result; those that follow the first stand beside it in any case."""
-        yield result, self._session(result, result.rounds, result.control_j)
-        beside = replace(result, verdict=replace(result.verdict, change=None))
-        others = zip(result.fresh, result.fresh_controls_j, strict=True)
+        yield result, self._session(result, result.rounds, result.control_j, result.quality)
+        verdict = replace(result.verdict, change=None, qualities=())
+        beside = replace(result, verdict=verdict)
+        others = zip(result.fresh, result.fresh_controls_j, result.fresh_quality, strict=True)
         yield from ((beside, self._session(result, *each)) for each in others)
 
     def _accepted(self) -> list[Series]:
@@ -196,7 +211,11 @@ class Run:
         return [series for baseline in files for series in baseline.measurements.values()]
 
     def _session(
-        self, result: Result, rounds: tuple[Round, ...], control_j: dict[str, float]
+        self,
+        result: Result,
+        rounds: tuple[Round, ...],
+        control_j: dict[str, float],
+        quality: dict[str, float],
     ) -> Session:
         return Session(
             saved_at=_now(),
@@ -204,8 +223,9 @@ class Run:
             versions=machine.versions(),
             rounds=rounds,
             recorded=self.environment.recorded,
-            quality=result.quality,
+            quality=quality,
             control_j=control_j,
+            layers=result.explained.by_counter if result.explained else {},
             run=self._began,
         )
 

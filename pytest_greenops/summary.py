@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec.structs import replace
 
 from pytest_greenops.model.baseline import TestKey
+from pytest_greenops.model.carbon import CarbonFactor
 from pytest_greenops.model.measurement import (
     MICROJOULES,
     Measurement,
@@ -34,6 +35,7 @@ def summarise(
     conditions: Mapping[str, str],
     control_j: Mapping[str, float] | None = None,
     grams_per_kwh: float | None = None,
+    carbon: CarbonFactor | None = None,
     fresh: Sequence[tuple[Round, ...]] = (),
 ) -> Result:
     """The figures of one measurement, over all its sessions.
@@ -63,6 +65,7 @@ def summarise(
         untrusted=measurement.untrusted(domain) is not None,
         conditions=dict(conditions),
         control_j=dict(control_j or {}),
+        carbon=carbon,
     )
     if not measurement.rounds:
         return result

@@ -12,20 +12,24 @@ from typing import Any
 from msgspec.structs import replace
 
 from pytest_greenops import machine
+from pytest_greenops.calls import Trip
 from pytest_greenops.control import Control, against
 from pytest_greenops.frameworks import synchronize
 from pytest_greenops.fresh import Answer, FreshFailure
+from pytest_greenops.insight.capture import Capture
+from pytest_greenops.insight.layers import explain
 from pytest_greenops.judge import confirm, judge, unconfirmed
 from pytest_greenops.meter import Meter, Plan
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.explanation import Explanation
 from pytest_greenops.model.measurement import Check, Measurement, Round
 from pytest_greenops.model.options import Options
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
-from pytest_greenops.passes import Pass
+from pytest_greenops.quality import hold
 from pytest_greenops.rules import Reference, Rules
 from pytest_greenops.screen import MIN_SESSIONS, PROVISIONAL_ROUNDS, Look, planned_looks, schedule
 from pytest_greenops.sensors.instruments import Instruments
@@ -78,14 +82,23 @@ class Trial:
         self._results: dict[str, Result] = {}
         self._kept: dict[str, tuple[Measurement, Plan]] = {}
         self._controls: dict[str, dict[str, float]] = {}
+        self._accepted_quality: dict[str, list[dict[str, float]]] = {}
+        self._explained: dict[str, Explanation] = {}
         self._begun: list[str] = []
         self._running = False
 
     @property
     def results(self) -> dict[str, Result]:
-        """What has been measured so far, by name, with the test's quality beside it."""
-        quality = dict(self.quality)
-        return {name: replace(r, quality=quality) for name, r in self._results.items()}
+        """What has been measured so far, by name, with the test's quality beside it, and judged."""
+        quality, limit = dict(self.quality), self.budget.max_quality_drop
+        action = self.budget.action or self._rules.action
+        found = {}
+        for name, result in self._results.items():
+            accepted = self._accepted_quality.get(name, ())
+            verdict = hold(result.verdict, quality, accepted, limit, action)
+            explained = self._explained.get(name)
+            found[name] = replace(result, quality=quality, verdict=verdict, explained=explained)
+        return found
 
     def passes(
         self,
@@ -94,7 +107,7 @@ class Trial:
         rounds: int | None = None,
         warmup: int | None = None,
         iterations: int | None = None,
-    ) -> Generator[Pass]:
+    ) -> Generator[Trip]:
         """Trips through the work until enough is known of it; then its results stand.
 
         name                        of its one window; None where the work names its own windows
@@ -148,6 +161,32 @@ class Trial:
         for window, measurement in self._controlled(meter.measurements(), control).items():
             self._kept[window] = measurement, plan
             self._results[window] = self._summarise(measurement, verdicts[window])
+        if self._bench.options.explain and not self._bench.options.answers:
+            yield from self._explain(list(verdicts), plan)
+
+    def _explain(self, windows: Sequence[str], plan: Plan) -> Generator[Trip]:
+        """One trip more, whose calls are replayed layer by layer; work that runs once has none."""
+        if plan.once:
+            once = Explanation(why=_ONCE)
+            self._explained.update(dict.fromkeys(windows, once))
+            return
+        bench = self._bench
+        capture = Capture(synchronize)
+        yield capture
+        references = {name: self._reference(name) for name in windows}
+        self._explained |= explain(
+            capture,
+            bench.instruments,
+            synchronize,
+            judged={name: list(self._results[name].provenance.sensors) for name in windows},
+            accepted={
+                name: [session.layers for session in known.series.sessions if session.layers]
+                for name, known in references.items()
+                if known.series is not None and not known.differences
+            },
+            max_time_s=plan.max_time_s,
+            progress=lambda done, most: bench.progress(f"{self.test.name} by layer", done, most),
+        )
 
     def _controlled(
         self, measurements: Mapping[str, Measurement], control: Control
@@ -252,8 +291,12 @@ class Trial:
             verdict = self._judge(measurement, Look(planned, planned), fresh)
         self._kept[name] = measurement, plan
         result = self._summarise(measurement, verdict, [each.rounds for each in fresh])
-        controls_j = tuple(each.control_j for each in fresh)
-        self._results[name] = replace(result, confirming=confirming, fresh_controls_j=controls_j)
+        self._results[name] = replace(
+            result,
+            confirming=confirming,
+            fresh_controls_j=tuple(each.control_j for each in fresh),
+            fresh_quality=tuple(each.quality for each in fresh),
+        )
 
     def _confirms(self, verdict: Verdict) -> bool:
         """Whether a fresh session only says yes or no to a regression of this process."""
@@ -262,8 +305,14 @@ class Trial:
     def close(self) -> dict[str, Result]:
         """The results; what was begun and not ended, or never begun, is told as not measured.
 
-        Raises `GreenopsError` for units of work that were declared when all was measured.
+        Raises `GreenopsError` for units of work that were declared when all was measured, and where
+        a drop of quality is limited and the test tells none.
         """
+        if self.budget.max_quality_drop is not None and not self.quality:
+            raise GreenopsError(
+                "energy_budget: max_quality_drop needs a quality, but the test tells none; tell it "
+                "before the test ends: energy.quality(accuracy=...)"
+            )
         if self._results and self.units is not self._counted:
             raise GreenopsError(
                 f"energy.units({', '.join(self.units)}=...) came after the last measurement, which "
@@ -320,8 +369,8 @@ class Trial:
         if self.budget.max_carbon_g is not None and self._bench.rules.grams_per_kwh is None:
             raise GreenopsError(
                 "energy_budget: max_carbon needs to know the grid; add "
-                "--energy-carbon-intensity '400 g/kWh' (its own figure), or the same in the ini "
-                "file: energy_carbon_intensity"
+                "--energy-carbon-intensity '400 g/kWh' (its own figure) or --energy-region CODE, "
+                "or the same in the ini file"
             )
 
     def _looks(self, name: str | None, least: int, most: int) -> tuple[int, ...]:
@@ -427,6 +476,10 @@ class Trial:
         verdict: Verdict,
         fresh: Sequence[tuple[Round, ...]] = (),
     ) -> Result:
+        if self.budget.max_quality_drop is not None:
+            series = self._reference(measurement.name).series
+            sessions = series.sessions if series else ()
+            self._accepted_quality[measurement.name] = [each.quality for each in sessions]
         return summarise(
             self.test,
             measurement,
@@ -437,6 +490,7 @@ class Trial:
             conditions=machine.conditions(),
             control_j=self._controls.get(measurement.name, {}),
             grams_per_kwh=self._bench.options.grams_per_kwh,
+            carbon=self._bench.rules.carbon,
         )
 
 

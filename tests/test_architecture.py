@@ -44,11 +44,14 @@ PURE = (
         "rules",
         "sides",
         "limits",
+        "quality",
         "acceptance",
         "summary",
         "report",
     ),
     *("compare.results", "inventory", "unite", "vanished"),
+    *("insight.carbon", "insight.extrapolate", "insight.full_cycle"),
+    *("insight.idle", "insight.what_if"),
 )
 #: Modules of the standard library that reach out of the process.
 OUTSIDE = {

@@ -15,10 +15,11 @@ from unittest.mock import Mock
 import msgspec
 import pytest
 
+from benchmarks import conftest as benchmarks
 from pytest_greenops.cli import COMMANDS
 from pytest_greenops.model.marker import keywords
 from pytest_greenops.model.result import Policy, Result, Results
-from pytest_greenops.model.verdict import Change, Limit, Outcome, Verdict
+from pytest_greenops.model.verdict import Change, Limit, Outcome, QualityChange, Verdict
 from pytest_greenops.options import add_options
 from pytest_greenops.sensors.powercap import UDEV_RULE
 
@@ -117,6 +118,14 @@ def options() -> dict[str, tuple[str | None, str]]:
     }
 
 
+def benchmark_flags() -> set[str]:
+    """The flags that only the benchmarks register."""
+    parser = Mock()
+    benchmarks.pytest_addoption(parser)
+    calls = parser.getgroup.return_value.addoption.call_args_list
+    return {call.args[0] for call in calls}
+
+
 def section(name: str, title: str) -> str:
     """A section of a page of the documentation, with those below it."""
     text = (DOCS / name).read_text(encoding="utf-8")
@@ -185,9 +194,9 @@ def test_options_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if ABSENT in text:
         text = text.replace(section(page.name, ABSENT), "")
-    flags = {flag for flag, _ in options().values()}
+    flags = {flag for flag, _ in options().values()} | benchmark_flags()
     names = {*options(), "energy_budget", "energy_uj"}
-    assert set(re.findall(r"--energy[a-z-]*", text)) - flags == set()
+    assert set(re.findall(r"--(?:energy|bench)[a-z-]*", text)) - flags == set()
     assert set(re.findall(r"(?<![\w.])energy_[a-z_]+", text)) - names == set()
 
 
@@ -220,7 +229,7 @@ def test_reference_has_every_keyword() -> None:
 @pytest.mark.parametrize(
     ("title", "kinds"),
     [
-        ("### energy.results", (Result, Verdict, Change, Limit)),
+        ("### energy.results", (Result, Verdict, Change, Limit, QualityChange)),
         ("## The JSON document", (Results, Policy)),
     ],
 )

@@ -1,52 +1,102 @@
-"""Training and inference of image classifiers, over architecture and batch size."""
+"""Training and inference of image classifiers: architecture, batch size, precision, optimiser.
+
+In bf16 a model that answers has its weights cast, as it would be served; one that learns keeps its
+weights in fp32 and computes with autocast, as it would be trained.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
-from benchmarks.image_classifiers import (
-    LABELS,
-    labelled_images,
-    mobilenet_v2,
-    resnet18,
-    training_step,
+from benchmarks.discriminative.architectures import Build
+from benchmarks.discriminative.counting import macs, parameters, training_macs
+from benchmarks.discriminative.settings import (
+    ARCHITECTURE,
+    BATCH,
+    OPTIMISER,
+    PRECISION,
+    Optimise,
 )
+from benchmarks.image_classifiers import Classifier, image_shape, labelled_images, training_step
+from benchmarks.utilisation import Utilisation
 
 if TYPE_CHECKING:
     from pytest_greenops.fixture import Energy
 
-Build: TypeAlias = Callable[[torch.device], torch.nn.Module]
-
 pytestmark = [
     pytest.mark.energy_budget(max_increase="5%"),
-    pytest.mark.parametrize("build", [resnet18, mobilenet_v2]),
-    pytest.mark.parametrize("batch", [4, 32], ids="batch{}".format),
+    ARCHITECTURE.mark,
+    BATCH.mark,
+    PRECISION.mark,
 ]
 
+#: Images that tell what was learnt.
+HELD_OUT = 64
 
-def test_inference(energy: Energy, device: torch.device, build: Build, batch: int) -> None:
+
+def test_inference(
+    energy: Energy,
+    device: torch.device,
+    facts: Callable[..., None],
+    architecture: Build,
+    batch: int,
+    precision: torch.dtype,
+) -> None:
     """A batch of images is classified."""
-    model = build(device).eval()
-    images, _ = labelled_images(batch, device)
+    model = architecture(device).float().eval()
+    images, _ = labelled_images(batch, device, model.config)
+    facts(**_size(model, images), phase_macs=macs(model, images))
+    model.to(precision)
+    images = images.to(precision)
 
     energy.units(sample=batch)
-    with torch.inference_mode():
+    with torch.inference_mode(), Utilisation(device) as used:
         output = energy(model, images)
+    facts(**used.shares)
 
-    assert output.logits.shape == (batch, len(LABELS))
+    assert output.logits.shape == (batch, model.config.num_labels)
+    assert output.logits.isfinite().all()
 
 
-def test_training_step(energy: Energy, device: torch.device, build: Build, batch: int) -> None:
+@OPTIMISER.mark
+def test_training_step(
+    energy: Energy,
+    device: torch.device,
+    facts: Callable[..., None],
+    architecture: Build,
+    batch: int,
+    precision: torch.dtype,
+    optimiser: Optimise,
+) -> None:
     """A batch of images is learnt from, once a call."""
-    model = build(device).train()
-    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    images, labels = labelled_images(batch, device)
+    model = architecture(device).float().train()
+    images, labels = labelled_images(batch, device, model.config)
+    unseen, unseen_labels = labelled_images(HELD_OUT, device, model.config)
+    facts(**_size(model, images), phase_macs=training_macs(model, images, labels))
+    weights = optimiser(model.parameters())
 
     energy.units(sample=batch)
-    loss = energy(training_step, model, optimizer, images, labels)
+    with Utilisation(device) as used:
+        loss = energy(training_step, model, weights, images, labels, precision)
+    facts(**used.shares)
 
-    assert torch.isfinite(loss)
+    with torch.inference_mode():
+        answers = model.eval()(unseen).logits.argmax(dim=-1)
+    # No quality of the test: of so little learning it would be one of luck.
+    facts(accuracy=(answers == unseen_labels).float().mean().item())
+    assert loss.isfinite()
+
+
+def _size(model: Classifier, images: torch.Tensor) -> dict[str, object]:
+    training = model.training
+    size = {
+        "parameters": parameters(model),
+        "macs": macs(model.eval(), images),
+        "image": "x".join(map(str, image_shape(model.config))),
+    }
+    model.train(training)
+    return size

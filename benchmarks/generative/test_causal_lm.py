@@ -5,38 +5,45 @@ A token is one of an answer, in both phases: so J/token of the phases add up to 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
-from benchmarks.causal_lm import decode, prefill, random_prompts, small_llama
+from benchmarks.axes import Axis
+from benchmarks.causal_lm import CausalLM, decode, prefill, random_prompts
+from benchmarks.generative.models import Length, lengths, models
 
 if TYPE_CHECKING:
     from pytest_greenops.fixture import Energy
 
-pytestmark = pytest.mark.energy_budget(max_increase="5%")
+pytestmark = [
+    pytest.mark.energy_budget(max_increase="5%", max_time="40 s"),
+    models("llama_3m", "qwen3_10m").mark,
+    Axis("batch", {f"batch{n}": n for n in (1, 8, 32)}, ("batch8",)).mark,
+    lengths("short_answer", "long_reasoning").mark,
+]
 
-REQUESTS = 8
 
-
-@pytest.mark.parametrize(
-    ("prompt_tokens", "answer_tokens"),
-    [pytest.param(256, 16, id="short_answer"), pytest.param(128, 48, id="long_reasoning")],
-)
 def test_answers(
-    energy: Energy, device: torch.device, prompt_tokens: int, answer_tokens: int
+    energy: Energy,
+    causal_lm: CausalLM,
+    device: torch.device,
+    facts: Callable[..., None],
+    batch: int,
+    length: Length,
 ) -> None:
     """A batch of requests is answered, each token being read from the cache ever after."""
-    model = small_llama(device)
-    prompts = random_prompts(REQUESTS, prompt_tokens, device)
+    prompts = random_prompts(batch, length.prompt_tokens, device, causal_lm.config.vocab_size)
+    facts(requests=batch, **length._asdict())
 
-    energy.units(request=REQUESTS, token=REQUESTS * answer_tokens)
+    energy.units(request=batch, token=batch * length.answer_tokens)
     for _ in energy.rounds():
         with energy.measure("prefill"):
-            first, cache = prefill(model, prompts)
+            first, cache = prefill(causal_lm, prompts)
         with energy.measure("decode"):
-            answers = decode(model, first, cache, answer_tokens)
+            answers = decode(causal_lm, first, cache, length.answer_tokens)
 
-    assert answers.shape == (REQUESTS, answer_tokens)
-    assert cache.get_seq_length() == prompt_tokens + answer_tokens - 1
+    assert answers.shape == (batch, length.answer_tokens)
+    assert cache.get_seq_length() == length.prompt_tokens + length.answer_tokens - 1

@@ -15,6 +15,7 @@ from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Measurement, Round
 from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.verdict import COMPARED, Outcome, Verdict
+from pytest_greenops.quality import hold
 from pytest_greenops.rules import Reference, Rules
 from pytest_greenops.summary import adjusted
 
@@ -91,11 +92,13 @@ def _judged(
         verdict = replace(verdict, cause=_unusable(before))
     if after.untrusted and verdict.outcome in COMPARED:
         verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, cause=_forbids(after))
+    limit = next((quality.limit for quality in after.verdict.qualities), None)
+    verdict = hold(verdict, after.quality, [before.quality], limit, "fail")
     return replace(after, verdict=verdict, saved=False, not_saved=_NOT_SAVED)
 
 
 def _unmeasured(result: Result) -> Verdict | None:
-    if result.verdict.outcome is Outcome.NOT_MEASURED or not result.provenance.sensors:
+    if result.verdict.energy is Outcome.NOT_MEASURED or not result.provenance.sensors:
         return Verdict(Outcome.NOT_MEASURED, result.verdict.cause or "no sensor could be read")
     return None
 
@@ -104,7 +107,7 @@ def _unusable(result: Result) -> str | None:
     """Why what A measured can stand for nothing, or None; to be over a budget is no reason."""
     if not result.rounds or not result.provenance.sensors:
         return result.verdict.cause or "not measured"
-    within = result.verdict.outcome is not Outcome.OVER_BUDGET
+    within = result.verdict.energy is not Outcome.OVER_BUDGET
     verdict = result.verdict if within else Verdict(Outcome.PASSED)
     return why_not(replace(result, verdict=verdict))
 

@@ -54,6 +54,7 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions   of the plugin, Python, and torch where it was loaded
     run        when its run began: sessions of one run share the machine's day
     control_j  joules of the control workload as it began, by counter
+    layers     joules of the layers of its models, where it was explained, by name and counter
     """
 
     saved_at: str
@@ -63,6 +64,7 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recorded: dict[str, str] = {}
     quality: dict[str, float] = {}
     control_j: dict[str, float] = {}
+    layers: dict[str, dict[str, float]] = {}
     run: str | None = None
 
     @property

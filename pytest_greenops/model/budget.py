@@ -23,6 +23,7 @@ class Budget:
     energy_j: float | None = None
     per: str | None = None
     max_increase: float | None = None
+    max_quality_drop: float | None = None
     domain: str = "total"
     action: Action | None = None
     max_power_w: float | None = None
@@ -108,6 +109,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "energy": ("energy_j", units.parse_energy),
     "per": ("per", _unit_name),
     "max_increase": ("max_increase", units.parse_percent),
+    "max_quality_drop": ("max_quality_drop", units.parse_percent),
     "domain": ("domain", _domain),
     "action": ("action", _action),
     "max_power": ("max_power_w", units.parse_power),

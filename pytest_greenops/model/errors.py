@@ -43,6 +43,10 @@ class ResultsError(GreenopsError):
     """A file of JSON results that cannot be read, written or used."""
 
 
+class InsightError(GreenopsError, ValueError):
+    """Figures that do not answer a question: too few, of a wrong kind, or of no known region."""
+
+
 class SensorUnavailable(GreenopsError):
     """A sensor that cannot be read here.
 

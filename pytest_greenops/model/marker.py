@@ -14,6 +14,7 @@ def energy_budget(
     *,
     per: str | None = None,
     max_increase: str | None = None,
+    max_quality_drop: str | None = None,
     domain: str = "total",
     action: Action | None = None,
     max_power: str | None = None,
@@ -36,5 +37,6 @@ def marker_help() -> str:
     bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
     return (
         f"energy_budget{signature.replace(parameters=bare)}: limits of the energy that a test may "
-        "use: an absolute budget such as '2.5 J', and the largest increase over its baseline."
+        "use: an absolute budget such as '2.5 J', and the largest increase over its baseline; and "
+        "how far its quality may fall below that of the baseline."
     )

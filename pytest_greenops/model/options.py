@@ -19,10 +19,13 @@ class Options(NamedTuple):
     save           which baselines to accept: every one, those of new tests, or none
     max_increase   margin of a regression, for tests that name none (0.05 is 5 %)
     grams_per_kwh  carbon intensity of the grid times PUE
+    pue            the PUE that is in it
+    region         code of the region whose intensity it is, where it was looked up
     cpu_watts      power of a busy core for the estimate; None takes it from the table
     session_sd     assumed spread between sessions while fewer than three are known
     sessions       processes in which each test is measured, this one among them
     fresh_process  whether a test may be measured in a second process while this one waits
+    explain        whether to tell where the joules go, by window and by layer
     answers        no option: this run measures one test for another run, which judges it
     """
 
@@ -41,8 +44,11 @@ class Options(NamedTuple):
     max_time_s: float = 60.0
     json: Path | None = None
     grams_per_kwh: float | None = None
+    pue: float = 1.0
+    region: str | None = None
     cpu_watts: float | None = None
     session_sd: float = 0.03
     sessions: int = 1
     fresh_process: bool = True
+    explain: bool = False
     answers: bool = False

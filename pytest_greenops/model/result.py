@@ -7,7 +7,9 @@ import math
 import msgspec
 
 from pytest_greenops.model.baseline import TestKey
+from pytest_greenops.model.carbon import CarbonFactor
 from pytest_greenops.model.environment import Environment
+from pytest_greenops.model.explanation import Explanation
 from pytest_greenops.model.measurement import Check, Domain, Provenance, Round
 from pytest_greenops.model.verdict import Outcome, Verdict
 
@@ -37,10 +39,14 @@ class Result(
                round how exactly its edges are known, and None where it is estimated
     untrusted  one of the self-checks forbids a verdict on the domain judged
     grams      CO2e of one call, where the carbon intensity is known
+    carbon     what made grams of the joules: intensity, PUE, and where they come from
     fresh      rounds of further sessions of the same test, each from a process of its own
     control_j  joules of one call of the control workload beside it, by counter; of the further
                sessions `fresh_controls_j`
+    quality    what the test told of it, higher being better; what it told in each of the further
+               sessions `fresh_quality`
     confirming rounds of the fresh process that was asked whether a regression is one
+    explained  where the joules go by layer, where that was asked for
     attempts   what earlier attempts at the same test came to in this run; this is the last
     saved      whether this run accepted it as a baseline
     not_saved  why it did not, in a run that saves
@@ -68,8 +74,11 @@ class Result(
     checks: tuple[Check, ...] = ()
     untrusted: bool = False
     quality: dict[str, float] = {}
+    fresh_quality: tuple[dict[str, float], ...] = ()
+    explained: Explanation | None = None
     conditions: dict[str, str] = {}
     grams: float | None = None
+    carbon: CarbonFactor | None = None
     saved: bool = False
     not_saved: str | None = None
 
@@ -93,6 +102,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     estimates: str
     strict: bool
     saving: str | None = None
+    carbon: CarbonFactor | None = None
 
 
 class Results(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -100,12 +100,39 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.value / self.limit if self.limit else float("inf")
 
 
+class QualityChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A quality that a test tells, held against its baseline; higher is better.
+
+    limit     the largest drop that is allowed, as a share of the baseline (0.01 is 1 %)
+    value     what it is now; None where it is not told any more, or is no finite number
+    baseline  the mean over the baseline's sessions that hold it; None where none does
+    relative  the change, as a share of the baseline's magnitude (-0.043 is -4.3 %); None where one
+              of the two is missing, and where the baseline is 0 and the value is not
+    exceeded  it fell by more than the limit, or is no finite number any more
+    """
+
+    name: str
+    limit: float
+    value: float | None = None
+    baseline: float | None = None
+    relative: float | None = None
+    exceeded: bool = False
+
+    @property
+    def unheld(self) -> bool:
+        """Whether nothing can be said of it, as one of the two figures is missing."""
+        return not self.exceeded and (self.value is None or self.baseline is None)
+
+
 class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An outcome and its grounds.
 
     cause         why, where the outcome alone does not say it: a fact of the machine, a self-check
     change        the comparison with the baseline, if there was one
     limits        the absolute limits that were judged
+    qualities     the qualities that were held against the baseline, where the budget limits their
+                  drop
+    of_joules     what the joules alone came to, where a drop of quality outweighs that
     needs_rounds  how many rounds would decide what is inconclusive, where rounds can
     needs_processes  how many processes would (`--energy-sessions`), where rounds can't
     needs_sessions  how many more baseline sessions would, where only they can
@@ -124,11 +151,28 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     action: Action = "fail"
     estimated: bool = False
     confirmed: float | None = None
+    qualities: tuple[QualityChange, ...] = ()
+    of_joules: Outcome | None = None
 
     @property
     def red(self) -> bool:
         """Whether this outcome fails the test, or warns where its action says so."""
         return self.outcome in RED
+
+    @property
+    def energy(self) -> Outcome:
+        """What the joules alone came to, whatever became of the quality."""
+        return self.of_joules or self.outcome
+
+    @property
+    def drops(self) -> tuple[QualityChange, ...]:
+        """The qualities that fell by more than is allowed."""
+        return tuple(quality for quality in self.qualities if quality.exceeded)
+
+    @property
+    def unproven(self) -> bool:
+        """Whether `--energy-strict` fails it: something that is limited could not be judged."""
+        return self.outcome in UNPROVEN or any(quality.unheld for quality in self.qualities)
 
     @property
     def undecided(self) -> bool:

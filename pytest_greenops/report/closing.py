@@ -65,6 +65,8 @@ def header(
         yield f"energy: {problem.name} cannot be read: {problem.reason}{mend}"
     yield f"energy: {_baselines(policy.baselines, machine, saved_tests)}"
     yield f"energy: {_rules(policy, bool(sensors) and not sensed)}"
+    if policy.carbon is not None:
+        yield f"energy: grams of CO2e: {figures.factor(policy.carbon)}"
     if policy.saving is not None:
         yield f"energy: {_saving(policy.saving)}"
 
@@ -76,7 +78,7 @@ def closing_line(results: Sequence[Result]) -> str:
     verdicts = (_verdicts(outcome, of[outcome]) for outcome in COMPARED)
     said = ", ".join(filter(None, verdicts)) if compared else "nothing was gated"
     saved = sum(result.saved for result in results)
-    missing = len(of[Outcome.NOT_MEASURED])
+    missing = sum(result.verdict.energy is Outcome.NOT_MEASURED for result in results)
     parts = [
         f"{len(results) - missing} measured, {compared} compared: {said}",
         _no_baseline(of[Outcome.NO_BASELINE], nothing_compared=not compared),
@@ -93,9 +95,10 @@ def _verdicts(outcome: Outcome, results: Sequence[Result]) -> str:
     red = [result for result in results if result.verdict.red]
     accepted = sum(result.saved for result in red)
     warned = sum(result.verdict.action == "warn" and not result.saved for result in red)
+    worse = sum(bool(r.verdict.of_joules) for r in red)
     marks = [
         mark if number == len(results) else f"{number} {mark}"
-        for number, mark in ((warned, "warned"), (accepted, "accepted"))
+        for number, mark in ((worse, "quality"), (warned, "warned"), (accepted, "accepted"))
         if number
     ]
     return f"{len(results)} {outcome.value}" + (f" ({', '.join(marks)})" if marks else "")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import Change, Outcome
-from pytest_greenops.report import figures
+from pytest_greenops.report import figures, quality
 from pytest_greenops.report.drawing import wrapped
 from pytest_greenops.report.notes import Sentences
 from pytest_greenops.report.reasons import Advice
@@ -39,10 +39,15 @@ def _explain(result: Result) -> Advice:
 
 
 def _regressed(result: Result) -> str:
-    change = result.verdict.change
+    change, kept = result.verdict.change, ""
+    if result.verdict.drops:
+        kept = quality.kept(result, " in B, {} in A")
+        if result.verdict.energy is not Outcome.REGRESSED:
+            return f"{result.name} {kept}"
+        kept = f" and {kept}"
     used = figures.energy(result.judged_j, result.unit)
     against = f", {_against(result, change)}" if change else ""
-    return f"{result.name} used {used} in B{against}"
+    return f"{result.name} used {used} in B{against}{kept}"
 
 
 def _against(result: Result, change: Change) -> str:
@@ -94,6 +99,13 @@ def _few_sessions(count: int, smallest: float) -> Advice:
     )
 
 
+def _unheld(results: Sequence[Result]) -> Iterator[Advice]:
+    for result in results:
+        names = [each.name for each in result.verdict.qualities if each.unheld]
+        if names:
+            yield Advice(f"{figures.subject(result)}: only one of both tells {', '.join(names)}.")
+
+
 _REASONS: dict[Outcome, Callable[[Result], str]] = {
     Outcome.PASSED: _within,
     Outcome.IMPROVED: _within,
@@ -105,4 +117,4 @@ _REASONS: dict[Outcome, Callable[[Result], str]] = {
     Outcome.NOT_MEASURED: _not_measured,
 }
 #: No command is told: the tests of two files may be of other commits, machines and days.
-OF_TWO_FILES = Sentences(_explain, lambda result: None, _few_sessions)
+OF_TWO_FILES = Sentences(_explain, lambda result: None, _few_sessions, _unheld)

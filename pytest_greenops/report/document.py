@@ -46,6 +46,12 @@ def _figures(result: Result) -> Iterator[tuple[str, Property]]:
         yield from _change(result.verdict.change)
     if result.verdict.confirmed is not None:
         yield "confirmed", result.verdict.confirmed
+    for quality in result.verdict.qualities:
+        yield f"max_quality_drop.{quality.name}", quality.limit
+        if quality.baseline is not None:
+            yield f"quality_baseline.{quality.name}", quality.baseline
+        if quality.relative is not None:
+            yield f"quality_change.{quality.name}", quality.relative
     for limit in result.verdict.limits:
         yield f"limit.{limit.quantity}", limit.limit
         yield f"used.{limit.quantity}", limit.used

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
+from pytest_greenops.model.carbon import CarbonFactor
 from pytest_greenops.model.measurement import by_kind, joules_per_unit
 from pytest_greenops.model.result import Attempt, Result
 from pytest_greenops.model.units import (
@@ -81,6 +82,19 @@ def subject(result: Result) -> str:
 def _p(value: float | None) -> str:
     known = value or 0.0
     return f"{known:.2g}" if known >= 1e-4 else "<0.0001"
+
+
+def factor(carbon: CarbonFactor) -> str:
+    """`'342 g/kWh (DE: Ember, yearly electricity data, 2024), PUE 1.2'`."""
+    of = f" ({carbon.region}: {carbon.source}, {carbon.year})" if carbon.region else ""
+    pue = "" if carbon.pue == 1.0 else f", PUE {carbon.pue:g}"
+    return f"{carbon.grams_per_kwh:.4g} g/kWh{of}{pue}"
+
+
+def carbon(mass_g: float, made_with: CarbonFactor | None) -> str:
+    """`'2.00 g CO2e a call, at 342 g/kWh (…)'`."""
+    at = f", at {factor(made_with)}" if made_with else ""
+    return f"{_carbon(mass_g)} a call{at}"
 
 
 def _carbon(mass_g: float) -> str:

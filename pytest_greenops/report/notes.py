@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pytest_greenops.model.measurement import Check
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_percent
 from pytest_greenops.model.verdict import NOT_CONFIRMED, RED, Outcome
-from pytest_greenops.report import figures
-from pytest_greenops.report.reasons import ESTIMATE_BAND, Advice, again, explain, verdict_word
+from pytest_greenops.report import figures, quality
+from pytest_greenops.report.front import fronts
+from pytest_greenops.report.reasons import (
+    ESTIMATE_BAND,
+    Advice,
+    again,
+    explain,
+    unheld,
+    verdict_word,
+)
 
 #: Of those that a remark is about, so many are named.
 _MOST_NAMED = 3
@@ -36,11 +44,13 @@ class Sentences(NamedTuple):
     explain      why a verdict is what it is, and what to do
     again        the command that measures a test once more, if one is to be told
     provisional  how many passed with few baseline sessions, and the increase that is found
+    beside       what else is said of the results, beside what was compared
     """
 
     explain: Callable[[Result], Advice]
     again: Callable[[Result], str | None]
     provisional: Callable[[int, float], Advice]
+    beside: Callable[[Sequence[Result]], Iterable[Advice]]
 
 
 def _add_a_session(count: int, smallest: float) -> Advice:
@@ -51,7 +61,16 @@ def _add_a_session(count: int, smallest: float) -> Advice:
     )
 
 
-OF_A_RUN = Sentences(explain, again, _add_a_session)
+def _of_quality(results: Sequence[Result]) -> Iterator[Advice]:
+    """What a limit of quality could not be held against; the fronts of quality and joules."""
+    lacking = [(r, why) for r in results if not r.saved and (why := unheld(r))]
+    for result, why in lacking:
+        if result.verdict.outcome is not Outcome.NO_BASELINE:
+            yield Advice(f"{figures.subject(result)}: {why.text}", why.command)
+    yield from fronts(results)
+
+
+OF_A_RUN = Sentences(explain, again, _add_a_session, _of_quality)
 
 
 def notes(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Iterator[Note]:
@@ -91,11 +110,12 @@ def remarks(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Itera
     yield from _multiplicity(results)
     yield from _creep(results)
     yield from _failed_checks(results, sentences)
+    yield from sentences.beside(results)
 
 
 def _multiplicity(results: Sequence[Result]) -> Iterator[Advice]:
     """How much of a run's regressions chance explains, raw and for so many comparisons at once."""
-    changes = [(r, r.verdict.change) for r in results if r.verdict.outcome is Outcome.REGRESSED]
+    changes = [(r, r.verdict.change) for r in results if r.verdict.energy is Outcome.REGRESSED]
     known = [(r, c) for r, c in changes if c is not None and c.p_adjusted is not None]
     compared = sum(r.verdict.change is not None for r in results)
     if not known or compared == 1:
@@ -189,6 +209,9 @@ def _shared(group: Sequence[Result], sentences: Sentences) -> Note:
 
 def _brief(result: Result) -> str:
     verdict, limit = result.verdict, figures.tightest(result)
+    if verdict.of_joules is not None:
+        drop = verdict.drops[0]
+        return f"{drop.name} {quality.moved(drop)}, limit {quality.limit(drop)}"
     if verdict.outcome is Outcome.OVER_BUDGET and limit is not None:
         budget = figures.of_limit(limit, limit.limit)
         return f"{figures.used(limit.used)} of {budget}"

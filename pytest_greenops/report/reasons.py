@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -10,8 +9,9 @@ from typing import NamedTuple
 from pytest_greenops.model.measurement import POWER_CAP, Check
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_percent
-from pytest_greenops.model.verdict import NOT_CONFIRMED, Change, Limit, Outcome
-from pytest_greenops.report import figures
+from pytest_greenops.model.verdict import NOT_CONFIRMED, UNPROVEN, Change, Limit, Outcome
+from pytest_greenops.report import figures, quality
+from pytest_greenops.report.marks import raised
 
 ESTIMATE_BAND = "±50 %"
 #: What to do before measuring again, by the self-check that forbade a verdict.
@@ -34,7 +34,8 @@ class Advice(NamedTuple):
 
 def verdict_word(result: Result) -> str:
     """The verdict in a word or two: `passed (provisional)`, `~regressed (warned)` of estimates."""
-    mark = "~" if figures.estimated(result) and figures.measured(result) else ""
+    of_joules = figures.measured(result) and not result.verdict.of_joules
+    mark = "~" if figures.estimated(result) and of_joules else ""
     flag = _flag(result)
     return f"{mark}{result.verdict.outcome.value}{f' ({flag})' if flag else ''}"
 
@@ -53,12 +54,19 @@ def failure(result: Result) -> str:
         return str(_regressed(result))
     if result.verdict.outcome is Outcome.OVER_BUDGET:
         return str(_over_budget(result))
-    return f"{result.name} could not be judged, and --energy-strict is on: {reason(result)}"
+    why = reason(result) if result.verdict.outcome in UNPROVEN else unheld(result)
+    return f"{result.name} could not be judged, and --energy-strict is on: {why}"
 
 
 def explain(result: Result) -> Advice:
     """The reason, with its command apart."""
     return _REASONS[result.verdict.outcome](result)
+
+
+def unheld(result: Result) -> Advice | None:
+    """Why a drop of its quality could not be judged, where it is limited."""
+    why = quality.unheld(result)
+    return Advice(why, save(result)) if why else None
 
 
 def node(result: Result) -> str:
@@ -79,17 +87,6 @@ def again(result: Result) -> str:
 def sessions(count: int, which: str = "") -> str:
     """`'1 baseline session'`, `'3 more baseline sessions'`."""
     return f"{count} {which}baseline session{'' if count == 1 else 's'}"
-
-
-def raised(result: Result, limit: Limit) -> str:
-    """The argument of the marker that would let this value pass: `'max_power="390 W"'`."""
-    if limit.quantity == "power":
-        return f'max_power="{_written(limit.high, "W")}"'
-    if limit.quantity == "carbon":
-        return f'max_carbon="{_written(limit.high, "g")}"'
-    unit = limit.unit
-    per = "" if unit == "call" else f', per="{unit}"'
-    return f'"{_written(limit.high, "J")}"{per}'
 
 
 def failed_in_repetition(number: int) -> str:
@@ -118,18 +115,29 @@ def _figure(result: Result, text: str) -> str:
 
 
 def _regressed(result: Result) -> Advice:
-    change = result.verdict.change
+    change, kept = result.verdict.change, ""
+    if result.verdict.drops:
+        if result.verdict.energy is not Outcome.REGRESSED:
+            return _worse(result, quality.kept(result))
+        kept = f" and {quality.kept(result)}"
     now = _figure(result, figures.energy(result.judged_j, result.unit))
     if change is None:
-        return Advice(f"{result.name} used {now}. {_accept(result)}", _accept_command(result))
+        return Advice(f"{result.name} used {now}{kept}. {_accept(result)}", _accept_command(result))
     return Advice(
         f"{result.name} used {now}, "
         f"baseline {figures.energy(change.baseline_j, result.unit)} "
         f"({format_percent(change.relative)}{_without_shift(change)}, "
         f"95 % CI {figures.change_span(change)}, "
-        f"limit {figures.margin(change.margin)}). {_accept(result)}",
+        f"limit {figures.margin(change.margin)}){kept}. {_accept(result)}",
         _accept_command(result),
     )
+
+
+def _worse(result: Result, kept: str) -> Advice:
+    """A drop of quality whose joules did not regress; what has none to save cannot be accepted."""
+    if result.verdict.energy is Outcome.NOT_MEASURED:
+        return Advice(f"{result.name} {kept}. It can be accepted once its energy is measured")
+    return Advice(f"{result.name} {kept}. {_accept(result)}", _accept_command(result))
 
 
 def _without_shift(change: Change) -> str:
@@ -155,7 +163,7 @@ def _over_budget(result: Result) -> Advice:
         f"{_figure(result, figures.of_limit(limit, limit.value))}, "
         f"budget {figures.of_limit(limit, limit.limit)}{interval}: "
         f"{figures.used(limit.used)} of it. "
-        f"Raise it if that is meant: energy_budget({raised(result, limit)})"
+        f"Raise it if that is meant: energy_budget({raised(limit)})"
     )
 
 
@@ -278,14 +286,6 @@ def _because(result: Result) -> str:
     if cause.startswith("(") and cause.endswith(")"):
         cause = cause[1:-1]
     return f" ({cause})" if cause else ""
-
-
-def _written(value: float, unit: str) -> str:
-    """A value that the marker can read, rounded up to two digits: `3.19` -> `'3.2 J'`."""
-    factor, prefix = next(((f, p) for f, p in ((1e3, "k"), (1.0, "")) if value >= f), (1e-3, "m"))
-    scaled = value / factor
-    step = 10.0 ** (math.floor(math.log10(scaled)) - 1) if scaled > 0 else 1.0
-    return f"{math.ceil(scaled / step - 1e-9) * step:.6g} {prefix}{unit}"
 
 
 _REASONS: dict[Outcome, Callable[[Result], Advice]] = {

@@ -15,7 +15,7 @@ from pytest_greenops.model.units import (
     format_power,
 )
 from pytest_greenops.model.verdict import Outcome
-from pytest_greenops.report import figures
+from pytest_greenops.report import figures, quality
 from pytest_greenops.report.reasons import verdict_word
 
 NOTHING = "-"
@@ -100,6 +100,10 @@ def parts(result: Result) -> Iterator[Part]:
         known = not math.isnan(attempt.joules)
         energy = format_energy(attempt.joules) if known else NOTHING
         yield Part(f"earlier attempt: {attempt.outcome.value}", energy)
+    for each in result.verdict.qualities:
+        if each.value is not None:
+            share = f" ({quality.moved(each)})" if each.baseline is not None else ""
+            yield Part(each.name, f"{each.value:.4g}{share}")
     if not figures.measured(result):
         return
     kinds = figures.counted_kinds(result)
@@ -148,6 +152,10 @@ def _change(result: Result) -> tuple[str, str]:
 
 
 def _gauge(result: Result) -> Gauge | None:
+    if result.verdict.of_joules is not None:
+        drop = result.verdict.drops[0]
+        share = -drop.relative / drop.limit if drop.relative and drop.limit else 2.0
+        return Gauge(share, quality.limit(drop), False)
     limit = figures.tightest(result)
     if limit is not None:
         return Gauge(limit.used, figures.of_limit(limit, limit.limit), True)

@@ -8,13 +8,13 @@ from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import (
     format_duration,
     format_energy,
-    format_mass,
     format_percent,
     format_power,
 )
 from pytest_greenops.model.verdict import Change, Outcome, Verdict
-from pytest_greenops.report import figures, reasons
+from pytest_greenops.report import figures, quality, reasons
 from pytest_greenops.report.drawing import sparkline, wrapped
+from pytest_greenops.report.layers import in_brief
 
 _WIDTH = 79
 _LABEL = 11
@@ -46,10 +46,16 @@ def _facts(result: Result, unicode: bool) -> Iterator[tuple[str, str]]:
         if units:
             yield "per unit", ", ".join(figures.energy(j, unit) for unit, j in units.items())
         if result.grams is not None:
-            yield "carbon", f"{format_mass(result.grams)} CO2e a call"
+            yield "carbon", figures.carbon(result.grams, result.carbon)
         if result.quality:
-            yield "quality", ", ".join(f"{k} {v:g}" for k, v in result.quality.items())
+            yield "quality", quality.told(result)
         yield "rounds", _rounds(result, unicode)
+        if result.explained is not None and result.explained.layers:
+            yield "layers", in_brief(result.explained)
+    elif result.verdict.qualities:
+        yield "quality", quality.told(result)
+    if result.verdict.of_joules is not None:
+        yield "its energy", _alone(result.verdict, result.verdict.of_joules)
     if result.attempts:
         yield "attempts", _attempts(result)
     for check in result.checks:
@@ -60,6 +66,13 @@ def _facts(result: Result, unicode: bool) -> Iterator[tuple[str, str]]:
         yield "baseline", _baseline(result, result.verdict.change)
         yield "finds", _found(result.verdict.change)
         yield from _grounds(result.verdict, result.verdict.change)
+
+
+def _alone(verdict: Verdict, of_joules: Outcome) -> str:
+    """What the joules came to, where a drop of quality outweighs that."""
+    compared = figures.against_baseline(verdict.change) if verdict.change else ""
+    why = verdict.cause or compared
+    return f"{of_joules.value}{f': {why}' if why else ''}"
 
 
 def _grounds(verdict: Verdict, change: Change) -> Iterator[tuple[str, str]]:

@@ -1,10 +1,11 @@
-"""`--energy-carbon-intensity` and `--energy-pue`: grams of CO2e beside joules."""
+"""`--energy-carbon-intensity`, `--energy-region`, `--energy-pue`: grams of CO2e beside joules."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.integration.projects import WORKS, Project
+from pytest_greenops.model.carbon import CarbonFactor
+from tests.integration.projects import INI, WORKS, Project
 
 LIMITED = """
 
@@ -41,6 +42,54 @@ def test_a_limit_without_an_intensity_is_refused(project: Project) -> None:
     assert ran.outcomes["failed"] == 1
     ran.stdout.fnmatch_lines(["GreenopsError: energy_budget: max_carbon needs *"])
     assert "--energy-carbon-intensity" in ran.text
+    assert "--energy-region" in ran.text
+
+
+def test_a_region_has_an_intensity(project: Project) -> None:
+    """Joules and grams stand beside each other, with the factor, its source and its year."""
+    project.write("test_it.py", WORKS + LIMITED)
+    ran = project.energy("--energy-region=de", "--energy-pue=1.5")
+    of = ran.results["test_works"]
+    assert of.grams == pytest.approx(of.joules / 3.6e6 * 342.06 * 1.5, rel=1e-5)
+    factor = CarbonFactor(342.06, 1.5, "DE", "Ember, yearly electricity data", 2024)
+    assert (of.carbon, ran.document.policy.carbon) == (factor, factor)
+    told = "342.1 g/kWh (DE: Ember, yearly electricity data, 2024), PUE 1.5"
+    assert f"grams of CO2e: {told}" in ran.energy_lines
+    section = " ".join(ran.failure("test_limited").split())
+    assert f"carbon 285 µg CO2e a call, at {told}" in section
+
+
+def test_an_intensity_that_was_given_has_no_source(project: Project) -> None:
+    """The user's own figure is told as it is, in the header and with each result."""
+    project.write("test_it.py", WORKS)
+    ran = project.energy("--energy-carbon-intensity=0.5 kg/kWh", "--energy-pue=1.25")
+    assert "grams of CO2e: 500 g/kWh, PUE 1.25" in ran.energy_lines
+    assert ran.results["test_works"].carbon == CarbonFactor(500.0, 1.25)
+    plain = project.energy()
+    assert "grams of CO2e" not in plain.text
+    assert (None, None) == (plain.results["test_works"].carbon, plain.document.policy.carbon)
+
+
+def test_the_command_line_wins_over_the_ini(project: Project) -> None:
+    """A region on the command line replaces an intensity of the ini file, and the other way."""
+    project.write("test_it.py", WORKS)
+    project.write("pytest.ini", f"{INI}energy_carbon_intensity = 360 g/kWh\n")
+    assert project.energy().results["test_works"].grams == 0.0002
+    region = project.energy("--energy-region=FR").results["test_works"].carbon
+    assert region is not None
+    assert region.region == "FR"
+    project.write("pytest.ini", f"{INI}energy_region = FR\n")
+    given = project.energy("--energy-carbon-intensity=360 g/kWh").results["test_works"]
+    assert given.grams == 0.0002
+
+
+def test_one_intensity_is_enough(project: Project) -> None:
+    """A region and an intensity exclude each other, on the command line and in the ini file."""
+    ran = project.run("--energy-region=FR", "--energy-carbon-intensity=360 g/kWh")
+    said = "ERROR: --energy-carbon-intensity and --energy-region exclude each other; give one"
+    assert (pytest.ExitCode.USAGE_ERROR, [said]) == (ran.code, ran.errors)
+    project.write("pytest.ini", f"{INI}energy_region = FR\nenergy_carbon_intensity = 360 g/kWh\n")
+    assert project.run().errors == [said]
 
 
 @pytest.mark.parametrize(
@@ -50,12 +99,17 @@ def test_a_limit_without_an_intensity_is_refused(project: Project) -> None:
             "--energy-carbon-intensity=401",
             "'401' has no unit of carbon intensity; one of: g/kWh, kg/kWh, kg/MWh, lb/kWh",
         ),
+        (
+            "--energy-region=DEU",
+            "no carbon intensity is known of region 'DEU'; the nearest codes are DE, US-DE, US; "
+            "pytest-greenops whatif regions lists all",
+        ),
         ("--energy-pue=0.9", "'0.9' is no PUE; write a number from 1 up, such as 1.2"),
         ("--energy-pue=low", "'low' is no PUE; write a number from 1 up, such as 1.2"),
     ],
 )
 def test_mistakes(project: Project, option: str, said: str) -> None:
-    """An intensity without a unit, and a PUE below one, are usage errors."""
+    """An intensity without a unit, an unknown region and a PUE below one are usage errors."""
     ran = project.run(option)
     assert ran.code == pytest.ExitCode.USAGE_ERROR
     assert ran.errors == [f"ERROR: {option.partition('=')[0]}: {said}"]

@@ -17,6 +17,7 @@ MISTAKES = {
     '"-1 J"': "energy: '-1 J' is negative; *",
     'domain="gpus"': "domain: unknown domain 'gpus'; did you mean 'gpu'?; *",
     'max_increase="5"': "max_increase: '5' has no unit of percentage; one of: %",
+    "max_quality_drop=0.01": "max_quality_drop: 0.01 is no percentage; write it like '5%'",
     'max_power="2 J"': "max_power: '2 J' has unknown unit 'J' of power; one of: W, mW, kW",
     'max_carbon="2"': "max_carbon: '2' has no unit of mass; one of: g, mg, kg",
     'action="ignore"': "action: 'ignore' is neither 'fail' nor 'warn'",

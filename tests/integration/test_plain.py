@@ -173,10 +173,11 @@ def test_marker_help(project: Project) -> None:
         line for line in project.run("--markers").lines if line.startswith("@pytest.mark.energy_")
     ]
     assert line == (
-        "@pytest.mark.energy_budget(energy=None, *, per=None, max_increase=None, domain='total', "
-        "action=None, max_power=None, max_carbon=None, min_rounds=None, max_rounds=None, "
-        "max_time=None): limits of the energy that a test may use: an absolute budget such as "
-        "'2.5 J', and the largest increase over its baseline."
+        "@pytest.mark.energy_budget(energy=None, *, per=None, max_increase=None, "
+        "max_quality_drop=None, domain='total', action=None, max_power=None, max_carbon=None, "
+        "min_rounds=None, max_rounds=None, max_time=None): limits of the energy that a test may "
+        "use: an absolute budget such as '2.5 J', and the largest increase over its baseline; and "
+        "how far its quality may fall below that of the baseline."
     )
 
 

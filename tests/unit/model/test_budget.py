@@ -14,6 +14,7 @@ KEYWORDS = (
     "energy",
     "per",
     "max_increase",
+    "max_quality_drop",
     "domain",
     "action",
     "max_power",
@@ -50,6 +51,8 @@ def test_no_mark_limits_nothing() -> None:
         ({"per": "call"}, "per", "call"),
         ({"max_increase": "3%"}, "max_increase", 0.03),
         ({"max_increase": "0 %"}, "max_increase", 0.0),
+        ({"max_quality_drop": "1%"}, "max_quality_drop", 0.01),
+        ({"max_quality_drop": "0%"}, "max_quality_drop", 0.0),
         ({"domain": "total"}, "domain", "total"),
         ({"domain": "cpu"}, "domain", "cpu"),
         ({"domain": "dram"}, "domain", "dram"),
@@ -94,6 +97,7 @@ def test_every_keyword_at_once() -> None:
         energy_j=0.04,
         per="token",
         max_increase=0.03,
+        max_quality_drop=0.01,
         domain="gpu",
         action="warn",
         max_power_w=350.0,
@@ -106,6 +110,7 @@ def test_every_keyword_at_once() -> None:
         "40 mJ",
         per="token",
         max_increase="3%",
+        max_quality_drop="1%",
         domain="gpu",
         action="warn",
         max_power="350 W",
@@ -253,9 +258,8 @@ def test_an_energy_given_twice_is_refused() -> None:
 def test_the_help_shows_the_whole_signature() -> None:
     """`pytest --markers` has each keyword once, with its default, in the order of the marker."""
     signature, _, meaning = marker_help().partition("): ")
-    assert (
-        "energy_budget(energy=None, *, per=None, max_increase=None, domain='total', " in signature
-    )
+    assert "energy_budget(energy=None, *, per=None, max_increase=None, max_q" in signature
+    assert ", domain='total', " in signature
     assert list(KEYWORDS) == keywords()
     assert [True] * len(KEYWORDS) == [f"{word}=" in signature for word in KEYWORDS]
     assert meaning.startswith("limits of the energy")

@@ -1,0 +1,1 @@
+"""What measured joules tell beyond pass and fail. Pure: values in, values out."""

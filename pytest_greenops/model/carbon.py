@@ -1,0 +1,26 @@
+"""What turns joules into grams of CO2e, and where that factor comes from."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pytest_greenops.model.units import JOULES
+
+
+class CarbonFactor(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The carbon intensity of a grid, and the PUE of a data centre on it.
+
+    grams_per_kwh  of the grid alone, without the PUE
+    pue            what the data centre draws for each joule of its computers
+    region         its code, where the intensity was looked up; `source` and `year` say where
+    """
+
+    grams_per_kwh: float
+    pue: float = 1.0
+    region: str | None = None
+    source: str | None = None
+    year: int | None = None
+
+    def grams(self, energy_j: float) -> float:
+        """CO2e of so many joules at the computer: energy x PUE x intensity (arXiv:2302.08476)."""
+        return energy_j / JOULES["kWh"] * self.pue * self.grams_per_kwh

@@ -1,0 +1,98 @@
+"""Where the joules of a measurement go: the layers of the torch models that its work calls."""
+
+from __future__ import annotations
+
+from statistics import median
+
+import msgspec
+
+#: Parts that add up to the whole by less exactly than this are told with a warning: the additivity
+#: check of THOR (arXiv 2501.16397), whose method rests on it.
+ADDITIVITY = 0.10
+#: A layer that costs so many times the median of the others like it stands out.
+STANDS_OUT = 1.5
+#: One that grew by less than this over its baseline is not told to have grown.
+GROWN = 0.10
+#: So many others of its kind make a layer comparable with them.
+_FEWEST_OTHERS = 2
+
+
+class Layer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One part of a torch model, as replays of its captured input measured it.
+
+    name        where it is in its model: `model.layers.2.mlp`
+    kind        its class: `LlamaMLP`
+    calls       how often one call of the work calls it
+    joules      of all these calls, over the domain judged; with the backward pass, where the work
+                made one
+    by_domain   the same by energy counter
+    baseline_j  what the sessions of the baseline have for it, where one was explained
+    shapes      of the tensors that it is first called with: `8x128x256`
+    of_kind     its joules over the median of the other layers of its kind and shapes; None of fewer
+                than two
+    """
+
+    name: str
+    kind: str
+    calls: int
+    joules: float
+    shapes: str = ""
+    by_domain: dict[str, float] = {}
+    baseline_j: float | None = None
+    of_kind: float | None = None
+
+    @property
+    def change(self) -> float | None:
+        """Its relative change over the baseline (0.55 is +55 %), where that has it."""
+        return self.joules / self.baseline_j - 1 if self.baseline_j else None
+
+
+class Explanation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The layers of the models that a measured piece of work calls, by joules, highest first.
+
+    whole_j   joules of the models as a whole, replayed in turns with their parts
+    why       why nothing can be said by layer; None where there are layers
+    backward  whether the work went backward through the models
+    """
+
+    layers: tuple[Layer, ...] = ()
+    whole_j: float = 0.0
+    why: str | None = None
+    backward: bool = False
+
+    @property
+    def additivity(self) -> float:
+        """The joules of the parts over those of the whole: 1 where nothing is lost or twice."""
+        parts_j = sum(layer.joules for layer in self.layers)
+        return parts_j / self.whole_j if self.whole_j else 0.0
+
+    @property
+    def by_counter(self) -> dict[str, dict[str, float]]:
+        """The joules of the layers by their name, by energy counter."""
+        return {layer.name: layer.by_domain for layer in self.layers}
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the parts make the whole within `ADDITIVITY`."""
+        return abs(self.additivity - 1) <= ADDITIVITY
+
+    @property
+    def suspect(self) -> Layer | None:
+        """The layer that grew most over the baseline, else one that is dearer than its like."""
+        if any(layer.baseline_j for layer in self.layers):
+            grown = [layer for layer in self.layers if (layer.change or 0.0) > GROWN]
+            return max(grown, key=lambda each: each.joules - (each.baseline_j or 0.0), default=None)
+        unlike = [layer for layer in self.layers if (layer.of_kind or 0.0) >= STANDS_OUT]
+        return max(unlike, key=lambda layer: layer.joules, default=None)
+
+
+def among_its_kind(layers: list[Layer]) -> tuple[Layer, ...]:
+    """The layers by joules, highest first, each held against the others of its kind."""
+    told = []
+    for layer in layers:
+        like = (layer.kind, layer.shapes)
+        others = [o.joules for o in layers if (o.kind, o.shapes) == like and o is not layer]
+        if len(others) >= _FEWEST_OTHERS and (middle := median(others)):
+            layer = msgspec.structs.replace(layer, of_kind=layer.joules / middle)
+        told.append(layer)
+    return tuple(sorted(told, key=lambda layer: -layer.joules))

@@ -1,0 +1,145 @@
+"""`--energy-explain` on torch modules that spend what a test says, through pytest."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.projects import Project
+
+pytest.importorskip("torch", reason="needs torch: make test-studies")
+
+#: Three layers of 1 J each; the one that `DEAR` names runs twice.
+MODEL = """
+import os
+
+import pytest
+import torch
+
+
+class Spends(torch.nn.Module):
+    def __init__(self, spend, joules):
+        super().__init__()
+        self.spend, self.joules = spend, joules
+
+    def forward(self, x):
+        self.spend(self.joules)
+        return x + 1
+
+
+@pytest.fixture
+def model(spend):
+    dear = os.environ.get("DEAR", "")
+    joules = [2.0 if str(number) == dear else 1.0 for number in range(3)]
+    return torch.nn.Sequential(*(Spends(spend, each) for each in joules))
+"""
+WHOLE = MODEL + """
+
+def test_model(energy, model):
+    energy(model, torch.zeros(2))
+"""
+WINDOWS = MODEL + """
+
+def test_model(energy, model):
+    for _ in energy.rounds():
+        with energy.measure("prefill"):
+            model(torch.zeros(4))
+        with energy.measure("decode"):
+            model(torch.zeros(1))
+            model(torch.zeros(1))
+"""
+ASYNC = MODEL + """
+import asyncio
+
+
+def test_model(energy, model):
+    async def call():
+        return model(torch.zeros(2))
+
+    asyncio.run(energy.acall(call))
+"""
+SETUP = MODEL + """
+
+def test_model(energy, model):
+    made = []
+    energy.pedantic(model, setup=lambda: made.append(1) or torch.zeros(len(made)))
+"""
+
+
+def test_a_doubled_layer_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failure of a test whose second layer costs twice names that layer, with both figures."""
+    project.write("test_net.py", WHOLE)
+    for _ in range(3):
+        assert project.save("--energy-explain").code == 0
+    [session, *_] = project.baseline().measurements["call"].sessions
+    assert session.layers["1"] == {"cpu:0": 1.0, "dram:0": 0.0}
+    monkeypatch.setenv("DEAR", "1")
+    ran = project.energy("--energy-explain")
+    assert ran.code == 1
+    failure = ran.failure("test_model")
+    assert "layers     1, which grew most: +100 % (1.00 J -> 2.00 J)" in failure
+    assert "    look at 1, which grew most: +100 % (1.00 J -> 2.00 J)" in ran.lines
+    explained = ran.results["test_model"].explained
+    assert explained is not None
+    assert explained.additivity == pytest.approx(1.0)
+    assert explained.suspect is not None
+    assert (explained.suspect.name, explained.suspect.joules) == ("1", 2.0)
+
+
+def test_sessions_without_layers_are_no_baseline_of_them(project: Project) -> None:
+    """Saved without the option, layers are told without a change, and nothing is lost."""
+    project.write("test_net.py", WHOLE)
+    project.save()
+    ran = project.energy("--energy-explain")
+    explained = ran.results["test_model"].explained
+    assert explained is not None
+    assert [layer.baseline_j for layer in explained.layers] == [None, None, None]
+    assert ran.verdicts == {"test_model": "passed"}
+
+
+def test_each_window_has_its_layers(project: Project) -> None:
+    """A layer that is called twice in a window counts twice there."""
+    project.write("test_net.py", WINDOWS)
+    ran = project.energy("--energy-explain")
+    calls = {
+        name: {layer.name: (layer.calls, layer.joules) for layer in result.explained.layers}
+        for name, result in ran.results.items()
+        if result.explained is not None
+    }
+    assert calls == {
+        "test_model/prefill": dict.fromkeys("012", (1, 1.0)),
+        "test_model/decode": dict.fromkeys("012", (2, 2.0)),
+    }
+
+
+@pytest.mark.parametrize("test", [ASYNC, SETUP], ids=["async", "setup"])
+def test_every_way_of_measuring_is_explained(project: Project, test: str) -> None:
+    """Coroutines, and calls with a set-up, are captured and replayed as plain calls are."""
+    project.write("test_net.py", test)
+    ran = project.energy("--energy-explain")
+    explained = ran.results["test_model"].explained
+    assert explained is not None
+    assert {layer.name for layer in explained.layers} == {"0", "1", "2"}
+    assert explained.adds_up
+
+
+def test_workers_explain_too(project: Project) -> None:
+    """Under pytest-xdist the controller tells where the joules went."""
+    pytest.importorskip("xdist")
+    project.write("test_net.py", WHOLE)
+    project.sensor('source="estimated"')
+    ran = project.energy("--energy-explain", "-n2", plugins=True)
+    assert "where the joules go: test_net.py::test_model" in ran.lines
+
+
+def test_a_test_passes_whose_model_cannot_be_replayed(project: Project) -> None:
+    """Explaining fails no test: the reason is told instead."""
+    project.write(
+        "test_net.py",
+        WHOLE.replace("self.spend(self.joules)", "self.spend(self.joules); x.resolve()"),
+    )
+    assert project.energy("--energy-explain").code == 1  # the test itself fails: not ours to hide
+    once = "self.calls = getattr(self, 'calls', 0) + 1; assert self.calls < 9; "
+    project.write("test_net.py", WHOLE.replace("self.spend(self", once + "self.spend(self"))
+    ran = project.energy("--energy-explain")
+    assert ran.code == 0
+    assert any("cannot be called again by itself" in line for line in ran.lines)

@@ -1,0 +1,278 @@
+"""Where the joules go by layer: against operations whose joules are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch: make test-studies")
+
+from pytest_greenops.insight import replay  # noqa: E402
+from pytest_greenops.insight.capture import KEPT_CALLS, Capture  # noqa: E402
+from pytest_greenops.insight.layers import Layers, explain  # noqa: E402
+from pytest_greenops.model.explanation import Explanation  # noqa: E402
+from tests.layers.operations import FLOP_J, Operations  # noqa: E402
+
+nn = torch.nn
+
+
+@pytest.fixture(autouse=True)
+def _alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same weights in every run; what takes no counted time is not replayed thousandfold."""
+    torch.manual_seed(0)
+    monkeypatch.setattr(replay, "MOST_REPLAYS", 20)
+
+
+@pytest.fixture
+def machine() -> Iterator[Operations]:
+    """A machine on which operations have known joules."""
+    with Operations() as operations:
+        yield operations
+
+
+def explained(
+    machine: Operations, work: Callable[[], Any], accepted: tuple[Layers, ...] = ()
+) -> Explanation:
+    """What is said of a piece of work."""
+    capture = Capture(lambda: None)
+    with capture.window("call"):
+        work()
+    return explain(
+        capture,
+        machine.instruments,
+        lambda: None,
+        {"call": ["cpu:0"]},
+        {"call": accepted},
+        max_time_s=600.0,
+        progress=lambda done, most: None,
+    )["call"]
+
+
+def llama(layers: int = 4) -> Any:
+    """A small Llama with random weights."""
+    transformers = pytest.importorskip("transformers")
+    config = transformers.LlamaConfig(
+        vocab_size=64,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+    )
+    return transformers.AutoModelForCausalLM.from_config(config).eval()
+
+
+def resnet() -> Any:
+    """A ResNet-18 with few channels."""
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ResNetConfig(
+        depths=[2, 2, 2, 2],
+        embedding_size=16,
+        hidden_sizes=[16, 16, 32, 32],
+        layer_type="basic",
+    )
+    return transformers.AutoModelForImageClassification.from_config(config)
+
+
+class Twice(nn.Module):
+    """A module that does its work twice."""
+
+    def __init__(self, module: Any) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The second result."""
+        self.module(*args, **kwargs)
+        return self.module(*args, **kwargs)
+
+
+def test_each_layer_has_the_joules_of_its_operations(machine: Operations) -> None:
+    """A linear layer of a sequence uses what its matrix product costs, under its own name."""
+    model = nn.Sequential(nn.Linear(100, 200, bias=False), nn.Linear(200, 400, bias=False))
+    batch = torch.randn(8, 100)
+    with torch.inference_mode():
+        told = explained(machine, lambda: model(batch))
+    joules = {layer.name: layer.joules for layer in told.layers}
+    flops = {"1": 2 * 8 * 200 * 400, "0": 2 * 8 * 100 * 200}
+    assert list(joules) == ["1", "0"]
+    for name, count in flops.items():
+        assert joules[name] == pytest.approx(FLOP_J * count, rel=0.2)
+    assert [layer.kind for layer in told.layers] == ["Linear", "Linear"]
+
+
+@pytest.mark.parametrize("grad", [False, True], ids=["inference", "training"])
+def test_the_parts_of_a_resnet_add_up(machine: Operations, grad: bool) -> None:
+    """Its convolutions with their normalisations make the whole within 10 %, backward too."""
+    model = resnet().train(grad)
+    images = torch.randn(4, 3, 32, 32)
+    labels = torch.randint(2, (4,))
+
+    def work() -> None:
+        loss = model(images, labels=labels).loss
+        if grad:
+            loss.backward()
+
+    with torch.set_grad_enabled(grad):
+        told = explained(machine, work)
+    assert told.why is None
+    assert told.additivity == pytest.approx(1.0, abs=0.1)
+    assert told.adds_up
+    assert told.backward is grad
+    assert {"ResNetConvLayer", "Linear"} <= {layer.kind for layer in told.layers}
+
+
+def test_the_parts_of_a_llama_add_up(machine: Operations) -> None:
+    """Attention, feed-forward network and norms of each layer make the whole within 10 %."""
+    model, prompts = llama(), torch.randint(64, (4, 32))
+    with torch.inference_mode():
+        told = explained(machine, lambda: model(prompts))
+    assert told.adds_up
+    assert told.additivity == pytest.approx(1.0, abs=0.1)
+    assert "model.layers.2.mlp" in {layer.name for layer in told.layers}
+
+
+def test_parts_that_miss_the_work_between_them_are_warned_of(machine: Operations) -> None:
+    """A model that does most of its work outside of its modules does not add up, and says so."""
+
+    class Outside(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inside = nn.Linear(10, 10)
+            self.weight = nn.Parameter(torch.randn(10, 2000))
+
+        def forward(self, x: Any) -> Any:
+            return self.inside(x) @ self.weight
+
+    model = Outside()
+    with torch.inference_mode():
+        told = explained(machine, lambda: model(torch.randn(8, 10)))
+    assert told.additivity < 0.2
+    assert not told.adds_up
+
+
+def test_a_doubled_layer_is_named_among_its_like(machine: Operations) -> None:
+    """A layer that runs twice stands out without any baseline."""
+    model, prompts = llama(), torch.randint(64, (4, 32))
+    model.model.layers[2].mlp = Twice(model.model.layers[2].mlp)
+    with torch.inference_mode():
+        told = explained(machine, lambda: model(prompts))
+    suspect = told.suspect
+    assert suspect is not None
+    assert suspect.name == "model.layers.2.mlp.module"
+    assert suspect.calls == 2
+    assert suspect.of_kind == pytest.approx(2.0, rel=0.05)
+
+
+def test_a_wider_layer_is_named_against_the_baseline(machine: Operations) -> None:
+    """A layer that does twice the work is the one that grew over what was accepted."""
+    model, prompts = llama(), torch.randint(64, (4, 32))
+    with torch.inference_mode():
+        before = explained(machine, lambda: model(prompts))
+        wide = type(model.config)(**{**model.config.to_dict(), "intermediate_size": 256})
+        model.model.layers[1].mlp = type(model.model.layers[1].mlp)(wide)
+        after = explained(machine, lambda: model(prompts), (before.by_counter,))
+    suspect = after.suspect
+    assert suspect is not None
+    assert suspect.name == "model.layers.1.mlp"
+    assert suspect.change == pytest.approx(1.0, abs=0.1)
+    assert before.suspect is None
+
+
+def test_nothing_is_suspected_of_a_model_that_stayed(machine: Operations) -> None:
+    """Unlike layers of one class are not held against each other, nor is an unchanged one named."""
+    model, images = resnet().eval(), torch.randn(4, 3, 32, 32)
+    with torch.inference_mode():
+        first = explained(machine, lambda: model(images))
+        again = explained(machine, lambda: model(images), (first.by_counter,))
+    assert first.suspect is None
+    assert again.suspect is None
+    before = {layer.name: layer.joules for layer in first.layers}
+    assert {layer.name: layer.baseline_j for layer in again.layers} == pytest.approx(before)
+
+
+def test_a_generation_counts_every_call_of_a_layer(machine: Operations) -> None:
+    """Of many calls some are replayed, with the cache as it was, and stand for all of them."""
+    model, prompts = llama(2), torch.randint(64, (2, 8))
+    told = explained(
+        machine,
+        lambda: model.generate(prompts, max_new_tokens=40, do_sample=False, eos_token_id=None),
+    )
+    calls = {layer.name: layer.calls for layer in told.layers}
+    assert calls["model.layers.0.mlp"] == 40 > KEPT_CALLS
+    assert told.adds_up
+
+
+def test_a_replay_leaves_the_model_as_it_was(machine: Operations) -> None:
+    """Running statistics, gradients and random numbers are those of the one captured call."""
+
+    def train() -> tuple[Any, ...]:
+        torch.manual_seed(1)
+        model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
+        batch = torch.randn(8, 4)
+        return model, lambda: model(batch).sum().backward()
+
+    alone, work = train()
+    work()
+    expected_next = torch.rand(1)
+    replayed, work = train()
+    told = explained(machine, work)
+    assert told.backward
+    assert torch.equal(torch.rand(1), expected_next)
+    for name, tensor in alone.state_dict().items():
+        assert torch.equal(tensor, replayed.state_dict()[name]), name
+    for one, other in zip(alone.parameters(), replayed.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad)
+
+
+def test_a_module_that_cannot_be_called_again_is_told(machine: Operations) -> None:
+    """What its second call raises is the reason why nothing is said by layer."""
+
+    class Once(nn.Module):
+        called = False
+
+        def forward(self, x: Any) -> Any:
+            if self.called:
+                raise RuntimeError("has no second batch")
+            self.called = True
+            return x + 1
+
+    model = nn.Sequential(Once())
+    told = explained(machine, lambda: model(torch.randn(2)))
+    assert told.why == "Sequential cannot be called again by itself (has no second batch)"
+
+
+def test_work_without_modules_is_told(machine: Operations) -> None:
+    """Functions of torch belong to no layer."""
+    told = explained(machine, lambda: torch.randn(4) + 1)
+    assert told.why == "no torch module is called in it"
+
+
+def test_layers_of_two_models_are_told_apart(machine: Operations) -> None:
+    """Those of the second model that the work calls begin with its class."""
+    one, other = nn.Sequential(nn.Linear(64, 64)), nn.Sequential(nn.Linear(64, 64))
+    loss = nn.MSELoss()
+    batch = torch.randn(64, 64)
+    told = explained(machine, lambda: loss(one(batch), other(batch)))
+    assert told.why is None
+    assert {layer.name for layer in told.layers} == {"0", "Sequential.0", "MSELoss"}
+
+
+def test_the_recorder_leaves_torch_as_it_was(machine: Operations) -> None:
+    """Modules are called by torch's own method afterwards, though the work raises."""
+    before = nn.Module.__call__
+    capture = Capture(lambda: None)
+    with pytest.raises(ValueError, match="lost"), capture.window("call"):
+        raise ValueError("lost")
+    assert nn.Module.__call__ is before
+
+
+def test_a_deep_model_is_told_by_its_blocks(machine: Operations) -> None:
+    """Where every attention and every network would be too many parts, the layers are the parts."""
+    model, prompts = llama(20), torch.randint(64, (1, 4))
+    with torch.inference_mode():
+        told = explained(machine, lambda: model(prompts))
+    assert {"model.layers.0", "model.layers.19", "lm_head"} <= {each.name for each in told.layers}
+    assert len(told.layers) < 30
