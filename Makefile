@@ -20,8 +20,8 @@ test: $(VENV)/.test  ## the tests
 
 # Many processes with a thread each, for threads of torch would get in each other's way.
 test-studies: $(VENV)/.test $(VENV)/.bench  ## the tests that need torch
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/studies tests/layers \
-		--numprocesses auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/studies tests/layers tests/unit/insight \
+		tests/integration/test_explain_layers.py --numprocesses auto --dist worksteal
 
 bench: $(VENV)/.bench  ## the benchmarks as energy tests
 	$(BIN)/python -m pytest benchmarks --energy

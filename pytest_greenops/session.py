@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from pytest_greenops import __version__, machine
 from pytest_greenops.acceptance import accept, why_not
+from pytest_greenops.bench import Bench
 from pytest_greenops.insight.carbon import factor_of
 from pytest_greenops.model.baseline import Baseline, Series, Session, TestKey
 from pytest_greenops.model.budget import Budget
@@ -29,7 +30,7 @@ from pytest_greenops.sensors.discover import discover
 from pytest_greenops.store import Store
 from pytest_greenops.suite import control_slope, suite
 from pytest_greenops.summary import adjusted
-from pytest_greenops.trial import Bench, Trial
+from pytest_greenops.trial import Trial
 
 
 class Run:

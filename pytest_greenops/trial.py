@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import shlex
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace as changed
 from typing import Any
 
 from msgspec.structs import replace
 
 from pytest_greenops import machine
+from pytest_greenops.accepted import Accepted
+from pytest_greenops.bench import Bench
 from pytest_greenops.calls import Trip
 from pytest_greenops.control import Control, against
 from pytest_greenops.frameworks import synchronize
@@ -20,43 +20,24 @@ from pytest_greenops.insight.capture import Capture
 from pytest_greenops.insight.layers import explain
 from pytest_greenops.judge import confirm, judge, unconfirmed
 from pytest_greenops.meter import Meter, Plan
-from pytest_greenops.model.baseline import Series, TestKey
+from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.explanation import Explanation
 from pytest_greenops.model.measurement import Check, Measurement, Round
-from pytest_greenops.model.options import Options
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
+from pytest_greenops.planning import Planner
 from pytest_greenops.quality import hold
-from pytest_greenops.rules import Reference, Rules
-from pytest_greenops.screen import MIN_SESSIONS, PROVISIONAL_ROUNDS, Look, planned_looks, schedule
-from pytest_greenops.sensors.instruments import Instruments
-from pytest_greenops.store import Store
+from pytest_greenops.screen import Look
 from pytest_greenops.summary import summarise
 
 Amount = float | Callable[[Any], float]
-#: How much of the time that a test may still run one measurement takes at most.
-SHARE_OF_LEFT = 0.5
 #: What is assumed of sessions of one round while fewer than three are known: no other round of it
 #: tells how it varies.
 ONCE_SD = 0.1
 _ONCE = "the test runs once only (max_rounds=1)"
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all trials of a run share."""
-
-    instruments: Instruments
-    environment: Environment
-    store: Store
-    rules: Rules
-    options: Options
-    accepted: Sequence[Series] = ()
-    collected: Collection[TestKey] = ()
-    progress: Callable[[str, int, int], None] = field(default=lambda label, done, most: None)
 
 
 class Trial:
@@ -77,6 +58,8 @@ class Trial:
         self.quality: dict[str, float] = {}
         self.repetition = 0
         self._bench = bench
+        self._accepted = Accepted(bench, test)
+        self._planner = Planner(bench, budget, self._accepted)
         self._rules = bench.rules
         self._left_s = left_s
         self._results: dict[str, Result] = {}
@@ -122,11 +105,11 @@ class Trial:
             )
         self._check_limits()
         self._begun.append(name or "loop")
-        plan = self._plan(name, rounds, warmup, iterations)
+        plan = self._planner.plan(name, rounds, warmup, iterations, self._left_s())
         if plan.once:
             sd = max(self._rules.session_sd, ONCE_SD)
             self._rules = changed(self._rules, session_sd=sd)
-        planned = self._planned_looks(name, plan)
+        planned = self._planner.looks(name, plan)
         verdicts: dict[str, Verdict] = {}
         control = Control(self._bench.instruments)
 
@@ -173,17 +156,12 @@ class Trial:
         bench = self._bench
         capture = Capture(synchronize)
         yield capture
-        references = {name: self._reference(name) for name in windows}
         self._explained |= explain(
             capture,
             bench.instruments,
             synchronize,
             judged={name: list(self._results[name].provenance.sensors) for name in windows},
-            accepted={
-                name: [session.layers for session in known.series.sessions if session.layers]
-                for name, known in references.items()
-                if known.series is not None and not known.differences
-            },
+            accepted={name: self._accepted.layers(name) for name in windows},
             max_time_s=plan.max_time_s,
             progress=lambda done, most: bench.progress(f"{self.test.name} by layer", done, most),
         )
@@ -240,8 +218,8 @@ class Trial:
             return True
         if plan.once:
             return False
-        last = self._planned_looks(name, plan) > len(plan.looks) or self._limited
-        return verdict.red or (last and verdict.undecided and not self._accepts(name))
+        last = self._planner.looks(name, plan) > len(plan.looks) or self._planner.limited
+        return verdict.red or (last and verdict.undecided and not self._accepted.grows(name))
 
     def _doubt_what_runs_once(self, name: str) -> None:
         """Say of a red verdict on work that runs once that no fresh process was asked about it."""
@@ -287,7 +265,7 @@ class Trial:
             disturbed = isinstance(failures[-1], _Disturbed)
             verdict = unconfirmed(verdict, str(failures[-1]), may_stand=not disturbed)
         elif fresh:
-            planned = self._planned_looks(name, plan)
+            planned = self._planner.looks(name, plan)
             verdict = self._judge(measurement, Look(planned, planned), fresh)
         self._kept[name] = measurement, plan
         result = self._summarise(measurement, verdict, [each.rounds for each in fresh])
@@ -345,26 +323,6 @@ class Trial:
         """The unit of work whose joules are judged: the budget's, else the first, else a call."""
         return self.budget.per or next(iter(self.units), "call")
 
-    def _plan(
-        self, name: str | None, rounds: int | None, warmup: int | None, iterations: int | None
-    ) -> Plan:
-        """How long to go on: as the test says, else its budget, else the options."""
-        options, budget = self._bench.options, self.budget
-        most = budget.max_rounds or max(options.max_rounds, budget.min_rounds or 0)
-        least = min(budget.min_rounds or options.min_rounds, most)
-        return Plan(
-            looks=(rounds,) if rounds else self._looks(name, least, most),
-            least=least,
-            once=(rounds or most) == 1,
-            max_time_s=min(
-                options.max_time_s if budget.max_time_s is None else budget.max_time_s,
-                SHARE_OF_LEFT * self._left_s(),
-            ),
-            margin=self._bench.rules.margin if budget.max_increase is None else budget.max_increase,
-            warmup=warmup,
-            iterations=iterations,
-        )
-
     def _check_limits(self) -> None:
         if self.budget.max_carbon_g is not None and self._bench.rules.grams_per_kwh is None:
             raise GreenopsError(
@@ -373,70 +331,11 @@ class Trial:
                 "or the same in the ini file"
             )
 
-    def _looks(self, name: str | None, least: int, most: int) -> tuple[int, ...]:
-        options = self._bench.options
-        if self._accepts(name) or options.answers or options.sessions > 1:
-            return (min(max(PROVISIONAL_ROUNDS, least), most),)
-        return schedule(self._sessions(name), least, most)
-
-    def _planned_looks(self, name: str | None, plan: Plan) -> int:
-        """How many looks there may be: those of this process, and the last with a fresh one.
-
-        None is with a fresh one where the work runs once only, where the results are accepted, and
-        where all sessions are measured in any case.
-        """
-        options = self._bench.options
-        if plan.once or self._accepts(name) or options.answers or options.sessions > 1:
-            return len(plan.looks)
-        return planned_looks(self._sessions(name), plan.looks)
-
-    def _accepts(self, name: str | None) -> bool:
-        """Whether this run accepts what is measured under a name as its baseline."""
-        save, stored = self._bench.options.save, self._stored(self.test)
-        return save == "all" or (save == "new" and (name not in stored if name else not stored))
-
-    @property
-    def _limited(self) -> bool:
-        """Whether the budget has an absolute limit."""
-        limits = (self.budget.energy_j, self.budget.max_power_w, self.budget.max_carbon_g)
-        return any(limit is not None for limit in limits)
-
-    def _sessions(self, name: str | None) -> int:
-        """Baseline sessions of the name, or the fewest of any name that the baseline has.
-
-        An absolute limit is judged by several looks as a grown baseline is, where there is none.
-        """
-        names = [name] if name else list(self._stored(self.test))
-        known = [self._reference(each) for each in names]
-        sessions = min(
-            (len(r.series.sessions) if r.series and not r.differences else 0 for r in known),
-            default=0,
-        )
-        return MIN_SESSIONS if self._limited and not sessions else sessions
-
-    def _stored(self, test: TestKey) -> dict[str, Series]:
-        baseline = self._bench.store.load(test)
-        return baseline.measurements if baseline else {}
-
-    def _reference(self, name: str) -> Reference:
-        """The accepted sessions of a name, or why those that there are cannot be used."""
-        store, here = self._bench.store, self._environment()
-        for find in (store.load, store.elsewhere):
-            baseline = find(self.test)
-            if baseline and name in baseline.measurements:
-                series = baseline.measurements[name]
-                there = Environment(baseline.machine, series.conditions)
-                return Reference(series, here.differences(there))
-        return Reference()
-
-    def _environment(self) -> Environment:
-        return replace(self._bench.environment, conditions=machine.conditions())
-
     def _judge(self, measurement: Measurement, look: Look, fresh: Sequence[Result] = ()) -> Verdict:
         verdict = judge(
             measurement,
             self.budget,
-            self._reference(measurement.name),
+            self._accepted.reference(measurement.name),
             self._rules,
             unit=self.unit,
             look=look,
@@ -444,7 +343,7 @@ class Trial:
             controls=[self._controls[measurement.name], *(each.control_j for each in fresh)],
         )
         if verdict.outcome is Outcome.NO_BASELINE:
-            return replace(verdict, cause=self._renamed())
+            return replace(verdict, cause=self._accepted.renamed())
         return verdict
 
     def _confirm(self, verdict: Verdict, measurement: Measurement, fresh: Result) -> Verdict:
@@ -453,22 +352,11 @@ class Trial:
             measurement,
             fresh.rounds,
             self.budget,
-            self._reference(measurement.name),
+            self._accepted.reference(measurement.name),
             self._rules,
             unit=self.unit,
             controls=[self._controls[measurement.name], fresh.control_j],
         )
-
-    def _renamed(self) -> str | None:
-        """A baseline of the same function with other parameters, which no test of this run has."""
-        store = self._bench.store
-        for orphan in store.orphans(self.test, self._bench.collected):
-            old, new = (store.shown(test) for test in (orphan.test, self.test))
-            return (
-                f"{orphan.test.name} has one and was not collected; if it was renamed: "
-                f"git mv {shlex.quote(old)} {shlex.quote(new)}"
-            )
-        return None
 
     def _summarise(
         self,
@@ -477,9 +365,8 @@ class Trial:
         fresh: Sequence[tuple[Round, ...]] = (),
     ) -> Result:
         if self.budget.max_quality_drop is not None:
-            series = self._reference(measurement.name).series
-            sessions = series.sessions if series else ()
-            self._accepted_quality[measurement.name] = [each.quality for each in sessions]
+            qualities = self._accepted.qualities(measurement.name)
+            self._accepted_quality[measurement.name] = qualities
         return summarise(
             self.test,
             measurement,

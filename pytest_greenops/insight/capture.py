@@ -6,29 +6,36 @@ torch is used only where the work has loaded it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, count
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from pytest_greenops.insight.tensors import copied, tensors_of
+from pytest_greenops.insight.tensors import copied, detached, tensors_of
 
 #: Of the calls of one module so many inputs are kept at the most, evenly spread.
 KEPT_CALLS = 8
 
 
-class Call(NamedTuple):
-    """What a module was called with, and in which modes of torch.
+class Modes(NamedTuple):
+    """The modes of torch in which a call was made."""
 
-    backward  where the flat outputs are through which a backward pass went; filled by that pass
+    grad: bool
+    inference: bool
+    autocast: tuple[tuple[str, Any], ...]
+
+
+class Call(NamedTuple):
+    """What a module was called with, and in which modes.
+
+    backward  the places of its outputs through which a backward pass went; filled by that pass
     """
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    grad: bool
-    inference: bool
-    autocast: tuple[tuple[str, Any], ...]
+    modes: Modes
     backward: set[int]
 
 
@@ -141,7 +148,7 @@ class _Recorder:
                     self.__enter__()
         finally:
             self._stack.pop()
-        if call is not None and call.grad:
+        if call is not None and call.modes.grad:
             self._await_backward(value, call.backward)
         return value
 
@@ -154,7 +161,7 @@ class _Recorder:
             self._add_root(module)
         name = self._names.get(id(module)) or type(module).__name__
         if id(module) not in self._names and parent is not None:
-            name = f"{parent.name}.{name}"
+            name = _unused(f"{parent.name}.{name}", parent.children)
         shapes = ("x".join(map(str, tensor.shape)) for tensor in tensors_of(self._torch, given))
         site = Site(name, module, ", ".join(shapes), parent.depth + 1 if parent else 0, parent)
         self._sites[id(module)] = site
@@ -173,13 +180,20 @@ class _Recorder:
     def _kept(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         torch = self._torch
         grad = torch.is_grad_enabled()
-        args, kwargs = copied(torch, (args, kwargs), detach=grad)
+        args, kwargs = copied(torch, (args, kwargs), detached if grad else lambda given: given)
         devices = [kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
         autocast = tuple((kind, torch.get_autocast_dtype(kind)) for kind in devices)
-        return Call(args, kwargs, grad, torch.is_inference_mode_enabled(), autocast, set())
+        modes = Modes(grad, torch.is_inference_mode_enabled(), autocast)
+        return Call(args, kwargs, modes, set())
 
     def _await_backward(self, value: Any, reached: set[int]) -> None:
         """Note through which outputs a backward pass goes, if the work makes one."""
         for place, tensor in enumerate(tensors_of(self._torch, value)):
             if tensor.requires_grad:
                 tensor.register_hook(lambda gradient, place=place: reached.add(place))
+
+
+def _unused(name: str, used: Container[str]) -> str:
+    """A name for a module that its model does not know: `Net.Linear`, `Net.Linear-2`, …."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    return next(each for each in chain([name], numbered) if each not in used)

@@ -38,11 +38,11 @@ def explain(
             told[window] = Explanation(why="no torch module is called in it")
             continue
         parts = cut(roots)
-        sites = list({id(site): site for site in (*roots, *parts)}.values())
         try:
             joules = measure(
                 torch,
-                sites,
+                roots,
+                parts,
                 instruments,
                 synchronize,
                 max_time_s=max_time_s / len(capture.windows),

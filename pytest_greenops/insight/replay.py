@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from itertools import groupby
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
-from pytest_greenops.insight.capture import Call, Site
+from pytest_greenops.insight.capture import Call, Modes, Site
 from pytest_greenops.insight.tensors import copied, tensors_of
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import MICROJOULES, Round
@@ -27,12 +28,25 @@ WINDOW_S, EDGES = 0.03, 0.05
 GROWTH, MOST_REPLAYS = 100, 5_000
 
 
+class _Ready(NamedTuple):
+    """A call that can be made: its inputs, and those of them that a gradient is for."""
+
+    call: Call
+    args: Any
+    kwargs: Any
+    leaves: list[Any]
+
+
 class Replay:
-    """Calls one module again with what the work called it with."""
+    """Calls one module again with what the work called it with.
+
+    owns_inputs  whether each call gets tensors of its own: for a module that writes on them
+    """
 
     def __init__(self, torch: Any, site: Site) -> None:
         self.site = site
         self.iterations = 1
+        self.owns_inputs = False
         self.energy_uj: list[dict[str, float]] = []
         self._torch = torch
         self._gradients: dict[int, list[Any]] = {}
@@ -51,41 +65,65 @@ class Replay:
 
     def window(self, trip: Pass) -> None:
         """Replay the kept calls so often in one window of a pass."""
-        kept = self.site.kept * self.iterations
-        calls = [(copied(self._torch, (c.args, c.kwargs), detach=c.grad), c) for c in kept]
-        with self._modes(self.site.kept[0]), trip.window(self.site.name):
-            for (args, kwargs), call in calls:
-                value = self.site.module(*args, **kwargs)
-                if call.backward:
-                    self._back(value, args, kwargs, call)
+        ready = [self._ready(call) for call in self.site.kept * self.iterations]
+        alike = [(modes, list(group)) for modes, group in groupby(ready, lambda r: r.call.modes)]
+        with ExitStack() as entered:
+            if len(alike) == 1:  # to enter them takes as long as a small layer does
+                entered.enter_context(_in_modes(self._torch, alike[0][0]))
+            with trip.window(self.site.name):
+                for modes, group in alike:
+                    single = len(alike) == 1
+                    with nullcontext() if single else _in_modes(self._torch, modes):
+                        for each in group:
+                            self._again(each)
 
-    def _back(self, value: Any, args: Any, kwargs: Any, call: Call) -> None:
-        """Go backward through what was computed, where the work did, leaving no gradient behind."""
-        torch = self._torch
-        outputs = [t for i, t in enumerate(tensors_of(torch, value)) if i in call.backward]
-        inputs = [t for t in tensors_of(torch, (args, kwargs)) if t.requires_grad]
-        if id(call) not in self._gradients:
-            self._gradients[id(call)] = [torch.ones_like(output) for output in outputs]
+    def _ready(self, call: Call) -> _Ready:
+        """The inputs of a call, fresh: what it does to them is no other call's concern."""
+        leaves: list[Any] = []
+
+        def given(tensor: Any) -> Any:
+            if not (call.modes.grad and tensor.requires_grad):
+                return tensor.clone() if self.owns_inputs else tensor
+            leaf = tensor if isinstance(tensor, self._torch.nn.Parameter) else tensor.detach()
+            leaves.append(leaf.requires_grad_())
+            return leaf.clone() if self.owns_inputs else leaf
+
+        args, kwargs = copied(self._torch, (call.args, call.kwargs), given)
+        return _Ready(call, args, kwargs, leaves)
+
+    def _again(self, ready: _Ready) -> None:
+        """Forward, and backward where the work went so, leaving no gradient behind."""
+        torch, reached = self._torch, ready.call.backward
+        value = self.site.module(*ready.args, **ready.kwargs)
+        if not reached:
+            return
+        outputs = [t for place, t in enumerate(tensors_of(torch, value)) if place in reached]
+        if id(ready.call) not in self._gradients:
+            self._gradients[id(ready.call)] = [torch.ones_like(output) for output in outputs]
         torch.autograd.grad(
-            outputs, [*inputs, *self._weights], self._gradients[id(call)], allow_unused=True
+            outputs,
+            [*ready.leaves, *self._weights],
+            self._gradients[id(ready.call)],
+            allow_unused=True,
         )
 
-    @contextmanager
-    def _modes(self, call: Call) -> Iterator[None]:
-        """The modes of torch in which the work made its call."""
-        torch = self._torch
-        with ExitStack() as modes:
-            modes.enter_context(torch.inference_mode(call.inference))
-            if not call.inference:
-                modes.enter_context(torch.set_grad_enabled(call.grad))
-            for device, dtype in call.autocast:
-                modes.enter_context(torch.autocast(device, dtype))
-            yield
+
+@contextmanager
+def _in_modes(torch: Any, modes: Modes) -> Iterator[None]:
+    """The modes of torch in which the work made a call."""
+    with ExitStack() as entered:
+        entered.enter_context(torch.inference_mode(modes.inference))
+        if not modes.inference:
+            entered.enter_context(torch.set_grad_enabled(modes.grad))
+        for device, dtype in modes.autocast:
+            entered.enter_context(torch.autocast(device, dtype))
+        yield
 
 
 def measure(
     torch: Any,
-    sites: Sequence[Site],
+    roots: Sequence[Site],
+    parts: Sequence[Site],
     instruments: Instruments,
     synchronize: Callable[[], None],
     *,
@@ -94,15 +132,20 @@ def measure(
 ) -> Mapping[int, dict[str, float]]:
     """Joules of the calls of each module, by the `id` of its site and by energy counter.
 
+    roots  the models as a whole: replayed before and after their parts in each round, for all
+           else is held against them
+
     Raises `GreenopsError` where a module cannot be replayed, and where a counter fails.
     """
-    replays = [Replay(torch, site) for site in sites]
+    whole = [Replay(torch, site) for site in roots]
+    inner = [Replay(torch, site) for site in parts if all(site is not root for root in roots)]
+    replays = [*whole, *inner]
     deadline_s = time.monotonic() + max_time_s
-    with _undisturbed(torch, sites):
+    with _undisturbed(torch, roots):
         for replay in replays:
             _calibrate(replay, instruments, synchronize)
         for number in range(1, ROUNDS + 1):
-            for replay in replays:
+            for replay in (*replays, *whole):
                 round_ = _round(replay, instruments, synchronize)
                 counted = round_.energy_uj.items()
                 replay.energy_uj.append({name: uj / round_.iterations for name, uj in counted})
@@ -132,6 +175,9 @@ def _round(replay: Replay, instruments: Instruments, synchronize: Callable[[], N
         try:
             replay.window(trip)
         except Exception as error:
+            if not replay.owns_inputs:
+                replay.owns_inputs = True
+                return _round(replay, instruments, synchronize)
             said = " ".join(str(error).split()) or type(error).__name__
             raise GreenopsError(f"{name} cannot be called again by itself ({said})") from error
     if trip.missing:

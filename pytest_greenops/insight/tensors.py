@@ -3,45 +3,53 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 #: So deep may tensors lie: the arguments, a cache among them, its layers, their tensors.
 _DEPTH = 6
+#: Tensors of so few elements may be counters, which work adds to in place, as caches have them.
+_COUNTER = 64
 
 
-def copied(torch: Any, value: Any, *, detach: bool = False, depth: int = _DEPTH) -> Any:
-    """The same tensors in containers of their own, and in objects of their own, such as caches.
+def copied(torch: Any, value: Any, tensor: Callable[[Any], Any], depth: int = _DEPTH) -> Any:
+    """The same in containers of their own, and in objects of their own that hold tensors.
 
-    What the work, or a replay of it, changes in a container later is so not changed here: a cache
-    that grows stays as it was. Tensors are shared: they may be large, and joules depend on their
-    shapes more than on their values.
-
-    detach  cut them off from the graph that they came from; those that need a gradient still do
+    What the work, or a replay of it, changes later in a container is so not changed here: a cache
+    that grows stays as it was. Large tensors are what `tensor` makes of them. What cannot be copied
+    is shared.
     """
     if isinstance(value, torch.Tensor):
-        if not (detach and value.requires_grad) or isinstance(value, torch.nn.Parameter):
-            return value
-        return value.detach().requires_grad_()
-    if depth == 0 or isinstance(value, torch.nn.Module | type):
+        few = value.numel() <= _COUNTER and not value.requires_grad
+        return value.clone() if few else tensor(value)
+    if depth == 0 or not _holds_tensors(torch, value, depth):
         return value
 
     def inner(item: Any) -> Any:
-        return copied(torch, item, detach=detach, depth=depth - 1)
+        return copied(torch, item, tensor, depth - 1)
 
-    if isinstance(value, dict):
+    try:
+        if isinstance(value, list):
+            return list(map(inner, value))
+        if isinstance(value, tuple):
+            items = map(inner, value)
+            return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
         made = copy.copy(value)
-        made.update({key: inner(item) for key, item in value.items()})
-        return made
-    if isinstance(value, list):
-        return list(map(inner, value))
-    if isinstance(value, tuple):
-        items = map(inner, value)
-        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
-    if not _holds_tensors(torch, value, depth):
+        if isinstance(value, dict):
+            for key, item in value.items():
+                made[key] = inner(item)
+        else:
+            vars(made).update({name: inner(item) for name, item in vars(value).items()})
+    except Exception:  # of a class of somebody else: its own, as it is, is better than none
         return value
-    made = copy.copy(value)
-    vars(made).update({name: inner(item) for name, item in vars(value).items()})
     return made
+
+
+def detached(tensor: Any) -> Any:
+    """The tensor, cut off from the graph that it came from; it needs a gradient if it did."""
+    if not tensor.requires_grad or tensor.is_leaf:
+        return tensor
+    return tensor.detach().requires_grad_()
 
 
 def tensors_of(torch: Any, value: Any) -> list[Any]:

@@ -13,6 +13,8 @@ ADDITIVITY = 0.10
 STANDS_OUT = 1.5
 #: One that grew by less than this over its baseline is not told to have grown.
 GROWN = 0.10
+#: Nor is one named whose excess is less than this share of the whole.
+TRIFLE = 0.01
 #: So many others of its kind make a layer comparable with them.
 _FEWEST_OTHERS = 2
 
@@ -78,12 +80,23 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
     @property
     def suspect(self) -> Layer | None:
-        """The layer that grew most over the baseline, else one that is dearer than its like."""
-        if any(layer.baseline_j for layer in self.layers):
-            grown = [layer for layer in self.layers if (layer.change or 0.0) > GROWN]
-            return max(grown, key=lambda each: each.joules - (each.baseline_j or 0.0), default=None)
-        unlike = [layer for layer in self.layers if (layer.of_kind or 0.0) >= STANDS_OUT]
-        return max(unlike, key=lambda layer: layer.joules, default=None)
+        """The layer that grew most over the baseline, else one that is dearer than its like.
+
+        What it uses too much is no trifle beside the whole.
+        """
+        by_baseline = any(layer.baseline_j for layer in self.layers)
+        excess_j = [_excess_j(layer, by_baseline) for layer in self.layers]
+        worst_j, place = max(zip(excess_j, range(len(excess_j)), strict=True), default=(0.0, 0))
+        return self.layers[place] if worst_j > TRIFLE * self.whole_j else None
+
+
+def _excess_j(layer: Layer, by_baseline: bool) -> float:
+    """How much a layer uses beyond its baseline, or beyond its like; 0 within what both scatter."""
+    if by_baseline:
+        grown = (layer.change or 0.0) > GROWN
+        return layer.joules - layer.baseline_j if grown and layer.baseline_j else 0.0
+    unlike = layer.of_kind is not None and layer.of_kind >= STANDS_OUT
+    return layer.joules - layer.joules / layer.of_kind if unlike and layer.of_kind else 0.0
 
 
 def among_its_kind(layers: list[Layer]) -> tuple[Layer, ...]:

@@ -70,12 +70,14 @@ class Hypothetical(NamedTuple):
 
     by_kind_j   joules at the computer, by kind of domain
     facility_j  the same with what the data centre adds
+    pue         by which it adds
     grams       CO2e of that, where the intensity is known
     factor      what the grams were made with
     """
 
     by_kind_j: dict[str, float]
     facility_j: float
+    pue: float
     grams: float | None
     factor: CarbonFactor | None
 

@@ -276,3 +276,66 @@ def test_a_deep_model_is_told_by_its_blocks(machine: Operations) -> None:
         told = explained(machine, lambda: model(prompts))
     assert {"model.layers.0", "model.layers.19", "lm_head"} <= {each.name for each in told.layers}
     assert len(told.layers) < 30
+
+
+def test_a_module_that_writes_on_its_input_is_replayed(machine: Operations) -> None:
+    """In training, where torch refuses to write on a leaf, it gets tensors of its own."""
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(inplace=True), nn.Linear(64, 64))
+    batch = torch.randn(64, 64)
+    told = explained(machine, lambda: model(batch).sum().backward())
+    assert told.why is None
+    assert {layer.name for layer in told.layers} == {"0", "1", "2"}
+
+
+def test_a_module_that_its_model_does_not_know_has_a_name(machine: Operations) -> None:
+    """Modules in a plain list are told one by one."""
+
+    class Hidden(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden = [nn.Linear(64, 64) for _ in range(3)]
+
+        def forward(self, x: Any) -> Any:
+            for layer in self.hidden:
+                x = layer(x)
+            return x
+
+    model, batch = Hidden(), torch.randn(64, 64)
+    with torch.inference_mode():
+        told = explained(machine, lambda: model(batch))
+    names = {layer.name for layer in told.layers}
+    assert names == {"Hidden.Linear", "Hidden.Linear-2", "Hidden.Linear-3"}
+    assert told.adds_up
+
+
+def test_a_container_that_refuses_to_be_copied_is_shared(machine: Operations) -> None:
+    """The work that is captured never fails for what is kept of it."""
+
+    class Stubborn(dict):  # type: ignore[type-arg]
+        def __setitem__(self, key: object, value: object) -> None:
+            raise TypeError("no")
+
+    class Takes(nn.Module):
+        def forward(self, given: Any) -> Any:
+            return given["x"] * 2
+
+    given = Stubborn(x=torch.randn(64, 64))
+    with torch.inference_mode():
+        told = explained(machine, lambda: Takes()(given))
+    assert [layer.name for layer in told.layers] == ["Takes"]
+
+
+def test_a_cache_of_fixed_size_stays_as_it_was(machine: Operations) -> None:
+    """Counters that a cache adds to in place do not run over in replays."""
+    model, prompts = llama(2), torch.randint(64, (2, 8))
+    told = explained(
+        machine,
+        lambda: model.generate(
+            prompts,
+            max_new_tokens=12,
+            do_sample=False,
+            eos_token_id=None,
+            cache_implementation="static",
+        ),
+    )
+    assert told.why is None

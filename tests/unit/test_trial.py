@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_greenops import machine
+from pytest_greenops.bench import Bench
 from pytest_greenops.control import Control
 from pytest_greenops.fresh import Answer, FreshFailure
 from pytest_greenops.meter import NoLoad
@@ -28,7 +29,7 @@ from pytest_greenops.rules import Rules
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.store import Store
 from pytest_greenops.testing import FakeSensor
-from pytest_greenops.trial import Bench, Trial
+from pytest_greenops.trial import Trial
 from tests.unit.builders import MACHINE, baseline, grown, key, rounds, series, session
 
 

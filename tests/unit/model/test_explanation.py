@@ -58,3 +58,12 @@ def test_noise_is_no_growth() -> None:
     """A layer within a tenth of its baseline is not named, though it is dear among its kind."""
     told = among_its_kind(layers(1.0, 1.0, 3.05, baseline_j=3.0))
     assert Explanation(told, 5.05).suspect is None
+
+
+def test_a_trifle_is_not_named() -> None:
+    """A layer that uses next to nothing is nobody's suspect, though it doubled."""
+    large = Layer("large", "MLP", 1, 10.0, baseline_j=10.0)
+    small = Layer("small", "Dropout", 1, 0.02, baseline_j=0.01)
+    assert Explanation((large, small), 10.0).suspect is None
+    told = among_its_kind([*layers(10.0), *layers(0.01, 0.01, 0.05, shapes="8")])
+    assert Explanation(told, 10.0).suspect is None

@@ -1,0 +1,124 @@
+"""How well parts add up to the whole, and whether the layer that costs twice is named, for real.
+
+    python -m benchmarks.attribution [RUNS]
+
+With the sensors of this machine. A part is doubled by doing its work twice; what was explained
+before that is its baseline.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from benchmarks.causal_lm import random_prompts, small_llama
+from benchmarks.image_classifiers import labelled_images, resnet18, training_step
+from benchmarks.markdown import table
+from pytest_greenops.frameworks import synchronize
+from pytest_greenops.insight.capture import Capture
+from pytest_greenops.insight.layers import Layers, explain
+from pytest_greenops.model.explanation import Explanation
+from pytest_greenops.sensors.discover import discover
+from pytest_greenops.sensors.instruments import Instruments
+
+RUNS = 10
+
+
+class Work(NamedTuple):
+    """A model, one call of it, and those of its parts that are doubled in turn."""
+
+    name: str
+    model: torch.nn.Module
+    call: Callable[[], object]
+    parts: Sequence[str]
+
+
+def works(device: torch.device) -> Iterator[Work]:
+    """A ResNet-18 at inference and in training, and a small Llama that reads prompts."""
+    blocks = [f"resnet.encoder.stages.{s}.layers.{b}.layer.1" for s in range(4) for b in range(2)]
+    model = resnet18(device).eval()
+    images, labels = labelled_images(32, device)
+    yield Work("ResNet-18, inference", model, lambda: model(images), blocks)
+
+    trained = resnet18(device).train()
+    optimizer = torch.optim.AdamW(trained.parameters(), fused=True)
+
+    def step() -> torch.Tensor:
+        with torch.enable_grad():
+            return training_step(trained, optimizer, images, labels)
+
+    yield Work("ResNet-18, training step", trained, step, blocks)
+
+    llama = small_llama(device)
+    prompts = random_prompts(8, 256, device)
+    networks = [f"model.layers.{number}.mlp" for number in range(4)]
+    attentions = [f"model.layers.{number}.self_attn" for number in range(4)]
+    yield Work("Llama, reading", llama, lambda: llama(prompts), [*networks, *attentions])
+
+
+def explained(work: Work, instruments: Instruments, accepted: Sequence[Layers] = ()) -> Explanation:
+    """What is said of one call of a piece of work, by all energy that is counted."""
+    capture = Capture(synchronize)
+    with torch.no_grad(), capture.window("call"):
+        work.call()
+    return explain(
+        capture,
+        instruments,
+        synchronize,
+        {"call": [domain.name for domain in instruments.domains if domain.counted]},
+        {"call": accepted},
+        max_time_s=600.0,
+        progress=lambda done, most: None,
+    )["call"]
+
+
+def doubled(work: Work, part: str, instruments: Instruments, accepted: Layers) -> str:
+    """The part that is named while this one does its work twice, or nothing."""
+    module = work.model.get_submodule(part)
+    once = module.forward
+
+    def twice(*args: Any, **kwargs: Any) -> Any:
+        once(*args, **kwargs)
+        return once(*args, **kwargs)
+
+    module.forward = twice  # type: ignore[method-assign]
+    try:
+        suspect = explained(work, instruments, [accepted]).suspect
+    finally:
+        module.forward = once  # type: ignore[method-assign]
+    return "" if suspect is None else suspect.name
+
+
+def main(runs: int) -> None:
+    """Print how the parts of each work add up, and how often the doubled one was named."""
+    instruments, _ = discover(("auto",), [], None)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    rows = []
+    for work in works(device):
+        sums = []
+        for _ in range(runs):
+            before = explained(work, instruments)
+            sums.append(before.additivity)
+            print(f"{work.name}: {before.why or f'{before.additivity:.1%}'}", file=sys.stderr)
+        named = [doubled(work, part, instruments, before.by_counter) for part in work.parts]
+        right = sum(map(str.__eq__, named, work.parts))
+        print(f"{work.name}: named {named}", file=sys.stderr)
+        within = sum(abs(each - 1) <= 0.1 for each in sums)
+        rows.append(
+            (
+                work.name,
+                f"{min(sums):.1%} to {max(sums):.1%}",
+                f"{within} of {runs}",
+                f"{right} of {len(named)}",
+            )
+        )
+    heading = ("work", "parts of the whole", "within 10 %", "doubled part named")
+    print("\n".join(table(heading, rows)))
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS)

@@ -1,0 +1,271 @@
+"""`pytest-greenops whatif`: energy that nobody measured, and that says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.commands import Told, refused, run
+from tests.integration.projects import INI, Project, conftest, fill, run_outside
+
+DOMAINS = 'Domain("cpu:0", "cpu"), Domain("gpu:0", "gpu")'
+TESTS = """
+    import itertools
+
+    def test_train(energy, spend):
+        started = itertools.count()
+
+        def epoch():
+            number = next(started)
+            spend(300 if number else 600)
+            spend(700 + number % 3, "gpu:0", seconds=1.0)
+
+        energy.pedantic(epoch, rounds=8, warmup_rounds=0, iterations=1)
+
+    def test_infer(energy, spend):
+        energy.pedantic(spend, args=(2.0,), iterations=1)
+
+    def test_infer_twice(energy, spend):
+        energy.pedantic(spend, args=(2.0,), iterations=2)
+"""
+KWH = 3.6e6
+
+
+@pytest.fixture(scope="module")
+def files_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `files` starts from; made once."""
+    folder = tmp_path_factory.mktemp("files")
+    fill(folder, {"pytest.ini": INI, "conftest.py": conftest(DOMAINS), "test_it.py": TESTS})
+    run_outside(folder, "--energy", "--energy-json=plain.json")
+    grid = ("--energy-carbon-intensity=360 g/kWh", "--energy-pue=1.5")
+    run_outside(folder, "--energy", "--energy-json=grid.json", *grid)
+    return folder
+
+
+@pytest.fixture
+def files(project: Project, files_folder: Path) -> Path:
+    """The folder with `plain.json`, and `grid.json` of a run that knew its grid."""
+    project.copy(files_folder)
+    return project.path
+
+
+def asked(folder: Path, *arguments: object) -> Told:
+    """The answer to a question; nothing of it is wider than 80 columns."""
+    told = run(folder, "whatif", *arguments)
+    assert (0, "") == (told.code, told.err)
+    assert max(map(len, told.lines)) <= 80
+    return told
+
+
+def joined(told: Told) -> str:
+    """An answer without its line breaks."""
+    return " ".join(told.out.split())
+
+
+# --- region ------------------------------------------------------------------------------------
+
+
+def test_another_region_is_hypothetical(files: Path) -> None:
+    """Measured and hypothetical figures stand beside each other, each with its factor's source."""
+    told = asked(
+        files, "region", "plain.json", "--region=us-ky", "--pue=1.59", "--test=infer_twice"
+    )
+    assert told.lines[0].startswith("energy: HYPOTHETICAL: the same work at 833.5 g/kWh (US-KY: ")
+    said = joined(told)
+    assert "EnergyVis (arXiv:2103.16435), 2020), with a PUE of 1.59 test_infer_twice" in said
+    assert "measured 2.00 J a call, no grid known hypothetical 2.00 J a call (" in said
+    assert said.endswith("3.18 J with the data centre (PUE 1.59), 736 µg CO2e a call")
+
+
+def test_the_grid_of_the_run_holds_where_none_is_named(files: Path) -> None:
+    """Another PUE alone changes nothing else, and neither does another grid."""
+    pue = joined(asked(files, "region", "grid.json", "--pue=3", "--test=test_it.py::test_infer"))
+    assert "measured 2.00 J a call, 300 µg CO2e a call, at 360 g/kWh, PUE 1.5" in pue
+    assert "6.00 J with the data centre (PUE 3), 600 µg CO2e a call, at 360 g/kWh" in pue
+    grid = joined(
+        asked(files, "region", "grid.json", "--carbon-intensity=720 g/kWh", "--test=infer_twice")
+    )
+    assert "the same work at 720 g/kWh test_infer_twice" in grid
+    assert grid.endswith("3.00 J with the data centre (PUE 1.5), 600 µg CO2e a call")
+
+
+def test_another_gpu_halves_the_gpu_alone(files: Path) -> None:
+    """Of 325 J + 676 J the CPU keeps its part, and without a grid no grams are made up."""
+    said = joined(asked(files, "region", "plain.json", "--gpu-efficiency=2", "--test=train"))
+    assert "the same work on a GPU of 2 x the operations a joule" in said
+    assert "(cpu 325 J, gpu 338 J); no grid is known, so no grams" in said
+
+
+def test_all_tests_are_told_where_none_is_named(files: Path) -> None:
+    """Each with both of its lines."""
+    told = asked(files, "region", "plain.json", "--region=FR")
+    assert [line for line in told.lines if line.startswith("test_")] == [
+        *("test_train", "test_infer", "test_infer_twice")
+    ]
+    assert 3 == sum(line.startswith("  hypothetical") for line in told.lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "nothing differs; add --region, --carbon-intensity, --pue or --gpu-efficiency"),
+        (["--pue=0.5"], "test_it.py::test_train: 0.5 is no PUE"),
+        (["--gpu-efficiency=0"], "test_it.py::test_train: 0 is no efficiency"),
+        (["--region=FR", "--test=nobody"], "plain.json: no test is named like nobody; there are: "),
+    ],
+)
+def test_questions_without_an_answer(files: Path, arguments: list[str], said: str) -> None:
+    """One line says what is missing."""
+    assert refused(files, "whatif", "region", "plain.json", *arguments).startswith(said)
+
+
+def test_a_result_without_its_joules_is_refused(files: Path) -> None:
+    """A counter that is named and has no joules is no zero."""
+    document: dict[str, Any] = json.loads((files / "plain.json").read_text())
+    del document["results"][0]["by_domain"]["gpu:0"]
+    (files / "plain.json").write_text(json.dumps(document))
+    said = refused(files, "whatif", "region", "plain.json", "--pue=2")
+    assert said == "test_it.py::test_train: damaged (no joules of gpu:0); run it again"
+
+
+def test_an_unknown_region_is_refused(files: Path) -> None:
+    """The nearest codes are named, and so is what lists all."""
+    told = run(files, "whatif", "region", "plain.json", "--region=KY")
+    assert (2, "") == (told.code, told.out)
+    assert "no carbon intensity is known of region 'KY'; the nearest codes are US-KY" in told.err
+    listed = asked(files, "regions").lines
+    assert [line.split()[:2] for line in listed if line.startswith(("US-KY", "FR"))] == [
+        ["FR", "44"],
+        ["US-KY", "834"],
+    ]
+
+
+# --- cycle and parity --------------------------------------------------------------------------
+
+
+def test_lives_of_two_models_cross(files: Path) -> None:
+    """N* is told, which uses less on either side of it, and both at a usage that is named."""
+    told = asked(files, "cycle", "100 kJ", "2 J", "300 kJ", "1 J", "--inferences=300000")
+    assert told.lines == [
+        "   training  an inference",
+        "A  100 kJ    2.00 J",
+        "B  300 kJ    1.00 J",
+        "energy: A uses less up to 200,000 inferences, B from there on",
+        "energy: over 300,000 inferences: A 700 kJ (0.194 kWh), B 600 kJ (0.167 kWh)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("energies", "said"),
+    [
+        (["1 J", "2 J", "2 J", "2 J"], "A uses less, however often they are used"),
+        (["2 J", "2 J", "1 J", "1 J"], "B uses less, however often they are used"),
+        (["1 J", "2 J", "1 J", "2 J"], "both use the same, however often they are used"),
+    ],
+)
+def test_lives_that_never_cross(files: Path, energies: list[str], said: str) -> None:
+    """It is said in words."""
+    assert said in asked(files, "cycle", *energies).out
+
+
+def test_energies_are_taken_from_results(files: Path) -> None:
+    """A call of the test that is named, whole names before parts, and where it is from is told."""
+    told = asked(files, "cycle", "1 kJ", "plain.json::test_infer", "2 kJ", "1 J")
+    assert "A  1.00 kJ   2.00 J" in told.lines
+    assert "energy: 2.00 J: a call of test_it.py::test_infer in plain.json" in told.lines
+
+
+def test_estimated_energies_say_so(files: Path) -> None:
+    """Joules that no sensor stands behind are marked, wherever they go."""
+    document: dict[str, Any] = json.loads((files / "plain.json").read_text())
+    for result in document["results"]:
+        result["provenance"]["estimated"] = True
+    (files / "plain.json").write_text(json.dumps(document))
+    told = asked(files, "parity", "--training=1 kJ", "--inference=plain.json::infer_twice")
+    assert "energy: 2.00 J: ESTIMATED, a call of test_it.py::test_infer_twice" in told.out
+    assert "2.00 J a call, ESTIMATED" in asked(files, "region", "plain.json", "--pue=2").out
+    assert "(ESTIMATED)" in asked(files, "training", "plain.json", "--epochs=9", "--test=train").out
+
+
+def test_cost_parity(files: Path) -> None:
+    """Training and fine-tuning over an inference, as the study has it."""
+    told = asked(
+        *(files, "parity", "--training=51686 kWh", "--fine-tuning=7571 kWh"),
+        "--inference=1.0e-4 kWh",
+    )
+    assert "cost parity: 592,570,000 inferences use as much as both" in told.out
+    assert "fine-tuning 27.3 GJ (7,571 kWh)" in joined(told)
+
+
+@pytest.mark.parametrize(
+    ("energy", "said"),
+    [
+        ("5", "'5' has no unit of energy"),
+        ("plain.json::infer", "plain.json: 2 tests are named like infer: test_it.py::test_infer, "),
+        ("plain.json::nobody", "plain.json: no test is named like nobody; there are: test_it.py::"),
+        ("gone.json::infer", "gone.json: cannot be read (No such file or directory)"),
+        ("0 J", "an inference of 0 J never adds up to its training"),
+    ],
+)
+def test_energies_that_are_none(files: Path, energy: str, said: str) -> None:
+    """No unit, several tests, no such test, no such file: each names the mend."""
+    told = refused(files, "whatif", "parity", "--training=1 kJ", f"--inference={energy}")
+    assert told.startswith(said)
+
+
+# --- training ----------------------------------------------------------------------------------
+
+
+def test_a_whole_training_is_extrapolated(files: Path) -> None:
+    """The start-up is left out and paid for; TDP x time stands beside it where it is asked for."""
+    told = asked(
+        files, "training", "plain.json", "--epochs=90", "--test=train", "--tdp=2 kW", "--window=5"
+    )
+    said = joined(told)
+    assert told.lines[0] == "energy: test_train: 8 of 90 epochs measured, 8.31 kJ"
+    assert "start-up: 1 epoch, 1.30 kJ; stable from epoch 2 on: 1.00 kJ an epoch over 7" in said
+    assert "EXTRAPOLATED, not measured: 90.4 kJ (0.0251 kWh) for all 90 epochs (95 % 90." in said
+    assert "TDP x time would say 198 kJ (0.055 kWh) (2.00 kW for 99.0 s), 2.2 x as much" in said
+
+
+def test_a_drift_is_told(files: Path) -> None:
+    """Epochs that never settle are projected with a warning."""
+    document: dict[str, Any] = json.loads((files / "plain.json").read_text())
+    for number, round_ in enumerate(document["results"][0]["rounds"]):
+        round_["energy_uj"]["cpu:0"] = (100 - 10 * number) * 1_000_000_000
+    (files / "plain.json").write_text(json.dumps(document))
+    said = asked(files, "training", "plain.json", "--epochs=90", "--test=train").out
+    assert "energy: NOT STABLE: in no 5 epochs in a row" in said
+
+
+@pytest.mark.parametrize(
+    ("test", "epochs", "said"),
+    [
+        ("infer_twice", 90, "test_it.py::test_infer_twice: a round holds several calls"),
+        ("train", 7, "test_it.py::test_train: 8 epochs were measured, more than 7 in all"),
+    ],
+)
+def test_trainings_that_cannot_be_told(files: Path, test: str, epochs: int, said: str) -> None:
+    """A round has to be an epoch, and there have to be more of them than were measured."""
+    told = refused(
+        files, "whatif", "training", "plain.json", f"--test={test}", f"--epochs={epochs}"
+    )
+    assert told.startswith(said)
+
+
+def test_plain_letters_where_there_are_no_others(files: Path) -> None:
+    """A terminal of ASCII gets ASCII."""
+    arguments = ("region", "plain.json", "--region=FR")
+    told = run(files, "whatif", *arguments, PYTHONIOENCODING="ascii")
+    assert (0, True) == (told.code, told.out.isascii())
+    assert " ug CO2e" in told.out
+
+
+def test_a_question_is_needed(files: Path) -> None:
+    """Without one the command says that there are some."""
+    told = run(files, "whatif")
+    assert (2, "") == (told.code, told.out)
+    assert "QUESTION" in told.err
