@@ -66,6 +66,7 @@ class Trial:
         self._kept: dict[str, tuple[Measurement, Plan]] = {}
         self._controls: dict[str, dict[str, float]] = {}
         self._accepted_quality: dict[str, list[dict[str, float]]] = {}
+        self._units_of: dict[str, str] = {}
         self._explained: dict[str, Explanation] = {}
         self._begun: list[str] = []
         self._running = False
@@ -143,6 +144,7 @@ class Trial:
         self._begun.remove(name or "loop")
         for window, measurement in self._controlled(meter.measurements(), control).items():
             self._kept[window] = measurement, plan
+            self._units_of[window] = self.unit
             self._results[window] = self._summarise(measurement, verdicts[window])
         if self._bench.options.explain and not self._bench.options.answers:
             yield from self._explain(list(verdicts), plan)
@@ -323,6 +325,10 @@ class Trial:
         """The unit of work whose joules are judged: the budget's, else the first, else a call."""
         return self.budget.per or next(iter(self.units), "call")
 
+    def _unit_of(self, name: str) -> str:
+        """The unit whose joules are judged of a name: what was declared as it was measured."""
+        return self._units_of.get(name, self.unit)
+
     def _check_limits(self) -> None:
         if self.budget.max_carbon_g is not None and self._bench.rules.grams_per_kwh is None:
             raise GreenopsError(
@@ -337,7 +343,7 @@ class Trial:
             self.budget,
             self._accepted.reference(measurement.name),
             self._rules,
-            unit=self.unit,
+            unit=self._unit_of(measurement.name),
             look=look,
             fresh=[each.rounds for each in fresh],
             controls=[self._controls[measurement.name], *(each.control_j for each in fresh)],
@@ -354,7 +360,7 @@ class Trial:
             self.budget,
             self._accepted.reference(measurement.name),
             self._rules,
-            unit=self.unit,
+            unit=self._unit_of(measurement.name),
             controls=[self._controls[measurement.name], fresh.control_j],
         )
 
@@ -372,7 +378,7 @@ class Trial:
             measurement,
             verdict,
             domain=self.budget.domain,
-            unit=self.unit,
+            unit=self._unit_of(measurement.name),
             fresh=fresh,
             conditions=machine.conditions(),
             control_j=self._controls.get(measurement.name, {}),

@@ -368,3 +368,21 @@ def test_objects_given_to_main_cannot_be_had_again(project: Project) -> None:
     ran = project.pytester.run(sys.executable, script, "--energy", "--energy-sessions=2")
     assert ran.ret == 0
     ran.stdout.fnmatch_lines(["*fresh session (the test failed there in its setup: fixture*"])
+
+
+def test_units_declared_later_are_not_those_of_earlier_measurements(project: Project) -> None:
+    """What a fresh process is asked about is judged by the unit that it was measured with."""
+    project.write(
+        "test_model.py",
+        """
+        def test_model(energy, work):
+            energy.named("load")(work)
+            energy.units(inference=1)
+            energy(work)
+        """,
+    )
+    project.save()
+    ran = project.energy(joules=4.0)
+    assert ran.verdicts == {"test_model/load": "regressed", "test_model": "regressed"}
+    assert [ran.results[name].unit for name in ran.verdicts] == ["call", "inference"]
+    assert ran.code == 1
