@@ -93,6 +93,8 @@ def read_options(config: pytest.Config) -> Options:
     json = read.value("energy-json", Path)
     if read.given("energy-json") and not measure:
         raise OptionError("--energy-json writes what is measured; add --energy")
+    if read.given("energy-explain") and not measure:
+        raise OptionError("--energy-explain explains what is measured; add --energy")
     least = read.value("energy-min-rounds", _number_of("rounds"))
     most = read.value("energy-max-rounds", _number_of("rounds"))
     if least and most and least > most:

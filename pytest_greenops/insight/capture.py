@@ -17,6 +17,8 @@ from pytest_greenops.insight.tensors import copied, detached, tensors_of
 
 #: Of the calls of one module so many inputs are kept at the most, evenly spread.
 KEPT_CALLS = 8
+#: What torch tells of the modes of a call, from 2.4 on.
+_NEEDED = "get_autocast_dtype"
 
 
 class Modes(NamedTuple):
@@ -78,9 +80,11 @@ class Capture:
     """The trip: it stands where a pass of the meter would, and is made once.
 
     windows  the outermost modules that were called in each window, by its name
+    why      why nothing is kept of what is called, or None
     """
 
     iterations = 1
+    why: str | None = None
 
     def __init__(self, synchronize: Callable[[], None]) -> None:
         self.units: dict[str, float] = {}
@@ -97,7 +101,9 @@ class Capture:
         self._synchronize()
         torch = sys.modules.get("torch")
         roots = self.windows.setdefault(name, [])
-        if torch is None:
+        if torch is not None and not hasattr(torch, _NEEDED):
+            self.why = f"torch {torch.__version__} is too old; it takes 2.4 or newer"
+        if torch is None or self.why:
             yield
             return
         with _Recorder(torch, roots):
@@ -113,6 +119,7 @@ class _Recorder:
         self._call = torch.nn.Module.__call__
         self._sites: dict[int, Site] = {}
         self._names: dict[int, str] = {}
+        self._models: set[str] = set()
         self._stack: list[Site] = []
 
     def __enter__(self) -> None:
@@ -173,9 +180,11 @@ class _Recorder:
 
     def _add_root(self, module: Any) -> None:
         """Learn the names of a model; those of a second one begin with its class."""
-        prefix = f"{type(module).__name__}." if self._roots else ""
+        model = _unused(type(module).__name__, self._models)
+        prefix = f"{model}." if self._models else ""
+        self._models.add(model)
         for name, each in module.named_modules():
-            self._names.setdefault(id(each), f"{prefix}{name}" if name else type(module).__name__)
+            self._names.setdefault(id(each), f"{prefix}{name}" if name else model)
 
     def _kept(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         torch = self._torch

@@ -35,7 +35,7 @@ def explain(
     for window, roots in capture.windows.items():
         torch = sys.modules.get("torch")
         if torch is None or not roots:
-            told[window] = Explanation(why="no torch module is called in it")
+            told[window] = Explanation(why=capture.why or "no torch module is called in it")
             continue
         parts = cut(roots)
         try:

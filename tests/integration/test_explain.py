@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.integration.projects import Project
 
 LOOP = """
@@ -65,10 +63,13 @@ def test_work_that_runs_once_is_not_run_again(project: Project) -> None:
     assert "    not by layer: the test runs once only (max_rounds=1)" in ran.lines
 
 
-@pytest.mark.parametrize("quiet", [(), ("-q",)], ids=["", "q"])
-def test_a_plain_run_ignores_it(project: Project, quiet: tuple[str, ...]) -> None:
-    """Without `--energy` nothing is measured, so nothing is explained."""
+def test_it_needs_a_measurement(project: Project) -> None:
+    """Given without `--energy` it is refused; the ini twin waits for a run that measures."""
     project.write("test_llm.py", LOOP)
-    ran = project.run("--energy-explain", *quiet)
+    ran = project.run("--energy-explain")
+    assert ran.code == 4
+    assert "ERROR: --energy-explain explains what is measured; add --energy" in ran.errors
+    project.write("pytest.ini", "[pytest]\nenergy_sensors = fake\nenergy_explain = true\n")
+    ran = project.run()
     assert ran.code == 0
     assert "where the joules go" not in ran.text

@@ -250,14 +250,15 @@ def test_work_without_modules_is_told(machine: Operations) -> None:
     assert told.why == "no torch module is called in it"
 
 
-def test_layers_of_two_models_are_told_apart(machine: Operations) -> None:
-    """Those of the second model that the work calls begin with its class."""
-    one, other = nn.Sequential(nn.Linear(64, 64)), nn.Sequential(nn.Linear(64, 64))
+def test_layers_of_several_models_are_told_apart(machine: Operations) -> None:
+    """Those of all but the first model that the work calls begin with the model's class."""
+    one, other, third = (nn.Sequential(nn.Linear(64, 64)) for _ in range(3))
     loss = nn.MSELoss()
     batch = torch.randn(64, 64)
-    told = explained(machine, lambda: loss(one(batch), other(batch)))
+    told = explained(machine, lambda: loss(one(batch), other(third(batch))))
     assert told.why is None
-    assert {layer.name for layer in told.layers} == {"0", "Sequential.0", "MSELoss"}
+    names = {layer.name for layer in told.layers}
+    assert names == {"0", "Sequential-2.0", "Sequential-3.0", "MSELoss"}
 
 
 def test_the_recorder_leaves_torch_as_it_was(machine: Operations) -> None:
@@ -339,3 +340,10 @@ def test_a_cache_of_fixed_size_stays_as_it_was(machine: Operations) -> None:
         ),
     )
     assert told.why is None
+
+
+def test_an_old_torch_is_told(machine: Operations, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release that does not tell the modes of a call has no layers, and says which does."""
+    monkeypatch.delattr(torch, "get_autocast_dtype")
+    told = explained(machine, lambda: nn.Linear(4, 4)(torch.randn(2, 4)))
+    assert told.why == f"torch {torch.__version__} is too old; it takes 2.4 or newer"
