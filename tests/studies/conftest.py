@@ -1,0 +1,13 @@
+"""A project of its own for each test that runs pytest on axes, facts and tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.studies.projects import Study
+
+
+@pytest.fixture
+def study(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """A project without tests."""
+    return Study(pytester, monkeypatch)

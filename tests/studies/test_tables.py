@@ -1,0 +1,161 @@
+"""The tables of the studies: rows gathered from reports, shown and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.discriminative import report as discriminative
+from benchmarks.tables import Row, Table, Tables
+from tests.studies.projects import SHARED, Study
+
+
+class Terminal:
+    """Keeps the lines that are written."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write_line(self, line: str) -> None:
+        """Keep a line."""
+        self.lines.append(line)
+
+
+def reported(node_id: str, *properties: tuple[str, Any], when: Any = "call") -> pytest.TestReport:
+    """The report of a passed test with these properties."""
+    place = (node_id.partition("::")[0], 0, "test")
+    return pytest.TestReport(
+        node_id, place, {}, "passed", None, when, user_properties=list(properties)
+    )
+
+
+@pytest.fixture
+def rows(monkeypatch: pytest.MonkeyPatch) -> list[Row]:
+    """The rows that the room `discriminative` was given, of which it makes one small table."""
+    given: list[Row] = []
+
+    def tables(rows: Sequence[Row]) -> Iterator[Table]:
+        given.extend(rows)
+        yield Table("Title", ("name", "figure"), [("a", "1")], "A note.")
+
+    monkeypatch.setattr(discriminative, "tables", tables)
+    return given
+
+
+def shown(*reports: pytest.TestReport, path: Path | None = None) -> list[str]:
+    """The lines at the end of a run with these reports."""
+    gathered, terminal = Tables(path), Terminal()
+    for report in reports:
+        gathered.pytest_runtest_logreport(report)
+    gathered.pytest_terminal_summary(terminal)  # type: ignore[arg-type]
+    return terminal.lines
+
+
+IN_A_ROOM = "benchmarks/discriminative/test_x.py::test_it[a-b]"
+
+
+def test_markdown() -> None:
+    """A table is Markdown whose columns are as wide as their widest cell, its note below."""
+    table = Table("Title", ("name", "J"), [("a", "1.00 J"), ("longer", "2")], "A note.")
+    expected = [
+        "",
+        "### Title",
+        "",
+        "| name   | J      |",
+        "| ------ | ------ |",
+        "| a      | 1.00 J |",
+        "| longer | 2      |",
+        "",
+        "A note.",
+    ]
+    assert expected == list(table.markdown())
+
+
+def test_no_note() -> None:
+    """A table without a note ends with its last row."""
+    assert "| 1   |" == list(Table("Title", ("n",), [("1",)]).markdown())[-1]
+
+
+def test_row(rows: list[Row]) -> None:
+    """A row has the test's name, its facts, and the figures of each of its measurements."""
+    shown(
+        reported(
+            IN_A_ROOM,
+            ("study.parameters", 7),
+            ("energy.joules", 3.0),
+            ("energy.per_unit.sample", 0.5),
+            ("energy.by_domain.cpu:0", 2.0),
+            ("energy.verdict", "passed"),
+            ("energy.prefill.joules", 1.0),
+            ("energy.prefill.quality.accuracy", 0.9),
+            ("other", 1),
+        )
+    )
+    figures = {
+        "call": {"joules": 3.0, "per_unit.sample": 0.5, "by_domain.cpu:0": 2.0},
+        "prefill": {"joules": 1.0, "quality.accuracy": 0.9},
+    }
+    assert [Row("test_it", {"parameters": 7}, figures)] == rows
+
+
+def test_unmeasured(rows: list[Row]) -> None:
+    """A test that measured nothing makes no row, nor does a phase that is not its call."""
+    measured = ("energy.joules", 3.0)
+    assert [] == shown(
+        reported(IN_A_ROOM, ("study.parameters", 7), ("energy.verdict", "not measured")),
+        reported(IN_A_ROOM, measured, when="teardown"),
+    )
+    assert [] == rows
+
+
+def test_room_without_tables() -> None:
+    """A room without a report, and a test that is in no room, make no table."""
+    measured = ("energy.joules", 3.0)
+    assert [] == shown(
+        reported("benchmarks/regressions/test_x.py::test_it", measured),
+        reported("tests/test_x.py::test_it", measured),
+    )
+
+
+def test_written(rows: list[Row], tmp_path: Path) -> None:
+    """What is shown is written too, into a folder that is made for it."""
+    path = tmp_path / "build" / "studies.md"
+    lines = shown(reported(IN_A_ROOM, ("energy.joules", 3.0)), path=path)
+    assert "### Title" == lines[1]
+    assert "\n".join(lines[1:]) + "\n" == path.read_text()
+    assert 1 == len(rows)
+
+
+def test_known_power(study: Study) -> None:
+    """70 W and 30 W for ten seconds and 500 images are 1,000 J, and 2 J an image, in the tables."""
+    study.sensor('Domain("cpu:0", "cpu"), Domain("gpu:0", "gpu")', more=SHARED + DEVICES)
+    study.write("benchmarks/discriminative/test_it.py", KNOWN)
+    ran = study.energy("--bench-tables=tables.md")
+    text = (study.path / "tables.md").read_text()
+    assert {"passed": 1} == ran.outcomes
+    assert "| a            | 500   | 2.00 J   | 1.00 kJ | 0.5       | 0.5    |" in text
+    assert "| a            | 500   | 10.0 s    | 100 W | " in text
+    assert "| a            | 500   | 700 J | 300 J |" in text
+    assert text.strip() in ran.text
+
+
+DEVICES = """
+
+@pytest.fixture
+def step():
+    def step():
+        SENSOR.spend(700.0, "cpu:0", seconds=10.0)
+        SENSOR.spend(300.0, "gpu:0", seconds=0.0)
+
+    return step
+"""
+KNOWN = """
+def test_inference(energy, facts, step):
+    facts(architecture="a", batch="500", precision="fp32", image="3x32x32")
+    facts(parameters=10**6, macs=10**9, phase_macs=10**9)
+    energy.units(sample=500)
+    energy(step)
+"""
