@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.energy_budget(max_increase="5%", max_time="40 s"),
-    models("llama_3m", "qwen3_10m").mark,
+    models("llama_10m", "qwen3_10m").mark,
     Axis("batch", {f"batch{n}": n for n in (1, 8, 32)}, ("batch8",)).mark,
     lengths("short_answer", "long_reasoning").mark,
 ]
