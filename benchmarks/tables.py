@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections import defaultdict
+import textwrap
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -16,8 +17,9 @@ from benchmarks.markdown import table
 #: A figure among the properties of a report, and the measurement that it belongs to.
 _FIGURE = re.compile(
     r"energy\.(?:(?P<name>.+)\.)?"
-    r"(?P<figure>joules|seconds|watts|estimated|(?:per_unit|by_domain|quality)\.[^.]+)"
+    r"(?P<figure>joules|seconds|watts|estimated|checks|(?:per_unit|by_domain|quality)\.[^.]+)"
 )
+_WIDTH = 79
 
 
 class Row(NamedTuple):
@@ -57,7 +59,7 @@ class Table(NamedTuple):
         head, _, *body = table(heading, [ruled, *rows])
         yield from ("", f"### {self.title}", "", head, *body)
         if self.note:
-            yield from ("", self.note)
+            yield from ("", *textwrap.wrap(self.note, _WIDTH, break_on_hyphens=False))
 
 
 class Tables:
@@ -80,11 +82,22 @@ class Tables:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the tables, and write them where that was asked for."""
         lines = [line for made in self._tables() for line in made.markdown()]
+        lines += self._doubts() if lines else []
         for line in lines:
             terminalreporter.write_line(line)
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.write_text("\n".join(lines).strip() + "\n", encoding="utf-8")
+
+    def _doubts(self) -> Iterator[str]:
+        """The self-checks that did not hold beside the figures of the tables, with their counts."""
+        rows = [row for rows in self._rows.values() for row in rows]
+        figures = [kept for row in rows for kept in row.measurements.values()]
+        found = Counter(check for kept in figures for check in kept.get("checks", "").split("; "))
+        told = [f"{check} in {count}" for check, count in found.most_common() if check]
+        if told:
+            text = f"Of these {len(figures)} measurements some stand beside a self-check that did "
+            yield from ("", *textwrap.wrap(f"{text}not hold: {', '.join(told)}.", _WIDTH))
 
     def _tables(self) -> Iterator[Table]:
         for room, rows in sorted(self._rows.items()):

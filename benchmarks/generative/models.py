@@ -35,7 +35,7 @@ LENGTHS = {
 
 def models(*slice_: str) -> Axis:
     """The axis of models, which a run without `--bench-full` takes these of."""
-    return Axis("model", MODELS, slice_, loads="ForCausalLM")
+    return Axis("model", MODELS, slice_, loads=("ForCausalLM", "LMHeadModel"))
 
 
 def lengths(*slice_: str) -> Axis:

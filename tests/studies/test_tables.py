@@ -159,3 +159,15 @@ def test_inference(energy, facts, step):
     energy.units(sample=500)
     energy(step)
 """
+
+
+def test_figures_beside_a_failed_check_are_counted(rows: list[Row]) -> None:
+    """A table that rests on measurements with a self-check that did not hold says so."""
+    contended = reported(
+        IN_A_ROOM, ("energy.joules", 1.0), ("energy.checks", "contention; fresh session")
+    )
+    *_, first, second = shown(contended, reported(IN_A_ROOM, ("energy.joules", 1.0)))
+    assert f"{first} {second}" == (
+        "Of these 2 measurements some stand beside a self-check that did not hold: contention in "
+        "1, fresh session in 1."
+    )
