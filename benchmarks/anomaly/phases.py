@@ -22,11 +22,12 @@ TRAINED, PREDICTED = 2000, 1000
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase: the samples that one call of it takes, and what it does with a model.
+    """One phase: its name, the samples that one call of it takes, what it does with a model.
 
     run  does the work through what measures it, and returns the quality on held-out data
     """
 
+    name: str
     samples: int
     run: Callable[[Measured, Model, Recording, Recording], Quality]
 
@@ -78,7 +79,10 @@ def _quality(model: Model, held_out: Recording) -> Quality:
 
 
 PHASES = {
-    "training": Phase(TRAINED, train),
-    "cross_validation": Phase(TRAINED, cross_validate_it),
-    "inference": Phase(PREDICTED, infer),
+    phase.name: phase
+    for phase in (
+        Phase("training", TRAINED, train),
+        Phase("cross_validation", TRAINED, cross_validate_it),
+        Phase("inference", PREDICTED, infer),
+    )
 }

@@ -76,7 +76,7 @@ def _names(points: Sequence[Point]) -> str:
 
 
 def _figures(row: Row) -> Any:
-    return row.measurements["call"]
+    return row.measurements[row.facts["phase"]]
 
 
 def _quality(known: dict[tuple[str, str], Row], model: str, metric: str) -> str:

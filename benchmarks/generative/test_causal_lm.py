@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_greenops.fixture import Energy
 
 pytestmark = [
-    pytest.mark.energy_budget(max_increase="5%", max_time="40 s"),
+    pytest.mark.energy_budget(max_increase="5%", max_time="15 s"),
     models("llama_10m", "qwen3_10m").mark,
     Axis("batch", {f"batch{n}": n for n in (1, 8, 32)}, ("batch8",)).mark,
     lengths("short_answer", "long_reasoning").mark,

@@ -146,7 +146,7 @@ def _row(
         "quality.f1": f1,
         "quality.mcc": 0.8,
     }
-    return Row("test_faults_are_found", {"model": model, "phase": phase}, {"call": figures})
+    return Row("test_faults_are_found", {"model": model, "phase": phase}, {phase: figures})
 
 
 def _rows(made: Sequence[Table], title: str) -> list[tuple[str, ...]]:
