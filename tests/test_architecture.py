@@ -52,6 +52,8 @@ PURE = (
     *("compare.results", "inventory", "unite", "vanished"),
     *("insight.carbon", "insight.extrapolate", "insight.full_cycle"),
     *("insight.idle", "insight.what_if"),
+    *("insight.estimate", "insight.estimator", "insight.layer_energy", "insight.shares"),
+    *("insight.layer_sum", "insight.whole", "insight.hold_out"),
 )
 #: Modules of the standard library that reach out of the process.
 OUTSIDE = {

@@ -32,12 +32,17 @@ def model(spend):
     joules = [2.0 if str(number) == dear else 1.0 for number in range(3)]
     return torch.nn.Sequential(*(Spends(spend, each) for each in joules))
 """
-WHOLE = MODEL + """
+WHOLE = (
+    MODEL
+    + """
 
 def test_model(energy, model):
     energy(model, torch.zeros(2))
 """
-WINDOWS = MODEL + """
+)
+WINDOWS = (
+    MODEL
+    + """
 
 def test_model(energy, model):
     for _ in energy.rounds():
@@ -47,7 +52,10 @@ def test_model(energy, model):
             model(torch.zeros(1))
             model(torch.zeros(1))
 """
-ASYNC = MODEL + """
+)
+ASYNC = (
+    MODEL
+    + """
 import asyncio
 
 
@@ -57,12 +65,16 @@ def test_model(energy, model):
 
     asyncio.run(energy.acall(call))
 """
-SETUP = MODEL + """
+)
+SETUP = (
+    MODEL
+    + """
 
 def test_model(energy, model):
     made = []
     energy.pedantic(model, setup=lambda: made.append(1) or torch.zeros(len(made)))
 """
+)
 
 
 def test_a_doubled_layer_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
