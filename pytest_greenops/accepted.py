@@ -11,6 +11,8 @@ from pytest_greenops import machine
 from pytest_greenops.bench import Bench
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.environment import Environment
+from pytest_greenops.model.explanation import LayerJoules
+from pytest_greenops.quality import Known
 from pytest_greenops.rules import Reference
 
 
@@ -48,17 +50,19 @@ class Accepted:
             default=0,
         )
 
-    def layers(self, name: str) -> list[dict[str, dict[str, float]]]:
+    def layers(self, name: str) -> list[LayerJoules]:
         """The layers of each comparable session that was explained."""
         reference = self.reference(name)
         if reference.series is None or reference.differences:
             return []
         return [session.layers for session in reference.series.sessions if session.layers]
 
-    def qualities(self, name: str) -> list[dict[str, float]]:
+    def qualities(self, name: str) -> Known:
         """What each session was told of its quality, on whatever machine it was."""
         series = self.reference(name).series
-        return [session.quality for session in series.sessions] if series else []
+        if series is None:
+            return Known()
+        return Known([session.quality for session in series.sessions], series.anchor.quality)
 
     def grows(self, name: str | None) -> bool:
         """Whether this run accepts what it measures under a name, if it can be accepted."""

@@ -133,6 +133,7 @@ class Measuring:
             return returned
         trial = item.stash[TRIAL]
         trial.close()
+        self._end_progress()
         if self._options.answers or item.stash.get(ENDED, None) == "failed":  # a subtest
             return returned
         trial.renew(partial(self._measure_afresh, item))

@@ -83,7 +83,7 @@ def enforce(results: Iterable[Result], options: Options, accepted: Collection[Re
             break
     for result in ours if options.strict else ():
         if result.verdict.unproven and result not in accepted:
-            raise EnergyUnproven(words.failure(result))
+            raise EnergyUnproven(words.unproven(result))
 
 
 def keep_properties(item: pytest.Item, results: Iterable[Result]) -> None:
@@ -123,6 +123,8 @@ def describe_call(
                 title = "energy" if result.name == "call" else f"energy of {result.name}"
                 lines = words.failure_section(result, unicode)
                 report.sections.append((title, "\n".join(_shown(line, unicode) for line in lines)))
+    elif error is not None and trial.explaining.capturing:
+        report.sections.append(("energy", words.failed_while_explained()))
     elif error is not None and trial.repetition > 1:
         report.sections.append(("energy", words.failed_in_repetition(trial.repetition)))
 

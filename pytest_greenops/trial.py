@@ -14,22 +14,20 @@ from pytest_greenops.accepted import Accepted
 from pytest_greenops.bench import Bench
 from pytest_greenops.calls import Trip
 from pytest_greenops.control import Control, against
+from pytest_greenops.explaining import Explaining
 from pytest_greenops.frameworks import synchronize
 from pytest_greenops.fresh import Answer, FreshFailure
-from pytest_greenops.insight.capture import Capture
-from pytest_greenops.insight.layers import explain
 from pytest_greenops.judge import confirm, judge, unconfirmed
 from pytest_greenops.meter import Meter, Plan
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.explanation import Explanation
 from pytest_greenops.model.measurement import Check, Measurement, Round
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
 from pytest_greenops.planning import Planner
-from pytest_greenops.quality import hold
+from pytest_greenops.quality import Known, hold
 from pytest_greenops.screen import Look
 from pytest_greenops.summary import summarise
 
@@ -60,27 +58,28 @@ class Trial:
         self._bench = bench
         self._accepted = Accepted(bench, test)
         self._planner = Planner(bench, budget, self._accepted)
+        self.explaining = Explaining(bench, self._accepted, test.name)
         self._rules = bench.rules
         self._left_s = left_s
         self._results: dict[str, Result] = {}
         self._kept: dict[str, tuple[Measurement, Plan]] = {}
         self._controls: dict[str, dict[str, float]] = {}
-        self._accepted_quality: dict[str, list[dict[str, float]]] = {}
+        self._accepted_quality: dict[str, Known] = {}
         self._units_of: dict[str, str] = {}
-        self._explained: dict[str, Explanation] = {}
         self._begun: list[str] = []
         self._running = False
 
     @property
     def results(self) -> dict[str, Result]:
         """What has been measured so far, by name, with the test's quality beside it, and judged."""
-        quality, limit = dict(self.quality), self.budget.max_quality_drop
+        quality = dict(self.quality)
+        limit = self.budget.max_quality_drop if quality else None
         action = self.budget.action or self._rules.action
         found = {}
         for name, result in self._results.items():
-            accepted = self._accepted_quality.get(name, ())
+            accepted = self._accepted_quality.get(name, Known())
             verdict = hold(result.verdict, quality, accepted, limit, action)
-            explained = self._explained.get(name)
+            explained = self.explaining.of(name)
             found[name] = replace(result, quality=quality, verdict=verdict, explained=explained)
         return found
 
@@ -146,27 +145,7 @@ class Trial:
             self._kept[window] = measurement, plan
             self._units_of[window] = self.unit
             self._results[window] = self._summarise(measurement, verdicts[window])
-        if self._bench.options.explain and not self._bench.options.answers:
-            yield from self._explain(list(verdicts), plan)
-
-    def _explain(self, windows: Sequence[str], plan: Plan) -> Generator[Trip]:
-        """One trip more, whose calls are replayed layer by layer; work that runs once has none."""
-        if plan.once:
-            once = Explanation(why=_ONCE)
-            self._explained.update(dict.fromkeys(windows, once))
-            return
-        bench = self._bench
-        capture = Capture(synchronize)
-        yield capture
-        self._explained |= explain(
-            capture,
-            bench.instruments,
-            synchronize,
-            judged={name: list(self._results[name].provenance.sensors) for name in windows},
-            accepted={name: self._accepted.layers(name) for name in windows},
-            max_time_s=plan.max_time_s,
-            progress=lambda done, most: bench.progress(f"{self.test.name} by layer", done, most),
-        )
+        yield from self.explaining.trip(list(verdicts), plan)
 
     def _controlled(
         self, measurements: Mapping[str, Measurement], control: Control
@@ -305,6 +284,7 @@ class Trial:
             measurement = Measurement(name, (), (), {})
             verdict = Verdict(Outcome.NOT_MEASURED, cause)
             self._results[name] = self._summarise(measurement, verdict)
+        self.explaining.replay(self._results, self._left_s)
         return self.results
 
     def work(self, value: Any, iterations: int) -> dict[str, float]:
@@ -330,7 +310,7 @@ class Trial:
         return self._units_of.get(name, self.unit)
 
     def _check_limits(self) -> None:
-        if self.budget.max_carbon_g is not None and self._bench.rules.grams_per_kwh is None:
+        if self.budget.max_carbon_g is not None and self._bench.rules.carbon is None:
             raise GreenopsError(
                 "energy_budget: max_carbon needs to know the grid; add "
                 "--energy-carbon-intensity '400 g/kWh' (its own figure) or --energy-region CODE, "
@@ -382,7 +362,6 @@ class Trial:
             fresh=fresh,
             conditions=machine.conditions(),
             control_j=self._controls.get(measurement.name, {}),
-            grams_per_kwh=self._bench.options.grams_per_kwh,
             carbon=self._bench.rules.carbon,
         )
 

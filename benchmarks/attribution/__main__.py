@@ -8,6 +8,7 @@ before that is its baseline.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -19,12 +20,14 @@ from benchmarks.image_classifiers import labelled_images, resnet18, training_ste
 from benchmarks.markdown import table
 from pytest_greenops.frameworks import synchronize
 from pytest_greenops.insight.capture import Capture
-from pytest_greenops.insight.layers import Layers, explain
-from pytest_greenops.model.explanation import Explanation
+from pytest_greenops.insight.layers import Judged, explain
+from pytest_greenops.model.explanation import Explanation, LayerJoules
 from pytest_greenops.sensors.discover import discover
 from pytest_greenops.sensors.instruments import Instruments
 
 RUNS = 10
+#: Only the replays are looked at: the call itself is not measured, and counts for more than them.
+NOT_MEASURED = math.inf
 
 
 class Work(NamedTuple):
@@ -59,23 +62,25 @@ def works(device: torch.device) -> Iterator[Work]:
     yield Work("Llama, reading", llama, lambda: llama(prompts), [*networks, *attentions])
 
 
-def explained(work: Work, instruments: Instruments, accepted: Sequence[Layers] = ()) -> Explanation:
+def explained(
+    work: Work, instruments: Instruments, accepted: Sequence[LayerJoules] = ()
+) -> Explanation:
     """What is said of one call of a piece of work, by all energy that is counted."""
     capture = Capture(synchronize)
+    counters = [domain.name for domain in instruments.domains if domain.counted]
     with torch.no_grad(), capture.window("call"):
         work.call()
     return explain(
         capture,
         instruments,
         synchronize,
-        {"call": [domain.name for domain in instruments.domains if domain.counted]},
-        {"call": accepted},
+        {"call": Judged(NOT_MEASURED, counters, accepted=accepted)},
         max_time_s=600.0,
         progress=lambda done, most: None,
     )["call"]
 
 
-def doubled(work: Work, part: str, instruments: Instruments, accepted: Layers) -> str:
+def doubled(work: Work, part: str, instruments: Instruments, accepted: LayerJoules) -> str:
     """The part that is named while this one does its work twice, or nothing."""
     module = work.model.get_submodule(part)
     once = module.forward
@@ -103,7 +108,8 @@ def main(runs: int) -> None:
             before = explained(work, instruments)
             sums.append(before.additivity)
             print(f"{work.name}: {before.why or f'{before.additivity:.1%}'}", file=sys.stderr)
-        named = [doubled(work, part, instruments, before.by_counter) for part in work.parts]
+        accepted = LayerJoules({layer.name: layer.by_domain for layer in before.layers})
+        named = [doubled(work, part, instruments, accepted) for part in work.parts]
         right = sum(map(str.__eq__, named, work.parts))
         print(f"{work.name}: named {named}", file=sys.stderr)
         within = sum(abs(each - 1) <= 0.1 for each in sums)

@@ -6,80 +6,28 @@ torch is used only where the work has loaded it.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
 from itertools import chain, count
+from random import Random
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
+from pytest_greenops.insight.sites import Call, Modes, Site
+from pytest_greenops.insight.state import ModuleState
 from pytest_greenops.insight.tensors import copied, detached, tensors_of
 
-#: Of the calls of one module so many inputs are kept at the most, evenly spread.
-KEPT_CALLS = 8
 #: What torch tells of the modes of a call, from 2.4 on.
 _NEEDED = "get_autocast_dtype"
-
-
-class Modes(NamedTuple):
-    """The modes of torch in which a call was made."""
-
-    grad: bool
-    inference: bool
-    autocast: tuple[tuple[str, Any], ...]
-
-
-class Call(NamedTuple):
-    """What a module was called with, and in which modes.
-
-    backward  the places of its outputs through which a backward pass went; filled by that pass
-    """
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    modes: Modes
-    backward: set[int]
-
-
-@dataclass
-class Site:
-    """A module that the work calls, at its place in the model.
-
-    shapes  of the tensors that it is first called with: `8x128x256, 8x128`
-    calls   how often; `kept` holds the inputs of every `stride`-th of them
-    """
-
-    name: str
-    module: Any
-    shapes: str = ""
-    depth: int = 0
-    parent: Site | None = None
-    children: dict[str, Site] = field(default_factory=dict)
-    calls: int = 0
-    stride: int = 1
-    kept: list[Call] = field(default_factory=list)
-
-    @property
-    def kind(self) -> str:
-        """The class of the module."""
-        return type(self.module).__name__
-
-    def wants(self) -> bool:
-        """Count a call; whether its input is to be kept."""
-        self.calls += 1
-        if (self.calls - 1) % self.stride:
-            return False
-        if len(self.kept) == KEPT_CALLS:
-            del self.kept[1::2]
-            self.stride *= 2
-            return not (self.calls - 1) % self.stride
-        return True
 
 
 class Capture:
     """The trip: it stands where a pass of the meter would, and is made once.
 
     windows  the outermost modules that were called in each window, by its name
+    within   the window around each that was opened inside another
+    units    the work that its call did, by unit name
     why      why nothing is kept of what is called, or None
     """
 
@@ -89,6 +37,8 @@ class Capture:
     def __init__(self, synchronize: Callable[[], None]) -> None:
         self.units: dict[str, float] = {}
         self.windows: dict[str, list[Site]] = {}
+        self.within: dict[str, str] = {}
+        self._open: list[str] = []
         self._synchronize = synchronize
 
     def batches(self, together: bool = True) -> Iterator[int]:
@@ -100,35 +50,36 @@ class Capture:
         """Keep what is called inside, under the name of the window."""
         self._synchronize()
         torch = sys.modules.get("torch")
-        roots = self.windows.setdefault(name, [])
         if torch is not None and not hasattr(torch, _NEEDED):
             self.why = f"torch {torch.__version__} is too old; it takes 2.4 or newer"
-        if torch is None or self.why:
-            yield
-            return
-        with _Recorder(torch, roots):
-            yield
-            self._synchronize()
+        roots = self.windows.setdefault(name, [])
+        if self._open:
+            self.within[name] = self._open[-1]
+        self._open.append(name)
+        try:
+            with nullcontext() if torch is None or self.why else _Recorder(torch, roots):
+                yield
+                self._synchronize()
+        finally:
+            self._open.pop()
 
 
 class _Recorder:
-    """Stands in for the call of every module while it is entered."""
+    """Stands in for the call of every module, in the thread that entered it."""
 
     def __init__(self, torch: Any, roots: list[Site]) -> None:
         self._torch, self._roots = torch, roots
         self._call = torch.nn.Module.__call__
+        self._thread = threading.get_ident()
+        self._chance = Random(0)
         self._sites: dict[int, Site] = {}
         self._names: dict[int, str] = {}
         self._models: set[str] = set()
         self._stack: list[Site] = []
+        self._awaited: list[Any] = []
 
     def __enter__(self) -> None:
-        recorder = self
-
-        def call(module: Any, *args: Any, **kwargs: Any) -> Any:
-            return recorder._called(module, args, kwargs)
-
-        self._torch.nn.Module.__call__ = call
+        self._stand_in()
 
     def __exit__(
         self,
@@ -137,29 +88,61 @@ class _Recorder:
         trace: TracebackType | None,
     ) -> None:
         self._torch.nn.Module.__call__ = self._call
+        for handle in self._awaited:
+            handle.remove()
+
+    def _stand_in(self) -> None:
+        recorder = self
+
+        def call(module: Any, *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != recorder._thread:
+                return recorder._call(module, *args, **kwargs)
+            return recorder._called(module, args, kwargs)
+
+        self._torch.nn.Module.__call__ = call
 
     def _called(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        site = self._site(module, (args, kwargs))
-        call = self._kept(args, kwargs) if site.wants() else None
-        if call is not None:
-            site.kept.append(call)
+        site, kept = self._keep(module, args, kwargs)
         self._stack.append(site)
         try:
-            if type(module).__name__ != "OptimizedModule":
+            if not _compiled(module):
                 value = self._call(module, *args, **kwargs)
-            else:  # a compiled model is one piece: to look into it would compile it anew
-                self.__exit__(None, None, None)
+            else:  # it is one piece: to look into it would compile it anew
+                self._torch.nn.Module.__call__ = self._call
                 try:
                     value = self._call(module, *args, **kwargs)
                 finally:
-                    self.__enter__()
+                    self._stand_in()
         finally:
             self._stack.pop()
-        if call is not None and call.modes.grad:
-            self._await_backward(value, call.backward)
+        if kept is not None and self._torch.is_grad_enabled():
+            self._await_backward(value, kept.backward)
         return value
 
-    def _site(self, module: Any, given: Any) -> Site:
+    def _keep(
+        self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Site, Call | None]:
+        """Count a call at its place; keep its input, if it is one of those that stand for all."""
+        torch = self._torch
+        shapes = ["x".join(map(str, each.shape)) for each in tensors_of(torch, (args, kwargs))]
+        site = self._site(module, ", ".join(shapes))
+        modes = self._modes()
+        kind = site.like(shapes[0] if shapes else "", modes)
+        place = kind.place(self._chance)
+        if place is None:
+            return site, None
+        cut_off = detached if modes.grad else _itself
+        args, kwargs = copied(torch, (args, kwargs), cut_off)
+        call = kind.kept[place] = Call(args, kwargs, set())
+        return site, call
+
+    def _modes(self) -> Modes:
+        torch = self._torch
+        devices = [kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
+        autocast = tuple((kind, torch.get_autocast_dtype(kind)) for kind in devices)
+        return Modes(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), autocast)
+
+    def _site(self, module: Any, shapes: str) -> Site:
         known = self._sites.get(id(module))
         if known is not None:
             return known
@@ -169,12 +152,13 @@ class _Recorder:
         name = self._names.get(id(module)) or type(module).__name__
         if id(module) not in self._names and parent is not None:
             name = _unused(f"{parent.name}.{name}", parent.children)
-        shapes = ("x".join(map(str, tensor.shape)) for tensor in tensors_of(self._torch, given))
-        site = Site(name, module, ", ".join(shapes), parent.depth + 1 if parent else 0, parent)
+        depth = parent.depth + 1 if parent else 0
+        site = Site(name, module, shapes, depth=depth, parent=parent)
         self._sites[id(module)] = site
         if parent is not None:
             parent.children[name] = site
         else:
+            site.state = ModuleState(self._torch, module)
             self._roots.append(site)
         return site
 
@@ -186,20 +170,34 @@ class _Recorder:
         for name, each in module.named_modules():
             self._names.setdefault(id(each), f"{prefix}{name}" if name else model)
 
-    def _kept(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        torch = self._torch
-        grad = torch.is_grad_enabled()
-        args, kwargs = copied(torch, (args, kwargs), detached if grad else lambda given: given)
-        devices = [kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
-        autocast = tuple((kind, torch.get_autocast_dtype(kind)) for kind in devices)
-        modes = Modes(grad, torch.is_inference_mode_enabled(), autocast)
-        return Call(args, kwargs, modes, set())
-
     def _await_backward(self, value: Any, reached: set[int]) -> None:
-        """Note through which outputs a backward pass goes, if the work makes one."""
+        """Note through which outputs a backward pass goes, if the work makes one in this window."""
         for place, tensor in enumerate(tensors_of(self._torch, value)):
             if tensor.requires_grad:
-                tensor.register_hook(lambda gradient, place=place: reached.add(place))
+                self._awaited.append(tensor.register_hook(_Reached(reached, place)))
+
+
+class _Reached:
+    """Notes that a backward pass came by; a tensor that is saved meanwhile is saved without it."""
+
+    __torch_unserializable__ = True
+
+    def __init__(self, reached: set[int], place: int) -> None:
+        self._reached, self._place = reached, place
+
+    def __call__(self, gradient: Any) -> None:
+        """Leave the gradient as it is."""
+        self._reached.add(self._place)
+
+
+def _compiled(module: Any) -> bool:
+    """Whether it is compiled: by `torch.compile(model)`, or in place by `model.compile()`."""
+    in_place = getattr(module, "_compiled_call_impl", None) is not None
+    return in_place or type(module).__name__ == "OptimizedModule"
+
+
+def _itself(tensor: Any) -> Any:
+    return tensor
 
 
 def _unused(name: str, used: Container[str]) -> str:

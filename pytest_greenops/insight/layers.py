@@ -3,68 +3,103 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
-from pytest_greenops.insight.capture import Capture, Site
+from msgspec.structs import replace
+
+from pytest_greenops.insight.capture import Capture
 from pytest_greenops.insight.parts import cut
-from pytest_greenops.insight.replay import measure
+from pytest_greenops.insight.sites import Site
+from pytest_greenops.insight.turns import measure
 from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.explanation import Explanation, Layer, among_its_kind
+from pytest_greenops.model.explanation import (
+    Explanation,
+    Layer,
+    LayerJoules,
+    among_its_kind,
+    for_as_much,
+)
 from pytest_greenops.sensors.instruments import Instruments
 
-#: Joules by layer and energy counter, of one accepted session.
-Layers = Mapping[str, Mapping[str, float]]
+
+class Judged(NamedTuple):
+    """What is known of a measurement that is explained.
+
+    joules    of one call
+    counters  the energy counters of the domain judged
+    unit      the unit of work that is judged
+    accepted  the layers of its baseline's sessions that know any
+    """
+
+    joules: float
+    counters: Sequence[str]
+    unit: str = "call"
+    accepted: Sequence[LayerJoules] = ()
 
 
 def explain(
     capture: Capture,
     instruments: Instruments,
     synchronize: Callable[[], None],
-    judged: Mapping[str, Collection[str]],
-    accepted: Mapping[str, Sequence[Layers]],
+    judged: Mapping[str, Judged],
     *,
     max_time_s: float,
     progress: Callable[[int, int], None],
 ) -> dict[str, Explanation]:
-    """What there is to say by layer of each window that the captured work opened.
-
-    judged    the energy counters of the domain judged, by the name of the window
-    accepted  the layers of its baseline's sessions that know any, likewise
-    """
+    """What there is to say of each window that the captured work opened, by its name."""
+    outer = [name for name in capture.windows if name not in capture.within]
+    loop_j = sum(judged[name].joules for name in outer)
     told = {}
-    for window, roots in capture.windows.items():
-        torch = sys.modules.get("torch")
-        if torch is None or not roots:
-            told[window] = Explanation(why=capture.why or "no torch module is called in it")
-            continue
-        parts = cut(roots)
-        try:
-            joules = measure(
-                torch,
+    for name, roots in capture.windows.items():
+        explanation = Explanation(why=capture.why or "no torch module is called in it")
+        if roots and not capture.why:
+            explanation = _by_layer(
+                capture,
                 roots,
-                parts,
+                judged[name],
                 instruments,
                 synchronize,
-                max_time_s=max_time_s / len(capture.windows),
-                progress=progress,
+                max_time_s / len(capture.windows),
+                progress,
             )
-        except GreenopsError as error:
-            told[window] = Explanation(why=str(error))
-            continue
-        told[window] = _told(roots, parts, joules, judged[window], accepted.get(window, ()))
+        several = len(outer) > 1 and name in outer and loop_j > 0
+        share = judged[name].joules / loop_j if several else None
+        told[name] = replace(explanation, share=share, within=capture.within.get(name))
     return told
 
 
-def _told(
+def _by_layer(
+    capture: Capture,
     roots: Sequence[Site],
-    parts: Sequence[Site],
-    joules: Mapping[int, Mapping[str, float]],
-    judged: Collection[str],
-    accepted: Sequence[Layers],
+    judged: Judged,
+    instruments: Instruments,
+    synchronize: Callable[[], None],
+    max_time_s: float,
+    progress: Callable[[int, int], None],
 ) -> Explanation:
-    def summed(site: Site) -> float:
-        return sum(joules[id(site)].get(name, 0.0) for name in judged)
+    """The layers of one window, or why there are none: nothing of it fails a test."""
+    parts = cut(roots)
+    try:
+        joules = measure(
+            sys.modules["torch"],
+            roots,
+            parts,
+            instruments,
+            synchronize,
+            max_time_s=max_time_s,
+            progress=progress,
+        )
+    except GreenopsError as error:
+        return Explanation(why=str(error))
 
+    def summed(site: Site) -> float:
+        return sum(joules[id(site)].get(name, 0.0) for name in judged.counters)
+
+    whole_j = sum(map(summed, roots))
+    if not whole_j:
+        counters = " and ".join(judged.counters) or "no counter"
+        return Explanation(why=f"{counters} did not move while they were replayed")
     layers = [
         Layer(
             name=part.name,
@@ -73,22 +108,25 @@ def _told(
             joules=summed(part),
             shapes=part.shapes,
             by_domain=dict(joules[id(part)]),
-            baseline_j=_accepted(part.name, judged, accepted),
+            baseline_j=_accepted(part.name, judged, capture.units),
         )
         for part in parts
     ]
-    whole_j = sum(map(summed, roots))
-    if not whole_j:
-        return Explanation(why=f"{' and '.join(judged)} did not move while they were replayed")
-    backward = any(call.backward for root in roots for call in root.kept)
-    return Explanation(among_its_kind(layers), whole_j, backward=backward)
+    return Explanation(
+        among_its_kind(layers),
+        whole_j,
+        call_j=judged.joules,
+        units=dict(capture.units),
+        backward=any(root.backward for root in roots),
+    )
 
 
-def _accepted(name: str, judged: Collection[str], accepted: Sequence[Layers]) -> float | None:
+def _accepted(name: str, judged: Judged, units: Mapping[str, float]) -> float | None:
     """The mean over the accepted sessions that know the layer by all counters judged."""
-    known = [
-        sum(layers[name][counter] for counter in judged)
-        for layers in accepted
-        if set(judged) <= layers.get(name, {}).keys()
-    ]
+    known = []
+    for session in judged.accepted:
+        by_counter = session.by_layer.get(name, {})
+        times = for_as_much(session, units, judged.unit)
+        if times is not None and set(judged.counters) <= by_counter.keys():
+            known.append(times * sum(by_counter[counter] for counter in judged.counters))
     return sum(known) / len(known) if known else None

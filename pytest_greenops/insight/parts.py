@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pytest_greenops.insight.capture import Site
+from pytest_greenops.insight.sites import Site
 
 #: A model is told in so many parts at the most, if a coarser cut has `FEWEST_PARTS` of them.
 MOST_PARTS, FEWEST_PARTS = 48, 8

@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from pytest_greenops.frameworks import synchronize
-from pytest_greenops.insight.capture import Capture, Site
+from pytest_greenops.insight.capture import Capture
 from pytest_greenops.insight.estimate import LayerProfile, LayerShape, NetworkProfile
 from pytest_greenops.insight.layer_shapes import LayerCall, layer_calls
-from pytest_greenops.insight.replay import measure
+from pytest_greenops.insight.sites import Site
+from pytest_greenops.insight.turns import measure
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.sensors.discover import discover
 from pytest_greenops.sensors.instruments import Instruments

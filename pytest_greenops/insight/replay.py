@@ -1,31 +1,22 @@
-"""Captured inputs, replayed: each module by itself, as often as a window of the counters needs."""
+"""Calls a module again with what the work called it with, and goes backward as the work did."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
-from itertools import groupby
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from statistics import median
 from typing import Any, NamedTuple
 
-from pytest_greenops.insight.capture import Call, Modes, Site
+from pytest_greenops.insight.sites import Call, Kind, Modes, Site
 from pytest_greenops.insight.tensors import copied, tensors_of
-from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.measurement import MICROJOULES, Round
+from pytest_greenops.model.measurement import MICROJOULES
 from pytest_greenops.passes import Pass
-from pytest_greenops.selfchecks import edge_error
-from pytest_greenops.sensors.instruments import Instruments
 
-#: Every module is replayed in so many rounds, in turns with the others: what the machine does
-#: meanwhile then moves all of them alike.
-ROUNDS = 5
-#: A window is at least so long, and so long that its edges are known to this share of it.
-WINDOW_S, EDGES = 0.03, 0.05
-#: How much one step of the calibration may grow the number of replays, and how many there are at
-#: the most: what is still too short then, such as a dropout that is off, uses next to nothing.
-GROWTH, MOST_REPLAYS = 100, 5_000
+#: So often the kept calls are replayed in a window at the most: what is still too short then, such
+#: as a dropout that is off, uses next to nothing.
+MOST_REPLAYS = 5_000
+#: Inputs of a module that writes on them are copied for every replay: into so much memory.
+OWNED_BYTES = 2**28
 
 
 class _Ready(NamedTuple):
@@ -38,51 +29,69 @@ class _Ready(NamedTuple):
 
 
 class Replay:
-    """Calls one module again with what the work called it with.
+    """Calls one module again with what the work called it with, in calls of one kind.
 
-    owns_inputs  whether each call gets tensors of its own: for a module that writes on them
+    owns_inputs  whether each call gets tensors of its own: for a module that writes on them, as any
+                 may that was not seen yet
     """
 
-    def __init__(self, torch: Any, site: Site) -> None:
+    def __init__(self, torch: Any, site: Site, kind: Kind) -> None:
         self.site = site
+        self.kind = kind
         self.iterations = 1
-        self.owns_inputs = False
+        self.owns_inputs = True
         self.energy_uj: list[dict[str, float]] = []
         self._torch = torch
+        self._calls = list(kind.kept.values())
         self._gradients: dict[int, list[Any]] = {}
-        weights = site.module.parameters()
-        self._weights = [weight for weight in weights if weight.requires_grad]
+        self._weights = [weight for weight in site.module.parameters() if weight.requires_grad]
 
     @property
     def joules(self) -> dict[str, float]:
-        """Joules of all calls that one call of the work makes, by energy counter.
+        """Joules of all calls of the kind in one call of the work, by counter: of the median round.
 
-        The median of the rounds; a module of whose calls some were kept counts all of them.
+        Those that were kept stand for the others.
         """
-        calls = self.site.calls / len(self.site.kept) * MICROJOULES
+        scale = self.kind.calls / len(self._calls) * MICROJOULES
         names = self.energy_uj[0]
-        return {name: median(r[name] for r in self.energy_uj) * calls for name in names}
+        return {name: median(r[name] for r in self.energy_uj) * scale for name in names}
+
+    @property
+    def most(self) -> int:
+        """How often the kept calls may be replayed in one window."""
+        if not self.owns_inputs:
+            return MOST_REPLAYS
+        tensors = (t for c in self._calls for t in tensors_of(self._torch, (c.args, c.kwargs)))
+        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return max(1, min(MOST_REPLAYS, int(OWNED_BYTES // max(size, 1))))
 
     def window(self, trip: Pass) -> None:
         """Replay the kept calls so often in one window of a pass."""
-        ready = [self._ready(call) for call in self.site.kept * self.iterations]
-        alike = [(modes, list(group)) for modes, group in groupby(ready, lambda r: r.call.modes)]
-        with ExitStack() as entered:
-            if len(alike) == 1:  # to enter them takes as long as a small layer does
-                entered.enter_context(_in_modes(self._torch, alike[0][0]))
-            with trip.window(self.site.name):
-                for modes, group in alike:
-                    single = len(alike) == 1
-                    with nullcontext() if single else _in_modes(self._torch, modes):
-                        for each in group:
-                            self._again(each)
+        ready = [self._ready(call) for call in self._calls * self.iterations]
+        with _in_modes(self._torch, self.kind.modes), trip.window(self.site.name):
+            for each in ready:
+                self._again(each)
+
+    def see_whether_it_writes(self, trip: Pass) -> None:
+        """Replay the kept calls once, on copies: who leaves them as they are needs no more."""
+        self.window(trip)
+        with _in_modes(self._torch, self.kind.modes):
+            ready = [self._ready(call) for call in self._calls]
+            given = [t for each in ready for t in tensors_of(self._torch, each[1:3])]
+            before = [_written(tensor) for tensor in given]
+            for each in ready:
+                self._again(each)
+            self.owns_inputs = any(
+                not self._torch.equal(now, then) if kind == "values" else now != then
+                for (kind, now), (_, then) in zip(map(_written, given), before, strict=True)
+            )
 
     def _ready(self, call: Call) -> _Ready:
         """The inputs of a call, fresh: what it does to them is no other call's concern."""
         leaves: list[Any] = []
 
         def given(tensor: Any) -> Any:
-            if not (call.modes.grad and tensor.requires_grad):
+            if not (self.kind.modes.grad and tensor.requires_grad):
                 return tensor.clone() if self.owns_inputs else tensor
             leaf = tensor if isinstance(tensor, self._torch.nn.Parameter) else tensor.detach()
             leaves.append(leaf.requires_grad_())
@@ -120,81 +129,8 @@ def _in_modes(torch: Any, modes: Modes) -> Iterator[None]:
         yield
 
 
-def measure(
-    torch: Any,
-    roots: Sequence[Site],
-    parts: Sequence[Site],
-    instruments: Instruments,
-    synchronize: Callable[[], None],
-    *,
-    max_time_s: float = math.inf,
-    progress: Callable[[int, int], None] = lambda done, most: None,
-) -> Mapping[int, dict[str, float]]:
-    """Joules of the calls of each module, by the `id` of its site and by energy counter.
-
-    roots  the models as a whole: replayed before and after their parts in each round, for all
-           else is held against them
-
-    Raises `GreenopsError` where a module cannot be replayed, and where a counter fails.
-    """
-    whole = [Replay(torch, site) for site in roots]
-    inner = [Replay(torch, site) for site in parts if all(site is not root for root in roots)]
-    replays = [*whole, *inner]
-    deadline_s = time.monotonic() + max_time_s
-    with _undisturbed(torch, roots):
-        for replay in replays:
-            _calibrate(replay, instruments, synchronize)
-        for number in range(1, ROUNDS + 1):
-            for replay in (*replays, *whole):
-                round_ = _round(replay, instruments, synchronize)
-                counted = round_.energy_uj.items()
-                replay.energy_uj.append({name: uj / round_.iterations for name, uj in counted})
-            progress(number, ROUNDS)
-            if time.monotonic() > deadline_s:
-                break
-    return {id(replay.site): replay.joules for replay in replays}
-
-
-def _calibrate(replay: Replay, instruments: Instruments, synchronize: Callable[[], None]) -> None:
-    """Grow the replays of a window until it is long enough for the counters; warms up meanwhile."""
-    _round(replay, instruments, synchronize)
-    while True:
-        round_ = _round(replay, instruments, synchronize)
-        short = WINDOW_S / max(round_.seconds, 1e-9)
-        short = max(short, edge_error(round_, instruments.domains) / EDGES)
-        if short <= 1 or replay.iterations >= MOST_REPLAYS:
-            return
-        wanted = math.ceil(replay.iterations * min(max(short * 1.2, 1.5), GROWTH))
-        replay.iterations = min(wanted, MOST_REPLAYS)
-
-
-def _round(replay: Replay, instruments: Instruments, synchronize: Callable[[], None]) -> Round:
-    trip = Pass(instruments, synchronize, replay.iterations)
-    name = replay.site.name
-    with instruments.watching(None):
-        try:
-            replay.window(trip)
-        except Exception as error:
-            if not replay.owns_inputs:
-                replay.owns_inputs = True
-                return _round(replay, instruments, synchronize)
-            said = " ".join(str(error).split()) or type(error).__name__
-            raise GreenopsError(f"{name} cannot be called again by itself ({said})") from error
-    if trip.missing:
-        raise GreenopsError(next(iter(trip.missing.values())))
-    return trip.rounds()[name]
-
-
-@contextmanager
-def _undisturbed(torch: Any, sites: Sequence[Site]) -> Iterator[None]:
-    """Leave buffers, such as the statistics of a batch normalisation, and random numbers alone."""
-    buffers = {id(b): b for site in sites for b in site.module.buffers()}.values()
-    kept = [buffer.detach().clone() for buffer in buffers]
-    cards = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    try:
-        with torch.random.fork_rng(devices=list(cards)):
-            yield
-    finally:
-        for buffer, before in zip(buffers, kept, strict=True):
-            with torch.inference_mode(buffer.is_inference()), torch.no_grad():
-                buffer.copy_(before)
+def _written(tensor: Any) -> tuple[str, Any]:
+    """What tells whether a tensor was written on: its version, or its values where it has none."""
+    if tensor.is_inference():
+        return "values", tensor.clone()
+    return "version", tensor._version

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from pytest_greenops.model.explanation import LayerJoules
 from pytest_greenops.model.measurement import Domain, Round
 
 #: Version of the baseline file. Its history:
@@ -54,7 +55,7 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions   of the plugin, Python, and torch where it was loaded
     run        when its run began: sessions of one run share the machine's day
     control_j  joules of the control workload as it began, by counter
-    layers     joules of the layers of its models, where it was explained, by name and counter
+    layers     joules of the layers of its models, where it was explained
     """
 
     saved_at: str
@@ -64,7 +65,7 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recorded: dict[str, str] = {}
     quality: dict[str, float] = {}
     control_j: dict[str, float] = {}
-    layers: dict[str, dict[str, float]] = {}
+    layers: LayerJoules | None = None
     run: str | None = None
 
     @property
@@ -74,10 +75,14 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Anchor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The first accepted level: joules by unit of work (`call` and the test's own), by counter."""
+    """The first accepted level: joules by unit of work (`call` and the test's own), by counter.
+
+    quality  by name the first accepted value; of what was saved before it was kept, the first known
+    """
 
     saved_at: str
     joules_per_unit: dict[str, dict[str, float]]
+    quality: dict[str, float] = {}
 
 
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

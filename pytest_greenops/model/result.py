@@ -10,7 +10,7 @@ from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.carbon import CarbonFactor
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.explanation import Explanation
-from pytest_greenops.model.measurement import Check, Domain, Provenance, Round
+from pytest_greenops.model.measurement import Check, Domain, Provenance, Round, Uncounted
 from pytest_greenops.model.verdict import Outcome, Verdict
 
 #: Version of the JSON results. Its history:
@@ -40,6 +40,7 @@ class Result(
     untrusted  one of the self-checks forbids a verdict on the domain judged
     grams      CO2e of one call, where the carbon intensity is known
     carbon     what made grams of the joules: intensity, PUE, and where they come from
+    uncounted  calls of the work that are in no round; None in files that do not tell
     fresh      rounds of further sessions of the same test, each from a process of its own
     control_j  joules of one call of the control workload beside it, by counter; of the further
                sessions `fresh_controls_j`
@@ -63,6 +64,7 @@ class Result(
     per_unit: dict[str, float] = {}
     interval: tuple[float, float] | None = None
     rounds: tuple[Round, ...] = ()
+    uncounted: Uncounted | None = None
     fresh: tuple[tuple[Round, ...], ...] = ()
     confirming: tuple[Round, ...] = ()
     control_j: dict[str, float] = {}

@@ -28,50 +28,54 @@ def where_joules_go(
     for test, windows in by_test.items():
         yield ""
         yield elide(say(f"where the joules go: {test.node_id}"), width, say("…"))
-        yield from (say(line) for result in windows for line in _window(result, windows, width))
+        yield from (say(line) for result in windows for line in _window(result, width))
+
+
+def failed_while_explained() -> str:
+    """What stands under a test that failed in the call that was added to explain it."""
+    return (
+        "it failed in the call that --energy-explain adds to its measurement: give it what one "
+        "call more takes, or leave the option out"
+    )
 
 
 def in_brief(explained: Explanation) -> str:
     """The layer to look at, or those that take most, in one sentence."""
-    suspect = explained.suspect
-    if suspect is not None:
-        return _suspicion(suspect)
+    if explained.doubt:
+        return f"not to be trusted: {explained.doubt}"
+    if explained.suspect is not None:
+        return _suspicion(explained.suspect)
     most = explained.layers[:3]
     told = ", ".join(f"{each.name} {_share(each, explained)}" for each in most)
     return f"{told} of the model's joules"
 
 
-def _window(result: Result, windows: Sequence[Result], width: int) -> Iterator[str]:
+def _window(result: Result, width: int) -> Iterator[str]:
     explained = result.explained
     assert explained is not None
-    share = ""
-    if len(windows) > 1:
-        total_j = sum(window.joules for window in windows)
-        share = f", {figures.used(result.joules / total_j)} of the windows' joules"
-    yield f"  {result.name}: {_mark(result)}{format_energy(result.joules)} a call{share}"
+    place = ""
+    if explained.share is not None:
+        place = f", {figures.used(explained.share)} of its loop"
+    elif explained.within is not None:
+        place = f", within {explained.within}"
+    yield f"  {result.name}: {_mark(result)}{format_energy(result.joules)} a call{place}"
     if explained.why is not None:
         yield from _indented(f"not by layer: {explained.why}", width)
         return
-    yield from _indented(_account(result, explained), width)
+    yield from _indented(_account(explained), width)
     yield from _table(explained, width)
     if explained.suspect is not None:
         yield from _indented(f"look at {_suspicion(explained.suspect)}", width)
 
 
-def _account(result: Result, explained: Explanation) -> str:
+def _account(explained: Explanation) -> str:
     """How much of the call the layers explain, and how well they add up."""
     passes = "forward and backward" if explained.backward else "forward"
     text = (
-        f"its models, replayed {passes}, take {figures.used(explained.whole_j / result.joules)} "
-        f"of it; their parts, each replayed alone, add up to {figures.used(explained.additivity)} "
-        "of them"
+        f"its models, replayed {passes}, take {figures.used(explained.of_call)} of it; their "
+        f"parts, each replayed alone, add up to {figures.used(explained.additivity)} of them"
     )
-    if not explained.adds_up:
-        text += (
-            ": NOT within 10 %, for much is done between them, or they work otherwise when alone; "
-            "do not trust how they share it"
-        )
-    return text
+    return f"{text}. NOT to be trusted: {explained.doubt}" if explained.doubt else text
 
 
 def _table(explained: Explanation, width: int) -> Iterator[str]:

@@ -6,7 +6,14 @@ from pytest_greenops.report.closing import (
     closing_line,
     header,
 )
-from pytest_greenops.report.reasons import failed_in_repetition, failure, reason, verdict_word
+from pytest_greenops.report.layers import failed_while_explained
+from pytest_greenops.report.reasons import (
+    failed_in_repetition,
+    failure,
+    reason,
+    unproven,
+    verdict_word,
+)
 from pytest_greenops.report.section import failure_section
 
 __all__ = [
@@ -14,9 +21,11 @@ __all__ = [
     "Unreadable",
     "closing_line",
     "failed_in_repetition",
+    "failed_while_explained",
     "failure",
     "failure_section",
     "header",
     "reason",
+    "unproven",
     "verdict_word",
 ]

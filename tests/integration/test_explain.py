@@ -20,9 +20,9 @@ def test_windows_share_the_joules(project: Project) -> None:
     ran = project.energy("--energy-explain")
     start = ran.lines.index("where the joules go: test_llm.py::test_answers")
     assert ran.lines[start + 1 : start + 5] == [
-        "  prefill: 1.00 J a call, 25 % of the windows' joules",
+        "  prefill: 1.00 J a call, 25 % of its loop",
         "    not by layer: no torch module is called in it",
-        "  decode: 3.00 J a call, 75 % of the windows' joules",
+        "  decode: 3.00 J a call, 75 % of its loop",
         "    not by layer: no torch module is called in it",
     ]
     assert ran.code == 0
@@ -60,7 +60,7 @@ def test_work_that_runs_once_is_not_run_again(project: Project) -> None:
     )
     ran = project.energy("--energy-explain")
     assert ran.code == 0
-    assert "    not by layer: the test runs once only (max_rounds=1)" in ran.lines
+    assert "    not by layer: its work runs once only" in ran.lines
 
 
 def test_it_needs_a_measurement(project: Project) -> None:

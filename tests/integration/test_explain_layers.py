@@ -83,7 +83,8 @@ def test_a_doubled_layer_is_named(project: Project, monkeypatch: pytest.MonkeyPa
     for _ in range(3):
         assert project.save("--energy-explain").code == 0
     [session, *_] = project.baseline().measurements["call"].sessions
-    assert session.layers["1"] == {"cpu:0": 1.0, "dram:0": 0.0}
+    assert session.layers is not None
+    assert session.layers.by_layer["1"] == {"cpu:0": 1.0, "dram:0": 0.0}
     monkeypatch.setenv("DEAR", "1")
     ran = project.energy("--energy-explain")
     assert ran.code == 1
@@ -150,8 +151,68 @@ def test_a_test_passes_whose_model_cannot_be_replayed(project: Project) -> None:
         WHOLE.replace("self.spend(self.joules)", "self.spend(self.joules); x.resolve()"),
     )
     assert project.energy("--energy-explain").code == 1  # the test itself fails: not ours to hide
-    once = "self.calls = getattr(self, 'calls', 0) + 1; assert self.calls < 9; "
-    project.write("test_net.py", WHOLE.replace("self.spend(self", once + "self.spend(self"))
+    few = "CALLS.append(1); assert len(CALLS) < 25, 'enough'; self.spend(self"
+    project.write("test_net.py", "CALLS = []\n" + WHOLE.replace("self.spend(self", few))
     ran = project.energy("--energy-explain")
     assert ran.code == 0
     assert any("cannot be called again by itself" in line for line in ran.lines)
+
+
+def test_explaining_is_not_felt_by_what_is_measured_next(project: Project) -> None:
+    """Replays are made when the test has ended: joules of a module that keeps state stay theirs."""
+    project.write(
+        "test_net.py",
+        """
+        import torch
+
+
+        class Keeps(torch.nn.Module):
+            def __init__(self, spend):
+                super().__init__()
+                self.spend, self.calls = spend, []
+
+            def forward(self, x):
+                self.calls.append(x)
+                self.spend(1.0 + 0.1 * len(self.calls))
+                return x + 1
+
+
+        def test_two(energy, spend):
+            model = Keeps(spend)
+            energy.named("first").pedantic(model, (torch.zeros(2),), rounds=3, iterations=1)
+            energy.named("second").pedantic(model, (torch.zeros(2),), rounds=3, iterations=1)
+            assert len(model.calls) < 12
+        """,
+    )
+    plain_j = project.energy().results["test_two/second"].joules
+    explained = project.energy("--energy-explain")
+    assert explained.code == 0
+    more_j = explained.results["test_two/second"].joules - plain_j
+    assert more_j == pytest.approx(0.1, abs=0.01)  # of the one call that was captured in between
+    assert explained.results["test_two/first"].explained is not None
+
+
+def test_a_call_too_many_is_told(project: Project) -> None:
+    """A set-up that has no more for the added call fails with a line that says what added it."""
+    project.write(
+        "test_net.py",
+        MODEL
+        + """
+
+def test_model(energy, model):
+    batches = iter([torch.zeros(2)] * 4)
+    energy.pedantic(model, setup=lambda: next(batches), rounds=3, iterations=1)
+""",
+    )
+    assert project.energy().code == 0
+    ran = project.energy("--energy-explain")
+    assert ran.code == 1
+    assert "it failed in the call that --energy-explain adds" in ran.text
+
+
+def test_of_several_sessions_the_first_is_explained(project: Project) -> None:
+    """Only the process of the run was explained, so only its session keeps layers."""
+    project.write("test_net.py", WHOLE)
+    project.save("--energy-explain", "--energy-sessions=3")
+    sessions = project.baseline().measurements["call"].sessions
+    assert [session.layers is not None for session in sessions] == [True, False, False]

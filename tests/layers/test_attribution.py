@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch: make test-studies")
 
 from pytest_greenops.insight import replay  # noqa: E402
-from pytest_greenops.insight.capture import KEPT_CALLS, Capture  # noqa: E402
-from pytest_greenops.insight.layers import Layers, explain  # noqa: E402
-from pytest_greenops.model.explanation import Explanation  # noqa: E402
+from pytest_greenops.insight.capture import Capture  # noqa: E402
+from pytest_greenops.insight.layers import Judged, explain  # noqa: E402
+from pytest_greenops.insight.sites import KEPT_CALLS  # noqa: E402
+from pytest_greenops.model.explanation import Explanation, LayerJoules  # noqa: E402
 from tests.layers.operations import FLOP_J, Operations  # noqa: E402
 
 nn = torch.nn
@@ -33,21 +35,34 @@ def machine() -> Iterator[Operations]:
 
 
 def explained(
-    machine: Operations, work: Callable[[], Any], accepted: tuple[Layers, ...] = ()
+    machine: Operations,
+    work: Callable[[], Any],
+    accepted: tuple[LayerJoules, ...] = (),
+    units: dict[str, float] | None = None,
+    after: Callable[[], None] = lambda: None,
 ) -> Explanation:
-    """What is said of a piece of work."""
+    """What is said of a piece of work; `after` happens before it is replayed."""
     capture = Capture(lambda: None)
+    before = machine.sensor.read()
     with capture.window("call"):
         work()
+    spent_j = (machine.sensor.read().energy_uj[0] - before.energy_uj[0]) / 1e6
+    capture.units = units or {}
+    after()
     return explain(
         capture,
         machine.instruments,
         lambda: None,
-        {"call": ["cpu:0"]},
-        {"call": accepted},
+        {"call": Judged(spent_j, ["cpu:0"], next(iter(capture.units), "call"), accepted)},
         max_time_s=600.0,
         progress=lambda done, most: None,
     )["call"]
+
+
+def kept(told: Explanation) -> LayerJoules:
+    """What a baseline keeps."""
+    assert told.kept is not None
+    return told.kept
 
 
 def llama(layers: int = 4) -> Any:
@@ -173,7 +188,7 @@ def test_a_wider_layer_is_named_against_the_baseline(machine: Operations) -> Non
         before = explained(machine, lambda: model(prompts))
         wide = type(model.config)(**{**model.config.to_dict(), "intermediate_size": 256})
         model.model.layers[1].mlp = type(model.model.layers[1].mlp)(wide)
-        after = explained(machine, lambda: model(prompts), (before.by_counter,))
+        after = explained(machine, lambda: model(prompts), (kept(before),))
     suspect = after.suspect
     assert suspect is not None
     assert suspect.name == "model.layers.1.mlp"
@@ -186,7 +201,7 @@ def test_nothing_is_suspected_of_a_model_that_stayed(machine: Operations) -> Non
     model, images = resnet().eval(), torch.randn(4, 3, 32, 32)
     with torch.inference_mode():
         first = explained(machine, lambda: model(images))
-        again = explained(machine, lambda: model(images), (first.by_counter,))
+        again = explained(machine, lambda: model(images), (kept(first),))
     assert first.suspect is None
     assert again.suspect is None
     before = {layer.name: layer.joules for layer in first.layers}
@@ -347,3 +362,150 @@ def test_an_old_torch_is_told(machine: Operations, monkeypatch: pytest.MonkeyPat
     monkeypatch.delattr(torch, "get_autocast_dtype")
     told = explained(machine, lambda: nn.Linear(4, 4)(torch.randn(2, 4)))
     assert told.why == f"torch {torch.__version__} is too old; it takes 2.4 or newer"
+
+
+def test_a_few_large_calls_weigh_what_they_do(machine: Operations) -> None:
+    """A prefill among many small calls is one of a kind of its own; so are calls that alternate."""
+    layer = nn.Linear(256, 256, bias=False)
+    large, small = torch.randn(100, 256), torch.randn(1, 256)
+
+    def generation() -> None:
+        layer(large)
+        for _ in range(99):
+            layer(small)
+
+    def in_turns() -> None:
+        for _ in range(8):
+            layer(large)
+            layer(small)
+
+    with torch.inference_mode():
+        for work, calls in ((generation, 100), (in_turns, 16)):
+            told = explained(machine, work)
+            [only] = told.layers
+            assert only.calls == calls
+            assert only.joules == pytest.approx(told.call_j, rel=0.02)
+
+
+def test_calls_that_cannot_be_told_apart_are_chosen_by_chance(machine: Operations) -> None:
+    """Of calls of one shape that cost more and less in turns, both kinds are kept."""
+
+    class Periodic(nn.Module):
+        def forward(self, x: Any, repeats: int) -> Any:
+            for _ in range(repeats):
+                x = x * 2
+            return x
+
+    model, x = Periodic(), torch.randn(100, 100)
+
+    def work() -> None:
+        for number in range(400):
+            model(x, 1 if number % 2 else 3)
+
+    with torch.inference_mode():
+        told = explained(machine, work)
+    assert told.of_call == pytest.approx(1.0, abs=0.3)
+
+
+def test_a_model_is_as_it_was_after_its_replays(machine: Operations) -> None:
+    """Lists that grow, attributes and buffers that are set anew, and inputs that are written on."""
+
+    class Keeps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cache: list[Any] = []
+            self.register_buffer("count", torch.zeros(1))
+            self.register_buffer("wide", torch.zeros(1).expand(4))
+            self.last: Any = None
+
+        def forward(self, x: Any) -> Any:
+            self.cache.append(x)
+            self.count = self.count + 1
+            self.last = x
+            x += 1
+            return x * len(self.cache)
+
+    model, batch = Keeps(), torch.zeros(100, 100)
+    with torch.no_grad():
+        told = explained(machine, lambda: model(batch))
+    assert told.why is None
+    assert told.of_call == pytest.approx(1.0, abs=0.1)
+    assert len(model.cache) == 1
+    assert model.cache[0] is model.last
+    assert model.count.item() == 1.0
+    assert batch.max().item() == 1.0
+
+
+def test_a_model_that_the_test_changed_later_is_replayed_as_it_was(machine: Operations) -> None:
+    """In training mode by then, it is replayed as it was; with other weights, it is not."""
+    model, batch = nn.Sequential(nn.Linear(64, 64), nn.Dropout(0.5)), torch.randn(64, 64)
+    model.eval()
+    with torch.inference_mode():
+        told = explained(machine, lambda: model(batch), after=model.train)
+    assert told.of_call == pytest.approx(1.0, abs=0.1)
+    assert model.training
+    with torch.inference_mode():
+        told = explained(machine, lambda: model(batch), after=model.double)
+    assert told.why == "the test gave its model other weights after it was measured"
+
+
+def test_layers_are_held_against_as_much_work(machine: Operations) -> None:
+    """Twice the samples are no growth; half of them do not hide it."""
+    model = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64))
+
+    def run(samples: int, accepted: tuple[LayerJoules, ...] = ()) -> Explanation:
+        batch, units = torch.randn(samples, 64), {"sample": float(samples)}
+        with torch.inference_mode():
+            return explained(machine, lambda: model(batch), accepted, units)
+
+    before = run(100)
+    assert run(200, (kept(before),)).suspect is None
+    model[1] = Twice(model[1])
+    after = run(50, (kept(before),))
+    changes = {layer.name: layer.change for layer in after.layers}
+    assert changes["0"] == pytest.approx(0.0, abs=0.1)
+
+
+def test_nothing_stays_on_the_tensors_of_the_work(machine: Operations) -> None:
+    """What is returned can be saved without a warning, and a parameter has no hook left."""
+    weight = nn.Parameter(torch.randn(64, 64))
+
+    class Returns(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x @ weight, weight
+
+    out: list[Any] = []
+    explained(machine, lambda: out.extend(Returns()(torch.randn(8, 64))))
+    assert not weight._backward_hooks
+    assert not out[0]._backward_hooks
+
+
+def test_calls_in_other_threads_are_left_alone(machine: Operations) -> None:
+    """They belong to nobody's stack: what they call is in no layer."""
+    model, other = nn.Linear(64, 64), nn.Linear(64, 64)
+    batch = torch.randn(64, 64)
+
+    def work() -> None:
+        thread = threading.Thread(target=lambda: other(batch))
+        thread.start()
+        thread.join()
+        model(batch)
+
+    told = explained(machine, work)
+    assert [layer.name for layer in told.layers] == ["Linear"]
+
+
+def test_replays_end_when_their_time_is_up(machine: Operations) -> None:
+    """Where not even a round can be made, the reason and the option that mends it are told."""
+    capture = Capture(lambda: None)
+    with capture.window("call"):
+        nn.Linear(4, 4)(torch.randn(2, 4))
+    told = explain(
+        capture,
+        machine.instruments,
+        lambda: None,
+        {"call": Judged(1.0, ["cpu:0"])},
+        max_time_s=-1.0,
+        progress=lambda done, most: None,
+    )["call"]
+    assert told.why == ("its replays take longer than they may; give more with --energy-max-time")

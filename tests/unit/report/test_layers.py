@@ -17,7 +17,8 @@ DOUBLED = [*LAYERS, Layer("model.layers.10.mlp", "LlamaMLP", 2, 1.0, "8x16")]
 
 def explained(layers: list[Layer] = DOUBLED, whole_j: float = 6.0, **known: object) -> Result:
     """A result with layers."""
-    return replace(result(**known), explained=Explanation(among_its_kind(layers), whole_j))
+    explanation = Explanation(among_its_kind(layers), whole_j, call_j=whole_j)
+    return replace(result(**known), explained=explanation)
 
 
 def test_nothing_is_told_of_what_was_not_explained() -> None:
@@ -38,8 +39,10 @@ def test_layers_are_told_by_joules() -> None:
 def test_parts_that_do_not_add_up_are_warned_of() -> None:
     """The sentence before the layers says that they are not to be trusted."""
     text = " ".join(" ".join(where_joules_go([explained(whole_j=12.0)], 80)).split())
-    assert "add up to 50 % of them: NOT within 10 %" in text
-    assert "do not trust how they share it" in text
+    assert "add up to 50 % of them. NOT to be trusted: much is done between the parts" in text
+    assert "look at" not in text
+    [line] = [x for x in failure_section(explained(whole_j=12.0)) if x.startswith("layers")]
+    assert line.startswith("layers     not to be trusted: much is done between the parts")
 
 
 def test_what_grew_is_told_with_both_figures() -> None:
@@ -50,19 +53,34 @@ def test_what_grew_is_told_with_both_figures() -> None:
     assert lines[-1] == "    look at head, which grew most: +100 % (1.50 J -> 3.00 J)"
 
 
-def test_windows_share_the_joules_of_their_test() -> None:
-    """Each window of a loop has its share, though nothing is known by layer."""
-    why = Explanation(why="no torch module is called in it")
+def test_windows_share_the_joules_of_their_loop() -> None:
+    """Each window of a loop has its share, one inside another its place."""
+    why = "no torch module is called in it"
     windows = [
-        replace(result(), name=name, joules=joules, explained=why)
-        for name, joules in (("prefill", 1.0), ("decode", 3.0))
+        replace(result(), name=name, joules=joules, explained=explanation)
+        for name, joules, explanation in (
+            ("prefill", 1.0, Explanation(why=why, share=0.25)),
+            ("decode", 3.0, Explanation(why=why, share=0.75)),
+            ("attention", 2.0, Explanation(why=why, within="decode")),
+        )
     ]
     assert list(where_joules_go(windows, 80))[2:] == [
-        "  prefill: 1.00 J a call, 25 % of the windows' joules",
+        "  prefill: 1.00 J a call, 25 % of its loop",
         "    not by layer: no torch module is called in it",
-        "  decode: 3.00 J a call, 75 % of the windows' joules",
+        "  decode: 3.00 J a call, 75 % of its loop",
+        "    not by layer: no torch module is called in it",
+        "  attention: 2.00 J a call, within decode",
         "    not by layer: no torch module is called in it",
     ]
+
+
+def test_replays_that_take_more_than_the_call_are_doubted() -> None:
+    """They do other work than was measured, so nothing of them is to be trusted."""
+    explanation = Explanation(among_its_kind(DOUBLED), 6.0, call_j=3.0)
+    one = replace(result(joules=3.0), explained=explanation)
+    text = " ".join(" ".join(where_joules_go([one], 80)).split())
+    assert "take 200 % of it" in text
+    assert "NOT to be trusted: the replays do other work than the call" in text
 
 
 def test_no_line_is_wider_than_the_terminal() -> None:
