@@ -108,7 +108,7 @@ def main(runs: int) -> None:
             before = explained(work, instruments)
             sums.append(before.additivity)
             print(f"{work.name}: {before.why or f'{before.additivity:.1%}'}", file=sys.stderr)
-        accepted = LayerJoules({layer.name: layer.by_domain for layer in before.layers})
+        accepted = LayerJoules(before.by_layer)
         named = [doubled(work, part, instruments, accepted) for part in work.parts]
         right = sum(map(str.__eq__, named, work.parts))
         print(f"{work.name}: named {named}", file=sys.stderr)

@@ -9,11 +9,12 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from pytest_greenops.insight.capture import Capture
-from pytest_greenops.insight.parts import cut
+from pytest_greenops.insight.parts import cuts
 from pytest_greenops.insight.sites import Site
 from pytest_greenops.insight.turns import measure
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.explanation import (
+    ADDITIVITY,
     Explanation,
     Layer,
     LayerJoules,
@@ -79,12 +80,13 @@ def _by_layer(
     progress: Callable[[int, int], None],
 ) -> Explanation:
     """The layers of one window, or why there are none: nothing of it fails a test."""
-    parts = cut(roots)
+    tried = cuts(roots)
+    sites = list({id(site): site for parts in tried for site in parts}.values())
     try:
         joules = measure(
             sys.modules["torch"],
             roots,
-            parts,
+            sites,
             instruments,
             synchronize,
             max_time_s=max_time_s,
@@ -100,6 +102,7 @@ def _by_layer(
     if not whole_j:
         counters = " and ".join(judged.counters) or "no counter"
         return Explanation(why=f"{counters} did not move while they were replayed")
+    parts = _adding_up(tried, summed, whole_j)
     layers = [
         Layer(
             name=part.name,
@@ -107,7 +110,6 @@ def _by_layer(
             calls=part.calls,
             joules=summed(part),
             shapes=part.shapes,
-            by_domain=dict(joules[id(part)]),
             baseline_j=_accepted(part.name, judged, capture.units),
         )
         for part in parts
@@ -116,9 +118,19 @@ def _by_layer(
         among_its_kind(layers),
         whole_j,
         call_j=judged.joules,
+        by_layer={site.name: dict(joules[id(site)]) for site in sites},
         units=dict(capture.units),
         backward=any(root.backward for root in roots),
     )
+
+
+def _adding_up(
+    tried: Sequence[Sequence[Site]], summed: Callable[[Site], float], whole_j: float
+) -> Sequence[Site]:
+    """The finest cut whose parts make the whole, else the one that misses it least."""
+    missed = [abs(sum(map(summed, parts)) / whole_j - 1) for parts in tried]
+    good = [parts for parts, miss in zip(tried, missed, strict=True) if miss <= ADDITIVITY]
+    return good[0] if good else tried[missed.index(min(missed))]
 
 
 def _accepted(name: str, judged: Judged, units: Mapping[str, float]) -> float | None:

@@ -1,4 +1,4 @@
-"""Into which parts models are told: by their structure alone, so that two runs have the same."""
+"""Into which parts models can be told: by their structure alone, so that two runs have the same."""
 
 from __future__ import annotations
 
@@ -6,28 +6,39 @@ from collections.abc import Iterator, Sequence
 
 from pytest_greenops.insight.sites import Site
 
-#: A model is told in so many parts at the most, if a coarser cut has `FEWEST_PARTS` of them.
-MOST_PARTS, FEWEST_PARTS = 48, 8
+#: A model is told in so many parts at the most, and in so many at the least where it has them.
+MOST_PARTS, FEWEST_PARTS = 48, 4
+#: So many cuts are tried, each coarser than the one before.
+MOST_CUTS = 3
 _CONTAINERS = ("Sequential", "ModuleList", "ModuleDict")
 
 
-def cut(roots: Sequence[Site]) -> list[Site]:
-    """The parts into which models are told: their innermost modules that are made of others.
+def cuts(roots: Sequence[Site]) -> list[list[Site]]:
+    """The cuts of models, the finest first: which adds up is for measurements to tell.
 
-    That is the convolution with its normalisation, the attention, the feed-forward network: what
-    they compute outside of their own modules is theirs. Modules that only pass on to such ones are
-    cut further, containers always. Where that makes too many parts, the deepest are put together
-    with their parents; which parts there are depends on nothing but the structure.
+    The finest has their innermost modules that are made of others: the convolution with its
+    normalisation, the attention, the feed-forward network. What these compute outside of their own
+    modules is theirs; of modules that hold such parts it is nobody's, and if that is much, only a
+    coarser cut adds up: its deepest parts are put together with the modules that hold them.
     """
     parts = [part for root in roots for part in _innermost(root)]
-    while len(parts) > MOST_PARTS:
-        deepest = max(part.depth for part in parts)
-        coarser = [p.parent if p.depth == deepest and p.parent else p for p in parts]
-        coarser = list({id(part): part for part in coarser}.values())
-        if deepest == 0 or len(coarser) < FEWEST_PARTS:
+    found: list[list[Site]] = []
+    while len(found) < MOST_CUTS:
+        coarser = _coarser(parts)
+        enough = len(coarser) >= FEWEST_PARTS and coarser != parts
+        if len(parts) <= MOST_PARTS or not enough:
+            found.append(parts)
+        if not enough:
             break
-        parts = [part for part in coarser if not _within(part, coarser)]
-    return parts
+        parts = coarser
+    return found
+
+
+def _coarser(parts: Sequence[Site]) -> list[Site]:
+    deepest = max(part.depth for part in parts)
+    held = [p.parent if p.depth == deepest and p.parent else p for p in parts]
+    distinct = list({id(part): part for part in held}.values())
+    return [part for part in distinct if not _within(part, distinct)]
 
 
 def _innermost(site: Site) -> Iterator[Site]:

@@ -41,7 +41,6 @@ class Layer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     calls       how often one call of the work calls it
     joules      of all these calls, over the domain judged; with the backward pass, where the work
                 made one
-    by_domain   the same by energy counter
     baseline_j  what the sessions of the baseline have for it, for as much work, where one was
                 explained
     shapes      of the tensors that it is first called with: `8x128x256`
@@ -54,7 +53,6 @@ class Layer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     calls: int
     joules: float
     shapes: str = ""
-    by_domain: dict[str, float] = {}
     baseline_j: float | None = None
     of_kind: float | None = None
 
@@ -69,6 +67,8 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
     whole_j   joules of the models as a whole, replayed in turns with their parts
     call_j    joules of the call that was replayed, as it was measured
+    by_layer  joules of every part that was replayed, by its name and by energy counter: of these
+              layers, and of coarser ones
     units     the work that this call did, by unit name
     why       why nothing can be said by layer; None where there are layers
     backward  whether the work went backward through the models
@@ -79,6 +79,7 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     layers: tuple[Layer, ...] = ()
     whole_j: float = 0.0
     call_j: float = 0.0
+    by_layer: dict[str, dict[str, float]] = {}
     units: dict[str, float] = {}
     why: str | None = None
     backward: bool = False
@@ -128,7 +129,7 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
         """What a baseline keeps of it: nothing, where there is nothing to trust."""
         if not self.layers or self.doubt:
             return None
-        return LayerJoules({layer.name: layer.by_domain for layer in self.layers}, self.units)
+        return LayerJoules(self.by_layer, self.units)
 
 
 def for_as_much(accepted: LayerJoules, units: Mapping[str, float], unit: str) -> float | None:
