@@ -29,6 +29,9 @@ def why_not(result: Result) -> str | None:
         return "over its budget"
     if verdict.energy is Outcome.NOT_MEASURED:
         return "not measured"
+    broken = [quality.name for quality in verdict.qualities if quality.broken]
+    if broken:
+        return f"{' and '.join(broken)} is no finite number"
     capped = POWER_CAP in (verdict.cause or "")  # a level that is the user's to accept
     if verdict.energy is Outcome.INCONCLUSIVE and verdict.cause and not capped:
         return verdict.cause
@@ -62,6 +65,21 @@ def stands_beside(series: Series, other: Series) -> bool:
 
 
 def _grown(series: Series | None, result: Result, session: Session) -> Series:
+    grown = _with(series, result, session)
+    return replace(grown, anchor=replace(grown.anchor, quality=_first_told(series, grown)))
+
+
+def _first_told(before: Series | None, grown: Series) -> dict[str, float]:
+    """What was accepted first of each quality that is still held, on whatever counters it was."""
+    first: dict[str, float] = {}
+    for series in (before, grown) if before else (grown,):
+        for quality in (series.anchor.quality, *(each.quality for each in series.sessions)):
+            first = {**quality, **first}
+    held = {name for session in grown.sessions for name in session.quality}
+    return {name: value for name, value in first.items() if name in held}
+
+
+def _with(series: Series | None, result: Result, session: Session) -> Series:
     change = result.verdict.change
     if series is None or not _same_work(series, result, session):
         return Series(result.domains, result.conditions, _anchor(session), (session,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import reprlib
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -133,9 +134,14 @@ class Energy:
         """Keep the quality of what was computed beside its joules.
 
         Higher is better: tell a loss or an error as its negative, `quality(loss=-0.31)`. The
-        marker's `max_quality_drop` limits how far it may fall below the baseline's.
+        marker's `max_quality_drop` limits how far it may fall below the baseline's. Raises
+        `ValueError` for what is no number.
         """
-        self._trial.quality.update({name: float(value) for name, value in quality.items()})
+        __tracebackhide__ = True
+        told = {}
+        for name, value in quality.items():  # no comprehension: its frame would be shown
+            told[name] = _told(name, value)
+        self._trial.quality.update(told)
 
     @property
     def results(self) -> Mapping[str, Result]:
@@ -157,15 +163,31 @@ def _amount(name: str, amount: Any) -> Any:
     """An amount of work, in a number of any library."""
     if callable(amount):
         return amount
-    try:
-        work = math.nan if isinstance(amount, str | bytes) else float(amount)
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        work = math.nan
-    if not 0 < work < math.inf:
+    work = _number(amount)
+    if work is None or not 0 < work < math.inf:
         raise ValueError(
             f"energy.units: {name}={amount!r} is no amount of work; give a number above 0"
         )
     return work
+
+
+def _told(name: str, value: Any) -> float:
+    """A quality, in a number of any library; one that is not finite is one too."""
+    __tracebackhide__ = True
+    told = _number(value)
+    if told is None:
+        shown = " ".join(reprlib.repr(value).split())
+        raise ValueError(
+            f"energy.quality: {name}={shown} is no quality; give a number, higher being better"
+        )
+    return told
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if isinstance(value, str | bytes) else float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return None
 
 
 @contextmanager

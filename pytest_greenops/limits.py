@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.measurement import Measurement, Round
-from pytest_greenops.model.units import JOULES, format_energy, format_mass, format_power
+from pytest_greenops.model.units import format_energy, format_mass, format_power
 from pytest_greenops.model.verdict import Limit
 from pytest_greenops.rules import Rules
 from pytest_greenops.screen import Noise
@@ -65,8 +65,9 @@ def limits_of(
             for values, session in zip(calls, sessions, strict=True)
         ]
         yield limit("power", watts, budget.max_power_w)
-    if budget.max_carbon_g is not None and rules.grams_per_kwh is not None:
-        grams = math.log(rules.grams_per_kwh / JOULES["kWh"]) if rules.grams_per_kwh else -math.inf
+    if budget.max_carbon_g is not None and rules.carbon is not None:
+        of_joule = rules.carbon.grams(1.0)
+        grams = math.log(of_joule) if of_joule else -math.inf
         yield limit(
             "carbon", [[y + grams for y in values] for values in calls], budget.max_carbon_g
         )

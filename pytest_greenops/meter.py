@@ -24,6 +24,7 @@ from pytest_greenops.model.measurement import (
     LoadShare,
     Measurement,
     Round,
+    Uncounted,
 )
 from pytest_greenops.passes import Pass
 from pytest_greenops.sensors.instruments import Instruments
@@ -116,6 +117,7 @@ class Meter:
         self._pace_s = 0.0
         self._deadline_s = math.inf
         self._done = 0
+        self._calls = self._before = 0
         self._redos = REDOS
         self._share = LoadShare(0.0, 0.0)
         self._contended: list[LoadShare] = []
@@ -140,7 +142,7 @@ class Meter:
         self._deadline_s = time.monotonic() + plan.max_time_s
         iterations = plan.iterations or (yield from self._calibrate())
         yield from self._until(plan.looks[0], iterations)
-        if self._drifts() and not self._ended():
+        if plan.warmup != 0 and self._drifts() and not self._ended():
             for kept in self._rounds.values():
                 kept.clear()
             self._done = 0
@@ -165,8 +167,14 @@ class Meter:
                 estimated=instruments.estimated,
                 checks=tuple(self._checks(rounds, domains)),
                 lost=dict(self._lost),
+                uncounted=self._uncounted(rounds),
             )
         return measurements
+
+    def _uncounted(self, rounds: Sequence[Round]) -> Uncounted:
+        before = self._before if self._done else self._calls
+        kept = sum(round_.iterations for round_ in rounds)
+        return Uncounted(before, self._calls - before - kept)
 
     def _checks(self, rounds: Sequence[Round], domains: Sequence[Domain]) -> Iterator[Check]:
         """What the rounds of one name say against themselves."""
@@ -175,10 +183,10 @@ class Meter:
             selfchecks.instrumented(self._instrumented),
             selfchecks.void(self._void, self._voided),
             selfchecks.contention(self._contended, len(rounds)),
-            selfchecks.drift(self._energies(rounds), margin),
+            selfchecks.drift(self._energies(rounds), margin, self._plan.warmup != 0),
         )
         yield from (check for check in single if check)
-        yield from selfchecks.warming(rounds, domains)
+        yield from selfchecks.warming(rounds, domains, self._plan.warmup != 0)
         yield from selfchecks.intrusion(rounds, domains)
         yield from selfchecks.lost(self._lost, domains)
         yield from selfchecks.too_short(rounds, domains, margin)
@@ -288,6 +296,7 @@ class Meter:
         self._load.start()
         with instruments.watching(expected_s):
             yield trip
+        self._calls += iterations
         self._share = self._load.stop()
         self._pace_s = time.monotonic() - begun
         self._devices = {
@@ -342,6 +351,8 @@ class Meter:
         for name, round_ in trip.rounds(self._devices).items():
             self._rounds.setdefault(name, []).append(round_)
         self._beside += self._faults(trip)
+        if not self._done:
+            self._before = self._calls - trip.iterations
         self._done += 1
         self._between()
 

@@ -108,12 +108,6 @@ def read_options(config: pytest.Config) -> Options:
             f"--energy-sessions {sessions} needs fresh processes, and energy_fresh_process is off; "
             "change one"
         )
-    grid = read.either("energy-carbon-intensity", "energy-region")
-    region = read.value("energy-region", _region) if grid == "energy-region" else None
-    intensity = region.grams_per_kwh if region else None
-    if grid == "energy-carbon-intensity":
-        intensity = read.value("energy-carbon-intensity", _quantity("intensity"))
-    pue = read.value("energy-pue", _pue, 1.0)
     return Options(
         measure=measure,
         save=_SAVINGS[saving] if saving else None,
@@ -129,9 +123,7 @@ def read_options(config: pytest.Config) -> Options:
         max_rounds=most or max(default.max_rounds, least or default.max_rounds),
         max_time_s=read.value("energy-max-time", _quantity("duration"), default.max_time_s),
         json=config.invocation_params.dir / json if json else None,
-        grams_per_kwh=None if intensity is None else intensity * pue,
-        pue=pue,
-        region=region.region if region else None,
+        carbon=_carbon(read),
         cpu_watts=read.value("energy-cpu-watts", _quantity("power")),
         session_sd=read.value("energy-session-sd", _quantity("percent"), default.session_sd),
         sessions=sessions,
@@ -220,18 +212,27 @@ def _names(value: str) -> tuple[str, ...]:
     return names
 
 
-def _region(code: str) -> CarbonFactor:
-    """The carbon intensity of a region; the table is loaded only where an option needs it."""
-    from pytest_greenops.insight.carbon import factor_of
+def _carbon(read: _Reader) -> CarbonFactor | None:
+    """What makes grams of joules; regions and their table are loaded only where an option asks."""
+    pue = read.value("energy-pue", _pue, 1.0)
+    grid = read.either("energy-carbon-intensity", "energy-region")
+    if grid is None:
+        return None
 
-    return factor_of(code)
+    def factor(text: str) -> CarbonFactor:
+        from pytest_greenops.insight.carbon import factor_of
+        from pytest_greenops.model.carbon import CarbonFactor
+        from pytest_greenops.model.units import parse_intensity
+
+        if grid == "energy-region":
+            return factor_of(text, pue)
+        return CarbonFactor(parse_intensity(text), pue)
+
+    found: CarbonFactor = read.value(grid, factor)
+    return found
 
 
 def _pue(value: str | float) -> float:
-    try:
-        pue = float(value)
-    except ValueError:
-        pue = 0.0
-    if not 1.0 <= pue < 10.0:
-        raise OptionError(f"{value!r} is no PUE; write a number from 1 up, such as 1.2")
-    return pue
+    from pytest_greenops.model.carbon import checked_pue
+
+    return checked_pue(value)

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from pytest_greenops import results_file
-from pytest_greenops.model.errors import ResultsError
+from pytest_greenops.model.errors import InsightError, ResultsError
 from pytest_greenops.model.measurement import by_kind, joules_per_unit
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.units import parse_energy
+from pytest_greenops.model.units import counted, parse_energy
+from pytest_greenops.model.what_if import Energy, Source
 from pytest_greenops.report import figures
 
 #: How many tests are named where a part of a name fits several, or none.
 _NAMED = 5
 
 
-class Energy(NamedTuple):
-    """Joules, and where they come from; None: a person wrote them."""
-
-    joules: float
-    source: str | None = None
+def energies(texts: Sequence[str]) -> list[Energy]:
+    """Each as `energy` reads it; raises `InsightError` for calls of unlike domains too."""
+    found = [energy(text) for text in texts]
+    sources = {each.source.domain: each.source for each in found if each.source}
+    if len(sources) > 1:
+        a, b, *_ = sources.values()
+        raise InsightError(
+            f"{a.name} in {a.file} is of {a.domain}, {b.name} in {b.file} of {b.domain}; take "
+            "energies of one domain"
+        )
+    return found
 
 
 def energy(text: str) -> Energy:
@@ -37,9 +43,8 @@ def energy(text: str) -> Energy:
     if len(found) > 1:
         raise ResultsError(f"{path}: {len(found)} tests are named like {part}: {_listed(found)}")
     [only] = found
-    mark = "ESTIMATED, " if figures.estimated(only) else ""
-    of_call = figures.energy(only.joules, "call")
-    return Energy(only.joules, f"{of_call}: {mark}a call of {name_of(only)} in {path}")
+    source = Source(path, name_of(only), only.domain, figures.estimated(only))
+    return Energy(only.joules, source)
 
 
 def chosen(path: Path, part: str | None) -> list[Result]:
@@ -79,7 +84,21 @@ def by_kind_j(result: Result) -> dict[str, float]:
 
 
 def epochs_j(result: Result) -> tuple[float, ...]:
-    """Joules of each round of the first session, over the domain that was judged."""
+    """Joules of each round of the first session, over the domain that was judged.
+
+    Raises `ResultsError` where a round is no epoch, and where others came before the first.
+    """
+    mend = "measure with energy.pedantic(epoch, rounds=8, warmup_rounds=0, iterations=1)"
+    if any(round_.iterations != 1 for round_ in result.rounds):
+        raise ResultsError(
+            f"{name_of(result)}: a round holds several calls, so none of them is an epoch; {mend}"
+        )
+    if result.uncounted and (before := result.uncounted.before):
+        raise ResultsError(
+            f"{name_of(result)}: {counted(before, 'epoch')} came before the first round that is "
+            f"kept, so the start-up is not known; {mend}; measured so already, something else "
+            "spoilt them: measure again"
+        )
     return joules_per_unit(result.rounds, tuple(result.provenance.sensors), "call")
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -16,30 +18,39 @@ from pytest_greenops.model.figures import significant
 from pytest_greenops.model.marker import Action
 from pytest_greenops.model.verdict import Outcome, QualityChange, Verdict
 
+
+class Known(NamedTuple):
+    """What a baseline holds of a test's qualities: each session's, and what was accepted first."""
+
+    sessions: Sequence[Mapping[str, float]] = ()
+    first: Mapping[str, float] = {}
+
+
 #: Less than files keep of a figure: so much more than its limit is no drop beyond it.
 _ROUNDING = 1e-9
+_DIGITS = 9
 
 
 def hold(
     verdict: Verdict,
     told: Mapping[str, float],
-    accepted: Sequence[Mapping[str, float]],
+    accepted: Known,
     limit: float | None,
     action: Action,
 ) -> Verdict:
     """A verdict on joules, once the quality has been held against that of the baseline.
 
-    told      by name, what the test tells; nothing is judged before it tells something
-    accepted  the same of each baseline session
-    limit     the largest drop that is allowed; None where none is set
+    told      by name, what the test tells
+    accepted  the same of the baseline
+    limit     the largest drop that is allowed; None where none is set, and nothing is judged
     action    what a drop does
 
     A drop beyond the limit is a regression, however little energy was used. Only an exceeded
     budget that fails its test is as grave.
     """
-    if limit is None or not told:
+    if limit is None:
         return verdict
-    qualities = changes(told, accepted, limit)
+    qualities = changes(told, accepted.sessions, limit, accepted.first)
     judged = replace(verdict, qualities=qualities)
     over = verdict.outcome is Outcome.OVER_BUDGET and verdict.action == "fail"
     if over or not judged.drops:
@@ -54,15 +65,25 @@ def hold(
 
 
 def changes(
-    told: Mapping[str, float], accepted: Sequence[Mapping[str, float]], limit: float
+    told: Mapping[str, float],
+    accepted: Sequence[Mapping[str, float]],
+    limit: float,
+    first: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[QualityChange, ...]:
     """Each quality that the test tells, or that the baseline's sessions hold, by name.
 
     The reference is the mean over the sessions that hold it: of training without a seed one session
-    may have been a lucky one. Both sides are rounded as files keep them.
+    may have been a lucky one. Both sides are rounded as files keep them. `first` are the values
+    that were accepted first.
     """
     names = sorted({*told, *(name for quality in accepted for name in quality)})
-    return tuple(_change(name, told.get(name), accepted, limit) for name in names)
+    return tuple(
+        replace(
+            change := _change(name, told.get(name), accepted, limit),
+            since_anchor=_since(first.get(name), change.value),
+        )
+        for name in names
+    )
 
 
 def settled(
@@ -97,9 +118,18 @@ def _change(
     if baseline == 0:
         relative = 0.0 if value == 0 else None
         return QualityChange(name, limit, value, baseline, relative, exceeded=value < 0)
-    relative = (value - baseline) / abs(baseline)
+    relative = _share(value, baseline)
     exceeded = -relative > limit + _ROUNDING
     return QualityChange(name, limit, value, baseline, relative, exceeded)
+
+
+def _share(value: float, of: float) -> float:
+    return (value - of) / abs(of)
+
+
+def _since(first: float | None, value: float | None) -> float | None:
+    """The change since the first accepted value; None where either is missing, or that is 0."""
+    return round(_share(value, first), _DIGITS) if first and value is not None else None
 
 
 def _rounded(value: float) -> float | None:

@@ -22,8 +22,7 @@ class Rules:
     quiet_suite    the same without what their control workloads explain
     control_slope  how much of a shift of the control workload the suite's tests share; 0 where
                    none is to be taken out
-    grams_per_kwh  CO2e of the grid times PUE, where it is known
-    carbon         the same in its parts, with where it comes from
+    carbon         what makes grams of joules, where the grid is known
     """
 
     margin: float = 0.05
@@ -33,7 +32,6 @@ class Rules:
     suite: Suite | None = None
     quiet_suite: Suite | None = None
     control_slope: float = 0.0
-    grams_per_kwh: float | None = None
     carbon: CarbonFactor | None = None
 
 

@@ -169,6 +169,10 @@ def disagreement(doubts: Mapping[str, str], domains: Sequence[Domain]) -> Iterat
             yield Check("disagreement", doubts[domain.name], done)
 
 
+#: What was done about a drift: a test that asks for no warm-up gets none.
+_WARMED = {True: "warmed up once more, then flagged", False: "flagged: the test has no warm-up"}
+
+
 def drifts(energies: Sequence[float], margin: float) -> bool:
     """Whether the rounds rise or fall by more than a quarter of the margin, and not by chance."""
     logs = _logs(energies)
@@ -181,16 +185,18 @@ def drifts(energies: Sequence[float], margin: float) -> bool:
     )
 
 
-def drift(energies: Sequence[float], margin: float) -> Check | None:
-    """The rounds still rise or fall although the warm-up was repeated."""
+def drift(energies: Sequence[float], margin: float, again: bool = True) -> Check | None:
+    """The rounds still rise or fall although the warm-up was repeated, if it was (`again`)."""
     if not drifts(energies, margin):
         return None
     logs = _logs(energies)
     total = math.expm1(slope(logs)[0] * (len(logs) - 1)) * 100
-    return Check("drift", f"{total:+.1f} % over the rounds", "warmed up once more, then flagged")
+    return Check("drift", f"{total:+.1f} % over the rounds", _WARMED[again])
 
 
-def warming(rounds: Sequence[Round], domains: Sequence[Domain]) -> Iterator[Check]:
+def warming(
+    rounds: Sequence[Round], domains: Sequence[Domain], again: bool = True
+) -> Iterator[Check]:
     """Devices with work whose temperature still moves: a warm one draws more for the same work."""
     for domain in domains:
         states = [round_.devices.get(domain.name, _UNKNOWN) for round_ in rounds]
@@ -201,7 +207,7 @@ def warming(rounds: Sequence[Round], domains: Sequence[Domain]) -> Iterator[Chec
             yield Check(
                 "drift",
                 f"{domain.name} {verb} by {high_c - low_c:.0f} C over the rounds",
-                "warmed up once more, then flagged",
+                _WARMED[again],
             )
 
 

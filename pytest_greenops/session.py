@@ -14,10 +14,8 @@ from msgspec.structs import replace
 from pytest_greenops import __version__, machine
 from pytest_greenops.acceptance import accept, why_not
 from pytest_greenops.bench import Bench
-from pytest_greenops.insight.carbon import factor_of
 from pytest_greenops.model.baseline import Baseline, Series, Session, TestKey
 from pytest_greenops.model.budget import Budget
-from pytest_greenops.model.carbon import CarbonFactor
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Round
 from pytest_greenops.model.options import Options
@@ -157,18 +155,8 @@ class Run:
             estimates=options.estimates,
             strict=options.strict,
             saving=options.save,
-            carbon=self._carbon,
+            carbon=options.carbon,
         )
-
-    @cached_property
-    def _carbon(self) -> CarbonFactor | None:
-        """What makes grams of joules in this run, in its parts."""
-        options = self.options
-        if options.grams_per_kwh is None:
-            return None
-        if options.region is not None:
-            return factor_of(options.region, options.pue)
-        return CarbonFactor(options.grams_per_kwh / options.pue, options.pue)
 
     @property
     def estimated_only(self) -> bool:
@@ -177,8 +165,8 @@ class Run:
 
     @property
     def compared(self) -> int:
-        """How many results were compared with something."""
-        return sum(result.verdict.outcome in COMPARED for result in self.results)
+        """How many results had their joules compared with something."""
+        return sum(result.verdict.energy in COMPARED for result in self.results)
 
     def close(self) -> None:
         """Close the sensors."""
@@ -194,17 +182,16 @@ class Run:
             suite=suite(accepted),
             quiet_suite=suite(accepted, slope),
             control_slope=slope,
-            grams_per_kwh=options.grams_per_kwh,
-            carbon=self._carbon,
+            carbon=options.carbon,
         )
 
     def _sessions(self, result: Result) -> Iterator[tuple[Result, Session]]:
         """Each session of a result; those that follow the first stand beside it in any case."""
         yield result, self._session(result, result.rounds, result.control_j, result.quality)
         verdict = replace(result.verdict, change=None, qualities=())
-        beside = replace(result, verdict=verdict)
+        beside = replace(result, verdict=verdict, explained=None)
         others = zip(result.fresh, result.fresh_controls_j, result.fresh_quality, strict=True)
-        yield from ((beside, self._session(result, *each)) for each in others)
+        yield from ((beside, self._session(beside, *each)) for each in others)
 
     def _accepted(self) -> list[Series]:
         """Every series of this machine's baselines."""
@@ -226,7 +213,7 @@ class Run:
             recorded=self.environment.recorded,
             quality=quality,
             control_j=control_j,
-            layers=result.explained.by_counter if result.explained else {},
+            layers=result.explained.kept if result.explained else None,
             run=self._began,
         )
 

@@ -17,7 +17,6 @@ from pytest_greenops.model.measurement import (
     work_done,
 )
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.units import JOULES
 from pytest_greenops.model.verdict import Verdict
 from pytest_greenops.stats import holm, pooled_variance, t_quantile, trimmed_mean, variance
 
@@ -34,7 +33,6 @@ def summarise(
     unit: str,
     conditions: Mapping[str, str],
     control_j: Mapping[str, float] | None = None,
-    grams_per_kwh: float | None = None,
     carbon: CarbonFactor | None = None,
     fresh: Sequence[tuple[Round, ...]] = (),
 ) -> Result:
@@ -57,6 +55,7 @@ def summarise(
         domain=domain,
         unit=unit,
         rounds=measurement.rounds,
+        uncounted=measurement.uncounted,
         fresh=tuple(fresh),
         domains=tuple(d for d in measurement.domains if d.name not in measurement.lost),
         provenance=measurement.provenance(domain),
@@ -86,7 +85,7 @@ def summarise(
         seconds=seconds,
         per_unit={name: _level(sessions, names, name) for name in rounds[0].units},
         interval=_interval(logs) or _edges(joules, rounds, names, measurement.estimated),
-        grams=None if grams_per_kwh is None else joules / JOULES["kWh"] * grams_per_kwh,
+        grams=None if carbon is None else carbon.grams(joules),
     )
 
 

@@ -111,10 +111,11 @@ def _united(all_series: Sequence[Series]) -> tuple[Series, list[str]]:
 def _joined(newer: Series, older: Series) -> Series:
     sessions = list(_distinct((*older.sessions, *newer.sessions)))
     sessions.sort(key=lambda session: session.saved_at)
+    first, second = sorted((older.anchor, newer.anchor), key=lambda anchor: anchor.saved_at)
     return replace(
         newer,
         conditions={**older.conditions, **newer.conditions},
-        anchor=min(older.anchor, newer.anchor, key=lambda anchor: anchor.saved_at),
+        anchor=replace(first, quality={**second.quality, **first.quality}),
         sessions=tuple(sessions[-MAX_SESSIONS:]),
     )
 
@@ -125,7 +126,7 @@ def _began_anew(newer: Series, older: Series) -> bool:
     A series that begins anew keeps its anchor, and none of its sessions. It also looks so where ten
     sessions have rolled over all of the other's: these would not be kept either.
     """
-    if newer.anchor != older.anchor:
+    if replace(newer.anchor, quality={}) != replace(older.anchor, quality={}):
         return False
     known = set(map(_identity, older.sessions))
     return not any(_identity(session) in known for session in newer.sessions)

@@ -115,17 +115,17 @@ def _cycle_arguments(parser: argparse.ArgumentParser) -> None:
 def _cycle(arguments: argparse.Namespace, width: int) -> Iterator[str]:
     from pytest_greenops.insight.full_cycle import crossover
     from pytest_greenops.model.what_if import Life
-    from pytest_greenops.picked import energy
+    from pytest_greenops.picked import energies
     from pytest_greenops.report.what_if import cycle_lines, source_lines
 
     if arguments.inferences is not None and not 0 <= arguments.inferences < math.inf:
         raise InsightError(f"--inferences {arguments.inferences:g}: write a number from 0 up")
     given = ("a_training", "a_inference", "b_training", "b_inference")
-    energies = [energy(getattr(arguments, name)) for name in given]
-    a_training, a_inference, b_training, b_inference = (each.joules for each in energies)
+    found = energies([getattr(arguments, name) for name in given])
+    a_training, a_inference, b_training, b_inference = (each.joules for each in found)
     a, b = Life(a_training, a_inference), Life(b_training, b_inference)
     yield from cycle_lines({"A": a, "B": b}, crossover(a, b), arguments.inferences, width)
-    yield from source_lines([each.source for each in energies], width)
+    yield from source_lines(found, width)
 
 
 def _parity_arguments(parser: argparse.ArgumentParser) -> None:
@@ -137,15 +137,15 @@ def _parity_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _parity(arguments: argparse.Namespace, width: int) -> Iterator[str]:
     from pytest_greenops.insight.full_cycle import parity
-    from pytest_greenops.picked import energy
+    from pytest_greenops.picked import energies
     from pytest_greenops.report.what_if import parity_lines, source_lines
 
     given = (arguments.training, arguments.inference, arguments.fine_tuning or "0 J")
-    energies = [energy(text) for text in given]
-    training_j, inference_j, tuning_j = (each.joules for each in energies)
+    found = energies(given)
+    training_j, inference_j, tuning_j = (each.joules for each in found)
     inferences = parity(training_j, inference_j, tuning_j)
     yield from parity_lines(inferences, training_j, inference_j, tuning_j, width)
-    yield from source_lines([each.source for each in energies], width)
+    yield from source_lines(found, width)
 
 
 # --- a whole training --------------------------------------------------------------------------
@@ -172,25 +172,20 @@ def _training(arguments: argparse.Namespace, width: int) -> Iterator[str]:
     from pytest_greenops.insight.extrapolate import extrapolate, tdp_estimate
     from pytest_greenops.model.units import format_duration, format_power
     from pytest_greenops.picked import chosen, epochs_j, name_of
-    from pytest_greenops.report.figures import estimated, subject
     from pytest_greenops.report.what_if import training_lines
 
     for number, result in enumerate(chosen(arguments.results, arguments.test)):
         if number:
             yield ""
-        if any(round_.iterations != 1 for round_ in result.rounds):
-            raise InsightError(
-                f"{name_of(result)}: a round holds several calls, so none of them is an epoch; "
-                "measure with energy.pedantic(epoch, rounds=8, warmup_rounds=0, iterations=1)"
-            )
+        epochs = epochs_j(result)
         try:
-            whole = extrapolate(epochs_j(result), arguments.epochs, arguments.window)
+            whole = extrapolate(epochs, arguments.epochs, arguments.window)
         except InsightError as error:
             raise InsightError(f"{name_of(result)}: {error}") from None
         seconds = sum(r.seconds for r in result.rounds) / len(result.rounds) * arguments.epochs
         tdp = arguments.tdp
         yield from training_lines(
-            subject(result) + (" (ESTIMATED)" if estimated(result) else ""),
+            result,
             whole,
             None if tdp is None else tdp_estimate(tdp, seconds),
             "" if tdp is None else f"{format_power(tdp)} for {format_duration(seconds)}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Measurement, Round
 from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.verdict import COMPARED, Outcome, Verdict
-from pytest_greenops.quality import hold
+from pytest_greenops.quality import Known, hold
 from pytest_greenops.rules import Reference, Rules
 from pytest_greenops.summary import adjusted
 
@@ -93,8 +94,14 @@ def _judged(
     if after.untrusted and verdict.outcome in COMPARED:
         verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, cause=_forbids(after))
     limit = next((quality.limit for quality in after.verdict.qualities), None)
-    verdict = hold(verdict, after.quality, [before.quality], limit, "fail")
+    verdict = hold(verdict, _told(after), Known([before.quality]), limit, "fail")
     return replace(after, verdict=verdict, saved=False, not_saved=_NOT_SAVED)
+
+
+def _told(result: Result) -> dict[str, float]:
+    """Its qualities; of those that broke, for which JSON has no number, its verdict still tells."""
+    broken = {each.name: math.nan for each in result.verdict.qualities if each.broken}
+    return {**broken, **result.quality}
 
 
 def _unmeasured(result: Result) -> Verdict | None:
@@ -104,11 +111,14 @@ def _unmeasured(result: Result) -> Verdict | None:
 
 
 def _unusable(result: Result) -> str | None:
-    """Why what A measured can stand for nothing, or None; to be over a budget is no reason."""
+    """Why what A measured can stand for nothing, or None.
+
+    To be over a budget is no reason, nor is a quality that broke: both say nothing of its joules.
+    """
     if not result.rounds or not result.provenance.sensors:
         return result.verdict.cause or "not measured"
     within = result.verdict.energy is not Outcome.OVER_BUDGET
-    verdict = result.verdict if within else Verdict(Outcome.PASSED)
+    verdict = replace(result.verdict, qualities=()) if within else Verdict(Outcome.PASSED)
     return why_not(replace(result, verdict=verdict))
 
 

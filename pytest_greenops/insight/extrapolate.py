@@ -33,6 +33,8 @@ LEAST_WINDOW = 4
 #: Correlation of neighbouring epochs that the interval allows for. Trainings that were recorded on
 #: a virtual machine had 0.3 to 0.7; of epochs that are independent the interval is too wide.
 CORRELATION = 0.5
+#: No training has more epochs, or steps: a larger figure is a slip.
+MOST_EPOCHS = 10**12
 #: A slope or a first epoch that chance alone makes this often is taken for a start-up. A trend is
 #: looked for sharply: to drop an epoch too many costs an epoch, one too few is multiplied by all
 #: that are left.
@@ -52,8 +54,9 @@ def extrapolate(
     them are projected. Where none are stable, the last `window` are, and `stable` is False.
     `correlation` of neighbouring epochs, 0 to below 1.
 
-    Raises `InsightError` for fewer epochs than a window, more than `total`, a window under
-    `LEAST_WINDOW`, a correlation out of bounds, or joules that are negative or not finite.
+    Raises `InsightError` for fewer epochs than a window, more than `total`, a total above
+    `MOST_EPOCHS`, a window under `LEAST_WINDOW`, a correlation out of bounds, or joules that are
+    negative or not finite.
     """
     _check(epochs_j, total, window, correlation)
     starts = range(len(epochs_j) - window + 1)
@@ -121,12 +124,16 @@ def _freedom(n: int, rho: float) -> float:
 
 
 def _variance_of_mean(n: int, rho: float) -> float:
-    """Of n values, as a share of the variance of one; those k apart correlate by rho ** k."""
-    return (n + 2 * math.fsum((n - k) * rho**k for k in range(1, n))) / n**2
+    """Of n values, as a share of the variance of one; those k apart correlate by rho ** k.
+
+    The closed form of `(n + 2 x the sum of (n - k) rho ** k over k from 1 to n - 1) / n ** 2`.
+    """
+    return (1 + rho - 2 * rho * _powers(n, rho) / n) / (1 - rho) / n
 
 
 def _powers(n: int, rho: float) -> float:
-    return (1 - rho**n) / (1 - rho)
+    """`1 + rho + … + rho ** (n - 1)`, without cancellation where rho is close to 1."""
+    return -math.expm1(n * math.log(rho)) / (1 - rho) if rho else 1.0
 
 
 def _check(epochs_j: Sequence[float], total: int, window: int, correlation: float) -> None:
@@ -141,6 +148,8 @@ def _check(epochs_j: Sequence[float], total: int, window: int, correlation: floa
         )
     if total < len(epochs_j):
         raise InsightError(f"{len(epochs_j)} epochs were measured, more than {total} in all")
+    if total > MOST_EPOCHS:
+        raise InsightError(f"{total} epochs are no training; write {MOST_EPOCHS} or fewer")
     if not 0 <= correlation < 1:
         raise InsightError(f"{correlation:g} is no correlation of epochs; 0 to below 1 is")
     if not all(math.isfinite(energy_j) and energy_j >= 0 for energy_j in epochs_j):

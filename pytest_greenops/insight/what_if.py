@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from pytest_greenops.model.carbon import CarbonFactor
+from pytest_greenops.model.carbon import CarbonFactor, checked_pue
 from pytest_greenops.model.errors import InsightError
 from pytest_greenops.model.what_if import Hypothetical
 
@@ -29,11 +29,11 @@ def what_if(
     gpu_efficiency  operations a joule of the other GPU over those of this one (GFLOPS/W): 2 halves
                     the joules of kind `gpu`, and leaves all others
 
-    Raises `InsightError` for a PUE under 1, an efficiency that is not positive, and a change of GPU
-    where no GPU was counted.
+    Raises `InsightError` for what is no PUE, an efficiency that is not positive, and a change of
+    GPU where no GPU was counted.
     """
-    if pue is not None and not 1.0 <= pue < math.inf:
-        raise InsightError(f"{pue:g} is no PUE; write a number from 1 up, such as 1.2")
+    if pue is not None:
+        checked_pue(pue)
     if not 0.0 < gpu_efficiency < math.inf:
         raise InsightError(f"{gpu_efficiency:g} is no efficiency; write a number such as 2")
     if gpu_efficiency != 1.0 and "gpu" not in by_kind_j:

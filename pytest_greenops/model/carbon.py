@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pytest_greenops.model.errors import InsightError
 from pytest_greenops.model.units import JOULES
 
 
@@ -24,3 +25,14 @@ class CarbonFactor(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
     def grams(self, energy_j: float) -> float:
         """CO2e of so many joules at the computer: energy x PUE x intensity (arXiv:2302.08476)."""
         return energy_j / JOULES["kWh"] * self.pue * self.grams_per_kwh
+
+
+def checked_pue(value: str | float) -> float:
+    """A PUE from 1 to below 10, which no data centre reaches; raises `InsightError` of others."""
+    try:
+        pue = float(value)
+    except ValueError:
+        pue = 0.0
+    if not 1.0 <= pue < 10.0:
+        raise InsightError(f"{value!r} is no PUE; write a number from 1 to below 10, such as 1.2")
+    return pue

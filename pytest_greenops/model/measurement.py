@@ -169,6 +169,17 @@ class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     estimated: bool
 
 
+class Uncounted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Calls of the work that are in no round.
+
+    before  until the first that is kept: warm-up, calibration, rounds made again or dropped
+    later   after it: rounds made again, or given up
+    """
+
+    before: int = 0
+    later: int = 0
+
+
 class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rounds of one named piece of work, with all that is needed to judge them.
 
@@ -177,6 +188,7 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     estimated  the counters behind which no sensor stands
     checks     the self-checks that did not hold
     lost       counters that failed for good meanwhile, and why: they are in no round
+    uncounted  calls of the work that are in no round; None where that is not known
     """
 
     name: str
@@ -186,6 +198,7 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     estimated: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     lost: dict[str, str] = {}
+    uncounted: Uncounted | None = None
 
     def selected(self, domain: str) -> tuple[str, ...]:
         """Names of the counters that a judged domain sums: `total`, a kind, or one device.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pytest_greenops.model.marker import Action
+
+if TYPE_CHECKING:
+    from pytest_greenops.model.carbon import CarbonFactor
 
 Saving = Literal["all", "new"]
 #: Names, in the environment of a process, the file that says what it shall measure for another one.
@@ -18,9 +21,7 @@ class Options(NamedTuple):
     measure        `--energy`, or an option that implies it
     save           which baselines to accept: every one, those of new tests, or none
     max_increase   margin of a regression, for tests that name none (0.05 is 5 %)
-    grams_per_kwh  carbon intensity of the grid times PUE
-    pue            the PUE that is in it
-    region         code of the region whose intensity it is, where it was looked up
+    carbon         what makes grams of joules: intensity of the grid, PUE, where they come from
     cpu_watts      power of a busy core for the estimate; None takes it from the table
     session_sd     assumed spread between sessions while fewer than three are known
     sessions       processes in which each test is measured, this one among them
@@ -43,9 +44,7 @@ class Options(NamedTuple):
     max_rounds: int = 25
     max_time_s: float = 60.0
     json: Path | None = None
-    grams_per_kwh: float | None = None
-    pue: float = 1.0
-    region: str | None = None
+    carbon: CarbonFactor | None = None
     cpu_watts: float | None = None
     session_sd: float = 0.03
     sessions: int = 1

@@ -8,16 +8,23 @@ from typing import NamedTuple
 
 
 class Point(NamedTuple):
-    """One of several that do the same work: its quality, where higher is better, and its joules."""
+    """One of several that do the same work: its quality, where higher is better, and its joules.
+
+    low_j, high_j  the interval of its joules; without it they are taken as exact
+    """
 
     name: str
     quality: float
     joules: float
+    low_j: float | None = None
+    high_j: float | None = None
 
     def dominates(self, other: Point) -> bool:
-        """Whether it is no worse in both, and better in one."""
-        no_worse = self.quality >= other.quality and self.joules <= other.joules
-        return no_worse and (self.quality > other.quality or self.joules < other.joules)
+        """Whether it is no worse in both, and better in one; not where their joules overlap."""
+        most = self.joules if self.high_j is None else self.high_j
+        least = other.joules if other.low_j is None else other.low_j
+        no_worse = self.quality >= other.quality and most <= least
+        return no_worse and (self.quality > other.quality or most < least)
 
 
 class Dominated(NamedTuple):
@@ -39,7 +46,8 @@ def front(points: Iterable[Point | tuple[str, float, float]]) -> Front:
 
     Of points with the same quality the one with fewer joules dominates, and the other way round.
     Points that are equal in both do not dominate each other: all of them are on the front, or none.
-    Raises `ValueError` for a figure that is not finite.
+    Nor do those whose joules overlap, where their intervals are told. Raises `ValueError` for a
+    figure that is not finite.
     """
     known = sorted((Point(*point) for point in points), key=lambda p: (p.joules, -p.quality))
     for point in known:

@@ -109,6 +109,7 @@ class QualityChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     relative  the change, as a share of the baseline's magnitude (-0.043 is -4.3 %); None where one
               of the two is missing, and where the baseline is 0 and the value is not
     exceeded  it fell by more than the limit, or is no finite number any more
+    since_anchor  the change since the value that was accepted first, a share as `relative` is
     """
 
     name: str
@@ -117,6 +118,12 @@ class QualityChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     baseline: float | None = None
     relative: float | None = None
     exceeded: bool = False
+    since_anchor: float | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether the test tells it, but as no finite number."""
+        return self.value is None and (self.exceeded or self.baseline is None)
 
     @property
     def unheld(self) -> bool:
@@ -172,7 +179,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def unproven(self) -> bool:
         """Whether `--energy-strict` fails it: something that is limited could not be judged."""
-        return self.outcome in UNPROVEN or any(quality.unheld for quality in self.qualities)
+        return self.energy in UNPROVEN or any(quality.unheld for quality in self.qualities)
 
     @property
     def undecided(self) -> bool:

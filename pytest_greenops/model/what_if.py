@@ -8,6 +8,22 @@ from typing import NamedTuple
 from pytest_greenops.model.carbon import CarbonFactor
 
 
+class Source(NamedTuple):
+    """The measurement of which one call used an energy: in which file, and of which domain."""
+
+    file: str
+    name: str
+    domain: str
+    estimated: bool
+
+
+class Energy(NamedTuple):
+    """Joules, and where they come from; None: a person wrote them."""
+
+    joules: float
+    source: Source | None = None
+
+
 class Life(NamedTuple):
     """Energy of a model: of its training, fine-tuning included, and of one inference."""
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pytest_greenops.model.measurement import Source
 from pytest_greenops.model.result import Policy, Result
 from pytest_greenops.model.units import counted
-from pytest_greenops.model.verdict import COMPARED, Outcome
+from pytest_greenops.model.verdict import COMPARED, UNPROVEN, Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report.reasons import ESTIMATE_BAND
 
@@ -72,17 +72,21 @@ def header(
 
 
 def closing_line(results: Sequence[Result]) -> str:
-    """One line that counts every measurement once."""
-    of = {outcome: [r for r in results if r.verdict.outcome is outcome] for outcome in Outcome}
-    compared = sum(len(of[outcome]) for outcome in COMPARED)
+    """One line that counts every measurement once by its joules, and every verdict once.
+
+    So a drop of quality whose joules could not be compared is not compared, and regressed.
+    """
+    of = {outcome: [r for r in results if r.verdict.outcome is outcome] for outcome in COMPARED}
+    unproven = {each: [r for r in results if r.verdict.energy is each] for each in UNPROVEN}
+    compared = sum(result.verdict.energy in COMPARED for result in results)
     verdicts = (_verdicts(outcome, of[outcome]) for outcome in COMPARED)
-    said = ", ".join(filter(None, verdicts)) if compared else "nothing was gated"
+    said = ", ".join(filter(None, verdicts)) if any(of.values()) else "nothing was gated"
     saved = sum(result.saved for result in results)
-    missing = sum(result.verdict.energy is Outcome.NOT_MEASURED for result in results)
+    missing = len(unproven[Outcome.NOT_MEASURED])
     parts = [
         f"{len(results) - missing} measured, {compared} compared: {said}",
-        _no_baseline(of[Outcome.NO_BASELINE], nothing_compared=not compared),
-        f"{len(of[Outcome.NOT_COMPARABLE])} not comparable",
+        _no_baseline(unproven[Outcome.NO_BASELINE], nothing_compared=not compared),
+        f"{len(unproven[Outcome.NOT_COMPARABLE])} not comparable",
         f"{missing} not measured" if missing else "",
         f"{counted(saved, 'baseline')} saved" if saved else "",
     ]

@@ -74,6 +74,11 @@ def _measured(result: Result) -> Iterator[tuple[str, Property]]:
     yield "estimated", estimated(result)
     if result.grams is not None:
         yield "grams_co2e", result.grams
+    if result.carbon is not None:
+        yield "carbon_intensity", result.carbon.grams_per_kwh
+        yield "pue", result.carbon.pue
+        if result.carbon.region is not None:
+            yield "region", result.carbon.region
     for group, figures in (
         ("per_unit", known_units(result)),
         ("by_domain", result.by_domain),

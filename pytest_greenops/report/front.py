@@ -29,12 +29,21 @@ def fronts(results: Sequence[Result]) -> Iterator[Advice]:
         told = (quality for result in members.values() for quality in result.quality)
         for quality in dict.fromkeys(told):
             points = [
-                Point(name, result.quality[quality], result.judged_j)
+                Point(name, result.quality[quality], result.judged_j, *_interval(result))
                 for name, result in members.items()
                 if math.isfinite(result.quality.get(quality, math.nan))
             ]
             if len(points) > 1:
                 yield Advice(_sentence(quality, next(iter(members.values())), front(points)))
+
+
+def _interval(result: Result) -> tuple[float, float]:
+    """Of the joules of the unit that is judged; where it is not known, they may be anything."""
+    if result.interval is None or not result.joules:
+        return -math.inf, math.inf
+    low, high = result.interval
+    scale = result.judged_j / result.joules
+    return low * scale, high * scale
 
 
 def _sentence(quality: str, example: Result, found: Front) -> str:

@@ -131,20 +131,31 @@ def _multiplicity(results: Sequence[Result]) -> Iterator[Advice]:
 
 
 def _creep(results: Sequence[Result]) -> Iterator[Advice]:
-    """Small accepted steps that have added up to more than the margin."""
+    """Small accepted steps that have added up to more than a margin, or a limit of quality."""
     crept = [
-        (change.since_anchor or 0.0, result)
+        (change.since_anchor or 0.0, figures.subject(result))
         for result in results
         if (change := result.verdict.change) and (change.since_anchor or 0.0) > change.margin
         if result.verdict.outcome in (Outcome.PASSED, Outcome.INCONCLUSIVE)
         if not (result.verdict.cause or "").startswith(NOT_CONFIRMED)
     ]
-    if not crept:
-        return
-    crept.sort(key=lambda pair: -pair[0])
-    told = ", ".join(f"{figures.subject(r)} {format_percent(g)}" for g, r in crept[:_MOST_NAMED])
-    more = f", and {len(crept) - _MOST_NAMED} more" if len(crept) > _MOST_NAMED else ""
-    yield Advice(f"Crept up since first accepted, step by step: {told}{more}.")
+    yield from _crept("up", crept)
+    lost = [
+        (each.since_anchor, f"{figures.subject(result)} {each.name}")
+        for result in results
+        for each in result.verdict.qualities
+        if each.since_anchor is not None and each.since_anchor < -each.limit and not each.exceeded
+    ]
+    yield from _crept("down", lost)
+
+
+def _crept(way: str, by_how_much: Sequence[tuple[float, str]]) -> Iterator[Advice]:
+    most = sorted(by_how_much, key=lambda pair: -abs(pair[0]))[:_MOST_NAMED]
+    told = ", ".join(f"{name} {format_percent(share)}" for share, name in most)
+    left = len(by_how_much) - len(most)
+    if most:
+        more = f", and {left} more" if left else ""
+        yield Advice(f"Crept {way} since first accepted, step by step: {told}{more}.")
 
 
 def _failed_checks(results: Sequence[Result], sentences: Sentences) -> Iterator[Advice]:

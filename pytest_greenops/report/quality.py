@@ -50,9 +50,10 @@ def limit(quality: QualityChange) -> str:
 def unheld(result: Result) -> str | None:
     """Why a drop of quality that is limited could not be judged, and the mend; None if it could."""
     qualities = [quality for quality in result.verdict.qualities if quality.unheld]
-    new = [quality.name for quality in qualities if quality.baseline is None]
+    broken = [quality.name for quality in qualities if quality.broken]
+    new = [q.name for q in qualities if q.baseline is None and not q.broken]
     gone = [quality.name for quality in qualities if quality.baseline is not None]
-    parts = []
+    parts = [f"{name} is no finite number" for name in broken]
     if gone:
         again = ", ".join(f"{name}=..." for name in gone)
         parts.append(
@@ -71,4 +72,4 @@ def _alike(quality: QualityChange) -> tuple[str, str]:
     if not any("e" in text for text in texts):
         decimals = max(len(text.partition(".")[2]) for text in texts)
         texts = ["" if figure is None else f"{figure:.{decimals}f}" for figure in figures]
-    return texts[0] or ("no finite number" if quality.exceeded else "not told"), texts[1]
+    return texts[0] or ("no finite number" if quality.broken else "not told"), texts[1]

@@ -46,15 +46,14 @@ def reason(result: Result) -> str:
 
 
 def failure(result: Result) -> str:
-    """The message of the exception that fails the test, in one line.
+    """The message of the exception that fails the test, in one line."""
+    return reason(result) if result.verdict.red else unproven(result)
 
-    Of an outcome that fails only under `--energy-strict`, it says what could not be shown.
-    """
-    if result.verdict.outcome is Outcome.REGRESSED:
-        return str(_regressed(result))
-    if result.verdict.outcome is Outcome.OVER_BUDGET:
-        return str(_over_budget(result))
-    why = reason(result) if result.verdict.outcome in UNPROVEN else unheld(result)
+
+def unproven(result: Result) -> str:
+    """The same where only `--energy-strict` fails it: what could not be shown, and why."""
+    energy = result.verdict.energy
+    why = _REASONS[energy](result) if energy in UNPROVEN else unheld(result)
     return f"{result.name} could not be judged, and --energy-strict is on: {why}"
 
 
@@ -66,7 +65,8 @@ def explain(result: Result) -> Advice:
 def unheld(result: Result) -> Advice | None:
     """Why a drop of its quality could not be judged, where it is limited."""
     why = quality.unheld(result)
-    return Advice(why, save(result)) if why else None
+    refused = any(each.broken for each in result.verdict.qualities)
+    return Advice(why, None if refused else save(result)) if why else None
 
 
 def node(result: Result) -> str:
@@ -122,14 +122,14 @@ def _regressed(result: Result) -> Advice:
         kept = f" and {quality.kept(result)}"
     now = _figure(result, figures.energy(result.judged_j, result.unit))
     if change is None:
-        return Advice(f"{result.name} used {now}{kept}. {_accept(result)}", _accept_command(result))
-    return Advice(
+        return _accept(result, f"{result.name} used {now}{kept}")
+    return _accept(
+        result,
         f"{result.name} used {now}, "
         f"baseline {figures.energy(change.baseline_j, result.unit)} "
         f"({format_percent(change.relative)}{_without_shift(change)}, "
         f"95 % CI {figures.change_span(change)}, "
-        f"limit {figures.margin(change.margin)}){kept}. {_accept(result)}",
-        _accept_command(result),
+        f"limit {figures.margin(change.margin)}){kept}",
     )
 
 
@@ -137,19 +137,19 @@ def _worse(result: Result, kept: str) -> Advice:
     """A drop of quality whose joules did not regress; what has none to save cannot be accepted."""
     if result.verdict.energy is Outcome.NOT_MEASURED:
         return Advice(f"{result.name} {kept}. It can be accepted once its energy is measured")
-    return Advice(f"{result.name} {kept}. {_accept(result)}", _accept_command(result))
+    return _accept(result, f"{result.name} {kept}")
 
 
 def _without_shift(change: Change) -> str:
     return "" if change.taken_out is None else f" without {figures.machine_shift(change)}"
 
 
-def _accept(result: Result) -> str:
-    return "This run accepted it as the baseline" if result.saved else "Accept it"
-
-
-def _accept_command(result: Result) -> str | None:
-    return None if result.saved else save(result)
+def _accept(result: Result, text: str) -> Advice:
+    if result.saved:
+        return Advice(f"{text}. This run accepted it as the baseline")
+    if any(drop.broken for drop in result.verdict.drops):
+        return Advice(f"{text}. It cannot be accepted: a quality has to be a finite number")
+    return Advice(f"{text}. Accept it", save(result))
 
 
 def _over_budget(result: Result) -> Advice:

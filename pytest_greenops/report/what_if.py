@@ -14,7 +14,13 @@ from pytest_greenops.model.units import (
     format_energy,
     format_percent,
 )
-from pytest_greenops.model.what_if import Crossover, Extrapolation, Hypothetical, Life
+from pytest_greenops.model.what_if import (
+    Crossover,
+    Energy,
+    Extrapolation,
+    Hypothetical,
+    Life,
+)
 from pytest_greenops.report import figures
 from pytest_greenops.report.drawing import cells, wrapped
 
@@ -37,7 +43,8 @@ def region_lines(
     for result, answer in answers:
         yield figures.subject(result)
         yield from _row("measured", _measured(result), width)
-        yield from _row("hypothetical", _hypothetical(answer, grid_named), width)
+        supposed = _hypothetical(answer, grid_named, _of_domain(result.domain))
+        yield from _row("hypothetical", supposed, width)
 
 
 def cycle_lines(
@@ -54,10 +61,14 @@ def cycle_lines(
         yield from wrapped(f"energy: {sentence}", width)
 
 
-def source_lines(sources: Iterable[str | None], width: int) -> Iterator[str]:
+def source_lines(energies: Iterable[Energy], width: int) -> Iterator[str]:
     """Where energies that were taken from files come from."""
-    for source in dict.fromkeys(filter(None, sources)):
-        yield from wrapped(f"energy: {source}", width)
+    for joules, source in dict.fromkeys(energies):
+        if source is not None:
+            figure = f"{format_energy(joules)}{_of_domain(source.domain)}"
+            mark = "ESTIMATED, " if source.estimated else ""
+            told = f"energy: {figure}: {mark}a call of {source.name} in {source.file}"
+            yield from wrapped(told, width)
 
 
 def parity_lines(
@@ -76,13 +87,13 @@ def parity_lines(
 
 
 def training_lines(
-    name: str, of: Extrapolation, tdp_j: float | None, tdp: str, width: int
+    result: Result, of: Extrapolation, tdp_j: float | None, tdp: str, width: int
 ) -> Iterator[str]:
     """The energy of a whole training, and what it rests on; `tdp` says what TDP x time is made of.
 
     Epochs are counted from 1.
     """
-    for sentence in _training_sentences(name, of, tdp_j, tdp):
+    for sentence in _training_sentences(result, of, tdp_j, tdp):
         yield from wrapped(f"energy: {sentence}", width)
 
 
@@ -112,9 +123,19 @@ def _cycle_sentences(
 
 
 def _training_sentences(
-    name: str, of: Extrapolation, tdp_j: float | None, tdp: str
+    result: Result, of: Extrapolation, tdp_j: float | None, tdp: str
 ) -> Iterator[str]:
-    yield f"{name}: {of.seen} of {counted(of.total, 'epoch')} measured, {_energy(of.spent_j)}"
+    name = figures.subject(result) + _of_domain(result.domain)
+    mark = " (ESTIMATED)" if figures.estimated(result) else ""
+    seen = f"{of.seen} of {counted(of.total, 'epoch')}"
+    yield f"{name}{mark}: {seen} measured, {_energy(of.spent_j)}"
+    if result.uncounted is None:
+        yield "whether epochs came before the first round is not known: the file is older"
+    elif later := result.uncounted.later:
+        yield (
+            f"{counted(later, 'epoch')} after the first {'is' if later == 1 else 'are'} in no "
+            "round; projected like the others"
+        )
     if of.stable:
         before = (
             f"start-up: {counted(of.window_start, 'epoch')}, {format_energy(of.start_up_j)}; "
@@ -143,13 +164,19 @@ def _training_sentences(
 def _measured(result: Result) -> str:
     mark = ", ESTIMATED" if figures.estimated(result) else ""
     carbon = "" if result.grams is None else f", {figures.carbon(result.grams, result.carbon)}"
-    return f"{format_energy(result.joules)} a call{mark}{carbon or ', no grid known'}"
+    figure = f"{format_energy(result.joules)}{_of_domain(result.domain)}"
+    return f"{figure} a call{mark}{carbon or ', no grid known'}"
 
 
-def _hypothetical(answer: Hypothetical, grid_named: bool) -> str:
+def _of_domain(domain: str) -> str:
+    """What stands behind joules that are not all: `' (dram)'`."""
+    return "" if domain == "total" else f" ({domain})"
+
+
+def _hypothetical(answer: Hypothetical, grid_named: bool, of_domain: str) -> str:
     kinds = ", ".join(f"{kind} {format_energy(j)}" for kind, j in answer.by_kind_j.items())
     parts = f" ({kinds})" if len(answer.by_kind_j) > 1 else ""
-    text = f"{format_energy(answer.computer_j)} a call{parts}"
+    text = f"{format_energy(answer.computer_j)}{of_domain} a call{parts}"
     if answer.facility_j != answer.computer_j:
         text += f", {format_energy(answer.facility_j)} with the data centre (PUE {answer.pue:g})"
     if answer.grams is None or answer.factor is None:

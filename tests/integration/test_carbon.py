@@ -104,12 +104,13 @@ def test_one_intensity_is_enough(project: Project) -> None:
             "no carbon intensity is known of region 'DEU'; the nearest codes are DE, US-DE, US; "
             "pytest-greenops whatif regions lists all",
         ),
-        ("--energy-pue=0.9", "'0.9' is no PUE; write a number from 1 up, such as 1.2"),
-        ("--energy-pue=low", "'low' is no PUE; write a number from 1 up, such as 1.2"),
+        ("--energy-pue=0.9", "'0.9' is no PUE; write a number from 1 to below 10, such as 1.2"),
+        ("--energy-pue=10", "'10' is no PUE; write a number from 1 to below 10, such as 1.2"),
+        ("--energy-pue=low", "'low' is no PUE; write a number from 1 to below 10, such as 1.2"),
     ],
 )
 def test_mistakes(project: Project, option: str, said: str) -> None:
-    """An intensity without a unit, an unknown region and a PUE below one are usage errors."""
+    """An intensity without a unit, an unknown region and a PUE out of bounds are usage errors."""
     ran = project.run(option)
     assert ran.code == pytest.ExitCode.USAGE_ERROR
     assert ran.errors == [f"ERROR: {option.partition('=')[0]}: {said}"]

@@ -15,6 +15,8 @@ DOMAINS = 'Domain("cpu:0", "cpu"), Domain("gpu:0", "gpu")'
 TESTS = """
     import itertools
 
+    import pytest
+
     def test_train(energy, spend):
         started = itertools.count()
 
@@ -30,6 +32,22 @@ TESTS = """
 
     def test_infer_twice(energy, spend):
         energy.pedantic(spend, args=(2.0,), iterations=2)
+
+    @pytest.mark.energy_budget(domain="gpu")
+    def test_card(energy, spend):
+        def epoch():
+            spend(2.0)
+            spend(0.5, "gpu:0")
+
+        energy.pedantic(epoch, rounds=6, warmup_rounds=0, iterations=1)
+
+    def test_warmed(energy, spend):
+        started = itertools.count()
+
+        def epoch():
+            spend(1.0 if next(started) else 4.0)
+
+        energy.pedantic(epoch, rounds=6, iterations=1)
 """
 KWH = 3.6e6
 
@@ -103,9 +121,32 @@ def test_all_tests_are_told_where_none_is_named(files: Path) -> None:
     """Each with both of its lines."""
     told = asked(files, "region", "plain.json", "--region=FR")
     assert [line for line in told.lines if line.startswith("test_")] == [
-        *("test_train", "test_infer", "test_infer_twice")
+        *("test_train", "test_infer", "test_infer_twice", "test_card", "test_warmed")
     ]
-    assert 3 == sum(line.startswith("  hypothetical") for line in told.lines)
+    assert 5 == sum(line.startswith("  hypothetical") for line in told.lines)
+
+
+def test_a_part_of_the_joules_says_which(files: Path) -> None:
+    """Joules of one domain are marked beside what was measured, supposed, taken and projected."""
+    region = joined(asked(files, "region", "plain.json", "--pue=2", "--test=card"))
+    assert "measured 500 mJ (gpu) a call, no grid" in region
+    assert "hypothetical 500 mJ (gpu) a call, 1.00 J with" in region
+    parity = asked(files, "parity", "--training=1 kJ", "--inference=plain.json::test_card")
+    assert "energy: 500 mJ (gpu): a call of test_it.py::test_card in plain.json" in parity.out
+    training = asked(files, "training", "plain.json", "--epochs=9", "--test=card")
+    assert training.lines[0] == "energy: test_card (gpu): 6 of 9 epochs measured, 3.00 J"
+
+
+def test_parts_of_unlike_kinds_are_not_compared(files: Path) -> None:
+    """Joules of a card and joules of all answer nothing together, in either question."""
+    card, whole = "plain.json::test_card", "plain.json::test_infer"
+    said = (
+        "test_it.py::test_card in plain.json is of gpu, test_it.py::test_infer in plain.json of "
+        "total; take energies of one domain"
+    )
+    asking = ("parity", f"--training={card}", f"--inference={whole}")
+    assert said == refused(files, "whatif", *asking)
+    assert said == refused(files, "whatif", "cycle", "1 kJ", card, "1 kJ", whole)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +154,7 @@ def test_all_tests_are_told_where_none_is_named(files: Path) -> None:
     [
         ([], "nothing differs; add --region, --carbon-intensity, --pue or --gpu-efficiency"),
         (["--pue=0.5"], "test_it.py::test_train: 0.5 is no PUE"),
+        (["--pue=20"], "test_it.py::test_train: 20.0 is no PUE"),
         (["--gpu-efficiency=0"], "test_it.py::test_train: 0 is no efficiency"),
         (["--region=FR", "--test=nobody"], "plain.json: no test is named like nobody; there are: "),
     ],
@@ -246,6 +288,8 @@ def test_a_drift_is_told(files: Path) -> None:
     [
         ("infer_twice", 90, "test_it.py::test_infer_twice: a round holds several calls"),
         ("train", 7, "test_it.py::test_train: 8 epochs were measured, more than 7 in all"),
+        ("train", 10**23, "test_it.py::test_train: 1" + 23 * "0" + " epochs are no training"),
+        ("warmed", 20, "test_it.py::test_warmed: 1 epoch came before the first round"),
     ],
 )
 def test_trainings_that_cannot_be_told(files: Path, test: str, epochs: int, said: str) -> None:
@@ -254,6 +298,28 @@ def test_trainings_that_cannot_be_told(files: Path, test: str, epochs: int, said
         files, "whatif", "training", "plain.json", f"--test={test}", f"--epochs={epochs}"
     )
     assert told.startswith(said)
+
+
+def test_epochs_of_rounds_made_again_are_told(files: Path) -> None:
+    """They were trained and are in no figure: they are projected like the others."""
+    said = joined(told_of(files, {"before": 0, "later": 2}))
+    assert "2 epochs after the first are in no round; projected like the others" in said
+
+
+def test_a_file_that_does_not_know_what_came_before_says_so(files: Path) -> None:
+    """Of a file of an earlier version nobody can tell whether its first round was the first."""
+    said = joined(told_of(files, None))
+    assert "whether epochs came before the first round is not known: the file is older" in said
+
+
+def told_of(folder: Path, uncounted: dict[str, int] | None) -> Told:
+    """What is said of a training with these calls in no round; None: an older file."""
+    document: dict[str, Any] = json.loads((folder / "plain.json").read_text())
+    assert document["results"][0].pop("uncounted") == {"before": 0, "later": 0}
+    if uncounted is not None:
+        document["results"][0]["uncounted"] = uncounted
+    (folder / "plain.json").write_text(json.dumps(document))
+    return asked(folder, "training", "plain.json", "--epochs=90", "--test=train")
 
 
 def test_plain_letters_where_there_are_no_others(files: Path) -> None:

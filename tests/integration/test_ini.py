@@ -25,8 +25,8 @@ TWINS: dict[str, tuple[Any, Any]] = {
     "energy_max_rounds": (6, ("max_rounds", 6)),
     "energy_max_time": ("2 min", ("max_time_s", 120.0)),
     "energy_json": ("out.json", ("json", "out.json")),
-    "energy_carbon_intensity": ("400 g/kWh", ("grams_per_kwh", 500.0)),
-    "energy_pue": (1.25, ("grams_per_kwh", 500.0)),
+    "energy_carbon_intensity": ("400 g/kWh", ("carbon", 500.0)),
+    "energy_pue": (1.25, ("carbon", 500.0)),
     "energy_cpu_watts": ("3 W", ("cpu_watts", 3.0)),
     "energy_session_sd": ("2%", ("session_sd", 0.02)),
     "energy_fresh_process": (False, ("fresh_process", False)),
@@ -42,8 +42,8 @@ ARGUMENTS = {
     "--energy-max-rounds=3": ("max_rounds", 3),
     "--energy-max-time=5 s": ("max_time_s", 5.0),
     "--energy-json=other.json": ("json", "other.json"),
-    "--energy-carbon-intensity=100 g/kWh": ("grams_per_kwh", 200.0),
-    "--energy-pue=2": ("grams_per_kwh", 200.0),
+    "--energy-carbon-intensity=100 g/kWh": ("carbon", 200.0),
+    "--energy-pue=2": ("carbon", 200.0),
     "--energy-save": ("save", "all"),
     "--energy-skip": ("skip", True),
 }
@@ -62,6 +62,7 @@ SHOW = """
         options = config.stash[OPTIONS]._asdict()
         for name in ("baselines", "json"):
             options[name] = options[name] and options[name].name
+        options["carbon"] = options["carbon"] and options["carbon"].grams(3.6e6)
         (config.rootpath / "options.json").write_text(json.dumps(options))
 """
 

@@ -148,6 +148,37 @@ def test_another_machine_does_not_hide_it(kept: Project, tells: Told) -> None:
     assert (verdict.outcome.value, verdict.energy.value) == ("regressed", "not comparable")
 
 
+def test_strict_fails_joules_that_a_drop_would_hide(kept: Project, tells: Told) -> None:
+    """A worse quality that only warns makes no red build green."""
+    kept.sensor('name="other"')
+    kept.write("pytest.ini", INI.replace("fake", "other"))
+    strict = ("--energy-strict", "--energy-action=warn")
+    unproven = "EnergyUnproven: call could not be judged, and --energy-strict is on: not comparable"
+    assert kept.energy(*strict).failure("test_infers").startswith(unproven)
+    tells("accuracy=0.90")
+    ran = kept.energy(*strict)
+    assert ran.outcomes == {"failed": 1}
+    assert ran.failure("test_infers").startswith(unproven)
+    assert ran.closing == (
+        "1 measured, 0 compared: 0 passed, 1 regressed (quality, warned), 0 inconclusive; "
+        "0 no baseline; 1 not comparable"
+    )
+
+
+@pytest.mark.parametrize("energy", [True, False])
+@pytest.mark.parametrize(("value", "shown"), [("'high'", "'high'"), ("None", "None")])
+def test_what_is_no_number_is_named(project: Project, value: str, shown: str, energy: bool) -> None:
+    """One line at the line of the test, with no line of ours."""
+    project.write("test_it.py", f"def test_it(energy):\n    energy.quality(accuracy={value})\n")
+    ran = project.energy() if energy else project.run()
+    assert ran.outcomes == {"failed": 1}
+    assert (
+        f"E       ValueError: energy.quality: accuracy={shown} is no quality; give a number, "
+        "higher being better"
+    ) in ran.lines
+    assert "fixture.py" not in ran.text
+
+
 def test_its_own_failure_is_kept(kept: Project, tells: Told) -> None:
     """A test that failed for another reason says that reason alone."""
     tells("accuracy=0.90")
@@ -173,6 +204,30 @@ def test_save_accepts_a_drop(kept: Project, tells: Told) -> None:
     assert again.results["test_infers"].verdict.change is not None
     tells("accuracy=0.88")
     assert kept.energy().outcomes == {"failed": 1}
+
+
+def test_save_refuses_what_broke(kept: Project, tells: Told) -> None:
+    """NaN is told with why it is not saved, and the baseline stays what it was."""
+    tells('accuracy=float("nan")')
+    ran = kept.save()
+    assert ran.code == pytest.ExitCode.OK
+    said = "It cannot be accepted: a quality has to be a finite number"
+    assert said in " ".join(ran.text.split())
+    assert "1 regressed (quality), 0 inconclusive" in ran.closing
+    assert any(line.endswith("accuracy is no finite number") for line in ran.lines)
+    assert quality_of(kept) == [{"accuracy": 0.94}]
+
+
+def test_small_accepted_drops_are_told_once_they_add_up(kept: Project, tells: Told) -> None:
+    """Each is within the limit; all of them together are not, which fails nothing."""
+    for value in (0.934, 0.930):
+        tells(f"accuracy={value}")
+        assert kept.save().code == pytest.ExitCode.OK
+    tells("accuracy=0.928")
+    ran = kept.energy()
+    assert ran.code == pytest.ExitCode.OK
+    said = "Crept down since first accepted, step by step: test_infers accuracy -1.3 %."
+    assert said in " ".join(ran.text.split())
 
 
 def test_save_new_judges_it(kept: Project, tells: Told) -> None:
@@ -258,6 +313,11 @@ def test_two_files_are_compared(kept: Project, tells: Told) -> None:
     assert told.code == 1
     assert "call kept accuracy 0.90 in B, 0.94 in A (-4.3 %, limit -1 %)" in told.out
     assert commands.run(kept.path, "compare", "results.json", "a.json").code == 0
+    tells('accuracy=float("nan")')
+    kept.energy()
+    told = commands.run(kept.path, "compare", "a.json", "results.json")
+    assert told.code == 1
+    assert "call kept accuracy no finite number in B, 0.94 in A (broken, limit -1 %)" in told.out
     document = json.loads((kept.path / "results.json").read_text())
     assert document["results"][0]["verdict"]["qualities"][0]["name"] == "accuracy"
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from pytest_greenops.judge import confirm, judge, unconfirmed
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
+from pytest_greenops.model.carbon import CarbonFactor
 from pytest_greenops.model.measurement import Check, Domain, Kind, Measurement
 from pytest_greenops.model.verdict import Limit, Outcome, Verdict
 from pytest_greenops.rules import Reference, Rules
@@ -455,7 +456,7 @@ def test_power_is_energy_over_the_time_of_a_round(watts: float, outcome: Outcome
 def test_carbon_is_that_of_a_call(grams: float, outcome: Outcome) -> None:
     """1,800 J a call at 400 g/kWh are 0.2 g."""
     seen = measurement([a_round(3600.0, iterations=2) for _ in range(10)])
-    rules = Rules(session_sd=0.001, grams_per_kwh=400.0)
+    rules = Rules(session_sd=0.001, carbon=CarbonFactor(320.0, 1.25))
     verdict = judged(seen, Budget(max_carbon_g=grams), Reference(), rules)
     assert verdict.outcome is outcome
     [limit] = verdict.limits

@@ -20,6 +20,7 @@ from pytest_greenops.model.measurement import (
     Measurement,
     Reading,
     Rest,
+    Uncounted,
 )
 from pytest_greenops.passes import Pass
 from pytest_greenops.sensors.instruments import Instruments
@@ -157,6 +158,29 @@ def test_the_warm_up_is_not_counted(lab: Lab, warmup: int | None, dear: int) -> 
     seen = lab.measure(plan, lambda call: 100.0 if call <= dear else 1.0)
     assert joules(seen) == [1.0] * 5
     assert lab.calls == dear + 5
+    assert seen.uncounted == Uncounted(before=dear)
+
+
+def test_every_call_is_in_a_round_or_uncounted(lab: Lab) -> None:
+    """Warm-up and calibration come before the first round; a round made again lies between."""
+    load = FakeLoad([*[QUIET] * 5, BUSY])
+    seen = lab.measure(Plan((5,)), seconds=0.03, load=load)
+    warm_up, calibration, *_, last = lab.trips
+    assert seen.uncounted == Uncounted(warm_up + calibration, last)
+    assert lab.calls == warm_up + calibration + last + sum(r.iterations for r in seen.rounds)
+
+
+def test_rounds_that_were_dropped_are_uncounted(lab: Lab) -> None:
+    """What drifted came before the first round that is kept, warm-up or not."""
+    seen = lab.measure(Plan((5,), iterations=1), lambda call: max(1.0, 1.6 - 0.1 * call))
+    assert (len(seen.rounds), seen.uncounted) == (5, Uncounted(before=6))
+
+
+def test_work_without_a_warm_up_is_not_warmed_up_again(lab: Lab) -> None:
+    """Where a test asks for none, its first rounds count, and their drift is flagged."""
+    seen = lab.measure(Plan((5,), warmup=0, iterations=1), lambda call: 1.5 - 0.1 * call)
+    assert (len(seen.rounds), seen.uncounted) == (5, Uncounted())
+    assert [check.done for check in seen.checks] == ["flagged: the test has no warm-up"]
 
 
 def test_garbage_of_the_test_is_collected_before() -> None:

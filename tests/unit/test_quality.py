@@ -8,12 +8,14 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_greenops.acceptance import accept, why_not
+from pytest_greenops.model.baseline import Baseline, Series
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, QualityChange, Verdict
-from pytest_greenops.quality import changes, hold, settled
-from tests.unit.builders import MACHINE, baseline, key, result, series, session
+from pytest_greenops.quality import Known, changes, hold, settled
+from tests.unit.builders import GPU, MACHINE, baseline, key, result, series, session
 
 BEFORE = [{"accuracy": 0.94}]
+KNOWN = Known(BEFORE)
 
 
 def only(now: float, *before: float, limit: float = 0.01) -> QualityChange:
@@ -25,7 +27,7 @@ def only(now: float, *before: float, limit: float = 0.01) -> QualityChange:
 def held(verdict: Verdict, now: float = 0.90, action: str = "fail") -> Verdict:
     """A verdict, once a quality of 0.94 that may fall by 1 % has become this one."""
     told = {"accuracy": now}
-    return hold(verdict, told, BEFORE, 0.01, "warn" if action == "warn" else "fail")
+    return hold(verdict, told, KNOWN, 0.01, "warn" if action == "warn" else "fail")
 
 
 # --- how far it fell -------------------------------------------------------------------------
@@ -134,17 +136,34 @@ def test_a_quality_that_is_kept_leaves_the_verdict() -> None:
     assert [quality.relative for quality in verdict.qualities] == [0.0]
 
 
-def test_nothing_is_judged_without_a_limit_or_a_quality() -> None:
+def test_nothing_is_judged_without_a_limit() -> None:
     """A test that limits no drop is judged by its joules alone."""
     passed = Verdict(Outcome.PASSED)
-    assert passed == hold(passed, {"accuracy": 0.1}, BEFORE, None, "fail")
-    assert passed == hold(passed, {}, BEFORE, 0.01, "fail")
+    assert passed == hold(passed, {"accuracy": 0.1}, KNOWN, None, "fail")
 
 
 def test_what_could_not_be_held_is_unproven() -> None:
     """`--energy-strict` fails what is limited and could not be judged."""
-    assert hold(Verdict(Outcome.PASSED), {"accuracy": 0.9}, [], 0.01, "fail").unproven
+    assert hold(Verdict(Outcome.PASSED), {"accuracy": 0.9}, Known(), 0.01, "fail").unproven
+    assert hold(Verdict(Outcome.PASSED), {}, KNOWN, 0.01, "fail").unproven
     assert not held(Verdict(Outcome.PASSED), now=0.94).unproven
+
+
+@pytest.mark.parametrize(
+    ("outcome", "unproven"),
+    [
+        (Outcome.PASSED, False),
+        (Outcome.REGRESSED, False),
+        (Outcome.INCONCLUSIVE, True),
+        (Outcome.NOT_COMPARABLE, True),
+        (Outcome.NOT_MEASURED, True),
+    ],
+)
+def test_a_drop_does_not_hide_what_the_joules_could_not_show(
+    outcome: Outcome, unproven: bool
+) -> None:
+    """A worse quality that only warns makes no red build green."""
+    assert unproven == held(Verdict(outcome), action="warn").unproven
 
 
 # --- what becomes of the baseline ------------------------------------------------------------
@@ -156,7 +175,8 @@ def judged(
     """A result whose quality was held against that of the sessions before."""
     one = result(outcome)
     told = {"accuracy": now}
-    return replace(one, quality=told, verdict=hold(one.verdict, told, before, limit, "fail"))
+    verdict = hold(one.verdict, told, Known(before), limit, "fail")
+    return replace(one, quality=told, verdict=verdict)
 
 
 def qualities_after(now: float, limit: float | None = 0.01) -> list[dict[str, float]]:
@@ -191,6 +211,66 @@ def test_qualities_without_a_limit_are_kept_as_they_are() -> None:
 def test_a_broken_quality_takes_no_place() -> None:
     """NaN cannot be a baseline: what it is held against stays."""
     assert settled({"accuracy": math.nan}, BEFORE, 0.01) == set()
+
+
+@pytest.mark.parametrize("before", [BEFORE, []])
+def test_a_broken_quality_is_not_accepted(before: list[dict[str, float]]) -> None:
+    """Nothing is saved where the quality that is limited could not be."""
+    assert why_not(judged(Outcome.PASSED, math.nan, before)) == "accuracy is no finite number"
+    assert why_not(judged(Outcome.PASSED, math.nan, before, limit=None)) is None
+
+
+def saved(steps: list[float]) -> Series:
+    """What is accepted of so many runs after each other, none of which drops by more than 3 %."""
+    known: Baseline | None = None
+    for now in steps:
+        past = known.measurements["call"].sessions if known else ()
+        told = judged(Outcome.PASSED, now, [each.quality for each in past], limit=0.03)
+        assert not told.verdict.drops
+        known = accept(known, key(), MACHINE, [(told, session(accuracy=now))])
+    assert known is not None
+    return known.measurements["call"]
+
+
+def test_small_steps_add_up() -> None:
+    """After 18 accepted steps of half a percent the first value is still known."""
+    steps = [0.9 * 0.995**n for n in range(19)]
+    kept = saved(steps)
+    assert kept.anchor.quality == {"accuracy": 0.9}
+    sessions = [each.quality for each in kept.sessions]
+    [change] = changes({"accuracy": steps[-1]}, sessions, 0.03, kept.anchor.quality)
+    assert not change.exceeded
+    assert change.since_anchor == pytest.approx(0.995**18 - 1, abs=1e-6)
+
+
+def test_nothing_is_known_since_a_first_value_that_there_is_not() -> None:
+    """A quality that is new, one that broke, and one that began at zero."""
+    for told, first in (({"q": 0.9}, {}), ({"q": math.nan}, {"q": 0.9}), ({"q": 0.1}, {"q": 0.0})):
+        assert changes(told, [{"q": 0.9}], 0.01, first)[0].since_anchor is None
+
+
+def test_the_first_value_is_that_of_the_oldest_session() -> None:
+    """Of a file that holds none yet; a quality that is new to it begins with its own."""
+    old = baseline(call=series(session(accuracy=0.94), session(day=2, accuracy=0.93)))
+    new = session(day=3, accuracy=0.92, f1=0.5)
+    whole = accept(old, key(), MACHINE, [(result(), new)])
+    assert whole.measurements["call"].anchor.quality == {"accuracy": 0.94, "f1": 0.5}
+
+
+def test_the_first_value_outlives_other_conditions() -> None:
+    """Joules of other counters begin anew; a quality is a number of the test."""
+    old = baseline(call=series(session(accuracy=0.94), domains=(GPU,)))
+    whole = accept(old, key(), MACHINE, [(result(), session(day=2, accuracy=0.93))])
+    anchor = whole.measurements["call"].anchor
+    assert (anchor.saved_at[:10], anchor.quality) == ("2026-01-02", {"accuracy": 0.94})
+
+
+def test_what_is_held_no_more_has_no_first_value() -> None:
+    """A quality that is not told any more, once that is accepted, would begin anew."""
+    old = baseline(call=series(session(f1=0.9)))
+    gone = judged(Outcome.PASSED, 0.94, [{"f1": 0.9}])
+    whole = accept(old, key(), MACHINE, [(gone, session(day=2, accuracy=0.94))])
+    assert whole.measurements["call"].anchor.quality == {"accuracy": 0.94}
 
 
 @pytest.mark.parametrize(

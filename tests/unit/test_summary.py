@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from pytest_greenops.model.measurement import Check, Measurement, Provenance, Round
+from pytest_greenops.model.carbon import CarbonFactor
+from pytest_greenops.model.measurement import Check, Measurement, Provenance, Round, Uncounted
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
 from pytest_greenops.stats import t_quantile
@@ -175,9 +177,16 @@ def test_of_several_rounds_the_edges_are_not_the_interval() -> None:
     assert summary(measurement(still)).interval is None
 
 
+def test_calls_that_are_in_no_round_are_told() -> None:
+    """As the measurement has them; where it does not know, neither does the result."""
+    known = replace(of_calls(1.0), uncounted=Uncounted(2, 1))
+    assert summary(known).uncounted == Uncounted(2, 1)
+    assert summary(of_calls(1.0)).uncounted is None
+
+
 def test_grams_are_by_the_intensity_of_the_grid() -> None:
-    """3.6 MJ are a kilowatt-hour; without an intensity there are no grams."""
-    assert summary(of_calls(3.6e6), grams_per_kwh=401.0).grams == pytest.approx(401.0)
+    """3.6 MJ are a kilowatt-hour, of which a PUE makes more; without it there are no grams."""
+    assert summary(of_calls(3.6e6), carbon=CarbonFactor(401.0, 1.5)).grams == pytest.approx(601.5)
     assert summary(of_calls(3.6e6)).grams is None
 
 
@@ -192,7 +201,7 @@ def test_grams_are_by_the_intensity_of_the_grid() -> None:
 )
 def test_nothing_measured_is_not_a_number(of: Measurement, domain: str) -> None:
     """No round, no energy, no such counter: NaN and nothing, never zero joules."""
-    seen = summary(of, domain, grams_per_kwh=400.0)
+    seen = summary(of, domain, carbon=CarbonFactor(400.0))
     assert [math.isnan(v) for v in (seen.joules, seen.watts, seen.seconds)] == [True] * 3
     assert (seen.by_domain, seen.per_unit, seen.interval, seen.grams) == ({}, {}, None, None)
 

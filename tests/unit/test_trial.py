@@ -19,6 +19,7 @@ from pytest_greenops.fresh import Answer, FreshFailure
 from pytest_greenops.meter import NoLoad
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.budget import Budget
+from pytest_greenops.model.carbon import CarbonFactor
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import Check, Domain, Provenance
@@ -66,7 +67,7 @@ class Lab:
             Instruments([self.sensor]),
             self.environment,
             self.store,
-            Rules(session_sd=0.001, grams_per_kwh=options.get("grams_per_kwh")),
+            Rules(session_sd=0.001, carbon=options.get("carbon")),
             Options(**options),
             self.accepted,
             self.collected,
@@ -153,7 +154,7 @@ def test_quality_stands_beside_every_result(lab: Lab) -> None:
 
 def test_grams_are_told_where_the_grid_is_known(lab: Lab) -> None:
     """2 J at 1,800 kg/kWh are a gram."""
-    assert lab.measure(lab.trial(grams_per_kwh=1.8e6)).grams == pytest.approx(1.0)
+    assert lab.measure(lab.trial(carbon=CarbonFactor(1.8e6))).grams == pytest.approx(1.0)
     assert lab.measure(lab.trial()).grams is None
 
 
@@ -163,7 +164,7 @@ def test_a_limit_of_carbon_needs_the_grid(lab: Lab) -> None:
     told = refusal(lambda: lab.measure(trial))
     assert told.startswith("energy_budget: max_carbon needs to know the grid; add ")
     assert lab.sensor.read() == FakeSensor(Domain("cpu:0", "cpu")).read()
-    known = lab.trial(limits=Budget(max_carbon_g=9.0), grams_per_kwh=1.8e6)
+    known = lab.trial(limits=Budget(max_carbon_g=9.0), carbon=CarbonFactor(1.8e6))
     assert lab.measure(known).verdict.outcome is Outcome.PASSED
 
 

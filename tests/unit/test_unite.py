@@ -146,6 +146,22 @@ class TestBaselines:
         assert "2026-01-04T00:00:00+00:00" == series.anchor.saved_at
         assert () == told
 
+    def test_keep_the_first_value_of_a_quality(self) -> None:
+        """That of the oldest anchor which knows one; of another quality the one that there is."""
+        qualities = {7: {"accuracy": 0.93, "f1": 0.5}, 4: {"accuracy": 0.94}}
+        first, second = (
+            replace(one, anchor=replace(one.anchor, quality=qualities[day]))
+            for day, one in ((day, of(day, anchor_day=day)) for day in (7, 4))
+        )
+        series, _ = united(first, second)
+        assert {"accuracy": 0.94, "f1": 0.5} == series.anchor.quality
+
+    def test_began_anew_though_only_one_knows_a_quality(self) -> None:
+        """An anchor is known by when it was saved, and its joules."""
+        old, new = of(1, 2, 3), of(4, joules=3.0)
+        told = replace(new, anchor=replace(new.anchor, quality={"accuracy": 0.94}))
+        assert [4] == days(united(old, told)[0].sessions)
+
     def test_with_different_rounds_of_one_second_are_two_sessions(self) -> None:
         """A session is known by when, of what and what it measured."""
         one = of(1, 2)

@@ -12,7 +12,7 @@ from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Check, Provenance, Round
 from pytest_greenops.model.result import SCHEMA, Policy, Result, Results
-from pytest_greenops.model.verdict import Limit, Outcome, Verdict
+from pytest_greenops.model.verdict import Limit, Outcome, QualityChange, Verdict
 from tests.unit import builders
 from tests.unit.builders import CPU, GPU, MACHINE, key, rounds
 
@@ -313,3 +313,40 @@ def test_the_tests_of_a_stand_each_on_their_own() -> None:
     assert alone is not None
     assert among is not None
     assert alone.smallest == among.smallest
+
+
+# --- qualities -----------------------------------------------------------------------------------
+
+
+def told(value: float | None, baseline: float | None = None, **quality: float) -> Result:
+    """What a run measured of a test whose accuracy may fall by 1 %, as JSON keeps it."""
+    broken = value is None and baseline is not None
+    held = QualityChange("accuracy", 0.01, value, baseline, exceeded=broken)
+    return measured(verdict=replace(NO_VERDICT, qualities=(held,)), quality=quality)
+
+
+@pytest.mark.parametrize("baseline", [None, 0.9])
+def test_a_quality_that_broke_is_a_drop(baseline: float | None) -> None:
+    """JSON has no number for NaN, but the verdict of B names it, whatever that was held against."""
+    verdict = judged(measured(quality={"accuracy": 0.9}), told(None, baseline))
+    assert Outcome.REGRESSED is verdict.outcome
+    assert [(each.name, each.value, each.baseline) for each in verdict.drops] == [
+        ("accuracy", None, 0.9)
+    ]
+
+
+def test_a_quality_that_b_tells_no_more_is_not_held() -> None:
+    """It is said, and is no regression."""
+    gone = QualityChange("accuracy", 0.01, None, 0.9)
+    new = QualityChange("f1", 0.01, 0.9, None)
+    after = measured(verdict=replace(NO_VERDICT, qualities=(gone, new)), quality={"f1": 0.9})
+    verdict = judged(measured(quality={"accuracy": 0.9}), after)
+    assert [each.name for each in verdict.qualities if each.unheld] == ["accuracy", "f1"]
+    assert Outcome.PASSED is verdict.outcome
+
+
+def test_a_quality_that_broke_in_a_leaves_its_joules() -> None:
+    """They are compared; the quality has nothing to be held against."""
+    verdict = judged(told(None), told(0.9, accuracy=0.9))
+    assert Outcome.PASSED is verdict.outcome
+    assert [each.unheld for each in verdict.qualities] == [True]

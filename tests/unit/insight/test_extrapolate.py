@@ -10,7 +10,12 @@ import pytest
 
 from benchmarks.extrapolation.profiling import after_start_up
 from benchmarks.extrapolation.recordings import read
-from pytest_greenops.insight.extrapolate import extrapolate, tdp_estimate
+from pytest_greenops.insight.extrapolate import (
+    MOST_EPOCHS,
+    extrapolate,
+    tdp_estimate,
+)
+from pytest_greenops.insight.extrapolate import _variance_of_mean as variance_of_mean
 from pytest_greenops.model.errors import InsightError
 from pytest_greenops.model.what_if import Extrapolation
 
@@ -88,6 +93,7 @@ def test_epochs_that_are_all_the_same_are_stable() -> None:
         (LEVEL, 7, {}, "8 epochs were measured, more than 7 in all"),
         (LEVEL, 40, {"window": 3}, "3 epochs show no trend"),
         (LEVEL, 40, {"correlation": 1.0}, "1 is no correlation"),
+        (LEVEL, 10**23, {}, "100000000000000000000000 epochs are no training; write 1000000000000"),
         ([*LEVEL, math.nan], 40, {}, "negative or not known"),
         ([*LEVEL, -1.0], 40, {}, "negative or not known"),
     ],
@@ -98,6 +104,21 @@ def test_what_cannot_be_projected(
     """One line says why, and what to do."""
     with pytest.raises(InsightError, match=said):
         extrapolate(epochs_j, total, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.25, 0.5, 0.9, 0.999, 1 - 1e-6])
+@pytest.mark.parametrize("n", [1, 2, 5, 40, 1000])
+def test_the_variance_of_a_mean_is_the_sum_over_all_pairs(n: int, rho: float) -> None:
+    """The closed form is the sum that defines it, for neighbours that are nearly the same too."""
+    pairs = math.fsum([n, *(2 * (n - k) * rho**k for k in range(1, n))])
+    assert variance_of_mean(n, rho) == pytest.approx(pairs / n**2, rel=1e-6)
+
+
+def test_the_longest_training_is_projected() -> None:
+    """As many epochs as may be asked for take no longer than a few, and the mean is all of them."""
+    of = extrapolate(LEVEL, total=MOST_EPOCHS)
+    assert of.joules == pytest.approx(MOST_EPOCHS * of.epoch_j)
+    assert of.half == pytest.approx(extrapolate(LEVEL, total=10**7).half, rel=1e-3)
 
 
 def test_tdp_times_time() -> None:

@@ -45,6 +45,8 @@ def test_another_gpu_changes_the_gpu_alone() -> None:
     [
         ({"pue": 0.9}, "0.9 is no PUE"),
         ({"pue": math.nan}, "nan is no PUE"),
+        ({"pue": 20.0}, "20.0 is no PUE; write a number from 1 to below 10"),
+        ({"pue": 1e308}, "is no PUE"),
         ({"gpu_efficiency": 0.0}, "0 is no efficiency"),
         ({"gpu_efficiency": -2.0}, "-2 is no efficiency"),
         ({"gpu_efficiency": 2.0}, "no GPU was counted"),

@@ -10,7 +10,7 @@ from pytest_greenops.insight import pareto
 from pytest_greenops.model.pareto import Point, front
 
 
-def names(*points: tuple[str, float, float]) -> tuple[list[str], dict[str, list[str]]]:
+def names(*points: Point | tuple[str, float, float]) -> tuple[list[str], dict[str, list[str]]]:
     """Which points are on the front, and by whom the others are dominated."""
     found = front(points)
     beaten = {each.point.name: [by.name for by in each.by] for each in found.dominated}
@@ -23,6 +23,32 @@ def test_worse_and_dearer_is_dominated() -> None:
         ["b", "a"],
         {"c": ["b"]},
     )
+
+
+def between(name: str, quality: float, low_j: float, high_j: float) -> Point:
+    """A point whose joules are known to lie between two figures."""
+    return Point(name, quality, (low_j + high_j) / 2, low_j, high_j)
+
+
+def test_joules_that_overlap_dominate_nothing() -> None:
+    """Neither as good for fewer joules, nor better for as many: noise is no domination."""
+    assert names(between("a", 0.9, 1.9, 2.1), between("b", 0.9, 1.901, 2.101))[1] == {}
+    assert names(between("a", 0.9, 1.9, 2.1), between("b", 0.8, 1.9, 2.1))[1] == {}
+
+
+def test_joules_that_lie_apart_dominate() -> None:
+    """Where the dearer one is no better."""
+    low, high = between("a", 0.9, 1.9, 2.1), between("b", 0.9, 2.2, 2.4)
+    assert names(low, high) == (["a"], {"b": ["a"]})
+    assert names(low, between("b", 0.91, 2.2, 2.4)) == (["a", "b"], {})
+
+
+def test_joules_that_may_be_anything_dominate_nothing() -> None:
+    """And nothing dominates them."""
+    loose = between("a", 0.9, 1.0, 1.0)._replace(low_j=-math.inf, high_j=math.inf)
+    assert names(loose, between("b", 0.8, 8.0, 9.0), between("c", 0.95, 0.1, 0.2))[1] == {
+        "b": ["c"]
+    }
 
 
 def test_equals_stand_beside_each_other() -> None:

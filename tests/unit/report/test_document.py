@@ -7,6 +7,7 @@ import math
 
 import msgspec
 
+from pytest_greenops.model.carbon import CarbonFactor
 from pytest_greenops.model.result import Results
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report.document import properties, to_json
@@ -70,7 +71,10 @@ def test_json_leaves_out_what_is_not_known() -> None:
 
 def test_properties_hold_every_figure() -> None:
     """JUnit XML gets what the table shows, under names that begin with `energy.`."""
-    one = regressed(shares={CPU: 0.25, GPU: 0.75}, quality={"accuracy": 0.94}, grams=0.02)
+    grid = CarbonFactor(400.0, 1.25, "XX", "somebody", 2024)
+    one = regressed(
+        shares={CPU: 0.25, GPU: 0.75}, quality={"accuracy": 0.94}, grams=0.02, carbon=grid
+    )
     assert dict(properties(one)) == {
         "energy.verdict": "regressed",
         "energy.reason": (
@@ -87,6 +91,9 @@ def test_properties_hold_every_figure() -> None:
         "energy.rounds": 10,
         "energy.estimated": False,
         "energy.grams_co2e": 0.02,
+        "energy.carbon_intensity": 400.0,
+        "energy.pue": 1.25,
+        "energy.region": "XX",
         "energy.per_unit.sample": 3.1,
         "energy.by_domain.cpu:0": 49.6,
         "energy.by_domain.gpu:0": 148.8,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from pytest_greenops.model.result import Result
 from pytest_greenops.report.drawing import wrapped
 from pytest_greenops.report.front import fronts
@@ -47,10 +49,44 @@ def test_joules_are_those_of_the_judged_unit() -> None:
 
 def test_estimates_are_marked() -> None:
     """And never held against what was sensed."""
-    two = [infers(name, q, 5.0, estimated=True) for name, q in (("a", 0.9), ("b", 0.8))]
+    two = [
+        infers(name, quality, joules, estimated=True)
+        for name, quality, joules in (("a", 0.9, 5.0), ("b", 0.8, 6.0))
+    ]
     assert said(*two, infers("c", 0.99, 1.0)) == [
         "Pareto front (accuracy, J) of test_infer: a 0.9 at ~5.00 J; "
-        "dominated: b 0.8 at ~5.00 J by a."
+        "dominated: b 0.8 at ~6.00 J by a."
+    ]
+
+
+def test_noise_is_not_told_as_dominance() -> None:
+    """Joules that are known to 5 % differ by less than that, or by more."""
+    near = [
+        replace(infers(name, 0.9, joules), interval=(joules * 0.95, joules * 1.05))
+        for name, joules in (("a", 2.0001), ("b", 2.0002), ("c", 2.3))
+    ]
+    assert said(*near) == [
+        "Pareto front (accuracy, J) of test_infer: a 0.9 at 2.00 J, b 0.9 at 2.00 J; "
+        "dominated: c 0.9 at 2.30 J by a."
+    ]
+
+
+def test_noise_is_that_of_the_judged_unit() -> None:
+    """The interval of a call is scaled to it: 10 samples each here, 11 there."""
+    two = [
+        infers(name, 0.9, 10.0, units={"sample": samples}, unit="sample")
+        for name, samples in (("a", 11.0), ("b", 10.0))
+    ]
+    assert said(*two) == [
+        "Pareto front (accuracy, J/sample) of test_infer: a 0.9 at 909 mJ; "
+        "dominated: b 0.9 at 1.00 J by a."
+    ]
+
+
+def test_what_ran_once_dominates_nothing() -> None:
+    """How it would vary is not known."""
+    assert said(infers("a", 0.9, 1.0, rounds=1), infers("b", 0.8, 9.0)) == [
+        "Pareto front (accuracy, J) of test_infer: a 0.9 at 1.00 J, b 0.8 at 9.00 J."
     ]
 
 

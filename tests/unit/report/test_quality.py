@@ -15,9 +15,10 @@ from pytest_greenops.report.comparison import OF_TWO_FILES
 from pytest_greenops.report.document import properties
 from pytest_greenops.report.notes import remarks
 from pytest_greenops.report.terminal import render, render_brief
-from tests.unit.report.samples import change, regressed, result, unmeasured
+from tests.unit.report.samples import change, key, regressed, result, unmeasured
 
 FELL = changes({"accuracy": 0.9}, [{"accuracy": 0.94}], 0.01)
+[BROKE] = changes({"q": float("nan")}, [], 0.01)
 SAYS = "kept accuracy 0.90, baseline 0.94 (-4.3 %, limit -1 %)"
 
 
@@ -49,6 +50,7 @@ def one(now: float, before: float, limit: float = 0.01) -> QualityChange:
         (one(1e-9, 2e-9), "q 1e-09, baseline 2e-09 (-50 %, limit -1 %)"),
         (one(-0.1, 0.0), "q -0.1, baseline 0.0 (below 0, limit -1 %)"),
         (one(float("nan"), 0.94), "q no finite number, baseline 0.94 (broken, limit -1 %)"),
+        (BROKE, "q no finite number, no baseline (limit -1 %)"),
     ],
 )
 def test_a_quality_is_told_beside_its_baseline(change: QualityChange, said: str) -> None:
@@ -80,8 +82,21 @@ class TestFailure:
             "hold it against; accept one: pytest --energy-save tests/test_x.py::test_parse"
         )
 
+    def test_says_what_strict_could_not_show_beside_a_drop(self) -> None:
+        """That the joules were not comparable is what fails, where the drop only warns."""
+        other = fell(cause="cpu: A -> B", of_joules=Outcome.NOT_COMPARABLE, change=None)
+        assert words.unproven(other) == (
+            "call could not be judged, and --energy-strict is on: not comparable (cpu: A -> B); "
+            "accept what it uses here: pytest --energy-save tests/test_x.py::test_parse"
+        )
+
     def test_does_not_offer_what_cannot_be_accepted(self) -> None:
-        """Without joules there is nothing to save."""
+        """Without joules there is nothing to save, and NaN is no baseline."""
+        broken = fell(qualities=changes({"accuracy": float("nan")}, [{"accuracy": 0.94}], 0.01))
+        assert words.failure(broken) == (
+            "call kept accuracy no finite number, baseline 0.94 (broken, limit -1 %). "
+            "It cannot be accepted: a quality has to be a finite number"
+        )
         missing = fell(rounds=0, of_joules=Outcome.NOT_MEASURED, change=None)
         assert words.failure(missing) == (
             f"call {SAYS}. It can be accepted once its energy is measured"
@@ -135,11 +150,15 @@ def test_the_brief_line_names_it() -> None:
 
 
 def test_the_closing_line_tells_it_from_joules() -> None:
-    """It is a regression; what was not measured is still counted as not measured."""
+    """It is a regression; joules that were not compared are still counted as such."""
     missing = fell(rounds=0, joules=float("nan"), of_joules=Outcome.NOT_MEASURED, change=None)
     assert closing_line([fell(), regressed(), missing]) == (
-        "energy: 2 measured, 3 compared: 0 passed, 3 regressed (2 quality), 0 inconclusive; "
+        "energy: 2 measured, 2 compared: 0 passed, 3 regressed (2 quality), 0 inconclusive; "
         "0 no baseline; 0 not comparable; 1 not measured"
+    )
+    assert closing_line([fell(of_joules=Outcome.NOT_COMPARABLE, change=None)]) == (
+        "energy: 1 measured, 0 compared: 0 passed, 1 regressed (quality), 0 inconclusive; "
+        "0 no baseline; 1 not comparable"
     )
 
 
@@ -174,6 +193,31 @@ class TestRemarks:
             "energy.quality(accuracy=...), or accept that: "
             "pytest --energy-save tests/test_x.py::test_parse"
         )
+
+    def test_a_quality_that_broke_without_a_baseline(self) -> None:
+        """To accept it would not help."""
+        assert list(map(str, remarks([result(qualities=(BROKE,))]))) == [
+            "test_parse: q is no finite number"
+        ]
+
+    def test_small_drops_that_have_added_up(self) -> None:
+        """The largest first; one that exceeds its limit is told as a regression."""
+        many = [
+            result(test=key(f"test_{n}"), qualities=changes({"q": now}, [{"q": now}], 0.01, first))
+            for n, now in enumerate((0.85, 0.83, 0.892, 0.86, 0.84))
+            for first in [{"q": 0.9}]
+        ]
+        assert list(map(str, remarks(many))) == [
+            "Crept down since first accepted, step by step: test_1 q -7.8 %, test_4 q -6.7 %, "
+            "test_0 q -5.6 %, and 1 more."
+        ]
+        told = changes({"accuracy": 0.9}, [{"accuracy": 0.94}], 0.01, {"accuracy": 0.99})
+        assert list(remarks([fell(qualities=told)])) == []
+
+    def test_a_drop_of_just_the_limit_has_not_crept(self) -> None:
+        """Whatever floating point makes of it."""
+        told = changes({"q": 0.9306}, [{"q": 0.9306}], 0.01, {"q": 0.94})
+        assert list(remarks([result(qualities=told)])) == []
 
     def test_nothing_is_said_where_there_is_no_baseline_at_all(self) -> None:
         """That is told already, with the same command."""
