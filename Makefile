@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-studies bench bench-full bench-plain bench-regression lint types figures accuracy power clean
+.PHONY: test test-studies bench bench-full bench-plain bench-regression lint types figures insight accuracy power clean
 
 # Tests that hold windows against the clock, one after the other; the rest side by side.
 BY_THE_CLOCK = tests/unit/sensors tests/unit/simulated_host tests/gpu \
@@ -56,6 +56,12 @@ figures: $(FIGURES)/.installed
 # How often a verdict is wrong and what is found: simulated, by the judge's own code.
 power: $(VENV)/.test
 	$(BIN)/python -m benchmarks.power
+
+# How exact the insights are, on this machine: parts of models, whole trainings, networks never run.
+insight: $(VENV)/.bench
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.attribution
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.extrapolation
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.estimator
 
 # How far off this project and its peers are, all on the same simulated machines; needs root.
 accuracy: $(ACCURACY)/.installed
