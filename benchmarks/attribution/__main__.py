@@ -86,8 +86,9 @@ def doubled(work: Work, part: str, instruments: Instruments, accepted: LayerJoul
     once = module.forward
 
     def twice(*args: Any, **kwargs: Any) -> Any:
-        once(*args, **kwargs)
-        return once(*args, **kwargs)
+        first, second = once(*args, **kwargs), once(*args, **kwargs)
+        both = isinstance(first, torch.Tensor)  # then a backward pass goes through both
+        return (first + second) / 2 if both else second
 
     module.forward = twice  # type: ignore[method-assign]
     try:
