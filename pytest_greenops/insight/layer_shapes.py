@@ -139,7 +139,7 @@ def _elements(value: Any) -> int:
     import torch
 
     if isinstance(value, torch.Tensor):
-        return value.numel()
+        return int(value.numel())
     if isinstance(value, Mapping):
         return sum(_elements(each) for each in value.values())
     if isinstance(value, (tuple, list)):
