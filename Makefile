@@ -23,9 +23,10 @@ test-studies: $(VENV)/.test $(VENV)/.bench  ## the tests that need torch
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/studies tests/layers tests/unit/insight \
 		tests/integration/test_explain_layers.py --numprocesses auto --dist worksteal
 
-# In minutes: few rounds, and no test is measured once more in a process of its own.
+# In minutes: few rounds, and no test is measured once more in a process of its own. On one thread:
+# others that wait for it spin, and an estimate takes that for work.
 bench: $(VENV)/.bench  ## the benchmarks as energy tests, a slice of each
-	$(BIN)/python -m pytest benchmarks --energy --energy-max-rounds=10 -o energy_fresh_process=false
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest benchmarks --energy --energy-max-rounds=10 -o energy_fresh_process=false
 
 bench-full: $(VENV)/.bench  ## every value of every axis of them: hours, on a machine with a GPU
 	$(BIN)/python -m pytest benchmarks --energy --bench-full --bench-tables=build/studies.md

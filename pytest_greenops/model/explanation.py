@@ -120,9 +120,10 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
         if self.doubt:
             return None
         by_baseline = any(layer.baseline_j for layer in self.layers)
-        excess_j = [_excess_j(layer, by_baseline) for layer in self.layers]
-        worst_j, place = max(zip(excess_j, range(len(excess_j)), strict=True), default=(0.0, 0))
-        return self.layers[place] if worst_j > TRIFLE * self.whole_j else None
+        least_j = TRIFLE * self.whole_j
+        times = [_times(layer, by_baseline, least_j) for layer in self.layers]
+        worst, place = max(zip(times, range(len(times)), strict=True), default=(0.0, 0))
+        return self.layers[place] if worst else None
 
     @property
     def kept(self) -> LayerJoules | None:
@@ -155,10 +156,11 @@ def among_its_kind(layers: list[Layer]) -> tuple[Layer, ...]:
     return tuple(sorted(told, key=lambda layer: -layer.joules))
 
 
-def _excess_j(layer: Layer, by_baseline: bool) -> float:
-    """How much a layer uses beyond its baseline, or beyond its like; 0 within what both scatter."""
-    if by_baseline:
-        grown = (layer.change or 0.0) > GROWN
-        return layer.joules - layer.baseline_j if grown and layer.baseline_j else 0.0
-    unlike = layer.of_kind is not None and layer.of_kind >= STANDS_OUT
-    return layer.joules - layer.joules / layer.of_kind if unlike and layer.of_kind else 0.0
+def _times(layer: Layer, by_baseline: bool, least_j: float) -> float:
+    """How many times its baseline, or its like, a layer uses; 0 within what both scatter.
+
+    By the factor, not by joules: noise moves the largest layers by most of them.
+    """
+    times = (layer.change or 0.0) + 1 if by_baseline else layer.of_kind or 1.0
+    beyond = times > 1 + GROWN if by_baseline else times >= STANDS_OUT
+    return times if beyond and layer.joules * (1 - 1 / times) > least_j else 0.0
