@@ -76,7 +76,10 @@ class Replayer:
             if root.state is None:
                 continue
             if root.state.weights_changed:
-                raise GreenopsError("the test gave its model other weights after it was measured")
+                raise GreenopsError(
+                    "the test gave its model other weights after it was measured; give them to a "
+                    "copy of it"
+                )
             root.state.put_back()
 
     def _window(self, replay: Replay, work: Callable[[Pass], None]) -> Round:

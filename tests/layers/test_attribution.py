@@ -446,7 +446,9 @@ def test_a_model_that_the_test_changed_later_is_replayed_as_it_was(machine: Oper
     assert model.training
     with torch.inference_mode():
         told = explained(machine, lambda: model(batch), after=model.double)
-    assert told.why == "the test gave its model other weights after it was measured"
+    assert told.why == (
+        "the test gave its model other weights after it was measured; give them to a copy of it"
+    )
 
 
 def test_layers_are_held_against_as_much_work(machine: Operations) -> None:
