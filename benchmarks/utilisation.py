@@ -16,7 +16,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pytest_greenops.sensors.estimate import best_count
+from pytest_greenops.sensors.cpu_estimate.estimate import best_count
 
 if TYPE_CHECKING:
     import torch

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_greenops import hookspec, selection
+from pytest_greenops.hooks import hookspec, selection
+from pytest_greenops.hooks.options import add_options, read_options
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.marker import marker_help
-from pytest_greenops.model.options import ASKED, Options
-from pytest_greenops.options import add_options, read_options
+from pytest_greenops.model.run_options import ASKED, Options
 
 if TYPE_CHECKING:
-    from pytest_greenops.fixture import Energy
+    from pytest_greenops.hooks.fixture import Energy
 
 OPTIONS = pytest.StashKey[Options]()
 #: How this run was started: its module path and its environment, before a conftest.py changed them.
@@ -38,7 +38,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     """Remember how this run was started, and whether it measures for another one."""
     early_config.stash[STARTED] = list(sys.path), dict(os.environ)
     if ASKED in os.environ:
-        from pytest_greenops.answering import Answering
+        from pytest_greenops.hooks.fresh_child import Answering
 
         Answering.begin(early_config)
     return (yield)
@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if ASKED in os.environ:  # this plugin was loaded too late for the run to be narrowed
         raise pytest.UsageError("load pytest-greenops before any conftest.py: -p greenops")
     if options.measure or config.pluginmanager.hasplugin("greenops-answering"):
-        from pytest_greenops.measuring import Measuring
+        from pytest_greenops.hooks.measuring import Measuring
 
         Measuring.join(config, options, config.stash.get(STARTED, None))
     else:
@@ -93,8 +93,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture
 def energy(request: pytest.FixtureRequest) -> Energy:
     """Measure the energy of a call: `energy(function, *args)` returns what it returned."""
-    from pytest_greenops.fixture import HANDLE, Energy
-    from pytest_greenops.unmeasured import PlainTrial
+    from pytest_greenops.hooks.fixture import HANDLE, Energy, PlainTrial
 
     handle = request.node.stash.get(HANDLE, None)
     measuring = request.config.pluginmanager.get_plugin("greenops-measuring")
@@ -117,6 +116,10 @@ class NotMeasuring:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the closing line."""
         if self._not_enforced:
-            from pytest_greenops.report.unenforced import not_enforced
-
             terminalreporter.write_line(not_enforced(len(self._not_enforced)))
+
+
+def not_enforced(budgets: int) -> str:
+    """How many budgets were not enforced: `energy: 4 budgets not enforced; …`."""
+    many, them = ("budget", "it") if budgets == 1 else ("budgets", "them")
+    return f"energy: {budgets} {many} not enforced; measure {them} with --energy"

@@ -1,4 +1,4 @@
-"""Which room may use what, held by reading every import of the package."""
+"""Which package may import what, checked by reading every import of the package."""
 
 from __future__ import annotations
 
@@ -16,103 +16,41 @@ import pytest
 PACKAGE = "pytest_greenops"
 FOLDER = Path(__file__).parents[1] / PACKAGE
 
-#: Rooms that meet pytest; all others can be used without it.
-MEET_PYTEST = {
-    "plugin",
-    "options",
-    "fixture",
-    "hookspec",
-    "unmeasured",
-    "selection",
-    "measuring",
-    "asking",
-    "answering",
-    "outcome",
+#: Packages without I/O: they take values and return values.
+PURE = ("model", "judge", "report", "insight.what_if", "insight.regions")
+#: Which packages of ours each package may import. What is not listed here may import all of them.
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "model": ("model",),
+    "report": ("report", "model"),
+    "judge": ("judge", "model"),
+    "sensors": ("sensors", "model"),
+    "machine": ("machine", "model", "sensors", ""),
+    "baselines": ("baselines", "judge", "model"),
+    "measure": ("measure", "judge", "sensors", "model"),
+    "insight": ("insight", "measure", "machine", "sensors", "judge", "model"),
+    "run": ("run", "insight", "baselines", "measure", "judge", "machine", "sensors", "model", ""),
 }
-#: What may be loaded with a module: small, or there anyway. All else waits for its function.
-AT_ONCE = {"msgspec", "pytest"}
-#: Pure rooms: they are given values, and give values back.
-PURE = (
-    *(
-        "model",
-        "stats",
-        "screen",
-        "suite",
-        "selfchecks",
-        "plausible",
-        "judge",
-        "rules",
-        "sides",
-        "limits",
-        "quality",
-        "acceptance",
-        "summary",
-        "report",
-    ),
-    *("compare.results", "inventory", "unite", "vanished"),
-    *("insight.carbon", "insight.extrapolate", "insight.full_cycle"),
-    *("insight.idle", "insight.what_if"),
-    *("insight.estimate", "insight.estimator", "insight.layer_energy", "insight.shares"),
-    *("insight.layer_sum", "insight.whole", "insight.hold_out"),
-)
+#: Third-party modules that a module may import at its top; all others wait for their function.
+AT_TOP = {"msgspec", "pytest"}
 #: Modules of the standard library that reach out of the process.
 OUTSIDE = {
-    "asyncio",
-    "ctypes",
-    "fcntl",
-    "fileinput",
-    "ftplib",
-    "glob",
-    "http",
-    "mmap",
-    "multiprocessing",
-    "os",
-    "resource",
-    "select",
-    "shutil",
-    "signal",
-    "smtplib",
-    "socket",
-    "sqlite3",
-    "ssl",
-    "subprocess",
-    "tempfile",
-    "threading",
-    "urllib",
+    *("asyncio", "ctypes", "fcntl", "fileinput", "ftplib", "glob", "http", "mmap"),
+    *("multiprocessing", "os", "resource", "select", "shutil", "signal", "smtplib", "socket"),
+    *("sqlite3", "ssl", "subprocess", "tempfile", "threading", "urllib"),
 }
-#: What a path or a name can do to files.
-DOES_IO = {
-    "open",
-    "input",
-    "read_text",
-    "read_bytes",
-    "write_text",
-    "write_bytes",
-    "mkdir",
-    "touch",
-    "unlink",
-    "rename",
-    "rmdir",
-    "iterdir",
-    "glob",
-    "rglob",
-    "stat",
-    "lstat",
-    "exists",
-    "is_file",
-    "is_dir",
-    "is_symlink",
-    "resolve",
-    "symlink_to",
-    "chmod",
-    "expanduser",
-    "cwd",
-    "home",
+#: Calls that read or write files.
+FILE_CALLS = {
+    *("open", "input", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "touch"),
+    *("unlink", "rename", "rmdir", "iterdir", "glob", "rglob", "stat", "lstat", "exists"),
+    *("is_file", "is_dir", "is_symlink", "resolve", "symlink_to", "chmod", "expanduser"),
+    *("cwd", "home"),
 }
+#: File names that say nothing about what is in the file.
+EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 
 class Import(NamedTuple):
-    """A module that is imported, with dots, and when: at once, in a function, or for types only."""
+    """An imported module with its dots, and when it is imported: at the top, in a function, …"""
 
     name: str
     line: int
@@ -120,25 +58,36 @@ class Import(NamedTuple):
 
     @property
     def top(self) -> str:
-        """The distribution's module: `rich` of `rich.table`."""
+        """Return the distribution's module: `rich` of `rich.table`."""
         return self.name.partition(".")[0]
+
+    @property
+    def package(self) -> str | None:
+        """Return our package that is imported (`judge`), '' for the root, None for others."""
+        if self.top != PACKAGE:
+            return None
+        return self.name.removeprefix(PACKAGE).removeprefix(".").partition(".")[0]
 
 
 class Module(NamedTuple):
-    """A module of the package by its dotted name without the package's, and its syntax tree."""
+    """A module of the package: its dotted name without the package's, and its syntax tree."""
 
     name: str
     path: Path
     tree: ast.Module
 
-    def is_in(self, *rooms: str) -> bool:
-        """Whether it is one of these modules, or lies in one of these folders."""
-        return any(self.name == room or self.name.startswith(f"{room}.") for room in rooms)
+    def is_in(self, *packages: str) -> bool:
+        """Return whether it is one of these modules, or lies in one of these packages."""
+        return any(self.name == p or self.name.startswith(f"{p}.") for p in packages)
 
     @property
     def imports(self) -> list[Import]:
-        """All that it imports, in their order."""
-        return list(_imports(self.tree, self.path, "at once"))
+        """Return everything it imports, in order."""
+        return list(_imports(self.tree, self.path, "at the top"))
+
+    def at(self, what: str, line: int) -> str:
+        """Return a place to go to, with what is wrong there."""
+        return f"{self.path.relative_to(FOLDER.parent)}:{line}: {what}"
 
 
 def _imports(node: ast.AST, path: Path, when: str) -> Iterator[Import]:
@@ -150,10 +99,9 @@ def _imports(node: ast.AST, path: Path, when: str) -> Iterator[Import]:
             assert child.module
             for alias in child.names:
                 whole = f"{child.module}.{alias.name}"
-                name = whole if _is_module(whole) else child.module
-                yield Import(name, child.lineno, when)
+                yield Import(whole if _is_module(whole) else child.module, child.lineno, when)
         elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            yield from _imports(child, path, "in a function" if when == "at once" else when)
+            yield from _imports(child, path, "in a function" if when == "at the top" else when)
         elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
             for part in child.body:
                 yield from _imports(ast.Module([part], []), path, "for types")
@@ -172,7 +120,7 @@ def _is_module(name: str) -> bool:
 
 @lru_cache
 def modules() -> dict[str, Module]:
-    """Every module of the package by its name."""
+    """Return every module of the package by its name."""
     found = {}
     for path in sorted(FOLDER.rglob("*.py")):
         parts = path.relative_to(FOLDER).with_suffix("").parts
@@ -181,28 +129,14 @@ def modules() -> dict[str, Module]:
     return found
 
 
-def breaches(*whens: str) -> Iterator[tuple[Module, Import]]:
-    """Every import of every module, at these times or at any."""
+def all_imports(*whens: str) -> Iterator[tuple[Module, Import]]:
+    """Yield every import of every module, at these times or at any time."""
     for module in modules().values():
-        for each in module.imports:
-            if not whens or each.when in whens:
-                yield module, each
+        yield from ((module, each) for each in module.imports if not whens or each.when in whens)
 
 
-def told(module: Module, what: str, line: int) -> str:
-    """A breach as a place to go to."""
-    return f"{module.path.relative_to(FOLDER.parent)}:{line}: {what}"
-
-
-def own(name: str) -> str | None:
-    """The module of ours that an import names, without the package's name."""
-    if name == PACKAGE:
-        return ""
-    return name[len(PACKAGE) + 1 :] if name.startswith(f"{PACKAGE}.") else None
-
-
-def test_the_reader_reads() -> None:
-    """Imports are seen wherever they stand, so that the rules below have something to hold."""
+def test_the_import_reader_works() -> None:
+    """Imports are found wherever they are, so that the rules below have something to check."""
     text = """
 import os, rich.table
 from typing import TYPE_CHECKING
@@ -217,115 +151,100 @@ class A:
         finally:
             pass
 """
-    found = [(i.name, i.when) for i in _imports(ast.parse(text), Path("x.py"), "at once")]
+    found = [(i.name, i.when) for i in _imports(ast.parse(text), Path("x.py"), "at the top")]
     assert found == [
-        ("os", "at once"),
-        ("rich.table", "at once"),
-        ("typing", "at once"),
-        ("pytest_greenops.model.units", "at once"),
+        ("os", "at the top"),
+        ("rich.table", "at the top"),
+        ("typing", "at the top"),
+        ("pytest_greenops.model.units", "at the top"),
         ("torch", "for types"),
-        ("json", "at once"),
+        ("json", "at the top"),
         ("scipy.special", "in a function"),
     ]
     assert {"plugin", "model.units", "sensors.discover", "report.terminal"} <= modules().keys()
 
 
-def test_only_the_rooms_at_the_door_meet_pytest() -> None:
-    """Measuring and judging are of use without a test runner."""
+def test_only_plugin_and_hooks_import_pytest() -> None:
+    """Measuring and judging work without a test runner."""
     assert [
-        told(module, each.name, each.line)
-        for module, each in breaches()
-        if each.top in ("pytest", "_pytest", "pluggy") and not module.is_in(*MEET_PYTEST)
+        module.at(each.name, each.line)
+        for module, each in all_imports()
+        if each.top in ("pytest", "_pytest", "pluggy") and not module.is_in("plugin", "hooks")
     ] == []
 
 
-def test_only_the_terminal_meets_rich() -> None:
-    """Reports are values; one room draws them."""
+def test_only_the_terminal_report_imports_rich() -> None:
+    """Reports are values; one module draws them."""
     assert [
-        told(module, each.name, each.line)
-        for module, each in breaches()
-        if each.top == "rich" and not module.name.startswith("report.terminal")
+        module.at(each.name, each.line)
+        for module, each in all_imports()
+        if each.top == "rich" and module.name != "report.terminal"
     ] == []
 
 
-def test_pure_rooms_import_nothing_that_reaches_out() -> None:
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_packages_import_only_what_lies_below(package: str) -> None:
+    """Values lie at the bottom; sensing, judging and reporting ignore each other."""
+    assert [
+        module.at(each.name, each.line)
+        for module, each in all_imports()
+        if module.is_in(package)
+        and each.package is not None
+        and each.package not in MAY_IMPORT[package]
+    ] == []
+
+
+def test_reports_need_no_third_party_library() -> None:
+    """A report uses msgspec and the standard library; rich draws it."""
+    allowed = {PACKAGE, "msgspec", "rich", *sys.stdlib_module_names}
+    assert [
+        module.at(each.name, each.line)
+        for module, each in all_imports()
+        if module.is_in("report") and each.top not in allowed
+    ] == []
+
+
+def test_pure_packages_do_no_io() -> None:
     """Values, statistics, verdicts and reports touch no file, process or socket."""
-    assert [
-        told(module, each.name, each.line)
-        for module, each in breaches()
+    imported = [
+        module.at(each.name, each.line)
+        for module, each in all_imports()
         if module.is_in(*PURE) and each.top in OUTSIDE
-    ] == []
-
-
-def test_pure_rooms_do_nothing_to_files() -> None:
-    """They hold paths as values, and neither open nor ask for what is there."""
-    assert [
-        told(module, ast.unparse(node.func), node.lineno)
+    ]
+    called = [
+        module.at(ast.unparse(node.func), node.lineno)
         for module in modules().values()
         if module.is_in(*PURE)
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Call)
-        and (
-            (isinstance(node.func, ast.Name) and node.func.id in DOES_IO)
-            or (isinstance(node.func, ast.Attribute) and node.func.attr in DOES_IO)
-        )
-    ] == []
+        and getattr(node.func, "id", getattr(node.func, "attr", None)) in FILE_CALLS
+    ]
+    assert imported + called == []
 
 
-def test_reports_speak_of_values_alone() -> None:
-    """A report imports the model, other reports, msgspec and the standard library; rich draws."""
-    allowed = {"msgspec", "rich", *sys.stdlib_module_names}
+def test_libraries_are_imported_where_they_are_needed() -> None:
+    """Device, statistics, lock and terminal libraries cost nothing to a run that needs none."""
     assert [
-        told(module, each.name, each.line)
-        for module, each in breaches("at once", "in a function", "for types")
-        if module.is_in("report")
-        and each.top not in allowed
-        and not (own(each.name) or "").startswith(("model.", "report.", "report"))
-    ] == []
-
-
-def test_values_know_no_other_room() -> None:
-    """The model imports the model."""
-    assert [
-        told(module, each.name, each.line)
-        for module, each in breaches()
-        if module.is_in("model")
-        and (room := own(each.name)) is not None
-        and not room.startswith("model")
-    ] == []
-
-
-def test_sensors_know_nothing_of_measuring() -> None:
-    """A sensor is read; it neither meters nor judges nor remembers."""
-    assert [
-        told(module, each.name, each.line)
-        for module, each in breaches()
-        if module.is_in("sensors")
-        and (room := own(each.name)) is not None
-        and not room.startswith(("model.", "sensors"))
-    ] == []
-
-
-def test_libraries_are_loaded_where_they_are_needed() -> None:
-    """Devices, statistics, locks and terminals cost a run nothing that does not use them."""
-    assert [
-        told(module, each.name, each.line)
-        for module, each in breaches("at once")
-        if each.top not in {*AT_ONCE, PACKAGE, *sys.stdlib_module_names}
+        module.at(each.name, each.line)
+        for module, each in all_imports("at the top")
+        if each.top not in {*AT_TOP, PACKAGE, *sys.stdlib_module_names}
     ] == []
 
 
 def test_nothing_imports_in_a_circle() -> None:
-    """What a module loads at once never loads that module."""
+    """No module imports, at its top, a module that imports it."""
     needs = {
         module.name: {
             name
             for each in module.imports
-            if each.when == "at once" and (name := own(each.name)) in modules()
+            if each.when == "at the top"
+            and each.package is not None
+            and (name := each.name.removeprefix(PACKAGE).removeprefix(".")) in modules()
         }
         for module in modules().values()
     }
-    circles = []
+    circles: list[str] = []
+    done: set[str] = set()
 
     def follow(name: str, trail: tuple[str, ...]) -> None:
         if name in trail:
@@ -335,32 +254,33 @@ def test_nothing_imports_in_a_circle() -> None:
                 follow(needed, (*trail, name))
             done.add(name)
 
-    done: set[str] = set()
     for name in sorted(needs):
         follow(name, ())
     assert circles == []
 
 
-@pytest.mark.parametrize("name", ["utils", "util", "helpers", "helper", "common", "misc"])
-def test_no_file_is_named_for_anything(name: str) -> None:
-    """A file says what is in it."""
-    assert [str(module.path) for module in modules().values() if module.path.stem == name] == []
-    assert [str(path) for path in FOLDER.rglob(name)] == []
+def test_names_say_what_is_in_a_file_and_are_unique() -> None:
+    """No module is called utils or the like, and no two modules have the same name."""
+    stems = [path.stem for path in FOLDER.rglob("*.py") if path.stem != "__init__"]
+    assert EMPTY_NAMES.intersection(stems) == set()
+    assert sorted({stem for stem in stems if stems.count(stem) > 1}) == []
+
+
+def test_every_package_says_what_belongs_in_it() -> None:
+    """The first line of each `__init__.py` is one sentence about its package."""
+    for name, module in modules().items():
+        if module.path.name == "__init__.py" and name:
+            assert (ast.get_docstring(module.tree) or "").endswith("."), name
 
 
 # --- what a run without --energy loads -------------------------------------------------------
 
-#: All of ours that pytest loads for a project that does not measure.
+#: Every module of ours that pytest loads for a project that does not measure.
 SMALL = {
-    "pytest_greenops",
-    "pytest_greenops.hookspec",
-    "pytest_greenops.model",
-    "pytest_greenops.model.errors",
-    "pytest_greenops.model.marker",
-    "pytest_greenops.model.options",
-    "pytest_greenops.options",
-    "pytest_greenops.plugin",
-    "pytest_greenops.selection",
+    PACKAGE,
+    *(f"{PACKAGE}.{name}" for name in ("plugin", "hooks", "model")),
+    *(f"{PACKAGE}.hooks.{name}" for name in ("hookspec", "options", "selection")),
+    *(f"{PACKAGE}.model.{name}" for name in ("errors", "marker", "run_options")),
 }
 CONFTEST = """
 import atexit, json, sys
@@ -369,7 +289,7 @@ atexit.register(lambda: open("loaded.json", "w").write(json.dumps(sorted(sys.mod
 
 
 def loaded(folder: Path, *arguments: str) -> set[str]:
-    """The modules that pytest has loaded when it is done with these arguments."""
+    """Return the modules that pytest has loaded at the end of a run with these arguments."""
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
@@ -380,7 +300,7 @@ def loaded(folder: Path, *arguments: str) -> set[str]:
 
 @pytest.mark.parametrize("tests", ["", "def test_plain(): pass\n"], ids=["no test", "a test"])
 def test_a_run_that_measures_nothing_loads_nothing(tmp_path: Path, tests: str) -> None:
-    """Without `--energy` the plugin is a few small modules, none of them a third party's."""
+    """Without `--energy` the plugin loads a few small modules, and no third-party library."""
     if tests:
         (tmp_path / "test_it.py").write_text(tests)
     plain = loaded(tmp_path, "-p", "no:greenops")

@@ -16,12 +16,12 @@ import msgspec
 import pytest
 
 from benchmarks import conftest as benchmarks
-from pytest_greenops.cli import COMMANDS
+from pytest_greenops.commands.main import COMMANDS
+from pytest_greenops.hooks.options import add_options
 from pytest_greenops.model.marker import keywords
 from pytest_greenops.model.result import Policy, Result, Results
 from pytest_greenops.model.verdict import Change, Limit, Outcome, QualityChange, Verdict
-from pytest_greenops.options import add_options
-from pytest_greenops.sensors.powercap import UDEV_RULE
+from pytest_greenops.sensors.rapl.powercap import UDEV_RULE
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -259,12 +259,14 @@ def test_right_to_read_is_the_one_that_is_printed() -> None:
     assert UDEV_RULE in section("sensors-and-permissions.md", "## RAPL: the right to read")
 
 
-def test_every_module_has_its_place() -> None:
-    """The architecture names every module of the package, and none that is not there."""
+def test_every_package_has_its_place() -> None:
+    """The architecture page names every package, and none that does not exist."""
     package = ROOT / "pytest_greenops"
-    modules = {str(file.relative_to(package)) for file in package.rglob("*.py")}
-    named = set(re.findall(r"`([\w/]+\.py)`", section("architecture.md", "## Which room is whose")))
-    assert named == {module for module in modules if not module.endswith("__init__.py")}
+    packages = {str(file.parent.relative_to(package)) for file in package.rglob("__init__.py")}
+    named = set(
+        re.findall(r"^\| `([\w/]+)/` \|", (DOCS / "architecture.md").read_text(), re.MULTILINE)
+    )
+    assert named == packages - {"."}
 
 
 def test_index_leads_to_every_page() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.accuracy.hosts import SEED
-from pytest_greenops.sensors import powercap
 from pytest_greenops.sensors.instruments import Instruments
+from pytest_greenops.sensors.rapl import powercap
 from tests.simulated_host.powercap_tree import INTEL_RANGE_UJ, build
 
 WINDOWS = 30

@@ -18,12 +18,12 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.accuracy.gpu_loads import Load, Matmul
-from pytest_greenops.frameworks import synchronize
-from pytest_greenops.meter import Meter, Plan
+from pytest_greenops.measure.meter import Meter, Plan
+from pytest_greenops.measure.synchronize import synchronize
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import joules_per_unit
 from pytest_greenops.sensors.instruments import Instruments
-from pytest_greenops.sensors.nvml import open_sensor
+from pytest_greenops.sensors.nvidia.nvml import open_sensor
 
 _REPOSITORY = Path(__file__).parents[2]
 _NAME = "matmul"

@@ -28,7 +28,7 @@ from benchmarks.accuracy.gpu_trace import Probe, Trace, record, write_trace
 from benchmarks.accuracy.gpu_windows import Windows
 from pytest_greenops.model.errors import GreenopsError, SensorUnavailable
 from pytest_greenops.sensors.instruments import Instruments
-from pytest_greenops.sensors.nvml import NvmlSensor, open_sensor
+from pytest_greenops.sensors.nvidia.nvml import NvmlSensor, open_sensor
 
 #: A fixed loop measured in a fresh process: takes calls and rounds, gives joules of a call.
 Process = Callable[[int, int], Sequence[float]]

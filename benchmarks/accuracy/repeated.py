@@ -6,9 +6,9 @@ import time
 from typing import NamedTuple
 
 from benchmarks.accuracy.windows import CardWork
-from pytest_greenops.meter import Meter, Plan
-from pytest_greenops.screen import PROVISIONAL_ROUNDS
-from pytest_greenops.stats import trimmed_mean
+from pytest_greenops.judge.decision import PROVISIONAL_ROUNDS
+from pytest_greenops.judge.stats import trimmed_mean
+from pytest_greenops.measure.meter import Meter, Plan
 
 #: What a test gets that is saved, or compared with a young baseline; the margin is the default.
 PLAN = Plan(looks=(PROVISIONAL_ROUNDS,))

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.anomaly.phases import FOLDS, PHASES, PREDICTED, TRAINED
 from benchmarks.tables import Row, Table
-from pytest_greenops.insight.pareto import Point, front
+from pytest_greenops.model.pareto import Point, front
 from pytest_greenops.model.units import format_energy
 
 _JOULES = (

@@ -18,9 +18,9 @@ import torch
 from benchmarks.causal_lm import random_prompts, small_llama
 from benchmarks.image_classifiers import labelled_images, resnet18, training_step
 from benchmarks.markdown import table
-from pytest_greenops.frameworks import synchronize
-from pytest_greenops.insight.capture import Capture
-from pytest_greenops.insight.layers import Judged, explain
+from pytest_greenops.insight.layers.capture import Capture
+from pytest_greenops.insight.layers.explain_layers import Judged, explain
+from pytest_greenops.measure.synchronize import synchronize
 from pytest_greenops.model.explanation import Explanation, LayerJoules
 from pytest_greenops.sensors.discover import discover
 from pytest_greenops.sensors.instruments import Instruments

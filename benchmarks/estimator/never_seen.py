@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import torch
 
+from benchmarks.estimator.estimate import Estimate, HeldOut, LayerProfile, NetworkProfile
+from benchmarks.estimator.estimator import Estimator
 from benchmarks.estimator.networks import Network, networks
-from pytest_greenops.insight.estimate import Estimate, HeldOut, LayerProfile, NetworkProfile
-from pytest_greenops.insight.estimator import Estimator
-from pytest_greenops.insight.profiling import profile_network
+from benchmarks.estimator.profiling import profile_network
 from pytest_greenops.sensors.instruments import Instruments
 
 

@@ -23,11 +23,11 @@ import msgspec
 from benchmarks.extrapolation.profiling import after_start_up
 from benchmarks.extrapolation.recordings import Recording, read, write
 from benchmarks.markdown import table
-from pytest_greenops.insight.extrapolate import tdp_estimate
+from pytest_greenops.insight.what_if.extrapolate import tdp_estimate
 from pytest_greenops.machine import cpu
+from pytest_greenops.model.scenario import Extrapolation
 from pytest_greenops.model.units import counted
-from pytest_greenops.model.what_if import Extrapolation
-from pytest_greenops.sensors.cpu_power import core_power
+from pytest_greenops.sensors.cpu_estimate.cpu_power import core_power
 
 RUNS, EPOCHS = 10, 40
 GOAL = 0.05

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_greenops.insight.extrapolate import WINDOW, extrapolate
-from pytest_greenops.model.what_if import Extrapolation
+from pytest_greenops.insight.what_if.extrapolate import WINDOW, extrapolate
+from pytest_greenops.model.scenario import Extrapolation
 
 
 def after_start_up(epochs_j: Sequence[float]) -> Extrapolation:

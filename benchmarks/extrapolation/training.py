@@ -16,7 +16,7 @@ import msgspec
 import torch
 
 from benchmarks.extrapolation.recordings import Epoch, Recording
-from pytest_greenops.model.figures import significant
+from pytest_greenops.model.units import significant
 from pytest_greenops.sensors.discover import discover
 from pytest_greenops.sensors.instruments import Instruments
 

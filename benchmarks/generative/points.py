@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.generative.cells import Figures, is_estimated
+from benchmarks.generative.idle_power import Shares, net_of_idle
 from benchmarks.tables import Row
-from pytest_greenops.insight.idle import Shares, net_of_idle
 from pytest_greenops.model.errors import InsightError
 
 

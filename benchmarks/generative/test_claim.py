@@ -19,7 +19,7 @@ from benchmarks.generative.models import LENGTHS, models
 from benchmarks.generative.under_load import RATES, REQUESTS, assert_answered, under_load
 
 if TYPE_CHECKING:
-    from pytest_greenops.fixture import Energy
+    from pytest_greenops.hooks.fixture import Energy
 
 pytestmark = [
     pytest.mark.energy_budget(max_increase="5%", max_time="40 s"),

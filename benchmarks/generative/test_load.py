@@ -23,7 +23,7 @@ from benchmarks.generative.serving import serving
 from benchmarks.generative.under_load import RATES, REQUESTS, ROUNDS, assert_answered, under_load
 
 if TYPE_CHECKING:
-    from pytest_greenops.fixture import Energy
+    from pytest_greenops.hooks.fixture import Energy
 
 pytestmark = pytest.mark.energy_budget(max_increase="5%", max_time="40 s")
 

@@ -14,7 +14,7 @@ from benchmarks.generative.serving import serving
 from benchmarks.utilisation import Utilisation
 
 if TYPE_CHECKING:
-    from pytest_greenops.fixture import Energy
+    from pytest_greenops.hooks.fixture import Energy
 
 #: The same arrivals and prompts in every round and every run, so that they compare.
 SEED = 2503_23934

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_greenops.sensors import powercap
+from pytest_greenops.sensors.rapl import powercap
 from tests.simulated_host import child
 from tests.simulated_host.powercap_tree import build, build_cpus
 

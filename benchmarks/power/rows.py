@@ -11,9 +11,9 @@ import numpy as np
 from benchmarks.power import peers, stored
 from benchmarks.power.stored import REGRESSED, Shares, Tried, tried
 from benchmarks.power.worlds import Array, World, only, unlike
-from pytest_greenops.screen import MIN_SESSIONS, PROVISIONAL_ROUNDS, Suite, suite_of
-from pytest_greenops.stats import trimmed_mean, variance
-from pytest_greenops.suite import slope_beyond_chance
+from pytest_greenops.judge.decision import MIN_SESSIONS, PROVISIONAL_ROUNDS, Suite, suite_of
+from pytest_greenops.judge.stats import trimmed_mean, variance
+from pytest_greenops.judge.suite import slope_beyond_chance
 
 REPETITIONS = 20_000
 #: True changes of the work.

@@ -1,8 +1,8 @@
 """The project's own procedure for stored baselines, on arrays of repetitions.
 
 When to look, what the noise is, each verdict and whether a fresh process contradicts it are asked
-of `pytest_greenops.screen`, which judges real runs with the same lines. Their sequence is that of a
-trial; `tests/unit/test_power.py` holds the two beside each other.
+of `pytest_greenops.judge.decision`, which judges real runs with the same lines. Their sequence is
+that of a trial; `tests/studies/test_power.py` compares the two.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.power.worlds import Array
-from pytest_greenops.model.options import Options
-from pytest_greenops.screen import (
+from pytest_greenops.judge.decision import (
     MIN_SESSIONS,
     PROVISIONAL_ROUNDS,
     Look,
@@ -27,6 +26,7 @@ from pytest_greenops.screen import (
     schedule,
     screen,
 )
+from pytest_greenops.model.run_options import Options
 
 OPTIONS = Options()
 #: What one process measures at the most.

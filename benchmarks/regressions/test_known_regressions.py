@@ -42,7 +42,7 @@ from benchmarks.image_classifiers import (
 from benchmarks.regressions.mistakes import MISTAKE
 
 if TYPE_CHECKING:
-    from pytest_greenops.fixture import Energy
+    from pytest_greenops.hooks.fixture import Energy
 
 pytestmark = pytest.mark.energy_budget(max_increase="5%")
 

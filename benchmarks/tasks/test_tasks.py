@@ -20,7 +20,7 @@ from benchmarks.tasks.loading import load, saved
 from benchmarks.tasks.sizes import SIZES, Size
 
 if TYPE_CHECKING:
-    from pytest_greenops.fixture import Energy
+    from pytest_greenops.hooks.fixture import Energy
 
 task_axis = partial(Axis, "task", TASKS, loads=LOADS)
 #: Loading a model has little to do with its task: a few do where not all are asked for.

@@ -1,1 +1,1 @@
-"""What measured joules tell beyond pass and fail. Pure: values in, values out."""
+"""Beyond pass and fail: joules by layer, other regions and GPUs, whole trainings."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pytest_greenops.model.measurement import LoadShare
-from pytest_greenops.sensors.estimate import best_count
+from pytest_greenops.sensors.cpu_estimate.estimate import best_count
 
 __all__ = ["CpuTime", "LoadProbe", "LoadShare"]
 

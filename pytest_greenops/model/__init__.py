@@ -1,1 +1,1 @@
-"""Immutable values that every other room speaks; nothing in here reads or writes anything."""
+"""Immutable values that every package speaks. No I/O."""

@@ -12,6 +12,8 @@ import msgspec.structs
 Kind = Literal["cpu", "dram", "gpu", "psys"]
 Source = Literal["sensed", "estimated"]
 MICROJOULES = 1e-6
+#: Kinds of counters that the control workload speaks for: it says nothing about a GPU.
+CONTROL_KINDS: tuple[Kind, ...] = ("cpu", "dram", "psys")
 #: Why the clock of a processor was held down, where the kernel has counted that it was.
 THERMAL_THROTTLE = "thermal throttle"
 #: Why that of a card was, which keeps to its power limit: in NVML's words.

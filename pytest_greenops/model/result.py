@@ -7,7 +7,7 @@ import math
 import msgspec
 
 from pytest_greenops.model.baseline import TestKey
-from pytest_greenops.model.carbon import CarbonFactor
+from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.explanation import Explanation
 from pytest_greenops.model.measurement import Check, Domain, Provenance, Round, Uncounted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 from pytest_greenops.model.errors import UnitError
 
@@ -15,6 +16,8 @@ GRAMS_PER_KWH = {"g/kWh": 1.0, "kg/kWh": 1e3, "kg/MWh": 1.0, "lb/kWh": 453.59237
 
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"))
 _QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)\s*")
+#: Significant digits of the floats that files keep.
+DIGITS = 6
 
 
 def parse_energy(text: object) -> float:
@@ -93,6 +96,17 @@ def format_percent(share: float, signed: bool = True) -> str:
 def counted(number: int, thing: str) -> str:
     """`1` -> `'1 round'`, `2` -> `'2 rounds'`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def significant(value: Any) -> Any:
+    """The same document with every float rounded to six significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {key: significant(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [significant(item) for item in value]
+    return value
 
 
 def _prefixed(value: float, unit: str) -> str:

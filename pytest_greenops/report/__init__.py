@@ -1,1 +1,1 @@
-"""Results for people and for programs: sentences, tables, documents. It only reads values."""
+"""Turn results into text and documents. Reads values only."""

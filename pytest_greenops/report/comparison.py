@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import Change, Outcome
-from pytest_greenops.report import figures, quality
+from pytest_greenops.report import figures
+from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.drawing import wrapped
 from pytest_greenops.report.notes import Sentences
 from pytest_greenops.report.reasons import Advice

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from pytest_greenops.model.figures import significant
 from pytest_greenops.model.result import Result, Results
+from pytest_greenops.model.units import significant
 from pytest_greenops.model.verdict import Change
 from pytest_greenops.report.figures import estimated, known_units, measured
 from pytest_greenops.report.reasons import reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from pytest_greenops.model.carbon import CarbonFactor
+from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.measurement import by_kind, joules_per_unit
 from pytest_greenops.model.result import Attempt, Result
 from pytest_greenops.model.units import (

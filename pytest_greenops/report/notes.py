@@ -9,7 +9,8 @@ from pytest_greenops.model.measurement import Check
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_percent
 from pytest_greenops.model.verdict import NOT_CONFIRMED, RED, Outcome
-from pytest_greenops.report import figures, quality
+from pytest_greenops.report import figures
+from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.front import fronts
 from pytest_greenops.report.reasons import (
     ESTIMATE_BAND,

@@ -15,7 +15,8 @@ from pytest_greenops.model.units import (
     format_power,
 )
 from pytest_greenops.model.verdict import Outcome
-from pytest_greenops.report import figures, quality
+from pytest_greenops.report import figures
+from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.reasons import verdict_word
 
 NOTHING = "-"

@@ -12,9 +12,10 @@ from pytest_greenops.model.units import (
     format_power,
 )
 from pytest_greenops.model.verdict import Change, Outcome, Verdict
-from pytest_greenops.report import figures, quality, reasons
+from pytest_greenops.report import figures, reasons
+from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.drawing import sparkline, wrapped
-from pytest_greenops.report.layers import in_brief
+from pytest_greenops.report.layer_table import in_brief
 
 _WIDTH = 79
 _LABEL = 11

@@ -1,1 +1,1 @@
-"""Cumulative energy counters behind one contract."""
+"""Read energy counters: one module or package for each sensor, one contract for all."""

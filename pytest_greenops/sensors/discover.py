@@ -124,17 +124,19 @@ def _openers(cpu_watts: float | None = None) -> dict[str, Callable[[], Sensor]]:
     """The sensors of this project by name, each imported when it is opened."""
 
     def powercap() -> Sensor:
-        from pytest_greenops.sensors import powercap, standstill
+        from pytest_greenops.sensors import standstill
+        from pytest_greenops.sensors.rapl import powercap
 
         return standstill.checked(powercap.open_sensor())
 
     def pyrapl() -> Sensor:
-        from pytest_greenops.sensors import pyrapl, standstill
+        from pytest_greenops.sensors import standstill
+        from pytest_greenops.sensors.rapl import pyrapl
 
         return standstill.checked(pyrapl.open_sensor())
 
     def nvml() -> Sensor:
-        from pytest_greenops.sensors import nvml
+        from pytest_greenops.sensors.nvidia import nvml
 
         return nvml.open_sensor()
 
@@ -144,7 +146,7 @@ def _openers(cpu_watts: float | None = None) -> dict[str, Callable[[], Sensor]]:
         return zeus.open_sensor()
 
     def estimate() -> Sensor:
-        from pytest_greenops.sensors import estimate
+        from pytest_greenops.sensors.cpu_estimate import estimate
 
         return estimate.open_sensor(cpu_watts)
 

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.accuracy.gpu_loads import Matmul
 from pytest_greenops.model.errors import GreenopsError, SensorUnavailable
 from pytest_greenops.sensors.instruments import Instruments
-from pytest_greenops.sensors.nvml import NvmlSensor, open_sensor
+from pytest_greenops.sensors.nvidia.nvml import NvmlSensor, open_sensor
 
 
 @pytest.fixture(scope="session", autouse=True)

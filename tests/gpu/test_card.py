@@ -14,11 +14,11 @@ from benchmarks.accuracy.gpu_figures import agreement, settled
 from benchmarks.accuracy.gpu_loads import Matmul, Part, play
 from benchmarks.accuracy.gpu_trace import Probe, record
 from benchmarks.accuracy.gpu_windows import Windows
-from pytest_greenops import selfchecks
-from pytest_greenops.frameworks import synchronize
-from pytest_greenops.meter import Meter, Plan
+from pytest_greenops.measure import self_checks as selfchecks
+from pytest_greenops.measure.meter import Meter, Plan
+from pytest_greenops.measure.synchronize import synchronize
 from pytest_greenops.sensors.instruments import Instruments
-from pytest_greenops.sensors.nvml import NvmlSensor
+from pytest_greenops.sensors.nvidia.nvml import NvmlSensor
 
 WORK_S = 1.5
 MARGIN = 0.05

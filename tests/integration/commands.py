@@ -30,7 +30,7 @@ def run(folder: Path, *arguments: object, **environ: str) -> Told:
     """Run the command in a folder; keywords are its environment."""
     outer = {name: said for name, said in os.environ.items() if name not in UNSET}
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest_greenops.cli", *map(str, arguments)],
+        [sys.executable, "-m", "pytest_greenops.commands.main", *map(str, arguments)],
         cwd=folder,
         env={**outer, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **environ},
         capture_output=True,

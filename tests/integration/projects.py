@@ -29,7 +29,7 @@ import os
 import pytest
 
 from pytest_greenops import machine
-from pytest_greenops.meter import NoLoad
+from pytest_greenops.measure.meter import NoLoad
 from pytest_greenops.model.measurement import Domain
 from pytest_greenops.testing import FakeSensor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_greenops.model.carbon import CarbonFactor
+from pytest_greenops.model.carbon_factor import CarbonFactor
 from tests.integration.projects import INI, WORKS, Project
 
 LIMITED = """

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 import pytest_greenops
-from pytest_greenops import cli
+from pytest_greenops.commands import main as cli
 from pytest_greenops.model.baseline import SCHEMA as BASELINE_SCHEMA
 from pytest_greenops.model.baseline import Anchor, Baseline, Revision, Series, Session, TestKey
 from pytest_greenops.model.environment import Environment
@@ -40,7 +40,7 @@ def command(tmp_path: Path) -> Command:
 
     def command(*arguments: str, **environ: str) -> Ran:
         return subprocess.run(
-            [sys.executable, "-m", "pytest_greenops.cli", *arguments],
+            [sys.executable, "-m", "pytest_greenops.commands.main", *arguments],
             cwd=tmp_path,
             env={**ENVIRON, **environ},
             capture_output=True,
@@ -95,7 +95,7 @@ def test_the_doctor_tells_what_can_be_measured(command: Command) -> None:
 
 RUN_WITHOUT_SENSORS = """
 import sys
-from pytest_greenops import cli
+from pytest_greenops.commands import main as cli
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.sensors import discover
 from pytest_greenops.sensors.base import Finding
@@ -125,7 +125,7 @@ def test_the_doctor_fails_where_nothing_can_be_measured(
 def test_a_broken_pipe_is_quiet(tmp_path: Path, arguments: Sequence[str]) -> None:
     """A reader that goes away early, like `head`, causes no message and no failure."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest_greenops.cli", *arguments],
+        [sys.executable, "-m", "pytest_greenops.commands.main", *arguments],
         cwd=tmp_path,
         env=ENVIRON,
         stdout=subprocess.PIPE,
@@ -145,7 +145,7 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path, subcommand: str) -> Non
     """What cannot be written is one line on stderr and exit status 2, without a traceback."""
     with open("/dev/full", "w") as full:
         ran = subprocess.run(
-            [sys.executable, "-m", "pytest_greenops.cli", subcommand],
+            [sys.executable, "-m", "pytest_greenops.commands.main", subcommand],
             cwd=tmp_path,
             env=ENVIRON,
             stdout=full,

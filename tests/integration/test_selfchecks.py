@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(why_impossible() is not None, reason=str(why_imp
 #: What else runs on the machine of this test is no part of the simulated one.
 CONFTEST = """
     from pytest_greenops import machine
-    from pytest_greenops.meter import NoLoad
+    from pytest_greenops.measure.meter import NoLoad
 
     machine.LoadProbe = NoLoad
 """

@@ -94,7 +94,7 @@ def test_unreadable(project: Project) -> None:
     project.sensor(
         more="""
         from pytest_greenops.model.errors import SensorUnavailable
-        from pytest_greenops.sensors import powercap
+        from pytest_greenops.sensors.rapl import powercap
 
         def closed():
             raise SensorUnavailable("only root may read it", "sudo chmod o+r the counter")

@@ -21,7 +21,8 @@ SLOW = """
 SLEEPS = """
 from pathlib import Path
 
-from pytest_greenops import asking, fresh
+from pytest_greenops.hooks import fresh_parent as asking
+from pytest_greenops.run import fresh_process as fresh
 
 asking.START_S = 0.0
 POPEN = fresh.Popen

@@ -275,7 +275,7 @@ def test_self_checks_of_a_passed_test_are_told(project: Project) -> None:
     """A self-check that did not hold follows the table and stands in JUnit XML, passed or not."""
     project.sensor(
         more="""
-        from pytest_greenops import selfchecks
+        from pytest_greenops.measure import self_checks as selfchecks
         from pytest_greenops.model.measurement import Check
 
         selfchecks.drift = lambda *_: Check("drift", "+9.0 % over the rounds", "flagged")

@@ -10,10 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch: make test-studies")
 
-from pytest_greenops.insight import replay  # noqa: E402
-from pytest_greenops.insight.capture import Capture  # noqa: E402
-from pytest_greenops.insight.layers import Judged, explain  # noqa: E402
-from pytest_greenops.insight.sites import KEPT_CALLS  # noqa: E402
+from pytest_greenops.insight.layers import replay  # noqa: E402
+from pytest_greenops.insight.layers.capture import Capture  # noqa: E402
+from pytest_greenops.insight.layers.explain_layers import Judged, explain  # noqa: E402
+from pytest_greenops.insight.layers.sites import KEPT_CALLS  # noqa: E402
 from pytest_greenops.model.explanation import Explanation, LayerJoules  # noqa: E402
 from tests.layers.operations import FLOP_J, Operations  # noqa: E402
 

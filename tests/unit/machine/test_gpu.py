@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import json
 from pytest_greenops.machine import machine_facts, recorded_facts
-from pytest_greenops.sensors import nvml
+from pytest_greenops.sensors.nvidia import nvml
 from pytest_greenops.sensors.instruments import Instruments
 instruments = Instruments([nvml.open_sensor()])
 print(json.dumps([machine_facts(instruments), recorded_facts(instruments=instruments)]))

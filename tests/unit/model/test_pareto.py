@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pytest_greenops.insight import pareto
+from pytest_greenops.model import pareto
 from pytest_greenops.model.pareto import Point, front
 
 

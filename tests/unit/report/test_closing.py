@@ -6,8 +6,8 @@ import pytest
 
 from pytest_greenops.model.result import Policy, Result
 from pytest_greenops.model.verdict import Outcome
-from pytest_greenops.report import words
-from pytest_greenops.report.unenforced import not_enforced
+from pytest_greenops.plugin import not_enforced
+from pytest_greenops.report import closing
 from tests.unit.report.samples import (
     POLICY,
     regressed,
@@ -31,7 +31,7 @@ class TestClosingLine:
             "energy: 14 measured, 12 compared: 10 passed, 1 regressed, 1 inconclusive; "
             "2 no baseline; 0 not comparable"
         )
-        assert expected == words.closing_line(results)
+        assert expected == closing.closing_line(results)
 
     def test_counts_the_rarer_verdicts_where_there_are_any(self) -> None:
         """Improvements, exceeded budgets and failed measurements appear when they occur."""
@@ -40,7 +40,7 @@ class TestClosingLine:
             "energy: 4 measured, 4 compared: 1 passed, 2 improved, 0 regressed, 1 over budget, "
             "0 inconclusive; 0 no baseline; 0 not comparable; 1 not measured"
         )
-        assert expected == words.closing_line(results)
+        assert expected == closing.closing_line(results)
 
     def test_of_a_gate_that_compared_nothing_says_so(self) -> None:
         """A run without baselines does not look like one that passed."""
@@ -48,31 +48,31 @@ class TestClosingLine:
             "energy: 3 measured, 0 compared: nothing was gated; 3 no baseline: accept them with "
             "--energy-save; 0 not comparable"
         )
-        assert expected == words.closing_line(counted(no_baseline=3))
+        assert expected == closing.closing_line(counted(no_baseline=3))
 
     def test_of_nothing_at_all_says_that_nothing_was_gated(self) -> None:
         """A run that measured no test at all says so too."""
         expected = (
             "energy: 0 measured, 0 compared: nothing was gated; 0 no baseline; 0 not comparable"
         )
-        assert expected == words.closing_line([])
+        assert expected == closing.closing_line([])
 
     def test_of_saving_counts_what_was_saved(self) -> None:
         """Saving runs say how many baselines they wrote, and do not ask to save again."""
         results = [result(Outcome.NO_BASELINE, saved=True), regressed(saved=True)]
-        assert words.closing_line(results) == (
+        assert closing.closing_line(results) == (
             "energy: 2 measured, 1 compared: 0 passed, 1 regressed (accepted), 0 inconclusive; "
             "1 no baseline; 0 not comparable; 2 baselines saved"
         )
-        assert words.closing_line(results[:1]).endswith(
+        assert closing.closing_line(results[:1]).endswith(
             "nothing was gated; 1 no baseline; 0 not comparable; 1 baseline saved"
         )
 
     def test_tells_warnings_from_failures(self) -> None:
         """A regression that only warned is counted as one, and told."""
         warned = regressed(action="warn")
-        assert "1 regressed (warned)" in words.closing_line([warned])
-        assert "3 regressed (2 warned)" in words.closing_line([warned, warned, regressed()])
+        assert "1 regressed (warned)" in closing.closing_line([warned])
+        assert "3 regressed (2 warned)" in closing.closing_line([warned, warned, regressed()])
 
     def test_of_an_unmeasured_run_names_the_option(self) -> None:
         """Without `--energy` it says what was not enforced."""
@@ -85,14 +85,14 @@ class TestHeader:
     """The lines before the first test."""
 
     SENSED = (
-        words.SensorLine("powercap", "sensed", "RAPL counters", ("cpu:0", "dram:0")),
-        words.SensorLine("nvml", "sensed", "energy counter", ("gpu:0",)),
+        closing.SensorLine("powercap", "sensed", "RAPL counters", ("cpu:0", "dram:0")),
+        closing.SensorLine("nvml", "sensed", "energy counter", ("gpu:0",)),
     )
-    ESTIMATE = words.SensorLine("estimate", "estimated", "CPU seconds x 4 W", ("cpu:0",))
+    ESTIMATE = closing.SensorLine("estimate", "estimated", "CPU seconds x 4 W", ("cpu:0",))
 
     def test_says_what_measures_compares_and_fails(self) -> None:
         """Before the first test a reader knows sensors, baselines and rules."""
-        assert list(words.header(self.SENSED, (), "amd-epyc-1a2b3c4d", 12, POLICY)) == [
+        assert list(closing.header(self.SENSED, (), "amd-epyc-1a2b3c4d", 12, POLICY)) == [
             "energy: sensed by powercap (cpu:0, dram:0), nvml (gpu:0)",
             "energy: baselines of 12 tests in baselines/amd-epyc-1a2b3c4d",
             "energy: an increase over +5 % fails, of an estimate warns",
@@ -100,8 +100,8 @@ class TestHeader:
 
     def test_is_loud_about_estimates_and_says_why(self) -> None:
         """An estimate is never taken for a sensor, and the way to a sensor is told."""
-        why = words.Unreadable("powercap", "only root may read it", "sudo chgrp energy …")
-        lines = list(words.header((self.ESTIMATE,), (why,), "x-1a2b3c4d", 0, POLICY))
+        why = closing.Unreadable("powercap", "only root may read it", "sudo chgrp energy …")
+        lines = list(closing.header((self.ESTIMATE,), (why,), "x-1a2b3c4d", 0, POLICY))
         assert lines == [
             "energy: ESTIMATED, not sensed, ±50 %: cpu:0 from CPU seconds x 4 W",
             "energy: powercap cannot be read: only root may read it; to mend: sudo chgrp energy …",
@@ -111,16 +111,16 @@ class TestHeader:
 
     def test_says_what_a_reader_of_the_figures_has_to_know(self) -> None:
         """A sensor that is not what it seems is labelled before the first test."""
-        lies = words.SensorLine(
+        lies = closing.SensorLine(
             "nvml", "sensed", "counter", ("gpu:0",), ("gpu:0 counts too little",)
         )
-        first, second = list(words.header((lies,), (), "x", 0, POLICY))[:2]
+        first, second = list(closing.header((lies,), (), "x", 0, POLICY))[:2]
         assert first == "energy: sensed by nvml (gpu:0)"
         assert second == "energy: nvml: gpu:0 counts too little"
 
     def test_says_when_there_is_no_sensor(self) -> None:
         """A run that cannot measure says so before it starts."""
-        first = next(words.header((), (), "x", 0, POLICY))
+        first = next(closing.header((), (), "x", 0, POLICY))
         assert first == "energy: NOTHING CAN BE MEASURED here: no sensor can be read"
 
     @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ class TestHeader:
     def test_says_that_it_saves_and_is_strict(self, saving: str, option: str) -> None:
         """A run that changes baselines, or fails on doubt, says so."""
         policy = Policy("baselines", 0.025, "warn", "warn", strict=True, saving=saving)
-        *_, rules, last = words.header(self.SENSED, (), "x", 1, policy)
+        *_, rules, last = closing.header(self.SENSED, (), "x", 1, policy)
         expected = "energy: an increase over +2.5 % warns; strict: what cannot be shown fails"
         assert expected == rules
         assert last.endswith(option)

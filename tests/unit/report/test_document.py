@@ -7,7 +7,7 @@ import math
 
 import msgspec
 
-from pytest_greenops.model.carbon import CarbonFactor
+from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.result import Results
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report.document import properties, to_json

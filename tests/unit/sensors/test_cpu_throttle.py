@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pytest_greenops.model.measurement import DeviceState, Domain
-from pytest_greenops.sensors import estimate, powercap
+from pytest_greenops.sensors.cpu_estimate import estimate
 from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
+from pytest_greenops.sensors.rapl import powercap
 from tests.simulated_host.powercap_tree import build, build_cpus, throttle_counter
 
 SOCKETS = (Domain("cpu:0", "cpu"), Domain("cpu:1-die-0", "cpu"), Domain("dram:0", "dram"))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pytest_greenops.model.measurement import Domain, Reading, Window
-from pytest_greenops.sensors import powercap
 from pytest_greenops.sensors.base import difference
 from pytest_greenops.sensors.instruments import Instruments
+from pytest_greenops.sensors.rapl import powercap
 from pytest_greenops.testing import FakeSensor
 from tests.simulated_host import powercap_tree
 

@@ -8,9 +8,11 @@ import pytest
 
 from pytest_greenops.model.errors import OptionError, SensorUnavailable
 from pytest_greenops.model.measurement import Domain, Kind, Source
-from pytest_greenops.sensors import estimate, nvml, powercap, pyrapl
 from pytest_greenops.sensors.base import Finding, Sensor
+from pytest_greenops.sensors.cpu_estimate import estimate
 from pytest_greenops.sensors.discover import discover, find
+from pytest_greenops.sensors.nvidia import nvml
+from pytest_greenops.sensors.rapl import powercap, pyrapl
 from pytest_greenops.testing import FakeSensor
 
 MODULES = {"powercap": powercap, "pyrapl": pyrapl, "nvml": nvml, "estimate": estimate}

@@ -9,9 +9,9 @@ import pytest
 
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Source
-from pytest_greenops.sensors import powercap
 from pytest_greenops.sensors.base import DeviceSensor, Finding, Sensor
 from pytest_greenops.sensors.discover import discover
+from pytest_greenops.sensors.rapl import powercap
 from pytest_greenops.sensors.standstill import PATIENCE_S, checked
 from pytest_greenops.testing import FakeSensor
 

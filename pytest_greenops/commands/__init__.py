@@ -1,0 +1,1 @@
+"""The sub-commands of pytest-greenops: one file for each."""

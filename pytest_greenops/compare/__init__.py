@@ -1,1 +1,0 @@
-"""Comparisons that need no stored baseline."""

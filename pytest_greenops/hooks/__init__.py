@@ -1,0 +1,1 @@
+"""Everything that knows pytest: options, the fixture, measuring hooks, reports on test items."""

@@ -1,0 +1,1 @@
+"""Where the joules of a torch model go: capture its calls, replay each layer, add up."""

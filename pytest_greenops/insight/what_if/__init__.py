@@ -1,0 +1,1 @@
+"""Hypothetical answers: another grid or GPU, a full life cycle, a whole training."""

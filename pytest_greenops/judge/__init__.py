@@ -1,0 +1,1 @@
+"""Decide on values alone: statistics, looks, margins, budgets, quality. No I/O."""

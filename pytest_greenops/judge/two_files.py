@@ -1,0 +1,178 @@
+"""Two JSON results: what A measured stands as the baseline, what B measured is judged by it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from pytest_greenops.judge.judge import judge
+from pytest_greenops.judge.quality import Known, hold
+from pytest_greenops.judge.rules import Reference, Rules, why_not_a_baseline
+from pytest_greenops.judge.summary import adjusted
+from pytest_greenops.model.baseline import Anchor, Revision, Series, Session, TestKey
+from pytest_greenops.model.budget import Budget
+from pytest_greenops.model.environment import Environment
+from pytest_greenops.model.measurement import Measurement, Round
+from pytest_greenops.model.result import Result, Results
+from pytest_greenops.model.verdict import COMPARED, Outcome, Verdict
+
+#: The sensor whose counters are estimates; those of a hook's sensors are told by the result alone.
+_ESTIMATE = "estimate"
+#: Why no result of a comparison is saved: it keeps the advice to save out of its report.
+_NOT_SAVED = "two results are compared, and nothing is saved"
+
+
+class Comparison(NamedTuple):
+    """What B measured with the verdicts that A gives it, and what only one of them measured."""
+
+    results: tuple[Result, ...]
+    only_a: tuple[Result, ...]
+    only_b: tuple[Result, ...]
+
+    @property
+    def regressed(self) -> bool:
+        """Whether anything regressed."""
+        return any(r.verdict.outcome is Outcome.REGRESSED for r in self.results)
+
+
+def compare(a: Results, b: Results, margin: float | None = None) -> Comparison:
+    """Judge each measurement of B by that of the same test and name in A.
+
+    margin  the increase that is a regression, for all of them; where it is not given, that which
+            B's run judged the measurement by, else the one of B's run
+
+    A regression is one whether its joules were sensed or estimated: who asks for a comparison wants
+    its answer, and what it does to a build is not for a policy of B to say.
+    """
+    before = {(result.test, result.name): result for result in a.results}
+    after = {(result.test, result.name): result for result in b.results}
+    accepted = {key: _series(a, result) for key, result in before.items()}
+    # A suite whose sessions are all of one day would tell too little of how sessions differ.
+    rules = Rules(margin=b.policy.max_increase, estimates="fail")
+    return Comparison(
+        adjusted(
+            _judged(a, before[key], accepted[key], b, result, rules, margin)
+            for key, result in after.items()
+            if key in before
+        ),
+        _without(before, after),
+        _without(after, before),
+    )
+
+
+def _without(
+    ours: dict[tuple[TestKey, str], Result], theirs: Iterable[tuple[TestKey, str]]
+) -> tuple[Result, ...]:
+    keys = set(theirs)
+    return tuple(result for key, result in ours.items() if key not in keys)
+
+
+def _judged(
+    a: Results,
+    before: Result,
+    accepted: Series | None,
+    b: Results,
+    after: Result,
+    rules: Rules,
+    margin: float | None,
+) -> Result:
+    known = after.verdict.change.margin if after.verdict.change else None
+    verdict = _unmeasured(after) or judge(
+        _measurement(after),
+        Budget(domain=after.domain, max_increase=known if margin is None else margin),
+        Reference(accepted, tuple(_differences(a, before, b, after)) if accepted else ()),
+        rules,
+        unit=after.unit,
+        fresh=tuple(_further(after)),
+    )
+    if verdict.outcome is Outcome.NO_BASELINE:
+        verdict = replace(verdict, cause=_unusable(before))
+    if after.untrusted and verdict.outcome in COMPARED:
+        verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, cause=_forbids(after))
+    limit = next((quality.limit for quality in after.verdict.qualities), None)
+    verdict = hold(verdict, _told(after), Known([before.quality]), limit, "fail")
+    return replace(after, verdict=verdict, saved=False, not_saved=_NOT_SAVED)
+
+
+def _told(result: Result) -> dict[str, float]:
+    """Its qualities; of those that broke, for which JSON has no number, its verdict still tells."""
+    broken = {each.name: math.nan for each in result.verdict.qualities if each.broken}
+    return {**broken, **result.quality}
+
+
+def _unmeasured(result: Result) -> Verdict | None:
+    if result.verdict.energy is Outcome.NOT_MEASURED or not result.provenance.sensors:
+        return Verdict(Outcome.NOT_MEASURED, result.verdict.cause or "no sensor could be read")
+    return None
+
+
+def _unusable(result: Result) -> str | None:
+    """Why what A measured can stand for nothing, or None.
+
+    To be over a budget is no reason, nor is a quality that broke: both say nothing of its joules.
+    """
+    if not result.rounds or not result.provenance.sensors:
+        return result.verdict.cause or "not measured"
+    within = result.verdict.energy is not Outcome.OVER_BUDGET
+    verdict = replace(result.verdict, qualities=()) if within else Verdict(Outcome.PASSED)
+    return why_not_a_baseline(replace(result, verdict=verdict))
+
+
+def _series(a: Results, result: Result) -> Series | None:
+    """What A measured, as accepted sessions; None where nothing can rest on it."""
+    if _unusable(result):
+        return None
+    sessions = (result.rounds, *_further(result))
+    return Series(
+        domains=result.domains,
+        conditions=result.conditions,
+        anchor=Anchor(a.created_at, {}),
+        sessions=tuple(
+            Session(a.created_at, Revision(None, None), {}, rounds) for rounds in sessions
+        ),
+    )
+
+
+def _further(result: Result) -> Iterator[tuple[Round, ...]]:
+    """Sessions of further processes in whose rounds the counters that are judged moved.
+
+    The one that was asked about a regression, in the run that found it, is one like the others.
+    """
+    names = tuple(result.provenance.sensors)
+    for rounds in (*result.fresh, result.confirming):
+        if rounds and all(sum(r.energy_uj[name] for name in names) > 0 for r in rounds):
+            yield rounds
+
+
+def _differences(a: Results, before: Result, b: Results, after: Result) -> Iterator[str]:
+    """Why two results are not comparable: `'cpu: A -> B'`."""
+    there = Environment(a.environment.machine, before.conditions)
+    yield from Environment(b.environment.machine, after.conditions).differences(there)
+    for what, then, now in (
+        ("domain", before.domain, after.domain),
+        ("unit", before.unit, after.unit),
+    ):
+        if then != now:
+            yield f"{what}: {then} -> {now}"
+
+
+def _measurement(result: Result) -> Measurement:
+    """What a result was summed up from, as far as it still tells."""
+    sensors = result.provenance.sensors
+    estimated = tuple(name for name, sensor in sensors.items() if sensor == _ESTIMATE)
+    return Measurement(
+        name=result.name,
+        domains=result.domains,
+        rounds=result.rounds,
+        sensors=sensors,
+        estimated=(estimated or tuple(sensors)) if result.provenance.estimated else (),
+        checks=result.checks,
+    )
+
+
+def _forbids(result: Result) -> str | None:
+    found = (f"{c.name}: {c.finding}" for c in result.checks if c.untrusted)
+    return next(found, None)

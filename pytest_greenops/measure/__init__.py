@@ -1,0 +1,1 @@
+"""Turn a piece of work into rounds of joules: trips, windows, calibration, self-checks."""

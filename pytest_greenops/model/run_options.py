@@ -1,0 +1,53 @@
+"""How a run was asked to behave: every option of the command line and its ini twin, read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pytest_greenops.model.marker import Action
+
+if TYPE_CHECKING:
+    from pytest_greenops.model.carbon_factor import CarbonFactor
+
+Saving = Literal["all", "new"]
+#: Names, in the environment of a process, the file that says what it shall measure for another one.
+ASKED = "PYTEST_GREENOPS_FRESH"
+
+
+class Options(NamedTuple):
+    """The options of a run, in SI units and shares; see `docs/reference.md`.
+
+    measure        `--energy`, or an option that implies it
+    save           which baselines to accept: every one, those of new tests, or none
+    max_increase   margin of a regression, for tests that name none (0.05 is 5 %)
+    carbon         what makes grams of joules: intensity of the grid, PUE, where they come from
+    cpu_watts      power of a busy core for the estimate; None takes it from the table
+    session_sd     assumed spread between sessions while fewer than three are known
+    sessions       processes in which each test is measured, this one among them
+    fresh_process  whether a test may be measured in a second process while this one waits
+    explain        whether to tell where the joules go, by window and by layer
+    answers        no option: this run measures one test for another run, which judges it
+    """
+
+    measure: bool = False
+    save: Saving | None = None
+    baselines: Path = Path("baselines")
+    max_increase: float = 0.05
+    action: Action = "fail"
+    estimates: Action = "warn"
+    strict: bool = False
+    only: bool = False
+    skip: bool = False
+    sensors: tuple[str, ...] = ("auto",)
+    min_rounds: int = 5
+    max_rounds: int = 25
+    max_time_s: float = 60.0
+    json: Path | None = None
+    carbon: CarbonFactor | None = None
+    cpu_watts: float | None = None
+    session_sd: float = 0.03
+    sessions: int = 1
+    fresh_process: bool = True
+    explain: bool = False
+    answers: bool = False

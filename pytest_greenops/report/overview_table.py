@@ -1,0 +1,130 @@
+"""What baselines hold, as plain lines: two for each measurement, aligned over all machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from pytest_greenops.model.holding import Holding
+from pytest_greenops.model.units import counted, format_percent
+from pytest_greenops.report import figures
+from pytest_greenops.report.drawing import cells, elide, plain, wrapped
+
+#: A level that is this much above the one that was accepted first is worth a look: the margin of a
+#: run that names none.
+CREEP = 0.05
+_NARROWEST, _GAP, _LEAST_NAME = 80, 2, 20
+_NOTHING = "-"
+#: How many are named of those that crept.
+_NAMED = 5
+
+
+class _Cells(NamedTuple):
+    """The upper and the lower line of one measurement, name first."""
+
+    upper: tuple[str, str, str, str]
+    lower: tuple[str, str, str, str]
+
+
+def inventory_lines(
+    machines: Mapping[str, Sequence[Holding]], width: int, unicode: bool
+) -> Iterator[str]:
+    """A table for each machine, by module; then what is provisional, and what crept."""
+    say: Callable[[str], str] = str if unicode else plain
+    width = max(width, _NARROWEST)
+    rows = {
+        slug: [(held.test.module, _cells(held, say)) for held in holdings]
+        for slug, holdings in machines.items()
+    }
+    widths = _widths([row for members in rows.values() for _, row in members], width)
+    for number, (slug, members) in enumerate(rows.items()):
+        if number:
+            yield ""
+        tests = len({held.test for held in machines[slug]})
+        yield f"{slug}: {counted(tests, 'test')}"
+        module = None
+        for of, row in members:
+            if of != module:
+                module = of
+                yield _rule(say(of), sum(widths) + _GAP * 3, say)
+            yield _aligned(row.upper, widths, say)
+            yield _aligned(row.lower, widths, say)
+    everything = [held for holdings in machines.values() for held in holdings]
+    yield ""
+    for sentence in _sentences(everything):
+        yield from wrapped(say(sentence), width)
+
+
+def _cells(held: Holding, say: Callable[[str], str]) -> _Cells:
+    units = list(held.joules.items())
+    called = [figures.energy(j, unit) for unit, j in units if unit == "call"]
+    own = [figures.energy(j, unit) for unit, j in units if unit != "call"]
+    spread = _NOTHING if held.spread is None else format_percent(held.spread, signed=False)
+    creep = _NOTHING if held.since_anchor is None else format_percent(held.since_anchor)
+    flag = ", provisional" if held.provisional else ""
+    commit = (held.commit or "")[:7] + ("+" if held.commit and held.dirty else "")
+    return _Cells(
+        (
+            say(_subject(held)),
+            say(called[0] if called else "no energy"),
+            f"spread {spread}",
+            held.saved_at[:10],
+        ),
+        (
+            f"  {counted(held.sessions, 'session')}{flag}",
+            say(own[0] if own else ""),
+            f"creep {creep}",
+            commit,
+        ),
+    )
+
+
+def _widths(rows: Sequence[_Cells], width: int) -> list[int]:
+    """As wide as the text; names share what is left."""
+    columns = list(zip(*(line for row in rows for line in row), strict=True))
+    name, *others = (max(map(cells, column)) for column in columns)
+    left = width - sum(others) - _GAP * len(others)
+    return [min(name, max(_LEAST_NAME, left)), *others]
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int], say: Callable[[str], str]) -> str:
+    name, *others = line
+    shown = [elide(name, widths[0], say("…")), *others]
+    padded = (text + " " * (w - cells(text)) for text, w in zip(shown, widths, strict=True))
+    return (" " * _GAP).join(padded).rstrip()
+
+
+def _rule(module: str, width: int, say: Callable[[str], str]) -> str:
+    rule = say("─")
+    title = f"{rule * 2} {elide(module, width - 6, say('…'))} "
+    return title + rule * (width - cells(title))
+
+
+def _sentences(holdings: Sequence[Holding]) -> Iterator[str]:
+    yield f"energy: {counted(len(holdings), 'measurement')} with a baseline"
+    provisional = sum(held.provisional for held in holdings)
+    if provisional:
+        yield (
+            f"{provisional} provisional: with fewer than 3 sessions only large increases are "
+            "found; add sessions with pytest --energy-save"
+        )
+    crept = [held for held in holdings if (held.since_anchor or 0.0) > CREEP]
+    if crept:
+        crept.sort(key=lambda held: -(held.since_anchor or 0.0))
+        named = ", ".join(_crept(held) for held in crept[:_NAMED])
+        more = f" and {len(crept) - _NAMED} more" if len(crept) > _NAMED else ""
+        yield (
+            f"{len(crept)} crept: more than {CREEP * 100:g} % above the level that was accepted "
+            f"first: {named}{more}"
+        )
+    if any(held.dirty and held.commit for held in holdings):
+        yield "+ behind a commit: saved with uncommitted changes"
+
+
+def _crept(held: Holding) -> str:
+    return f"{_subject(held)} {format_percent(held.since_anchor or 0.0)}"
+
+
+def _subject(held: Holding) -> str:
+    """A measurement by the name of its test: `'test_generate[8] · prefill'`."""
+    return held.test.name + ("" if held.name == "call" else f" · {held.name}")

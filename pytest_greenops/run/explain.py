@@ -1,0 +1,84 @@
+"""Where the joules of a test go: its calls are captured as they are measured, replayed at its end.
+
+At its end, since replays are work too: they would be felt by what the test measures next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Mapping
+
+from pytest_greenops.insight.layers.capture import Capture
+from pytest_greenops.insight.layers.explain_layers import Judged, explain
+from pytest_greenops.measure.calls import Trip
+from pytest_greenops.measure.meter import Plan
+from pytest_greenops.measure.synchronize import synchronize
+from pytest_greenops.model.explanation import Explanation
+from pytest_greenops.model.result import Result
+from pytest_greenops.run.context import Bench
+from pytest_greenops.run.reference import Accepted
+
+_ONCE = "its work runs once only"
+
+
+class Explaining:
+    """The explanations of one test.
+
+    capturing  whether the trip is under way that it adds to a measurement
+    """
+
+    def __init__(self, bench: Bench, accepted: Accepted, label: str) -> None:
+        self.capturing = False
+        self._bench = bench
+        self._accepted = accepted
+        self._label = label
+        self._captured: list[tuple[Capture, Plan]] = []
+        self._found: dict[str, Explanation] = {}
+
+    @property
+    def asked(self) -> bool:
+        """Whether this run explains."""
+        return self._bench.options.explain and not self._bench.options.answers
+
+    def trip(self, names: list[str], plan: Plan) -> Generator[Trip]:
+        """One trip more through work that was measured under these names, which is captured."""
+        if not self.asked:
+            return
+        if plan.once:
+            self._found.update(dict.fromkeys(names, Explanation(why=_ONCE)))
+            return
+        capture = Capture(synchronize)
+        self.capturing = True
+        yield capture
+        self.capturing = False
+        self._captured.append((capture, plan))
+
+    def replay(self, results: Mapping[str, Result], left_s: Callable[[], float]) -> None:
+        """Replay all that was captured, in no more time than a measurement may take."""
+        captured, self._captured = self._captured, []
+        for number, (capture, plan) in enumerate(captured):
+            may_take_s = min(plan.max_time_s, left_s() / 2 / (len(captured) - number))
+            judged = {name: self._judged(results[name]) for name in capture.windows}
+            try:
+                self._found |= explain(
+                    capture,
+                    self._bench.instruments,
+                    synchronize,
+                    judged,
+                    max_time_s=may_take_s,
+                    progress=lambda done, most: self._bench.progress(
+                        f"{self._label} by layer", done, most
+                    ),
+                )
+            except Exception as error:  # to explain a test must not fail it
+                why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                self._found.update(dict.fromkeys(judged, Explanation(why=why)))
+
+    def of(self, name: str) -> Explanation | None:
+        """What was found of a name."""
+        return self._found.get(name)
+
+    def _judged(self, result: Result) -> Judged:
+        joules = 0.0 if math.isnan(result.joules) else result.joules
+        counters = list(result.provenance.sensors)
+        return Judged(joules, counters, result.unit, self._accepted.layers(result.name))

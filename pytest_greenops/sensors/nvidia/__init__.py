@@ -1,0 +1,1 @@
+"""NVIDIA GPUs by NVML: energy counters aligned to ticks, power integrated without one."""

@@ -1,0 +1,1 @@
+"""CPU packages and DRAM by RAPL: the powercap tree, or pyRAPL."""

@@ -1,0 +1,235 @@
+"""RAPL through pyRAPL, for those who have it: its raw device readings, with our wrap rule."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import math
+import re
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any, NamedTuple
+
+from pytest_greenops.model.errors import SensorUnavailable
+from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading, Source
+from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
+from pytest_greenops.sensors.rapl import powercap
+
+_INSTALL = "pip install 'pytest-greenops[rapl]'"
+_INSTEAD = "use --energy-sensors powercap"
+_OFFLINE_CPU = re.compile(r"/cpu(\d+)/topology/")
+
+
+class _Device(NamedTuple):
+    """One of pyRAPL's devices, and the domains of the sockets it reads, in their order."""
+
+    api: Any
+    domains: tuple[Domain, ...]
+
+    def counts_uj(self) -> list[int | None]:
+        try:
+            # One value for each socket number from 0 up, -1 where there is no such socket.
+            by_socket = self.api.energy()
+        except (OSError, ValueError):
+            return [None] * len(self.domains)
+        return [_count(by_socket[socket]) for socket in self.api._socket_ids]
+
+    def close(self) -> None:
+        for file in self.api._sys_files:
+            file.close()
+
+
+class PyRaplSensor:
+    """Cumulative RAPL counts, in microjoules, as pyRAPL's `PkgAPI` and `DramAPI` read them.
+
+    doubts  none: nothing here contradicts a counter of RAPL
+    """
+
+    name = "pyrapl"
+    source: Source = "sensed"
+    method = "cumulative RAPL counters, read by pyRAPL"
+    update_period_s = powercap.UPDATE_PERIOD_S
+    doubts: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(self, devices: Sequence[_Device]) -> None:
+        self._devices = tuple(devices)
+        self._throttle = ThrottleCounts()
+        # pyRAPL seeks and reads: not to be done by the thread of a long window at the same time.
+        self._lock = threading.Lock()
+        self.domains = tuple(domain for device in devices for domain in device.domains)
+
+    def read(self) -> Reading:
+        """The counts now, in microjoules; None for all of a device whose reading fails."""
+        with self._lock:
+            time_ns = time.monotonic_ns()
+            return Reading(time_ns, [uj for device in self._devices for uj in device.counts_uj()])
+
+    def states(self) -> dict[str, DeviceState]:
+        """How often each package was slowed down for heat, where the kernel tells."""
+        return self._throttle.states(self.domains)
+
+    def close(self) -> None:
+        """Close the files that pyRAPL opened."""
+        self._throttle.close()
+        for device in self._devices:
+            device.close()
+
+
+def open_sensor() -> PyRaplSensor:
+    """Open pyRAPL's package counters, and its dram counters where the machine has them.
+
+    Raises `SensorUnavailable`, whose reason says what pyRAPL cannot do and names `powercap`.
+    """
+    with _quiet():
+        api = _import()
+        try:
+            packages = api.PkgAPI()
+        except Exception as error:
+            raise _explained(error) from error
+        devices = [_device(packages, "cpu")]
+        try:
+            _check_zones(packages)
+            devices += _dram(api)
+        except SensorUnavailable:
+            devices[0].close()
+            raise
+    return PyRaplSensor(devices)
+
+
+def _import() -> ModuleType:
+    try:
+        return importlib.import_module("pyRAPL.device_api")
+    except ModuleNotFoundError as error:
+        if error.name == "pyRAPL":
+            raise SensorUnavailable(
+                "pyRAPL is not installed; the powercap sensor reads the same counters without it",
+                _INSTALL,
+            ) from None
+        raise _unimportable(error) from error
+    except Exception as error:
+        # It imports whatever pandas and pymongo are there, and they fail in ways of their own.
+        raise _unimportable(error) from error
+
+
+def _unimportable(error: Exception) -> SensorUnavailable:
+    return SensorUnavailable(
+        f"pyRAPL cannot be imported ({error}); the powercap sensor does without it", _INSTEAD
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what pyRAPL says while it loads and opens from users' logs and warnings.
+
+    It logs on the root logger that pandas and pymongo are missing, which would also install a
+    handler there, leaves files for the collector to close, and has an invalid escape.
+    """
+
+    def is_not_its_own(record: logging.LogRecord) -> bool:
+        return "pyRAPL" not in Path(record.pathname).parts
+
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)
+    root.addFilter(is_not_its_own)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.removeFilter(is_not_its_own)
+        root.removeHandler(handler)
+
+
+def _device(api: Any, kind: Kind) -> _Device:
+    domains = tuple(
+        powercap.domain(f"{kind}:{socket}", kind, Path(file.name).parent)
+        for socket, file in zip(api._socket_ids, api._sys_files, strict=True)
+    )
+    return _Device(api, domains)
+
+
+def _dram(api: ModuleType) -> list[_Device]:
+    try:
+        return [_device(api.DramAPI(), "dram")]
+    except api.PyRAPLCantInitDeviceAPI:
+        if any(zone.name == "dram" for zone in _zones()):
+            raise SensorUnavailable(
+                "pyRAPL reads dram on every socket or on none, and some here have no dram zone; "
+                "the powercap sensor reads those that have",
+                _INSTEAD,
+            ) from None
+        return []
+    except Exception as error:
+        raise _explained(error) from error
+
+
+def _check_zones(packages: Any) -> None:
+    """Refuse where a file that pyRAPL took for a socket's is that of a die or another socket."""
+    names = [(Path(file.name).parent / "name").read_text().strip() for file in packages._sys_files]
+    if names != [f"package-{socket}" for socket in packages._socket_ids]:
+        raise _unlike_pyrapl(names)
+
+
+def _explained(error: Exception) -> SensorUnavailable:
+    """Why pyRAPL could not open its devices, in words."""
+    file = str(getattr(error, "filename", None) or "")
+    if isinstance(error, PermissionError):
+        return SensorUnavailable(
+            f"{file} may be read by root alone, by pyRAPL as by the powercap sensor, which needs "
+            "the same right",
+            powercap.GRANT,
+        )
+    if cpu := _OFFLINE_CPU.search(file):
+        return SensorUnavailable(
+            f"pyRAPL needs every CPU online, and cpu{cpu[1]} is offline; the powercap sensor "
+            "does not",
+            _INSTEAD,
+        )
+    if type(error).__name__ == "PyRAPLCantInitDeviceAPI":
+        return _unlike_pyrapl([zone.name for zone in _zones() if zone.name.startswith("package")])
+    return SensorUnavailable(
+        f"pyRAPL failed with {type(error).__name__}: {error}; the powercap sensor does without it",
+        _INSTEAD,
+    )
+
+
+def _unlike_pyrapl(packages: Sequence[str]) -> SensorUnavailable:
+    if any("-die-" in name for name in packages):
+        return SensorUnavailable(
+            f"pyRAPL cannot tell the dies of a package apart ({', '.join(packages)}); "
+            "the powercap sensor can",
+            _INSTEAD,
+        )
+    if packages:
+        return SensorUnavailable(
+            f"pyRAPL cannot match its CPU sockets with the zones {', '.join(packages)}; "
+            "the powercap sensor goes by the zones alone",
+            _INSTEAD,
+        )
+    if _zones("intel-rapl-mmio"):
+        return SensorUnavailable(
+            f"pyRAPL does not look into {powercap.ROOT}/intel-rapl-mmio, where the RAPL zones "
+            "are; the powercap sensor does",
+            _INSTEAD,
+        )
+    return SensorUnavailable(
+        f"pyRAPL found no RAPL zone in {powercap.ROOT}/intel-rapl; the powercap sensor, its "
+        "alternative, needs one too",
+        absent=True,
+    )
+
+
+def _zones(control: str = "intel-rapl") -> list[powercap.Zone]:
+    try:
+        return [zone for zone in powercap.find_zones(powercap.ROOT) if zone.control == control]
+    except OSError:
+        return []
+
+
+def _count(value_uj: float) -> int | None:
+    return int(value_uj) if math.isfinite(value_uj) and value_uj >= 0 else None

@@ -1,0 +1,275 @@
+"""What becomes of a baseline when a measurement is accepted."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from pytest_greenops.baselines.accept import accept
+from pytest_greenops.baselines.store import encode, read
+from pytest_greenops.judge.rules import why_not_a_baseline
+from pytest_greenops.model.baseline import (
+    MAX_SESSIONS,
+    SCHEMA,
+    Anchor,
+    Baseline,
+    Series,
+    Session,
+)
+from pytest_greenops.model.measurement import Check, DeviceState
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.verdict import Outcome, Verdict
+from tests.unit.builders import (
+    CPU,
+    GPU_1,
+    IDLE,
+    MACHINE,
+    a_round,
+    baseline,
+    key,
+    result,
+    series,
+    session,
+)
+
+LOUD = Check("contention", "others used 9 %", "kept", untrusted=True)
+TRACED = Check("instrumented", "coverage", "not judged")
+
+
+def accepted(
+    before: Baseline | None, judged: Result, new: Session | None = None, name: str = "call"
+) -> Series:
+    """The series of a name after a result of it was accepted."""
+    whole = accept(before, key(), MACHINE, [(judged, new or session(day=2))])
+    return whole.measurements[name]
+
+
+# --- what is saved ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcome", "why"),
+    [
+        (Outcome.PASSED, None),
+        (Outcome.IMPROVED, None),
+        (Outcome.REGRESSED, None),
+        (Outcome.INCONCLUSIVE, None),
+        (Outcome.NO_BASELINE, None),
+        (Outcome.NOT_COMPARABLE, None),
+        (Outcome.OVER_BUDGET, "over its budget"),
+        (Outcome.NOT_MEASURED, "not measured"),
+    ],
+)
+def test_what_exceeds_its_budget_or_has_no_figure_is_not_saved(
+    outcome: Outcome, why: str | None
+) -> None:
+    """Every other outcome is: the user said that it is what shall be."""
+    assert why_not_a_baseline(result(outcome)) == why
+
+
+def test_what_cannot_be_trusted_is_not_saved() -> None:
+    """The self-checks that did not hold are the reason."""
+    drift = Check("drift", "+3 %", "flagged")
+    assert why_not_a_baseline(result(checks=[LOUD, drift], untrusted=True)) == (
+        "contention (others used 9 %), drift (+3 %)"
+    )
+    assert why_not_a_baseline(result(checks=[drift])) is None
+
+
+def test_an_instrumented_run_is_never_saved() -> None:
+    """Trusted or not, its joules are not those of the work."""
+    assert (
+        why_not_a_baseline(result(Outcome.NOT_COMPARABLE, checks=[TRACED]))
+        == "instrumented (coverage)"
+    )
+
+
+def test_a_result_that_lost_a_counter_is_not_saved() -> None:
+    """A baseline without it would not be comparable with any whole run."""
+    gone = Check("lost", "gpu:0 could not be read", "the other counters went on")
+    assert why_not_a_baseline(result(checks=[gone])) == "lost (gpu:0 could not be read)"
+    assert why_not_a_baseline(result(checks=[LOUD, gone, TRACED])) == (
+        "lost (gpu:0 could not be read), instrumented (coverage)"
+    )
+
+
+@pytest.mark.parametrize("name", ["disagreement", "void", "drift", "too short"])
+def test_what_only_tells_does_not_keep_a_result_from_being_saved(name: str) -> None:
+    """A self-check that leaves it trusted is for the reader."""
+    assert why_not_a_baseline(result(checks=[Check(name, "seen", "told")])) is None
+
+
+def test_what_a_doubt_keeps_open_is_not_saved() -> None:
+    """An undecided result joins its baseline, unless a self-check is what leaves it undecided."""
+    doubt = Verdict(Outcome.INCONCLUSIVE, "contention: others used 9 %")
+    assert why_not_a_baseline(replace(result(), verdict=doubt)) == "contention: others used 9 %"
+    assert why_not_a_baseline(replace(result(), verdict=Verdict(Outcome.INCONCLUSIVE))) is None
+
+
+# --- sessions --------------------------------------------------------------------------------
+
+
+def test_the_first_session_begins_a_series() -> None:
+    """A new file holds its test, machine and schema; the anchor is the level of this session."""
+    judged = result(Outcome.NO_BASELINE, compared=False, conditions={"threads": "4"})
+    new = session(
+        [a_round(4.0, iterations=2, units={"token": 8.0}), a_round(1.0, units={"token": 2.0})]
+    )
+    whole = accept(None, key(), MACHINE, [(judged, new)])
+    assert (whole.schema, whole.test, whole.machine) == (SCHEMA, key(), MACHINE)
+    kept = whole.measurements["call"]
+    assert (kept.sessions, kept.conditions) == ((new,), {"threads": "4"})
+    assert (kept.domains, kept.anchor) == (
+        judged.domains,
+        Anchor(new.saved_at, {"call": {"cpu:0": 5 / 3}, "token": {"cpu:0": 0.5}}),
+    )
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PASSED, Outcome.INCONCLUSIVE])
+def test_a_session_that_agrees_joins(outcome: Outcome) -> None:
+    """It stands behind those before it; the anchor stays."""
+    before = baseline()
+    kept = accepted(before, result(outcome))
+    old = before.measurements["call"]
+    assert kept.sessions == (*old.sessions, session(day=2))
+    assert kept.anchor == old.anchor
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REGRESSED, Outcome.IMPROVED])
+def test_a_session_that_differs_begins_anew(outcome: Outcome) -> None:
+    """What the user accepted is the baseline, alone; the anchor stays, so that creep shows."""
+    old = series(session(day=1), session(day=2))
+    kept = accepted(baseline(call=old), result(outcome), session([a_round(9.0)], day=3))
+    assert kept.sessions == (session([a_round(9.0)], day=3),)
+    assert kept.anchor == old.anchor
+
+
+@pytest.mark.parametrize(
+    ("conditions", "units"), [({"threads": "8"}, {}), ({}, {"token": 2.0})], ids=["threads", "unit"]
+)
+def test_a_session_of_other_work_gets_a_new_anchor(
+    conditions: dict[str, str], units: dict[str, float]
+) -> None:
+    """What was not comparable says nothing about creep, and does not mix with what is now."""
+    old = series(session(), conditions={"threads": "4"})
+    judged = result(Outcome.NOT_COMPARABLE, compared=False, conditions=conditions)
+    new = session([a_round(9.0, units=units)], day=3)
+    kept = accepted(baseline(call=old), judged, new)
+    assert kept.sessions == (new,)
+    assert kept.anchor.saved_at == "2026-01-03T00:00:00+00:00"
+
+
+def test_a_session_joins_what_another_run_saved_meanwhile() -> None:
+    """A run that began before there was a baseline does not push out those saved since."""
+    kept = accepted(baseline(), result(Outcome.NO_BASELINE, compared=False))
+    assert kept.sessions == (*baseline().measurements["call"].sessions, session(day=2))
+
+
+def test_a_gain_that_a_budget_leaves_undecided_begins_anew() -> None:
+    """What the comparison says counts, also where the verdict rests on something else."""
+    gain = replace(result().verdict.change, outcome=Outcome.IMPROVED)
+    judged = replace(result(), verdict=Verdict(Outcome.INCONCLUSIVE, change=gain))
+    assert accepted(baseline(), judged).sessions == (session(day=2),)
+
+
+def test_a_series_rolls_over_its_last_ten_sessions() -> None:
+    """The eleventh pushes out the first; the anchor remembers it."""
+    known: Baseline | None = None
+    for day in range(1, MAX_SESSIONS + 3):
+        judged = result() if known else result(Outcome.NO_BASELINE, compared=False)
+        known = accept(known, key(), MACHINE, [(judged, session(day=day))])
+        assert len(known.measurements["call"].sessions) == min(day, MAX_SESSIONS)
+    assert known is not None
+    kept = known.measurements["call"]
+    assert [int(s.saved_at[8:10]) for s in kept.sessions] == list(range(3, 13))
+    assert kept.anchor.saved_at.startswith("2026-01-01")
+
+
+def test_names_that_were_not_measured_stay() -> None:
+    """A test that measured `decode` alone leaves its `prefill` as it was."""
+    old = series(session())
+    whole = accept(
+        baseline(prefill=old, decode=old), key(), MACHINE, [(result(name="decode"), session(day=2))]
+    )
+    assert whole.measurements["prefill"] == old
+    assert len(whole.measurements["decode"].sessions) == 2
+
+
+def test_several_names_are_accepted_at_once() -> None:
+    """Each result goes to its own series."""
+    new = [
+        (result(Outcome.NO_BASELINE, compared=False, name=name), session([a_round(joules)]))
+        for name, joules in (("prefill", 1.0), ("decode", 2.0))
+    ]
+    levels = {
+        name: kept.anchor.joules_per_unit["call"]["cpu:0"]
+        for name, kept in accept(None, key(), MACHINE, new).measurements.items()
+    }
+    assert levels == {"prefill": 1.0, "decode": 2.0}
+
+
+def test_conditions_of_libraries_loaded_now_are_added() -> None:
+    """What an earlier session did not know yet is known from now on; a fresh start forgets."""
+    old = series(session(), conditions={"threads": "4"})
+    more = {"threads": "4", "tf32": "off"}
+    assert accepted(baseline(call=old), result(conditions=more)).conditions == more
+    fewer = {"threads": "4"}
+    old = series(session(), conditions=more)
+    assert accepted(baseline(call=old), result(conditions=fewer)).conditions == more
+    anew = result(Outcome.REGRESSED, conditions=fewer)
+    assert accepted(baseline(call=old), anew).conditions == fewer
+
+
+def test_a_session_with_other_idle_cards_begins_anew() -> None:
+    """What is summed is not what was summed: the anchor is new, too."""
+    old = series(session(), domains=(CPU, IDLE))
+    judged = replace(result(Outcome.NOT_COMPARABLE, compared=False), domains=(CPU, GPU_1))
+    kept = accepted(baseline(call=old), judged)
+    assert (kept.domains, kept.sessions) == ((CPU, GPU_1), (session(day=2),))
+    assert kept.anchor.saved_at == "2026-01-02T00:00:00+00:00"
+
+
+def test_a_limit_that_differs_in_its_last_digit_is_the_same_counter() -> None:
+    """The highest plausible power is no reason to begin anew: files round it."""
+    old = series(session(), domains=(replace(GPU_1, max_power_w=86.4),))
+    judged = replace(result(Outcome.PASSED), domains=(replace(GPU_1, max_power_w=72 * 1.2),))
+    assert len(accepted(baseline(call=old), judged).sessions) == 2
+
+
+def test_of_a_round_only_what_is_compared_is_stored() -> None:
+    """Not how exact its edges were; of its devices why they were slow, and nothing of the rest."""
+    warm = DeviceState(71.0, 1410, 300.0, throttle_reasons=("sync boost",), used=True)
+    cool = DeviceState(40.0, 1980, 300.0, used=False)
+    told = a_round(
+        4.0, errors={"cpu:0": 0.1}, devices={"gpu:0": warm, "gpu:1": cool}, units={"token": 8.0}
+    )
+    plain = a_round(units={"token": 2.0})
+    kept = accepted(None, result(Outcome.NO_BASELINE, compared=False), session([told, plain]))
+    assert kept.sessions[0].rounds == (
+        a_round(
+            4.0,
+            units={"token": 8.0},
+            devices={"gpu:0": DeviceState(throttle_reasons=("sync boost",))},
+        ),
+        plain,
+    )
+    assert told.error_uj == {"cpu:0": 100_000.0}
+
+
+def test_accepting_changes_no_value() -> None:
+    """The baseline that was read stays as it was read."""
+    before = baseline()
+    accept(before, key(), MACHINE, [(result(), session(day=2))])
+    assert before == baseline()
+
+
+def test_a_quality_that_became_nan_does_not_spoil_the_file(tmp_path: Path) -> None:
+    """JSON has no number for it: it is left out, and the file can be read again."""
+    new = session(loss=math.nan, scale=math.inf, accuracy=0.9)
+    whole = accept(None, key(), MACHINE, [(result(Outcome.NO_BASELINE, compared=False), new)])
+    path = tmp_path / "file.json"
+    path.write_bytes(encode(whole))
+    assert read(path).measurements["call"].sessions[0].quality == {"accuracy": 0.9}

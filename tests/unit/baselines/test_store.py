@@ -1,0 +1,603 @@
+"""The baselines folder: where files are, what they hold, and that none is ever half written."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from pytest_greenops.baselines.store import Store, encode, read, write_whole
+from pytest_greenops.model.baseline import SCHEMA, Baseline, TestKey
+from pytest_greenops.model.errors import BaselineError
+from tests.simulated_host import child
+from tests.unit.builders import a_round, baseline, key, series, session
+
+MACHINE = "epyc-1a2b3c4d"
+PROCESSES, SAVES = 3, 8
+UNSHARE = ("unshare", "--mount", "--propagation", "private")
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An empty store in a folder that is not there yet, with a folder of its own for locks."""
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    monkeypatch.setenv("TMPDIR", str(locks))
+    monkeypatch.setattr(tempfile, "tempdir", str(locks))
+    return Store(tmp_path / "project" / "baselines", MACHINE)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that any user may enter, which `tmp_path` is not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+def save(store: Store, test: TestKey | None = None, **measurements: Any) -> Path:
+    """Put a baseline of a test in place, whatever was there."""
+    saved = baseline(test, **measurements)
+    return store.update(saved.test, lambda known: saved)
+
+
+def refusal(act: Callable[[], object]) -> str:
+    """What a `BaselineError` says."""
+    with pytest.raises(BaselineError) as raised:
+        act()
+    return str(raised.value)
+
+
+def all_files(folder: Path) -> list[str]:
+    """Every file below a folder, hidden ones too."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+# --- paths -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("test", "path"),
+    [
+        (key("test_parse"), "tests/test_x.py/test_parse.json"),
+        (key("test_parse", param="4-gzip"), "tests/test_x.py/test_parse[4-gzip].json"),
+        (key("test_parse", module="test_x.py"), "test_x.py/test_parse.json"),
+        (key("test_parse", module="../a/./test_x.py"), "_up/a/test_x.py/test_parse.json"),
+    ],
+)
+def test_a_readable_name_is_a_files_name(store: Store, test: TestKey, path: str) -> None:
+    """A file for each test, below its machine and its module, which lead nowhere else."""
+    assert store.path(test) == store.folder / MACHINE / path
+    assert store.shown(test) == f"baselines/{MACHINE}/{path}"
+
+
+@pytest.mark.parametrize(
+    ("test", "pattern"),
+    [
+        (key("TestParser.test_parse"), r"TestParser-test_parse-[0-9a-f]{6}\.json"),
+        (key("test_parse", param="0.5"), r"test_parse\[0-5\]-[0-9a-f]{6}\.json"),
+        (key("test_parse", param="a/b c:é"), r"test_parse\[a_b_c_\]-[0-9a-f]{6}\.json"),
+        (key("test_parse", param="../../etc"), r"test_parse\[--_--_etc\]-[0-9a-f]{6}\.json"),
+        (key("test_" + "x" * 300), r"test_x{115}-[0-9a-f]{6}\.json"),
+    ],
+)
+def test_any_other_name_is_made_safe_and_its_own(store: Store, test: TestKey, pattern: str) -> None:
+    """What a file system may mind is replaced, and a hash of the whole name keeps names apart."""
+    name = store.path(test).name
+    assert store.path(test).parent == store.folder / MACHINE / "tests/test_x.py"
+    assert re.fullmatch(pattern, name), name
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (key("test_x", param="1.5"), key("test_x", param="1-5")),
+        (key("test_x", param="a"), key("test_x", param="A")),
+        (key("test_x", param="a b"), key("test_x", param="a_b")),
+        (key("test_x", param="a/b"), key("test_x", param="a:b")),
+        (key("TestA.test_x"), key("Testa.test_x")),
+        (key("test_x", module="../a.py"), key("test_x", module="a.py")),
+        (key("test_x", module="../a.py"), key("test_x", module="_up/a.py")),
+        (key("test_x", module="_up/a.py"), key("test_x", module="__up/a.py")),
+        (key("test_x", param="y" * 200), key("test_x", param="y" * 201)),
+    ],
+)
+def test_two_tests_never_share_a_file(store: Store, one: TestKey, other: TestKey) -> None:
+    """Names that look alike on some file system are different files on all."""
+    assert str(store.path(one)).lower() != str(store.path(other)).lower()
+
+
+# --- reading and writing ---------------------------------------------------------------------
+
+
+def test_what_was_saved_is_read(store: Store) -> None:
+    """Another run finds the baseline of the test, and none for others."""
+    save(store)
+    again = Store(store.folder, MACHINE)
+    assert again.load(key()) == baseline()
+    assert again.load(key("test_other")) is None
+    assert again.files() == {store.path(key()): baseline()}
+    assert again.files() is again.files()
+
+
+def test_what_was_saved_is_known_at_once(store: Store) -> None:
+    """The run that saved it compares with it from there on."""
+    assert store.load(key()) is None
+    assert save(store) == store.path(key())
+    assert store.load(key()) == baseline()
+
+
+def test_a_change_is_made_to_what_is_in_the_file(store: Store) -> None:
+    """What another process saved meanwhile is changed, not what was read at the start."""
+    store.files()
+    save(Store(store.folder, MACHINE), other=series(session()))
+    seen: list[Baseline | None] = []
+
+    def change(known: Baseline | None) -> Baseline:
+        seen.append(known)
+        return baseline()
+
+    store.update(key(), change)
+    assert seen == [baseline(other=series(session()))]
+
+
+def test_a_file_whose_test_did_not_run_is_not_touched(store: Store) -> None:
+    """Saving one test leaves the bytes and the time of all others."""
+    other = save(store, key("test_other"))
+    os.utime(other, (1, 1))
+    before = other.read_bytes()
+    save(store)
+    assert (other.read_bytes(), other.stat().st_mtime) == (before, 1)
+
+
+def test_a_folder_that_is_not_there_is_empty(store: Store) -> None:
+    """Reading makes no folder."""
+    assert (store.files(), store.load(key()), store.elsewhere(key())) == ({}, None, None)
+    assert not store.folder.exists()
+
+
+def test_files_have_sorted_keys_rounded_figures_and_a_last_line_feed() -> None:
+    """Floats have six significant digits, counts all of theirs, so that diffs stay small."""
+    exact = replace(a_round(units={"token": 1 / 3}), energy_uj={"cpu:0": 1234567890123})
+    kept = session([replace(exact, seconds=0.123456789)], accuracy=2 / 3)
+    text = encode(baseline(call=series(kept))).decode()
+    document = json.loads(text)
+    [saved] = document["measurements"]["call"]["sessions"]
+    [round_] = saved["rounds"]
+    assert round_["energy_uj"] == {"cpu:0": 1234567890123}
+    assert (round_["seconds"], round_["units"]) == (0.123457, {"token": 0.333333})
+    assert saved["quality"] == {"accuracy": 0.666667}
+    assert json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n" == text
+
+
+def test_the_same_baseline_is_the_same_bytes() -> None:
+    """However its facts were put in, and read back and written again."""
+    one, two = baseline(), baseline()
+    turned = replace(two, machine=dict(reversed(two.machine.items())))
+    assert encode(one) == encode(turned)
+
+
+def test_files_are_for_everyone_to_read(store: Store) -> None:
+    """A repository's files are not private, as temporary ones are."""
+    assert save(store).stat().st_mode & 0o777 == 0o644
+
+
+# --- other machines, renamed tests -----------------------------------------------------------
+
+
+def test_a_baseline_of_another_machine_is_found(store: Store) -> None:
+    """The last one by the machine's name; never this machine's own."""
+    for machine in ("arm-2", "arm-1", MACHINE):
+        save(Store(store.folder, machine), name=series(session(quality=len(machine))))
+    save(Store(store.folder, "arm-2"), arm=series(session()))
+    (store.folder / "README.md").write_text("not a machine")
+    found = store.elsewhere(key())
+    assert found is not None
+    assert list(found.measurements) == ["arm"]
+    assert store.elsewhere(key("test_other")) is None
+
+
+def orphans(store: Store, *collected: TestKey) -> list[str]:
+    """Names of the orphans of `test_parse[new]`, in a run that collected these tests."""
+    return [found.test.name for found in store.orphans(key(param="new"), collected)]
+
+
+def test_a_parameter_that_no_test_has_is_an_orphan(store: Store) -> None:
+    """The same function's baseline under a param id that was not collected may be a renamed one."""
+    for test in (key(param="old"), key(param="kept"), key("test_other", param="old")):
+        save(store, test)
+    save(store, key(module="tests/test_y.py", param="old"))
+    assert orphans(store, key(param="new"), key(param="kept")) == ["test_parse[old]"]
+
+
+def test_nothing_is_an_orphan_of_a_run_that_chose_its_tests(store: Store) -> None:
+    """Where it is not known what would have been collected, nothing is said to be missing."""
+    save(store, key(param="old"))
+    assert orphans(store) == []
+
+
+def test_a_file_that_was_moved_is_no_orphan(store: Store) -> None:
+    """After the `git mv` that was advised, the file is the new test's though it names the old."""
+    old = save(store, key(param="old"))
+    old.rename(store.path(key(param="new")))
+    again = Store(store.folder, MACHINE)
+    assert again.load(key(param="new")) == baseline(key(param="old"))
+    assert orphans(again, key(param="new")) == []
+
+
+# --- damaged and newer files -----------------------------------------------------------------
+
+DAMAGED = {
+    "empty": b"",
+    "cut off": encode(baseline())[:-20],
+    "no JSON": b"<<<<<<< HEAD\n",
+    "no object": b"[]\n",
+    "no schema": b"{}\n",
+    "no UTF-8": encode(baseline()).replace(b"test_parse", b"test_\xff"),
+    "too deep": b'{"schema": 1, "x": ' + b"[" * 100_000,
+    "null for a number": encode(baseline()).replace(b'"seconds": 0.1', b'"seconds": null'),
+    "unknown field": encode(baseline()).replace(b'"schema"', b'"extra": 1,\n "schema"'),
+    "no rounds": re.sub(rb'"rounds": \[.*?\](?=\s*,\s*"run")', b'"rounds": []',
+                        encode(baseline()), flags=re.S),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_is_told_and_never_overwritten(store: Store, data: bytes) -> None:
+    """One line names it and the mend, when it is read and when it is to be saved."""
+    path = save(store)
+    assert data != path.read_bytes()
+    path.write_bytes(data)
+    fresh = Store(store.folder, MACHINE)
+    for act in (fresh.files, lambda: fresh.load(key()), lambda: save(fresh), lambda: read(path)):
+        told = refusal(act)
+        assert told.startswith(f"{path}: damaged (")
+        assert told.endswith(f"; restore it (git checkout -- {path}), or delete it and save anew")
+        assert "\n" not in told
+    assert path.read_bytes() == data
+    assert all_files(store.folder) == [str(path.relative_to(store.folder))]
+
+
+def test_a_newer_file_is_told_and_never_overwritten(store: Store) -> None:
+    """A file of a later schema, whatever else is in it, asks for an upgrade."""
+    path = save(store)
+    data = b'{"schema": %d, "sessions": "in some new way"}' % (SCHEMA + 1)
+    path.write_bytes(data)
+    fresh = Store(store.folder, MACHINE)
+    for act in (fresh.files, lambda: save(fresh)):
+        assert refusal(act) == (
+            f"{path}: written by a newer pytest-greenops (schema {SCHEMA + 1}, this one reads up "
+            f"to {SCHEMA}); upgrade it: pip install -U pytest-greenops"
+        )
+    assert path.read_bytes() == data
+
+
+def test_a_file_that_cannot_be_read_is_told(store: Store) -> None:
+    """Here it is a folder; the operating system's reason is in the line."""
+    path = store.path(key())
+    path.mkdir(parents=True)
+    assert refusal(store.files) == f"{path}: cannot be read (Is a directory); mend its access"
+
+
+# --- whole or not at all ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["write", "fsync", "replace"])
+def test_a_write_that_fails_leaves_the_old_file(
+    store: Store, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Whichever step fails, the old bytes stay, no temporary file does, and the line names it."""
+    path = save(store)
+    before = path.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    if step == "write":
+        monkeypatch.setattr(os, "fdopen", lambda handle, mode: _Unwritable(handle, fail))
+    else:
+        monkeypatch.setattr(os, step, fail)
+    assert refusal(lambda: save(store, other=series(session()))) == (
+        f"{path}: cannot be written (Input/output error); free space or mend its access, or name "
+        "another folder: --energy-baselines=DIR"
+    )
+    assert path.read_bytes() == before
+    assert all_files(store.folder) == [str(path.relative_to(store.folder))]
+    assert store.load(key()) == baseline()
+
+
+class _Unwritable:
+    """A file whose writes fail."""
+
+    def __init__(self, handle: int, fail: Callable[..., None]) -> None:
+        self._handle = handle
+        self.write = fail
+
+    def __enter__(self) -> _Unwritable:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
+
+
+def test_an_interrupted_write_leaves_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C goes through, and cleans up as an error does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "results.json", b"{}")
+    assert all_files(tmp_path) == []
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    """While it is written over and over, each look at the file finds it whole."""
+    path = tmp_path / "file"
+    versions = [bytes([letter]) * 200_000 for letter in b"ab"]
+    write_whole(path, versions[0])
+    done = threading.Event()
+
+    def write() -> None:
+        for number in range(40):
+            write_whole(path, versions[number % 2])
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = set()
+    while not done.is_set():
+        seen.add(path.read_bytes())
+    writer.join()
+    assert seen <= set(versions)
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path, kind: str) -> None:
+    """`--energy-json /dev/stdout` does not put a file in its place."""
+    path, target = tmp_path / "out", tmp_path / "target"
+    if kind == "link":
+        target.write_bytes(b"old")
+        path.symlink_to(target)
+        write_whole(path, b"new")
+        assert path.is_symlink()
+        assert target.read_bytes() == b"new"
+        return
+    os.mkfifo(path)
+    read_end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_whole(path, b"new")
+        assert path.is_fifo()
+        assert os.read(read_end, 10) == b"new"
+    finally:
+        os.close(read_end)
+
+
+# --- several processes -----------------------------------------------------------------------
+
+
+def save_often(folder: str, number: int, begin: Any) -> None:
+    """In a process of its own: add one session after another to the same test."""
+    store = Store(Path(folder), MACHINE)
+    store.files()
+    begin.wait()
+    for turn in range(SAVES):
+
+        def add(known: Baseline | None, name: str = f"{number}.{turn}") -> Baseline:
+            time.sleep(0.002)  # long enough for another process to come in between
+            more = {**(known.measurements if known else {}), name: series(session())}
+            return baseline(key(), **more)
+
+        store.update(key(), add)
+
+
+def test_processes_that_save_the_same_test_wait_for_each_other(store: Store) -> None:
+    """Every change of every process is in the file at the end."""
+    spawn = multiprocessing.get_context("spawn")
+    begin = spawn.Barrier(PROCESSES)
+    processes = [
+        spawn.Process(target=save_often, args=(str(store.folder), number, begin))
+        for number in range(PROCESSES)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(30)
+    known = store.load(key())
+    assert known is not None
+    assert sorted(known.measurements) == [
+        f"{number}.{turn}" for number in range(PROCESSES) for turn in range(SAVES)
+    ]
+
+
+def test_the_lock_is_outside_the_folder(store: Store) -> None:
+    """The folder belongs to the project's repository: nothing but baselines is left in it."""
+    path = save(store)
+    assert all_files(store.folder.parent) == [str(path.relative_to(store.folder.parent))]
+
+
+# --- no room, no permission ------------------------------------------------------------------
+
+
+def in_own_mounts(act: Callable[[str], dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """Call a function of this module in a process with mounts of its own, on an empty folder."""
+    code = f"import json; from {__name__} import {act.__name__} as act; "
+    code += f"print(json.dumps(act({str(folder)!r})))"
+    ran = subprocess.run([*UNSHARE, sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    answer: dict[str, Any] = json.loads(ran.stdout)
+    return answer
+
+
+def mount(folder: str, options: str) -> None:
+    """Mount a small tmpfs over a folder, for this process alone."""
+    outer = Path(f"/proc/{os.getppid()}/ns/mnt").readlink()
+    assert Path("/proc/self/ns/mnt").readlink() != outer
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def save_on_a_full_disk(folder: str) -> dict[str, Any]:
+    """Save, fill the disk, and save more."""
+    mount(folder, "size=64k")
+    store = Store(Path(folder, "baselines"), MACHINE)
+    path = save(store)
+    before = path.read_bytes()
+    disk = os.statvfs(folder)
+    Path(folder, "filler").write_bytes(bytes(disk.f_bavail * disk.f_frsize))
+    large = {f"m{number}": series(session()) for number in range(40)}
+    told = refusal(lambda: save(store, key(), **large))
+    return {
+        "told": told,
+        "kept": path.read_bytes() == before,
+        "files": all_files(Path(folder)),
+        "path": str(path),
+    }
+
+
+def save_on_a_read_only_disk(folder: str) -> dict[str, Any]:
+    """Ask whether a folder can be written that cannot, and save all the same."""
+    mount(folder, "size=64k")
+    store = Store(Path(folder), MACHINE)
+    path = save(store)
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True, capture_output=True)
+    return {
+        "asked": refusal(store.check_writable),
+        "saved": refusal(lambda: save(store, key("test_other"))),
+        "read": Store(Path(folder), MACHINE).load(key()) == baseline(),
+        "files": all_files(Path(folder)),
+        "path": str(path),
+    }
+
+
+def why_no_mounts() -> str | None:
+    """Why no process here can have mounts of its own; None where it can."""
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        return "mounting a small disk needs root on Linux"
+    test = [*UNSHARE, "sh", "-c", "mount -t tmpfs tmpfs /tmp"]
+    try:
+        tried = subprocess.run(test, capture_output=True, text=True)
+    except FileNotFoundError:
+        return "mounting a small disk needs unshare of util-linux"
+    return f"no disk can be mounted here: {tried.stderr.strip()}" if tried.returncode else None
+
+
+NO_MOUNTS = why_no_mounts()
+needs_mounts = pytest.mark.skipif(NO_MOUNTS is not None, reason=str(NO_MOUNTS))
+
+
+def test_a_temporary_folder_that_cannot_be_used_is_told(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no lock can be made nothing is saved, in one line that names the mend."""
+    taken = Path(tempfile.gettempdir(), "taken")
+    taken.write_text("a file")
+    monkeypatch.setattr(tempfile, "tempdir", str(taken))
+    assert re.fullmatch(
+        r".*: no lock can be had in the temporary folder \(.+\); free space or mend its access, or "
+        r"name another folder: TMPDIR=DIR",
+        refusal(lambda: save(store)),
+    )
+
+
+@needs_mounts
+def test_a_full_disk_leaves_the_old_file(folder: Path) -> None:
+    """On a real disk without room the old baseline stays, nothing else does, and it is said."""
+    answer = in_own_mounts(save_on_a_full_disk, folder)
+    assert answer["told"] == (
+        f"{answer['path']}: cannot be written (No space left on device); free space or mend its "
+        "access, or name another folder: --energy-baselines=DIR"
+    )
+    assert answer["kept"]
+    assert answer["files"] == [os.path.relpath(answer["path"], folder), "filler"]
+
+
+@needs_mounts
+def test_a_read_only_disk_is_told_before_anything_is_measured(folder: Path) -> None:
+    """Baselines can be read from it; asking and saving name the folder and the file."""
+    answer = in_own_mounts(save_on_a_read_only_disk, folder)
+    assert answer["asked"] == (
+        f"{folder}: cannot be written (Read-only file system); free space or mend its access, or "
+        "name another folder: --energy-baselines=DIR"
+    )
+    assert answer["saved"].startswith(str(folder))
+    assert "cannot be written (Read-only file system)" in answer["saved"]
+    assert answer["read"]
+    assert answer["files"] == [os.path.relpath(answer["path"], folder)]
+
+
+def save_as_nobody(folder: str) -> dict[str, Any]:
+    """In a child: what a user without rights is told."""
+    importlib.import_module("filelock")  # while it may be read, wherever Python is installed
+    child.become_nobody()
+    store = Store(Path(folder), MACHINE)
+    return {
+        "asked": refusal(store.check_writable),
+        "saved": refusal(lambda: save(store)),
+        "files": all_files(Path(folder)),
+    }
+
+
+def test_a_folder_without_permission_is_told(folder: Path) -> None:
+    """Nothing is written, and the line says which folder and what to do."""
+    folder.chmod(0o555)
+    answer = child.run(save_as_nobody, str(folder))
+    assert answer["asked"] == (
+        f"{folder}: cannot be written (Permission denied); free space or mend its access, or "
+        "name another folder: --energy-baselines=DIR"
+    )
+    assert "cannot be written (Permission denied)" in answer["saved"]
+    assert answer["files"] == []
+
+
+def save_as_a_user_without_a_name(folder: str) -> list[str]:
+    """In a child: save as a user that no list of users has, as containers run things."""
+    importlib.import_module("filelock")  # while it may be read, wherever Python is installed
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        os.environ.pop(name, None)
+    os.setgroups([])
+    os.setgid(54321)
+    os.setuid(54321)
+    save(Store(Path(folder), MACHINE))
+    return all_files(Path(folder))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_a_user_without_a_name_can_save(folder: Path) -> None:
+    """A container's user need not be in any list."""
+    files = child.run(save_as_a_user_without_a_name, str(folder))
+    assert files == [f"{MACHINE}/tests/test_x.py/test_parse.json"]
+
+
+def test_a_writable_folder_is_left_empty(store: Store) -> None:
+    """Asking makes the folder, and leaves nothing in it."""
+    for asked in (store, Store(store.folder / "a" / "b", MACHINE)):
+        for _ in ("the first time", "once more"):
+            asked.check_writable()
+        assert all_files(asked.folder) == []
+
+
+def test_a_file_in_place_of_the_folder_is_told(store: Store) -> None:
+    """The mistake of naming a file is found before anything is measured."""
+    store.folder.parent.mkdir()
+    store.folder.write_text("")
+    assert refusal(store.check_writable).startswith(
+        f"{store.folder}: cannot be written (File exists);"
+    )

@@ -1,0 +1,64 @@
+"""Carbon intensities by region: each with its source and year, or an error that helps."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_greenops.insight.regions import factor_of, regions
+from pytest_greenops.model.carbon_factor import CarbonFactor
+from pytest_greenops.model.errors import InsightError
+
+
+def test_every_region_says_where_it_is_from() -> None:
+    """More than thirty regions, each once, with a plausible figure, its source and its year."""
+    codes = [factor.region for factor in regions()]
+    assert len(codes) > 100
+    assert codes == sorted(set(map(str, codes)))
+    for factor in regions():
+        assert 5 < factor.grams_per_kwh < 1200, factor
+        assert factor.source
+        assert 2016 <= (factor.year or 0) <= 2024
+
+
+@pytest.mark.parametrize(
+    ("code", "factor"),
+    [
+        ("FR", CarbonFactor(44.18, 1.3, "FR", "Ember, yearly electricity data", 2024)),
+        ("ID", CarbonFactor(682.43, 1.3, "ID", "Ember, yearly electricity data", 2023)),
+        (
+            "us-id",
+            CarbonFactor(188.695 * 0.45359237, 1.3, "US-ID", "EPA eGRID2016, CO2 alone", 2016),
+        ),
+    ],
+)
+def test_a_region_is_found_by_its_code(code: str, factor: CarbonFactor) -> None:
+    """Upper or lower case; pounds are turned into grams, and the PUE stands beside the grid."""
+    found = factor_of(f" {code} ", pue=1.3)
+    assert (found.region, found.source, found.year, found.pue) == (
+        *(factor.region, factor.source, factor.year),
+        1.3,
+    )
+    assert found.grams_per_kwh == pytest.approx(factor.grams_per_kwh)
+
+
+def test_the_states_of_the_study_are_those_of_the_study() -> None:
+    """Georgia and Kentucky are as EnergyVis has them, not as in the older table."""
+    lb = 453.59237
+    found = [factor_of(code) for code in ("US-GA", "US-KY")]
+    assert [0.6485 * lb, 1.8376 * lb] == pytest.approx([f.grams_per_kwh for f in found])
+    assert {("NREL, in EnergyVis (arXiv:2103.16435)", 2020)} == {(f.source, f.year) for f in found}
+
+
+@pytest.mark.parametrize(
+    ("code", "nearest"), [("DEU", "DE"), ("KY", "US-KY"), ("US-XX", "US"), ("", ""), ("GBR", "GB")]
+)
+def test_unknown_regions_are_errors(code: str, nearest: str) -> None:
+    """No grams are made up: the nearest codes are named, and where all of them stand."""
+    with pytest.raises(InsightError) as caught:
+        factor_of(code)
+    said = str(caught.value)
+    assert f"no carbon intensity is known of region {code!r}" in said
+    listed = said.partition("nearest codes are ")[2].partition(";")[0].split(", ")
+    assert set(listed) < {factor.region for factor in regions()}
+    assert nearest in ("", *listed)
+    assert "whatif regions" in said

@@ -1,0 +1,100 @@
+"""A card that keeps to its power limit on one side of a comparison alone: from check to advice."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_greenops.baselines.accept import accept
+from pytest_greenops.judge.judge import judge
+from pytest_greenops.judge.rules import Reference, Rules, why_not_a_baseline
+from pytest_greenops.judge.summary import summarise
+from pytest_greenops.model.budget import Budget
+from pytest_greenops.model.measurement import DeviceState, Measurement, Round
+from pytest_greenops.model.verdict import Outcome, Verdict
+from pytest_greenops.report.reasons import reason
+from tests.unit.builders import (
+    CPU,
+    GPU,
+    MACHINE,
+    WOBBLE,
+    a_round,
+    baseline,
+    key,
+    measurement,
+    series,
+    session,
+)
+
+CAP = "gpu:0: software power cap (baseline: none)"
+
+
+def on_card(joules: float, capped: bool) -> list[Round]:
+    """Rounds of work on a card, which keeps to its power limit or need not."""
+    state = DeviceState(throttle_reasons=("software power cap",) * capped, used=True)
+    return [a_round(1.0, more={"gpu:0": joules * w}, devices={"gpu:0": state}) for w in WOBBLE]
+
+
+#: Five sessions of 10 J on a card that was never held by its limit.
+FREE = series(
+    *(session(on_card(10.0 + 0.02 * day, capped=False), day) for day in range(1, 6)),
+    domains=(CPU, GPU),
+    anchor={"call": {"cpu:0": 1.0, "gpu:0": 10.0}},
+)
+
+
+def measured(joules: float, capped: bool) -> Measurement:
+    """What the card uses now."""
+    return measurement(on_card(joules, capped), domains=(CPU, GPU))
+
+
+def verdict(joules: float, capped: bool, domain: str = "gpu") -> Verdict:
+    """What is said of it."""
+    return judge(measured(joules, capped), Budget(domain=domain), Reference(FREE), Rules())
+
+
+@pytest.mark.parametrize(
+    ("joules", "capped", "outcome", "cause"),
+    [
+        (15.0, True, Outcome.INCONCLUSIVE, CAP),
+        (6.0, True, Outcome.INCONCLUSIVE, CAP),
+        (10.0, True, Outcome.PASSED, None),
+        (15.0, False, Outcome.REGRESSED, None),
+        (6.0, False, Outcome.IMPROVED, None),
+    ],
+)
+def test_a_change_under_another_cap_is_inconclusive(
+    joules: float, capped: bool, outcome: Outcome, cause: str | None
+) -> None:
+    """Whichever way it goes; joules that stayed within the margin pass, for the cap is in them."""
+    said = verdict(joules, capped)
+    assert (said.outcome, said.cause) == (outcome, cause)
+
+
+def test_the_cap_of_a_card_that_is_not_judged_says_nothing_of_the_processor() -> None:
+    """Its own joules are comparable."""
+    assert verdict(15.0, capped=True, domain="cpu").outcome is Outcome.PASSED
+
+
+def test_a_baseline_of_another_cap_can_be_replaced() -> None:
+    """The reason says how, and accepting it begins the baseline anew."""
+    said = verdict(15.0, capped=True)
+    known = summarise(
+        key(), measured(15.0, capped=True), said, domain="gpu", unit="call", conditions={}
+    )
+    assert CAP in reason(known)
+    assert reason(known).endswith(
+        "; if the work is meant to use so much, accept it: "
+        "pytest --energy-save tests/test_x.py::test_parse"
+    )
+    assert why_not_a_baseline(known) is None
+    new = session(known.rounds, 6)
+    grown = accept(baseline(call=FREE), key(), MACHINE, [(known, new)]).measurements["call"]
+    assert [s.saved_at for s in grown.sessions] == [new.saved_at]
+    assert grown.anchor == FREE.anchor
+
+
+def test_over_budget_is_so_under_any_cap() -> None:
+    """A budget is compared with no baseline."""
+    limits = Budget(domain="gpu", energy_j=8.0)
+    said = judge(measured(15.0, capped=True), limits, Reference(FREE), Rules())
+    assert (said.outcome, said.cause) == (Outcome.OVER_BUDGET, None)

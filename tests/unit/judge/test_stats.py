@@ -1,0 +1,128 @@
+"""Numbers in, numbers out, against values that are known from elsewhere."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from collections.abc import Sequence
+
+import pytest
+
+from pytest_greenops.judge.stats import (
+    pooled_variance,
+    slope,
+    spending,
+    t_quantile,
+    trimmed_mean,
+    variance,
+)
+
+#: Twenty values without any pattern.
+VALUES = list(map(random.Random(20).gauss, [5.0] * 20, [2.0] * 20))
+
+
+@pytest.mark.parametrize(
+    ("values", "mean"),
+    [
+        ([7.0], 7.0),
+        ([1.0, 4.0], 2.5),
+        ([9.0, 1.0, 2.0], 2.0),
+        ([100.0, 1.0, 2.0, 4.0], 3.0),
+        ([1000.0, 1.0, 2.0, 6.0, -1000.0], 3.0),
+        ([1000.0, 1.0, 2.0, 3.0, 4.0, -1000.0], 2.5),
+        ([-90.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 90.0], 4.5),
+        ([-90.0, -80.0, 2.0, 3.0, 4.0, 5.0, 6.0, 9.0, 80.0, 90.0], 29 / 6),
+        ([float(i) ** 3 for i in range(15)], sum(i**3 for i in range(3, 12)) / 9),
+    ],
+)
+def test_a_trimmed_mean_leaves_out_a_fifth_at_either_end(
+    values: Sequence[float], mean: float
+) -> None:
+    """One value of five, two of ten, three of fifteen go at each end; fewer than five: median."""
+    assert trimmed_mean(values) == pytest.approx(mean, rel=1e-12)
+
+
+def test_a_trimmed_mean_does_not_mind_the_order() -> None:
+    """The same values in any order have the same mean, to the last bit."""
+    assert trimmed_mean(VALUES) == trimmed_mean(VALUES[::-1])
+
+
+def test_a_spoilt_fifth_leaves_a_trimmed_mean_as_it_was() -> None:
+    """Two rounds of ten may be off by any factor."""
+    clean = [1.0] * 8
+    assert trimmed_mean([*clean, 50.0, 1e9]) == 1.0
+    assert trimmed_mean([*clean[:7], 50.0, 60.0, 1e9]) > 1.0
+
+
+def test_variance_is_that_of_a_sample() -> None:
+    """It divides by n - 1, as the standard library does."""
+    assert variance(VALUES) == pytest.approx(statistics.variance(VALUES), rel=1e-12)
+    assert (variance([3.0]), variance([])) == (0.0, 0.0)
+
+
+def test_pooled_variance_is_within_groups_alone() -> None:
+    """However far apart the groups are, it is the mean of their variances by degrees of freedom."""
+    groups = [[1.0, 3.0], [101.0, 102.0, 103.0], [7.0], []]
+    assert pooled_variance(groups) == pytest.approx((1 * 2.0 + 2 * 1.0) / 3, rel=1e-12)
+    assert (pooled_variance([[1.0], [2.0]]), pooled_variance([])) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("probability", "df", "quantile"),
+    [
+        (0.975, 1, 12.706),
+        (0.975, 2, 4.303),
+        (0.95, 4, 2.132),
+        (0.99, 8, 2.896),
+        (0.975, 9, 2.262),
+        (0.995, 10, 3.169),
+        (0.9, 12, 1.356),
+        (0.99, 2, 6.965),
+        (0.975, 1e9, 1.960),
+        (0.5, 5, 0.0),
+        (0.025, 9, -2.262),
+    ],
+)
+def test_t_quantiles_are_those_of_the_tables(
+    probability: float, df: float, quantile: float
+) -> None:
+    """To the three digits that tables of Student's t print."""
+    assert t_quantile(probability, df) == pytest.approx(quantile, abs=5e-4)
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3, 4, 10])
+@pytest.mark.parametrize("alpha", [0.01, 0.05])
+def test_all_looks_together_spend_alpha(alpha: float, looks: int) -> None:
+    """What the looks may spend adds up to the whole error, however many there are."""
+    spent = [spending(alpha, look, looks) for look in range(1, looks + 1)]
+    assert math.fsum(spent) == pytest.approx(alpha, rel=1e-12)
+
+
+def test_early_looks_spend_little() -> None:
+    """The shares of four looks are 1, 3, 5 and 7 sixteenths."""
+    spent = [spending(16.0, look, 4) for look in (1, 2, 3, 4)]
+    assert spent == pytest.approx([1.0, 3.0, 5.0, 7.0], rel=1e-12)
+
+
+def test_the_slope_of_a_line_is_exact() -> None:
+    """Points on a line have its slope, and no error."""
+    rise, error = slope([2.0 + 0.5 * i for i in range(7)])
+    assert (rise, error) == pytest.approx((0.5, 0.0), abs=1e-12)
+
+
+def test_the_slope_is_that_of_least_squares() -> None:
+    """Slope and standard error are those of the textbook's regression over the index."""
+    rise, error = slope(VALUES)
+    line = statistics.linear_regression(range(20), VALUES)
+    left = [v - line.intercept - line.slope * i for i, v in enumerate(VALUES)]
+    spread = sum((i - 9.5) ** 2 for i in range(20))
+    known = math.sqrt(sum(e * e for e in left) / 18 / spread)
+    assert (rise, error) == pytest.approx((line.slope, known), rel=1e-9)
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [1.0, 2.0]])
+def test_two_points_tell_no_slope(values: Sequence[float]) -> None:
+    """Under three values a slope is nothing, with an infinite error; of three there is one."""
+    assert slope(values) == (0.0, math.inf)
+    assert slope([1.0, 2.0, 3.0])[0] == pytest.approx(1.0)

@@ -1,0 +1,128 @@
+"""What the accepted sessions of a suite have in common: their scatter, and their machine's."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from pytest_greenops.judge.suite import (
+    control_level,
+    control_shift,
+    control_slope,
+    slope_beyond_chance,
+    suite,
+)
+from pytest_greenops.model.baseline import Series
+from tests.unit.builders import GPU, grown, rounds, series, session
+
+
+def runs(shared: float, own: float, n: int = 8, tests: int = 20, seed: int = 1) -> list[Series]:
+    """A suite's series over n runs, whose controls shift by `shared`, and their tests by `own`."""
+    rng = np.random.default_rng(seed)
+    machine = rng.normal(0, shared, n)
+    controls = [{"cpu:0": float(np.exp(m + rng.normal(0, 0.001)))} for m in machine]
+    return [
+        series(
+            *(
+                replace(session(rounds(2 * math.exp(m * (shared > 0) + e)), day), control_j=control)
+                for day, (m, e, control) in enumerate(
+                    zip(machine, rng.normal(0, own, n), controls, strict=True), 1
+                )
+            )
+        )
+        for _ in range(tests)
+    ]
+
+
+def test_a_shift_that_all_tests_share_with_the_control_is_seen() -> None:
+    """Tests that move with the control have a slope of about one."""
+    assert control_slope(runs(0.03, 0.01)) == pytest.approx(1.0, abs=0.15)
+
+
+def test_a_control_that_explains_nothing_is_not_used() -> None:
+    """Tests that move for themselves have no slope, however the control moves."""
+    slopes = [control_slope(runs(0.0, 0.03, seed=seed)) for seed in range(40)]
+    assert sum(slope > 0 for slope in slopes) <= 2
+
+
+def test_too_few_runs_tell_no_slope() -> None:
+    """Two points are a line, whatever they are."""
+    assert control_slope(runs(0.03, 0.0, n=2)) == 0.0
+    assert slope_beyond_chance([-1.0, 1.0], [-1.0, 1.0]) == 0.0
+    assert slope_beyond_chance([-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0]) == 1.0
+
+
+def test_sessions_without_a_control_count_for_their_scatter_alone() -> None:
+    """Baselines from before there was a control still tell how sessions scatter."""
+    plain = [grown(spread=0.01 * n) for n in (1, 2, 3, 4, 5)]
+    assert control_slope(plain) == 0.0
+    assert suite(plain) is not None
+
+
+def test_what_the_control_explains_is_no_scatter_of_the_tests() -> None:
+    """With the machine's shifts taken out, the suite scatters less."""
+    noisy = runs(0.03, 0.005)
+    with_it, without = suite(noisy), suite(noisy, slope=1.0)
+    assert with_it is not None
+    assert without is not None
+    assert without.session_var < with_it.session_var / 10
+
+
+def test_few_series_with_sessions_enough_are_no_suite() -> None:
+    """Of series with fewer than three sessions nothing is learnt, nor of four others."""
+    assert suite([grown(sessions=2)] * 9 + [grown()] * 4) is None
+    assert suite([grown(sessions=2)] * 9 + [grown()] * 5) is not None
+
+
+@pytest.mark.parametrize(
+    ("domains", "level"),
+    [
+        (["cpu:0"], math.log(2.0)),
+        (["cpu:0", "dram:0"], math.log(2.5)),
+        (["gpu:0"], None),
+        ([], None),
+    ],
+)
+def test_a_control_speaks_for_its_own_counters(domains: list[str], level: float | None) -> None:
+    """It is the sum over the counters that are judged, and nothing where it did not use one."""
+    assert control_level({"cpu:0": 2.0, "dram:0": 0.5, GPU.name: 0.0}, domains) == level
+
+
+@pytest.mark.parametrize(
+    ("joules", "trusted"), [(1.0, True), (1.02, True), (1.2, False), (0.8, False)]
+)
+def test_a_control_far_from_its_history_is_not_trusted(joules: float, trusted: bool) -> None:
+    """Eight runs within 1 % let a ninth be off by a few of those, and no more."""
+    shift = control_shift(runs(0.01, 0.01), {"cpu:0": joules}, 0.03)
+    assert shift is not None
+    assert shift.change == pytest.approx(joules - 1, abs=0.01)
+    assert shift.trusted is trusted
+
+
+def test_a_run_that_measured_its_control_often_is_one_run() -> None:
+    """Controls of one run are one point of history, and of the slope."""
+    once = runs(0.03, 0.01)
+    as_one = [
+        replace(s, sessions=tuple(replace(each, run="2026-01-01") for each in s.sessions))
+        for s in once
+    ]
+    assert control_shift(once, {"cpu:0": 1.0}, 0.03) is not None
+    shift = control_shift(as_one, {"cpu:0": 1.0}, 0.03)
+    assert shift is not None
+    assert shift.allowed > 0.18
+    assert control_slope(as_one) == 0.0
+
+
+def test_a_short_history_says_nothing_of_a_control() -> None:
+    """Of one or two runs 3 % is assumed; none, or a control of other counters, tell nothing."""
+    for n, allowed in ((1, 0.19), (2, 0.165)):
+        shift = control_shift(runs(0.0, 0.01, n=n), {"cpu:0": 1.3}, 0.03)
+        assert shift is not None
+        assert shift.allowed == pytest.approx(allowed, abs=0.01)
+        assert not shift.trusted
+    assert control_shift([], {"cpu:0": 9.0}, 0.03) is None
+    assert control_shift(runs(0.01, 0.01), {"gpu:0": 9.0}, 0.03) is None
+    assert control_shift(runs(0.01, 0.01), {}, 0.03) is None

@@ -1,0 +1,352 @@
+"""Two JSON results: what A measured stands as the baseline, B is judged by it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from pytest_greenops.judge.two_files import Comparison, compare
+from pytest_greenops.model.baseline import TestKey
+from pytest_greenops.model.environment import Environment
+from pytest_greenops.model.measurement import Check, Provenance, Round
+from pytest_greenops.model.result import SCHEMA, Policy, Result, Results
+from pytest_greenops.model.verdict import Limit, Outcome, QualityChange, Verdict
+from tests.unit import builders
+from tests.unit.builders import CPU, GPU, MACHINE, key, rounds
+
+NO_VERDICT = Verdict(Outcome.NO_BASELINE)
+
+
+def measured(
+    joules: float = 2.0,
+    *,
+    test: TestKey | None = None,
+    unit: str = "call",
+    units: dict[str, float] | None = None,
+    **more: Any,
+) -> Result:
+    """What a run measured of a test that uses about so many joules a call."""
+    given: dict[str, Any] = {
+        "name": "call",
+        "domain": "total",
+        "verdict": NO_VERDICT,
+        "domains": (CPU,),
+        "rounds": rounds(joules, units=units),
+        "provenance": Provenance({"cpu:0": "fake"}, False),
+        **more,
+    }
+    per_unit = {name: joules / done for name, done in (units or {}).items()}
+    return Result(test=test or key(), unit=unit, joules=joules, per_unit=per_unit, **given)
+
+
+def results(*of: Result, margin: float = 0.05, machine: dict[str, str] = MACHINE) -> Results:
+    """The document of a run on the machine of all tests."""
+    policy = Policy("baselines", margin, "fail", "warn", strict=False)
+    return Results(SCHEMA, "2026-01-02T00:00:00+00:00", "0.1", Environment(machine), policy, of)
+
+
+def only(comparison: Comparison) -> Verdict:
+    """The verdict on the one measurement that both have."""
+    [result] = comparison.results
+    return result.verdict
+
+
+def judged(before: Result, after: Result, margin: float | None = None) -> Verdict:
+    """What is said of one result by another."""
+    return only(compare(results(before), results(after), margin))
+
+
+@pytest.mark.parametrize(
+    ("joules", "outcome"),
+    [(2.0, Outcome.PASSED), (3.0, Outcome.REGRESSED), (1.0, Outcome.IMPROVED)],
+)
+def test_b_is_judged_by_a(joules: float, outcome: Outcome) -> None:
+    """The same is passed, much more is a regression, much less an improvement."""
+    compared = compare(results(measured()), results(measured(joules)))
+    assert outcome == only(compared).outcome
+    assert (outcome is Outcome.REGRESSED) == compared.regressed
+
+
+def test_a_single_session_of_a_is_a_young_baseline() -> None:
+    """What passed is provisional, and the change is that over A."""
+    change = judged(measured(2.0), measured(2.04)).change
+    assert change is not None
+    assert (1, True) == (change.sessions, change.provisional)
+    assert change.baseline_j == pytest.approx(2.0, rel=1e-3)
+    assert change.relative == pytest.approx(0.02, abs=1e-3)
+    assert change.since_anchor is None
+
+
+def test_further_sessions_of_a_count_each() -> None:
+    """Three processes of A are a baseline of three sessions, which is not provisional."""
+    before = measured(fresh=(rounds(2.01), rounds(1.99)))
+    change = judged(before, measured()).change
+    assert change is not None
+    assert (3, False) == (change.sessions, change.provisional)
+
+
+def test_further_sessions_of_b_count() -> None:
+    """What one process of B used more does not stand against nine that did not."""
+    alone = judged(measured(), measured(2.5))
+    among = judged(measured(), measured(2.5, fresh=(rounds(2.0),) * 9))
+    assert [Outcome.REGRESSED, Outcome.PASSED] == [alone.outcome, among.outcome]
+
+
+@pytest.mark.parametrize(("confirming", "regressed"), [(2.5, True), (2.0, False)])
+def test_the_session_that_b_was_asked_for_counts(confirming: float, regressed: bool) -> None:
+    """A fresh process stands beside the first one, and against it where it found no increase."""
+    verdict = judged(measured(), measured(2.5, confirming=rounds(confirming)))
+    assert regressed == (verdict.outcome is Outcome.REGRESSED)
+
+
+def test_the_session_that_a_was_asked_for_counts() -> None:
+    """It is one of the baseline's sessions."""
+    change = judged(measured(fresh=(rounds(2.01),), confirming=rounds(1.99)), measured()).change
+    assert change is not None
+    assert (3, False) == (change.sessions, change.provisional)
+
+
+def test_every_chance_is_one_of_so_many() -> None:
+    """Each comparison is adjusted for all of them (Holm), not for those of B's run."""
+    pairs = [(measured(test=key(name)), measured(3.0, test=key(name))) for name in ("a", "b")]
+    before, after = (results(*of) for of in zip(*pairs, strict=True))
+    alone, together = (
+        [result.verdict.change for result in compare(before, of).results]
+        for of in (results(after.results[0]), after)
+    )
+    assert [c.p_value for c in alone if c] == [c.p_adjusted for c in alone if c]
+    assert [2 * (c.p_value or 0.0) for c in together if c] == pytest.approx(
+        [c.p_adjusted for c in together if c]
+    )
+
+
+def test_a_session_without_energy_is_left_out() -> None:
+    """A further session whose counter stood still says nothing, on either side."""
+    still = (builders.a_round(0.0),)
+    assert Outcome.PASSED is judged(measured(fresh=(still,)), measured(fresh=(still,))).outcome
+
+
+class TestMargin:
+    """The increase from which on it is a regression."""
+
+    def test_is_that_of_b_s_run(self) -> None:
+        """Its policy says it, where nothing else does."""
+        verdict = only(compare(results(measured()), results(measured(2.5), margin=0.5)))
+        assert verdict.change is not None
+        assert (Outcome.PASSED, 0.5) == (verdict.outcome, verdict.change.margin)
+
+    def test_is_that_which_b_was_judged_by(self) -> None:
+        """A margin of the test's own marker stands in B's verdict, and comes before the run's."""
+        own = replace(builders.change(), margin=0.4)
+        after = measured(2.5, verdict=Verdict(Outcome.PASSED, change=own))
+        verdict = judged(measured(), after)
+        assert verdict.change is not None
+        assert (Outcome.PASSED, 0.4) == (verdict.outcome, verdict.change.margin)
+
+    def test_is_the_one_that_is_given(self) -> None:
+        """A margin that the user names holds for all."""
+        own = replace(builders.change(), margin=0.4)
+        after = measured(2.5, verdict=Verdict(Outcome.PASSED, change=own))
+        verdict = judged(measured(), after, margin=0.1)
+        assert verdict.change is not None
+        assert (Outcome.REGRESSED, 0.1) == (verdict.outcome, verdict.change.margin)
+
+
+class TestNotComparable:
+    """What is not held against each other, and why."""
+
+    def test_other_machines(self) -> None:
+        """A fact of the machine that differs is named, from A to B."""
+        there = {**MACHINE, "cpu": "Xeon"}
+        verdict = only(compare(results(measured(), machine=there), results(measured(3.0))))
+        assert Verdict(Outcome.NOT_COMPARABLE, "cpu: Xeon -> AMD EPYC 9654") == verdict
+
+    def test_other_conditions(self) -> None:
+        """So is a condition of the test; one that only a single side knows is no difference."""
+        before = measured(conditions={"threads": "1", "dtype": "float32"})
+        verdict = judged(before, measured(3.0, conditions={"threads": "4"}))
+        assert (Outcome.NOT_COMPARABLE, "threads: 1 -> 4") == (verdict.outcome, verdict.cause)
+
+    @pytest.mark.parametrize(
+        ("before", "cause"),
+        [
+            (measured(domain="cpu"), "domain: cpu -> total"),
+            (measured(unit="token", units={"token": 2.0}), "unit: token -> call"),
+        ],
+    )
+    def test_other_domains_or_units(self, before: Result, cause: str) -> None:
+        """Joules of another domain, or of another unit of work, are others."""
+        verdict = judged(before, measured(3.0))
+        assert (Outcome.NOT_COMPARABLE, cause) == (verdict.outcome, verdict.cause)
+
+    def test_a_traced_b(self) -> None:
+        """What a tracer was on in is not judged."""
+        traced = Check("instrumented", "coverage is on", "not judged", untrusted=True)
+        verdict = judged(measured(), measured(3.0, checks=(traced,), untrusted=True))
+        assert Outcome.NOT_COMPARABLE is verdict.outcome
+
+
+class TestNothingToCompareWith:
+    """A result of A on which nothing can rest."""
+
+    BUSY = Check("contention", "others use 12 %", "flagged", untrusted=True)
+
+    @pytest.mark.parametrize(
+        ("before", "cause"),
+        [
+            (
+                measured(
+                    rounds=(),
+                    provenance=Provenance({}, False),
+                    verdict=Verdict(Outcome.NOT_MEASURED, "no sensor reads gpu here"),
+                ),
+                "no sensor reads gpu here",
+            ),
+            (measured(rounds=()), "not measured"),
+            (measured(checks=(BUSY,), untrusted=True), "contention (others use 12 %)"),
+            (
+                measured(verdict=Verdict(Outcome.INCONCLUSIVE, "drift: +4 %")),
+                "drift: +4 %",
+            ),
+        ],
+    )
+    def test_is_no_baseline_with_the_reason(self, before: Result, cause: str) -> None:
+        """The reason is A's, and no regression comes of it."""
+        verdict = judged(before, measured(9.0))
+        assert Outcome.NO_BASELINE is verdict.outcome
+        assert cause in (verdict.cause or "")
+
+    def test_is_not_one_that_was_over_its_budget(self) -> None:
+        """What was over an absolute budget was measured well enough."""
+        over = Verdict(Outcome.OVER_BUDGET, limits=(Limit("energy", 2.0, 1.9, 2.1, 1.0),))
+        assert Outcome.PASSED is judged(measured(verdict=over), measured()).outcome
+
+
+class TestDoubtfulB:
+    """What B itself could not vouch for."""
+
+    def test_was_not_measured(self) -> None:
+        """Its own reason is told again."""
+        verdict = Verdict(Outcome.NOT_MEASURED, "every round was void")
+        after = measured(rounds=(), provenance=Provenance({}, False), verdict=verdict)
+        assert verdict == judged(measured(), after)
+
+    @pytest.mark.parametrize("sensors", [{"cpu:0": "fake"}, {"cpu:0": "estimate"}])
+    def test_is_no_regression(self, sensors: dict[str, str]) -> None:
+        """Where a self-check forbade a verdict in its run, it forbids one here."""
+        checks = (Check("contention", "others use 12 %", "flagged", True, ("cpu",)),)
+        provenance = Provenance(sensors, "estimate" in sensors.values())
+        after = measured(9.0, checks=checks, untrusted=True, provenance=provenance)
+        verdict = judged(measured(provenance=provenance), after)
+        assert Outcome.INCONCLUSIVE is verdict.outcome
+        assert verdict.cause == "contention: others use 12 %"
+
+
+def test_an_estimated_regression_counts_too() -> None:
+    """Estimates do not only warn here, whatever the policy of B's run was."""
+    estimate = Provenance({"cpu:0": "estimate"}, True)
+    verdict = judged(measured(provenance=estimate), measured(3.0, provenance=estimate))
+    assert (Outcome.REGRESSED, "fail", True) == (verdict.outcome, verdict.action, verdict.estimated)
+
+
+def test_only_what_is_judged_has_to_agree() -> None:
+    """A card that only one of them used is no matter to a test whose CPU is judged."""
+    sensors = Provenance({"cpu:0": "fake"}, False)
+    before = measured(domain="cpu", provenance=sensors)
+    both = rounds(2.0, more={"gpu:0": 5.0})
+    after = measured(domain="cpu", provenance=sensors, domains=(CPU, GPU), rounds=both)
+    assert Outcome.PASSED is judged(before, after).outcome
+
+
+def test_tests_are_paired_by_test_and_name() -> None:
+    """What only one of them measured stands apart, in its order."""
+    names = ("prefill", "decode")
+    a = results(measured(test=key("gone")), *(measured(name=name) for name in names))
+    b = results(measured(name="decode"), measured(test=key("new")), measured(name="load"))
+    compared = compare(a, b)
+    assert ["decode"] == [r.name for r in compared.results]
+    assert [("gone", "call"), ("test_parse", "prefill")] == [
+        (r.test.name, r.name) for r in compared.only_a
+    ]
+    assert [("new", "call"), ("test_parse", "load")] == [
+        (r.test.name, r.name) for r in compared.only_b
+    ]
+
+
+def test_nothing_is_said_to_be_saved() -> None:
+    """B's run may have saved what it measured; the comparison did not."""
+    [result] = compare(results(measured()), results(measured(saved=True))).results
+    assert not result.saved
+    assert result.not_saved
+
+
+def test_the_rounds_of_a_lost_counter_are_not_missed() -> None:
+    """A card that was lost is in no round, and spoils only what it belongs to."""
+    lost = Check("lost", "gpu:0 fell off the bus", "left out")
+    after = measured(domain="cpu", checks=(lost,))
+    assert Outcome.PASSED is judged(measured(domain="cpu"), after).outcome
+
+
+def test_rounds_of_many_calls_count_per_call() -> None:
+    """Two calls in a round are not twice the energy of a call."""
+    twice = tuple(
+        Round({name: 2 * uj for name, uj in r.energy_uj.items()}, r.seconds * 2, 2)
+        for r in rounds(2.0)
+    )
+    assert Outcome.PASSED is judged(measured(2.0), measured(rounds=twice)).outcome
+
+
+def test_the_tests_of_a_stand_each_on_their_own() -> None:
+    """Sessions of one run share its day: a suite of them finds no smaller increase."""
+    levels = ((2.0, 2.06, 1.94), (2.0, 2.02, 1.98), (2.0, 2.05, 1.95), (2.0, 2.03, 1.97))
+
+    def of(sessions: tuple[float, ...], name: str) -> Result:
+        first, *others = (rounds(joules) for joules in sessions)
+        return measured(test=key(name), rounds=first, fresh=tuple(others))
+
+    last = of((2.0, 2.04, 1.96), "test_last")
+    more = [of(sessions, f"test_{number}") for number, sessions in enumerate(levels)]
+    b = results(measured(2.05, test=key("test_last")))
+    alone, among = (only(compare(results(*a), b)).change for a in ([last], [last, *more]))
+    assert alone is not None
+    assert among is not None
+    assert alone.smallest == among.smallest
+
+
+# --- qualities -----------------------------------------------------------------------------------
+
+
+def told(value: float | None, baseline: float | None = None, **quality: float) -> Result:
+    """What a run measured of a test whose accuracy may fall by 1 %, as JSON keeps it."""
+    broken = value is None and baseline is not None
+    held = QualityChange("accuracy", 0.01, value, baseline, exceeded=broken)
+    return measured(verdict=replace(NO_VERDICT, qualities=(held,)), quality=quality)
+
+
+@pytest.mark.parametrize("baseline", [None, 0.9])
+def test_a_quality_that_broke_is_a_drop(baseline: float | None) -> None:
+    """JSON has no number for NaN, but the verdict of B names it, whatever that was held against."""
+    verdict = judged(measured(quality={"accuracy": 0.9}), told(None, baseline))
+    assert Outcome.REGRESSED is verdict.outcome
+    assert [(each.name, each.value, each.baseline) for each in verdict.drops] == [
+        ("accuracy", None, 0.9)
+    ]
+
+
+def test_a_quality_that_b_tells_no_more_is_not_held() -> None:
+    """It is said, and is no regression."""
+    gone = QualityChange("accuracy", 0.01, None, 0.9)
+    new = QualityChange("f1", 0.01, 0.9, None)
+    after = measured(verdict=replace(NO_VERDICT, qualities=(gone, new)), quality={"f1": 0.9})
+    verdict = judged(measured(quality={"accuracy": 0.9}), after)
+    assert [each.name for each in verdict.qualities if each.unheld] == ["accuracy", "f1"]
+    assert Outcome.PASSED is verdict.outcome
+
+
+def test_a_quality_that_broke_in_a_leaves_its_joules() -> None:
+    """They are compared; the quality has nothing to be held against."""
+    verdict = judged(told(None), told(0.9, accuracy=0.9))
+    assert Outcome.PASSED is verdict.outcome
+    assert [each.unheld for each in verdict.qualities] == [True]

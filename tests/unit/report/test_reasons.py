@@ -1,0 +1,286 @@
+"""The sentences that a user reads about results."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_greenops.model.measurement import Check
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.units import parse_energy
+from pytest_greenops.model.verdict import Limit, Outcome
+from pytest_greenops.report import reasons
+from tests.unit.report.samples import (
+    CPU,
+    GPU,
+    change,
+    inconclusive,
+    key,
+    limit,
+    over_budget,
+    regressed,
+    result,
+    suite,
+    unmeasured,
+)
+
+PARAMETRIZED = key("test_parse", param="a b")
+
+
+class TestFailure:
+    """The message of the exception."""
+
+    def test_of_a_regression_is_the_line_of_the_contract(self) -> None:
+        """A regression says both figures, the change with its interval, and how to accept it."""
+        expected = (
+            "call used 3.10 J/sample, baseline 2.00 J/sample (+55 %, 95 % CI +48…+61 %, "
+            "limit +5 %). Accept it: pytest --energy-save tests/test_x.py::test_parse"
+        )
+        assert expected == reasons.failure(regressed())
+
+    def test_of_an_exceeded_budget_says_the_share_and_the_mark_that_would_pass(self) -> None:
+        """An exceeded budget says by how much, and what to write if that is meant."""
+        expected = (
+            "call used 3.10 J/sample, budget 2.50 J/sample (95 % CI 3.02…3.19 J): 124 % of it. "
+            'Raise it if that is meant: energy_budget("3.2 J", per="sample")'
+        )
+        assert expected == reasons.failure(over_budget())
+
+    def test_of_exceeded_power_names_watts(self) -> None:
+        """Power beyond its limit is told in watts, with the keyword that sets it."""
+        one = result(Outcome.OVER_BUDGET, limits=(limit("power", 380.0, 350.0),))
+        expected = (
+            "call drew 380 W, budget 350 W (95 % CI 372…388 W): 109 % of it. "
+            'Raise it if that is meant: energy_budget(max_power="390 W")'
+        )
+        assert expected == reasons.failure(one)
+
+    def test_of_exceeded_carbon_names_grams(self) -> None:
+        """Carbon beyond its limit is told in grams of CO2e, with the keyword that sets it."""
+        one = result(Outcome.OVER_BUDGET, limits=(limit("carbon", 0.0024, 0.002),))
+        expected = (
+            "call emitted 2.40 mg CO2e, budget 2.00 mg CO2e (95 % CI 2.35…2.45 mg CO2e): "
+            '120 % of it. Raise it if that is meant: energy_budget(max_carbon="2.5 mg")'
+        )
+        assert expected == reasons.failure(one)
+
+    def test_of_a_budget_for_a_call_is_told_for_a_call(self) -> None:
+        """A budget without `per` stays one for a call where joules of a unit are judged too."""
+        one = result(
+            Outcome.OVER_BUDGET,
+            joules=198.0,
+            units={"sample": 64.0},
+            unit="sample",
+            limits=(limit("energy", 198.0, 150.0),),
+        )
+        text = reasons.failure(one)
+        assert text.startswith("call used 198 J, budget 150 J (95 % CI 194…202 J): 132 % of it.")
+        assert text.endswith('energy_budget("210 J")')
+
+    def test_names_the_limit_that_was_exceeded(self) -> None:
+        """Of two limits the one that lies below its interval is named, however near the other."""
+        limits = (limit("energy", 2.0, 2.01), limit("power", 40.0, 30.0))
+        one = result(Outcome.OVER_BUDGET, limits=limits)
+        assert reasons.failure(one).startswith("call drew 40.0 W, budget 30.0 W")
+
+    @pytest.mark.parametrize("high_j", [4.2e-7, 0.0312, 0.99, 1.0, 9.91, 3190.0, 8.4e6])
+    def test_suggests_a_budget_that_would_pass(self, high_j: float) -> None:
+        """The suggested budget can be read by the marker, and holds the whole interval."""
+        one = result(
+            Outcome.OVER_BUDGET, limits=(Limit("energy", high_j, high_j * 0.9, high_j, high_j / 2),)
+        )
+        suggested = reasons.failure(one).split('"')[1]
+        assert high_j <= parse_energy(suggested) * (1 + 1e-12) <= high_j * 1.11
+
+    def test_of_a_budget_that_is_far_too_small_has_no_figure_like_a_joke(self) -> None:
+        """A budget of another magnitude, or of nothing, is not told to seven digits."""
+        for allowed_j in (1e-6, 0.0):
+            one = result(Outcome.OVER_BUDGET, limits=(limit("energy", 2.0, allowed_j),))
+            assert ": >999 % of it. " in reasons.failure(one)
+
+    def test_of_estimated_joules_says_so_with_the_band(self) -> None:
+        """An estimated figure carries its band in the message itself."""
+        text = reasons.failure(regressed(estimated=True))
+        assert text.startswith("call used 3.10 J/sample (estimated, ±50 %), baseline 2.00 J")
+
+    def test_of_one_domain_names_the_domain(self) -> None:
+        """Joules of a part of the machine are not told as if they were all."""
+        one = over_budget(shares={CPU: 0.5, GPU: 0.5}, domain="gpu")
+        assert reasons.failure(one).startswith("call used 3.10 J/sample (gpu), budget")
+
+    def test_names_the_measurement(self) -> None:
+        """A measurement with a name of its own is told by it."""
+        assert reasons.failure(regressed(name="prefill")).startswith("prefill used 3.10 J/sample, ")
+
+    def test_quotes_a_node_id_with_brackets_for_the_shell(self) -> None:
+        """The command can be pasted into a shell as it stands."""
+        text = reasons.failure(regressed(test=PARAMETRIZED))
+        assert text.endswith(" pytest --energy-save 'tests/test_x.py::test_parse[a b]'")
+
+    def test_of_what_could_not_be_shown_says_that_strict_fails_it(self) -> None:
+        """Under `--energy-strict` the message says both why and which option made it fail."""
+        expected = (
+            "call could not be judged, and --energy-strict is on: no baseline on this machine; "
+            "accept one: pytest --energy-save tests/test_x.py::test_parse"
+        )
+        assert expected == reasons.failure(result(Outcome.NO_BASELINE))
+
+    @pytest.mark.parametrize("one", suite(), ids=reasons.verdict_word)
+    def test_and_reason_are_one_line(self, one: Result) -> None:
+        """Neither a failure nor a reason breaks the short summary of pytest into lines."""
+        for text in (reasons.failure(one), reasons.reason(one)):
+            assert text
+            assert text == text.strip()
+            assert "\n" not in text
+
+
+class TestReason:
+    """Why, and what to do next."""
+
+    def test_of_a_pass_gives_the_change_and_its_limit(self) -> None:
+        """A pass is told with its interval, so that a reader sees how near it was."""
+        one = result(change=change(0.008, -0.003, 0.019))
+        assert reasons.reason(one) == "+0.8 % (95 % CI -0.3…+1.9 %) against a limit of +5 %"
+
+    def test_of_a_pass_in_a_budget_gives_the_share(self) -> None:
+        """A pass in an absolute budget says how much of it was used."""
+        one = result(limits=(limit("energy", 2.0, 2.5),))
+        assert reasons.reason(one) == "80 % of the budget of 2.50 J"
+
+    def test_of_a_provisional_pass_says_what_it_would_have_missed(self) -> None:
+        """A pass against a young baseline names the smallest increase that could be found."""
+        young = change(0.01, -0.1, 0.1, sessions=1, smallest=0.2, provisional=True)
+        expected = (
+            "+1.0 % (95 % CI -10…+10 %) against a limit of +5 %; provisional: with 1 baseline "
+            "session only an increase from +20 % on can be found; add a session: "
+            "pytest --energy-save tests/test_x.py::test_parse"
+        )
+        assert expected == reasons.reason(result(change=young))
+
+    def test_tells_the_creep_since_the_first_accepted_level(self) -> None:
+        """Small accepted steps that add up beyond the margin are told."""
+        one = result(change=change(0.01, 0.0, 0.02, since_anchor=0.22))
+        assert reasons.reason(one).endswith("; +22 % since the first accepted level")
+
+    def test_of_an_improvement_offers_to_keep_it(self) -> None:
+        """An improvement is only kept if it is accepted."""
+        one = result(Outcome.IMPROVED, change=change(-0.21, -0.24, -0.18))
+        assert reasons.reason(one).endswith(
+            "; keep the gain: pytest --energy-save tests/test_x.py::test_parse"
+        )
+
+    def test_of_too_few_rounds_gives_the_number_that_would_decide(self) -> None:
+        """An undecided result says how many rounds would decide, as a command."""
+        expected = (
+            "can't tell: +3.1 % (95 % CI -1.0…+7.3 %) against a limit of +5 %; about 20 rounds "
+            "would decide: pytest --energy --energy-min-rounds=20 tests/test_x.py::test_parse"
+        )
+        assert expected == reasons.reason(inconclusive(needs_rounds=20))
+
+    def test_of_too_few_sessions_gives_the_number_that_would_decide(self) -> None:
+        """Where only more baseline sessions help, it says how many, and on which code."""
+        assert reasons.reason(inconclusive(needs_sessions=3)).endswith(
+            "; 3 more baseline sessions would decide; at the accepted commit: "
+            "pytest --energy-save tests/test_x.py::test_parse"
+        )
+
+    def test_of_noise_without_cure_gives_what_could_be_found(self) -> None:
+        """Where neither rounds nor sessions help, the smallest change that shows is told."""
+        assert reasons.reason(inconclusive()).endswith(
+            "; only +7.0 % or more could be found; quieten the machine, then: "
+            "pytest --energy tests/test_x.py::test_parse"
+        )
+
+    def test_of_a_value_near_its_budget_gives_both(self) -> None:
+        """A budget inside the interval of the value is what cannot be told."""
+        one = result(
+            Outcome.INCONCLUSIVE,
+            cause="the energy is too near its budget to tell",
+            limits=(Limit("energy", 2.0, 1.95, 2.06, 2.02),),
+        )
+        assert reasons.reason(one).startswith(
+            "can't tell: 2.00 J (95 % CI 1.95…2.06 J) against a budget of 2.02 J; raise it, or save"
+        )
+
+    def test_of_an_untrusted_measurement_gives_the_check_and_its_mend(self) -> None:
+        """A self-check that forbids a verdict is told with what to do about it."""
+        finding = "other processes used up to 40 % of the machine in 8 of 10 rounds"
+        one = inconclusive(
+            cause=f"contention: {finding}",
+            checks=(Check("contention", finding, "rounds redone, then kept", untrusted=True),),
+        )
+        assert reasons.reason(one).endswith(
+            f", contention: {finding}; stop what else runs on the machine, then: "
+            "pytest --energy tests/test_x.py::test_parse"
+        )
+
+    def test_of_a_missing_baseline_gives_its_cause(self) -> None:
+        """A baseline under another name is told where there is one."""
+        one = result(Outcome.NO_BASELINE, cause="test_old has one")
+        assert reasons.reason(one).startswith("no baseline on this machine (test_old has one);")
+
+    def test_of_another_machine_gives_the_difference(self) -> None:
+        """What is not comparable says which fact differs."""
+        expected = (
+            "not comparable (cpu: A -> B); accept what it uses here: "
+            "pytest --energy-save tests/test_x.py::test_parse"
+        )
+        assert expected == reasons.reason(result(Outcome.NOT_COMPARABLE, cause="cpu: A -> B"))
+
+    def test_of_an_instrumented_run_does_not_offer_to_save_it(self) -> None:
+        """What a tracer spoilt is to be measured again, not accepted."""
+        check = Check("instrumented", "coverage", "neither saved nor judged; run without it")
+        one = result(Outcome.NOT_COMPARABLE, cause="instrumented: coverage", checks=(check,))
+        expected = (
+            "not comparable (instrumented: coverage); measure without it: "
+            "pytest --energy tests/test_x.py::test_parse"
+        )
+        assert expected == reasons.reason(one)
+
+    def test_of_nothing_measured_gives_the_cause(self) -> None:
+        """What was not measured says why."""
+        assert reasons.reason(unmeasured("gpu did not move")) == "not measured: gpu did not move"
+
+    @pytest.mark.parametrize(
+        "one",
+        [
+            regressed(saved=True),
+            result(Outcome.IMPROVED, change=change(-0.2, -0.3, -0.1), saved=True),
+            result(Outcome.NO_BASELINE, saved=True),
+            result(Outcome.NOT_COMPARABLE, cause="cpu: A -> B", saved=True),
+        ],
+        ids=reasons.verdict_word,
+    )
+    def test_of_what_was_saved_asks_for_nothing_more(self, one: Result) -> None:
+        """What this run accepted need not be accepted once more."""
+        assert "this run" in reasons.reason(one).lower()
+        assert "--energy-save" not in reasons.reason(one)
+
+
+@pytest.mark.parametrize(
+    ("expected", "one"),
+    [
+        ("passed", result()),
+        (
+            "passed (provisional)",
+            result(change=change(0.01, -0.1, 0.1, sessions=2, provisional=True)),
+        ),
+        ("regressed", regressed()),
+        ("regressed (warned)", regressed(action="warn")),
+        ("~regressed (warned)", regressed(action="warn", estimated=True)),
+        ("regressed (saved)", regressed(saved=True)),
+        ("over budget (warned)", over_budget(action="warn")),
+        ("no baseline", result(Outcome.NO_BASELINE, action="warn")),
+        ("not measured", unmeasured("no sensor")),
+    ],
+)
+def test_verdict_word_holds_its_flags(expected: str, one: Result) -> None:
+    """The word of a verdict shows what weakens it: estimated, warned only, provisional."""
+    assert expected == reasons.verdict_word(one)
+
+
+def test_a_failure_in_a_repetition_says_what_to_change() -> None:
+    """A test that passes once and fails when repeated is told the two ways out."""
+    text = reasons.failed_in_repetition(3)
+    assert "repetition 3" in text
+    assert "energy.pedantic" in text
+    assert "max_rounds=1" in text

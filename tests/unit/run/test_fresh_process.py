@@ -1,0 +1,312 @@
+"""A test in a process of its own: what comes back, what is said if nothing does, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from pytest_greenops.model.environment import Environment
+from pytest_greenops.run import fresh_process as fresh
+from pytest_greenops.run.fresh_process import Answer, FreshFailure, FreshTimeout, Start, measure
+from tests.unit.builders import result
+
+#: Stands for pytest: does what the file `work.py` says.
+STAND_IN = """
+import json, os
+from pathlib import Path
+
+def main(args):
+    request = json.load(open(os.environ["PYTEST_GREENOPS_FRESH"]))
+    answer = Path(request["folder"], "answer")
+    work = {"args": args, "request": request, "answer": answer, "os": os, "Path": Path}
+    exec(Path("work.py").read_text(), work)
+    return work.get("code", 0)
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Answer]:
+    """Runs a fresh process that does what it is told instead of running pytest."""
+    (tmp_path / "pytest.py").write_text(STAND_IN)
+
+    def run(work: str, limit_s: float = 60.0, args: Sequence[str] = ("-q",), **more: Any) -> Answer:
+        (tmp_path / "work.py").write_text(work)
+        start = Start([*args], str(tmp_path), [str(tmp_path), *sys.path])
+        given = {"options": {}, "environ": dict(os.environ), "caches": False, **more}
+        return measure(start, "test_it.py::test_it", limit_s=limit_s, **given)
+
+    return run
+
+
+def failure(act: Callable[[], object]) -> str:
+    """Why a fresh session cannot be used."""
+    with pytest.raises(FreshFailure) as raised:
+        act()
+    return str(raised.value)
+
+
+def test_an_answer_comes_back_whole(run: Callable[..., Answer], tmp_path: Path) -> None:
+    """With figures that are no number too: joules of what was not measured."""
+    answer = Answer(Environment({"cpu": "A"}), (result(),))
+    answer.write(tmp_path / "prepared")
+    got = run("answer.write_bytes(Path('prepared').read_bytes())", options={"seed": 7})
+    assert (got.environment, got.failure) == (answer.environment, None)
+    assert got.results[0].joules != got.results[0].joules
+    assert got.results[0].verdict == answer.results[0].verdict
+
+
+@pytest.mark.parametrize("paths", [(), ("--", "tests")], ids=["no paths", "paths"])
+def test_the_request_says_what_to_do(
+    run: Callable[..., Answer], tmp_path: Path, paths: tuple[str, ...]
+) -> None:
+    """The arguments of the asking run, a cache apart whatever they say, and no input."""
+    given = ("-q", "-o", "cache_dir=mine")
+    failure(
+        lambda: run(
+            "import sys; Path('seen').write_text(repr((args, request, sys.stdin.read())))",
+            args=(*given, *paths),
+            caches=True,
+            options={"seed": 7},
+        )
+    )
+    args, request, read = eval((tmp_path / "seen").read_text())
+    assert args == [*given, "-o", f"cache_dir={request['folder']}/cache", *paths]
+    assert (request["node"], request["options"]) == ("test_it.py::test_it", {"seed": 7})
+    assert (request["asker"], read) == (os.getpid(), "")
+    assert not Path(request["folder"]).exists()
+
+
+def test_the_request_is_gone_once_it_is_read(run: Callable[..., Answer], tmp_path: Path) -> None:
+    """Arguments that may be secret do not outlive a process that is killed while it waits."""
+    failure(
+        lambda: run(
+            "from pytest_greenops.run.fresh_process import asked\n"
+            "left = [asked().node, asked(), os.listdir(request['folder'])]\n"
+            "Path('seen').write_text(repr(left))"
+        )
+    )
+    assert eval((tmp_path / "seen").read_text()) == ["test_it.py::test_it", None, ["output"]]
+
+
+@pytest.mark.parametrize(
+    ("work", "why"),
+    [
+        ("print('the reason'); code = 4", "its process ended with exit code 4: the reason"),
+        ("code = 0", "its process ended with exit code 0"),
+        ("answer.write_bytes(b'no answer')", "its process ended with exit code 0"),
+        ("os.kill(os.getpid(), 9)", "its process was ended by SIGKILL"),
+        ("raise ValueError('bad')", "its process ended with exit code 1: ValueError: bad"),
+    ],
+)
+def test_no_answer(run: Callable[..., Answer], work: str, why: str) -> None:
+    """The exit status is told, and the last line that was printed."""
+    assert failure(lambda: run(work)) == why
+
+
+def test_a_failed_test_is_told_in_its_own_words(run: Callable[..., Answer], tmp_path: Path) -> None:
+    """What the answer says goes before the exit status."""
+    Answer(Environment({}), (), "the test failed there: gas").write(tmp_path / "prepared")
+    work = "answer.write_bytes(Path('prepared').read_bytes()); code = 1"
+    assert failure(lambda: run(work)) == "the test failed there: gas"
+
+
+@pytest.mark.parametrize(
+    ("executable", "why"),
+    [
+        ("/nowhere/python", "No such file or directory"),
+        (None, "sys.executable is not known"),
+        ("", "sys.executable is not known"),
+    ],
+)
+def test_no_process(
+    run: Callable[..., Answer],
+    monkeypatch: pytest.MonkeyPatch,
+    executable: str | None,
+    why: str,
+) -> None:
+    """An interpreter that cannot be started is told."""
+    monkeypatch.setattr(fresh, "EXECUTABLE", executable)
+    assert failure(lambda: run("")) == f"its process could not be started ({why})"
+
+
+def test_nowhere_to_write(run: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk, or a TMPDIR that is not there, costs the session and not the test."""
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    assert failure(lambda: run("")) == "its folder could not be made (No such file or directory)"
+
+
+def test_an_argument_that_cannot_be_written(run: Callable[..., Answer]) -> None:
+    """One that is no text, as the name of a file may be, is told."""
+    told = failure(lambda: run("", args=("caf\udce9",)))
+    assert told.startswith("its request could not be written (")
+    assert "surrogates not allowed" in told
+
+
+def test_what_the_test_has_replaced_is_not_used(
+    run: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fixtures that forbid processes, temporary files and sleep still hold, and do not matter."""
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("forbidden here")
+
+    Answer(Environment({}), (result(),)).write(tmp_path / "prepared")
+    replaced = (
+        (subprocess, ("Popen", "_args_from_interpreter_flags")),
+        (tempfile, ("mkdtemp", "TemporaryDirectory")),
+        (time, ("sleep", "monotonic")),
+        (os, ("pidfd_open", "killpg")),
+    )
+    with monkeypatch.context() as patched:
+        for module, names in replaced:
+            for name in names:
+                patched.setattr(module, name, forbidden, raising=False)
+        patched.setattr(sys, "executable", None)
+        patched.setattr(os, "getpid", lambda: 1)
+        got = run(
+            "answer.write_bytes(Path('prepared').read_bytes())\n"
+            "Path('asker').write_text(str(request['asker']))"
+        )
+    assert len(got.results) == 1
+    assert (tmp_path / "asker").read_text() == str(os.getpid())
+
+
+#: Goes on for long, and starts another process that would.
+SLEEPS = """
+import subprocess, sys, time
+other = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
+Path("begins").write_text(f"{os.getpid()} {other.pid}")
+os.rename("begins", "began")
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """A process counts as started once it has written `began`; then these functions are called."""
+    then: list[Callable[[], object]] = []
+
+    def started(*args: Any, **more: Any) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(*args, **more)
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "began").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for act in then:
+            act()
+        return process
+
+    monkeypatch.setattr(fresh, "Popen", started)
+    return then
+
+
+def left(folder: Path) -> list[int]:
+    """Those of the processes that have begun which still run a while later."""
+    began = [int(process) for process in (folder / "began").read_text().split()]
+    deadline = time.monotonic() + 20
+    while (running := [each for each in began if _runs(each)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return running
+
+
+def _runs(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told of its end", "asked for it"])
+@pytest.mark.usefixtures("begun")
+def test_a_process_that_takes_too_long_is_ended(
+    run: Callable[..., Answer], tmp_path: Path, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It and what it started are gone; where the system cannot tell of its end too."""
+    if not told:
+        monkeypatch.setattr(fresh, "_PIDFD_OPEN", None)
+    with pytest.raises(FreshTimeout, match=r"\Ait was not done after 0 s\Z"):
+        run(SLEEPS, limit_s=0.1)
+    assert left(tmp_path) == []
+
+
+@pytest.mark.usefixtures("begun")
+def test_a_process_that_will_not_end_is_killed(
+    run: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may put its fixtures away when it is interrupted, but not for ever."""
+    monkeypatch.setattr(fresh, "GRACE_S", 0.2)
+    stubborn = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); {SLEEPS}"
+    failure(lambda: run(stubborn, limit_s=0.1))
+    assert left(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no timers")
+def test_what_interrupts_the_asking_test_ends_the_process(
+    run: Callable[..., Answer], tmp_path: Path, begun: list[Callable[[], object]]
+) -> None:
+    """A signal of pytest-timeout, or of the keyboard, raises through the wait."""
+
+    def raises(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, raises)
+    begun.append(lambda: signal.setitimer(signal.ITIMER_REAL, 0.2))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(SLEEPS)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+    assert left(tmp_path) == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells of a parent's end")
+def test_a_wrapper_that_stays_in_between_is_told(
+    run: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interpreter that is started by another process would not see its asker end."""
+    wrapper = tmp_path / "python"
+    wrapper.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(fresh, "EXECUTABLE", str(wrapper))
+    work = (
+        "import sys; del sys.modules['pytest'], sys.path[0]  # the stand-in\n"
+        "from pytest_greenops.hooks.fresh_child import end_with; end_with(request['asker'])"
+    )
+    assert failure(lambda: run(work)) == (
+        "its process ended with exit code 1: sys.executable starts Python as a process of its own; "
+        "let that wrapper exec Python"
+    )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells of a parent's end")
+def test_a_process_does_not_outlive_the_one_that_asked(tmp_path: Path) -> None:
+    """Where that is killed, by pytest-timeout's thread for instance, no test goes on measuring."""
+    child = (
+        "import os, sys, time; from pytest_greenops.hooks.fresh_child import end_with; "
+        "end_with(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
+    )
+    parent = (
+        "import os, subprocess, sys; "
+        f"p = subprocess.Popen([sys.executable, '-c', {child!r}], stdout=subprocess.PIPE); "
+        "print(p.stdout.readline().decode(), flush=True); os._exit(1)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", parent], capture_output=True, text=True, timeout=60
+    )
+    process = int(told.stdout)
+    deadline = time.monotonic() + 20
+    while psutil.pid_exists(process) and time.monotonic() < deadline:
+        if psutil.Process(process).status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.05)
+    assert not psutil.pid_exists(process)

@@ -1,0 +1,753 @@
+"""One run of one test: what it counts, how long it goes on, what it is compared with."""
+
+from __future__ import annotations
+
+import math
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from pytest_greenops import machine
+from pytest_greenops.baselines.store import Store
+from pytest_greenops.judge.rules import Rules
+from pytest_greenops.measure.control import Control
+from pytest_greenops.measure.meter import NoLoad
+from pytest_greenops.model.baseline import Series, TestKey
+from pytest_greenops.model.budget import Budget
+from pytest_greenops.model.carbon_factor import CarbonFactor
+from pytest_greenops.model.environment import Environment
+from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.measurement import Check, Domain, Provenance
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.run_options import Options
+from pytest_greenops.model.verdict import Outcome, Verdict
+from pytest_greenops.run.context import Bench
+from pytest_greenops.run.fresh_process import Answer, FreshFailure
+from pytest_greenops.run.trial import Trial
+from pytest_greenops.sensors.instruments import Instruments
+from pytest_greenops.testing import FakeSensor
+from tests.unit.builders import MACHINE, baseline, grown, key, rounds, series, session
+
+
+@pytest.fixture(autouse=True)
+def _quiet_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else runs, nothing traces, and nothing was set, whatever this runs beside."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(machine, "LoadProbe", NoLoad)
+    monkeypatch.setattr(machine, "instrumented", lambda: None)
+    monkeypatch.setattr(machine, "conditions", dict)
+
+
+class Lab:
+    """Trials over a fake sensor, and baselines to compare them with."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sensor = FakeSensor(Domain("cpu:0", "cpu"))
+        self.environment = Environment(MACHINE)
+        self.store = Store(folder / "baselines", self.environment.slug)
+        self.accepted: list[Series] = []
+        self.told: list[tuple[str, int, int]] = []
+        self.collected: set[TestKey] = set()
+
+    def trial(
+        self,
+        *,
+        test: TestKey | None = None,
+        limits: Budget | None = None,
+        left_s: Callable[[], float] = lambda: math.inf,
+        **options: Any,
+    ) -> Trial:
+        """A trial of a test with this budget, in a run with these options."""
+        bench = Bench(
+            Instruments([self.sensor]),
+            self.environment,
+            self.store,
+            Rules(session_sd=0.001, carbon=options.get("carbon")),
+            Options(**options),
+            self.accepted,
+            self.collected,
+            lambda label, done, most: self.told.append((label, done, most)),
+        )
+        return Trial(bench, test or key(), limits or Budget(), left_s)
+
+    def keep(self, test: TestKey | None = None, **known: Series) -> None:
+        """Put a baseline in place."""
+        saved = baseline(test, **known)
+        Store(self.store.folder, self.store.machine).update(saved.test, lambda old: saved)
+
+    def measure(
+        self,
+        trial: Trial,
+        name: str = "call",
+        joules: float = 2.0,
+        value: object = None,
+        **plan: int | None,
+    ) -> Result:
+        """Measure work of 0.2 s a call that returns a value."""
+        for trip in trial.passes(name, **plan):
+            with trip.window(name):
+                for _ in range(trip.iterations):
+                    self.sensor.spend(joules, seconds=0.2)
+            trip.units = trial.work(value, trip.iterations)
+        return trial.results[name]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    """A lab without baselines."""
+    return Lab(tmp_path)
+
+
+def refusal(act: Callable[[], object]) -> str:
+    """What a `GreenopsError` says."""
+    with pytest.raises(GreenopsError) as raised:
+        act()
+    return str(raised.value)
+
+
+# --- results ---------------------------------------------------------------------------------
+
+
+def test_a_measurement_becomes_a_result(lab: Lab) -> None:
+    """It stands under its name when its last pass is made."""
+    trial = lab.trial()
+    result = lab.measure(trial)
+    assert (result.test, result.name, result.domain) == (key(), "call", "total")
+    assert (result.joules, result.seconds) == pytest.approx((2.0, 0.2))
+    assert len(result.rounds) == 5
+    assert result.verdict.outcome is Outcome.NO_BASELINE
+    assert trial.close() == {"call": result}
+
+
+def test_several_names_are_several_results(lab: Lab) -> None:
+    """In the order in which they were measured."""
+    trial = lab.trial()
+    lab.measure(trial, "encode", 1.0)
+    lab.measure(trial, "decode", 3.0)
+    energy = {name: result.joules for name, result in trial.close().items()}
+    assert energy == {"encode": pytest.approx(1.0), "decode": pytest.approx(3.0)}
+
+
+def test_windows_of_a_loop_are_results(lab: Lab) -> None:
+    """A loop names its windows itself."""
+    trial = lab.trial()
+    for trip in trial.passes():
+        for name, joules in (("prefill", 1.0), ("decode", 3.0)):
+            with trip.window(name):
+                lab.sensor.spend(joules, seconds=0.2)
+    energy = {name: result.joules for name, result in trial.close().items()}
+    assert energy == {"prefill": pytest.approx(1.0), "decode": pytest.approx(3.0)}
+
+
+def test_quality_stands_beside_every_result(lab: Lab) -> None:
+    """Also where it is told after the measurement."""
+    trial = lab.trial()
+    lab.measure(trial)
+    trial.quality["accuracy"] = 0.94
+    assert trial.close()["call"].quality == {"accuracy": 0.94}
+
+
+def test_grams_are_told_where_the_grid_is_known(lab: Lab) -> None:
+    """2 J at 1,800 kg/kWh are a gram."""
+    assert lab.measure(lab.trial(carbon=CarbonFactor(1.8e6))).grams == pytest.approx(1.0)
+    assert lab.measure(lab.trial()).grams is None
+
+
+def test_a_limit_of_carbon_needs_the_grid(lab: Lab) -> None:
+    """It is an error before anything is called, not a limit that is passed over."""
+    trial = lab.trial(limits=Budget(max_carbon_g=1.0))
+    told = refusal(lambda: lab.measure(trial))
+    assert told.startswith("energy_budget: max_carbon needs to know the grid; add ")
+    assert lab.sensor.read() == FakeSensor(Domain("cpu:0", "cpu")).read()
+    known = lab.trial(limits=Budget(max_carbon_g=9.0), carbon=CarbonFactor(1.8e6))
+    assert lab.measure(known).verdict.outcome is Outcome.PASSED
+
+
+# --- what is left ----------------------------------------------------------------------------
+
+
+def test_a_loop_that_was_left_is_not_measured(lab: Lab) -> None:
+    """`break` in `energy.rounds()` leaves too little to say anything."""
+    trial = lab.trial()
+    for trip in trial.passes():
+        with trip.window("decode"):
+            lab.sensor.spend(1.0)
+        break
+    [result] = trial.close().values()
+    assert (result.name, result.verdict.outcome) == ("loop", Outcome.NOT_MEASURED)
+    assert result.verdict.cause == "it was left before its rounds were done"
+
+
+def test_a_name_that_was_left_stands_beside_those_that_were_not(lab: Lab) -> None:
+    """What was measured before keeps its figures."""
+    trial = lab.trial()
+    done = lab.measure(trial, "encode")
+    next(iter(trial.passes("decode")))
+    results = trial.close()
+    assert results["encode"] == done
+    assert results["decode"].verdict.outcome is Outcome.NOT_MEASURED
+
+
+def test_a_test_that_measures_nothing_is_told(lab: Lab) -> None:
+    """A budget without a call of `energy` was not held against anything."""
+    [result] = lab.trial(limits=Budget(energy_j=1.0)).close().values()
+    assert (result.name, result.verdict.outcome) == ("call", Outcome.NOT_MEASURED)
+    assert result.verdict.cause == "the test never called energy"
+
+
+def test_a_repetition_has_its_number_while_it_runs(lab: Lab) -> None:
+    """From 1, the warm-up first, so that a failure can say which it was; then none."""
+    trial = lab.trial()
+    seen = []
+    for trip in trial.passes("call"):
+        seen.append(trial.repetition)
+        with trip.window("call"):
+            lab.sensor.spend(1.0, seconds=0.2)
+    assert (seen, trial.repetition) == ([1, 2, 3, 4, 5, 6], 0)
+
+
+def test_progress_names_the_test(lab: Lab) -> None:
+    """With its parameters, the rounds done and the most there may be."""
+    lab.measure(lab.trial(test=key(param="4")))
+    assert lab.told[-1] == ("test_parse[4]", 5, 5)
+
+
+# --- units -----------------------------------------------------------------------------------
+
+
+def test_work_is_constant_or_counted_from_the_result(lab: Lab) -> None:
+    """Each unit by itself, for all iterations of a round."""
+    trial = lab.trial()
+    trial.units = {"sample": 64, "token": lambda value: len(value)}
+    assert trial.work("abcd", 3) == {"sample": 192.0, "token": 12.0}
+    result = lab.measure(trial, value="abcd")
+    assert result.per_unit == {"sample": pytest.approx(2 / 64), "token": pytest.approx(0.5)}
+
+
+@pytest.mark.parametrize(
+    ("units", "budget", "unit"),
+    [
+        ({}, Budget(), "call"),
+        ({"sample": 2, "token": 4}, Budget(), "sample"),
+        ({"sample": 2, "token": 4}, Budget(per="token"), "token"),
+        ({"sample": 2}, Budget(per="call"), "call"),
+    ],
+)
+def test_the_unit_that_is_judged(
+    lab: Lab, units: dict[str, float], budget: Budget, unit: str
+) -> None:
+    """The budget's, else the first that the test counts, else a call."""
+    trial = lab.trial(limits=budget)
+    trial.units = dict(units)
+    result = lab.measure(trial)
+    assert (trial.unit, result.unit) == (unit, unit)
+    assert result.judged_j == pytest.approx(2.0 / units.get(unit, 1))
+
+
+@pytest.mark.parametrize("declared", [{}, {"sample": 4}])
+def test_a_budget_per_a_unit_that_nobody_counts_is_an_error(
+    lab: Lab, declared: dict[str, float]
+) -> None:
+    """It names the unit and what to write, after the first call."""
+    trial = lab.trial(limits=Budget(energy_j=1.0, per="token"))
+    trial.units = dict(declared)
+    assert refusal(lambda: lab.measure(trial)) == (
+        "energy_budget: per='token', but the test counts no such unit; "
+        "declare it before the call: energy.units(token=...)"
+    )
+
+
+def test_units_that_come_too_late_are_an_error(lab: Lab) -> None:
+    """What was measured without them cannot be divided by them any more."""
+    trial = lab.trial()
+    trial.units = {"sample": 4}
+    lab.measure(trial)
+    assert list(trial.close()) == ["call"]
+    trial.units = {"token": 4, "request": 2}
+    assert refusal(trial.close) == (
+        "energy.units(token, request=...) came after the last measurement, which did not count "
+        "it; call it before"
+    )
+
+
+@pytest.mark.parametrize(
+    ("counted", "shown"), [(0, "0"), (-3, "-3"), (float("nan"), "nan"), (float("inf"), "inf")]
+)
+def test_no_work_is_nothing_to_divide_by(lab: Lab, counted: float, shown: str) -> None:
+    """A count from the result that is no positive number is an error, not a figure."""
+    trial = lab.trial()
+    trial.units = {"token": lambda value: counted}
+    assert refusal(lambda: lab.measure(trial)) == (
+        f"energy.units: {shown} token is no work to divide joules by; count at least one"
+    )
+
+
+# --- how long it goes on ---------------------------------------------------------------------
+
+AT_THE_MARGIN = 2.0995
+
+
+@pytest.mark.parametrize(
+    ("sessions", "joules", "rounds"),
+    [(0, 2.0, 5), (1, 2.0, 10), (2, 2.0, 10), (3, 2.0, 5), (5, 2.0, 5), (5, AT_THE_MARGIN, 15)],
+)
+def test_looks_follow_the_sessions_of_the_name(
+    lab: Lab, sessions: int, joules: float, rounds: int
+) -> None:
+    """New: five rounds; young: ten; grown: until it is decided, fifteen at the most."""
+    if sessions:
+        lab.keep(call=grown(sessions=sessions, spread=0.001))
+    assert len(lab.measure(lab.trial(), joules=joules).rounds) == rounds
+
+
+def test_the_last_look_may_decide_what_the_first_did_not(lab: Lab) -> None:
+    """Each look is judged as the one it is: the second may spend more than the first."""
+    lab.keep(call=grown(sessions=5, spread=0.08))
+    trial = lab.trial()
+    result = lab.measure(trial, joules=2.2)
+    assert (len(result.rounds), result.verdict.outcome) == (10, Outcome.REGRESSED)
+
+
+def test_a_loop_looks_by_its_youngest_name(lab: Lab) -> None:
+    """Windows are measured together, so the one with the fewest sessions sets the pace."""
+    lab.keep(prefill=grown(sessions=5, spread=0.001), decode=grown(sessions=1))
+    trial = lab.trial()
+    for trip in trial.passes():
+        for name in ("prefill", "decode"):
+            with trip.window(name):
+                lab.sensor.spend(2.0, seconds=0.2)
+    assert {name: len(r.rounds) for name, r in trial.close().items()} == {
+        "prefill": 10,
+        "decode": 10,
+    }
+
+
+def test_a_loop_goes_on_until_every_name_is_decided(lab: Lab) -> None:
+    """One window that passes does not end the looks of another."""
+    lab.keep(prefill=grown(sessions=5, spread=0.001), decode=grown(sessions=5, spread=0.001))
+    trial = lab.trial()
+    for trip in trial.passes():
+        for name, joules in (("prefill", 2.0), ("decode", AT_THE_MARGIN)):
+            with trip.window(name):
+                lab.sensor.spend(joules, seconds=0.2)
+    outcomes = {name: (len(r.rounds), r.verdict.outcome) for name, r in trial.close().items()}
+    assert outcomes == {
+        "prefill": (15, Outcome.PASSED),
+        "decode": (15, Outcome.INCONCLUSIVE),
+    }
+
+
+@pytest.mark.parametrize(
+    ("budget", "options", "plan", "rounds"),
+    [
+        (Budget(energy_j=2.0), {}, {}, 15),
+        (Budget(energy_j=9.0), {}, {}, 5),
+        (Budget(max_power_w=10.0), {}, {}, 15),
+        (Budget(min_rounds=7), {}, {}, 7),
+        (Budget(max_rounds=3), {}, {}, 3),
+        (Budget(max_rounds=1), {}, {}, 1),
+        (Budget(min_rounds=30), {}, {}, 30),
+        (Budget(max_time_s=0.0), {}, {}, 1),
+        (Budget(), {"min_rounds": 6}, {}, 6),
+        (Budget(min_rounds=4), {"min_rounds": 6}, {}, 4),
+        (Budget(), {"max_rounds": 4}, {}, 4),
+        (Budget(), {"max_time_s": 0.0}, {}, 1),
+        (Budget(max_time_s=60.0), {"max_time_s": 0.0}, {}, 5),
+        (Budget(), {"save": "all"}, {}, 10),
+        (Budget(), {"save": "new"}, {}, 10),
+        (Budget(max_rounds=3), {"save": "all"}, {}, 3),
+        (Budget(min_rounds=12), {"save": "all"}, {}, 12),
+        (Budget(min_rounds=12), {}, {"rounds": 2}, 2),
+    ],
+)
+def test_how_many_rounds(
+    lab: Lab, budget: Budget, options: dict[str, Any], plan: dict[str, Any], rounds: int
+) -> None:
+    """As the test itself says, else its budget, else the options; to save takes ten."""
+    result = lab.measure(lab.trial(limits=budget, **options), **plan)
+    assert len(result.rounds) == rounds
+
+
+def calls(lab: Lab, trial: Trial, **plan: int | None) -> int:
+    """How often a piece of work was called to be measured."""
+    called = 0
+    for trip in trial.passes("call", **plan):
+        with trip.window("call"):
+            for _ in range(trip.iterations):
+                called += 1
+                lab.sensor.spend(1.0, seconds=0.2)
+    return called
+
+
+@pytest.mark.parametrize(
+    ("plan", "called"),
+    [
+        ({"rounds": 1}, 1),
+        ({"rounds": 1, "iterations": 10}, 10),
+        ({"rounds": 1, "warmup": 2}, 3),
+        ({"rounds": 4, "warmup": 0, "iterations": 3}, 12),
+        ({"rounds": 4, "iterations": 3}, 15),
+        ({"warmup": 3}, 8),
+    ],
+)
+def test_a_test_that_says_how_often_is_called_so_often(
+    lab: Lab, plan: dict[str, int], called: int
+) -> None:
+    """Rounds, warm-up and iterations of `pedantic` are kept to."""
+    assert calls(lab, lab.trial(), **plan) == called
+
+
+def test_work_that_cannot_be_repeated_is_called_once(lab: Lab) -> None:
+    """`max_rounds=1` calls it exactly once, with a baseline and where it is saved too."""
+    lab.keep(call=grown())
+    for save in (None, "all"):
+        assert calls(lab, lab.trial(limits=Budget(max_rounds=1), save=save)) == 1
+
+
+def test_windows_are_sized_by_the_margin_of_the_budget(lab: Lab) -> None:
+    """A budget that asks for 0.1 % gets longer rounds than one that asks for 5 %."""
+    spans = []
+    for margin in (None, 0.001):
+        trial = lab.trial(limits=Budget(max_increase=margin))
+        spans.append(lab.measure(trial).rounds[0].seconds)
+    assert spans[0] == pytest.approx(0.2)
+    assert spans[1] >= 3.9
+
+
+# --- what it is compared with ----------------------------------------------------------------
+
+
+def test_a_baseline_of_another_machine_is_not_comparable(lab: Lab) -> None:
+    """The difference is the cause, and nothing is waited for that cannot be had."""
+    lab.keep(call=grown())
+    lab.environment = Environment({**MACHINE, "cpu": "B"})
+    lab.store = Store(lab.store.folder, lab.environment.slug)
+    result = lab.measure(lab.trial())
+    assert (result.verdict.outcome, len(result.rounds)) == (Outcome.NOT_COMPARABLE, 5)
+    assert result.verdict.cause == "cpu: AMD EPYC 9654 -> B"
+
+
+def test_conditions_that_differ_are_not_comparable(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test that sets its threads is compared with the same number of threads."""
+    lab.keep(call=series(*grown().sessions, conditions={"threads": "4"}))
+    monkeypatch.setattr(machine, "conditions", lambda: {"threads": "8"})
+    result = lab.measure(lab.trial())
+    assert (result.verdict.outcome, result.verdict.cause) == (
+        Outcome.NOT_COMPARABLE,
+        "threads: 4 -> 8",
+    )
+    assert (result.conditions, len(result.rounds)) == ({"threads": "8"}, 5)
+
+
+def test_a_damaged_file_of_another_machine_does_not_matter_here(lab: Lab) -> None:
+    """Where this machine has a baseline, others are not read."""
+    lab.keep(call=grown())
+    other = lab.store.path(key(), "other")
+    other.parent.mkdir(parents=True)
+    other.write_text("damaged")
+    assert lab.measure(lab.trial()).verdict.outcome is Outcome.PASSED
+
+
+def test_a_renamed_parameter_is_pointed_at(lab: Lab) -> None:
+    """A new test whose function has a baseline of a test that is gone is told how to move it."""
+    old, new = key(param="4 gzip"), key(param="gzip-4")
+    lab.keep(old, call=grown())
+    lab.collected = {new}
+    verdict = lab.measure(lab.trial(test=new)).verdict
+    assert verdict.outcome is Outcome.NO_BASELINE
+    assert verdict.cause == (
+        "test_parse[4 gzip] has one and was not collected; if it was renamed: "
+        f"git mv '{lab.store.shown(old)}' '{lab.store.shown(new)}'"
+    )
+    assert lab.measure(lab.trial(test=key("test_new"))).verdict.cause is None
+
+
+def test_each_name_is_compared_with_its_own_baseline(lab: Lab) -> None:
+    """A name that the baseline lacks has none, though its test has a file."""
+    lab.keep(encode=series(session(rounds(2.0)), session(rounds(2.0)), session(rounds(2.0))))
+    trial = lab.trial()
+    lab.measure(trial, "encode", 3.0)
+    lab.measure(trial, "decode", 3.0)
+    assert {name: result.verdict.outcome for name, result in trial.close().items()} == {
+        "encode": Outcome.REGRESSED,
+        "decode": Outcome.NO_BASELINE,
+    }
+
+
+def test_an_instrumented_trial_is_not_comparable(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever traces when the measurement begins is noted."""
+    monkeypatch.setattr(machine, "instrumented", lambda: "coverage")
+    lab.keep(call=grown())
+    verdict = lab.measure(lab.trial(), joules=9.0).verdict
+    assert (verdict.outcome, verdict.cause) == (Outcome.NOT_COMPARABLE, "instrumented: coverage")
+
+
+# --- sessions in fresh processes -------------------------------------------------------------
+
+#: What five sessions of 2 J leave open that scatter by as much.
+OPEN, SPREAD = 2.08, 0.08
+
+
+class Fresh:
+    """Fresh processes that measure what they are told, or fail."""
+
+    def __init__(self, lab: Lab, joules: float = 2.0, failure: str | None = None) -> None:
+        self.lab, self.joules, self.failure = lab, joules, failure
+        self.started = 0
+        self.change: Callable[[Result], Result] = lambda result: result
+
+    def __call__(self) -> Answer:
+        """What one of them answers."""
+        self.started += 1
+        if self.failure is not None:
+            raise FreshFailure(self.failure)
+        result = self.lab.measure(self.lab.trial(answers=True), joules=self.joules)
+        return Answer(self.lab.environment, (self.change(result),))
+
+
+def left_open(lab: Lab, **options: Any) -> Trial:
+    """A trial whose looks could not decide."""
+    lab.keep(call=grown(spread=SPREAD))
+    trial = lab.trial(**options)
+    assert lab.measure(trial, joules=OPEN).verdict.outcome is Outcome.INCONCLUSIVE
+    return trial
+
+
+def test_an_open_verdict_gets_one_fresh_session(lab: Lab) -> None:
+    """Its figures and its verdict rest on both sessions then."""
+    trial, fresh = left_open(lab), Fresh(lab)
+    trial.renew(fresh)
+    result = trial.results["call"]
+    assert fresh.started == 1
+    assert [len(rounds) for rounds in result.sessions] == [15, 10]
+    assert result.joules == pytest.approx((2.0 * OPEN) ** 0.5)
+    change = result.verdict.change
+    assert change
+    assert change.relative == pytest.approx((OPEN / 2.0) ** 0.5 - 1, abs=2e-3)
+    assert trial.close() == {"call": result}
+
+
+@pytest.mark.parametrize(
+    ("joules", "limits", "options"),
+    [
+        (2.0, Budget(), {}),
+        (OPEN, Budget(max_rounds=1), {}),
+        (OPEN, Budget(), {"save": "all"}),
+        (OPEN, Budget(), {"answers": True}),
+    ],
+    ids=["decided", "once", "saved", "itself fresh"],
+)
+def test_no_session_that_decides_nothing(
+    lab: Lab, joules: float, limits: Budget, options: dict[str, Any]
+) -> None:
+    """Nothing is started for what is decided, cannot be repeated, or is not judged here."""
+    lab.keep(call=grown(spread=SPREAD if joules == OPEN else 0.01))
+    trial, fresh = lab.trial(limits=limits, **options), Fresh(lab)
+    lab.measure(trial, joules=joules)
+    trial.renew(fresh)
+    assert fresh.started == 0
+
+
+def test_no_fresh_session_at_a_young_baseline(lab: Lab) -> None:
+    """Two sessions say too little for one more to decide."""
+    lab.keep(call=grown(sessions=2))
+    trial, fresh = lab.trial(), Fresh(lab)
+    lab.measure(trial, joules=OPEN)
+    trial.renew(fresh)
+    assert fresh.started == 0
+
+
+@pytest.mark.parametrize("sessions", [1, 2, 5])
+def test_a_regression_is_confirmed_before_it_fails(lab: Lab, sessions: int) -> None:
+    """It stands with the figures of this process, however young its baseline is."""
+    lab.keep(call=grown(sessions=sessions))
+    trial, fresh = lab.trial(), Fresh(lab, 2.6)
+    alone = lab.measure(trial, joules=2.5)
+    trial.renew(fresh)
+    result = trial.results["call"]
+    assert fresh.started == 1
+    assert (result.verdict.outcome, result.fresh) == (Outcome.REGRESSED, ())
+    assert result.verdict.change == alone.verdict.change
+    assert result.verdict.confirmed == pytest.approx(0.3, abs=0.01)
+
+
+@pytest.mark.parametrize("sessions", [1, 2, 5])
+def test_a_mishap_of_one_process_fails_nothing(lab: Lab, sessions: int) -> None:
+    """What a fresh process does not find is inconclusive, and says what both found."""
+    lab.keep(call=grown(sessions=sessions))
+    trial = lab.trial()
+    lab.measure(trial, joules=2.5)
+    trial.renew(Fresh(lab, 2.0))
+    verdict = trial.results["call"].verdict
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.cause
+    assert re.fullmatch(
+        r"not confirmed: \+25 % in this process, [+-]0\.\d % in a fresh one", verdict.cause
+    )
+
+
+@pytest.mark.parametrize(
+    ("fresh_j", "outcome"), [(2.0, Outcome.INCONCLUSIVE), (2.5, Outcome.OVER_BUDGET)]
+)
+def test_a_budget_is_judged_by_both_sessions(lab: Lab, fresh_j: float, outcome: Outcome) -> None:
+    """What is over its budget in one process is not yet over it."""
+    trial = lab.trial(limits=Budget(energy_j=2.236))
+    assert lab.measure(trial, joules=2.5).verdict.outcome is Outcome.OVER_BUDGET
+    trial.renew(Fresh(lab, fresh_j))
+    result = trial.results["call"]
+    assert (result.verdict.outcome, len(result.sessions)) == (outcome, 2)
+
+
+def test_a_regression_that_nobody_can_confirm_stands(lab: Lab) -> None:
+    """Where no fresh process can be had, the first decides, and it is said."""
+    lab.keep(call=grown())
+    trial = lab.trial()
+    lab.measure(trial, joules=2.5)
+    trial.renew(Fresh(lab, failure="its test failed"))
+    result = trial.results["call"]
+    assert result.verdict.outcome is Outcome.REGRESSED
+    assert [(c.name, c.finding) for c in result.checks] == [("fresh session", "its test failed")]
+
+
+def controlled(joules: float) -> list[Series]:
+    """A series of five days whose controls used about so many joules."""
+    days = (replace(session(day=day), control_j={"cpu:0": joules * day}) for day in range(9, 14))
+    return [series(*days)]
+
+
+def test_a_machine_that_has_changed_decides_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the control workload beside a measurement says against the machine stands with it."""
+    lab.keep(call=grown())
+    lab.accepted = controlled(2e-6)
+    monkeypatch.setattr(Control, "joules", lambda self, rounds: {"cpu:0": 1.0})
+    result = lab.measure(lab.trial(), joules=2.5)
+    [check] = result.checks
+    assert (check.name, check.untrusted) == ("control", True)
+    assert result.verdict.outcome is Outcome.INCONCLUSIVE
+    assert result.verdict.cause == f"control: {check.finding}"
+
+
+def test_what_a_run_accepts_it_believes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that saves all says that the machine has changed, and saves what it finds."""
+    lab.accepted = controlled(2e-6)
+    monkeypatch.setattr(Control, "joules", lambda self, rounds: {"cpu:0": 1.0})
+    [check] = lab.measure(lab.trial(save="all")).checks
+    assert (check.name, check.untrusted) == ("control", False)
+
+
+def test_each_session_has_the_control_of_its_own_process(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is saved beside a session, here and of a fresh process, is what was measured there."""
+    told = iter([{"cpu:0": 1.0}] * 2 + [{"cpu:0": 3.0}] * 2)
+    monkeypatch.setattr(Control, "joules", lambda self, rounds: next(told))
+    trial = lab.trial(sessions=2)
+    lab.measure(trial)
+    trial.renew(Fresh(lab))
+    result = trial.results["call"]
+    assert (result.control_j, result.fresh_controls_j) == ({"cpu:0": 1.0}, ({"cpu:0": 3.0},))
+
+
+def test_as_many_sessions_as_are_asked_for(lab: Lab) -> None:
+    """Each is measured for ten rounds, and all are judged together."""
+    trial, fresh = lab.trial(sessions=4), Fresh(lab, 2.2)
+    lab.measure(trial)
+    trial.renew(fresh)
+    assert fresh.started == 3
+    result = trial.results["call"]
+    assert [len(rounds) for rounds in result.sessions] == [10] * 4
+    assert result.joules == pytest.approx((2.0 * 2.2**3) ** 0.25)
+
+
+def test_what_failed_is_not_tried_again(lab: Lab) -> None:
+    """The reason is a check that forbids nothing, and the verdict stays."""
+    trial, fresh = lab.trial(sessions=4), Fresh(lab, failure="it broke")
+    before = lab.measure(trial)
+    trial.renew(fresh)
+    result = trial.results["call"]
+    assert fresh.started == 1
+    assert (result.verdict, result.fresh, result.untrusted) == (before.verdict, (), False)
+    assert [(check.name, check.finding) for check in result.checks] == [
+        ("fresh session", "it broke")
+    ]
+
+
+def unused(lab: Lab, change: Callable[[Result], Result]) -> str:
+    """Why a fresh session with another result was not used."""
+    trial, fresh = left_open(lab), Fresh(lab)
+    fresh.change = change
+    trial.renew(fresh)
+    result = trial.results["call"]
+    assert (result.fresh, result.verdict.outcome) == ((), Outcome.INCONCLUSIVE)
+    [check] = result.checks
+    return check.finding
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"name": "other"}, "call was not measured there"),
+        (
+            {"verdict": Verdict(Outcome.NOT_MEASURED, "no sensor")},
+            "call was not measured there (no sensor)",
+        ),
+        (
+            {"checks": (Check("contention", "30 % of others", "flagged", untrusted=True),)},
+            "contention (30 % of others)",
+        ),
+        ({"domains": ()}, "it has other energy counters or units of work"),
+        (
+            {"provenance": Provenance({"cpu:0": "fake"}, True)},
+            "it has other energy counters or units of work",
+        ),
+    ],
+    ids=["no such name", "not measured", "untrusted", "counters", "estimated"],
+)
+def test_a_fresh_session_that_cannot_stand_beside_the_first(
+    lab: Lab, change: dict[str, Any], why: str
+) -> None:
+    """It is told why, and changes nothing."""
+    assert unused(lab, lambda result: replace(result, **change)) == why
+
+
+def test_work_that_was_counted_otherwise(lab: Lab) -> None:
+    """Rounds that count other work are not put beside these."""
+
+    def recounted(result: Result) -> Result:
+        return replace(result, rounds=tuple(replace(r, units={"b": 1.0}) for r in result.rounds))
+
+    assert unused(lab, recounted) == "it has other energy counters or units of work"
+
+
+def test_a_fresh_session_under_other_conditions(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test set for itself in one process only is named."""
+    monkeypatch.setattr(machine, "conditions", lambda: {"threads": "4"})
+    assert unused(lab, lambda result: replace(result, conditions={"threads": "8"})) == (
+        "it was measured under other conditions (threads: 8 -> 4)"
+    )
+
+
+def test_spoilt_measurements_get_no_further_session(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where this process is traced, what a fresh one measured would be of no use."""
+    monkeypatch.setattr(machine, "instrumented", lambda: "coverage (sys.settrace)")
+    trial, fresh = lab.trial(sessions=3), Fresh(lab)
+    lab.measure(trial)
+    trial.renew(fresh)
+    assert fresh.started == 0
+
+
+def test_a_measurement_takes_half_of_the_time_that_is_left(lab: Lab) -> None:
+    """However long it might go on otherwise."""
+    trial = lab.trial(left_s=lambda: 0.0)
+    assert len(lab.measure(trial).rounds) == 1

@@ -1,0 +1,325 @@
+"""The estimate: CPU time of the process tree, and the watts that it is multiplied with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from pytest_greenops.model.errors import OptionError
+from pytest_greenops.model.measurement import Reading
+from pytest_greenops.sensors.base import difference
+from pytest_greenops.sensors.cpu_estimate import estimate
+from pytest_greenops.sensors.cpu_estimate.cpu_power import DEFAULT_WATTS, CorePower, core_power
+from pytest_greenops.sensors.cpu_estimate.estimate import EstimateSensor
+
+ROOT = Path(__file__).parents[4]
+ONE_WATT = CorePower(1.0, "a test")
+COUNTS = [
+    pytest.param(
+        estimate.tree_cpu_time_ns,
+        id="linux",
+        marks=pytest.mark.skipif(sys.platform != "linux", reason="reads Linux' lists of children"),
+    ),
+    pytest.param(estimate.tree_cpu_time_portable_ns, id="portable"),
+]
+each_count = pytest.mark.parametrize("cpu_time_ns", COUNTS)
+
+#: Burns CPU seconds, says so, and lives on until its input ends.
+BURN = "import sys, time\nwhile time.process_time() < {seconds}: pass\nprint(flush=True)\n"
+LIVE_ON = "sys.stdin.read()"
+#: A child that does nothing itself: a grandchild burns, ends, and is waited for.
+DELEGATE = (
+    "import subprocess, sys\n"
+    "subprocess.run([sys.executable, '-c', {program!r}], stdout=subprocess.DEVNULL)\n"
+    "print(flush=True)\nsys.stdin.read()"
+)
+GENERATIONS = ["child", "grandchild"]
+
+
+def sensor_of(cpu_time_ns: Callable[[], int]) -> EstimateSensor:
+    """One joule for a CPU second, so that joules are the seconds that were counted."""
+    return EstimateSensor(ONE_WATT, 0.0, cpu_time_ns)
+
+
+def joules(sensor: EstimateSensor, before: Reading, after: Reading) -> float:
+    """Joules of the core in a window that must not be void."""
+    window = difference(sensor.domains, before, after)
+    assert window.void is None
+    return window.energy_uj["cpu:0"] * 1e-6
+
+
+def start(program: str) -> subprocess.Popen[str]:
+    """Start a Python program with pipes to talk to it."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def pipe(stream: IO[str] | None) -> IO[str]:
+    """A pipe that is known to be there."""
+    assert stream is not None
+    return stream
+
+
+@each_count
+def test_counts_own_work(cpu_time_ns: Callable[[], int]) -> None:
+    """CPU time of this process is charged with the watts of a busy core."""
+    sensor = sensor_of(cpu_time_ns)
+    before, start_s = sensor.read(), time.process_time()
+    sum(range(10_000_000))
+    after, burnt_s = sensor.read(), time.process_time() - start_s
+    waited_s = (after.time_ns - before.time_ns) * 1e-9
+    expected_j = burnt_s + estimate.WAITING_SHARE * waited_s
+    assert joules(sensor, before, after) == pytest.approx(expected_j, rel=0.05)
+
+
+@each_count
+@pytest.mark.parametrize("program", [BURN.format(seconds=0.3) + LIVE_ON, DELEGATE], ids=GENERATIONS)
+def test_counts_living_descendants(cpu_time_ns: Callable[[], int], program: str) -> None:
+    """Work of a child that still lives counts, and so does work that its own children did."""
+    sensor = sensor_of(cpu_time_ns)
+    before, own_s = sensor.read(), time.process_time()
+    with start(program.format(program=BURN.format(seconds=0.3))) as child:
+        pipe(child.stdout).readline()
+        after, own_s = sensor.read(), time.process_time() - own_s
+        pipe(child.stdin).close()
+    assert 0.28 < joules(sensor, before, after) - own_s < 0.6
+
+
+@each_count
+@pytest.mark.parametrize("program", [BURN.format(seconds=0.3), DELEGATE], ids=GENERATIONS)
+def test_counts_ended_descendants(cpu_time_ns: Callable[[], int], program: str) -> None:
+    """Work of a child that began and ended between two readings counts, with its children's."""
+    sensor = sensor_of(cpu_time_ns)
+    before, own_s = sensor.read(), time.process_time()
+    with start(program.format(program=BURN.format(seconds=0.3))) as child:
+        pipe(child.stdin).close()
+    after, own_s = sensor.read(), time.process_time() - own_s
+    assert 0.28 < joules(sensor, before, after) - own_s < 0.6
+
+
+def test_child_that_ends_is_counted_once() -> None:
+    """A child's work is the same before it ends, before it is waited for, and afterwards."""
+    sensor = sensor_of(estimate.tree_cpu_time_ns)
+    readings = [sensor.read()]
+    with start(BURN.format(seconds=0.3) + LIVE_ON) as child:
+        pipe(child.stdout).readline()
+        readings.append(sensor.read())
+        pipe(child.stdin).close()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        readings.append(sensor.read())
+    readings.append(sensor.read())
+    steps_j = [joules(sensor, *pair) for pair in pairwise(readings)]
+    assert steps_j[0] > 0.28
+    assert sum(steps_j[1:]) < 0.1
+
+
+def test_neighbour_is_not_counted() -> None:
+    """Work of a process that is no descendant stays out."""
+    count = f"import time; from {estimate.__name__} import *; "
+    shown = "print((tree_cpu_time_ns() - time.process_time_ns()) / 1e9)"
+    with start(BURN.format(seconds=0.3) + LIVE_ON) as busy:
+        pipe(busy.stdout).readline()
+        sibling = subprocess.run(
+            [sys.executable, "-c", count + shown], cwd=ROOT, capture_output=True, text=True
+        )
+        pipe(busy.stdin).close()
+    assert abs(float(sibling.stdout)) < 0.01
+
+
+WORKER = """
+import os, sys
+os.sched_setaffinity(0, {sys_cpu})
+from pytest_greenops.sensors.base import difference
+from pytest_greenops.sensors.cpu_estimate.estimate import open_sensor
+sensor = open_sensor()
+for _ in sys.stdin:
+    before = sensor.read()
+    sum(number * number for number in range(2_000_000))
+    window = difference(sensor.domains, before, sensor.read())
+    print(sum(window.energy_uj.values()), window.seconds, flush=True)
+"""
+NEIGHBOUR = "import os\nos.sched_setaffinity(0, {sys_cpu})\nwhile True: pass"
+
+
+@pytest.fixture
+def neighbour() -> Iterator[subprocess.Popen[str]]:
+    """A process that would take half of the last CPU, but is stopped."""
+    process = start(NEIGHBOUR.format(sys_cpu={max(os.sched_getaffinity(0))}))
+    os.kill(process.pid, signal.SIGSTOP)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs to share one CPU")
+def test_busy_neighbour_changes_little(neighbour: subprocess.Popen[str]) -> None:
+    """The same work costs the same within 5 %, though a neighbour makes it last twice as long."""
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER.format(sys_cpu={max(os.sched_getaffinity(0))})],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+
+    def work() -> tuple[float, float]:
+        pipe(worker.stdin).write("go\n")
+        pipe(worker.stdin).flush()
+        energy_uj, seconds = pipe(worker.stdout).readline().split()
+        return float(energy_uj), float(seconds)
+
+    alone, beside = [], []
+    with worker:
+        for _ in range(11):
+            alone.append(work())
+            os.kill(neighbour.pid, signal.SIGCONT)
+            beside.append(work())
+            os.kill(neighbour.pid, signal.SIGSTOP)
+        pipe(worker.stdin).close()
+    energy, seconds = (
+        statistics.median(b[i] / a[i] for a, b in zip(alone, beside, strict=True)) for i in (0, 1)
+    )
+    assert seconds > 1.2, "the neighbour was no burden"
+    assert energy == pytest.approx(1.0, abs=0.05)
+
+
+def test_waiting_is_charged_a_little() -> None:
+    """A window of waiting costs the waiting share of a busy core, never nothing."""
+    sensor = EstimateSensor(CorePower(100.0, "a test"), 10.0, lambda: 0)
+    before = sensor.read()
+    time.sleep(0.01)
+    after = sensor.read()
+    window = difference(sensor.domains, before, after)
+    expected_uj = 100.0 * estimate.WAITING_SHARE * window.seconds * 1e6
+    assert window.energy_uj["cpu:0"] == pytest.approx(expected_uj, abs=1)
+    assert window.energy_uj["dram:0"] == pytest.approx(expected_uj / 10, abs=1)
+
+
+def test_memory_is_charged_like_the_core() -> None:
+    """CPU time is charged with the watts of memory too, as a domain of its own."""
+    counts_ns = iter([0, 2_000_000_000])
+    sensor = EstimateSensor(CorePower(4.0, "a test"), 1.5, lambda: next(counts_ns))
+    window = difference(sensor.domains, sensor.read(), sensor.read())
+    assert [domain.kind for domain in sensor.domains] == ["cpu", "dram"]
+    assert window.energy_uj["cpu:0"] == pytest.approx(8_000_000, rel=0.001)
+    assert window.energy_uj["dram:0"] == pytest.approx(3_000_000, rel=0.001)
+
+
+def test_never_goes_back() -> None:
+    """Readings only grow while children come and go."""
+    sensor = sensor_of(estimate.tree_cpu_time_ns)
+    readings = [sensor.read()]
+    for _ in range(5):
+        children = [start(BURN.format(seconds=0.02)) for _ in range(3)]
+        readings += [sensor.read() for _ in range(50)]
+        for child in children:
+            child.communicate()
+            readings.append(sensor.read())
+    counts = [reading.energy_uj[0] for reading in readings]
+    assert counts == sorted(counts, key=lambda count: count or 0)
+    assert all(isinstance(count, int) for count in counts)
+
+
+def test_lost_descendant_voids_the_window() -> None:
+    """Where the count goes back, nothing is invented: the window is void."""
+    counts_ns = iter([3_000_000_000, 1_000_000_000])
+    sensor = sensor_of(lambda: next(counts_ns))
+    before, after = sensor.read(), sensor.read()
+    assert difference(sensor.domains, before, after).void == (
+        "cpu:0 went back and its range is not known"
+    )
+
+
+def cpuinfo(**fields: object) -> dict[str, str]:
+    """Fields of `/proc/cpuinfo`, with an underscore for each blank in their names."""
+    return {name.replace("_", " "): str(value) for name, value in fields.items()}
+
+
+def test_watts_come_from_the_family() -> None:
+    """A CPU whose name is hidden is known by its family and model numbers."""
+    guest = {"vendor_id": "AuthenticAMD", **cpuinfo(cpu_family=25, model=17, model_name="AMD EPYC")}
+    assert core_power(guest) == CorePower(360 / 96, "AMD EPYC 9004: 360 W / 96 cores of the 9654")
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("AMD EPYC 7551 32-Core Processor", "AMD EPYC 7001"),
+        ("AMD Ryzen 7 1800X Eight-Core Processor", "AMD Ryzen 1000"),
+        ("AMD Ryzen Threadripper 1950X 16-Core Processor", "AMD Ryzen Threadripper 1000"),
+    ],
+)
+def test_name_tells_families_of_the_same_numbers_apart(name: str, family: str) -> None:
+    """Where a server and a desktop share their numbers, the name decides."""
+    cpu = {"vendor_id": "AuthenticAMD", **cpuinfo(cpu_family=23, model=1, model_name=name)}
+    assert core_power(cpu).basis.startswith(f"{family}: ")
+
+
+def test_arm_is_known_by_its_part() -> None:
+    """Arm processors have an implementer and a part in place of vendor and model."""
+    arm = cpuinfo(CPU_implementer="0x41", CPU_architecture=8, CPU_part="0xd0c")
+    assert core_power(arm).basis.startswith("Arm Neoverse N1: 210 W / 80 cores")
+
+
+def test_threads_that_share_a_core_are_charged_less() -> None:
+    """With two threads a core, a busy thread is charged three quarters of a core."""
+    cpu = {"vendor_id": "GenuineIntel", **cpuinfo(cpu_family=6, model=79, cpu_cores=14)}
+    alone = core_power({**cpu, "siblings": "14"})
+    shared = core_power({**cpu, "siblings": "28"})
+    assert shared.watts == pytest.approx(0.75 * alone.watts)
+    assert shared.basis == f"{alone.basis}, x 0.75 for two threads a core"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 999\nmodel name\t: New\n", "New"),
+        ("processor\t: 0\n", "this CPU"),
+        ("", "this CPU"),
+    ],
+)
+def test_unknown_cpu_is_said(tmp_path: Path, text: str, name: str) -> None:
+    """A CPU that is not in the table gets a default, and the method says so, with the mend."""
+    (tmp_path / "cpuinfo").write_text(text)
+    method = estimate.open_sensor(cpuinfo=tmp_path / "cpuinfo").method
+    assert method.startswith(
+        f"CPU time x {DEFAULT_WATTS} W per busy core "
+        f"(a default: {name} is not in the table; set energy_cpu_watts)"
+    )
+
+
+def test_system_without_cpuinfo_is_unknown(tmp_path: Path) -> None:
+    """Where the system does not describe its CPU as Linux does, the default is taken and said."""
+    assert "a default: this CPU" in estimate.open_sensor(cpuinfo=tmp_path / "none").method
+
+
+def test_first_of_many_processors_counts(tmp_path: Path) -> None:
+    """The fields are those of the first processor that is listed."""
+    known = "vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 79\n"
+    (tmp_path / "cpuinfo").write_text(f"{known}\n{known.replace('79', '999')}\n")
+    assert "Intel Xeon E5 v4" in estimate.open_sensor(cpuinfo=tmp_path / "cpuinfo").method
+
+
+def test_users_watts_take_the_tables_place() -> None:
+    """`energy_cpu_watts` is used as it is, and named as the source."""
+    sensor = estimate.open_sensor(7.5)
+    assert sensor.method.startswith("CPU time x 7.5 W per busy core (energy_cpu_watts)")
+    assert (sensor.name, sensor.source) == ("estimate", "estimated")
+
+
+@pytest.mark.parametrize("watts", [0.0, -3.0, float("nan"), float("inf")])
+def test_refuses_watts_that_are_none(watts: float) -> None:
+    """Watts that are not above zero are a mistake of the user."""
+    with pytest.raises(OptionError, match=r"energy_cpu_watts: .* is not above zero"):
+        estimate.open_sensor(watts)

@@ -1,0 +1,313 @@
+"""What is asked of a card about its state, of a driver that is a Python object."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_greenops.model.measurement import DeviceState
+from pytest_greenops.sensors.nvidia import device_state as nvml_state
+
+OWN = os.getpid()
+LIBRARIES = "7f00-7f01 r-xp 00000000 08:01 7 /usr/lib/x86_64-linux-gnu/"
+
+
+class NVMLError(Exception):
+    """What NVML raises."""
+
+
+class FakeNvml:
+    """Answers by handle, which is a card's answers by question; what is not there it refuses."""
+
+    NVMLError = NVMLError
+    NVML_CLOCK_SM = 1
+    NVML_TEMPERATURE_GPU = 0
+
+    def __getattr__(self, question: str) -> Any:
+        """Any question about a card."""
+
+        def answer(handle: dict[str, Any], *arguments: Any) -> Any:
+            key = question.removeprefix("nvmlDeviceGet")
+            if (known := handle.get(key)) is None:
+                raise NVMLError(question)
+            return known[arguments] if isinstance(known, dict) else known
+
+        return answer
+
+
+NVML = FakeNvml()
+PRESENT = nvml_state.Presence(used=True, foreign=False)
+
+
+def listing(*pids: int, drawing: Sequence[int] | None = ()) -> dict[str, Any]:
+    """A card on which these processes compute, and those draw."""
+    card: dict[str, Any] = {"ComputeRunningProcesses": [SimpleNamespace(pid=pid) for pid in pids]}
+    if drawing is not None:
+        card["GraphicsRunningProcesses"] = [SimpleNamespace(pid=pid) for pid in drawing]
+    return card
+
+
+def used(cards: Sequence[Any], proc: Path) -> list[bool | None]:
+    """Whether this tree of processes is on each card."""
+    return [presence.used for presence in nvml_state.presences(NVML, cards, proc)]
+
+
+def foreign(cards: Sequence[Any], proc: Path) -> list[bool | None]:
+    """Whether somebody else computes on each card."""
+    return [presence.foreign for presence in nvml_state.presences(NVML, cards, proc)]
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    """A `/proc` in which this process has loaded nothing of NVIDIA's."""
+    maps(tmp_path, OWN, "libc.so.6")
+    return tmp_path
+
+
+@pytest.fixture
+def child() -> Iterator[int]:
+    """The number of a process that this one started, and that ends with the test."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process.pid
+    process.communicate(b"\n")
+
+
+def maps(proc: Path, pid: int, library: str) -> Path:
+    """Let a process have loaded a library."""
+    path = proc / str(pid) / "maps"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{LIBRARIES}{library}\n", encoding="utf-8")
+    return path
+
+
+# --- whether a card is used ------------------------------------------------------------------
+
+#: No process of this machine has so high a number.
+STRANGER = 2**30
+
+
+@pytest.mark.parametrize(
+    ("cards", "expected"),
+    [
+        ([listing(OWN)], [True]),
+        ([listing(STRANGER, OWN), listing(STRANGER)], [True, False]),
+        ([listing(), listing(drawing=[OWN])], [False, True]),
+        ([listing(OWN, drawing=None), listing(drawing=None)], [True, False]),
+        ([listing(OWN), {}], [True, None]),
+        ([listing(STRANGER)], [False]),
+        ([{}], [False]),
+        ([], []),
+    ],
+)
+def test_a_card_that_lists_us_is_used(
+    proc: Path, cards: list[dict[str, Any]], expected: list[bool | None]
+) -> None:
+    """To compute or to draw; then those that do not list us are idle, and who tells none unknown.
+
+    Where no card lists us, we are on none if CUDA was not loaded, whatever they tell.
+    """
+    assert expected == used(cards, proc)
+
+
+@pytest.mark.parametrize("library", ["libcuda.so.1", "libcuda.so.550.54.15", "nvcuda64.dll"])
+@pytest.mark.parametrize("cards", [[listing(STRANGER), {}], [listing(), listing()]])
+def test_with_cuda_loaded_a_card_that_does_not_list_us_may_be_used(
+    proc: Path, cards: list[dict[str, Any]], library: str
+) -> None:
+    """In a container the driver knows us by other numbers: nobody can tell."""
+    maps(proc, OWN, library)
+    assert used(cards, proc) == [None, None]
+
+
+def test_a_card_that_lists_us_settles_it_though_cuda_is_loaded(proc: Path) -> None:
+    """A driver that knows us by our number is trusted about the other cards."""
+    maps(proc, OWN, "libcuda.so.1")
+    assert used([listing(), listing(OWN)], proc) == [False, True]
+
+
+def test_a_descendant_is_one_of_us(proc: Path, child: int) -> None:
+    """A card that lists a process which this one started is used."""
+    assert used([listing(child), listing()], proc) == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("library", "expected"), [("libcuda.so.1", None), ("libcudart.so.12", False), (None, False)]
+)
+def test_a_descendant_may_have_loaded_cuda(
+    proc: Path, child: int, library: str | None, expected: bool | None
+) -> None:
+    """The driver's library in any process of the tree counts; one that ended has none."""
+    if library:
+        maps(proc, child, library)
+    assert used([listing()], proc) == [expected]
+
+
+def test_maps_that_cannot_be_read_leave_it_open(proc: Path) -> None:
+    """What may have loaded CUDA may be at work."""
+    path = maps(proc, OWN, "libc.so.6")
+    path.unlink()
+    path.mkdir()
+    assert used([listing()], proc) == [None]
+
+
+def test_without_proc_nobody_can_tell(tmp_path: Path) -> None:
+    """This process has not ended: its maps are missing because there are none on this system."""
+    assert used([listing(), listing()], tmp_path) == [None, None]
+
+
+def test_maps_of_other_encodings_are_read(proc: Path) -> None:
+    """A path that is no UTF-8 hides nothing."""
+    path = maps(proc, OWN, "libcuda.so.1")
+    path.write_bytes(b"/home/\xff\n" + path.read_bytes())
+    assert used([listing()], proc) == [None]
+
+
+# --- who else is on it -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cards", "expected"),
+    [
+        ([listing(OWN)], [False]),
+        ([listing(OWN, STRANGER)], [True]),
+        ([listing(OWN), listing(STRANGER)], [False, True]),
+        ([listing(OWN), {}], [False, None]),
+        ([listing(OWN, drawing=[STRANGER])], [False]),
+        ([listing(OWN, STRANGER, drawing=[STRANGER])], [False]),
+        ([listing(OWN, STRANGER, drawing=[STRANGER + 1])], [True]),
+        ([listing(OWN, drawing=None), listing(STRANGER, drawing=None)], [False, True]),
+        ([listing(STRANGER)], [None]),
+        ([listing()], [None]),
+        ([{}], [None]),
+    ],
+)
+def test_a_stranger_that_computes_is_foreign(
+    proc: Path, cards: list[dict[str, Any]], expected: list[bool | None]
+) -> None:
+    """What draws on a screen is not, though it may compute too, as a browser does.
+
+    Where the driver lists none of us, nobody can tell.
+    """
+    assert expected == foreign(cards, proc)
+
+
+def test_a_descendant_is_not_foreign(proc: Path, child: int) -> None:
+    """Work that this process has started is its own."""
+    assert foreign([listing(OWN, child)], proc) == [False]
+
+
+def test_a_parent_that_waits_is_not_foreign(proc: Path) -> None:
+    """The process that started this one may hold memory of the card meanwhile."""
+    assert foreign([listing(OWN, os.getppid())], proc) == [False]
+
+
+def test_a_child_that_has_just_begun_is_not_foreign(
+    proc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was started after this tree was counted, and before the driver was asked."""
+    trees = iter([{OWN}, {OWN, STRANGER}])
+    monkeypatch.setattr(nvml_state, "tree", lambda: next(trees))
+    assert foreign([listing(OWN, STRANGER)], proc) == [False]
+
+
+@pytest.mark.parametrize(
+    ("comm", "expected"), [("nvidia-cuda-mps\n", False), ("python\n", True), (None, True)]
+)
+def test_the_server_of_a_shared_card_is_nobody_else(
+    proc: Path, comm: str | None, expected: bool
+) -> None:
+    """CUDA's Multi-Process Service computes for its clients, which are listed beside it."""
+    if comm:
+        (proc / str(STRANGER)).mkdir()
+        (proc / str(STRANGER) / "comm").write_text(comm)
+    assert foreign([listing(OWN, STRANGER)], proc) == [expected]
+
+
+# --- whether it rests ------------------------------------------------------------------------
+
+
+def occupied(percent: int | None, *pids: int) -> dict[str, Any]:
+    """A card that was busy for so much of the last moment, and on which these processes compute."""
+    load = {} if percent is None else {"UtilizationRates": SimpleNamespace(gpu=percent, memory=0)}
+    return {**listing(*pids), **load}
+
+
+@pytest.mark.parametrize(
+    ("card", "rests"),
+    [
+        (occupied(0), True),
+        (occupied(1), False),
+        (occupied(0, STRANGER), False),
+        (occupied(0, OWN), False),
+        (occupied(None), False),
+        ({"UtilizationRates": SimpleNamespace(gpu=0, memory=0)}, False),
+    ],
+)
+def test_a_card_rests_where_it_says_so(card: dict[str, Any], rests: bool) -> None:
+    """No work for a moment and nobody who computes on it; one that tells either not may work."""
+    assert nvml_state.rests(NVML, card) is rests
+
+
+# --- what holds its clocks down --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bits", "reasons"),
+    [
+        (0x00, ()),
+        (0x01, ()),
+        (0x02, ()),
+        (0x100, ()),
+        (0x04, ("software power cap",)),
+        (0x08, ("hardware slowdown",)),
+        (0x10, ("sync boost",)),
+        (0x20, ("software thermal slowdown",)),
+        (0x40, ("hardware thermal slowdown",)),
+        (0x80, ("hardware power brake",)),
+        (0x45, ("software power cap", "hardware thermal slowdown")),
+    ],
+)
+def test_reasons_are_named_by_their_bit(bits: int, reasons: tuple[str, ...]) -> None:
+    """As `nvml.h` numbers them; to idle, and to keep to clocks that were asked for, is none."""
+    card = {"CurrentClocksThrottleReasons": bits}
+    assert reasons == nvml_state.throttle_reasons(NVML, card)
+
+
+def test_a_card_that_tells_no_reason_has_none() -> None:
+    """What is not supported is no slowdown."""
+    assert nvml_state.throttle_reasons(NVML, {}) == ()
+
+
+# --- the rest --------------------------------------------------------------------------------
+
+
+def test_the_clock_is_that_of_the_multiprocessors() -> None:
+    """Of several clocks; None where none is told."""
+    card = {"ClockInfo": {(0,): 300, (1,): 1410, (2,): 877}}
+    assert nvml_state.clock_mhz(NVML, card) == 1410
+    assert nvml_state.clock_mhz(NVML, {}) is None
+
+
+def test_the_state_is_what_is_told_now_and_what_was_noted() -> None:
+    """Heat of the chip in degrees and limit in watts now, clock and reasons as they were seen."""
+    card = {"Temperature": {(0,): 71, (1,): 99}, "EnforcedPowerLimit": 312_500}
+    assert nvml_state.state(NVML, card, ("sync boost",), 1410, PRESENT) == DeviceState(
+        temperature_c=71,
+        clock_mhz=1410,
+        power_limit_w=312.5,
+        throttle_reasons=("sync boost",),
+        used=True,
+        foreign=False,
+    )
+
+
+def test_what_a_card_does_not_tell_is_none() -> None:
+    """Neither zero degrees nor zero watts."""
+    assert nvml_state.state(NVML, {}, (), None, nvml_state.Presence()) == DeviceState()

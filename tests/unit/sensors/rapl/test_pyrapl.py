@@ -1,0 +1,435 @@
+"""The pyRAPL sensor: an unmodified pyRAPL on a tree at the real path, in a `/sys` of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import logging
+import random
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_greenops.model.errors import SensorUnavailable
+from pytest_greenops.sensors.base import Sensor, difference
+from pytest_greenops.sensors.rapl import powercap, pyrapl
+from tests.simulated_host import child
+from tests.simulated_host.powercap_tree import (
+    PowercapTree,
+    build,
+    build_cpus,
+    throttle_counter,
+)
+
+SYS = Path("/sys")
+INSTEAD = "use --energy-sensors powercap"
+
+pytestmark = [
+    pytest.mark.skipif(
+        importlib.util.find_spec("pyRAPL") is None, reason="pyRAPL is not installed"
+    ),
+    pytest.mark.skipif(
+        child.why_no_private_sys() is not None, reason=str(child.why_no_private_sys())
+    ),
+]
+
+
+def private(function: Any, *args: Any) -> Any:
+    """Call a function of this module in a process whose `/sys` is empty and its own."""
+    return child.run(function, *args, private_sys=True)
+
+
+def host(packages: list[int], **description: Any) -> PowercapTree:
+    """In a child: a machine with these packages, at the real path."""
+    build_cpus(SYS, packages)
+    return build(SYS, packages, **description)
+
+
+def attempt() -> dict[str, Any]:
+    """In a child: the domains that opened, or the reason why none did."""
+    try:
+        sensor = pyrapl.open_sensor()
+    except SensorUnavailable as problem:
+        return {"reason": problem.reason, "remedy": problem.remedy, "absent": problem.absent}
+    return {"domains": [domain.name for domain in sensor.domains]}
+
+
+def refused(reason: str, remedy: str | None = INSTEAD, absent: bool = False) -> dict[str, Any]:
+    """What `attempt` answers where there is no sensor."""
+    return {"reason": reason, "remedy": remedy, "absent": absent}
+
+
+# --- agreement with powercap ----------------------------------------------------------------
+
+
+def windows_of_both(packages: list[int], description: dict[str, Any]) -> dict[str, Any]:
+    """In a child: 100 windows of both sensors at once, and what the counters truly moved."""
+    rng = random.Random(2)
+    tree = host(packages, **description)
+    names = {f"cpu:{package}": f"package-{package}" for package in packages}
+    if description.get("dram") != []:
+        names |= {f"dram:{package}": f"package-{package}/dram" for package in packages}
+    sensors: list[Sensor] = [pyrapl.open_sensor(), powercap.open_sensor()]
+    windows: list[list[dict[str, int]]] = []
+    for _ in range(100):
+        spent = {name: rng.randrange(20_000_000) for name in names}
+        for zone in names.values():  # some of them wrap
+            tree[zone].set(tree[zone].range_uj - 1 - rng.randrange(40_000_000))
+        before = [sensor.read() for sensor in sensors]
+        for name, zone in names.items():
+            tree[zone].advance(spent[name])
+        read = [
+            difference(sensor.domains, first, sensor.read())
+            for sensor, first in zip(sensors, before, strict=True)
+        ]
+        counted = [{n: uj for n, uj in w.energy_uj.items() if n in names} for w in read]
+        windows.append([spent, *counted])
+    domains = [[repr(d) for d in sensor.domains if d.counted] for sensor in sensors]
+    return {"windows": windows, "domains": domains}
+
+
+@pytest.mark.parametrize(
+    ("packages", "description"),
+    [
+        ([0], {}),
+        ([0, 1], {"psys": True, "mmio": True}),
+        ([0, 1], {"dram": []}),  # AMD has no dram
+        ([1, 3], {}),  # pyRAPL fills sockets 0 and 2 with -1
+    ],
+)
+def test_pyrapl_and_powercap_agree_to_the_microjoule(
+    packages: list[int], description: dict[str, Any]
+) -> None:
+    """On one tree, in the same windows, wraps among them, both give what was truly spent."""
+    answer = private(windows_of_both, packages, description)
+    for spent, by_pyrapl, by_powercap in answer["windows"]:
+        assert spent == by_pyrapl
+        assert spent == by_powercap
+
+
+@pytest.mark.parametrize("description", [{}, {"range_uj": None}, {"max_power_uw": [15_000_000]}])
+def test_pyrapl_and_powercap_describe_the_same_domains(description: dict[str, Any]) -> None:
+    """Names, ranges and plausible powers are those of the zones that pyRAPL opened."""
+    by_pyrapl, by_powercap = private(domains_of_both, description)
+    assert by_powercap == by_pyrapl
+
+
+def domains_of_both(description: dict[str, Any]) -> list[list[str]]:
+    """In a child: the domains of pyrapl and of powercap, in words."""
+    host([0, 1], **description)
+    sensors: list[Sensor] = [pyrapl.open_sensor(), powercap.open_sensor()]
+    return [[repr(domain) for domain in sensor.domains] for sensor in sensors]
+
+
+# --- readings that fail ---------------------------------------------------------------------
+
+
+def read_torn(text: str) -> list[int | None]:
+    """In a child: a reading in which one of the two packages shows this text."""
+    tree = host([0, 1])
+    sensor = pyrapl.open_sensor()
+    tree["package-1"].show(text.encode())
+    tree["package-0/dram"].set(3)
+    tree["package-1/dram"].set(4)
+    return list(sensor.read().energy_uj)
+
+
+@pytest.mark.parametrize("text", ["", "12x\n", "nan\n", "inf\n"])
+def test_a_torn_count_is_none(text: str) -> None:
+    """A count that is no number is None, and so is what pyRAPL loses with it; dram is read."""
+    reading = private(read_torn, text)
+    assert [None, 3, 4] == reading[1:]
+
+
+def read_failing() -> list[int | None]:
+    """In a child: a reading in which the dram counter fails."""
+    tree = host([0])
+    tree["package-0"].set(6)
+    sensor = pyrapl.open_sensor()
+    tree["package-0/dram"].fail()
+    return list(sensor.read().energy_uj)
+
+
+def test_a_read_that_fails_is_none() -> None:
+    """A handle that answers EIO is None, never zero and no exception."""
+    assert [6, None] == private(read_failing)
+
+
+def handles_held() -> int:
+    """How many counters this process holds open."""
+    links = [handle.resolve() for handle in Path("/proc/self/fd").iterdir()]
+    return sum(link.name == "energy_uj" for link in links)
+
+
+def handles_around_a_sensor() -> list[int]:
+    """In a child: how many counters are open before, with, and after a sensor."""
+    host([0, 1])
+    held_before = handles_held()
+    sensor = pyrapl.open_sensor()
+    held_with = handles_held()
+    sensor.close()
+    return [held_before, held_with, handles_held()]
+
+
+def test_closing_gives_the_files_back() -> None:
+    """The four files of two sockets are held open until the sensor is closed."""
+    assert [0, 4, 0] == private(handles_around_a_sensor)
+
+
+def states_of_a_hot_socket() -> dict[str, int | None]:
+    """In a child: what is told of two sockets, the second of which was slowed down for heat."""
+    build_cpus(SYS, [0, 1], throttle=True)
+    build(SYS, [0, 1])
+    sensor = pyrapl.open_sensor()
+    throttle_counter(SYS / "devices/system/cpu", 3, "core").write_text("4\n")
+    states = sensor.states()
+    sensor.close()
+    return {name: state.throttle_count for name, state in states.items()}
+
+
+def test_tells_how_often_its_sockets_were_slowed_down() -> None:
+    """As the powercap sensor does."""
+    assert {"cpu:0": 0, "cpu:1": 4} == private(states_of_a_hot_socket)
+
+
+# --- each failure in words ------------------------------------------------------------------
+
+
+def attempt_on(packages: list[int], description: dict[str, Any]) -> dict[str, Any]:
+    """In a child: open on this machine."""
+    host(packages, **description)
+    return attempt()
+
+
+def test_a_machine_without_zones_is_told() -> None:
+    """No RAPL zone at all: the sensor is absent."""
+    reason = (
+        "pyRAPL found no RAPL zone in /sys/class/powercap/intel-rapl; "
+        "the powercap sensor, its alternative, needs one too"
+    )
+    assert refused(reason, None, True) == private(attempt_on, [0], {"msr": False})
+
+
+def test_zones_that_only_mmio_shows_are_told() -> None:
+    """pyRAPL does not see MMIO zones, which powercap reads."""
+    reason = (
+        "pyRAPL does not look into /sys/class/powercap/intel-rapl-mmio, where the RAPL zones are; "
+        "the powercap sensor does"
+    )
+    assert refused(reason) == private(attempt_on, [0], {"msr": False, "mmio": True})
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_die_zones_are_told(mirrored: bool) -> None:
+    """Packages of several dies, mirrored or not, are for powercap."""
+    reason = (
+        "pyRAPL cannot tell the dies of a package apart (package-0-die-0, package-0-die-1); "
+        "the powercap sensor can"
+    )
+    assert refused(reason) == private(attempt_on, [0], {"dies": 2, "mirrored": mirrored})
+
+
+def attempt_with_one_die_for_each_socket() -> dict[str, Any]:
+    """In a child: two sockets, of which only the first has zones, one for each of its dies."""
+    build_cpus(SYS, [0, 1])
+    build(SYS, [0], dies=2)
+    return attempt()
+
+
+def test_a_die_is_not_taken_for_a_socket() -> None:
+    """pyRAPL would read the second die of socket 0 as socket 1: that is refused."""
+    reason = (
+        "pyRAPL cannot tell the dies of a package apart (package-0-die-0, package-0-die-1); "
+        "the powercap sensor can"
+    )
+    assert refused(reason) == private(attempt_with_one_die_for_each_socket)
+
+
+def attempt_with_a_socket_without_a_zone() -> dict[str, Any]:
+    """In a child: two sockets, one zone."""
+    build_cpus(SYS, [0, 1])
+    build(SYS, [0])
+    return attempt()
+
+
+def test_a_socket_without_a_zone_is_told() -> None:
+    """pyRAPL wants one zone for each socket."""
+    reason = (
+        "pyRAPL cannot match its CPU sockets with the zones package-0; "
+        "the powercap sensor goes by the zones alone"
+    )
+    assert refused(reason) == private(attempt_with_a_socket_without_a_zone)
+
+
+def test_sockets_beyond_the_tenth_zone_are_told() -> None:
+    """pyRAPL counts zones in decimal and loses `intel-rapl:a`."""
+    answer = private(attempt_on, list(range(11)), {})
+    assert answer["reason"].startswith("pyRAPL cannot match its CPU sockets with the zones")
+    assert answer["reason"].endswith("the powercap sensor goes by the zones alone")
+
+
+def test_dram_on_some_sockets_only_is_told() -> None:
+    """pyRAPL would silently leave out the dram that is there: that is refused."""
+    reason = (
+        "pyRAPL reads dram on every socket or on none, and some here have no dram zone; "
+        "the powercap sensor reads those that have"
+    )
+    assert refused(reason) == private(attempt_on, [0, 1], {"dram": [1]})
+
+
+def handles_after_a_refusal() -> int:
+    """In a child: how many counters are open while the reason of a refusal is kept."""
+    host([0, 1], dram=[1])
+    with pytest.raises(SensorUnavailable) as kept:
+        pyrapl.open_sensor()
+    assert kept.value.reason
+    return handles_held()
+
+
+def test_a_refusal_holds_no_file() -> None:
+    """What pyRAPL opened before it was refused is closed."""
+    assert 0 == private(handles_after_a_refusal)
+
+
+def test_a_machine_without_dram_is_read_without() -> None:
+    """AMD has no dram zone: the packages are measured alone."""
+    assert {"domains": ["cpu:0", "cpu:1"]} == private(attempt_on, [0, 1], {"dram": []})
+
+
+def attempt_with_an_offline_cpu() -> dict[str, Any]:
+    """In a child: CPU 3 of four is offline."""
+    build_cpus(SYS, [0, 1], offline=[3])
+    build(SYS, [0, 1])
+    return attempt()
+
+
+def test_an_offline_cpu_is_told() -> None:
+    """pyRAPL asks every CPU for its socket, and an offline one has none."""
+    reason = "pyRAPL needs every CPU online, and cpu3 is offline; the powercap sensor does not"
+    assert refused(reason) == private(attempt_with_an_offline_cpu)
+
+
+def attempt_without_the_right(zone: str) -> dict[str, Any]:
+    """In a child: as a user who may read every counter but this one."""
+    importlib.import_module("pyRAPL")
+    tree = host([0])
+    for name in ("package-0", "package-0/dram"):
+        tree[name].file.chmod(0o444)
+    tree[zone].forbid()
+    child.become_nobody()
+    return attempt()
+
+
+@pytest.mark.parametrize(
+    ("zone", "path"),
+    [
+        ("package-0", "intel-rapl:0"),
+        ("package-0/dram", "intel-rapl:0/intel-rapl:0:2"),
+    ],
+)
+def test_a_counter_for_root_alone_is_told_with_the_mend(zone: str, path: str) -> None:
+    """The file and the command are named; powercap needs the same right."""
+    reason = (
+        f"/sys/class/powercap/intel-rapl/{path}/energy_uj may be read by root alone, by pyRAPL "
+        "as by the powercap sensor, which needs the same right"
+    )
+    assert refused(reason, powercap.GRANT) == private(attempt_without_the_right, zone)
+
+
+def attempt_without_cpus() -> dict[str, Any]:
+    """In a child: zones, and nothing that says which sockets there are."""
+    build(SYS, [0])
+    return attempt()
+
+
+def test_any_other_failure_is_told_in_its_own_words() -> None:
+    """What pyRAPL raises beyond the known cases is named, with powercap as the alternative."""
+    reason = (
+        "pyRAPL failed with FileNotFoundError: [Errno 2] No such file or directory: "
+        "'/sys/devices/system/cpu/present'; the powercap sensor does without it"
+    )
+    assert refused(reason) == private(attempt_without_cpus)
+
+
+def attempt_without_pyrapl() -> dict[str, Any]:
+    """In a child: as if it had not been installed."""
+    sys.path[:] = [folder for folder in sys.path if not (Path(folder) / "pyRAPL").is_dir()]
+    return attempt()
+
+
+def test_pyrapl_that_is_not_installed_is_told() -> None:
+    """The command that installs it is the mend, powercap the alternative."""
+    reason = "pyRAPL is not installed; the powercap sensor reads the same counters without it"
+    assert refused(reason, "pip install 'pytest-greenops[rapl]'") == private(attempt_without_pyrapl)
+
+
+def attempt_with_a_broken_pandas(folder: str) -> dict[str, Any]:
+    """In a child: pandas is there and raises when it is imported."""
+    sys.path.insert(0, folder)
+    return attempt()
+
+
+def test_pyrapl_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
+    """A library that pyRAPL tries, and that fails in a way of its own, is named."""
+    (tmp_path / "pandas.py").write_text("raise ValueError('numpy.dtype size changed')\n")
+    reason = (
+        "pyRAPL cannot be imported (numpy.dtype size changed); the powercap sensor does without it"
+    )
+    assert refused(reason) == private(attempt_with_a_broken_pandas, str(tmp_path))
+
+
+# --- what it does to its surroundings -------------------------------------------------------
+
+
+def what_is_heard() -> dict[str, Any]:
+    """In a child: the log, the warnings and the root handlers around opening a sensor."""
+    host([0])
+    sys.dont_write_bytecode = True
+    loaded_before = "pyRAPL" in sys.modules
+    stream = io.StringIO()
+    sys.stderr = stream
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        sensor = pyrapl.open_sensor()
+    sys.stderr = sys.__stderr__
+    sensor.close()
+    handlers = [repr(handler) for handler in logging.getLogger().handlers]
+    filters = len(logging.getLogger().filters)
+    return {
+        "loaded before": loaded_before,
+        "loaded after": "pyRAPL" in sys.modules,
+        "heard": stream.getvalue(),
+        "warned": [str(warning.message) for warning in caught],
+        "left": [handlers, filters],
+    }
+
+
+def test_pyrapl_is_loaded_when_asked_for_and_is_not_heard() -> None:
+    """Its log lines and warnings stay silent, and the root logger is as it was."""
+    assert {
+        "loaded before": False,
+        "loaded after": True,
+        "heard": "",
+        "warned": [],
+        "left": [[], 0],
+    } == private(what_is_heard)
+
+
+def log_in_between() -> list[str]:
+    """In a child: what others log on the root logger while pyRAPL is being silenced."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign,assignment]
+    logging.getLogger().addHandler(handler)
+    with pyrapl._quiet():
+        logging.warning("of another")
+        importlib.import_module("pyRAPL")
+    return [record.getMessage() for record in records]
+
+
+def test_what_others_log_is_still_heard() -> None:
+    """Only what pyRAPL itself says is dropped."""
+    assert ["of another"] == private(log_in_between)
