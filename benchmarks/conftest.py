@@ -79,7 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
         checkpoint=Checkpoint.read(asked("energy_model", None)),
     )
     plugins = config.pluginmanager
-    if not hasattr(config, "workerinput") and not plugins.hasplugin("greenops-answering"):
+    if not hasattr(config, "workerinput") and not plugins.hasplugin("greenops-fresh-child"):
         plugins.register(Tables(asked("bench_tables", None)), "benchmark-tables")
 
 

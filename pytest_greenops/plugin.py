@@ -38,9 +38,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     """Remember how this run was started, and whether it measures for another one."""
     early_config.stash[STARTED] = list(sys.path), dict(os.environ)
     if ASKED in os.environ:
-        from pytest_greenops.hooks.fresh_child import Answering
+        from pytest_greenops.hooks.fresh_child import FreshChild
 
-        Answering.begin(early_config)
+        FreshChild.begin(early_config)
     return (yield)
 
 
@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     if ASKED in os.environ:  # this plugin was loaded too late for the run to be narrowed
         raise pytest.UsageError("load pytest-greenops before any conftest.py: -p greenops")
-    if options.measure or config.pluginmanager.hasplugin("greenops-answering"):
+    if options.measure or config.pluginmanager.hasplugin("greenops-fresh-child"):
         from pytest_greenops.hooks.measuring import Measuring
 
         Measuring.join(config, options, config.stash.get(STARTED, None))

@@ -49,7 +49,7 @@ def rounds_j(
     """
     plan = Plan(looks=(rounds,), least=rounds, iterations=calls)
     meter = Meter(instruments, plan, lambda measurements, look: True, synchronize=synchronize)
-    for trip in meter.passes():
+    for trip in meter.trips():
         for number in trip.batches():
             with trip.window(_NAME):
                 load.calls(number)

@@ -65,7 +65,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Bench:
+class RunContext:
     """A card that is ready: read by `probe` and by the project's own `instruments`."""
 
     probe: Probe
@@ -76,7 +76,7 @@ class Bench:
 
 
 def measure(
-    bench: Bench, plan: Plan, process: Process, say: Callable[[str], None] = lambda what: None
+    bench: RunContext, plan: Plan, process: Process, say: Callable[[str], None] = lambda what: None
 ) -> gpu_report.Figures:
     """Everything, one after the other; `say` is told what is next."""
     windows = Windows(bench.instruments, bench.domain)
@@ -106,7 +106,7 @@ def measure(
     )
 
 
-def _states(bench: Bench, plan: Plan) -> dict[str, Trace]:
+def _states(bench: RunContext, plan: Plan) -> dict[str, Trace]:
     """A trace of the card at rest, and one under steady load, both settled."""
     parts = [Part(plan.settle_s + plan.rest_s, 0.0), Part(plan.settle_s + plan.steady_s, 1.0)]
     trace = record(bench.probe, lambda: play(bench.load, parts))
@@ -116,7 +116,7 @@ def _states(bench: Bench, plan: Plan) -> dict[str, Trace]:
     }
 
 
-def _pulsed(bench: Bench, windows: Windows, plan: Plan) -> Iterator[gpu_windows.Pulsed]:
+def _pulsed(bench: RunContext, windows: Windows, plan: Plan) -> Iterator[gpu_windows.Pulsed]:
     for period_s in plan.pulse_periods_s:
         yield gpu_windows.pulsed(
             *(bench.probe, windows, bench.load, Part(plan.pulsed_s, 0.5, period_s)),
@@ -131,7 +131,7 @@ def _singles(windows: Windows, load: Load, plan: Plan) -> Iterator[gpu_windows.S
         yield gpu_windows.alone(windows, load, seconds, number, plan.long_s)
 
 
-def trace_of(bench: Bench, plan: Plan) -> Trace:
+def trace_of(bench: RunContext, plan: Plan) -> Trace:
     """The trace that is kept: rest, steady load, pulses, rest."""
     trace = record(bench.probe, lambda: play(bench.load, plan.trace))
     return Trace(trace.samples, trace.polls, trace.phases, bench.facts)
@@ -165,11 +165,11 @@ def open_card(card: int | None, environ: MutableMapping[str, str]) -> tuple[Nvml
     return sensor, handle
 
 
-def ready(sensor: NvmlSensor, probe: Probe, load: Load, settle_s: float = 1.0) -> Bench:
+def ready(sensor: NvmlSensor, probe: Probe, load: Load, settle_s: float = 1.0) -> RunContext:
     """The card with its load, and what it tells of itself while it works."""
     with busy(load, settle_s):
         about = facts(probe.nvml, probe.handle, probe.instant, load)
-    return Bench(probe, Instruments([sensor]), sensor.domains[0].name, load, about)
+    return RunContext(probe, Instruments([sensor]), sensor.domains[0].name, load, about)
 
 
 def facts(nvml: Any, handle: Any, instant: bool, load: Load) -> dict[str, str]:

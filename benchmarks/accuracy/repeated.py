@@ -48,7 +48,7 @@ def _measure(meter: Meter, card: CardWork, call_s: float) -> Measured:
     card.busy_s, calls = 0.0, 0
     true_j: list[float] = []
     begun_s = time.monotonic()
-    for trip in meter.passes():
+    for trip in meter.trips():
         trip_j = 0.0
         for batch in trip.batches():
             with trip.window("call"):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import pytest
 
 from pytest_greenops.measure.calls import (
+    AnyTrip,
     Named,
     OpenWindow,
-    Trip,
     add_work,
     handed_over,
 )
@@ -35,7 +35,7 @@ class Energy:
     def __init__(self, trial: Any, enabled: bool) -> None:
         self._trial = trial
         self._claimed: set[str] = set()
-        self._trip: Trip | None = None
+        self._trip: AnyTrip | None = None
         self._opened: set[str] = set()
         self._measured: dict[str, OpenWindow] = {}
         self._failed_in = 0
@@ -70,7 +70,7 @@ class Energy:
         __tracebackhide__ = True
         number = 0
         own: set[str] = set()
-        passes: Generator[Trip] = self._trial.passes()
+        passes: Generator[AnyTrip] = self._trial.trips()
         try:
             for trip in passes:
                 self._trip = trip
@@ -252,7 +252,7 @@ class PlainTrial:
         self.repetition = 0
         self.results: Mapping[str, Result] = _Unmeasured()
 
-    def passes(self, name: str | None = None, **plan: int | None) -> Generator[_PlainTrip]:
+    def trips(self, name: str | None = None, **plan: int | None) -> Generator[_PlainTrip]:
         """One trip."""
         yield _PlainTrip()
 

@@ -16,7 +16,7 @@ from pytest_greenops.model.run_options import Options
 from pytest_greenops.run.fresh_process import Answer, Request, asked
 from pytest_greenops.run.run import Run
 
-NAME = "greenops-answering"
+NAME = "greenops-fresh-child"
 #: Options of pytest and of its plugins that would choose other tests, run them elsewhere or again,
 #: or write what the asking run writes, by attribute; and the values with which they do not.
 _NEUTRAL: dict[str, Any] = {
@@ -60,7 +60,7 @@ _NEUTRAL: dict[str, Any] = {
 }
 
 
-class Answering:
+class FreshChild:
     """Narrows a run to the test that was asked for, and writes down what it measured."""
 
     def __init__(self, request: Request) -> None:

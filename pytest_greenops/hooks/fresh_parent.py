@@ -27,7 +27,7 @@ LIMIT_S, PATIENCE = 300.0, 4.0
 START_S, RESERVE_S = 5.0, 1.0
 
 
-class Asking:
+class FreshParent:
     """Knows how to run a test of this run once more, and by when it has to be done."""
 
     def __init__(

@@ -14,8 +14,8 @@ from pytest_greenops.baselines.store import write_whole
 from pytest_greenops.hooks import pytest_report as outcome
 from pytest_greenops.hooks import selection
 from pytest_greenops.hooks.fixture import HANDLE, Energy, measured_whole
-from pytest_greenops.hooks.fresh_child import NAME, Answering, measuring_only
-from pytest_greenops.hooks.fresh_parent import Asking
+from pytest_greenops.hooks.fresh_child import NAME, FreshChild, measuring_only
+from pytest_greenops.hooks.fresh_parent import FreshParent
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.result import Result
@@ -38,7 +38,7 @@ SHOWS = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
 class Measuring:
     """One run with `--energy` in this process; each worker of pytest-xdist has its own."""
 
-    def __init__(self, config: pytest.Config, options: Options, asking: Asking) -> None:
+    def __init__(self, config: pytest.Config, options: Options, asking: FreshParent) -> None:
         self._config = config
         self._options = options
         self._asking = asking
@@ -59,8 +59,8 @@ class Measuring:
         plugins = config.pluginmanager
         if plugins.hasplugin(NAME):
             options = measuring_only(options)
-        asking = Asking(config, started, options.fresh_process)
-        plugins.register(asking, "greenops-asking")
+        asking = FreshParent(config, started, options.fresh_process)
+        plugins.register(asking, "greenops-fresh-parent")
         plugins.register(cls(config, options, asking), "greenops-measuring")
 
     @property
@@ -190,7 +190,7 @@ class Measuring:
         if self._is_worker or self._run is None or not self._runs_tests:
             return
         if self._options.answers:
-            answering: Answering = self._config.pluginmanager.get_plugin(NAME)  # type: ignore[assignment]
+            answering: FreshChild = self._config.pluginmanager.get_plugin(NAME)  # type: ignore[assignment]
             answering.answer(self._run)
             return
         self._problems += _write_json(self._run)

@@ -21,7 +21,7 @@ from pytest_greenops.judge.samples import Sides, same_work, sides_of
 from pytest_greenops.judge.stats import trimmed_mean
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
-from pytest_greenops.model.measurement import POWER_CAP, DeviceState, Measurement, Round
+from pytest_greenops.model.measurement import POWER_CAP, CheckName, DeviceState, Measurement, Round
 from pytest_greenops.model.units import format_percent
 from pytest_greenops.model.verdict import NOT_CONFIRMED, Change, Limit, Outcome, Verdict
 
@@ -167,12 +167,14 @@ def _objection(measurement: Measurement, domain: str) -> tuple[Outcome, str] | N
         here = ", ".join(d.name for d in measurement.domains) or "nothing"
         return Outcome.NOT_MEASURED, f"no sensor reads {domain} here, only {here}"
     if not measurement.rounds:
-        void = next((c.finding for c in measurement.checks if c.name == "void"), "no round ended")
+        void = next(
+            (c.finding for c in measurement.checks if c.name is CheckName.VOID), "no round ended"
+        )
         return Outcome.NOT_MEASURED, void
     if any(sum(round_.energy_uj[name] for name in names) <= 0 for round_ in measurement.rounds):
         return Outcome.NOT_MEASURED, f"{domain} did not move in a round: its window is too short"
     for check in measurement.checks:
-        if check.name == "instrumented":
+        if check.name is CheckName.INSTRUMENTED:
             return Outcome.NOT_COMPARABLE, f"instrumented: {check.finding}"
     return None
 

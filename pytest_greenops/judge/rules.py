@@ -8,7 +8,7 @@ from pytest_greenops.judge.decision import Suite
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.marker import Action
-from pytest_greenops.model.measurement import POWER_CAP
+from pytest_greenops.model.measurement import POWER_CAP, CheckName
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
 
@@ -62,6 +62,8 @@ def why_not_a_baseline(result: Result) -> str | None:
     capped = POWER_CAP in (verdict.cause or "")  # a level that is the user's to accept
     if verdict.energy is Outcome.INCONCLUSIVE and verdict.cause and not capped:
         return verdict.cause
-    barred = [check for check in result.checks if check.name in ("instrumented", "lost")]
+    barred = [
+        check for check in result.checks if check.name in (CheckName.INSTRUMENTED, CheckName.LOST)
+    ]
     spoilt = barred or (result.checks if result.untrusted else ())
     return ", ".join(f"{check.name} ({check.finding})" for check in spoilt) or None

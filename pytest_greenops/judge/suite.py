@@ -19,7 +19,7 @@ from pytest_greenops.judge.stats import (
     variance,
 )
 from pytest_greenops.model.baseline import Series
-from pytest_greenops.model.measurement import CONTROL_KINDS, Check, joules_per_unit
+from pytest_greenops.model.measurement import CONTROL_KINDS, Check, CheckName, joules_per_unit
 from pytest_greenops.model.units import format_percent
 
 #: The control workload is taken out where its shifts explain those of the tests so surely.
@@ -161,7 +161,7 @@ def control_checks(
     if shift is None or shift.trusted:
         return ()
     check = Check(
-        "control",
+        CheckName.CONTROL,
         f"fixed work used {format_percent(shift.change)} against earlier runs, which differ "
         f"by up to {format_percent(shift.allowed, signed=False)}: the machine has changed",
         "told, and saved" if trusting else "no verdict on it",

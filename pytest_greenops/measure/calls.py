@@ -16,7 +16,7 @@ T = TypeVar("T")
 _NO_RESULT: Any = object()
 
 
-class Trip(Protocol):
+class AnyTrip(Protocol):
     """One trip through the work: `iterations` repetitions inside windows."""
 
     iterations: int
@@ -112,11 +112,11 @@ class Named:
             next(passes, None)
 
     @contextmanager
-    def _passes(self, **plan: int | None) -> Iterator[Iterator[Trip]]:
+    def _passes(self, **plan: int | None) -> Iterator[Iterator[AnyTrip]]:
         """The trips, which are ended at once by what is raised in them."""
         __tracebackhide__ = True
         self._claim(self._name)
-        passes: Generator[Trip] = self._trial.passes(self._name, **plan)
+        passes: Generator[AnyTrip] = self._trial.trips(self._name, **plan)
         try:
             yield passes
         except BaseException as error:
@@ -144,7 +144,7 @@ def handed_over(trial: Any, windows: Collection[OpenWindow]) -> Any:
     return results[0]
 
 
-def add_work(trip: Trip, work: Mapping[str, float]) -> None:
+def add_work(trip: AnyTrip, work: Mapping[str, float]) -> None:
     """Add the work of one call, or one loop, to that of its trip."""
     for unit, amount in work.items():
         trip.units[unit] = trip.units.get(unit, 0.0) + amount

@@ -18,9 +18,10 @@ from msgspec.structs import replace
 
 from pytest_greenops.measure import plausible
 from pytest_greenops.measure import self_checks as selfchecks
-from pytest_greenops.measure.trip import Pass
+from pytest_greenops.measure.trip import Trip
 from pytest_greenops.model.measurement import (
     Check,
+    CheckName,
     DeviceState,
     Domain,
     LoadShare,
@@ -130,7 +131,7 @@ class Meter:
         self._lost: dict[str, str] = {}
         self._devices: dict[str, DeviceState] = {}
 
-    def passes(self) -> Iterator[Pass]:
+    def trips(self) -> Iterator[Trip]:
         """Every trip that the work shall make."""
         plan = self._plan
         gc.collect()
@@ -208,17 +209,17 @@ class Meter:
             for domain in self._instruments.domains
         )
 
-    def _warm_up(self, trips: int) -> Iterator[Pass]:
+    def _warm_up(self, trips: int) -> Iterator[Trip]:
         for _ in range(trips):
             yield from self._trip(self._plan.iterations or 1)
         self._voided, self._void = 0, None
 
-    def _until(self, rounds: int, iterations: int) -> Iterator[Pass]:
+    def _until(self, rounds: int, iterations: int) -> Iterator[Trip]:
         while self._done < rounds and not self._ended():
             yield from self._round(iterations)
             self._progress(self._done, self._plan.looks[-1])
 
-    def _round(self, iterations: int) -> Iterator[Pass]:
+    def _round(self, iterations: int) -> Iterator[Trip]:
         """One round: a trip, made again while it is contended and there are redos left."""
         while True:
             trip = yield from self._sound_trip(iterations)
@@ -238,7 +239,7 @@ class Meter:
         """Whether others ran beside the last trip, on the CPUs or on a card that it used."""
         return selfchecks.contended(self._share) or selfchecks.intruded(self._devices)
 
-    def _sound_trip(self, iterations: int) -> Generator[Pass, None, Pass]:
+    def _sound_trip(self, iterations: int) -> Generator[Trip, None, Trip]:
         """A trip that is not void; after as many void ones as there are redos, give up.
 
         Where only some counters failed in the last, it goes on without them instead.
@@ -254,26 +255,26 @@ class Meter:
             self._voided -= 1
         return trip
 
-    def _spoilt(self, trip: Pass) -> str | None:
+    def _spoilt(self, trip: Trip) -> str | None:
         """Why nothing can be said of a trip, or None."""
         judged = selfchecks.decisive(self._instruments.domains, self._instruments.judged)
         faults = (f.finding for f in self._faults(trip) if f.domain.name in judged)
         return next(iter(trip.missing.values()), None) or next(faults, None)
 
-    def _faults(self, trip: Pass) -> Iterator[selfchecks.Fault]:
+    def _faults(self, trip: Trip) -> Iterator[selfchecks.Fault]:
         """What spoils the energy of single devices in a trip: no counter errs that is estimated."""
         instruments = self._instruments
         rounds = trip.rounds(self._devices).values()
         for domain in instruments.domains:
             state = self._devices.get(domain.name, DeviceState())
             if why := selfchecks.throttled(domain.name, state):
-                yield selfchecks.Fault(domain, "throttled", why)
+                yield selfchecks.Fault(domain, CheckName.THROTTLED, why)
             if domain.name in instruments.estimated or state.used is False:
                 continue
             for round_ in rounds:
                 why = plausible.implausible(round_, domain, instruments.rest, self._share.idle)
                 if why:
-                    yield selfchecks.Fault(domain, "implausible", why)
+                    yield selfchecks.Fault(domain, CheckName.IMPLAUSIBLE, why)
                     break
 
     def _go_on_without(self, missing: Mapping[str, str]) -> bool:
@@ -286,12 +287,12 @@ class Meter:
             self._rounds[name] = [_without(round_, missing) for round_ in rounds]
         return True
 
-    def _trip(self, iterations: int) -> Generator[Pass, None, Pass]:
+    def _trip(self, iterations: int) -> Generator[Trip, None, Trip]:
         instruments = self._instruments
         expected_s = None if self._plan.once else self._pace_s or None
         before = instruments.states()
         begun = time.monotonic()
-        trip = Pass(
+        trip = Trip(
             instruments, self._synchronize, iterations, stepped=self._stepped, lost=self._lost
         )
         self._load.start()
@@ -315,7 +316,7 @@ class Meter:
             self._keep_out_of_step(trip)
         return trip
 
-    def _keep_out_of_step(self, trip: Pass) -> None:
+    def _keep_out_of_step(self, trip: Trip) -> None:
         """From the next trip on spread the work over phases, if it may keep in step with one."""
         period_s = self._instruments.phase_period_s
         self._stepped = self._stepped or any(
@@ -323,7 +324,7 @@ class Meter:
             for round_ in (trip.rounds().values() if period_s else ())
         )
 
-    def _calibrate(self) -> Generator[Pass, None, int]:
+    def _calibrate(self) -> Generator[Trip, None, int]:
         """Grow the iterations until a round is long enough; the trip that is counts as a round."""
         iterations = 1
         while True:
@@ -348,7 +349,7 @@ class Meter:
         edges = SPARE * error / selfchecks.edge_limit(self._plan.margin)
         return max(edges**2 if round_.windows > 1 else edges, MIN_ROUND_S / round_.seconds)
 
-    def _keep(self, trip: Pass) -> None:
+    def _keep(self, trip: Trip) -> None:
         for name, round_ in trip.rounds(self._devices).items():
             self._rounds.setdefault(name, []).append(round_)
         self._beside += self._faults(trip)

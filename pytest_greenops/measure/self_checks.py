@@ -10,6 +10,7 @@ from pytest_greenops.judge.stats import slope, t_quantile, trimmed_mean
 from pytest_greenops.model.measurement import (
     THERMAL_THROTTLE,
     Check,
+    CheckName,
     DeviceState,
     Domain,
     Kind,
@@ -85,7 +86,7 @@ def too_short(rounds: Sequence[Round], domains: Sequence[Domain], margin: float)
             off = f"its edges are off by up to {error * 100:.2g} % of its {kind} energy"
             still = f"its {kind} counter need not move in that"
             yield Check(
-                "too short",
+                CheckName.TOO_SHORT,
                 f"a round spans {span_ms:.3g} ms, and {off if error < math.inf else still}",
                 "no verdict; let the meter repeat the work, or make one call longer",
                 untrusted=True,
@@ -130,7 +131,7 @@ class Fault(NamedTuple):
     """What spoils the energy of one device in a round: the check that found it, and its words."""
 
     domain: Domain
-    check: str
+    check: CheckName
     finding: str
 
 
@@ -140,7 +141,7 @@ def beside(faults: Sequence[Fault], domains: Sequence[Domain]) -> Iterator[Check
     Each device and check is told once, with its first finding.
     """
     idle = {domain.name for domain in domains if domain.idle}
-    found: dict[tuple[str, str], list[Fault]] = {}
+    found: dict[tuple[str, CheckName], list[Fault]] = {}
     for fault in (fault for fault in faults if fault.domain.name not in idle):
         found.setdefault((fault.domain.name, fault.check), []).append(fault)
     for (name, check), faults_of in found.items():
@@ -157,7 +158,9 @@ def lost(counters: Mapping[str, str], domains: Sequence[Domain]) -> Iterator[Che
     """Counters that failed for good while others went on, but for those of idle devices."""
     idle = {domain.name for domain in domains if domain.idle}
     for why in (why for name, why in counters.items() if name not in idle):
-        yield Check("lost", why, "the other counters went on; nothing that holds it is judged")
+        yield Check(
+            CheckName.LOST, why, "the other counters went on; nothing that holds it is judged"
+        )
 
 
 def disagreement(doubts: Mapping[str, str], domains: Sequence[Domain]) -> Iterator[Check]:
@@ -165,7 +168,7 @@ def disagreement(doubts: Mapping[str, str], domains: Sequence[Domain]) -> Iterat
     for domain in domains:
         if domain.name in doubts and not domain.idle:
             done = "told with each figure; its joules may be off by as much"
-            yield Check("disagreement", doubts[domain.name], done)
+            yield Check(CheckName.DISAGREEMENT, doubts[domain.name], done)
 
 
 #: What was done about a drift: a test that asks for no warm-up gets none.
@@ -190,7 +193,7 @@ def drift(energies: Sequence[float], margin: float, again: bool = True) -> Check
         return None
     logs = _logs(energies)
     total = math.expm1(slope(logs)[0] * (len(logs) - 1)) * 100
-    return Check("drift", f"{total:+.1f} % over the rounds", _WARMED[again])
+    return Check(CheckName.DRIFT, f"{total:+.1f} % over the rounds", _WARMED[again])
 
 
 def warming(
@@ -204,7 +207,7 @@ def warming(
         if high_c - low_c > WARMING_C and not domain.idle:
             verb = "warmed" if heat_c.index(low_c) < heat_c.index(high_c) else "cooled"
             yield Check(
-                "drift",
+                CheckName.DRIFT,
                 f"{domain.name} {verb} by {high_c - low_c:.0f} C over the rounds",
                 _WARMED[again],
             )
@@ -231,7 +234,7 @@ def contention(kept: Sequence[LoadShare], rounds: int) -> Check | None:
     crowded = sum(share.idle < CROWDED for share in kept)
     stolen = f", the hypervisor {steal * 100:.1f} %" if steal else ""
     return Check(
-        "contention",
+        CheckName.CONTENTION,
         f"other processes used up to {others * 100:.0f} % of the machine{stolen} in "
         f"{len(kept)} of {rounds} rounds",
         "rounds redone, then kept",
@@ -252,7 +255,7 @@ def intrusion(rounds: Sequence[Round], domains: Sequence[Domain]) -> Iterator[Ch
         spoilt = sum(bool(state.foreign) for state in states)
         if spoilt:
             yield Check(
-                "contention",
+                CheckName.CONTENTION,
                 f"another process had {domain.name} in use in {spoilt} of {len(rounds)} rounds",
                 "rounds redone, then kept",
                 untrusted=spoilt > TOLERATED * len(rounds),
@@ -264,11 +267,11 @@ def void(reason: str | None, voided: int) -> Check | None:
     """Windows of which nothing can be said were left out."""
     if reason is None or not voided:
         return None
-    return Check("void", reason, f"{voided} round{'s' if voided != 1 else ''} left out")
+    return Check(CheckName.VOID, reason, f"{voided} round{'s' if voided != 1 else ''} left out")
 
 
 def instrumented(tracer: str | None) -> Check | None:
     """A tracer or profiler runs with the work, and uses joules of its own."""
     if tracer is None:
         return None
-    return Check("instrumented", tracer, "neither saved nor judged; run without it")
+    return Check(CheckName.INSTRUMENTED, tracer, "neither saved nor judged; run without it")

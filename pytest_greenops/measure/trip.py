@@ -17,7 +17,7 @@ from pytest_greenops.sensors.instruments import Instruments
 STEPPED_WINDOWS, STEP = 16, 0.25
 
 
-class Pass:
+class Trip:
     """One trip through the work: repeat it `iterations` times, inside windows.
 
     units    how much work all its iterations did, by unit name; added up by whoever does it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from types import MappingProxyType
 from typing import Annotated, Literal, NamedTuple
 
@@ -147,17 +148,34 @@ class Rest(NamedTuple):
     clock_mhz: Mapping[str, int] = MappingProxyType({})
 
 
-class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A self-check that did not hold.
+class CheckName(str, Enum):
+    """The self-checks, by the name that reports and result files use."""
 
-    name       contention, drift, too short, void, instrumented, …
+    CONTENTION = "contention"
+    CONTROL = "control"
+    DISAGREEMENT = "disagreement"
+    DRIFT = "drift"
+    FRESH_SESSION = "fresh session"
+    IMPLAUSIBLE = "implausible"
+    INSTRUMENTED = "instrumented"
+    LOST = "lost"
+    THROTTLED = "throttled"
+    TOO_SHORT = "too short"
+    VOID = "void"
+
+    __str__ = str.__str__
+
+
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A self-check that failed.
+
     finding    what was seen
     done       what was done about it
     untrusted  True where no verdict may rest on this measurement
     kinds      the kinds of sensed counter that it spoils; empty means every one, estimates too
     """
 
-    name: str
+    name: CheckName
     finding: str
     done: str
     untrusted: bool = False
@@ -223,7 +241,7 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         names = self.selected(domain)
         for check in self.checks:
-            exempt = self.estimated if check.name == "contention" and not estimates else ()
+            exempt = self.estimated if check.name is CheckName.CONTENTION and not estimates else ()
             kinds = {d.kind for d in self.domains if d.name in names and d.name not in exempt}
             if check.untrusted and (not check.kinds or kinds.intersection(check.kinds)):
                 return check

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from pytest_greenops.model.measurement import POWER_CAP, Check
+from pytest_greenops.model.measurement import POWER_CAP, Check, CheckName
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_percent
 from pytest_greenops.model.verdict import NOT_CONFIRMED, UNPROVEN, Change, Limit, Outcome
@@ -269,7 +269,7 @@ def _no_baseline(result: Result) -> Advice:
 
 def _not_comparable(result: Result) -> Advice:
     text = f"not comparable{_because(result)}"
-    if any(check.name == "instrumented" for check in result.checks):
+    if any(check.name is CheckName.INSTRUMENTED for check in result.checks):
         return Advice(f"{text}; measure without it", again(result))
     if result.saved:
         return Advice(f"{text}; this run saved a new baseline")

@@ -14,7 +14,7 @@ from pytest_greenops.sensors.instruments import Instruments
 
 
 @dataclass(frozen=True)
-class Bench:
+class RunContext:
     """Sensors, baselines, rules and options of a run.
 
     accepted   every series of this machine's baselines

@@ -10,12 +10,12 @@ from collections.abc import Callable, Generator, Mapping
 
 from pytest_greenops.insight.layers.capture import Capture
 from pytest_greenops.insight.layers.explain_layers import Judged, explain
-from pytest_greenops.measure.calls import Trip
+from pytest_greenops.measure.calls import AnyTrip
 from pytest_greenops.measure.meter import Plan
 from pytest_greenops.measure.synchronize import synchronize
 from pytest_greenops.model.explanation import Explanation
 from pytest_greenops.model.result import Result
-from pytest_greenops.run.context import Bench
+from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.reference import Accepted
 
 _ONCE = "its work runs once only"
@@ -27,9 +27,9 @@ class Explaining:
     capturing  whether the trip is under way that it adds to a measurement
     """
 
-    def __init__(self, bench: Bench, accepted: Accepted, label: str) -> None:
+    def __init__(self, context: RunContext, accepted: Accepted, label: str) -> None:
         self.capturing = False
-        self._bench = bench
+        self._context = context
         self._accepted = accepted
         self._label = label
         self._captured: list[tuple[Capture, Plan]] = []
@@ -38,9 +38,9 @@ class Explaining:
     @property
     def asked(self) -> bool:
         """Whether this run explains."""
-        return self._bench.options.explain and not self._bench.options.answers
+        return self._context.options.explain and not self._context.options.answers
 
-    def trip(self, names: list[str], plan: Plan) -> Generator[Trip]:
+    def trip(self, names: list[str], plan: Plan) -> Generator[AnyTrip]:
         """One trip more through work that was measured under these names, which is captured."""
         if not self.asked:
             return
@@ -62,11 +62,11 @@ class Explaining:
             try:
                 self._found |= explain(
                     capture,
-                    self._bench.instruments,
+                    self._context.instruments,
                     synchronize,
                     judged,
                     max_time_s=may_take_s,
-                    progress=lambda done, most: self._bench.progress(
+                    progress=lambda done, most: self._context.progress(
                         f"{self._label} by layer", done, most
                     ),
                 )

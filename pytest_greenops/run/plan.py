@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_greenops.judge.decision import MIN_SESSIONS, PROVISIONAL_ROUNDS, planned_looks, schedule
 from pytest_greenops.measure.meter import Plan
 from pytest_greenops.model.budget import Budget
-from pytest_greenops.run.context import Bench
+from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.reference import Accepted
 
 #: How much of the time that a test may still run one measurement takes at most.
@@ -15,9 +15,9 @@ SHARE_OF_LEFT = 0.5
 class Planner:
     """Plans the measurements of one test."""
 
-    def __init__(self, bench: Bench, budget: Budget, accepted: Accepted) -> None:
-        self._rules = bench.rules
-        self._options = bench.options
+    def __init__(self, context: RunContext, budget: Budget, accepted: Accepted) -> None:
+        self._rules = context.rules
+        self._options = context.options
         self._budget = budget
         self._accepted = accepted
 

@@ -13,26 +13,26 @@ from pytest_greenops.judge.rules import Reference
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.explanation import LayerJoules
-from pytest_greenops.run.context import Bench
+from pytest_greenops.run.context import RunContext
 
 
 class Accepted:
     """The baseline of a test by the names of its measurements."""
 
-    def __init__(self, bench: Bench, test: TestKey) -> None:
-        self._bench = bench
+    def __init__(self, context: RunContext, test: TestKey) -> None:
+        self._context = context
         self._test = test
 
     @property
     def stored(self) -> Mapping[str, Series]:
         """What this machine has of it, comparable or not."""
-        baseline = self._bench.store.load(self._test)
+        baseline = self._context.store.load(self._test)
         return baseline.measurements if baseline else {}
 
     def reference(self, name: str) -> Reference:
         """The accepted sessions of a name, or why those that there are cannot be used."""
-        store = self._bench.store
-        here = replace(self._bench.environment, conditions=machine.conditions())
+        store = self._context.store
+        here = replace(self._context.environment, conditions=machine.conditions())
         for find in (store.load, store.elsewhere):
             baseline = find(self._test)
             if baseline and name in baseline.measurements:
@@ -66,13 +66,13 @@ class Accepted:
 
     def grows(self, name: str | None) -> bool:
         """Whether this run accepts what it measures under a name, if it can be accepted."""
-        save, stored = self._bench.options.save, self.stored
+        save, stored = self._context.options.save, self.stored
         return save == "all" or (save == "new" and (name not in stored if name else not stored))
 
     def renamed(self) -> str | None:
         """A baseline of the same function with other parameters, which no test of this run has."""
-        store = self._bench.store
-        for orphan in store.orphans(self._test, self._bench.collected):
+        store = self._context.store
+        for orphan in store.orphans(self._test, self._context.collected):
             old, new = (store.shown(test) for test in (orphan.test, self._test))
             return (
                 f"{orphan.test.name} has one and was not collected; if it was renamed: "

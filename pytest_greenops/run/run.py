@@ -25,7 +25,7 @@ from pytest_greenops.model.measurement import Round
 from pytest_greenops.model.result import SCHEMA, Attempt, Policy, Result, Results
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.model.verdict import COMPARED
-from pytest_greenops.run.context import Bench
+from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.trial import Trial
 from pytest_greenops.sensors.base import Sensor
 from pytest_greenops.sensors.discover import discover
@@ -62,7 +62,7 @@ class Run:
         )
         self.store = Store(options.baselines, self.environment.slug)
         accepted = self._accepted()
-        self._bench = Bench(
+        self._context = RunContext(
             self.instruments,
             self.environment,
             self.store,
@@ -102,7 +102,7 @@ class Run:
         self, test: TestKey, budget: Budget, left_s: Callable[[], float] = lambda: math.inf
     ) -> Trial:
         """Begin to try one test; `left_s` tells how long it may still run."""
-        return Trial(self._bench, test, budget, left_s)
+        return Trial(self._context, test, budget, left_s)
 
     def acceptable(self, trial: Trial) -> list[Result]:
         """The results of a trial that become baselines, should its test pass."""

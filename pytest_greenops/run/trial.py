@@ -15,7 +15,7 @@ from pytest_greenops.judge.judge import confirm, judge, unconfirmed
 from pytest_greenops.judge.quality import Known, hold
 from pytest_greenops.judge.suite import control_checks
 from pytest_greenops.judge.summary import summarise
-from pytest_greenops.measure.calls import Trip
+from pytest_greenops.measure.calls import AnyTrip
 from pytest_greenops.measure.control import Control
 from pytest_greenops.measure.meter import Meter, Plan
 from pytest_greenops.measure.synchronize import synchronize
@@ -23,10 +23,10 @@ from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.measurement import Check, Measurement, Round
+from pytest_greenops.model.measurement import Check, CheckName, Measurement, Round
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
-from pytest_greenops.run.context import Bench
+from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.explain import Explaining
 from pytest_greenops.run.fresh_process import Answer, FreshFailure
 from pytest_greenops.run.plan import Planner
@@ -44,7 +44,7 @@ class Trial:
 
     def __init__(
         self,
-        bench: Bench,
+        context: RunContext,
         test: TestKey,
         budget: Budget,
         left_s: Callable[[], float] = lambda: math.inf,
@@ -56,11 +56,11 @@ class Trial:
         self._counted = self.units
         self.quality: dict[str, float] = {}
         self.repetition = 0
-        self._bench = bench
-        self._accepted = Accepted(bench, test)
-        self._planner = Planner(bench, budget, self._accepted)
-        self.explaining = Explaining(bench, self._accepted, test.name)
-        self._rules = bench.rules
+        self._context = context
+        self._accepted = Accepted(context, test)
+        self._planner = Planner(context, budget, self._accepted)
+        self.explaining = Explaining(context, self._accepted, test.name)
+        self._rules = context.rules
         self._left_s = left_s
         self._results: dict[str, Result] = {}
         self._kept: dict[str, tuple[Measurement, Plan]] = {}
@@ -84,14 +84,14 @@ class Trial:
             found[name] = replace(result, quality=quality, verdict=verdict, explained=explained)
         return found
 
-    def passes(
+    def trips(
         self,
         name: str | None = None,
         *,
         rounds: int | None = None,
         warmup: int | None = None,
         iterations: int | None = None,
-    ) -> Generator[Trip]:
+    ) -> Generator[AnyTrip]:
         """Trips through the work until enough is known of it; then its results stand.
 
         name                        of its one window; None where the work names its own windows
@@ -112,7 +112,7 @@ class Trial:
             self._rules = changed(self._rules, session_sd=sd)
         planned = self._planner.looks(name, plan)
         verdicts: dict[str, Verdict] = {}
-        control = Control(self._bench.instruments)
+        control = Control(self._context.instruments)
 
         def enough(measurements: Mapping[str, Measurement], number: int) -> bool:
             for window, measurement in self._controlled(measurements, control).items():
@@ -120,20 +120,20 @@ class Trial:
             return all(v.outcome is not Outcome.INCONCLUSIVE for v in verdicts.values())
 
         label = self.test.name
-        self._bench.instruments.judge_by(self.budget.domain)
+        self._context.instruments.judge_by(self.budget.domain)
         meter = Meter(
-            self._bench.instruments,
+            self._context.instruments,
             plan,
             enough,
             synchronize=synchronize,
             load=machine.LoadProbe(),
             between=control.sample,
-            progress=lambda done, most: self._bench.progress(label, done, most),
+            progress=lambda done, most: self._context.progress(label, done, most),
             instrumented=machine.instrumented(),
         )
         self._running = True
         try:
-            for self.repetition, trip in enumerate(meter.passes(), 1):
+            for self.repetition, trip in enumerate(meter.trips(), 1):
                 yield trip
         except GeneratorExit:  # left, but not by a failure, which is told with its number
             self.repetition = 0
@@ -152,11 +152,11 @@ class Trial:
         self, measurements: Mapping[str, Measurement], control: Control
     ) -> dict[str, Measurement]:
         """The same, with what the control workload beside them says against the machine."""
-        bench, found = self._bench, {}
+        context, found = self._context, {}
         for name, measurement in measurements.items():
             joules = self._controls[name] = control.joules(len(measurement.rounds))
-            trusting = bench.options.save == "all"
-            checks = control_checks(bench.accepted, joules, bench.rules.session_sd, trusting)
+            trusting = context.options.save == "all"
+            checks = control_checks(context.accepted, joules, context.rules.session_sd, trusting)
             found[name] = replace(measurement, checks=(*measurement.checks, *checks))
         return found
 
@@ -174,7 +174,7 @@ class Trial:
         names = [name for name in self._kept if self._wants_session(name)]
         fresh: dict[str, list[Result]] = {name: [] for name in names}
         failures: dict[str, list[FreshFailure]] = {name: [] for name in names}
-        for _ in range(max(1, self._bench.options.sessions - 1) if names else 0):
+        for _ in range(max(1, self._context.options.sessions - 1) if names else 0):
             try:
                 answer = measure()
             except FreshFailure as failure:
@@ -192,11 +192,11 @@ class Trial:
     def _wants_session(self, name: str) -> bool:
         """Whether a name shall be measured in a fresh process too."""
         (measurement, plan), verdict = self._kept[name], self._results[name].verdict
-        instrumented = any(check.name == "instrumented" for check in measurement.checks)
+        instrumented = any(check.name is CheckName.INSTRUMENTED for check in measurement.checks)
         spoilt = instrumented or measurement.untrusted(self.budget.domain)
-        if spoilt or verdict.outcome is Outcome.NOT_MEASURED or self._bench.options.answers:
+        if spoilt or verdict.outcome is Outcome.NOT_MEASURED or self._context.options.answers:
             return False
-        if self._bench.options.sessions > 1:
+        if self._context.options.sessions > 1:
             return True
         if plan.once:
             return False
@@ -206,8 +206,8 @@ class Trial:
     def _doubt_what_runs_once(self, name: str) -> None:
         """Say of a red verdict on work that runs once that no fresh process was asked about it."""
         (measurement, plan), result = self._kept[name], self._results[name]
-        if plan.once and result.verdict.red and self._bench.options.sessions == 1:
-            check = Check("fresh session", _ONCE, "not confirmed")
+        if plan.once and result.verdict.red and self._context.options.sessions == 1:
+            check = Check(CheckName.FRESH_SESSION, _ONCE, "not confirmed")
             measurement = replace(measurement, checks=(*measurement.checks, check))
             self._kept[name] = measurement, plan
             verdict = unconfirmed(result.verdict, _ONCE)
@@ -222,9 +222,9 @@ class Trial:
         if not theirs.rounds or theirs.verdict.outcome is Outcome.NOT_MEASURED:
             raise FreshFailure(f"{name} was not measured there ({theirs.verdict.cause})")
         for check in theirs.checks:
-            if check.untrusted or check.name == "instrumented":
+            if check.untrusted or check.name is CheckName.INSTRUMENTED:
                 raise _Disturbed(f"{check.name} ({check.finding})")
-        here = Environment(self._bench.environment.machine, ours.conditions)
+        here = Environment(self._context.environment.machine, ours.conditions)
         there = Environment(answer.environment.machine, theirs.conditions)
         changes = here.differences(there)
         if changes:
@@ -235,7 +235,9 @@ class Trial:
 
     def _judge_again(self, name: str, fresh: list[Result], failures: list[FreshFailure]) -> None:
         measurement, plan = self._kept[name]
-        checks = [Check("fresh session", str(each), "judged without it") for each in failures]
+        checks = [
+            Check(CheckName.FRESH_SESSION, str(each), "judged without it") for each in failures
+        ]
         measurement = replace(measurement, checks=(*measurement.checks, *checks))
         verdict = self._results[name].verdict
         confirming: tuple[Round, ...] = ()
@@ -243,7 +245,7 @@ class Trial:
             other = fresh.pop()
             confirming = other.rounds
             verdict = self._confirm(verdict, measurement, other)
-        elif not fresh and verdict.red and self._bench.options.sessions == 1:
+        elif not fresh and verdict.red and self._context.options.sessions == 1:
             disturbed = isinstance(failures[-1], _Disturbed)
             verdict = unconfirmed(verdict, str(failures[-1]), may_stand=not disturbed)
         elif fresh:
@@ -260,7 +262,7 @@ class Trial:
 
     def _confirms(self, verdict: Verdict) -> bool:
         """Whether a fresh session only says yes or no to a regression of this process."""
-        return verdict.outcome is Outcome.REGRESSED and self._bench.options.sessions == 1
+        return verdict.outcome is Outcome.REGRESSED and self._context.options.sessions == 1
 
     def close(self) -> dict[str, Result]:
         """The results; what was begun and not ended, or never begun, is told as not measured.
@@ -311,7 +313,7 @@ class Trial:
         return self._units_of.get(name, self.unit)
 
     def _check_limits(self) -> None:
-        if self.budget.max_carbon_g is not None and self._bench.rules.carbon is None:
+        if self.budget.max_carbon_g is not None and self._context.rules.carbon is None:
             raise GreenopsError(
                 "energy_budget: max_carbon needs to know the grid; add "
                 "--energy-carbon-intensity '400 g/kWh' (its own figure) or --energy-region CODE, "
@@ -363,7 +365,7 @@ class Trial:
             fresh=fresh,
             conditions=machine.conditions(),
             control_j=self._controls.get(measurement.name, {}),
-            carbon=self._bench.rules.carbon,
+            carbon=self._context.rules.carbon,
         )
 
 

@@ -20,7 +20,7 @@ from pytest_greenops.model.baseline import SCHEMA as BASELINE_SCHEMA
 from pytest_greenops.model.baseline import Anchor, Baseline, Revision, Series, Session, TestKey
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.measurement import Check, Domain, Provenance, Round
+from pytest_greenops.model.measurement import Check, CheckName, Domain, Provenance, Round
 from pytest_greenops.model.result import SCHEMA as RESULTS_SCHEMA
 from pytest_greenops.model.result import Policy, Result, Results
 from pytest_greenops.model.verdict import Change, Limit, Outcome, Verdict
@@ -240,7 +240,7 @@ RESULTS = Results(
                 change=Change(0.1, 0.05, 0.15, 0.04, 0.05, 0.0036, 5),
                 limits=(Limit("energy", 0.004, 0.003, 0.005, 0.002),),
             ),
-            checks=(Check("drift", "+2 %", "flagged"),),
+            checks=(Check(CheckName.DRIFT, "+2 %", "flagged"),),
         ),
     ),
 )

@@ -278,7 +278,7 @@ def test_self_checks_of_a_passed_test_are_told(project: Project) -> None:
         from pytest_greenops.measure import self_checks as selfchecks
         from pytest_greenops.model.measurement import Check
 
-        selfchecks.drift = lambda *_: Check("drift", "+9.0 % over the rounds", "flagged")
+        selfchecks.drift = lambda *_: Check(CheckName.DRIFT, "+9.0 % over the rounds", "flagged")
         """
     )
     project.write(

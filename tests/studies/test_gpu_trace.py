@@ -191,7 +191,7 @@ class SimulatedWork:
         self._work.draw(REST_W)
 
 
-def simulated_bench() -> on_gpu.Bench:
+def simulated_bench() -> on_gpu.RunContext:
     """In a child: the simulated card as `on_gpu` sees a real one."""
     import pynvml
 

@@ -60,7 +60,7 @@ def measurement(
     """What the meter makes of some work; `before` runs before each window."""
     instruments = sensor if isinstance(sensor, Instruments) else Instruments([sensor])
     meter = Meter(instruments, plan, lambda known, look: False)
-    for trip in meter.passes():
+    for trip in meter.trips():
         before()
         with trip.window("call"):
             for _ in range(trip.iterations):

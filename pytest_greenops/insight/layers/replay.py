@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pytest_greenops.insight.layers.sites import Call, Kind, Modes, Site
 from pytest_greenops.insight.layers.tensors import copied, tensors_of
-from pytest_greenops.measure.trip import Pass
+from pytest_greenops.measure.trip import Trip
 from pytest_greenops.model.measurement import MICROJOULES
 
 #: So often the kept calls are replayed in a window at the most: what is still too short then, such
@@ -65,14 +65,14 @@ class Replay:
         size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         return max(1, min(MOST_REPLAYS, int(OWNED_BYTES // max(size, 1))))
 
-    def window(self, trip: Pass) -> None:
+    def window(self, trip: Trip) -> None:
         """Replay the kept calls so often in one window of a pass."""
         ready = [self._ready(call) for call in self._calls * self.iterations]
         with _in_modes(self._torch, self.kind.modes), trip.window(self.site.name):
             for each in ready:
                 self._again(each)
 
-    def see_whether_it_writes(self, trip: Pass) -> None:
+    def see_whether_it_writes(self, trip: Trip) -> None:
         """Replay the kept calls once, on copies: who leaves them as they are needs no more."""
         self.window(trip)
         with _in_modes(self._torch, self.kind.modes):

@@ -12,7 +12,7 @@ from pytest_greenops.insight.layers.module_state import undisturbed
 from pytest_greenops.insight.layers.replay import Replay
 from pytest_greenops.insight.layers.sites import Site
 from pytest_greenops.measure.self_checks import edge_error
-from pytest_greenops.measure.trip import Pass
+from pytest_greenops.measure.trip import Trip
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import Round
 from pytest_greenops.sensors.instruments import Instruments
@@ -82,11 +82,11 @@ class Replayer:
                 )
             root.state.put_back()
 
-    def _window(self, replay: Replay, work: Callable[[Pass], None]) -> Round:
+    def _window(self, replay: Replay, work: Callable[[Trip], None]) -> Round:
         if time.monotonic() > self._deadline_s:
             raise TooLong
         self._put_back()
-        trip = Pass(self._instruments, self._synchronize, replay.iterations)
+        trip = Trip(self._instruments, self._synchronize, replay.iterations)
         name = replay.site.name
         with self._instruments.watching(None):
             try:

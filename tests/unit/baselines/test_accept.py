@@ -19,7 +19,7 @@ from pytest_greenops.model.baseline import (
     Series,
     Session,
 )
-from pytest_greenops.model.measurement import Check, DeviceState
+from pytest_greenops.model.measurement import Check, CheckName, DeviceState
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
 from tests.unit.builders import (
@@ -35,8 +35,8 @@ from tests.unit.builders import (
     session,
 )
 
-LOUD = Check("contention", "others used 9 %", "kept", untrusted=True)
-TRACED = Check("instrumented", "coverage", "not judged")
+LOUD = Check(CheckName.CONTENTION, "others used 9 %", "kept", untrusted=True)
+TRACED = Check(CheckName.INSTRUMENTED, "coverage", "not judged")
 
 
 def accepted(
@@ -72,7 +72,7 @@ def test_what_exceeds_its_budget_or_has_no_figure_is_not_saved(
 
 def test_what_cannot_be_trusted_is_not_saved() -> None:
     """The self-checks that did not hold are the reason."""
-    drift = Check("drift", "+3 %", "flagged")
+    drift = Check(CheckName.DRIFT, "+3 %", "flagged")
     assert why_not_a_baseline(result(checks=[LOUD, drift], untrusted=True)) == (
         "contention (others used 9 %), drift (+3 %)"
     )
@@ -89,7 +89,7 @@ def test_an_instrumented_run_is_never_saved() -> None:
 
 def test_a_result_that_lost_a_counter_is_not_saved() -> None:
     """A baseline without it would not be comparable with any whole run."""
-    gone = Check("lost", "gpu:0 could not be read", "the other counters went on")
+    gone = Check(CheckName.LOST, "gpu:0 could not be read", "the other counters went on")
     assert why_not_a_baseline(result(checks=[gone])) == "lost (gpu:0 could not be read)"
     assert why_not_a_baseline(result(checks=[LOUD, gone, TRACED])) == (
         "lost (gpu:0 could not be read), instrumented (coverage)"
@@ -99,7 +99,7 @@ def test_a_result_that_lost_a_counter_is_not_saved() -> None:
 @pytest.mark.parametrize("name", ["disagreement", "void", "drift", "too short"])
 def test_what_only_tells_does_not_keep_a_result_from_being_saved(name: str) -> None:
     """A self-check that leaves it trusted is for the reader."""
-    assert why_not_a_baseline(result(checks=[Check(name, "seen", "told")])) is None
+    assert why_not_a_baseline(result(checks=[Check(CheckName(name), "seen", "told")])) is None
 
 
 def test_what_a_doubt_keeps_open_is_not_saved() -> None:

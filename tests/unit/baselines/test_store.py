@@ -587,7 +587,7 @@ def test_a_user_without_a_name_can_save(folder: Path) -> None:
 
 
 def test_a_writable_folder_is_left_empty(store: Store) -> None:
-    """Asking makes the folder, and leaves nothing in it."""
+    """FreshParent makes the folder, and leaves nothing in it."""
     for asked in (store, Store(store.folder / "a" / "b", MACHINE)):
         for _ in ("the first time", "once more"):
             asked.check_writable()

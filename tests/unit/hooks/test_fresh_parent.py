@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from pytest_greenops.hooks import fresh_parent as asking
-from pytest_greenops.hooks.fresh_parent import BEGUN, DEADLINE, Asking, node_of
+from pytest_greenops.hooks.fresh_parent import BEGUN, DEADLINE, FreshParent, node_of
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.run import fresh_process as fresh
 from pytest_greenops.run.fresh_process import Answer, FreshFailure, FreshTimeout
 
 
 @pytest.fixture
-def begin(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Asking]:
+def begin(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FreshParent]:
     """Makes one that asks; `happens` is what its processes come to, one after the other."""
 
-    def begin(*happens: Any, allowed: bool = True) -> Asking:
+    def begin(*happens: Any, allowed: bool = True) -> FreshParent:
         left = list(happens)
 
         def measure(*_: object, **__: object) -> Answer:
@@ -37,7 +37,7 @@ def begin(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Asking]:
             option=SimpleNamespace(),
             pluginmanager=SimpleNamespace(hasplugin=lambda name: False),
         )
-        return Asking(config, None, allowed)
+        return FreshParent(config, None, allowed)
 
     return begin
 
@@ -56,19 +56,19 @@ def item(name: str = "test_it", parent: str = "test_it.py", **more: Any) -> Any:
 ANSWER = Answer(Environment({}), ())
 
 
-def failure(asks: Asking, test: Any) -> str:
+def failure(asks: FreshParent, test: Any) -> str:
     """Why there is no fresh session."""
     with pytest.raises(FreshFailure) as raised:
         asks.measure(test)
     return str(raised.value)
 
 
-def test_none_is_asked_for_where_they_are_forbidden(begin: Callable[..., Asking]) -> None:
+def test_none_is_asked_for_where_they_are_forbidden(begin: Callable[..., FreshParent]) -> None:
     """With `energy_fresh_process = false` nothing is started, and the option is named."""
     assert failure(begin(allowed=False), item()) == "energy_fresh_process is off"
 
 
-def test_none_is_asked_for_after_one_that_took_too_long(begin: Callable[..., Asking]) -> None:
+def test_none_is_asked_for_after_one_that_took_too_long(begin: Callable[..., FreshParent]) -> None:
     """Each of the others might take as long; the first is named."""
     asks = begin(ANSWER, FreshTimeout("it was not done after 300 s"))
     assert asks.measure(item()) == ANSWER
@@ -76,7 +76,7 @@ def test_none_is_asked_for_after_one_that_took_too_long(begin: Callable[..., Ask
     assert failure(asks, item()) == "none was started, for that of test_slow was not done in time"
 
 
-def test_others_are_asked_for_after_one_that_failed(begin: Callable[..., Asking]) -> None:
+def test_others_are_asked_for_after_one_that_failed(begin: Callable[..., FreshParent]) -> None:
     """A test that fails in its fresh process says nothing of the next."""
     asks = begin(FreshFailure("the test failed there"), ANSWER)
     assert failure(asks, item()) == "the test failed there"
@@ -84,7 +84,7 @@ def test_others_are_asked_for_after_one_that_failed(begin: Callable[..., Asking]
 
 
 def test_a_frozen_clock_does_not_matter(
-    begin: Callable[..., Asking], monkeypatch: pytest.MonkeyPatch
+    begin: Callable[..., FreshParent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is left of a timeout is known where a fixture of the test holds the time."""
     asks, test = begin(), item()

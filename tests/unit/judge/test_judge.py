@@ -15,7 +15,7 @@ from pytest_greenops.judge.rules import Reference, Rules
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.carbon_factor import CarbonFactor
-from pytest_greenops.model.measurement import Check, Domain, Kind, Measurement
+from pytest_greenops.model.measurement import Check, CheckName, Domain, Kind, Measurement
 from pytest_greenops.model.verdict import Limit, Outcome, Verdict
 from tests.unit.builders import (
     CPU,
@@ -51,7 +51,7 @@ def judged(
 
 def untrusted(*kinds: Kind) -> Check:
     """A self-check that forbids a verdict."""
-    return Check("contention", "others used 9 %", "kept", untrusted=True, kinds=kinds)
+    return Check(CheckName.CONTENTION, "others used 9 %", "kept", untrusted=True, kinds=kinds)
 
 
 def close(value: float) -> Any:
@@ -109,7 +109,9 @@ def test_an_absolute_budget_needs_no_baseline(limit: float, outcome: Outcome) ->
     [
         (measurement([]), "no round ended"),
         (
-            measurement([], checks=[Check("void", "cpu:0 could not be read", "2 rounds left out")]),
+            measurement(
+                [], checks=[Check(CheckName.VOID, "cpu:0 could not be read", "2 rounds left out")]
+            ),
             "cpu:0 could not be read",
         ),
         (
@@ -143,7 +145,7 @@ def test_a_domain_that_nobody_reads_is_not_measured(
 @pytest.mark.parametrize("joules", [2.0, 9.0])
 def test_an_instrumented_run_is_not_comparable(joules: float) -> None:
     """Coverage uses joules of its own: neither baseline nor budget is held against them."""
-    traced = Check("instrumented", "coverage (sys.settrace)", "not judged")
+    traced = Check(CheckName.INSTRUMENTED, "coverage (sys.settrace)", "not judged")
     verdict = judged(measurement(rounds(joules), checks=[traced]), Budget(energy_j=1.0))
     assert verdict == Verdict(Outcome.NOT_COMPARABLE, "instrumented: coverage (sys.settrace)")
 

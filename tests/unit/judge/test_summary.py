@@ -12,7 +12,14 @@ from msgspec.structs import replace
 from pytest_greenops.judge.stats import t_quantile
 from pytest_greenops.judge.summary import summarise
 from pytest_greenops.model.carbon_factor import CarbonFactor
-from pytest_greenops.model.measurement import Check, Measurement, Provenance, Round, Uncounted
+from pytest_greenops.model.measurement import (
+    Check,
+    CheckName,
+    Measurement,
+    Provenance,
+    Round,
+    Uncounted,
+)
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
 from tests.unit.builders import (
@@ -231,7 +238,7 @@ def test_power_of_no_time_is_not_a_number() -> None:
 
 def test_a_result_carries_where_it_comes_from() -> None:
     """Test, name, domain, rounds, counters, sensors, verdict, self-checks and conditions."""
-    loud = Check("contention", "loud", "kept", untrusted=True, kinds=("cpu",))
+    loud = Check(CheckName.CONTENTION, "loud", "kept", untrusted=True, kinds=("cpu",))
     told: Sequence[Round] = rounds(2.0, more={"gpu:0": 1.0})
     of = measurement(told, name="decode", domains=(CPU, GPU), estimated=["cpu:0"], checks=[loud])
     seen = summarise(key(), of, PASSED, domain="gpu", unit="call", conditions={"threads": "4"})
@@ -243,7 +250,7 @@ def test_a_result_carries_where_it_comes_from() -> None:
 
 def test_trust_is_that_of_the_judged_domain() -> None:
     """A neighbour on the CPU leaves the GPU's result trusted."""
-    loud = Check("contention", "loud", "kept", untrusted=True, kinds=("cpu",))
+    loud = Check(CheckName.CONTENTION, "loud", "kept", untrusted=True, kinds=("cpu",))
     of = measurement(rounds(2.0, more={"gpu:0": 1.0}), domains=(CPU, GPU), checks=[loud])
     assert [summary(of, domain).untrusted for domain in ("gpu", "cpu", "total")] == [
         False,

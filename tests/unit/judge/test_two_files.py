@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from pytest_greenops.judge.two_files import Comparison, compare
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.environment import Environment
-from pytest_greenops.model.measurement import Check, Provenance, Round
+from pytest_greenops.model.measurement import Check, CheckName, Provenance, Round
 from pytest_greenops.model.result import SCHEMA, Policy, Result, Results
 from pytest_greenops.model.verdict import Limit, Outcome, QualityChange, Verdict
 from tests.unit import builders
@@ -183,7 +183,7 @@ class TestNotComparable:
 
     def test_a_traced_b(self) -> None:
         """What a tracer was on in is not judged."""
-        traced = Check("instrumented", "coverage is on", "not judged", untrusted=True)
+        traced = Check(CheckName.INSTRUMENTED, "coverage is on", "not judged", untrusted=True)
         verdict = judged(measured(), measured(3.0, checks=(traced,), untrusted=True))
         assert Outcome.NOT_COMPARABLE is verdict.outcome
 
@@ -191,7 +191,7 @@ class TestNotComparable:
 class TestNothingToCompareWith:
     """A result of A on which nothing can rest."""
 
-    BUSY = Check("contention", "others use 12 %", "flagged", untrusted=True)
+    BUSY = Check(CheckName.CONTENTION, "others use 12 %", "flagged", untrusted=True)
 
     @pytest.mark.parametrize(
         ("before", "cause"),
@@ -236,7 +236,7 @@ class TestDoubtfulB:
     @pytest.mark.parametrize("sensors", [{"cpu:0": "fake"}, {"cpu:0": "estimate"}])
     def test_is_no_regression(self, sensors: dict[str, str]) -> None:
         """Where a self-check forbade a verdict in its run, it forbids one here."""
-        checks = (Check("contention", "others use 12 %", "flagged", True, ("cpu",)),)
+        checks = (Check(CheckName.CONTENTION, "others use 12 %", "flagged", True, ("cpu",)),)
         provenance = Provenance(sensors, "estimate" in sensors.values())
         after = measured(9.0, checks=checks, untrusted=True, provenance=provenance)
         verdict = judged(measured(provenance=provenance), after)
@@ -284,7 +284,7 @@ def test_nothing_is_said_to_be_saved() -> None:
 
 def test_the_rounds_of_a_lost_counter_are_not_missed() -> None:
     """A card that was lost is in no round, and spoils only what it belongs to."""
-    lost = Check("lost", "gpu:0 fell off the bus", "left out")
+    lost = Check(CheckName.LOST, "gpu:0 fell off the bus", "left out")
     after = measured(domain="cpu", checks=(lost,))
     assert Outcome.PASSED is judged(measured(domain="cpu"), after).outcome
 

@@ -45,7 +45,7 @@ def test_conditions_without_torch_are_those_of_the_environment() -> None:
 
 
 def test_loads_no_framework() -> None:
-    """Asking for facts, conditions and versions imports none of the libraries they tell of."""
+    """FreshParent for facts, conditions and versions imports none of the libraries they tell of."""
     program = """
 machine.conditions(); machine.versions(); machine.recorded_facts()
 show(sorted({"torch", "numpy", "transformers", "pynvml", "psutil"} & sys.modules.keys()))

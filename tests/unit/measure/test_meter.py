@@ -11,10 +11,11 @@ import pytest
 
 from pytest_greenops.measure import meter as metering
 from pytest_greenops.measure.meter import MIN_ROUND_S, REDOS, Meter, Plan
-from pytest_greenops.measure.trip import Pass
+from pytest_greenops.measure.trip import Trip
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import (
     Check,
+    CheckName,
     DeviceState,
     Domain,
     LoadShare,
@@ -109,7 +110,7 @@ class Lab:
     ) -> Measurement:
         """Measure a function that spends `work(number of the call)` joules in so many seconds."""
         meter = self.meter(plan, **more)
-        for trip in meter.passes():
+        for trip in meter.trips():
             self.trips.append(trip.iterations)
             self.stepped.append(trip.stepped)
             with trip.window("call"):
@@ -192,7 +193,7 @@ def test_garbage_of_the_test_is_collected_before() -> None:
 
     left = weakref.ref(Cycle())
     sensor = FakeSensor(CPU)
-    next(Meter(Instruments([sensor]), Plan((1,), once=True), lambda known, number: True).passes())
+    next(Meter(Instruments([sensor]), Plan((1,), once=True), lambda known, number: True).trips())
     assert left() is None
 
 
@@ -235,7 +236,7 @@ def test_work_that_is_long_enough_is_done_once_a_round(lab: Lab) -> None:
 def test_a_window_without_time_is_too_short(lab: Lab) -> None:
     """A clock that did not move during a call asks for more of them, and divides nothing."""
     meter = lab.meter(Plan((5,)))
-    for number, trip in enumerate(meter.passes(), 1):
+    for number, trip in enumerate(meter.trips(), 1):
         with trip.window("call"):
             seconds = 2e-5 * trip.iterations if number > 3 else 0.0
             lab.sensor.spend(1.0 * trip.iterations, seconds=seconds)
@@ -256,7 +257,7 @@ def test_many_windows_in_a_round_need_more_than_one_long_one(
     """Each window of a loop has its own edges: their errors add up by the root of their number."""
     lab = Lab(monkeypatch, 0.001)
     meter = lab.meter(Plan((5,)))
-    for trip in meter.passes():
+    for trip in meter.trips():
         for _ in range(trip.iterations):
             with trip.window("step"):
                 lab.sensor.spend(0.1, seconds=0.01)
@@ -271,7 +272,7 @@ def test_the_shortest_of_several_windows_is_long_enough(monkeypatch: pytest.Monk
     """Rounds are sized by the window that needs it most."""
     lab = Lab(monkeypatch, 0.001)
     meter = lab.meter(Plan((5,)))
-    for trip in meter.passes():
+    for trip in meter.trips():
         for name, seconds in (("long", 0.2), ("short", 0.01)):
             with trip.window(name):
                 for _ in range(trip.iterations):
@@ -327,7 +328,7 @@ def test_once_void_is_given_up(lab: Lab) -> None:
     lab.sensor.fail()
     seen = lab.measure(Plan((1,), once=True))
     assert (lab.calls, seen.rounds) == (1, ())
-    assert seen.checks == (Check("void", "cpu:0 could not be read", "1 round left out"),)
+    assert seen.checks == (Check(CheckName.VOID, "cpu:0 could not be read", "1 round left out"),)
 
 
 def test_a_single_round_may_have_iterations_and_a_warm_up(lab: Lab) -> None:
@@ -353,7 +354,7 @@ def failing(lab: Lab, trips: Iterable[int]) -> Callable[[int], float]:
 def test_void_rounds_are_made_again(lab: Lab) -> None:
     """A counter that cannot be read for a while costs rounds, not figures."""
     meter = lab.meter(Plan((5,), iterations=1))
-    for number, trip in enumerate(meter.passes(), 1):
+    for number, trip in enumerate(meter.trips(), 1):
         with trip.window("call"):
             lab.sensor.spend(1.0)
             if number in (3, 4, 5):
@@ -361,7 +362,7 @@ def test_void_rounds_are_made_again(lab: Lab) -> None:
         lab.sensor.recover()
     seen = meter.measurements()["call"]
     assert (joules(seen), number) == ([1.0] * 5, 1 + 5 + 3)
-    assert seen.checks == (Check("void", "cpu:0 could not be read", "3 rounds left out"),)
+    assert seen.checks == (Check(CheckName.VOID, "cpu:0 could not be read", "3 rounds left out"),)
 
 
 @pytest.mark.parametrize("iterations", [None, 1])
@@ -370,7 +371,7 @@ def test_a_round_that_stays_void_is_given_up(lab: Lab, iterations: int | None) -
     seen = lab.measure(Plan((5,), iterations=iterations), failing(lab, range(2, 99)))
     assert len(lab.trips) == 1 + 1 + REDOS
     assert (seen.rounds, lab.looks) == ((), [1])
-    assert seen.checks == (Check("void", "cpu:0 could not be read", "4 rounds left out"),)
+    assert seen.checks == (Check(CheckName.VOID, "cpu:0 could not be read", "4 rounds left out"),)
 
 
 def test_rounds_before_a_breakdown_are_kept(lab: Lab) -> None:
@@ -384,7 +385,7 @@ def test_a_void_warm_up_is_no_matter(lab: Lab) -> None:
     """Only rounds are counted as left out."""
     meter = lab.meter(Plan((5,)))
     lab.sensor.fail()
-    for trip in meter.passes():
+    for trip in meter.trips():
         with trip.window("call"):
             lab.sensor.spend(1.0)
         lab.sensor.recover()
@@ -425,7 +426,7 @@ def after(lab: Lab, trips: int, act: Callable[[], object]) -> Callable[[int], fl
 
 
 LOST = Check(
-    "lost",
+    CheckName.LOST,
     "gpu:0 could not be read",
     "the other counters went on; nothing that holds it is judged",
 )
@@ -462,7 +463,7 @@ def test_a_counter_that_recovers_in_time_is_kept(lab: Lab) -> None:
     seen = lab.measure(Plan((5,), iterations=1), work)
     assert (energies(seen), seen.lost) == ([["cpu:0", "gpu:0"]] * 5, {})
     # The fifth call found the counter as the fourth had left it.
-    assert seen.checks == (Check("void", "gpu:0 could not be read", "3 rounds left out"),)
+    assert seen.checks == (Check(CheckName.VOID, "gpu:0 could not be read", "3 rounds left out"),)
 
 
 def test_a_lost_counter_stays_lost(lab: Lab) -> None:
@@ -546,7 +547,7 @@ def test_a_counter_that_fails_between_two_windows_is_lost(lab: Lab, plan: Plan) 
     card = Card()
     lab.beside = (card,)
     meter = lab.meter(plan)
-    for trip in meter.passes():
+    for trip in meter.trips():
         card.recover()
         for _ in range(2):
             with trip.window("step"):
@@ -564,7 +565,7 @@ def test_every_name_loses_the_counter(lab: Lab) -> None:
     card = Card()
     lab.beside = (card,)
     meter = lab.meter(Plan((5,), iterations=1))
-    for number, trip in enumerate(meter.passes(), 1):
+    for number, trip in enumerate(meter.trips(), 1):
         for name in ("prefill", "decode"):
             with trip.window(name):
                 lab.sensor.spend(1.0, seconds=0.2)
@@ -606,7 +607,7 @@ def test_a_throttled_card_voids_the_round(lab: Lab) -> None:
     # Its state at the beginning of a trip counts too, so that the trip after them is void as well.
     assert seen.checks == (
         Check(
-            "void",
+            CheckName.VOID,
             "gpu:0 was throttled: hardware thermal slowdown (let it cool, or lower its limit)",
             "3 rounds left out",
         ),
@@ -646,9 +647,13 @@ def test_a_device_that_is_not_judged_may_be_throttled(lab: Lab, judged: str, rou
     lab.judged = judged
     seen = lab.measure(Plan((5,), iterations=1))
     found = "gpu:0 was throttled: hardware thermal slowdown (let it cool, or lower its limit)"
-    kept = Check("throttled", found, "5 rounds kept, since gpu:0 is not judged", kinds=("gpu",))
+    kept = Check(
+        CheckName.THROTTLED, found, "5 rounds kept, since gpu:0 is not judged", kinds=("gpu",)
+    )
     assert len(seen.rounds) == rounds
-    assert seen.checks == ((kept,) if rounds else (Check("void", found, "4 rounds left out"),))
+    assert seen.checks == (
+        (kept,) if rounds else (Check(CheckName.VOID, found, "4 rounds left out"),)
+    )
 
 
 def test_rounds_that_are_dropped_take_their_faults_along(lab: Lab) -> None:
@@ -723,7 +728,7 @@ def test_joules_of_an_idle_card_do_not_drift(lab: Lab) -> None:
     """A card that warms up by itself is no drift of the work."""
     card = with_card(lab, IDLE_CARD)
     meter = lab.meter(Plan((5,), iterations=1))
-    for number, trip in enumerate(meter.passes(), 1):
+    for number, trip in enumerate(meter.trips(), 1):
         with trip.window("call"):
             lab.sensor.spend(1.0, seconds=0.2)
             card.spend(1.0 + 0.1 * number, "gpu:0", seconds=0.2)
@@ -790,7 +795,7 @@ def test_a_card_that_warms_on_is_flagged(lab: Lab) -> None:
     seen = lab.measure(Plan((5,)), heating(lab, lambda call: 40 + 2 * call))
     assert lab.calls == 1 + 5 + 5
     done = "warmed up once more, then flagged"
-    assert seen.checks == (Check("drift", "gpu:0 warmed by 8 C over the rounds", done),)
+    assert seen.checks == (Check(CheckName.DRIFT, "gpu:0 warmed by 8 C over the rounds", done),)
 
 
 # --- implausible -----------------------------------------------------------------------------
@@ -808,7 +813,7 @@ def test_a_round_of_implausible_power_is_made_again(lab: Lab) -> None:
     seen = lab.measure(Plan((5,), iterations=1), lambda call: 9.0 if call in (3, 4) else 1.0)
     assert (joules(seen), lab.calls) == ([1.0] * 5, 1 + 5 + 2)
     found = "cpu:0 counted 45.0 W, which is implausible: its limit is 10.0 W"
-    assert seen.checks == (Check("void", found, "2 rounds left out"),)
+    assert seen.checks == (Check(CheckName.VOID, found, "2 rounds left out"),)
 
 
 def test_power_that_stays_implausible_ends_the_measurement(lab: Lab) -> None:
@@ -827,7 +832,7 @@ def test_implausible_power_of_a_counter_that_is_not_judged_is_told(lab: Lab) -> 
     seen = lab.measure(Plan((5,), iterations=1), lambda call: 9.0)
     found = "cpu:0 counted 45.0 W, which is implausible: its limit is 10.0 W"
     done = "5 rounds kept, since cpu:0 is not judged"
-    assert seen.checks == (Check("implausible", found, done, kinds=("cpu",)),)
+    assert seen.checks == (Check(CheckName.IMPLAUSIBLE, found, done, kinds=("cpu",)),)
     assert (len(seen.rounds), seen.untrusted("gpu")) == (5, None)
 
 
@@ -841,7 +846,7 @@ def test_a_round_below_the_power_at_rest_is_void_where_the_machine_worked(
     meter = Meter(
         instruments, Plan((5,), iterations=1), lambda known, n: True, load=load_of(*[busy] * 99)
     )
-    for trip in meter.passes():
+    for trip in meter.trips():
         with trip.window("call"):
             lab.sensor.spend(1.0, seconds=0.2)
     assert len(meter.measurements()["call"].rounds) == rounds
@@ -927,7 +932,7 @@ def test_work_of_many_windows_may_keep_in_step(lab: Lab) -> None:
     lab.sensor = Edged(period_s=0.1)
     meter = lab.meter(Plan((5,), iterations=2))
     stepped = []
-    for trip in meter.passes():
+    for trip in meter.trips():
         stepped.append(trip.stepped)
         for _ in range(trip.iterations):
             with trip.window("step"):
@@ -975,7 +980,7 @@ def test_a_quiet_round_gives_the_redos_back(lab: Lab) -> None:
 def test_a_void_round_in_a_contended_spell_is_made_again_too(lab: Lab) -> None:
     """Redos that contention has used up are not missed where a counter cannot be read."""
     meter = lab.meter(Plan((5,), iterations=1), load=load_of(*[BUSY] * 99))
-    for number, trip in enumerate(meter.passes(), 1):
+    for number, trip in enumerate(meter.trips(), 1):
         with trip.window("call"):
             lab.sensor.spend(1.0)
             if number in (6, 7, 8):
@@ -1013,7 +1018,7 @@ def test_rounds_that_drift_on_are_flagged(lab: Lab) -> None:
     assert lab.calls == 1 + 5 + 5
     assert joules(seen)[0] == pytest.approx(1.02**7, abs=1e-6)
     assert seen.checks == (
-        Check("drift", "+8.2 % over the rounds", "warmed up once more, then flagged"),
+        Check(CheckName.DRIFT, "+8.2 % over the rounds", "warmed up once more, then flagged"),
     )
 
 
@@ -1067,7 +1072,7 @@ def test_work_that_is_longer_than_the_limit_gets_one_round(lab: Lab) -> None:
 def test_the_warm_up_does_not_use_up_the_time(lab: Lab) -> None:
     """Compiling for a minute leaves the whole limit to the rounds."""
     meter = lab.meter(Plan((5,), max_time_s=3.0))
-    for trip in meter.passes():
+    for trip in meter.trips():
         with trip.window("call"):
             lab.sensor.spend(1.0, seconds=0.2 if lab.calls else 60.0)
             lab.calls += 1
@@ -1095,7 +1100,7 @@ def test_progress_is_told_after_each_round(lab: Lab) -> None:
 def test_several_windows_are_several_measurements(lab: Lab) -> None:
     """Each name of a loop has a round for each trip; its figures are its own."""
     meter = lab.meter(Plan((5,)))
-    for trip in meter.passes():
+    for trip in meter.trips():
         for name, amount in (("prefill", 3.0), ("decode", 2.0)):
             with trip.window(name):
                 lab.sensor.spend(amount, seconds=0.2)
@@ -1115,7 +1120,7 @@ def test_a_window_that_is_not_opened_each_time_has_fewer_rounds(
 ) -> None:
     """What a loop measures only now and then, or in its warm-up alone, does not hold it up."""
     meter = lab.meter(Plan((5,), iterations=1))
-    for number, trip in enumerate(meter.passes(), 1):
+    for number, trip in enumerate(meter.trips(), 1):
         assert number < 50
         with trip.window("always"):
             lab.sensor.spend(1.0, seconds=0.2)
@@ -1128,7 +1133,7 @@ def test_a_window_that_is_not_opened_each_time_has_fewer_rounds(
 
 def test_a_loop_without_a_window_is_told_what_to_write(lab: Lab) -> None:
     """It fails at once, after its first trip."""
-    passes: Iterator[Pass] = lab.meter(Plan((5,))).passes()
+    passes: Iterator[Trip] = lab.meter(Plan((5,))).trips()
     next(passes)
     with pytest.raises(GreenopsError, match="no window was opened in the loop"):
         next(passes)
@@ -1149,7 +1154,7 @@ def test_a_measurement_knows_its_sensors() -> None:
     cpu = FakeSensor(CPU, name="guess", source="estimated")
     gpu = FakeSensor(Domain("gpu:0", "gpu"), name="card")
     meter = Meter(Instruments([cpu, gpu]), Plan((1,), once=True), lambda known, number: True)
-    for trip in meter.passes():
+    for trip in meter.trips():
         with trip.window("call"):
             cpu.spend(1.0)
             gpu.spend(1.0, "gpu:0")

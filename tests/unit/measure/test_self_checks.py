@@ -8,7 +8,14 @@ import pytest
 
 from pytest_greenops.judge.judge import unlike_caps
 from pytest_greenops.measure import self_checks as selfchecks
-from pytest_greenops.model.measurement import Check, DeviceState, Domain, LoadShare, Round
+from pytest_greenops.model.measurement import (
+    Check,
+    CheckName,
+    DeviceState,
+    Domain,
+    LoadShare,
+    Round,
+)
 from tests.unit.builders import a_round
 
 MARGIN = 0.05
@@ -50,7 +57,7 @@ def test_too_short_says_how_short() -> None:
     """Span, kind and error are in the finding; no verdict on that kind may rest on it."""
     assert short([erring(0.001, 0.16, seconds=0.1)] * 5) == [
         Check(
-            "too short",
+            CheckName.TOO_SHORT,
             "a round spans 100 ms, and its edges are off by up to 16 % of its gpu energy",
             "no verdict; let the meter repeat the work, or make one call longer",
             untrusted=True,
@@ -182,16 +189,27 @@ def test_what_is_judged_decides_whose_faults_matter(judged: str, decisive: set[s
 
 def test_faults_beside_what_is_judged_are_told() -> None:
     """Each device once for each check, with its kind and its rounds; none of an idle one."""
-    hot = selfchecks.Fault(CPU, "throttled", "it was hot")
-    odd = selfchecks.Fault(CPU, "implausible", "it told 9 kW")
+    hot = selfchecks.Fault(CPU, CheckName.THROTTLED, "it was hot")
+    odd = selfchecks.Fault(CPU, CheckName.IMPLAUSIBLE, "it told 9 kW")
     idle = Domain("gpu:0", "gpu", counted=False, idle=True)
-    faults = [hot, odd, hot._replace(finding="hot again"), selfchecks.Fault(GPU, "implausible", "")]
+    faults = [
+        hot,
+        odd,
+        hot._replace(finding="hot again"),
+        selfchecks.Fault(GPU, CheckName.IMPLAUSIBLE, ""),
+    ]
     assert list(selfchecks.beside(faults, (CPU, idle))) == [
         Check(
-            "throttled", "it was hot", "2 rounds kept, since cpu:0 is not judged", kinds=("cpu",)
+            CheckName.THROTTLED,
+            "it was hot",
+            "2 rounds kept, since cpu:0 is not judged",
+            kinds=("cpu",),
         ),
         Check(
-            "implausible", "it told 9 kW", "1 round kept, since cpu:0 is not judged", kinds=("cpu",)
+            CheckName.IMPLAUSIBLE,
+            "it told 9 kW",
+            "1 round kept, since cpu:0 is not judged",
+            kinds=("cpu",),
         ),
     ]
 
@@ -203,7 +221,7 @@ def test_a_lost_counter_is_told() -> None:
     assert list(selfchecks.lost(gone, (CPU, apart))) == []
     assert list(selfchecks.lost(gone, (CPU, GPU))) == [
         Check(
-            "lost",
+            CheckName.LOST,
             "gpu:0 could not be read: GPU is lost",
             "the other counters went on; nothing that holds it is judged",
         )
@@ -251,7 +269,7 @@ def test_four_rounds_tell_no_drift() -> None:
 def test_a_drift_is_told_over_all_rounds(total: float, told: str) -> None:
     """The finding is the change from the first to the last round; the verdict may stand."""
     assert selfchecks.drift(rising(total), MARGIN) == Check(
-        "drift", f"{told} over the rounds", "warmed up once more, then flagged"
+        CheckName.DRIFT, f"{told} over the rounds", "warmed up once more, then flagged"
     )
     assert selfchecks.drift(rising(0.0), MARGIN) is None
 
@@ -315,7 +333,7 @@ def test_others_may_use_three_percent_and_a_hypervisor_none(
 def test_contention_is_told_with_its_share() -> None:
     """How much others took, in how many rounds; it spoils what the whole machine counts."""
     assert selfchecks.contention([LoadShare(0.12, 0.0)], 10) == Check(
-        "contention",
+        CheckName.CONTENTION,
         "other processes used up to 12 % of the machine in 1 of 10 rounds",
         "rounds redone, then kept",
         kinds=("cpu", "dram", "psys"),
@@ -373,7 +391,7 @@ def test_strangers_on_a_card_are_told_with_their_rounds(spoilt: int, untrusted: 
     rounds = [a_round(more={"gpu:0": 1.0}, devices={"gpu:0": state}) for state in states]
     assert list(selfchecks.intrusion(rounds, (CPU, GPU))) == [
         Check(
-            "contention",
+            CheckName.CONTENTION,
             f"another process had gpu:0 in use in {spoilt} of 10 rounds",
             "rounds redone, then kept",
             untrusted=untrusted,
@@ -426,13 +444,15 @@ def test_a_power_cap_of_an_idle_card_is_no_matter() -> None:
 @pytest.mark.parametrize(("voided", "done"), [(1, "1 round left out"), (3, "3 rounds left out")])
 def test_void_windows_are_counted(voided: int, done: str) -> None:
     """The last reason, and how many were left out."""
-    assert selfchecks.void("it wrapped", voided) == Check("void", "it wrapped", done)
+    assert selfchecks.void("it wrapped", voided) == Check(CheckName.VOID, "it wrapped", done)
 
 
 def test_a_tracer_is_named() -> None:
     """What traces is the finding."""
     assert selfchecks.instrumented("coverage (sys.settrace)") == Check(
-        "instrumented", "coverage (sys.settrace)", "neither saved nor judged; run without it"
+        CheckName.INSTRUMENTED,
+        "coverage (sys.settrace)",
+        "neither saved nor judged; run without it",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_greenops.measure.trip import Pass
+from pytest_greenops.measure.trip import Trip
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import Domain, Reading, Round
 from pytest_greenops.sensors.base import EDGE_ERROR
@@ -15,9 +15,9 @@ from pytest_greenops.testing import FakeSensor
 LATE = EDGE_ERROR * 0.001
 
 
-def a_pass(*sensors: FakeSensor, iterations: int = 1) -> Pass:
+def a_pass(*sensors: FakeSensor, iterations: int = 1) -> Trip:
     """A trip that nothing has to be waited for."""
-    return Pass(Instruments(sensors), lambda: None, iterations)
+    return Trip(Instruments(sensors), lambda: None, iterations)
 
 
 def test_a_window_holds_what_happens_inside() -> None:
@@ -90,7 +90,7 @@ def test_queued_work_is_waited_for_at_both_edges() -> None:
         while queue:
             sensor.spend(queue.pop())
 
-    trip = Pass(Instruments([sensor]), synchronize, 1)
+    trip = Trip(Instruments([sensor]), synchronize, 1)
     with trip.window("call"):
         queue.append(3.0)
     assert trip.rounds()["call"].energy_uj == {"cpu:0": 3_000_000}
@@ -137,7 +137,7 @@ def test_a_lost_counter_is_not_missing() -> None:
     """What was given up for lost voids no further pass, and is in no round."""
     cpu, gpu = FakeSensor(Domain("cpu:0", "cpu")), FakeSensor(Domain("gpu:0", "gpu"), name="card")
     gpu.fail()
-    trip = Pass(Instruments([cpu, gpu]), lambda: None, 1, lost={"gpu:0": "it fell off the bus"})
+    trip = Trip(Instruments([cpu, gpu]), lambda: None, 1, lost={"gpu:0": "it fell off the bus"})
     with trip.window("call"):
         cpu.spend(1.0)
     assert trip.missing == {}
@@ -157,7 +157,7 @@ def test_iterations_are_spread_over_windows(
     iterations: int, together: bool, stepped: bool, batches: list[int]
 ) -> None:
     """All in one window; in one each if apart; over many where they could keep in step."""
-    trip = Pass(Instruments([FakeSensor()]), lambda: None, iterations, stepped=stepped)
+    trip = Trip(Instruments([FakeSensor()]), lambda: None, iterations, stepped=stepped)
     assert list(trip.batches(together)) == batches
 
 
@@ -198,7 +198,7 @@ def test_a_window_whose_work_raises_is_ended() -> None:
 def test_stepped_windows_begin_at_unlike_phases() -> None:
     """Each waits for a phase a quarter of the period later, whatever time the one before took."""
     sensor = Edged()
-    trip = Pass(Instruments([sensor]), lambda: None, 2, stepped=True)
+    trip = Trip(Instruments([sensor]), lambda: None, 2, stepped=True)
     for _ in range(2):
         with trip.window("call"):
             sensor.spend(1.0)

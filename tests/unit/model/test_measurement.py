@@ -10,6 +10,7 @@ from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import (
     Check,
+    CheckName,
     DeviceState,
     Domain,
     Kind,
@@ -31,7 +32,7 @@ ALL = (CPU, CPU_1, DRAM, GPU, GPU_1, IDLE_GPU, PSYS)
 
 def check(*kinds: Kind, untrusted: bool = True) -> Check:
     """A self-check that did not hold."""
-    return Check("contention", "it is loud", "nothing", untrusted, kinds)
+    return Check(CheckName.CONTENTION, "it is loud", "nothing", untrusted, kinds)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_what_is_not_said_of_a_value_is_its_harmless_default() -> None:
     assert Round({}, 1.0, 2) == Round({}, 1.0, 2, windows=1, units={}, error_uj={}, devices={})
     assert DeviceState() == DeviceState(None, None, None, throttle_reasons=(), used=None)
     assert measurement([]).lost == {}
-    assert Check("a", "b", "c") == Check("a", "b", "c", untrusted=False, kinds=())
+    assert Check(CheckName.VOID, "b", "c") == Check(CheckName.VOID, "b", "c", untrusted=False, kinds=())
     assert LoadShare(0.0, 0.0).idle == 1.0
 
 
@@ -158,7 +159,7 @@ def test_a_device_was_used_if_it_was_seen_at_work(
 
 def test_a_check_that_forbids_a_verdict_is_found_behind_those_that_do_not() -> None:
     """The first untrusted check is the one that is told."""
-    first, second = check(), Check("other", "it is louder", "nothing", untrusted=True)
+    first, second = check(), Check(CheckName.DRIFT, "it is louder", "nothing", untrusted=True)
     loud = measurement([], checks=(check(untrusted=False), first, second))
     assert first == loud.untrusted("total")
 

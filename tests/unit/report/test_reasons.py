@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_greenops.model.measurement import Check
+from pytest_greenops.model.measurement import Check, CheckName
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import parse_energy
 from pytest_greenops.model.verdict import Limit, Outcome
@@ -206,7 +206,9 @@ class TestReason:
         finding = "other processes used up to 40 % of the machine in 8 of 10 rounds"
         one = inconclusive(
             cause=f"contention: {finding}",
-            checks=(Check("contention", finding, "rounds redone, then kept", untrusted=True),),
+            checks=(
+                Check(CheckName.CONTENTION, finding, "rounds redone, then kept", untrusted=True),
+            ),
         )
         assert reasons.reason(one).endswith(
             f", contention: {finding}; stop what else runs on the machine, then: "
@@ -228,7 +230,9 @@ class TestReason:
 
     def test_of_an_instrumented_run_does_not_offer_to_save_it(self) -> None:
         """What a tracer spoilt is to be measured again, not accepted."""
-        check = Check("instrumented", "coverage", "neither saved nor judged; run without it")
+        check = Check(
+            CheckName.INSTRUMENTED, "coverage", "neither saved nor judged; run without it"
+        )
         one = result(Outcome.NOT_COMPARABLE, cause="instrumented: coverage", checks=(check,))
         expected = (
             "not comparable (instrumented: coverage); measure without it: "

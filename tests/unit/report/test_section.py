@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops.model.measurement import Check
+from pytest_greenops.model.measurement import Check, CheckName
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report import reasons, section
@@ -46,7 +46,9 @@ class TestFailureSection:
 
     def test_tells_each_self_check_and_what_was_done(self) -> None:
         """A self-check that did not hold stands in the section with its consequence."""
-        check = Check("drift", "+3.0 % over the rounds", "warmed up once more, then flagged")
+        check = Check(
+            CheckName.DRIFT, "+3.0 % over the rounds", "warmed up once more, then flagged"
+        )
         lines = list(section.failure_section(regressed(checks=(check,))))
         assert (
             "check      drift: +3.0 % over the rounds; warmed up once more, then flagged" in lines

@@ -22,11 +22,11 @@ from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.measurement import Check, Domain, Provenance
+from pytest_greenops.model.measurement import Check, CheckName, Domain, Provenance
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.model.verdict import Outcome, Verdict
-from pytest_greenops.run.context import Bench
+from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.fresh_process import Answer, FreshFailure
 from pytest_greenops.run.trial import Trial
 from pytest_greenops.sensors.instruments import Instruments
@@ -63,7 +63,7 @@ class Lab:
         **options: Any,
     ) -> Trial:
         """A trial of a test with this budget, in a run with these options."""
-        bench = Bench(
+        context = RunContext(
             Instruments([self.sensor]),
             self.environment,
             self.store,
@@ -73,7 +73,7 @@ class Lab:
             self.collected,
             lambda label, done, most: self.told.append((label, done, most)),
         )
-        return Trial(bench, test or key(), limits or Budget(), left_s)
+        return Trial(context, test or key(), limits or Budget(), left_s)
 
     def keep(self, test: TestKey | None = None, **known: Series) -> None:
         """Put a baseline in place."""
@@ -89,7 +89,7 @@ class Lab:
         **plan: int | None,
     ) -> Result:
         """Measure work of 0.2 s a call that returns a value."""
-        for trip in trial.passes(name, **plan):
+        for trip in trial.trips(name, **plan):
             with trip.window(name):
                 for _ in range(trip.iterations):
                     self.sensor.spend(joules, seconds=0.2)
@@ -136,7 +136,7 @@ def test_several_names_are_several_results(lab: Lab) -> None:
 def test_windows_of_a_loop_are_results(lab: Lab) -> None:
     """A loop names its windows itself."""
     trial = lab.trial()
-    for trip in trial.passes():
+    for trip in trial.trips():
         for name, joules in (("prefill", 1.0), ("decode", 3.0)):
             with trip.window(name):
                 lab.sensor.spend(joules, seconds=0.2)
@@ -174,7 +174,7 @@ def test_a_limit_of_carbon_needs_the_grid(lab: Lab) -> None:
 def test_a_loop_that_was_left_is_not_measured(lab: Lab) -> None:
     """`break` in `energy.rounds()` leaves too little to say anything."""
     trial = lab.trial()
-    for trip in trial.passes():
+    for trip in trial.trips():
         with trip.window("decode"):
             lab.sensor.spend(1.0)
         break
@@ -187,7 +187,7 @@ def test_a_name_that_was_left_stands_beside_those_that_were_not(lab: Lab) -> Non
     """What was measured before keeps its figures."""
     trial = lab.trial()
     done = lab.measure(trial, "encode")
-    next(iter(trial.passes("decode")))
+    next(iter(trial.trips("decode")))
     results = trial.close()
     assert results["encode"] == done
     assert results["decode"].verdict.outcome is Outcome.NOT_MEASURED
@@ -204,7 +204,7 @@ def test_a_repetition_has_its_number_while_it_runs(lab: Lab) -> None:
     """From 1, the warm-up first, so that a failure can say which it was; then none."""
     trial = lab.trial()
     seen = []
-    for trip in trial.passes("call"):
+    for trip in trial.trips("call"):
         seen.append(trial.repetition)
         with trip.window("call"):
             lab.sensor.spend(1.0, seconds=0.2)
@@ -317,7 +317,7 @@ def test_a_loop_looks_by_its_youngest_name(lab: Lab) -> None:
     """Windows are measured together, so the one with the fewest sessions sets the pace."""
     lab.keep(prefill=grown(sessions=5, spread=0.001), decode=grown(sessions=1))
     trial = lab.trial()
-    for trip in trial.passes():
+    for trip in trial.trips():
         for name in ("prefill", "decode"):
             with trip.window(name):
                 lab.sensor.spend(2.0, seconds=0.2)
@@ -331,7 +331,7 @@ def test_a_loop_goes_on_until_every_name_is_decided(lab: Lab) -> None:
     """One window that passes does not end the looks of another."""
     lab.keep(prefill=grown(sessions=5, spread=0.001), decode=grown(sessions=5, spread=0.001))
     trial = lab.trial()
-    for trip in trial.passes():
+    for trip in trial.trips():
         for name, joules in (("prefill", 2.0), ("decode", AT_THE_MARGIN)):
             with trip.window(name):
                 lab.sensor.spend(joules, seconds=0.2)
@@ -376,7 +376,7 @@ def test_how_many_rounds(
 def calls(lab: Lab, trial: Trial, **plan: int | None) -> int:
     """How often a piece of work was called to be measured."""
     called = 0
-    for trip in trial.passes("call", **plan):
+    for trip in trial.trips("call", **plan):
         with trip.window("call"):
             for _ in range(trip.iterations):
                 called += 1
@@ -701,7 +701,7 @@ def unused(lab: Lab, change: Callable[[Result], Result]) -> str:
             "call was not measured there (no sensor)",
         ),
         (
-            {"checks": (Check("contention", "30 % of others", "flagged", untrusted=True),)},
+            {"checks": (Check(CheckName.CONTENTION, "30 % of others", "flagged", untrusted=True),)},
             "contention (30 % of others)",
         ),
         ({"domains": ()}, "it has other energy counters or units of work"),

@@ -616,7 +616,7 @@ def call():
             pass
 
 meter = Meter(Instruments([sensor]), Plan(looks=(3,), iterations=16), lambda *asked: True)
-for trip in meter.passes():
+for trip in meter.trips():
     for calls in trip.batches():
         with trip.window("call"):
             for _ in range(calls):
