@@ -23,7 +23,7 @@ from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.measurement import POWER_CAP, CheckName, DeviceState, Measurement, Round
 from pytest_greenops.model.units import format_percent
-from pytest_greenops.model.verdict import NOT_CONFIRMED, Change, Limit, Outcome, Verdict
+from pytest_greenops.model.verdict import Cause, CauseKind, Change, Limit, Outcome, Verdict
 
 #: How probable a regression may be in unchanged code that no fresh process could confirm.
 ALONE = 0.01
@@ -53,9 +53,9 @@ def judge(
     estimated = measurement.provenance(budget.domain).estimated
     only_warns = estimated and rules.estimates == "warn"
     action = budget.action or ("warn" if only_warns else rules.action)
-    objection = _objection(measurement, budget.domain)
-    if objection:
-        return Verdict(*objection, action=action, estimated=estimated)
+    if objection := _objection(measurement, budget.domain):
+        refused = Verdict(objection[0], action=action, estimated=estimated)
+        return refused.with_cause(objection[1])
 
     reference = same_work(reference, measurement, budget.domain, unit)
     sides = sides_of(measurement, fresh, controls, budget.domain, reference, rules, unit)
@@ -66,20 +66,19 @@ def judge(
     screening = sides.screen(margin, look) if sides.accepted else None
     outcome, cause = _weigh(limits, screening, reference, budget, measurement)
     if cause is None and (disputed := _disputed(outcome, levels, screening, sides)):
-        outcome, cause = Outcome.INCONCLUSIVE, f"{NOT_CONFIRMED}: {disputed}"
+        outcome, cause = Outcome.INCONCLUSIVE, Cause.not_confirmed(disputed)
     undecided = outcome is Outcome.INCONCLUSIVE and cause is None
     wanted = _needs(limits, sides, screening, margin, look) if undecided else Needs()
     return Verdict(
         outcome,
-        cause,
-        _change(screening, sides, margin) if screening else None,
-        limits,
+        change=_change(screening, sides, margin) if screening else None,
+        limits=limits,
         needs_rounds=wanted.rounds,
         needs_processes=wanted.processes,
         needs_sessions=wanted.sessions,
         action=action,
         estimated=estimated,
-    )
+    ).with_cause(cause)
 
 
 def confirm(
@@ -107,8 +106,8 @@ def confirm(
     first = sides.candidate[:1]
     if contradicts(sides.accepted, session, first, sides.spread, verdict.change.margin):
         seen = f"{format_percent(verdict.change.relative)} in this process"
-        cause = f"{NOT_CONFIRMED}: {seen}, {format_percent(change)} in a fresh one"
-        return replace(verdict, outcome=Outcome.INCONCLUSIVE, cause=cause)
+        cause = Cause.not_confirmed(f"{seen}, {format_percent(change)} in a fresh one")
+        return verdict.with_cause(cause, Outcome.INCONCLUSIVE)
     return replace(verdict, confirmed=change)
 
 
@@ -123,7 +122,7 @@ def unconfirmed(verdict: Verdict, why: str, may_stand: bool = True) -> Verdict:
     chance = change.p_value if change and verdict.outcome is Outcome.REGRESSED else 0.0
     if may_stand and chance is not None and chance <= ALONE:
         return verdict
-    return replace(verdict, outcome=Outcome.INCONCLUSIVE, cause=f"{NOT_CONFIRMED}: {why}")
+    return verdict.with_cause(Cause.not_confirmed(why), Outcome.INCONCLUSIVE)
 
 
 def _disputed(
@@ -156,26 +155,31 @@ def _needs(
     return decided_by(sides.spread.to_fail, rounds, min(gaps)) if gaps else Needs()
 
 
-def _objection(measurement: Measurement, domain: str) -> tuple[Outcome, str] | None:
-    """Why nothing can be judged at all."""
-    names = measurement.selected(domain)
-    if why := measurement.lost_of(domain):
-        return Outcome.NOT_MEASURED, why
-    if not names and any(d.idle and d.kind == domain for d in measurement.domains):
-        return Outcome.NOT_MEASURED, f"the work used no {domain}: all were idle"
-    if not names:
-        here = ", ".join(d.name for d in measurement.domains) or "nothing"
-        return Outcome.NOT_MEASURED, f"no sensor reads {domain} here, only {here}"
-    if not measurement.rounds:
-        void = next(
-            (c.finding for c in measurement.checks if c.name is CheckName.VOID), "no round ended"
-        )
-        return Outcome.NOT_MEASURED, void
-    if any(sum(round_.energy_uj[name] for name in names) <= 0 for round_ in measurement.rounds):
-        return Outcome.NOT_MEASURED, f"{domain} did not move in a round: its window is too short"
+def _objection(measurement: Measurement, domain: str) -> tuple[Outcome, Cause] | None:
+    """Return the outcome of a measurement that nothing can be compared with, or None."""
+    if why := _unmeasured(measurement, domain):
+        return Outcome.NOT_MEASURED, Cause(CauseKind.NOTHING_MEASURED, why)
     for check in measurement.checks:
         if check.name is CheckName.INSTRUMENTED:
-            return Outcome.NOT_COMPARABLE, f"instrumented: {check.finding}"
+            return Outcome.NOT_COMPARABLE, Cause.check(check)
+    return None
+
+
+def _unmeasured(measurement: Measurement, domain: str) -> str | None:
+    """Return why a measurement has no joules of a domain, or None."""
+    names = measurement.selected(domain)
+    if why := measurement.lost_of(domain):
+        return why
+    if not names and any(d.idle and d.kind == domain for d in measurement.domains):
+        return f"the work used no {domain}: all were idle"
+    if not names:
+        here = ", ".join(d.name for d in measurement.domains) or "nothing"
+        return f"no sensor reads {domain} here, only {here}"
+    if not measurement.rounds:
+        voids = (c.finding for c in measurement.checks if c.name is CheckName.VOID)
+        return next(voids, "no round ended")
+    if any(sum(round_.energy_uj[name] for name in names) <= 0 for round_ in measurement.rounds):
+        return f"{domain} did not move in a round: its window is too short"
     return None
 
 
@@ -185,22 +189,22 @@ def _weigh(
     reference: Reference,
     budget: Budget,
     measurement: Measurement,
-) -> tuple[Outcome, str | None]:
+) -> tuple[Outcome, Cause | None]:
     """One outcome out of all that was compared, the gravest first."""
     compared = bool(limits) or screening is not None
     untrusted = measurement.untrusted(budget.domain)
     if compared and untrusted:
-        return Outcome.INCONCLUSIVE, f"{untrusted.name}: {untrusted.finding}"
+        return Outcome.INCONCLUSIVE, Cause.check(untrusted)
     over = any(limit.low > limit.limit for limit in limits)
     regressed = screening is not None and screening.outcome is Outcome.REGRESSED
     doubt = measurement.untrusted(budget.domain, estimates=True)
     if (over or regressed) and doubt:
-        return Outcome.INCONCLUSIVE, f"{doubt.name}: {doubt.finding}"
+        return Outcome.INCONCLUSIVE, Cause.check(doubt)
     if over:
         return Outcome.OVER_BUDGET, None
     moved = regressed or (screening is not None and screening.outcome is Outcome.IMPROVED)
     if moved and (cap := _unlike_caps(reference, measurement, budget.domain)):
-        return Outcome.INCONCLUSIVE, cap
+        return Outcome.INCONCLUSIVE, Cause(CauseKind.POWER_CAP, cap)
     if regressed:
         return Outcome.REGRESSED, None
     if any(limit.high > limit.limit for limit in limits):
@@ -210,7 +214,8 @@ def _weigh(
     if limits and budget.max_increase is None:
         return Outcome.PASSED, None
     if reference.differences:
-        return Outcome.NOT_COMPARABLE, ", ".join(reference.differences)
+        differences = Cause(CauseKind.DIFFERENCES, ", ".join(reference.differences))
+        return Outcome.NOT_COMPARABLE, differences
     return Outcome.NO_BASELINE, None
 
 

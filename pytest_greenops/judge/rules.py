@@ -8,9 +8,9 @@ from pytest_greenops.judge.decision import Suite
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.marker import Action
-from pytest_greenops.model.measurement import POWER_CAP, CheckName
+from pytest_greenops.model.measurement import CheckName
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.model.verdict import CauseKind, Outcome
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def why_not_a_baseline(result: Result) -> str | None:
     broken = [quality.name for quality in verdict.qualities if quality.broken]
     if broken:
         return f"{' and '.join(broken)} is no finite number"
-    capped = POWER_CAP in (verdict.cause or "")  # a level that is the user's to accept
+    # A level that a power cap explains is the user's to accept.
+    capped = verdict.cause_kind is CauseKind.POWER_CAP
     if verdict.energy is Outcome.INCONCLUSIVE and verdict.cause and not capped:
         return verdict.cause
     barred = [

@@ -17,7 +17,7 @@ from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Measurement, Round
 from pytest_greenops.model.result import Result, Results
-from pytest_greenops.model.verdict import COMPARED, Outcome, Verdict
+from pytest_greenops.model.verdict import COMPARED, Cause, CauseKind, Outcome, Verdict
 
 #: The sensor whose counters are estimates; those of a hook's sensors are told by the result alone.
 _ESTIMATE = "estimate"
@@ -89,9 +89,10 @@ def _judged(
         fresh=tuple(_further(after)),
     )
     if verdict.outcome is Outcome.NO_BASELINE:
-        verdict = replace(verdict, cause=_unusable(before))
+        why = _unusable(before)
+        verdict = verdict.with_cause(Cause(CauseKind.UNUSABLE_BASELINE, why) if why else None)
     if after.untrusted and verdict.outcome in COMPARED:
-        verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, cause=_forbids(after))
+        verdict = verdict.with_cause(_forbids(after), Outcome.INCONCLUSIVE)
     limit = next((quality.limit for quality in after.verdict.qualities), None)
     verdict = hold(verdict, _told(after), Known([before.quality]), limit, "fail")
     return replace(after, verdict=verdict, saved=False, not_saved=_NOT_SAVED)
@@ -105,7 +106,8 @@ def _told(result: Result) -> dict[str, float]:
 
 def _unmeasured(result: Result) -> Verdict | None:
     if result.verdict.energy is Outcome.NOT_MEASURED or not result.provenance.sensors:
-        return Verdict(Outcome.NOT_MEASURED, result.verdict.cause or "no sensor could be read")
+        why = result.verdict.cause or "no sensor could be read"
+        return Verdict(Outcome.NOT_MEASURED).with_cause(Cause(CauseKind.NOTHING_MEASURED, why))
     return None
 
 
@@ -173,6 +175,5 @@ def _measurement(result: Result) -> Measurement:
     )
 
 
-def _forbids(result: Result) -> str | None:
-    found = (f"{c.name}: {c.finding}" for c in result.checks if c.untrusted)
-    return next(found, None)
+def _forbids(result: Result) -> Cause | None:
+    return next((Cause.check(check) for check in result.checks if check.untrusted), None)

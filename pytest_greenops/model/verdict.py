@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from pytest_greenops.model.marker import Action
+from pytest_greenops.model.measurement import Check, CheckName
 
 
 class Outcome(str, Enum):
@@ -22,8 +25,48 @@ class Outcome(str, Enum):
     NOT_MEASURED = "not measured"
 
 
-#: How the cause of a verdict begins that a fresh process did not bear out.
-NOT_CONFIRMED = "not confirmed"
+class CauseKind(str, Enum):
+    """Why a verdict is what it is, where its outcome alone does not say it.
+
+    NOT_CONFIRMED      a fresh process contradicts the change, or none could be asked
+    SELF_CHECK         a self-check forbids a verdict
+    CONTROL            the control workload shows that the machine has changed
+    POWER_CAP          a device reached its power limit on one side of the comparison only
+    DIFFERENCES        the machine, its conditions or the work differ from the baseline's
+    NOTHING_MEASURED   no energy was measured
+    RENAMED_TEST       a test that was not collected has a baseline for the same function
+    UNUSABLE_BASELINE  what the first of two result files measured cannot serve as a baseline
+    """
+
+    NOT_CONFIRMED = "not confirmed"
+    SELF_CHECK = "self-check"
+    CONTROL = "control"
+    POWER_CAP = "power cap"
+    DIFFERENCES = "differences"
+    NOTHING_MEASURED = "nothing measured"
+    RENAMED_TEST = "renamed test"
+    UNUSABLE_BASELINE = "unusable baseline"
+
+
+class Cause(NamedTuple):
+    """The cause of a verdict: its kind for programs, its text for readers."""
+
+    kind: CauseKind
+    text: str
+
+    @classmethod
+    def check(cls, check: Check) -> Cause:
+        """Return the cause that a failed self-check is."""
+        control = check.name is CheckName.CONTROL
+        kind = CauseKind.CONTROL if control else CauseKind.SELF_CHECK
+        return cls(kind, f"{check.name}: {check.finding}")
+
+    @classmethod
+    def not_confirmed(cls, why: str) -> Cause:
+        """Return the cause that a missing or contradicting fresh session is."""
+        return cls(CauseKind.NOT_CONFIRMED, f"not confirmed: {why}")
+
+
 #: Verdicts that rest on a comparison, with a baseline or with an absolute budget.
 COMPARED = (
     Outcome.PASSED,
@@ -134,7 +177,8 @@ class QualityChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An outcome and its grounds.
 
-    cause         why, where the outcome alone does not say it: a fact of the machine, a self-check
+    cause         why, in words, where the outcome alone does not say it
+    cause_kind    the kind of this cause; None where there is none, and in files of old versions
     change        the comparison with the baseline, if there was one
     limits        the absolute limits that were judged
     qualities     the qualities that were held against the baseline, where the budget limits their
@@ -160,6 +204,12 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confirmed: float | None = None
     qualities: tuple[QualityChange, ...] = ()
     of_joules: Outcome | None = None
+    cause_kind: CauseKind | None = None
+
+    def with_cause(self, cause: Cause | None, outcome: Outcome | None = None) -> Verdict:
+        """Return this verdict with another cause, and another outcome if one is given."""
+        kind, text = cause or (None, None)
+        return replace(self, outcome=outcome or self.outcome, cause=text, cause_kind=kind)
 
     @property
     def red(self) -> bool:

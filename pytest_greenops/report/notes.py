@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pytest_greenops.model.measurement import Check
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_percent
-from pytest_greenops.model.verdict import NOT_CONFIRMED, RED, Outcome
+from pytest_greenops.model.verdict import RED, CauseKind, Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.front import fronts
@@ -19,6 +19,7 @@ from pytest_greenops.report.reasons import (
     explain,
     unheld,
     verdict_word,
+    warned,
 )
 
 #: Of those that a remark is about, so many are named.
@@ -37,6 +38,7 @@ class Note(NamedTuple):
     advice: Advice
     brief: str
     outcome: Outcome
+    warned: bool = False
 
 
 class Sentences(NamedTuple):
@@ -97,7 +99,7 @@ def notes(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Iterato
 
 def _of_the_machine(result: Result) -> bool:
     """Whether it says of the whole run why nothing can be told."""
-    return (result.verdict.cause or "").startswith("control:")
+    return result.verdict.cause_kind is CauseKind.CONTROL
 
 
 def remarks(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Iterator[Advice]:
@@ -138,7 +140,7 @@ def _creep(results: Sequence[Result]) -> Iterator[Advice]:
         for result in results
         if (change := result.verdict.change) and (change.since_anchor or 0.0) > change.margin
         if result.verdict.outcome in (Outcome.PASSED, Outcome.INCONCLUSIVE)
-        if not (result.verdict.cause or "").startswith(NOT_CONFIRMED)
+        if result.verdict.cause_kind is not CauseKind.NOT_CONFIRMED
     ]
     yield from _crept("up", crept)
     lost = [
@@ -191,6 +193,7 @@ def _note(result: Result, sentences: Sentences) -> Note:
         _without_word(result, _runnable(result, sentences)),
         _brief(result),
         result.verdict.outcome,
+        warned(result),
     )
 
 

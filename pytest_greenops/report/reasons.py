@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from pytest_greenops.model.measurement import POWER_CAP, Check, CheckName
+from pytest_greenops.model.measurement import Check, CheckName
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_percent
-from pytest_greenops.model.verdict import NOT_CONFIRMED, UNPROVEN, Change, Limit, Outcome
+from pytest_greenops.model.verdict import UNPROVEN, CauseKind, Change, Limit, Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report import quality_text as quality
 
@@ -99,11 +99,17 @@ def failed_in_repetition(number: int) -> str:
     )
 
 
+def warned(result: Result) -> bool:
+    """Return whether a red verdict only warns."""
+    verdict = result.verdict
+    return verdict.red and verdict.action == "warn" and not result.saved
+
+
 def _flag(result: Result) -> str:
     verdict = result.verdict
     if result.saved:
         return "saved"
-    if verdict.red and verdict.action == "warn":
+    if warned(result):
         return "warned"
     provisional = verdict.change is not None and verdict.change.provisional
     return "provisional" if provisional and verdict.outcome is Outcome.PASSED else ""
@@ -200,7 +206,7 @@ def _grounds(result: Result) -> Iterator[str]:
 
 def _inconclusive(result: Result) -> Advice:
     verdict = result.verdict
-    if (verdict.cause or "").startswith(NOT_CONFIRMED):
+    if verdict.cause_kind is CauseKind.NOT_CONFIRMED:
         margin = figures.margin(verdict.change.margin) if verdict.change else ""
         limit = f", limit {margin}" if margin and not verdict.limits else ""
         return Advice(
@@ -221,7 +227,7 @@ def _inconclusive(result: Result) -> Advice:
         return Advice(
             f"{text}; look what else changed, or accept the machine as it is", save(result)
         )
-    if POWER_CAP in (verdict.cause or ""):
+    if verdict.cause_kind is CauseKind.POWER_CAP:
         return Advice(f"{text}; if the work is meant to use so much, accept it", save(result))
     if _near_limits(result) and untrusted is None:
         if verdict.change is None or verdict.change.provisional:

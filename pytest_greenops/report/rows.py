@@ -17,7 +17,7 @@ from pytest_greenops.model.units import (
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report import quality_text as quality
-from pytest_greenops.report.reasons import verdict_word
+from pytest_greenops.report.reasons import verdict_word, warned
 
 NOTHING = "-"
 
@@ -61,6 +61,7 @@ class Row(NamedTuple):
     hint: str = ""
     error: float | None = None
     number: str = ""
+    warned: bool = False
 
     @property
     def tally(self) -> str:
@@ -92,6 +93,7 @@ def row(result: Result) -> Row:
         hint="--energy-save" if _wants_baseline(result) else "",
         error=figures.edge_error(result) if figures.measured(result) else None,
         number=figures.tally(result) if figures.measured(result) else "",
+        warned=warned(result),
     )
 
 

@@ -95,7 +95,7 @@ def render_brief(
         brief = elide(brief, max(room // 2, room - cells(subject)), say("…"))
         subject = elide(subject, room - cells(brief), say("…"))
         line = f"{word}  {subject}  {brief}".rstrip()
-        yield from _painted(line, _style(note.outcome, note.word), color)
+        yield from _painted(line, _style(note), color)
 
 
 class MeasurementProgress:
@@ -205,7 +205,7 @@ class _Layout:
         return table
 
     def add(self, table: Table, one: Row, more: Sequence[Part]) -> None:
-        style = _style(one.outcome, one.verdict)
+        style = _style(one)
         table.add_row(
             self._stack((self._name(one), "bold"), (self._rounds(one), "dim")),
             self._stack((self._cut(one.energy[0], 1), ""), (self._cut(one.energy[1], 1), "")),
@@ -272,7 +272,7 @@ def _listed(
 def _note(note: Note, width: int, color: bool, say: Callable[[str], str]) -> Iterator[str]:
     word = say(note.word)
     subject = elide(say(note.subject), width - cells(word) - 2, say("…"))
-    yield from _painted(f"{word}: {subject}", _style(note.outcome, note.word), color)
+    yield from _painted(f"{word}: {subject}", _style(note), color)
     yield from _sentence(note.advice, width, say, indent="  ")
 
 
@@ -285,8 +285,8 @@ def _sentence(advice: Advice, width: int, say: Callable[[str], str], indent: str
         yield f"{indent}  {say(advice.command)}"
 
 
-def _style(outcome: Outcome, word: str) -> str:
-    return _WARNED if "(warned)" in word else _STYLES[outcome]
+def _style(of: Note | Row) -> str:
+    return _WARNED if of.warned else _STYLES[of.outcome]
 
 
 def _identity(text: str) -> str:

@@ -13,6 +13,7 @@ from pytest_greenops.judge.rules import Reference
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.explanation import LayerJoules
+from pytest_greenops.model.verdict import Cause, CauseKind
 from pytest_greenops.run.context import RunContext
 
 
@@ -69,13 +70,14 @@ class Accepted:
         save, stored = self._context.options.save, self.stored
         return save == "all" or (save == "new" and (name not in stored if name else not stored))
 
-    def renamed(self) -> str | None:
+    def renamed(self) -> Cause | None:
         """A baseline of the same function with other parameters, which no test of this run has."""
         store = self._context.store
         for orphan in store.orphans(self._test, self._context.collected):
             old, new = (store.shown(test) for test in (orphan.test, self._test))
-            return (
+            return Cause(
+                CauseKind.RENAMED_TEST,
                 f"{orphan.test.name} has one and was not collected; if it was renamed: "
-                f"git mv {shlex.quote(old)} {shlex.quote(new)}"
+                f"git mv {shlex.quote(old)} {shlex.quote(new)}",
             )
         return None

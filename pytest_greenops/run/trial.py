@@ -25,7 +25,7 @@ from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import Check, CheckName, Measurement, Round
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.verdict import Outcome, Verdict
+from pytest_greenops.model.verdict import Cause, CauseKind, Outcome, Verdict
 from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.explain import Explaining
 from pytest_greenops.run.fresh_process import Answer, FreshFailure
@@ -283,9 +283,10 @@ class Trial:
         unfinished = dict.fromkeys(self._begun, "it was left before its rounds were done")
         if not unfinished and not self._results:
             unfinished = {"call": "the test never called energy"}
-        for name, cause in unfinished.items():
+        for name, why in unfinished.items():
             measurement = Measurement(name, (), (), {})
-            verdict = Verdict(Outcome.NOT_MEASURED, cause)
+            cause = Cause(CauseKind.NOTHING_MEASURED, why)
+            verdict = Verdict(Outcome.NOT_MEASURED).with_cause(cause)
             self._results[name] = self._summarise(measurement, verdict)
         self.explaining.replay(self._results, self._left_s)
         return self.results
@@ -332,7 +333,7 @@ class Trial:
             controls=[self._controls[measurement.name], *(each.control_j for each in fresh)],
         )
         if verdict.outcome is Outcome.NO_BASELINE:
-            return replace(verdict, cause=self._accepted.renamed())
+            return verdict.with_cause(self._accepted.renamed())
         return verdict
 
     def _confirm(self, verdict: Verdict, measurement: Measurement, fresh: Result) -> Verdict:

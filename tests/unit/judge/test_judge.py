@@ -16,7 +16,7 @@ from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.measurement import Check, CheckName, Domain, Kind, Measurement
-from pytest_greenops.model.verdict import Limit, Outcome, Verdict
+from pytest_greenops.model.verdict import Cause, CauseKind, Limit, Outcome, Verdict
 from tests.unit.builders import (
     CPU,
     DRAM,
@@ -54,6 +54,16 @@ def untrusted(*kinds: Kind) -> Check:
     return Check(CheckName.CONTENTION, "others used 9 %", "kept", untrusted=True, kinds=kinds)
 
 
+def not_measured(why: str) -> Verdict:
+    """Return the verdict on a measurement without joules."""
+    return Verdict(Outcome.NOT_MEASURED).with_cause(Cause(CauseKind.NOTHING_MEASURED, why))
+
+
+def not_comparable(why: str, kind: CauseKind = CauseKind.DIFFERENCES) -> Verdict:
+    """Return the verdict on a measurement whose baseline cannot be used."""
+    return Verdict(Outcome.NOT_COMPARABLE).with_cause(Cause(kind, why))
+
+
 def close(value: float) -> Any:
     """A figure to a thousandth: rounds scatter, and counters count whole microjoules."""
     return pytest.approx(value, rel=2e-3, abs=1e-3)
@@ -88,7 +98,7 @@ def test_another_machine_is_not_comparable() -> None:
     """The differences are the cause, and its baseline yields no figure of change."""
     both = Reference(grown(), ("cpu: A -> B", "threads: 4 -> 8"))
     verdict = judged(2.0, reference=both)
-    assert verdict == Verdict(Outcome.NOT_COMPARABLE, "cpu: A -> B, threads: 4 -> 8")
+    assert verdict == not_comparable("cpu: A -> B, threads: 4 -> 8")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +133,7 @@ def test_an_absolute_budget_needs_no_baseline(limit: float, outcome: Outcome) ->
 def test_what_has_no_joules_is_not_measured(seen: Measurement, cause: str) -> None:
     """No round, none that could be read, or a counter that stood still: never a figure."""
     verdict = judged(seen, Budget(energy_j=1.0))
-    assert verdict == Verdict(Outcome.NOT_MEASURED, cause)
+    assert verdict == not_measured(cause)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +149,7 @@ def test_a_domain_that_nobody_reads_is_not_measured(
 ) -> None:
     """A budget of the GPU says so on a machine without one, and names what there is."""
     verdict = judged(measurement(rounds(), domains=domains), Budget(domain=domain))
-    assert verdict == Verdict(Outcome.NOT_MEASURED, cause)
+    assert verdict == not_measured(cause)
 
 
 @pytest.mark.parametrize("joules", [2.0, 9.0])
@@ -147,7 +157,7 @@ def test_an_instrumented_run_is_not_comparable(joules: float) -> None:
     """Coverage uses joules of its own: neither baseline nor budget is held against them."""
     traced = Check(CheckName.INSTRUMENTED, "coverage (sys.settrace)", "not judged")
     verdict = judged(measurement(rounds(joules), checks=[traced]), Budget(energy_j=1.0))
-    assert verdict == Verdict(Outcome.NOT_COMPARABLE, "instrumented: coverage (sys.settrace)")
+    assert verdict == not_comparable("instrumented: coverage (sys.settrace)", CauseKind.SELF_CHECK)
 
 
 # --- which wins ------------------------------------------------------------------------------
@@ -194,6 +204,7 @@ def test_an_untrusted_measurement_decides_nothing(
     verdict = judged(seen, budget, reference, Rules(suite=Suite(0.018**2, 8)), look=Look(1, 3))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.cause == "contention: others used 9 %"
+    assert verdict.cause_kind is CauseKind.SELF_CHECK
     assert (verdict.needs_rounds, verdict.needs_sessions) == (None, None)
 
 
@@ -309,7 +320,7 @@ def test_a_unit_that_the_baseline_never_counted_is_not_comparable() -> None:
     """Nothing is guessed for a baseline from before the unit was declared."""
     seen = measurement(rounds(units={"token": 200.0}))
     verdict = judged(seen, unit="token")
-    assert verdict == Verdict(Outcome.NOT_COMPARABLE, "unit: the baseline counts no token")
+    assert verdict == not_comparable("unit: the baseline counts no token")
     assert judged(seen, Budget(energy_j=0.1, per="token"), unit="token").outcome is Outcome.PASSED
 
 
@@ -318,9 +329,7 @@ def test_a_baseline_without_the_judged_energy_is_not_comparable() -> None:
     still = series(session(rounds(2.0, more={"gpu:0": 0.0})), domains=(CPU, GPU))
     seen = measurement(rounds(2.0, more={"gpu:0": 5.0}), domains=(CPU, GPU))
     verdict = judged(seen, Budget(domain="gpu"), Reference(still))
-    assert verdict == Verdict(
-        Outcome.NOT_COMPARABLE, "domain: gpu did not move in a round of the baseline"
-    )
+    assert verdict == not_comparable("domain: gpu did not move in a round of the baseline")
     assert judged(seen, Budget(domain="cpu"), Reference(still)).outcome is Outcome.PASSED
 
 
@@ -338,7 +347,7 @@ def test_what_holds_a_lost_counter_is_not_measured(domain: str, kept: bool) -> N
     seen = measurement(rounds() if kept else [], domains=(CPU, GPU, GPU_1), lost={"gpu:0": WHY})
     known = Reference(series(session(SPENT), domains=(CPU, GPU, GPU_1)))
     verdict = judged(seen, Budget(domain=domain, energy_j=9.0), known)
-    assert verdict == Verdict(Outcome.NOT_MEASURED, WHY)
+    assert verdict == not_measured(WHY)
 
 
 @pytest.mark.parametrize("domain", ["cpu", "cpu:0", "gpu:1"])
@@ -365,7 +374,7 @@ def test_a_domain_all_of_whose_devices_were_idle_is_not_measured() -> None:
     """Rather than judging what cards draw at rest."""
     idle = [replace(GPU, counted=False, idle=True), IDLE]
     verdict = judged(measurement(SPENT, domains=(CPU, *idle)), Budget(domain="gpu", energy_j=1.0))
-    assert verdict == Verdict(Outcome.NOT_MEASURED, "the work used no gpu: all were idle")
+    assert verdict == not_measured("the work used no gpu: all were idle")
 
 
 @pytest.mark.parametrize(
@@ -393,7 +402,7 @@ def test_a_card_more_or_less_is_not_comparable(
     """What is summed is not what was summed: neither a regression nor an improvement."""
     known = Reference(series(*[session(SPENT)] * 5, domains=(CPU, GPU, before)))
     seen = measurement(SPENT, domains=(CPU, GPU, now))
-    assert judged(seen, Budget(domain=domain), known) == Verdict(Outcome.NOT_COMPARABLE, turned)
+    assert judged(seen, Budget(domain=domain), known) == not_comparable(turned)
 
 
 @pytest.mark.parametrize(
@@ -425,7 +434,7 @@ def test_where_the_machine_differs_idle_cards_are_not_told() -> None:
     """The baseline is of no use in any case."""
     moved = Reference(series(session(SPENT), domains=(CPU, GPU, IDLE)), ("cpu: A -> B",))
     verdict = judged(measurement(SPENT, domains=(CPU, GPU, GPU_1)), reference=moved)
-    assert verdict == Verdict(Outcome.NOT_COMPARABLE, "cpu: A -> B")
+    assert verdict == not_comparable("cpu: A -> B")
 
 
 # --- limits ----------------------------------------------------------------------------------
@@ -644,6 +653,7 @@ def test_what_may_be_chance_does_not_stand_unconfirmed() -> None:
     shaky = replace(shaky, change=replace(shaky.change, p_value=0.012))
     verdict = unconfirmed(shaky, "it crashed")
     assert (verdict.outcome, verdict.cause) == (Outcome.INCONCLUSIVE, "not confirmed: it crashed")
+    assert verdict.cause_kind is CauseKind.NOT_CONFIRMED
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,14 @@ from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Check, CheckName, Provenance, Round
 from pytest_greenops.model.result import SCHEMA, Policy, Result, Results
-from pytest_greenops.model.verdict import Limit, Outcome, QualityChange, Verdict
+from pytest_greenops.model.verdict import (
+    Cause,
+    CauseKind,
+    Limit,
+    Outcome,
+    QualityChange,
+    Verdict,
+)
 from tests.unit import builders
 from tests.unit.builders import CPU, GPU, MACHINE, key, rounds
 
@@ -161,7 +168,8 @@ class TestNotComparable:
         """A fact of the machine that differs is named, from A to B."""
         there = {**MACHINE, "cpu": "Xeon"}
         verdict = only(compare(results(measured(), machine=there), results(measured(3.0))))
-        assert Verdict(Outcome.NOT_COMPARABLE, "cpu: Xeon -> AMD EPYC 9654") == verdict
+        assert verdict.outcome is Outcome.NOT_COMPARABLE
+        assert verdict.cause == "cpu: Xeon -> AMD EPYC 9654"
 
     def test_other_conditions(self) -> None:
         """So is a condition of the test; one that only a single side knows is no difference."""
@@ -229,7 +237,8 @@ class TestDoubtfulB:
 
     def test_was_not_measured(self) -> None:
         """Its own reason is told again."""
-        verdict = Verdict(Outcome.NOT_MEASURED, "every round was void")
+        why = Cause(CauseKind.NOTHING_MEASURED, "every round was void")
+        verdict = Verdict(Outcome.NOT_MEASURED).with_cause(why)
         after = measured(rounds=(), provenance=Provenance({}, False), verdict=verdict)
         assert verdict == judged(measured(), after)
 

@@ -97,7 +97,9 @@ def test_what_is_not_said_of_a_value_is_its_harmless_default() -> None:
     assert Round({}, 1.0, 2) == Round({}, 1.0, 2, windows=1, units={}, error_uj={}, devices={})
     assert DeviceState() == DeviceState(None, None, None, throttle_reasons=(), used=None)
     assert measurement([]).lost == {}
-    assert Check(CheckName.VOID, "b", "c") == Check(CheckName.VOID, "b", "c", untrusted=False, kinds=())
+    assert Check(CheckName.VOID, "b", "c") == Check(
+        CheckName.VOID, "b", "c", untrusted=False, kinds=()
+    )
     assert LoadShare(0.0, 0.0).idle == 1.0
 
 
