@@ -1,4 +1,4 @@
-# The commands of this project; CI calls them word for word. Each makes its own virtual environment.
+# The commands of this project, which CI calls as they are. Each installs what it needs.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -7,38 +7,46 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-studies bench bench-full bench-plain bench-regression lint types figures insight accuracy power clean
+.PHONY: test test-all test-studies bench bench-full bench-plain bench-regression lint types figures insight accuracy power clean
 
-# Tests that hold windows against the clock, one after the other; the rest side by side.
-BY_THE_CLOCK = tests/unit/sensors tests/unit/simulated_host tests/gpu \
-	$(addprefix tests/integration/test_,contention.py selfchecks.py sensors.py timeout.py)
+# The tests start hundreds of short processes: none of them should compile its modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
-test: $(VENV)/.test  ## the tests
-	$(BIN)/python -m pytest $(BY_THE_CLOCK)
-	$(BIN)/python -m pytest tests $(addprefix --ignore=,$(BY_THE_CLOCK)) \
-		--numprocesses auto --dist worksteal
+# As many test processes as this one may use CPUs; `auto` ignores the limits of taskset and cgroups.
+JOBS ?= $(shell nproc 2>/dev/null || echo auto)
+PYTEST = $(BIN)/python -m pytest
+SIDE_BY_SIDE = --numprocesses $(JOBS) --dist worksteal
+NEED_TORCH = tests/studies tests/layers tests/integration/test_explain_layers.py
 
-# Many processes with a thread each, for threads of torch would get in each other's way.
+# Tests that measure against the clock run alone, and run even if others failed.
+test: $(VENV)/.test  ## all tests but those that need torch
+	@status=0; set -x; \
+	$(PYTEST) tests -m "not real_time" $(addprefix --ignore=,$(NEED_TORCH)) $(SIDE_BY_SIDE) || status=1; \
+	$(PYTEST) tests -m real_time || status=1; \
+	exit $$status
+
+# On one thread each: threads of torch in several processes slow each other down.
 test-studies: $(VENV)/.test $(VENV)/.bench  ## the tests that need torch
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/studies tests/layers tests/unit/insight \
-		tests/integration/test_explain_layers.py --numprocesses auto --dist worksteal
+	OMP_NUM_THREADS=1 $(PYTEST) $(NEED_TORCH) tests/unit/insight $(SIDE_BY_SIDE)
 
-# In minutes: few rounds, and no test is measured once more in a process of its own. On one thread:
-# others that wait for it spin, and an estimate takes that for work.
-bench: $(VENV)/.bench  ## the benchmarks as energy tests, a slice of each
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest benchmarks --energy --energy-max-rounds=10 -o energy_fresh_process=false
+test-all:  ## all tests; the second half runs even if the first one failed
+	$(MAKE) --keep-going test test-studies
 
-bench-full: $(VENV)/.bench  ## every value of every axis of them: hours, on a machine with a GPU
-	$(BIN)/python -m pytest benchmarks --energy --bench-full --bench-tables=build/studies.md
+# Minutes: few rounds, and no second measurement in a fresh process. On one thread: other threads
+# spin while they wait, and the CPU estimate counts that as work.
+bench: $(VENV)/.bench  ## a slice of each benchmark, as energy tests
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PYTEST) benchmarks --energy --energy-max-rounds=10 -o energy_fresh_process=false
 
-bench-plain: $(VENV)/.bench  ## the benchmarks as plain tests: nothing is measured
-	$(BIN)/python -m pytest benchmarks
+bench-full: $(VENV)/.bench  ## every value of every axis of the benchmarks: hours, on a machine with a GPU
+	$(PYTEST) benchmarks --energy --bench-full --bench-tables=build/studies.md
 
-# A mistake that people make with language models, against a baseline of the right way: goes red.
-REGRESSIONS = $(BIN)/python -m pytest benchmarks/regressions -k generation \
-	--energy-baselines=$(VENV)/right-way
+bench-plain: $(VENV)/.bench  ## the benchmarks as plain tests, unmeasured
+	$(PYTEST) benchmarks
 
-bench-regression: $(VENV)/.bench  ## generation without a cache, found
+# A common mistake with language models, compared with a baseline of the right way: must fail.
+REGRESSIONS = $(PYTEST) benchmarks/regressions -k generation --energy-baselines=$(VENV)/right-way
+
+bench-regression: $(VENV)/.bench  ## detect generation without a cache
 	$(REGRESSIONS) --energy-save-new
 	BENCH_REGRESSION=no_cache $(REGRESSIONS) --energy --energy-estimates fail; test $$? -eq 1
 
@@ -49,23 +57,23 @@ lint: $(VENV)/.lint
 types: $(VENV)/.lint
 	$(BIN)/mypy
 
-# What the plugin costs beside its peers, installed as a user has it; and its verdicts, tried.
+# The overhead of the plugin and of its peers, installed as users install them; then its verdicts.
 figures: $(FIGURES)/.installed
 	$(FIGURES)/bin/python -m benchmarks.overhead.startup
 	$(FIGURES)/bin/python -m benchmarks.overhead.window_cost
 	$(FIGURES)/bin/python -m benchmarks.verdicts.tries
 
-# How often a verdict is wrong and what is found: simulated, by the judge's own code.
+# How often a verdict is wrong, and which increases it detects: simulated with the judge's code.
 power: $(VENV)/.test
 	$(BIN)/python -m benchmarks.power
 
-# How exact the insights are, on this machine: parts of models, whole trainings, networks never run.
+# How exact the insights are on this machine: layers, whole trainings, networks that never ran.
 insight: $(VENV)/.bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.attribution
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.extrapolation
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.estimator
 
-# How far off this project and its peers are, all on the same simulated machines; needs root.
+# The errors of this project and of its peers on the same simulated machines; needs root.
 accuracy: $(ACCURACY)/.installed
 	$(ACCURACY)/bin/python -m benchmarks.accuracy
 
@@ -79,7 +87,7 @@ $(VENV)/.test: $(VENV)/bin/python $(PROJECT)
 	$(INSTALL) --editable '.[test]'
 	touch $@
 
-# torch by its pinned version, before anything that needs some torch: see CONTRIBUTING.md
+# The pinned torch first, before a package pulls in another one: see CONTRIBUTING.md
 $(VENV)/.bench: $(VENV)/bin/python $(PROJECT)
 	$(INSTALL) torch
 	$(INSTALL) --editable '.[bench]'

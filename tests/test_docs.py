@@ -209,7 +209,7 @@ def test_what_is_said_to_be_missing_is() -> None:
     assert options_named
     assert commands_named
     assert options_named & {flag for flag, _ in options().values()} == set()
-    assert commands_named & {command.__name__ for command in COMMANDS} == set()
+    assert commands_named & {command.name for command in COMMANDS} == set()
 
 
 def test_reference_has_every_option() -> None:
@@ -241,7 +241,7 @@ def test_reference_has_every_field(title: str, kinds: tuple[type[msgspec.Struct]
 
 def test_commands_exist() -> None:
     """The commands that pages mention exist, and the reference has every one."""
-    commands = {command.__name__ for command in COMMANDS}
+    commands = {command.name for command in COMMANDS}
     pattern = re.compile(r"(?:`|\$ |/)pytest-greenops ([a-z]+)")
     named = {page: set(pattern.findall(page.read_text(encoding="utf-8"))) for page in PAGES}
     assert set().union(*named.values()) == commands

@@ -11,7 +11,8 @@ import numpy as np
 from benchmarks.power import peers, stored
 from benchmarks.power.stored import REGRESSED, Shares, Tried, tried
 from benchmarks.power.worlds import Array, World, only, unlike
-from pytest_greenops.judge.decision import MIN_SESSIONS, PROVISIONAL_ROUNDS, Suite, suite_of
+from pytest_greenops.judge.decision import PROVISIONAL_ROUNDS
+from pytest_greenops.judge.noise import MIN_SESSIONS, Suite, suite_of
 from pytest_greenops.judge.stats import trimmed_mean, variance
 from pytest_greenops.judge.suite import slope_beyond_chance
 

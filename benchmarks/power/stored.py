@@ -15,17 +15,15 @@ import numpy as np
 
 from benchmarks.power.worlds import Array
 from pytest_greenops.judge.decision import (
-    MIN_SESSIONS,
     PROVISIONAL_ROUNDS,
     Look,
     Screening,
-    Suite,
     contradicts,
-    noise,
     planned_looks,
     schedule,
     screen,
 )
+from pytest_greenops.judge.noise import MIN_SESSIONS, Suite, estimate_spread
 from pytest_greenops.model.run_options import Options
 
 OPTIONS = Options()
@@ -81,7 +79,7 @@ def tried(
     suspects = np.zeros(candidate.shape[:-1], dtype=bool)
     for number, n in enumerate(looks, 1):
         seen = [candidate[..., :n]]
-        spread = noise(baseline, seen, suite, OPTIONS.session_sd)
+        spread = estimate_spread(baseline, seen, suite, OPTIONS.session_sd)
         found = screen(baseline, seen, spread, margin, Look(number, planned))
         open_ = outcomes == 0
         rounds[open_] = n
@@ -89,7 +87,7 @@ def tried(
         _settle(outcomes, found)
     if has_fresh:
         both = [candidate[..., : looks[-1]], fresh]
-        spread = noise(baseline, both, suite, OPTIONS.session_sd)
+        spread = estimate_spread(baseline, both, suite, OPTIONS.session_sd)
         against = contradicts(baseline, fresh, both[:1], spread, margin)
         outcomes[suspects & against] = INCONCLUSIVE
         rounds[suspects] += PROVISIONAL_ROUNDS

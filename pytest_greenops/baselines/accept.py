@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
-from pytest_greenops.judge.quality import settled
+from pytest_greenops.judge.quality import expired
 from pytest_greenops.model.baseline import (
     MAX_SESSIONS,
     SCHEMA,
@@ -76,7 +76,7 @@ def _earlier(series: Series, result: Result) -> Iterator[Session]:
     """What was accepted before, without the qualities that hold no more."""
     limit = next((quality.limit for quality in result.verdict.qualities), None)
     known = [session.quality for session in series.sessions]
-    past = set() if limit is None else settled(result.quality, known, limit)
+    past = set() if limit is None else expired(result.quality, known, limit)
     for session in series.sessions:
         quality = {name: value for name, value in session.quality.items() if name not in past}
         yield replace(session, quality=quality)

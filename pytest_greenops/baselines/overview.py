@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from pytest_greenops.judge.decision import MIN_SESSIONS
+from pytest_greenops.judge.noise import MIN_SESSIONS
 from pytest_greenops.judge.stats import variance
 from pytest_greenops.judge.suite import levels
 from pytest_greenops.model.baseline import Baseline, Series

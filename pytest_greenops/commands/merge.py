@@ -1,7 +1,9 @@
-"""Shards of a run on disk become one: JSON results into a file, baselines into a folder."""
+"""`pytest-greenops merge`: join the result files or the baselines folders of sharded runs."""
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +13,8 @@ from msgspec.structs import replace
 from pytest_greenops.baselines.store import Store, encode, survey, write_whole
 from pytest_greenops.baselines.unite import unite_baselines, unite_results
 from pytest_greenops.commands import results_file
+from pytest_greenops.commands.command import Command
+from pytest_greenops.commands.console import is_stdout, print_lines
 from pytest_greenops.model.baseline import Baseline
 from pytest_greenops.model.errors import BaselineError, GreenopsError, ResultsError
 from pytest_greenops.model.result import Result, Results
@@ -18,20 +22,44 @@ from pytest_greenops.model.units import counted
 from pytest_greenops.report.document import to_json
 
 
-def merge(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
-    """Merge files of results into a file, or folders of baselines into a folder; say what came.
+class Merge(Command):
+    """The sub-command `merge`."""
 
-    Raises `GreenopsError` in one line for inputs that do not go together, before anything is
-    written.
+    name = "merge"
+    help = "merge result files, or baselines folders, of sharded runs"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the output and the inputs."""
+        parser.description = (
+            "Merge result files (--energy-json) into one file, or baselines folders into one "
+            "folder. An output folder that already exists is also an input."
+        )
+        parser.add_argument("out", metavar="OUT", type=Path, help="the file or folder to write")
+        parser.add_argument(
+            "inputs", metavar="IN", type=Path, nargs="+", help="result files, or baselines folders"
+        )
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Merge, and print a summary; on stderr if the merged file goes to stdout."""
+        lines = list(merge(arguments.out, arguments.inputs))
+        file = sys.stderr if is_stdout(arguments.out) else sys.stdout
+        print_lines((f"energy: {line}" for line in lines), file)
+        return 0
+
+
+def merge(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
+    """Merge result files into a file, or baselines folders into a folder; yield a summary.
+
+    Raises `GreenopsError` before anything is written if the inputs do not fit together.
     """
     folders = [path for path in inputs if path.is_dir()]
     if missing := [path for path in inputs if not path.exists()]:
-        raise GreenopsError(f"{missing[0]}: no such file or folder; name what a shard wrote")
+        raise GreenopsError(f"{missing[0]}: no such file or folder; name the output of a shard")
     if folders and len(folders) < len(inputs):
         file = next(path for path in inputs if not path.is_dir())
         raise GreenopsError(
-            f"{folders[0]} is a folder, {file} a file; merge files of results, or folders of "
-            "baselines, by themselves"
+            f"{folders[0]} is a folder, {file} a file; merge either result files or baselines "
+            "folders"
         )
     if folders:
         return _merge_baselines(out, inputs)
@@ -40,14 +68,14 @@ def merge(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
 
 def _merge_results(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
     if out.is_dir():
-        raise ResultsError(f"{out}: a folder, but files are merged; name a file first")
+        raise ResultsError(f"{out}: a folder, but the inputs are files; name the output file first")
     united = unite_results([(str(path), results_file.read(path)) for path in inputs])
     if out.is_file() and out.stat().st_size:
         _check_kept(out, united.results)
     if united.policies:
         yield (
-            f"the shards were judged by other policies ({', '.join(united.policies)}): that of "
-            f"{inputs[0]} is told"
+            f"the shards used different policies ({', '.join(united.policies)}): the output has "
+            f"that of {inputs[0]}"
         )
     try:
         write_whole(out, to_json(united.results))
@@ -56,29 +84,29 @@ def _merge_results(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
             f"{out}: cannot be written ({error.strerror}); name another file"
         ) from None
     count = counted(len(united.results.results), "measurement")
-    more = f"; {united.replaced} stood in more than one: the last counts"
-    yield f"{count} of {counted(len(inputs), 'file')} in {out}{more if united.replaced else ''}"
+    more = f"; {united.replaced} in more than one file: the last one counts"
+    yield f"{count} from {counted(len(inputs), 'file')} in {out}{more if united.replaced else ''}"
 
 
 def _check_kept(out: Path, united: Results) -> None:
-    """Refuse to write over results that are not among those that are written."""
+    """Refuse to overwrite results that are not in the new file."""
     try:
         there = results_file.read(out)
     except ResultsError:
         raise ResultsError(
-            f"{out}: exists, and is no file of results; name another file first, or remove it"
+            f"{out}: exists, and is not a result file; name another output file, or remove it"
         ) from None
     kept = list(map(_without_chance, united.results))
     lost = [result for result in there.results if _without_chance(result) not in kept]
     if lost:
         raise ResultsError(
-            f"{out}: exists, and {len(lost)} of its results would be lost, such as "
-            f"{lost[0].test.node_id}; name another file first, or remove it"
+            f"{out}: exists, and {len(lost)} of its results would be lost, e.g. "
+            f"{lost[0].test.node_id}; name another output file, or remove it"
         )
 
 
 def _without_chance(result: Result) -> Result:
-    """A result without what depends on what else was compared."""
+    """Return a result without the value that depends on the number of comparisons."""
     verdict = result.verdict
     if verdict.change is None:
         return result
@@ -88,7 +116,9 @@ def _without_chance(result: Result) -> Result:
 
 def _merge_baselines(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
     if out.exists() and not out.is_dir():
-        raise BaselineError(f"{out}: a file, but folders are merged; name a folder first")
+        raise BaselineError(
+            f"{out}: a file, but the inputs are folders; name the output folder first"
+        )
     own = out.resolve()
     others = list(dict.fromkeys(path.resolve() for path in inputs))
     named = {path.resolve(): path for path in inputs}
@@ -107,8 +137,8 @@ def _merge_baselines(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
             store.write(out / place, partial(_together, shards))
             changed += 1
     yield (
-        f"{changed} of {counted(len(places), 'baseline')} of {counted(len(read_in), 'folder')} "
-        f"brought something new to {out}"
+        f"{changed} of {counted(len(places), 'baseline')} from {counted(len(read_in), 'folder')} "
+        f"added something to {out}"
     )
 
 
@@ -117,7 +147,7 @@ def _together(shards: Sequence[Baseline], there: Baseline | None) -> Baseline:
 
 
 def _read(folder: Path) -> dict[Path, Baseline]:
-    """Every baseline of a folder by its path within; none of a folder that is empty."""
+    """Return the baselines of a folder by relative path; none if the folder is empty."""
     if all(path.name.startswith(".") for path in folder.iterdir()):
         return {}
     found, damaged = survey(folder)

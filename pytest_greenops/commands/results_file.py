@@ -1,4 +1,4 @@
-"""Files of JSON results, as `--energy-json` writes them: read whole, checked, or refused."""
+"""Reading and checking a result file, as `--energy-json` writes it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pytest_greenops.model.errors import ResultsError
 from pytest_greenops.model.result import SCHEMA, Result, Results
 from pytest_greenops.model.verdict import Outcome
 
-_MEND = "name a file that pytest --energy --energy-json=PATH wrote"
+_FIX = "name a file that pytest --energy --energy-json=PATH wrote"
 
 
 class _Kind(msgspec.Struct):
-    """What tells results from other documents, and which version they are of."""
+    """The fields that identify a document and its version."""
 
     schema: int
     results: msgspec.Raw = msgspec.Raw()
@@ -23,11 +23,11 @@ class _Kind(msgspec.Struct):
 
 
 def read(path: Path) -> Results:
-    """Read one file of results; raises `ResultsError`, one line that names it and the mend."""
+    """Read a result file; raises `ResultsError`, one line with the file and the fix."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ResultsError(f"{path}: cannot be read ({error.strerror}); {_MEND}") from None
+        raise ResultsError(f"{path}: cannot be read ({error.strerror}); {_FIX}") from None
     try:
         kind = msgspec.json.decode(data, type=_Kind)
         if kind.schema > SCHEMA:
@@ -36,18 +36,18 @@ def read(path: Path) -> Results:
                 f"up to {SCHEMA}); upgrade it: pip install -U pytest-greenops"
             )
         if bytes(kind.measurements) and not bytes(kind.results):
-            raise ResultsError(f"{path}: a baseline, not the results of a run; {_MEND}")
+            raise ResultsError(f"{path}: a baseline, not a result file; {_FIX}")
         results = msgspec.json.decode(data, type=Results)
     except (ValueError, RecursionError) as error:
-        raise ResultsError(f"{path}: no results of a run ({error}); {_MEND}") from None
+        raise ResultsError(f"{path}: not a result file ({error}); {_FIX}") from None
     for result in results.results:
         if lacks := _lacks(result):
-            raise ResultsError(f"{path}: damaged ({result.test.node_id}: {lacks}); {_MEND}")
+            raise ResultsError(f"{path}: damaged ({result.test.node_id}: {lacks}); {_FIX}")
     return results
 
 
 def _lacks(result: Result) -> str | None:
-    """What a result names and does not hold, if anything."""
+    """Return what is missing in a result, if anything."""
     if result.verdict.energy is Outcome.NOT_MEASURED or not result.provenance.sensors:
         return None
     names = {domain.name for domain in result.domains} | result.provenance.sensors.keys()

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import pytest
 
 from pytest_greenops.measure.calls import (
+    Amount,
+    AnyTrial,
     AnyTrip,
     Named,
     OpenWindow,
     add_work,
-    handed_over,
+    result_of,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ HANDLE: pytest.StashKey[Energy] = pytest.StashKey()
 class Energy:
     """Measures the energy of calls, loops and windows of one test."""
 
-    def __init__(self, trial: Any, enabled: bool) -> None:
+    def __init__(self, trial: AnyTrial, enabled: bool) -> None:
         self._trial = trial
         self._claimed: set[str] = set()
         self._trip: AnyTrip | None = None
@@ -70,9 +72,9 @@ class Energy:
         __tracebackhide__ = True
         number = 0
         own: set[str] = set()
-        passes: Generator[AnyTrip] = self._trial.trips()
+        trips = self._trial.trips()
         try:
-            for trip in passes:
+            for trip in trips:
                 self._trip = trip
                 for _ in range(trip.iterations):
                     self._opened, self._measured, self._failed_in = set(), {}, 0
@@ -88,11 +90,11 @@ class Energy:
                         )
                     number += 1
                     windows = self._measured.values()
-                    add_work(trip, self._trial.work(handed_over(self._trial, windows), 1))
+                    add_work(trip, self._trial.work(result_of(self._trial, windows), 1))
         finally:
             self._trip = None
             self._measured = {}
-            passes.close()
+            trips.close()
             self._trial.repetition = self._failed_in
 
     @contextmanager
@@ -121,7 +123,7 @@ class Energy:
             raise
         self._measured[name] = window
 
-    def units(self, **units: float | Callable[[Any], float]) -> None:
+    def units(self, **units: Amount) -> None:
         """Say how much work one call does: `units(sample=64)`, or counted from its result."""
         __tracebackhide__ = True
         if "call" in units:
@@ -146,8 +148,7 @@ class Energy:
     @property
     def results(self) -> Mapping[str, Result]:
         """What was measured so far, by name; `call` where none was given."""
-        results: Mapping[str, Result] = self._trial.results
-        return results
+        return self._trial.results
 
     def _claim(self, name: str) -> None:
         __tracebackhide__ = True
@@ -247,7 +248,7 @@ class PlainTrial:
     """Stands where a trial would: everything runs once, nothing is measured."""
 
     def __init__(self) -> None:
-        self.units: dict[str, Any] = {}
+        self.units: dict[str, Amount] = {}
         self.quality: dict[str, float] = {}
         self.repetition = 0
         self.results: Mapping[str, Result] = _Unmeasured()

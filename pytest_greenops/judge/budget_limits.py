@@ -1,4 +1,4 @@
-"""The absolute limits of a budget, and where the measured values stand."""
+"""The absolute limits of a budget, with the measured values."""
 
 from __future__ import annotations
 
@@ -6,68 +6,60 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pytest_greenops.judge.decision import Noise
-from pytest_greenops.judge.rules import Rules
-from pytest_greenops.judge.samples import logs
-from pytest_greenops.judge.stats import t_quantile, trimmed_mean
-from pytest_greenops.model.budget import Budget
-from pytest_greenops.model.measurement import Measurement, Round
+from pytest_greenops.judge.case import Case
+from pytest_greenops.judge.noise import Noise
+from pytest_greenops.judge.stats import logs, mean_level, t_quantile, trimmed_mean
+from pytest_greenops.model.measurement import joules_per_unit
 from pytest_greenops.model.units import format_energy, format_mass, format_power
 from pytest_greenops.model.verdict import Limit
 
+_FORMATS = {"energy": format_energy, "power": format_power, "carbon": format_mass}
+
 
 class Level(NamedTuple):
-    """An absolute limit, and what each session alone would be held against it."""
+    """An absolute limit, and the value of each session by itself."""
 
     limit: Limit
     sessions: tuple[float, ...]
 
     @property
-    def over(self) -> int:
-        """How many sessions are above it."""
+    def sessions_over(self) -> int:
+        """How many sessions are above the limit."""
         return sum(value > self.limit.limit for value in self.sessions)
 
     @property
-    def told(self) -> list[str]:
-        """What each of them used, as people write it."""
-        form = {"energy": format_energy, "power": format_power, "carbon": format_mass}
-        return [form[self.limit.quantity](value) for value in self.sessions]
+    def texts(self) -> list[str]:
+        """The value of each session, with its unit."""
+        return list(map(_FORMATS[self.limit.quantity], self.sessions))
 
 
-def limits_of(
-    measurement: Measurement,
-    fresh: Sequence[Sequence[Round]],
-    budget: Budget,
-    rules: Rules,
-    scatter: Noise,
-) -> Iterator[Level]:
-    """Each absolute limit of the budget, with the measured value and its 95 % interval."""
-    domains = measurement.selected(budget.domain)
-    sessions = (measurement.rounds, *fresh)
+def limits_of(case: Case, noise: Noise) -> Iterator[Level]:
+    """Yield each absolute limit of a budget, with the measured value and its 95 % interval."""
+    budget, sessions = case.budget, case.sessions
     rounds = sum(len(session) for session in sessions)
-    error = math.sqrt(scatter.session_var / len(sessions) + scatter.round_var / rounds)
-    factor = math.exp(t_quantile(0.975, scatter.df) * error)
+    error = math.sqrt(noise.session_var / len(sessions) + noise.round_var / rounds)
+    factor = math.exp(t_quantile(0.975, noise.df) * error)
 
-    def limit(quantity: str, sessions_logs: Sequence[Sequence[float]], allowed: float) -> Level:
-        levels = [trimmed_mean(session) for session in sessions_logs]
-        value = math.exp(math.fsum(levels) / len(levels))
-        unit = (budget.per or "call") if quantity == "energy" else "call"
+    def limit(
+        quantity: str, values: Sequence[Sequence[float]], allowed: float, unit: str = "call"
+    ) -> Level:
+        value = math.exp(mean_level(values))
         held = Limit(quantity, value, value / factor, value * factor, allowed, unit)
-        return Level(held, tuple(map(math.exp, levels)))
+        return Level(held, tuple(math.exp(trimmed_mean(session)) for session in values))
 
     if budget.energy_j is not None:
-        per = budget.per or "call"
-        yield limit("energy", [logs(s, domains, per) for s in sessions], budget.energy_j)
-    calls = [logs(session, domains, "call") for session in sessions]
+        unit = budget.per or "call"
+        values = [logs(joules_per_unit(session, case.domains, unit)) for session in sessions]
+        yield limit("energy", values, budget.energy_j, unit)
+    calls = [logs(joules_per_unit(session, case.domains, "call")) for session in sessions]
     if budget.max_power_w is not None:
         watts = [
             [y - math.log(r.seconds / r.iterations) for y, r in zip(values, session, strict=True)]
             for values, session in zip(calls, sessions, strict=True)
         ]
         yield limit("power", watts, budget.max_power_w)
-    if budget.max_carbon_g is not None and rules.carbon is not None:
-        of_joule = rules.carbon.grams(1.0)
+    if budget.max_carbon_g is not None and case.rules.carbon is not None:
+        of_joule = case.rules.carbon.grams(1.0)
         grams = math.log(of_joule) if of_joule else -math.inf
-        yield limit(
-            "carbon", [[y + grams for y in values] for values in calls], budget.max_carbon_g
-        )
+        values = [[y + grams for y in session] for session in calls]
+        yield limit("carbon", values, budget.max_carbon_g)

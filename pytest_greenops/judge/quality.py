@@ -1,8 +1,8 @@
-"""A test's quality against that of its baseline: what it kept, and what a drop makes of a verdict.
+"""The quality of a test against its baseline's, and what a drop does to a verdict.
 
-A quality is a number of the test, not of a sensor. So it is judged whatever became of the joules:
-where they are estimated, were not measured, or are not comparable, too; and it is neither confirmed
-by a fresh process nor doubted for a noisy machine.
+A quality comes from the test, not from a sensor. So it is judged even if the joules are estimated,
+not measured or not comparable. A fresh process does not confirm it, and a noisy machine does not
+make it doubtful.
 """
 
 from __future__ import annotations
@@ -20,37 +20,39 @@ from pytest_greenops.model.verdict import Outcome, QualityChange, Verdict
 
 
 class Known(NamedTuple):
-    """What a baseline holds of a test's qualities: each session's, and what was accepted first."""
+    """The qualities in a baseline: those of each session, and those that were accepted first."""
 
     sessions: Sequence[Mapping[str, float]] = ()
     first: Mapping[str, float] = {}
 
 
-#: Less than files keep of a figure: so much more than its limit is no drop beyond it.
+#: Tolerance of a limit: below the precision that files keep.
 _ROUNDING = 1e-9
 _DIGITS = 9
 
 
 def hold(
     verdict: Verdict,
-    told: Mapping[str, float],
+    reported: Mapping[str, float],
     accepted: Known,
     limit: float | None,
     action: Action,
 ) -> Verdict:
-    """A verdict on joules, once the quality has been held against that of the baseline.
-
-    told      by name, what the test tells
-    accepted  the same of the baseline
-    limit     the largest drop that is allowed; None where none is set, and nothing is judged
-    action    what a drop does
+    """Return a verdict on joules, combined with the comparison of qualities.
 
     A drop beyond the limit is a regression, however little energy was used. Only an exceeded
-    budget that fails its test is as grave.
+    budget that fails its test takes precedence.
+
+    Args:
+        verdict: on the joules
+        reported: the qualities that the test reports, by name
+        accepted: the qualities of the baseline
+        limit: the largest drop that is allowed; None judges nothing
+        action: what a drop does
     """
     if limit is None:
         return verdict
-    qualities = changes(told, accepted.sessions, limit, accepted.first)
+    qualities = changes(reported, accepted.sessions, limit, accepted.first)
     judged = replace(verdict, qualities=qualities)
     over = verdict.outcome is Outcome.OVER_BUDGET and verdict.action == "fail"
     if over or not judged.drops:
@@ -65,40 +67,45 @@ def hold(
 
 
 def changes(
-    told: Mapping[str, float],
+    reported: Mapping[str, float],
     accepted: Sequence[Mapping[str, float]],
     limit: float,
     first: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[QualityChange, ...]:
-    """Each quality that the test tells, or that the baseline's sessions hold, by name.
+    """Return the change of each quality of the test or of the baseline, by name.
 
-    The reference is the mean over the sessions that hold it: of training without a seed one session
-    may have been a lucky one. Both sides are rounded as files keep them. `first` are the values
-    that were accepted first.
+    The reference is the mean over the sessions that have it, since one training session without a
+    seed may have been lucky. Both sides are rounded as files keep them.
+
+    Args:
+        reported: the qualities that the test reports, by name
+        accepted: the qualities of each session of the baseline
+        limit: the largest drop that is allowed
+        first: the values that were accepted first
     """
-    names = sorted({*told, *(name for quality in accepted for name in quality)})
+    names = sorted({*reported, *(name for quality in accepted for name in quality)})
     return tuple(
         replace(
-            change := _change(name, told.get(name), accepted, limit),
+            change := _change(name, reported.get(name), accepted, limit),
             since_anchor=_since(first.get(name), change.value),
         )
         for name in names
     )
 
 
-def settled(
-    told: Mapping[str, float], accepted: Sequence[Mapping[str, float]], limit: float
+def expired(
+    reported: Mapping[str, float], accepted: Sequence[Mapping[str, float]], limit: float
 ) -> set[str]:
-    """Names of qualities whose earlier values hold no more, once this run is accepted.
+    """Return the names of qualities whose earlier values expire once this run is accepted.
 
-    Those that moved by more than the limit, either way: what is accepted is the baseline; and those
-    that are not told any more. One that is no finite number cannot take the place of another.
+    These are the qualities that moved by more than the limit in either direction, and those that
+    are no longer reported. A value that is not finite does not replace another.
     """
     return {
         quality.name
-        for quality in changes(told, accepted, limit)
+        for quality in changes(reported, accepted, limit)
         if quality.baseline is not None
-        and (quality.name not in told or (quality.value is not None and _moved(quality)))
+        and (quality.name not in reported or (quality.value is not None and _moved(quality)))
     }
 
 
@@ -107,13 +114,13 @@ def _moved(quality: QualityChange) -> bool:
 
 
 def _change(
-    name: str, told: float | None, accepted: Sequence[Mapping[str, float]], limit: float
+    name: str, reported: float | None, accepted: Sequence[Mapping[str, float]], limit: float
 ) -> QualityChange:
     known = [quality[name] for quality in accepted if name in quality]
     baseline = _rounded(math.fsum(known) / len(known)) if known else None
-    value = None if told is None else _rounded(told)
+    value = None if reported is None else _rounded(reported)
     if baseline is None or value is None:
-        broken = baseline is not None and told is not None
+        broken = baseline is not None and reported is not None
         return QualityChange(name, limit, value, baseline, exceeded=broken)
     if baseline == 0:
         relative = 0.0 if value == 0 else None
@@ -128,10 +135,10 @@ def _share(value: float, of: float) -> float:
 
 
 def _since(first: float | None, value: float | None) -> float | None:
-    """The change since the first accepted value; None where either is missing, or that is 0."""
+    """Return the change since the first accepted value; None if one is missing, or it is 0."""
     return round(_share(value, first), _DIGITS) if first and value is not None else None
 
 
 def _rounded(value: float) -> float | None:
-    """As files keep it; None of what is no finite number."""
+    """Return a value as files keep it; None if it is not finite."""
     return float(significant(value)) if math.isfinite(value) else None

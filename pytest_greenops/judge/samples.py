@@ -1,108 +1,90 @@
-"""What is compared: logarithms of joules per unit, of the accepted sessions and of this run's."""
+"""What is compared: logarithms of joules per unit, in accepted sessions and in this run's."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, repeat
+from statistics import fmean
 from typing import NamedTuple
 
-from pytest_greenops.judge.decision import MIN_SESSIONS, Look, Screening, Spread, noise, screen
-from pytest_greenops.judge.rules import Reference, Rules
-from pytest_greenops.judge.stats import trimmed_mean
+from pytest_greenops.judge.case import Case
+from pytest_greenops.judge.decision import Look, Screening, screen
+from pytest_greenops.judge.noise import MIN_SESSIONS, Spread, estimate_spread
+from pytest_greenops.judge.stats import logs, mean_level
 from pytest_greenops.judge.suite import control_level
 from pytest_greenops.model.baseline import Series
-from pytest_greenops.model.measurement import Measurement, Round, joules_per_unit
+from pytest_greenops.model.measurement import Round, joules_per_unit
+
+
+class Sample(NamedTuple):
+    """One session: the logarithms of its rounds, and the level of its control workload."""
+
+    values: list[float]
+    control: float | None
+
+    def without_shift(self, slope: float, usual: float) -> Sample:
+        """Return the session without what its machine used more or less than usual.
+
+        Args:
+            slope: the share of the control workload's shift that the tests share
+            usual: the level of the control workload in the baseline
+        """
+        assert self.control is not None
+        shift = slope * (self.control - usual)
+        return Sample([y - shift for y in self.values], self.control)
 
 
 class Sides(NamedTuple):
-    """What is compared: logarithms of joules per unit, one sequence of rounds for each session.
+    """The two sides of a comparison: one sequence of logarithms for each session.
 
-    accepted   of the baseline; empty where there is none that can be used
+    accepted   of the baseline; empty if there is no usable one
     candidate  of this run
-    series     where the accepted come from, and in which unit of which counters
-    shift      how much the control workload's change took off the candidate, in logarithms
+    series     the baseline that the accepted sessions belong to
+    shift      what the control workload's change took off the candidate, as a logarithm
     """
 
     accepted: list[list[float]]
     candidate: list[list[float]]
     spread: Spread
     series: Series | None
-    unit: str
-    domains: tuple[str, ...]
     shift: float | None
 
     @property
     def level(self) -> float:
-        """The baseline's."""
-        return math.fsum(map(trimmed_mean, self.accepted)) / len(self.accepted)
+        """The level of the baseline."""
+        return float(mean_level(self.accepted))
 
     def screen(self, margin: float, look: Look) -> Screening:
-        """One look at them."""
+        """Compare them at one look."""
         return screen(self.accepted, self.candidate, self.spread, margin, look)
 
 
-def sides_of(
-    measurement: Measurement,
-    fresh: Sequence[Sequence[Round]],
-    controls: Sequence[Mapping[str, float]],
-    domain: str,
-    reference: Reference,
-    rules: Rules,
-    unit: str,
-) -> Sides:
-    """Both sides; each session without what the machine itself had more or less in it."""
-    domains = measurement.selected(domain)
-    candidate = [logs(rounds, domains, unit) for rounds in (measurement.rounds, *fresh)]
-    series = None if reference.differences else reference.series
-    accepted = [logs(s.rounds, domains, unit) for s in series.sessions] if series else []
+def sides_of(case: Case) -> Sides:
+    """Return both sides, each session without the shift of its machine where that is known."""
+    series, rules = case.reference.usable, case.rules
+    stored = series.sessions if series else ()
+    accepted = [_sample(case, each.rounds, each.control_j) for each in stored]
+    pairs = zip(case.sessions, chain(case.controls, repeat({})), strict=False)
+    candidate = [_sample(case, rounds, control_j) for rounds, control_j in pairs]
     shift = None
-    before = [session.control_j for session in series.sessions] if series else []
-    levels = [control_level(control_j, domains) for control_j in (*before, *controls)]
-    known = [level for level in levels if level is not None]
-    if rules.control_slope and before and len(known) == len(accepted) + len(candidate):
-        usual = math.fsum(known[: len(before)]) / len(before)
-        shifts = [rules.control_slope * (level - usual) for level in known]
-        accepted, candidate = (
-            [[y - by for y in session] for session, by in zip(sessions, of, strict=True)]
-            for sessions, of in (
-                (accepted, shifts[: len(before)]),
-                (candidate, shifts[len(before) :]),
-            )
-        )
-        shift = math.fsum(shifts[len(before) :]) / len(candidate)
+    known = all(sample.control is not None for sample in (*accepted, *candidate))
+    if rules.control_slope and accepted and known:
+        usual = fmean(_controls(accepted))
+        shift = rules.control_slope * (fmean(_controls(candidate)) - usual)
+        accepted = [each.without_shift(rules.control_slope, usual) for each in accepted]
+        candidate = [each.without_shift(rules.control_slope, usual) for each in candidate]
     suite = rules.suite if shift is None else rules.quiet_suite
-    if series and len({session.day for session in series.sessions}) < MIN_SESSIONS:
+    if stored and len({each.day for each in stored}) < MIN_SESSIONS:
         suite = None  # sessions of one day agree better than those of several
-    spread = noise(accepted, candidate, suite, rules.session_sd)
-    return Sides(accepted, candidate, spread, series, unit, domains, shift)
+    before, now = ([each.values for each in samples] for samples in (accepted, candidate))
+    spread = estimate_spread(before, now, suite, rules.session_sd)
+    return Sides(before, now, spread, series, shift)
 
 
-def same_work(reference: Reference, measurement: Measurement, domain: str, unit: str) -> Reference:
-    """A baseline that counted none of this work, or other energy, is not comparable."""
-    series = reference.series
-    if series is None or reference.differences:
-        return reference
-    domains = measurement.selected(domain)
-    turned = tuple(_turned(series, measurement, domain))
-    if turned:
-        return Reference(series, turned)
-    rounds = [round_ for session in series.sessions for round_ in session.rounds]
-    if unit != "call" and not all(unit in round_.units for round_ in rounds):
-        return Reference(series, (f"unit: the baseline counts no {unit}",))
-    if not all(sum(round_.energy_uj.get(name, 0) for name in domains) > 0 for round_ in rounds):
-        return Reference(series, (f"domain: {domain} did not move in a round of the baseline",))
-    return reference
+def _sample(case: Case, rounds: Sequence[Round], control_j: Mapping[str, float]) -> Sample:
+    values = logs(joules_per_unit(rounds, case.domains, case.unit))
+    return Sample(values, control_level(control_j, case.domains))
 
 
-def _turned(series: Series, measurement: Measurement, domain: str) -> Iterator[str]:
-    """Devices that had work in one of the two, and none in the other."""
-    before = {d.name: d.idle for d in series.domains if domain in ("total", d.kind)}
-    for now in measurement.domains:
-        if before.get(now.name, now.idle) != now.idle:
-            words = ("idle -> used", "used -> idle")
-            yield f"{now.name}: {words[now.idle]}"
-
-
-def logs(rounds: Sequence[Round], domains: Sequence[str], unit: str) -> list[float]:
-    """The natural logarithm of joules of a unit of work in each round, over some counters."""
-    return [math.log(joules) for joules in joules_per_unit(rounds, domains, unit)]
+def _controls(samples: Sequence[Sample]) -> Iterator[float]:
+    return (sample.control for sample in samples if sample.control is not None)

@@ -1,28 +1,34 @@
-"""Numbers in, numbers out: robust means, variances, quantiles, the spending of looks.
+"""Robust means, variances, quantiles, and how looks spend the error rate.
 
-Values lie along the last axis. Axes before it are repetitions, of which a run has none and a
-simulation thousands: so both go through the same lines.
+Values lie along the last axis. The axes before it are repetitions: a run has none and gets floats,
+a simulation has thousands and gets arrays from the same code.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-#: A float, or an array with one for each repetition; what lies along the last axis is a sequence.
+#: A float, or an array with one value for each repetition.
 Number: TypeAlias = Any
+#: A sequence of floats, or an array whose last axis is the sequence.
 Values: TypeAlias = Any
 
 TRIM = 0.2
-#: The median deviation of normal values from their median, as a share of their deviation.
+#: The median absolute deviation of normal values over their standard deviation.
 NORMAL_MEDIAN_DEVIATION = 0.6745
-#: No two sessions agree better than this: a variance of none has no logarithm.
+#: The least variance between sessions: a variance of zero has no logarithm.
 SMALLEST_VARIANCE = 1e-12
 
 
+def logs(values: Iterable[float]) -> list[float]:
+    """Return the natural logarithms of the positive values."""
+    return [math.log(value) for value in values if value > 0]
+
+
 def trimmed_mean(values: Values) -> Number:
-    """The mean without the highest and the lowest 20 %; the median of fewer than five values."""
+    """Return the mean without the highest and lowest 20 %; the median of fewer than five values."""
     import numpy as np
 
     ordered = np.sort(np.asarray(values, dtype=float), axis=-1)
@@ -31,8 +37,13 @@ def trimmed_mean(values: Values) -> Number:
     return _plain(ordered[..., cut : n - cut].mean(axis=-1))
 
 
+def mean_level(sessions: Sequence[Values]) -> Number:
+    """Return the mean, over sessions, of the trimmed mean of their rounds."""
+    return sum(map(trimmed_mean, sessions)) / len(sessions)
+
+
 def variance(values: Values) -> Number:
-    """The sample variance, over n - 1; 0 of fewer than two values."""
+    """Return the sample variance, over n - 1; 0 for fewer than two values."""
     import numpy as np
 
     array = np.asarray(values, dtype=float)
@@ -42,7 +53,7 @@ def variance(values: Values) -> Number:
 
 
 def pooled_variance(groups: Sequence[Values]) -> Number:
-    """The variance within groups, each about its own mean; 0 where no group has two values."""
+    """Return the variance within groups, about their own means; 0 if no group has two values."""
     import numpy as np
 
     degrees = [max(0, np.shape(group)[-1] - 1) for group in groups]
@@ -51,24 +62,26 @@ def pooled_variance(groups: Sequence[Values]) -> Number:
 
 
 def shared_variance(variances: Values, degrees: Values) -> tuple[Number, Number]:
-    """What variances of like things have in common, and how many degrees of freedom that is worth.
+    """Return the variance that similar groups share, and its degrees of freedom.
 
-    variances, degrees  of each thing along the last axis
+    This is the empirical Bayes estimate of Smyth (Stat. Appl. Genet. Mol. Biol. 3, 2004). The
+    logarithms of the variances scatter as chi-square predicts; scatter beyond that means unlike
+    groups, and lowers the degrees. Chance alone gives infinite degrees. Median and median deviation
+    replace mean and deviation, so that one noisy group moves neither (after Phipson et al., Ann.
+    Appl. Stat. 10, 2016).
 
-    The empirical Bayes estimate of Smyth (Stat. Appl. Genet. Mol. Biol. 3, 2004): the logarithms of
-    the variances scatter as chi-square makes them, and by as much more as the things are unlike;
-    the more of that, the less one says of another. Median and median deviation stand for mean and
-    deviation, so that a single noisy thing moves neither (after Phipson et al., Ann. Appl. Stat.
-    10, 2016). Infinite degrees where chance alone explains the scatter.
+    Args:
+        variances: of each group, along the last axis
+        degrees: of freedom of each variance
     """
     import numpy as np
     from scipy.special import polygamma, psi
 
     half = np.asarray(degrees, dtype=float) / 2
-    logs = np.log(np.maximum(variances, SMALLEST_VARIANCE)) - psi(half) + np.log(half)
-    middle = np.median(logs, axis=-1)
-    deviation = np.median(np.abs(logs - middle[..., None]), axis=-1) / NORMAL_MEDIAN_DEVIATION
-    chance = np.broadcast_to(polygamma(1, half), logs.shape).mean(axis=-1)
+    of_groups = np.log(np.maximum(variances, SMALLEST_VARIANCE)) - psi(half) + np.log(half)
+    middle = np.median(of_groups, axis=-1)
+    deviation = np.median(np.abs(of_groups - middle[..., None]), axis=-1) / NORMAL_MEDIAN_DEVIATION
+    chance = np.broadcast_to(polygamma(1, half), of_groups.shape).mean(axis=-1)
     unlike = np.maximum(deviation**2 - chance, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         # The inverse of the trigamma function by its first two terms, 1/x + 1/(2 x²).
@@ -78,35 +91,35 @@ def shared_variance(variances: Values, degrees: Values) -> tuple[Number, Number]
 
 
 def t_quantile(probability: Number, df: Number) -> Number:
-    """The quantile of Student's t distribution with `df` degrees of freedom."""
+    """Return the quantile of Student's t distribution with `df` degrees of freedom."""
     from scipy.special import stdtrit
 
     return _plain(stdtrit(df, probability))
 
 
 def t_tail(value: Number, df: Number) -> Number:
-    """The probability that Student's t with `df` degrees of freedom exceeds a value."""
+    """Return the probability that Student's t with `df` degrees of freedom exceeds a value."""
     from scipy.special import stdtr
 
     return _plain(stdtr(df, -value))
 
 
 def f_quantile(probability: float, df: Number, df_below: Number) -> Number:
-    """The quantile of the F distribution: of a ratio of two variances, by their degrees."""
+    """Return the quantile of the F distribution, the ratio of two variances."""
     from scipy.special import fdtri
 
     return _plain(fdtri(df, df_below, probability))
 
 
 def choose(where: Number, yes: Number, no: Number) -> Number:
-    """One of two numbers, by repetition."""
+    """Return `yes` or `no`, for each repetition."""
     import numpy as np
 
     return _plain(np.where(where, yes, no))
 
 
 def spending(alpha: float, look: int, looks: int) -> float:
-    """How much of `alpha` the look number `look` (from 1) of `looks` may spend.
+    """Return how much of `alpha` look number `look` (from 1) of `looks` may spend.
 
     The quadratic (power family, rho = 2) spending function of Kim and DeMets, Biometrika 74 (1987)
     149-154: early looks spend little, all looks together spend `alpha`.
@@ -115,9 +128,9 @@ def spending(alpha: float, look: int, looks: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values, adjusted for their number: the chance of any such one in unchanged code.
+    """Return the p values adjusted for the number of comparisons.
 
-    Holm, Scand. J. Statist. 6 (1979) 65-70: the least times n, the next times n - 1, ….
+    Holm, Scand. J. Statist. 6 (1979) 65-70: the smallest times n, the next times n - 1, ….
     """
     n, worst = len(p_values), 0.0
     adjusted = [0.0] * n
@@ -128,7 +141,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def slope(values: Sequence[float]) -> tuple[float, float]:
-    """Least-squares slope over the index, and its standard error (infinite under three values)."""
+    """Return the least-squares slope over the index, and its standard error.
+
+    The error is infinite for fewer than three values.
+    """
     n = len(values)
     if n < 3:
         return 0.0, math.inf
@@ -140,5 +156,5 @@ def slope(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _plain(number: Number) -> Number:
-    """A float where there are no repetitions: numpy's own are no numbers to JSON."""
+    """Return a Python float where there are no repetitions: JSON cannot encode numpy's."""
     return number.item() if getattr(number, "ndim", None) == 0 else number

@@ -1,18 +1,20 @@
-"""What the accepted sessions of a suite have in common: their scatter, and their machine's. Pure.
+"""What the accepted sessions of a suite share: their scatter, and the shifts of their machine.
 
-The control workload is the same in every run. What it uses more or less than in earlier runs is the
-machine's doing: where the tests are seen to share it, it is taken out of their changes.
+The control workload is the same in every run, so the machine causes any change in its energy. Where
+the tests share that change, it is taken out of their results.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
-from pytest_greenops.judge.decision import MIN_SESSIONS, POOL_WEIGHT, Suite, suite_of
+from pytest_greenops.judge.noise import MIN_SESSIONS, POOL_WEIGHT, Suite, suite_of
 from pytest_greenops.judge.stats import (
     f_quantile,
+    logs,
     pooled_variance,
     t_quantile,
     trimmed_mean,
@@ -22,16 +24,16 @@ from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.measurement import CONTROL_KINDS, Check, CheckName, joules_per_unit
 from pytest_greenops.model.units import format_percent
 
-#: The control workload is taken out where its shifts explain those of the tests so surely.
+#: Confidence that the control workload's shifts explain the tests' before they are taken out.
 SURE = 0.99
-#: A run is not trusted whose control lies as far from its history as 3 SD of a normal one do.
+#: A run is trusted up to this quantile of its control workload's history: 3 SD if it is normal.
 TRUSTED = 0.99865
 
 
 def levels(series: Series, unit: str = "call") -> list[float]:
-    """The natural logarithm of joules of a unit of work in each session, over all that is counted.
+    """Return the logarithm of joules per unit of work in each session, over counted domains.
 
-    Empty where some round of the series holds no energy, or none of that work.
+    Empty if a round of the series has no energy, or none of that work.
     """
     counted = [domain.name for domain in series.domains if domain.counted]
     rounds = [round_ for session in series.sessions for round_ in session.rounds]
@@ -42,56 +44,60 @@ def levels(series: Series, unit: str = "call") -> list[float]:
     if not all(name in round_.energy_uj for round_ in rounds for name in counted):
         return []
     return [
-        trimmed_mean([math.log(j) for j in joules_per_unit(session.rounds, counted, unit)])
+        trimmed_mean(logs(joules_per_unit(session.rounds, counted, unit)))
         for session in series.sessions
     ]
 
 
 def suite(all_series: Iterable[Series], slope: float = 0.0) -> Suite | None:
-    """What the tests of a suite have in common; None where too few have sessions enough to tell.
+    """Return what the tests of a suite share; None if too few of them have three sessions.
 
-    slope  of the control workload, whose shifts are left out
+    Args:
+        all_series: of this machine's baselines
+        slope: of the control workload, whose shifts are taken out
     """
     variances, degrees = [], []
     for series in all_series:
         found = levels(series)
         if len(found) < MIN_SESSIONS:
             continue
-        if slope and (beside := list(_beside_controls(series))):
-            found = [y - slope * x for _, x, y in beside]
+        if slope and (shifts := list(_shifts(series))):
+            found = [shift.test - slope * shift.control for shift in shifts]
         variances.append(variance(found))
         degrees.append(len(found) - 1)
     return suite_of(variances, degrees)
 
 
 def control_level(control_j: Mapping[str, float], domains: Collection[str]) -> float | None:
-    """The natural logarithm of a control workload's joules over these counters.
+    """Return the logarithm of a control workload's joules over some counters.
 
-    None where it did not use one of them: it says nothing of a GPU.
+    None if it did not use one of them: it says nothing about a GPU.
     """
     joules = [control_j.get(name, 0.0) for name in domains]
     return math.log(math.fsum(joules)) if joules and all(j > 0 for j in joules) else None
 
 
 def control_slope(all_series: Iterable[Series]) -> float:
-    """How much of a shift of the control workload the suite's tests share: 0 to 1.
+    """Return the share of a control workload's shift that the suite's tests share: 0 to 1.
 
-    Least squares of what the tests of a run used on what its control did, one point for each run,
-    both about the mean of the series. 0 unless the one explains the other beyond chance: taken out
-    without need, the control's own noise would only be added.
+    This is a least-squares fit of the tests' shifts on those of the control, one point for each
+    run, both about the mean of their series. It is 0 if chance may explain the fit: taking the
+    control out would then only add its own noise.
     """
-    runs: dict[str, list[tuple[float, float]]] = {}
+    runs: dict[str, list[_Shift]] = {}
     for series in all_series:
-        for day, x, y in _beside_controls(series):
-            runs.setdefault(day, []).append((x, y))
-    points = [(_mean(x for x, _ in run), _mean(y for _, y in run)) for run in runs.values()]
-    return slope_beyond_chance([x for x, _ in points], [y for _, y in points])
+        for shift in _shifts(series):
+            runs.setdefault(shift.day, []).append(shift)
+    return slope_beyond_chance(
+        [fmean(shift.control for shift in run) for run in runs.values()],
+        [fmean(shift.test for shift in run) for run in runs.values()],
+    )
 
 
 def slope_beyond_chance(xs: Sequence[float], ys: Sequence[float]) -> float:
-    """The slope of a line through the origin, at most 1; 0 where chance may have made it.
+    """Return the slope of a line through the origin, at most 1; 0 if chance may explain it.
 
-    Of values about their means, which are worth two degrees of freedom less than there are.
+    The values are about their means, so they have two degrees of freedom fewer than values.
     """
     degrees = len(xs) - 2
     squares = math.fsum(x * x for x in xs)
@@ -105,26 +111,29 @@ def slope_beyond_chance(xs: Sequence[float], ys: Sequence[float]) -> float:
 
 
 class ControlShift(NamedTuple):
-    """How far a run's control workload is from its history, and how far it may be: shares."""
+    """How far a run's control workload is from its history, and how far it may be, as shares."""
 
     change: float
     allowed: float
 
     @property
     def trusted(self) -> bool:
-        """Whether the machine is as it was."""
+        """Whether the machine is unchanged."""
         return abs(math.log1p(self.change)) <= math.log1p(self.allowed)
 
 
 def control_shift(
     all_series: Iterable[Series], control_j: Mapping[str, float], session_sd: float
 ) -> ControlShift | None:
-    """Hold a run's control workload against those of earlier runs; None where there are none.
+    """Compare a run's control workload with those of earlier runs; None if there are none.
 
-    session_sd  what is assumed of runs while fewer than three are known
+    The shift may be 3 standard deviations, or more if few runs are known, by Student's t. A run
+    that measured its control several times counts once, by the mean.
 
-    Allowed is what 3 standard deviations are to many runs: of few, as much as is as improbable.
-    A run that measures it several times counts once, by the mean.
+    Args:
+        all_series: of this machine's baselines
+        control_j: joules of one call of the control workload, by counter
+        session_sd: assumed relative spread between runs while fewer than three are known
     """
     now = control_level(control_j, control_j.keys())
     if now is None:
@@ -138,12 +147,12 @@ def control_shift(
     if not n:
         return None
     earlier = [sorted(levels) for levels in runs.values()]
-    means = [_mean(levels) for levels in earlier]
+    means = list(map(fmean, earlier))
     between, df = variance(means), n - 1
     if n < MIN_SESSIONS:
         between, df = max(between, session_sd**2), POOL_WEIGHT
     reach = t_quantile(TRUSTED, df) * math.sqrt(between * (1 + 1 / n) + pooled_variance(earlier))
-    return ControlShift(math.expm1(now - _mean(means)), math.expm1(reach))
+    return ControlShift(math.expm1(now - fmean(means)), math.expm1(reach))
 
 
 def control_checks(
@@ -164,18 +173,23 @@ def control_checks(
         CheckName.CONTROL,
         f"fixed work used {format_percent(shift.change)} against earlier runs, which differ "
         f"by up to {format_percent(shift.allowed, signed=False)}: the machine has changed",
-        "told, and saved" if trusting else "no verdict on it",
+        "reported, and saved" if trusting else "no verdict on it",
         untrusted=not trusting,
         kinds=CONTROL_KINDS,
     )
     return (check,)
 
 
-def _beside_controls(series: Series) -> Iterator[tuple[str, float, float]]:
-    """Of each session its run, and by how much its control and its level differ from their means.
+class _Shift(NamedTuple):
+    """How far a session's control workload and its test are from the means of their series."""
 
-    None where a session of the series has no control, or not of all that is counted.
-    """
+    day: str
+    control: float
+    test: float
+
+
+def _shifts(series: Series) -> Iterator[_Shift]:
+    """Yield the shifts of each session; none if a session lacks a control for a counted domain."""
     counted = [domain.name for domain in series.domains if domain.counted]
     own = levels(series)
     controls = [control_level(session.control_j, counted) for session in series.sessions]
@@ -183,9 +197,4 @@ def _beside_controls(series: Series) -> Iterator[tuple[str, float, float]]:
     if len(own) < MIN_SESSIONS or len(known) < len(own):
         return
     for session, level, y in zip(series.sessions, known, own, strict=True):
-        yield session.day, level - _mean(known), y - _mean(own)
-
-
-def _mean(values: Iterable[float]) -> float:
-    listed = list(values)
-    return math.fsum(listed) / len(listed)
+        yield _Shift(session.day, level - fmean(known), y - fmean(own))

@@ -1,13 +1,22 @@
-"""A measurement and its verdict -> the Result that users and reports read."""
+"""The result that users and reports read, from a measurement and its verdict."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 
 from msgspec.structs import replace
 
-from pytest_greenops.judge.stats import holm, pooled_variance, t_quantile, trimmed_mean, variance
+from pytest_greenops.judge.stats import (
+    holm,
+    logs,
+    mean_level,
+    pooled_variance,
+    t_quantile,
+    trimmed_mean,
+    variance,
+)
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.measurement import (
@@ -20,7 +29,7 @@ from pytest_greenops.model.measurement import (
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Verdict
 
-#: From so many sessions on the spread of their levels is known well enough to tell an interval.
+#: The spread between sessions gives an interval from this many sessions on.
 FEWEST_LEVELS = 3
 
 
@@ -36,17 +45,25 @@ def summarise(
     carbon: CarbonFactor | None = None,
     fresh: Sequence[tuple[Round, ...]] = (),
 ) -> Result:
-    """The figures of one measurement, over all its sessions.
+    """Return the figures of one measurement, over all its sessions.
 
-    fresh  rounds of further sessions, each from a process of its own
+    Joules are the level that is judged: the mean, over sessions, of the 20 % trimmed mean of the
+    logarithms of their rounds. Each counter gets its share of that level, so the shares add up.
 
-    Joules are the level that is judged: the mean over the sessions of the 20 % trimmed mean of
-    the logarithms of their rounds. The parts of each counter are its shares of that level, so that
-    they add up to it.
+    The interval rests on the sessions' levels if there are three or more (Student's t). With fewer
+    it rests on the scatter of their rounds, which does not show how sessions differ; with two it is
+    widened to include both levels.
 
-    The interval is that of the sessions' levels where there are three or more (Student's t). A
-    single session only has the scatter of its rounds, which says nothing of how sessions differ;
-    of two that interval is widened until it holds both levels.
+    Args:
+        test: that was measured
+        measurement: in the run's own process
+        verdict: on it
+        domain: the domain judged
+        unit: the unit of work judged
+        conditions: what the test set for itself
+        control_j: joules of one call of the control workload, by counter
+        carbon: what converts joules to grams, where the grid is known
+        fresh: rounds of further sessions, each from a fresh process
     """
     names = measurement.selected(domain)
     result = Result(
@@ -70,46 +87,46 @@ def summarise(
         return result
     sessions = result.sessions
     rounds = [round_ for session in sessions for round_ in session]
-    seconds = _mean(trimmed_mean([r.seconds / r.iterations for r in each]) for each in sessions)
+    seconds = mean_level([[r.seconds / r.iterations for r in each] for each in sessions])
     total_uj = {d.name: sum(r.energy_uj[d.name] for r in rounds) for d in result.domains}
     judged_uj = sum(total_uj[name] for name in names)
     if not judged_uj:
         return result
-    logs = [_logs(session, names, "call") for session in sessions]
-    joules = math.exp(_mean(map(trimmed_mean, filter(None, logs))))
+    values = _values(sessions, names, "call")
+    joules = math.exp(mean_level(values))
     return replace(
         result,
         joules=joules,
         by_domain={name: joules * uj / judged_uj for name, uj in total_uj.items()},
         watts=joules / seconds if seconds else math.nan,
         seconds=seconds,
-        per_unit={name: _level(sessions, names, name) for name in rounds[0].units},
-        interval=_interval(logs) or _edges(joules, rounds, names, measurement.estimated),
+        per_unit={unit: _joules_of_unit(sessions, names, unit) for unit in rounds[0].units},
+        interval=_interval(values) or _edges(joules, rounds, names, measurement.estimated),
         grams=None if carbon is None else carbon.grams(joules),
     )
 
 
-def _mean(values: Iterable[float]) -> float:
-    known = list(values)
-    return math.fsum(known) / len(known)
+def _values(
+    sessions: Sequence[Sequence[Round]], domains: Sequence[str], unit: str
+) -> list[list[float]]:
+    """Return the logarithms of joules per unit by session, without sessions that used none."""
+    values = (logs(joules_per_unit(session, domains, unit)) for session in sessions)
+    return [session for session in values if session]
 
 
-def _logs(rounds: Sequence[Round], domains: Sequence[str], unit: str) -> list[float]:
-    return [math.log(joules) for joules in joules_per_unit(rounds, domains, unit) if joules > 0]
-
-
-def _level(sessions: Sequence[Sequence[Round]], domains: Sequence[str], unit: str) -> float:
-    """Joules of a unit of work; NaN where a round did none of it."""
+def _joules_of_unit(
+    sessions: Sequence[Sequence[Round]], domains: Sequence[str], unit: str
+) -> float:
+    """Return the joules of a unit of work; NaN if a round did none of it."""
     if any(work_done(round_, unit) <= 0 for session in sessions for round_ in session):
         return math.nan
-    logs = [_logs(session, domains, unit) for session in sessions]
-    return math.exp(_mean(map(trimmed_mean, filter(None, logs))))
+    return math.exp(mean_level(_values(sessions, domains, unit)))
 
 
 def _interval(sessions: Sequence[Sequence[float]]) -> tuple[float, float] | None:
-    """The 95 % confidence interval of the level, of logarithms by session; None of one round."""
-    levels = [trimmed_mean(logs) for logs in sessions if logs]
-    middle = _mean(levels)
+    """Return the 95 % confidence interval of the level; None for a single round."""
+    levels = list(map(trimmed_mean, sessions))
+    middle = fmean(levels)
     if len(levels) >= FEWEST_LEVELS:
         half = _half(variance(levels), len(levels), len(levels) - 1)
         return math.exp(middle - half), math.exp(middle + half)
@@ -121,15 +138,14 @@ def _interval(sessions: Sequence[Sequence[float]]) -> tuple[float, float] | None
 
 
 def _half(of_one: float, n: int, df: int) -> float:
-    """Half of the 95 % interval of a mean of n values, each with this variance."""
-    half: float = t_quantile(0.975, df) * math.sqrt(of_one / n)
-    return half
+    """Return half of the 95 % interval of a mean of n values, each with this variance."""
+    return float(t_quantile(0.975, df) * math.sqrt(of_one / n))
 
 
 def _edges(
     joules: float, rounds: Sequence[Round], domains: Sequence[str], estimated: Sequence[str]
 ) -> tuple[float, float] | None:
-    """The 95 % interval of a single round, by how exactly its edges are known; not of estimates."""
+    """Return the 95 % interval of a single sensed round, by how exactly its edges are known."""
     if len(rounds) != 1 or set(domains) & set(estimated) or not rounds[0].error_uj:
         return None
     errors_uj = [rounds[0].error_uj.get(name, 0.0) for name in domains]
@@ -138,7 +154,7 @@ def _edges(
 
 
 def adjusted(results: Iterable[Result]) -> tuple[Result, ...]:
-    """The results of a run, each comparison with its chance among so many (Holm)."""
+    """Return the results of a run, with p values adjusted for their number (Holm)."""
     listed = list(results)
     known = [
         (place, change, change.p_value)

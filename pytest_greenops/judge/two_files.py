@@ -1,4 +1,4 @@
-"""Two JSON results: what A measured stands as the baseline, what B measured is judged by it."""
+"""The comparison of two JSON results: A is the baseline, and B is judged by it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from pytest_greenops.judge.judge import judge
+from pytest_greenops.judge.case import Case, Reference, Rules
+from pytest_greenops.judge.judgement import judge_measurement
 from pytest_greenops.judge.quality import Known, hold
-from pytest_greenops.judge.rules import Reference, Rules, why_not_a_baseline
 from pytest_greenops.judge.summary import adjusted
 from pytest_greenops.model.baseline import Anchor, Revision, Series, Session, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Measurement, Round
-from pytest_greenops.model.result import Result, Results
+from pytest_greenops.model.result import Result, Results, why_not_a_baseline
 from pytest_greenops.model.verdict import COMPARED, Cause, CauseKind, Outcome, Verdict
 
-#: The sensor whose counters are estimates; those of a hook's sensors are told by the result alone.
+#: The sensor whose counters are estimates; for sensors of a hook only the result says so.
 _ESTIMATE = "estimate"
-#: Why no result of a comparison is saved: it keeps the advice to save out of its report.
+#: Why no result of a comparison is saved; this keeps advice to save out of the report.
 _NOT_SAVED = "two results are compared, and nothing is saved"
 
 
 class Comparison(NamedTuple):
-    """What B measured with the verdicts that A gives it, and what only one of them measured."""
+    """The results of B, judged by A, and the results that only one of them has."""
 
     results: tuple[Result, ...]
     only_a: tuple[Result, ...]
@@ -34,23 +34,26 @@ class Comparison(NamedTuple):
 
     @property
     def regressed(self) -> bool:
-        """Whether anything regressed."""
+        """Whether a result regressed."""
         return any(r.verdict.outcome is Outcome.REGRESSED for r in self.results)
 
 
 def compare(a: Results, b: Results, margin: float | None = None) -> Comparison:
     """Judge each measurement of B by that of the same test and name in A.
 
-    margin  the increase that is a regression, for all of them; where it is not given, that which
-            B's run judged the measurement by, else the one of B's run
+    Estimated joules can regress too: whoever compares two files expects an answer, whatever the
+    policy of B's run was.
 
-    A regression is one whether its joules were sensed or estimated: who asks for a comparison wants
-    its answer, and what it does to a build is not for a policy of B to say.
+    Args:
+        a: the baseline
+        b: what is judged
+        margin: the increase that is a regression; by default the margin of each result of B, or
+            that of B's run
     """
     before = {(result.test, result.name): result for result in a.results}
     after = {(result.test, result.name): result for result in b.results}
     accepted = {key: _series(a, result) for key, result in before.items()}
-    # A suite whose sessions are all of one day would tell too little of how sessions differ.
+    # No suite: sessions of one day say too little about how sessions differ.
     rules = Rules(margin=b.policy.max_increase, estimates="fail")
     return Comparison(
         adjusted(
@@ -80,13 +83,15 @@ def _judged(
     margin: float | None,
 ) -> Result:
     known = after.verdict.change.margin if after.verdict.change else None
-    verdict = _unmeasured(after) or judge(
-        _measurement(after),
-        Budget(domain=after.domain, max_increase=known if margin is None else margin),
-        Reference(accepted, tuple(_differences(a, before, b, after)) if accepted else ()),
-        rules,
-        unit=after.unit,
-        fresh=tuple(_further(after)),
+    verdict = _unmeasured(after) or judge_measurement(
+        Case(
+            _measurement(after),
+            Budget(domain=after.domain, max_increase=known if margin is None else margin),
+            Reference(accepted, tuple(_differences(a, before, b, after)) if accepted else ()),
+            rules,
+            unit=after.unit,
+            fresh=tuple(_fresh_sessions(after)),
+        )
     )
     if verdict.outcome is Outcome.NO_BASELINE:
         why = _unusable(before)
@@ -94,12 +99,12 @@ def _judged(
     if after.untrusted and verdict.outcome in COMPARED:
         verdict = verdict.with_cause(_forbids(after), Outcome.INCONCLUSIVE)
     limit = next((quality.limit for quality in after.verdict.qualities), None)
-    verdict = hold(verdict, _told(after), Known([before.quality]), limit, "fail")
+    verdict = hold(verdict, _reported(after), Known([before.quality]), limit, "fail")
     return replace(after, verdict=verdict, saved=False, not_saved=_NOT_SAVED)
 
 
-def _told(result: Result) -> dict[str, float]:
-    """Its qualities; of those that broke, for which JSON has no number, its verdict still tells."""
+def _reported(result: Result) -> dict[str, float]:
+    """Return its qualities, with NaN for those that were not finite, which JSON cannot hold."""
     broken = {each.name: math.nan for each in result.verdict.qualities if each.broken}
     return {**broken, **result.quality}
 
@@ -112,9 +117,9 @@ def _unmeasured(result: Result) -> Verdict | None:
 
 
 def _unusable(result: Result) -> str | None:
-    """Why what A measured can stand for nothing, or None.
+    """Return why a result of A cannot be a baseline, or None.
 
-    To be over a budget is no reason, nor is a quality that broke: both say nothing of its joules.
+    An exceeded budget and a broken quality are not reasons: they say nothing about its joules.
     """
     if not result.rounds or not result.provenance.sensors:
         return result.verdict.cause or "not measured"
@@ -124,10 +129,10 @@ def _unusable(result: Result) -> str | None:
 
 
 def _series(a: Results, result: Result) -> Series | None:
-    """What A measured, as accepted sessions; None where nothing can rest on it."""
+    """Return a result of A as accepted sessions; None if it cannot be a baseline."""
     if _unusable(result):
         return None
-    sessions = (result.rounds, *_further(result))
+    sessions = (result.rounds, *_fresh_sessions(result))
     return Series(
         domains=result.domains,
         conditions=result.conditions,
@@ -138,10 +143,10 @@ def _series(a: Results, result: Result) -> Series | None:
     )
 
 
-def _further(result: Result) -> Iterator[tuple[Round, ...]]:
-    """Sessions of further processes in whose rounds the counters that are judged moved.
+def _fresh_sessions(result: Result) -> Iterator[tuple[Round, ...]]:
+    """Yield the rounds of each fresh process whose judged counters moved in every round.
 
-    The one that was asked about a regression, in the run that found it, is one like the others.
+    The session that confirmed a regression counts like the others.
     """
     names = tuple(result.provenance.sensors)
     for rounds in (*result.fresh, result.confirming):
@@ -150,7 +155,7 @@ def _further(result: Result) -> Iterator[tuple[Round, ...]]:
 
 
 def _differences(a: Results, before: Result, b: Results, after: Result) -> Iterator[str]:
-    """Why two results are not comparable: `'cpu: A -> B'`."""
+    """Yield why two results are not comparable: `'cpu: A -> B'`."""
     there = Environment(a.environment.machine, before.conditions)
     yield from Environment(b.environment.machine, after.conditions).differences(there)
     for what, then, now in (
@@ -162,7 +167,7 @@ def _differences(a: Results, before: Result, b: Results, after: Result) -> Itera
 
 
 def _measurement(result: Result) -> Measurement:
-    """What a result was summed up from, as far as it still tells."""
+    """Return the measurement behind a result, as far as the result has it."""
     sensors = result.provenance.sensors
     estimated = tuple(name for name, sensor in sensors.items() if sensor == _ESTIMATE)
     return Measurement(

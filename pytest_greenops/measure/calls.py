@@ -1,4 +1,4 @@
-"""A function under a name, called as often as its measurement needs."""
+"""Named measurements: a function that is called as often as its measurement needs."""
 
 from __future__ import annotations
 
@@ -6,46 +6,95 @@ import inspect
 import numbers
 from collections.abc import Awaitable, Callable, Collection, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from pytest_greenops.model.errors import GreenopsError
 
+if TYPE_CHECKING:
+    from pytest_greenops.model.result import Result
+
 P = ParamSpec("P")
 T = TypeVar("T")
-#: The result of a window that was given none.
+#: The work of one call: a number, or a function that counts it from the call's result.
+Amount: TypeAlias = float | Callable[[Any], float]
+#: The result of a window to which none was assigned.
 _NO_RESULT: Any = object()
 
 
 class AnyTrip(Protocol):
-    """One trip through the work: `iterations` repetitions inside windows."""
+    """One trip through the work: `iterations` repetitions inside windows.
+
+    Attributes:
+        units: the work of all its repetitions, by unit name.
+    """
 
     iterations: int
     units: dict[str, float]
 
     def batches(self, together: bool = True) -> Iterator[int]:
-        """How many repetitions to do in each window."""
+        """Yield the number of repetitions in each window."""
 
     def window(self, name: str) -> AbstractContextManager[None]:
         """Measure what happens inside."""
 
 
+class AnyTrial(Protocol):
+    """One run of one test, measured or not, as the test sees it.
+
+    Attributes:
+        units: the work of one call, by unit name.
+        quality: the quality that the test reported, by name.
+        repetition: the number of the trip in progress, from 1; 0 outside of trips.
+    """
+
+    units: dict[str, Amount]
+    quality: dict[str, float]
+    repetition: int
+
+    @property
+    def results(self) -> Mapping[str, Result]:
+        """What has been measured so far, by name."""
+
+    def trips(
+        self,
+        name: str | None = None,
+        *,
+        rounds: int | None = None,
+        warmup: int | None = None,
+        iterations: int | None = None,
+    ) -> Generator[AnyTrip]:
+        """Yield trips through the work until its measurement is complete.
+
+        Args:
+            name: of the only window; None if the work names its windows itself.
+            rounds, warmup, iterations: as the test requests; None leaves the choice to the plan.
+        """
+
+    def work(self, value: Any, iterations: int) -> dict[str, float]:
+        """Return the work of `iterations` calls, one of which returned `value`, by unit."""
+
+
 class OpenWindow:
-    """What `energy.measure` hands out: give it the `result` that units are counted from."""
+    """The value of `with energy.measure(...) as window`.
+
+    Attributes:
+        result: assign what the test computed if units are counted from it.
+    """
 
     def __init__(self) -> None:
         self.result: Any = _NO_RESULT
 
 
 class Named:
-    """One measurement of a test, under one name."""
+    """One measurement of a test, under its own name."""
 
-    def __init__(self, trial: Any, name: str, claim: Callable[[str], None]) -> None:
+    def __init__(self, trial: AnyTrial, name: str, claim: Callable[[str], None]) -> None:
         self._trial = trial
         self._name = name
         self._claim = claim
 
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function as often as the measurement needs, and return what it returned last."""
+        """Call a function as often as the measurement needs, and return its last result."""
         __tracebackhide__ = True
         return self.pedantic(function, args, kwargs)
 
@@ -54,8 +103,8 @@ class Named:
     ) -> T:
         """Await a coroutine function as often as the measurement needs."""
         __tracebackhide__ = True
-        with self._passes() as passes:
-            for trip in passes:
+        with self._trips() as trips:
+            for trip in trips:
                 for calls in trip.batches(together=not counts_results(self._trial)):
                     with trip.window(self._name):
                         for _ in range(calls):
@@ -76,18 +125,21 @@ class Named:
     ) -> T:
         """Call a function with a set-up before each call, outside the window.
 
-        `setup` may return nothing, then `args` and `kwargs` are used; or a pair of a tuple and a
-        dict, which are used instead; or anything else, which is the one argument. What is not
-        given of `rounds`, `warmup_rounds` and `iterations` the meter decides.
+        Args:
+            function: the function to measure.
+            args, kwargs: its arguments, unless `setup` returns others.
+            setup: returns None, a pair of a tuple and a dict that replace `args` and `kwargs`, or
+                the only argument.
+            rounds, warmup_rounds, iterations: chosen by the meter if None.
         """
         __tracebackhide__ = True
-        _refuse_async(function)
-        _refuse_below(1, rounds=rounds, iterations=iterations)
-        _refuse_below(0, warmup_rounds=warmup_rounds)
+        _reject_coroutine_function(function)
+        _require_at_least(1, rounds=rounds, iterations=iterations)
+        _require_at_least(0, warmup_rounds=warmup_rounds)
         plan = {"rounds": rounds, "warmup": warmup_rounds, "iterations": iterations}
         given, named = args, kwargs or {}
-        with self._passes(**plan) as passes:
-            for trip in passes:
+        with self._trips(**plan) as trips:
+            for trip in trips:
                 together = setup is None and not counts_results(self._trial)
                 for calls in trip.batches(together):
                     if setup is not None:
@@ -95,80 +147,82 @@ class Named:
                     with trip.window(self._name):
                         for _ in range(calls):
                             value = function(*given, **named)
-                    _refuse_lazy(value, function)
+                    _reject_lazy_result(value, function)
                     add_work(trip, self._trial.work(value, calls))
         return value
 
     @contextmanager
     def once(self) -> Iterator[OpenWindow]:
-        """One window that cannot be repeated."""
+        """Measure one window that cannot be repeated."""
         __tracebackhide__ = True
         window = OpenWindow()
-        with self._passes(rounds=1) as passes:
-            trip = next(passes)
+        with self._trips(rounds=1) as trips:
+            trip = next(trips)
             with trip.window(self._name):
                 yield window
-            add_work(trip, self._trial.work(handed_over(self._trial, [window]), trip.iterations))
-            next(passes, None)
+            add_work(trip, self._trial.work(result_of(self._trial, [window]), trip.iterations))
+            next(trips, None)
 
     @contextmanager
-    def _passes(self, **plan: int | None) -> Iterator[Iterator[AnyTrip]]:
-        """The trips, which are ended at once by what is raised in them."""
+    def _trips(self, **plan: int | None) -> Iterator[Iterator[AnyTrip]]:
+        """Yield the trips, and raise in their generator what the work raises."""
         __tracebackhide__ = True
         self._claim(self._name)
-        passes: Generator[AnyTrip] = self._trial.trips(self._name, **plan)
+        trips = self._trial.trips(self._name, **plan)
         try:
-            yield passes
+            yield trips
         except BaseException as error:
-            passes.throw(error)
+            trips.throw(error)
             raise
 
 
-def counts_results(trial: Any) -> bool:
-    """Whether a unit of work is counted from results."""
+def counts_results(trial: AnyTrial) -> bool:
+    """Return whether a unit of work is counted from results."""
     return any(callable(amount) for amount in trial.units.values())
 
 
-def handed_over(trial: Any, windows: Collection[OpenWindow]) -> Any:
-    """The result that the windows of one round were given, where a unit is counted from it."""
+def result_of(trial: AnyTrial, windows: Collection[OpenWindow]) -> Any:
+    """Return the result assigned to a window of one round; None if no unit is counted from it.
+
+    Raises `GreenopsError` unless exactly one window has a result.
+    """
     if not counts_results(trial):
         return None
     results = [window.result for window in windows if window.result is not _NO_RESULT]
     if len(results) != 1:
         unit = next(name for name, amount in trial.units.items() if callable(amount))
         raise GreenopsError(
-            f"energy.units: {unit} is counted from a result, and {len(results) or 'no'} windows "
-            'were given one; give it to one of them: with energy.measure("name") as window: ...; '
+            f"energy.units: {unit} is counted from a result, but {len(results) or 'no'} windows "
+            'have one; assign it in exactly one: with energy.measure("name") as window: ...; '
             "window.result = ..."
         )
     return results[0]
 
 
 def add_work(trip: AnyTrip, work: Mapping[str, float]) -> None:
-    """Add the work of one call, or one loop, to that of its trip."""
+    """Add the work of one call, or of one loop, to its trip."""
     for unit, amount in work.items():
         trip.units[unit] = trip.units.get(unit, 0.0) + amount
 
 
-def _refuse_below(least: int, **settings: Any) -> None:
+def _require_at_least(least: int, **settings: Any) -> None:
     __tracebackhide__ = True
     for name, value in settings.items():
         whole = value is None or isinstance(value, numbers.Integral)
         if not whole or (value is not None and int(value) < least):
             raise ValueError(
-                f"energy.pedantic: {name}={value!r} is out of range; give a whole number of at "
-                f"least {least}"
+                f"energy.pedantic({name}={value!r}): expected a whole number >= {least}"
             )
 
 
-def _refuse_async(function: Callable[..., Any]) -> None:
+def _reject_coroutine_function(function: Callable[..., Any]) -> None:
     __tracebackhide__ = True
     if inspect.iscoroutinefunction(function):
         raise TypeError(_ASYNC.format(function=getattr(function, "__name__", function)))
 
 
-def _refuse_lazy(value: Any, function: Callable[..., Any]) -> None:
-    """Refuse what has not run when it is returned: its work would be in no window."""
+def _reject_lazy_result(value: Any, function: Callable[..., Any]) -> None:
+    """Reject a result that has not run yet: no window would contain its work."""
     __tracebackhide__ = True
     name = getattr(function, "__name__", function)
     if inspect.iscoroutine(value):
@@ -176,22 +230,26 @@ def _refuse_lazy(value: Any, function: Callable[..., Any]) -> None:
         raise TypeError(_ASYNC.format(function=name))
     if inspect.isgenerator(value):
         raise TypeError(
-            f"energy({name}): returns a generator, which has not run; write: "
+            f"energy({name}): {name} returns a generator, which has not run; write: "
             f"energy(lambda: list({name}(...)))"
         )
     if inspect.isasyncgen(value):
         raise TypeError(
-            f"energy({name}): returns an async generator, which has not run; await energy.acall() "
-            "of a coroutine function that loops over it"
+            f"energy({name}): {name} returns an async generator, which has not run; await "
+            "energy.acall() of a coroutine function that loops over it"
         )
 
 
-_ASYNC = "energy({function}): a coroutine function; write: await energy.acall({function}, ...)"
+_ASYNC = (
+    "energy({function}): {function} is a coroutine function; write: "
+    "await energy.acall({function}, ...)"
+)
 
 
 def _arguments(
     made: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """Return the arguments of the next call, from what its set-up returned."""
     if made is None:
         return args, kwargs
     if isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], dict):

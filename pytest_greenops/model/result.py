@@ -10,8 +10,15 @@ from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.explanation import Explanation
-from pytest_greenops.model.measurement import Check, Domain, Provenance, Round, Uncounted
-from pytest_greenops.model.verdict import Outcome, Verdict
+from pytest_greenops.model.measurement import (
+    Check,
+    CheckName,
+    Domain,
+    Provenance,
+    Round,
+    Uncounted,
+)
+from pytest_greenops.model.verdict import CauseKind, Outcome, Verdict
 
 #: Version of the JSON results. Its history:
 #: 1  the first.
@@ -93,6 +100,27 @@ class Result(
     def judged_j(self) -> float:
         """Joules of the unit of work that was judged."""
         return self.joules if self.unit == "call" else self.per_unit[self.unit]
+
+
+def why_not_a_baseline(result: Result) -> str | None:
+    """Return why a result cannot become a baseline, in a few words; None if it can."""
+    verdict = result.verdict
+    if verdict.energy is Outcome.OVER_BUDGET:
+        return "over its budget"
+    if verdict.energy is Outcome.NOT_MEASURED:
+        return "not measured"
+    broken = [quality.name for quality in verdict.qualities if quality.broken]
+    if broken:
+        return f"{' and '.join(broken)} is not a finite number"
+    # A level that a power cap explains is the user's to accept.
+    capped = verdict.cause_kind is CauseKind.POWER_CAP
+    if verdict.energy is Outcome.INCONCLUSIVE and verdict.cause and not capped:
+        return verdict.cause
+    barred = [
+        check for check in result.checks if check.name in (CheckName.INSTRUMENTED, CheckName.LOST)
+    ]
+    failed = barred or (result.checks if result.untrusted else ())
+    return ", ".join(f"{check.name} ({check.finding})" for check in failed) or None
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,6 +14,9 @@ Saving = Literal["all", "new"]
 #: Names, in the environment of a process, the file that says what it shall measure for another one.
 ASKED = "PYTEST_GREENOPS_FRESH"
 
+#: Names, in the environment of `pytest --collect-only`, the file for the keys of all tests.
+COLLECTED = "PYTEST_GREENOPS_COLLECTED"
+
 
 class Options(NamedTuple):
     """The options of a run, in SI units and shares; see `docs/reference.md`.

@@ -61,7 +61,7 @@ def header(
     if not sensors:
         yield "energy: NOTHING CAN BE MEASURED here: no sensor can be read"
     for problem in unreadable:
-        mend = f"; to mend: {problem.remedy}" if problem.remedy else ""
+        mend = f"; fix: {problem.remedy}" if problem.remedy else ""
         yield f"energy: {problem.name} cannot be read: {problem.reason}{mend}"
     yield f"energy: {_baselines(policy.baselines, machine, saved_tests)}"
     yield f"energy: {_rules(policy, bool(sensors) and not sensed)}"

@@ -34,11 +34,11 @@ def _finding(finding: Observation) -> Iterator[str]:
     if finding.remedy is None:
         return
     if finding.remedy.startswith(tuple(f"{program} " for program in _PROGRAMS)):
-        yield f"{' ' * _NAME_AT}to mend:"
+        yield f"{' ' * _NAME_AT}Fix:"
         yield from (f"{' ' * (_NAME_AT + 2)}{line}" for line in _command(finding.remedy))
     else:
         first, rest = " " * _NAME_AT, " " * (_NAME_AT + 2)
-        yield from _wrapped(f"to mend: {finding.remedy}", first, rest)
+        yield from _wrapped(f"Fix: {finding.remedy}", first, rest)
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:

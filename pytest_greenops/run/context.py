@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from pytest_greenops.baselines.store import Store
-from pytest_greenops.judge.rules import Rules
+from pytest_greenops.judge.case import Rules
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.run_options import Options

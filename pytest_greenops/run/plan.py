@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_greenops.judge.decision import MIN_SESSIONS, PROVISIONAL_ROUNDS, planned_looks, schedule
+from pytest_greenops.judge.decision import PROVISIONAL_ROUNDS, planned_looks, schedule
+from pytest_greenops.judge.noise import MIN_SESSIONS
 from pytest_greenops.measure.meter import Plan
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.run.context import RunContext

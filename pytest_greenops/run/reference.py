@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from pytest_greenops import machine
+from pytest_greenops.judge.case import Reference
 from pytest_greenops.judge.quality import Known
-from pytest_greenops.judge.rules import Reference
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.explanation import LayerJoules

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from pytest_greenops import __version__, machine
 from pytest_greenops.baselines.accept import accept
 from pytest_greenops.baselines.store import Store
-from pytest_greenops.judge.rules import Rules, why_not_a_baseline
+from pytest_greenops.judge.case import Rules
 from pytest_greenops.judge.suite import control_slope, suite
 from pytest_greenops.judge.summary import adjusted
 from pytest_greenops.measure.idle_power import at_rest
@@ -22,7 +22,14 @@ from pytest_greenops.model.baseline import Baseline, Series, Session, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Round
-from pytest_greenops.model.result import SCHEMA, Attempt, Policy, Result, Results
+from pytest_greenops.model.result import (
+    SCHEMA,
+    Attempt,
+    Policy,
+    Result,
+    Results,
+    why_not_a_baseline,
+)
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.model.verdict import COMPARED
 from pytest_greenops.run.context import RunContext

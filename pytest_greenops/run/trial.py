@@ -10,12 +10,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from pytest_greenops import machine
+from pytest_greenops.judge.case import Case
 from pytest_greenops.judge.decision import Look
-from pytest_greenops.judge.judge import confirm, judge, unconfirmed
+from pytest_greenops.judge.judgement import confirm, judge_measurement, unconfirmed
 from pytest_greenops.judge.quality import Known, hold
 from pytest_greenops.judge.suite import control_checks
 from pytest_greenops.judge.summary import summarise
-from pytest_greenops.measure.calls import AnyTrip
+from pytest_greenops.measure.calls import Amount, AnyTrip
 from pytest_greenops.measure.control import Control
 from pytest_greenops.measure.meter import Meter, Plan
 from pytest_greenops.measure.synchronize import synchronize
@@ -32,7 +33,6 @@ from pytest_greenops.run.fresh_process import Answer, FreshFailure
 from pytest_greenops.run.plan import Planner
 from pytest_greenops.run.reference import Accepted
 
-Amount = float | Callable[[Any], float]
 #: What is assumed of sessions of one round while fewer than three are known: no other round of it
 #: tells how it varies.
 ONCE_SD = 0.1
@@ -244,7 +244,7 @@ class Trial:
         if fresh and self._confirms(verdict):
             other = fresh.pop()
             confirming = other.rounds
-            verdict = self._confirm(verdict, measurement, other)
+            verdict = confirm(verdict, self._case(measurement, [other]))
         elif not fresh and verdict.red and self._context.options.sessions == 1:
             disturbed = isinstance(failures[-1], _Disturbed)
             verdict = unconfirmed(verdict, str(failures[-1]), may_stand=not disturbed)
@@ -322,30 +322,20 @@ class Trial:
             )
 
     def _judge(self, measurement: Measurement, look: Look, fresh: Sequence[Result] = ()) -> Verdict:
-        verdict = judge(
-            measurement,
-            self.budget,
-            self._accepted.reference(measurement.name),
-            self._rules,
-            unit=self._unit_of(measurement.name),
-            look=look,
-            fresh=[each.rounds for each in fresh],
-            controls=[self._controls[measurement.name], *(each.control_j for each in fresh)],
-        )
+        verdict = judge_measurement(self._case(measurement, fresh), look)
         if verdict.outcome is Outcome.NO_BASELINE:
             return verdict.with_cause(self._accepted.renamed())
         return verdict
 
-    def _confirm(self, verdict: Verdict, measurement: Measurement, fresh: Result) -> Verdict:
-        return confirm(
-            verdict,
+    def _case(self, measurement: Measurement, fresh: Sequence[Result]) -> Case:
+        return Case(
             measurement,
-            fresh.rounds,
             self.budget,
             self._accepted.reference(measurement.name),
             self._rules,
             unit=self._unit_of(measurement.name),
-            controls=[self._controls[measurement.name], fresh.control_j],
+            fresh=[each.rounds for each in fresh],
+            controls=[self._controls[measurement.name], *(each.control_j for each in fresh)],
         )
 
     def _summarise(

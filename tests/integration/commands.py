@@ -1,4 +1,4 @@
-"""The command `pytest-greenops`, run as users run it: in a process of its own."""
+"""The command `pytest-greenops`, run as users run it, in a process."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-#: What would change what is printed.
+#: Variables that change the output.
 UNSET = ("PYTHONUNBUFFERED", "COLUMNS", "PYTHONIOENCODING", "NO_COLOR")
 
 
-class Told(NamedTuple):
-    """The exit status of a command, and what it printed."""
+class Ran(NamedTuple):
+    """The exit status of a command and its output."""
 
     code: int
     out: str
@@ -26,9 +26,9 @@ class Told(NamedTuple):
         return self.out.splitlines()
 
 
-def run(folder: Path, *arguments: object, **environ: str) -> Told:
-    """Run the command in a folder; keywords are its environment."""
-    outer = {name: said for name, said in os.environ.items() if name not in UNSET}
+def run(folder: Path, *arguments: object, **environ: str) -> Ran:
+    """Run the command in a folder; keywords are environment variables."""
+    outer = {name: value for name, value in os.environ.items() if name not in UNSET}
     ran = subprocess.run(
         [sys.executable, "-m", "pytest_greenops.commands.main", *map(str, arguments)],
         cwd=folder,
@@ -36,12 +36,12 @@ def run(folder: Path, *arguments: object, **environ: str) -> Told:
         capture_output=True,
         encoding="utf-8",
     )
-    return Told(ran.returncode, ran.stdout, ran.stderr)
+    return Ran(ran.returncode, ran.stdout, ran.stderr)
 
 
 def refused(folder: Path, *arguments: object) -> str:
-    """The one line of a command that could do nothing."""
-    told = run(folder, *arguments)
-    assert (2, "") == (told.code, told.out)
-    [line] = told.err.splitlines()
+    """Run a command that fails, and return its message of one line."""
+    ran = run(folder, *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    [line] = ran.err.splitlines()
     return line.removeprefix("pytest-greenops: ")

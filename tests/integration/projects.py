@@ -1,8 +1,8 @@
-"""Small projects for pytest to run: the joules that their tests use are known.
+"""Small projects for pytest to run, whose tests use a known number of joules.
 
-A project has a conftest.py that brings a `FakeSensor` and two fixtures: `spend(joules, domain,
-seconds)` uses energy, and `work()` uses what the run says (2 J in 0.1 s), so that a regression is
-made by running again with more. Nothing waits: the sensor's clock moves only as energy is spent.
+The conftest.py of a project has a `FakeSensor` and two fixtures. `spend(joules, domain, seconds)`
+uses energy. `work()` uses the joules of the run (2 J in 0.1 s), so that a second run with more
+joules is a regression. Nothing waits: the sensor's clock moves only when energy is spent.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +21,7 @@ import pytest
 
 from pytest_greenops.model.baseline import Baseline
 from pytest_greenops.model.result import Result, Results
+from tests.integration import forked_pytest
 
 CONFTEST = """
 import os
@@ -34,7 +34,7 @@ from pytest_greenops.model.measurement import Domain
 from pytest_greenops.testing import FakeSensor
 
 SENSOR = FakeSensor({arguments})
-#: The sensor has a clock and joules of its own: what else runs on the machine is not in them.
+#: The sensor has its own clock and joules, which other processes do not change.
 machine.LoadProbe = NoLoad
 
 
@@ -54,13 +54,17 @@ def work():
 
     return work
 """
-#: Noise of 1 %, another in each run.
+#: Noise of 1 % that differs between runs.
 NOISY = 'noise=0.01, seed=int(os.environ["SEED"])'
 INI = """
 [pytest]
 energy_sensors = fake
 """
-#: A test that uses the joules of the run.
+_COUNT = re.compile(
+    r"(\d+) (measured|compared|passed|improved|regressed|over budget|inconclusive|no baseline|"
+    r"not comparable|not measured|baselines? saved)"
+)
+#: A test that uses the joules of its run.
 WORKS = """
 def test_works(energy, work):
     energy(work)
@@ -68,12 +72,12 @@ def test_works(energy, work):
 
 
 def conftest(arguments: str = "", more: str = "") -> str:
-    """A conftest.py with a sensor made with these arguments, and further code."""
+    """Return a conftest.py with a sensor of these arguments, and with more code."""
     return CONFTEST.format(arguments=arguments) + dedent(more)
 
 
 def save_sessions(folder: Path, files: Mapping[str, str], seeds: Iterable[int]) -> Path:
-    """Write files and save one session of 2 J for each seed, outside of any test."""
+    """Write a project and save one session of 2 J for each seed, without a `Project`."""
     fill(folder, files)
     for seed in seeds:
         run_outside(folder, "--energy-save", seed=seed)
@@ -81,44 +85,50 @@ def save_sessions(folder: Path, files: Mapping[str, str], seeds: Iterable[int]) 
 
 
 def fill(folder: Path, files: Mapping[str, str]) -> None:
-    """Write the files of a project, outside of any test."""
+    """Write the files of a project, without a `Project`."""
     for name, text in files.items():
         (folder / name).write_text(dedent(text), encoding="utf-8")
 
 
 def run_outside(folder: Path, *args: str, joules: float = 2.0, seed: int = 0) -> None:
-    """Run pytest in the folder of a project, outside of any test; its tests have to pass."""
-    outer = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-    subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "greenops", *args],
-        cwd=folder,
-        env={
-            **outer,
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            "JOULES": str(joules),
-            "SEED": str(seed),
-        },
-        stdout=subprocess.DEVNULL,
-        check=True,
+    """Run pytest in the folder of a project, without a `Project`; its tests must pass."""
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    output = [folder / "stdout", folder / "stderr"]
+    code = forked_pytest.run(
+        ["-p", "greenops", *args],
+        environ={**outer, **_given(joules, seed), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        folder=folder,
+        stdout=output[0],
+        stderr=output[1],
     )
+    assert code == 0, "\n".join(path.read_text(encoding="utf-8") for path in output)
+    for path in output:
+        path.unlink()
+
+
+def _given(joules: float, seed: int) -> dict[str, str]:
+    """The variables that the tests of a project read."""
+    return {"JOULES": str(joules), "SEED": str(seed)}
 
 
 class Ran:
-    """One run of pytest: what it printed, and what it measured."""
+    """One run of pytest: the text that it printed, and its results."""
 
-    def __init__(self, result: pytest.RunResult, results_file: Path) -> None:
-        self.code = int(result.ret)
-        self.stdout = result.stdout
-        self.lines = result.outlines
-        self.errors = [line for line in result.errlines if line]
+    def __init__(self, code: int, out: str, err: str, results_file: Path) -> None:
+        self.code = code
+        self.lines = out.splitlines()
+        self.stdout = pytest.LineMatcher(self.lines)
+        self.errors = [line for line in err.splitlines() if line]
         self.outcomes = (
-            result.parseoutcomes() if re.search(r" in [\d.]+s", str(result.stdout)) else {}
+            pytest.RunResult.parse_summary_nouns(self.lines)
+            if re.search(r" in [\d.]+s", out)
+            else {}
         )
         self._results_file = results_file
 
     @property
     def text(self) -> str:
-        """All that was printed."""
+        """The whole standard output."""
         return "\n".join(self.lines)
 
     @cached_property
@@ -128,7 +138,7 @@ class Ran:
 
     @cached_property
     def results(self) -> dict[str, Result]:
-        """Results by the name of the test, with the measurement's after a slash if it has one."""
+        """The results by test name, followed by `/` and the measurement's name if it has one."""
         return {
             r.test.name if r.name == "call" else f"{r.test.name}/{r.name}": r
             for r in self.document.results
@@ -141,11 +151,11 @@ class Ran:
 
     @property
     def energy_lines(self) -> list[str]:
-        """The lines of the plugin in header and summary, without their `energy: `."""
+        """The lines of the plugin in header and summary, without `energy: `."""
         return [line[8:] for line in self.lines if line.startswith("energy: ")]
 
     def failure(self, test: str) -> str:
-        """What is printed under a failed test, its heading left out."""
+        """Return the text below the heading of a failed test."""
         printed = rf"^_+ {re.escape(test)} _+$\n(.*?)(?=^[=_]{{3,}} |^$|\Z)"
         found = re.search(printed, self.text, re.MULTILINE | re.DOTALL)
         assert found, f"no failure of {test} in:\n{self.text}"
@@ -153,12 +163,17 @@ class Ran:
 
     @property
     def closing(self) -> str:
-        """The line that counts."""
+        """The last line of the plugin, which counts the results."""
         return self.energy_lines[-1]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers of the closing line by their word, without those that are 0."""
+        return {word: int(number) for number, word in _COUNT.findall(self.closing) if int(number)}
 
 
 class Project:
-    """A folder in which pytest is run, in a process of its own, with this plugin only."""
+    """A folder in which pytest runs, each time in its own process and with this plugin only."""
 
     def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
         self.path = pytester.path
@@ -170,7 +185,7 @@ class Project:
         self.write("pytest.ini", INI)
 
     def sensor(self, arguments: str = "", more: str = "") -> None:
-        """Bring a sensor made with these arguments; `more` is further code of conftest.py."""
+        """Write a conftest.py with a sensor of these arguments, and with more code."""
         self.write("conftest.py", conftest(arguments, more))
 
     def write(self, name: str, text: str) -> Path:
@@ -181,9 +196,9 @@ class Project:
         return path
 
     def run(self, *args: str, joules: float = 2.0, seed: int = 0, plugins: bool = False) -> Ran:
-        """Run pytest, with all plugins that are installed where `plugins` is true."""
-        self.monkeypatch.setenv("JOULES", str(joules))
-        self.monkeypatch.setenv("SEED", str(seed))
+        """Run pytest; `plugins` starts `python -m pytest` with all installed plugins."""
+        for name, value in _given(joules, seed).items():
+            self.monkeypatch.setenv(name, value)
         if plugins:
             self.monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
         else:
@@ -191,38 +206,50 @@ class Project:
             args = ("-p", "greenops", *args)
         results = self.path / "results.json"
         results.unlink(missing_ok=True)
-        return Ran(self.pytester.runpytest_subprocess(*args), results)
+        temporary = tempfile.mkdtemp(prefix="runpytest-", dir=self.path)
+        stdout, stderr = self.path / "stdout", self.path / "stderr"
+        searched = filter(None, (os.getcwd(), os.environ.get("PYTHONPATH")))
+        code = forked_pytest.run(
+            [f"--basetemp={temporary}", *args],
+            environ={**os.environ, "PYTHONPATH": os.pathsep.join(searched)},
+            stdout=stdout,
+            stderr=stderr,
+            forked=not plugins,
+        )
+        out, err = (path.read_text(encoding="utf-8") for path in (stdout, stderr))
+        print(out, err, sep="\n")
+        return Ran(code, out, err, results)
 
     def energy(self, *args: str, joules: float = 2.0, seed: int = 0, plugins: bool = False) -> Ran:
-        """Run pytest --energy, and keep its results."""
+        """Run pytest --energy and keep its results."""
         args = ("--energy", "--energy-json=results.json", *args)
         return self.run(*args, joules=joules, seed=seed, plugins=plugins)
 
     def save(self, *args: str, joules: float = 2.0, seed: int = 0) -> Ran:
-        """Run pytest --energy-save, and keep its results."""
+        """Run pytest --energy-save and keep its results."""
         return self.energy("--energy-save", *args, joules=joules, seed=seed)
 
     def files(self, folder: str = "baselines") -> dict[str, bytes]:
-        """The bytes of each baseline by its path within the machine's folder."""
+        """Return the bytes of each baseline by its path in the machine's folder."""
         return {
             "/".join(path.relative_to(self.path / folder).parts[1:]): path.read_bytes()
             for path in self._baseline_paths(folder)
         }
 
     def baselines(self, folder: str = "baselines") -> dict[str, Baseline]:
-        """Each baseline by its path within the machine's folder."""
+        """Return each baseline by its path in the machine's folder."""
         return {
             name: msgspec.json.decode(data, type=Baseline)
             for name, data in self.files(folder).items()
         }
 
     def baseline(self) -> Baseline:
-        """The only baseline."""
+        """Return the only baseline."""
         [only] = self.baselines().values()
         return only
 
     def baseline_path(self) -> Path:
-        """The path of the only baseline."""
+        """Return the path of the only baseline."""
         [path] = self._baseline_paths("baselines")
         return path
 
@@ -230,9 +257,9 @@ class Project:
         return (path for path in sorted((self.path / folder).rglob("*")) if path.is_file())
 
     def copy(self, folder: Path) -> None:
-        """Take over the files of another project."""
+        """Copy the files of another project into this one."""
         shutil.copytree(folder, self.path, dirs_exist_ok=True)
 
     def log(self, name: str = "log.txt") -> list[str]:
-        """The lines that the tests of the project wrote into a file."""
+        """Return the lines that the project's tests wrote to a file."""
         return (self.path / name).read_text(encoding="utf-8").splitlines()

@@ -15,7 +15,8 @@ import msgspec
 import pytest
 
 import pytest_greenops
-from pytest_greenops.commands import main as cli
+from pytest_greenops.commands import main
+from pytest_greenops.commands.command import Command
 from pytest_greenops.model.baseline import SCHEMA as BASELINE_SCHEMA
 from pytest_greenops.model.baseline import Anchor, Baseline, Revision, Series, Session, TestKey
 from pytest_greenops.model.environment import Environment
@@ -26,17 +27,17 @@ from pytest_greenops.model.result import Policy, Result, Results
 from pytest_greenops.model.verdict import Change, Limit, Outcome, Verdict
 
 ROOT = Path(__file__).parents[2]
-#: As users have it: output is kept back until there is enough of it.
+#: Buffered output, as users have it.
 BUFFERED = {name: said for name, said in os.environ.items() if name != "PYTHONUNBUFFERED"}
 ENVIRON = {**BUFFERED, "PYTHONPATH": str(ROOT)}
 
 Ran = subprocess.CompletedProcess[str]
-Command = Callable[..., Ran]
+Runner = Callable[..., Ran]
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
-    """Runs the command in a folder of its own; keywords are its environment."""
+def command(tmp_path: Path) -> Runner:
+    """Return a function that runs the command in an empty folder; keywords are the environment."""
 
     def command(*arguments: str, **environ: str) -> Ran:
         return subprocess.run(
@@ -50,17 +51,16 @@ def command(tmp_path: Path) -> Command:
     return command
 
 
-def test_tells_its_version(command: Command) -> None:
-    """`--version` says the name and version of the package."""
+def test_prints_its_version(command: Runner) -> None:
+    """`--version` prints the name and the version of the package."""
     assert command("--version").stdout == f"pytest-greenops {pytest_greenops.__version__}\n"
 
 
-def test_lists_its_commands(command: Command) -> None:
-    """`--help` names each subcommand and what it is for."""
-    shown = command("--help").stdout
-    for subcommand in cli.COMMANDS:
-        assert subcommand.__name__ in shown
-        assert (subcommand.__doc__ or "missing").split()[0] in shown
+def test_lists_its_commands(command: Runner) -> None:
+    """`--help` prints each sub-command with its help."""
+    shown = " ".join(command("--help").stdout.split())
+    for subcommand in main.COMMANDS:
+        assert f" {subcommand.name} {subcommand.help}" in shown
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_lists_its_commands(command: Command) -> None:
         (["doctor", "--fast"], "--fast"),
     ],
 )
-def test_tells_a_mistake_in_one_line(
-    command: Command, arguments: Sequence[str], names: str
+def test_reports_a_mistake_in_one_line(
+    command: Runner, arguments: Sequence[str], names: str
 ) -> None:
     """A mistake on the command line is one line on stderr that names it, and exit status 2."""
     ran = command(*arguments)
@@ -83,8 +83,8 @@ def test_tells_a_mistake_in_one_line(
     assert names in ran.stderr
 
 
-def test_the_doctor_tells_what_can_be_measured(command: Command) -> None:
-    """It names every sensor and what disturbs it, in plain lines that fit 80 columns."""
+def test_the_doctor_shows_what_can_be_measured(command: Runner) -> None:
+    """It lists every sensor and every disturbance, in plain lines of at most 80 columns."""
     ran = command("doctor", COLUMNS="40")
     assert (ran.returncode, ran.stderr) == (0, "")
     for name in ("powercap", "nvml", "estimate", "governor", "turbo", "other load", "container"):
@@ -95,20 +95,20 @@ def test_the_doctor_tells_what_can_be_measured(command: Command) -> None:
 
 RUN_WITHOUT_SENSORS = """
 import sys
-from pytest_greenops.commands import main as cli
+from pytest_greenops.commands import main
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.sensors import discover
 from pytest_greenops.sensors.base import Finding
 discover.find = lambda name: Finding(name, problem=SensorUnavailable("15 \u00b5J are too few"))
-sys.exit(cli.main(["doctor"]))
+sys.exit(main.main(["doctor"]))
 """
 
 
 @pytest.mark.parametrize(("encoding", "reason"), [("utf-8", "15 µJ"), ("ascii", "15 ?J")])
-def test_the_doctor_fails_where_nothing_can_be_measured(
+def test_the_doctor_fails_if_nothing_can_be_measured(
     tmp_path: Path, encoding: str, reason: str
 ) -> None:
-    """Without any sensor the exit status is 1; the reason is told, whatever the locale."""
+    """Without any sensor the exit status is 1; the reason is printed in any locale."""
     ran = subprocess.run(
         [sys.executable, "-c", RUN_WITHOUT_SENSORS],
         cwd=tmp_path,
@@ -123,7 +123,7 @@ def test_the_doctor_fails_where_nothing_can_be_measured(
 
 @pytest.mark.parametrize("arguments", [["schema"], ["schema", "baseline"], ["doctor"]])
 def test_a_broken_pipe_is_quiet(tmp_path: Path, arguments: Sequence[str]) -> None:
-    """A reader that goes away early, like `head`, causes no message and no failure."""
+    """A reader that closes the pipe early, like `head`, causes no message and no failure."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest_greenops.commands.main", *arguments],
         cwd=tmp_path,
@@ -141,8 +141,8 @@ def test_a_broken_pipe_is_quiet(tmp_path: Path, arguments: Sequence[str]) -> Non
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("subcommand", ["schema", "doctor"])
-def test_a_full_disk_is_told_in_one_line(tmp_path: Path, subcommand: str) -> None:
-    """What cannot be written is one line on stderr and exit status 2, without a traceback."""
+def test_a_full_disk_is_reported_in_one_line(tmp_path: Path, subcommand: str) -> None:
+    """A write error is one line on stderr and exit status 2, without a traceback."""
     with open("/dev/full", "w") as full:
         ran = subprocess.run(
             [sys.executable, "-m", "pytest_greenops.commands.main", subcommand],
@@ -157,36 +157,34 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path, subcommand: str) -> Non
     assert "No space left" in ran.stderr
 
 
-def test_a_mishap_is_told_in_one_line(
+def test_an_error_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A known error of a subcommand becomes one line, however many it has itself."""
+    """A known error of a sub-command becomes one line, even if its message has several."""
 
-    def broken(parser: Any) -> cli.Run:
-        """fails"""
+    class Broken(Command):
+        name, help = "broken", "fail"
 
-        def run(arguments: Any) -> int:
+        def run(self, arguments: Any) -> int:
             raise GreenopsError("the first line\nand a second")
 
-        return run
-
-    monkeypatch.setattr(cli, "COMMANDS", (broken,))
-    assert cli.main(["broken"]) == 2
+    monkeypatch.setattr(main, "COMMANDS", (Broken(),))
+    assert main.main(["broken"]) == 2
     captured = capsys.readouterr()
     assert captured.err == "pytest-greenops: the first line and a second\n"
     assert captured.out == ""
 
 
-def schema_of(command: Command, *document: str) -> Any:
-    """What `schema` prints, read."""
+def schema_of(command: Runner, *document: str) -> Any:
+    """Return the parsed output of `schema`."""
     ran = command("schema", *document)
     assert (ran.returncode, ran.stderr) == (0, "")
     return json.loads(ran.stdout)
 
 
 @pytest.mark.parametrize("document", ["results", "baseline"])
-def test_a_schema_is_valid_and_says_what_it_is_of(command: Command, document: str) -> None:
-    """Both schemas are valid by draft 2020-12, with a title and an id of their own."""
+def test_a_schema_is_valid_and_names_its_document(command: Runner, document: str) -> None:
+    """Both schemas are valid by draft 2020-12, and have a title and an id."""
     schema = schema_of(command, document)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -194,8 +192,8 @@ def test_a_schema_is_valid_and_says_what_it_is_of(command: Command, document: st
     assert schema["$id"] == f"urn:pytest-greenops:{document}:1"
 
 
-def test_results_are_the_default_document(command: Command) -> None:
-    """Without a name the schema is that of results."""
+def test_results_are_the_default_document(command: Runner) -> None:
+    """Without an argument the schema is that of results."""
     assert schema_of(command) == schema_of(command, "results")
 
 
@@ -247,11 +245,11 @@ RESULTS = Results(
 
 
 @pytest.mark.parametrize(("document", "value"), [("results", RESULTS), ("baseline", BASELINE)])
-def test_what_is_written_fits_its_schema(command: Command, document: str, value: Any) -> None:
-    """A document as the product writes it is valid; another version, or one field more, is not."""
+def test_written_documents_fit_the_schema(command: Runner, document: str, value: Any) -> None:
+    """A written document is valid; another version or an additional field is not."""
     schema = schema_of(command, document)
     written = json.loads(msgspec.json.encode(value))
     jsonschema.validate(written, schema, cls=jsonschema.Draft202012Validator)
-    for spoilt in ({**written, "schema": 99}, {**written, "host": "somewhere"}):
+    for changed in ({**written, "schema": 99}, {**written, "host": "somewhere"}):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(spoilt, schema, cls=jsonschema.Draft202012Validator)
+            jsonschema.validate(changed, schema, cls=jsonschema.Draft202012Validator)

@@ -77,27 +77,27 @@ class TestResults:
 
     def test_of_shards_become_one(self, shards: Project) -> None:
         """The merged file holds every test, and can be compared like any other."""
-        told = run(shards.path, "merge", "all.json", "one.json", "two.json")
-        assert (0, "energy: 2 measurements of 2 files in all.json\n", "") == told
+        ran = run(shards.path, "merge", "all.json", "one.json", "two.json")
+        assert (0, "energy: 2 measurements from 2 files in all.json\n", "") == ran
         assert ["test_one", "test_two"] == names_in(shards.path / "all.json")
         assert 0 == run(shards.path, "compare", "all.json", "both.json").code
 
     def test_of_the_same_test_the_last_counts(self, shards: Project) -> None:
-        """How many were replaced is told."""
-        told = run(shards.path, "merge", "all.json", "both.json", "two.json")
-        assert told.lines == [
-            "energy: 2 measurements of 2 files in all.json; 1 stood in more than one: the last "
-            "counts"
+        """The number of replaced results is printed."""
+        ran = run(shards.path, "merge", "all.json", "both.json", "two.json")
+        assert ran.lines == [
+            "energy: 2 measurements from 2 files in all.json; 1 in more than one file: the last "
+            "one counts"
         ]
 
-    def test_of_another_policy_are_told(self, shards: Project) -> None:
-        """That of the first file stands in the merged one."""
+    def test_of_another_policy_are_reported(self, shards: Project) -> None:
+        """The merged file has the policy of the first file."""
         edit(shards.path / "two.json", lambda d: d["policy"].update(max_increase=0.5))
-        told = run(shards.path, "merge", "all.json", "one.json", "two.json")
-        assert 0 == told.code
-        assert told.lines[0] == (
-            "energy: the shards were judged by other policies (max_increase): that of one.json is "
-            "told"
+        ran = run(shards.path, "merge", "all.json", "one.json", "two.json")
+        assert 0 == ran.code
+        assert ran.lines[0] == (
+            "energy: the shards used different policies (max_increase): the output has that of "
+            "one.json"
         )
 
     def test_of_another_machine_are_refused(self, shards: Project) -> None:
@@ -108,32 +108,32 @@ class TestResults:
         assert not (shards.path / "all.json").exists()
 
     def test_are_not_written_over(self, shards: Project) -> None:
-        """A file that holds other results, or none, stays; the same merge twice is no loss."""
+        """A file with other content stays; the same merge can be repeated."""
         before = (shards.path / "one.json").read_bytes()
         said = refused(shards.path, "merge", "one.json", "two.json")
         assert said == (
-            "one.json: exists, and 1 of its results would be lost, such as test_it.py::test_one; "
-            "name another file first, or remove it"
+            "one.json: exists, and 1 of its results would be lost, e.g. test_it.py::test_one; "
+            "name another output file, or remove it"
         )
         said = refused(shards.path, "merge", "test_it.py", "two.json")
-        assert said.startswith("test_it.py: exists, and is no file of results; ")
+        assert said.startswith("test_it.py: exists, and is not a result file; ")
         assert before == (shards.path / "one.json").read_bytes()
         for _ in range(2):
             assert 0 == run(shards.path, "merge", "all.json", "one.json", "two.json").code
 
     def test_are_written_into_an_empty_file(self, shards: Project) -> None:
-        """A file without content, as mktemp makes one, has nothing to lose."""
+        """An empty file, as mktemp creates it, may be overwritten."""
         (shards.path / "all.json").touch()
         assert 0 == run(shards.path, "merge", "all.json", "one.json").code
         assert ["test_one"] == names_in(shards.path / "all.json")
 
     def test_can_be_gathered_in_one_of_them(self, shards: Project) -> None:
-        """The file that is written may be among those that are read."""
+        """The output may be one of the inputs."""
         assert 0 == run(shards.path, "merge", "one.json", "one.json", "two.json").code
         assert ["test_one", "test_two"] == names_in(shards.path / "one.json")
 
     def test_that_were_compared_can_be_gathered_too(self, shards: Project) -> None:
-        """What becomes of their chances among more comparisons is no loss."""
+        """Chances that change with the number of comparisons do not count as a loss."""
         for name in ("one", "two"):
             edit(shards.path / f"{name}.json", compare_it)
         assert 0 == run(shards.path, "merge", "one.json", "one.json", "two.json").code
@@ -142,11 +142,11 @@ class TestResults:
         assert [(0.01, 0.02)] * 2 == [(c["p_value"], c["p_adjusted"]) for c in changes]
 
     def test_can_go_to_stdout(self, shards: Project) -> None:
-        """Nothing else comes out there: the account is told on stderr."""
-        account = "energy: 2 measurements of 2 files in /dev/stdout\n"
-        told = run(shards.path, "merge", "/dev/stdout", "one.json", "two.json")
-        assert (0, account) == (told.code, told.err)
-        (shards.path / "all.json").write_text(told.out)
+        """Then the summary goes to stderr."""
+        summary = "energy: 2 measurements from 2 files in /dev/stdout\n"
+        ran = run(shards.path, "merge", "/dev/stdout", "one.json", "two.json")
+        assert (0, summary) == (ran.code, ran.err)
+        (shards.path / "all.json").write_text(ran.out)
         assert ["test_one", "test_two"] == names_in(shards.path / "all.json")
 
 
@@ -160,25 +160,25 @@ class TestBaselines:
         return project.path
 
     def test_of_shards_become_one(self, folders: Path) -> None:
-        """Sessions of one test stand side by side, and `show` tells them."""
-        told = run(folders, "merge", "baselines", "one", "two")
-        expected = "energy: 2 of 2 baselines of 2 folders brought something new to baselines\n"
-        assert (0, expected, "") == told
+        """Sessions of the same test are joined, and `show` counts them."""
+        ran = run(folders, "merge", "baselines", "one", "two")
+        expected = "energy: 2 of 2 baselines from 2 folders added something to baselines\n"
+        assert (0, expected, "") == ran
         shown = run(folders, "show").out
         assert 1 == shown.count("  2 sessions")
         assert 1 == shown.count("  1 session,")
 
     def test_are_merged_in_place(self, folders: Path) -> None:
-        """A folder that is there counts as an input; merged twice, nothing changes any more."""
-        told = run(folders, "merge", "one", "two")
-        assert told.lines == ["energy: 2 of 2 baselines of 1 folder brought something new to one"]
+        """An existing output folder is also an input; a second merge changes nothing."""
+        ran = run(folders, "merge", "one", "two")
+        assert ran.lines == ["energy: 2 of 2 baselines from 1 folder added something to one"]
         before = {p: p.read_bytes() for p in (folders / "one").rglob("*.json")}
-        told = run(folders, "merge", "one", "two", "one")
-        assert told.lines == ["energy: 0 of 2 baselines of 1 folder brought something new to one"]
+        ran = run(folders, "merge", "one", "two", "one")
+        assert ran.lines == ["energy: 0 of 2 baselines from 1 folder added something to one"]
         assert before == {p: p.read_bytes() for p in (folders / "one").rglob("*.json")}
 
     def test_are_used_by_the_next_run(self, folders: Path, project: Project) -> None:
-        """What was merged is what is compared with."""
+        """The next run compares with the merged baselines."""
         run(folders, "merge", "baselines", "one", "two")
         ran = project.energy(joules=3.0)
         assert {"test_one": "regressed", "test_two": "regressed"} == ran.verdicts
@@ -187,15 +187,15 @@ class TestBaselines:
             name: change.sessions for name, change in changes.items() if change
         }
 
-    def test_that_cannot_stand_together_are_told(self, folders: Path) -> None:
-        """The newer one wins."""
+    def test_that_do_not_fit_together_are_reported(self, folders: Path) -> None:
+        """The newer one is kept."""
         [path] = (folders / "two").rglob("test_one.json")
         edit(path, lambda d: d["measurements"]["call"]["conditions"].update(threads="99"))
         [other] = (folders / "one").rglob("test_one.json")
         edit(other, lambda d: d["measurements"]["call"]["conditions"].update(threads="1"))
-        told = run(folders, "merge", "baselines", "one", "two")
-        assert 0 == told.code
-        assert told.lines[0].endswith(
+        ran = run(folders, "merge", "baselines", "one", "two")
+        assert 0 == ran.code
+        assert ran.lines[0].endswith(
             "test_it.py/test_one.json: call: other counters, conditions or units of work: the "
             "series that was saved last is kept; delete the wrong one of the two and merge again"
         )
@@ -208,8 +208,8 @@ class TestBaselines:
         assert said.startswith(f"{path.relative_to(folders)}: damaged")
         assert [] == list((folders / "baselines").rglob("*.json"))
 
-    def test_begin_in_the_folder_that_is_named(self, folders: Path) -> None:
-        """A folder around them is told from them; an empty one brings nothing."""
+    def test_are_directly_in_the_named_folder(self, folders: Path) -> None:
+        """Their parent is refused and the folder named; an empty folder is ignored."""
         (folders / "shard").mkdir()
         assert 0 == run(folders, "merge", "baselines", "shard", "one").code
         shutil.move(folders / "two", folders / "shard" / "baselines")
@@ -217,13 +217,13 @@ class TestBaselines:
         assert said == "shard: holds no baselines; they begin in shard/baselines"
 
 
-def test_what_does_not_go_together_is_told(shards: Project) -> None:
-    """Files and folders mixed, or missing, or merged into the other."""
+def test_inputs_that_do_not_fit_together_are_refused(shards: Project) -> None:
+    """Files and folders are mixed, missing, or merged into the other kind."""
     (shards.path / "folder").mkdir()
     for arguments, said in (
-        (["out", "one.json", "folder"], "folder is a folder, one.json a file; merge files of"),
-        (["out", "gone"], "gone: no such file or folder; name what a shard wrote"),
-        (["folder", "one.json"], "folder: a folder, but files are merged; name a file first"),
-        (["one.json", "folder"], "one.json: a file, but folders are merged; name a folder first"),
+        (["out", "one.json", "folder"], "folder is a folder, one.json a file; merge either"),
+        (["out", "gone"], "gone: no such file or folder; name the output of a shard"),
+        (["folder", "one.json"], "folder: a folder, but the inputs are files; name the output"),
+        (["one.json", "folder"], "one.json: a file, but the inputs are folders; name the"),
     ):
         assert refused(shards.path, "merge", *arguments).startswith(said)

@@ -1,140 +1,182 @@
-"""`pytest-greenops prune`: baselines whose tests are gone."""
+"""`pytest-greenops prune`: remove baselines whose tests no longer exist."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from pytest_greenops.commands.prune import collect
 from tests.integration.commands import refused, run
 from tests.integration.projects import WORKS, Project
 
 MORE = """
+    import pytest
+
     class TestMore:
-        def test_load(self, energy, spend):
-            energy(spend, 1.0)
+        @pytest.mark.parametrize("size", [1, 2])
+        def test_load(self, energy, spend, size):
+            energy(spend, size)
 """
 
 
 @pytest.fixture
 def stored(saved: Project) -> Project:
-    """A project with baselines of `test_works` and of `TestMore.test_load`."""
+    """Return a project with baselines of `test_works` and of `TestMore.test_load[1]` and `[2]`."""
     saved.write("sub/test_more.py", MORE)
     saved.save("sub")
     return saved
 
 
 def kept(project: Project) -> list[str]:
-    """Baselines and folders that are there, within that of the machine."""
-    [machine] = (project.path / "baselines").iterdir()
-    return sorted(str(path.relative_to(machine)) for path in machine.rglob("*"))
+    """Return the baselines by the name of the test, with the start of the machine's name."""
+    found = (project.path / "baselines").rglob("*.json")
+    return sorted(f"{path.relative_to(project.path).parts[1][:4]}/{path.stem}" for path in found)
 
 
-def test_nothing_is_removed_while_all_tests_are_there(stored: Project) -> None:
-    """It says how many it looked at."""
+def test_baselines_of_tests_that_are_gone_are_removed(stored: Project) -> None:
+    """Each removed file is printed with the reason; what exists is compared as before."""
     before = kept(stored)
-    told = run(stored.path, "prune")
-    assert (0, "energy: 0 of 2 baselines removed\n", "") == told
-    assert before == kept(stored)
+    ran = run(stored.path.parent, "prune", stored.path / "baselines")
+    assert ran == (0, "energy: 0 of 3 baselines removed\n", "")
+    assert kept(stored) == before
 
-
-def test_a_test_that_is_gone_loses_its_baseline(stored: Project) -> None:
-    """Each removed file is printed with the reason, and its empty folders go too."""
-    stored.write("sub/test_more.py", MORE.replace("test_load", "test_store"))
-    [path] = (stored.path / "baselines").rglob("TestMore*.json")
-    shown = path.relative_to(stored.path)
-    why = f"{shown}: sub/test_more.py has no TestMore.test_load"
-
+    stored.write("sub/test_more.py", MORE.replace("[1, 2]", "[1]"))
+    [path] = (stored.path / "baselines").rglob("TestMore*[[]2]*.json")
+    why = f"{path.relative_to(stored.path)}: sub/test_more.py has no TestMore.test_load[2]"
     dry = run(stored.path, "prune", "--dry-run")
-    assert (0, [f"would remove {why}", "energy: 1 of 2 baselines would be removed"], "") == (
-        dry.code,
-        dry.lines,
-        dry.err,
-    )
-    assert path.exists()
+    assert (dry.code, dry.err) == (0, "")
+    assert dry.lines == [f"would remove {why}", "energy: 1 of 3 baselines would be removed"]
+    assert kept(stored) == before
+    ran = run(stored.path, "prune")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.lines == [f"removed {why}", "energy: 1 of 3 baselines removed"]
+    assert len(kept(stored)) == 2
 
-    told = run(stored.path, "prune")
-    assert (0, [f"removed {why}", "energy: 1 of 2 baselines removed"], "") == (
-        told.code,
-        told.lines,
-        told.err,
-    )
-    assert ["test_it.py", "test_it.py/test_works.json"] == kept(stored)
-
-
-def test_what_still_is_measured_stays_measured(stored: Project) -> None:
-    """A run after it compares what it compared before."""
     (stored.path / "sub" / "test_more.py").unlink()
     assert "removed" in run(stored.path, "prune").lines[0]
-    assert {"test_works": "passed"} == stored.energy().verdicts
+    assert stored.energy().verdicts == {"test_works": "passed"}
 
 
-def test_old_baselines_go_on_request(stored: Project) -> None:
-    """Days are counted from the last session."""
-    assert run(stored.path, "prune", "--older-than=1").lines == ["energy: 0 of 2 baselines removed"]
-    told = run(stored.path, "prune", "--older-than=0", "--dry-run")
-    assert "energy: 2 of 2 baselines would be removed" == told.lines[-1]
-    assert "saved last on 20" in told.lines[0]
+def test_what_cannot_be_collected_stays(stored: Project) -> None:
+    """A module with an error, or one that is skipped, is named; without a collection nothing goes.
 
+    Nor does a module go that the configuration does not collect.
+    """
+    before = kept(stored)
+    stored.write("test_it.py", "import no_such_module\n")
+    stored.write("sub/test_more.py", "import pytest\npytest.importorskip('no_such_module')\n")
+    ran = run(stored.path, "prune")
+    assert (ran.code, ran.out) == (0, "energy: 0 of 3 baselines removed\n")
+    reasons = [line.removeprefix("pytest-greenops: ") for line in ran.err.splitlines()]
+    assert [reason.partition(" (")[0] for reason in reasons] == [
+        "sub/test_more.py: not collected",
+        "test_it.py: not collected",
+    ]
+    assert all("no_such_module" in reason for reason in reasons)
+    assert all(reason.endswith("; its baselines stay") for reason in reasons)
 
-def test_a_machine_can_be_chosen(stored: Project) -> None:
-    """Others are not looked at."""
-    (stored.path / "test_it.py").write_text("")
-    [machine] = (stored.path / "baselines").iterdir()
-    other = machine.with_name("other-00000000")
-    machine.rename(other)
+    stored.write("sub/conftest.py", "import no_such_module\n")
     stored.write("test_it.py", WORKS)
+    ran = run(stored.path, "prune")
+    assert (ran.code, ran.out) == (0, "energy: 0 of 3 baselines removed\n")
+    assert ran.err.startswith("pytest-greenops: sub: not collected (")
+
+    (stored.path / "sub" / "conftest.py").unlink()
+    stored.write("sub/test_more.py", "")
+    stored.write("pytest.ini", "[pytest]\nenergy_sensors = fake\ntestpaths = test_it.py\n")
+    assert run(stored.path, "prune") == (0, "energy: 0 of 3 baselines removed\n", "")
+
+    stored.write("conftest.py", "import no_such_module\n")
+    said = refused(stored.path, "prune")
+    assert "pytest cannot collect the tests (exit status 4: " in said
+    assert "no_such_module" in said
+    assert kept(stored) == before
+
+
+def test_age_and_machine_can_be_chosen(stored: Project) -> None:
+    """Days are counted from the last session; other machines are not examined."""
+    assert run(stored.path, "prune", "--older-than=1").lines == ["energy: 0 of 3 baselines removed"]
+    ran = run(stored.path, "prune", "--older-than=0", "--dry-run")
+    assert ran.lines[-1] == "energy: 3 of 3 baselines would be removed"
+    assert "last saved on 20" in ran.lines[0]
+
+    [machine] = (stored.path / "baselines").iterdir()
+    machine.rename(machine.with_name("other-00000000"))
     stored.save("test_it.py")
-    (stored.path / "test_it.py").write_text("")
-    told = run(stored.path, "prune", "--machine=other")
-    assert "energy: 1 of 2 baselines removed" == told.lines[-1]
-    assert machine.is_dir()
-
-
-def test_a_damaged_file_is_named_and_kept(stored: Project) -> None:
-    """The exit status is 2, and the rest is pruned all the same."""
-    [damaged] = (stored.path / "baselines").rglob("test_works.json")
-    damaged.write_text("{")
-    (stored.path / "sub" / "test_more.py").unlink()
     stored.write("test_it.py", "")
-    told = run(stored.path, "prune", "--root=.")
-    assert (2, "energy: 1 of 1 baseline removed") == (told.code, told.lines[-1])
-    assert f"{damaged.relative_to(stored.path)}: damaged" in told.err
-    assert damaged.exists()
+    ran = run(stored.path, "prune", "--machine=other")
+    assert ran.lines[-1] == "energy: 1 of 3 baselines removed"
+    assert machine.is_dir()
+    [damaged] = machine.rglob("*.json")
+    damaged.write_text("{")
+    ran = run(stored.path, "prune")
+    assert (ran.code, ran.lines) == (2, ["energy: 0 of 2 baselines removed"])
+    assert f"{damaged.relative_to(stored.path)}: damaged" in ran.err
 
 
-def test_tests_are_looked_for_beside_the_baselines(stored: Project) -> None:
-    """Wherever the command is called; another place is named, and a wrong one refused."""
-    baselines = stored.path / "baselines"
-    above = stored.path.parent
-    assert run(above, "prune", baselines).lines == ["energy: 0 of 2 baselines removed"]
-
+def test_the_folder_of_the_tests_can_be_named(stored: Project) -> None:
+    """By default it is the parent of the baselines; a wrong one is refused."""
     moved = stored.path / "energy" / "baselines"
     moved.parent.mkdir()
-    baselines.rename(moved)
+    (stored.path / "baselines").rename(moved)
     said = refused(stored.path, "prune", "energy/baselines")
-    assert said.endswith(f"name that: --root {Path(stored.path).resolve()}")
-    told = run(stored.path, "prune", "energy/baselines", "--root=.")
-    assert told.lines == ["energy: 0 of 2 baselines removed"]
+    assert said.endswith(f"use --root {Path(stored.path).resolve()}")
+    ran = run(stored.path, "prune", "energy/baselines", "--root=.")
+    assert ran.lines == ["energy: 0 of 3 baselines removed"]
 
 
 @pytest.mark.parametrize("days", ["soon", "-1", "1.5", "", "9" * 12])
-def test_a_wrong_age_is_told(stored: Project, days: str) -> None:
-    """In one line."""
-    told = run(stored.path, "prune", f"--older-than={days}")
-    assert (2, "") == (told.code, told.out)
-    assert f"{days!r} is no number of days; write a whole number such as 90" in told.err
+def test_a_wrong_age_is_refused(tmp_path: Path, days: str) -> None:
+    """The message is one line."""
+    ran = run(tmp_path, "prune", f"--older-than={days}")
+    assert (ran.code, ran.out) == (2, "")
+    assert f"{days!r}: expected a whole number of days >= 0, e.g. 90" in ran.err
 
 
-def test_a_repository_around_the_project_is_refused(stored: Project) -> None:
-    """Baselines beside the project's folder, in its repository: nothing is removed by a guess."""
-    for name in ("pytest.ini", "conftest.py", "test_it.py", "sub"):
-        (stored.path / "pkg").mkdir(exist_ok=True)
-        (stored.path / name).rename(stored.path / "pkg" / name)
-    (stored.path / ".git").mkdir()
-    before = kept(stored)
-    said = refused(stored.path, "prune")
-    assert said.endswith(f"name the folder that pytest runs in: --root {stored.path / 'pkg'}")
-    assert before == kept(stored)
-    told = run(stored.path, "prune", "--root=pkg")
-    assert (0, ["energy: 0 of 2 baselines removed"]) == (told.code, told.lines)
+ADDOPTS = """
+    [pytest]
+    markers = slow
+    addopts = -p extra -k nothing -m slow -x --lf -n 2 --cov=. --junitxml=junit.xml sub --energy
+"""
+EXTRA = """
+    import pytest
+
+    class Recipe(pytest.File):
+        def collect(self):
+            yield Step.from_parent(self, name="stir")
+
+    class Step(pytest.Item):
+        def runtest(self):
+            pass
+
+    def pytest_collect_file(file_path, parent):
+        if file_path.suffix == ".recipe":
+            return Recipe.from_parent(parent, path=file_path)
+"""
+
+
+def test_addopts_do_not_narrow_the_collection(project: Project) -> None:
+    """Selection, parallel runs and reports are dropped; plugins of `-p` are loaded."""
+    project.monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
+    project.monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing_either")
+    project.monkeypatch.setenv("PYTHONPATH", str(project.path), prepend=os.pathsep)
+    project.write("pytest.ini", ADDOPTS)
+    project.write("extra.py", EXTRA)
+    project.write("cake.recipe", "")
+    project.write("test_it.py", WORKS)
+    project.write("test_broken.py", "def test_a(): pass\nraise ValueError('broken')\n")
+    project.write("sub/test_more.py", MORE)
+    project.write("sub/conftest.py", "def pytest_collection_modifyitems(items): del items[:]\n")
+    collection = collect(project.path)
+    assert collection.rootdir == str(project.path)
+    assert collection.tests == {
+        ("cake.recipe", "stir", None),
+        ("test_it.py", "test_works", None),
+        ("sub/test_more.py", "TestMore.test_load", "1"),
+        ("sub/test_more.py", "TestMore.test_load", "2"),
+    }
+    assert collection.reports["test_broken.py"] == "ValueError: broken"
+    written = {path.name for path in project.path.iterdir()}
+    assert not written & {"junit.xml", ".coverage"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.commands import Told, refused, run
+from tests.integration.commands import Ran, refused, run
 from tests.integration.projects import INI, Project, conftest, fill, run_outside
 
 DOMAINS = 'Domain("cpu:0", "cpu"), Domain("gpu:0", "gpu")'
@@ -54,7 +54,7 @@ KWH = 3.6e6
 
 @pytest.fixture(scope="module")
 def files_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `files` starts from; made once."""
+    """Return the folder that `files` copies."""
     folder = tmp_path_factory.mktemp("files")
     fill(folder, {"pytest.ini": INI, "conftest.py": conftest(DOMAINS), "test_it.py": TESTS})
     run_outside(folder, "--energy", "--energy-json=plain.json")
@@ -65,41 +65,39 @@ def files_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def files(project: Project, files_folder: Path) -> Path:
-    """The folder with `plain.json`, and `grid.json` of a run that knew its grid."""
+    """Return a folder with `plain.json`, and with `grid.json` of a run with a known grid."""
     project.copy(files_folder)
     return project.path
 
 
-def asked(folder: Path, *arguments: object) -> Told:
-    """The answer to a question; nothing of it is wider than 80 columns."""
-    told = run(folder, "whatif", *arguments)
-    assert (0, "") == (told.code, told.err)
-    assert max(map(len, told.lines)) <= 80
-    return told
+def asked(folder: Path, *arguments: object) -> Ran:
+    """Return the answer to a question; no line is wider than 80 columns."""
+    ran = run(folder, "whatif", *arguments)
+    assert (0, "") == (ran.code, ran.err)
+    assert max(map(len, ran.lines)) <= 80
+    return ran
 
 
-def joined(told: Told) -> str:
-    """An answer without its line breaks."""
-    return " ".join(told.out.split())
+def joined(ran: Ran) -> str:
+    """Return an answer without its line breaks."""
+    return " ".join(ran.out.split())
 
 
 # --- region ------------------------------------------------------------------------------------
 
 
 def test_another_region_is_hypothetical(files: Path) -> None:
-    """Measured and hypothetical figures stand beside each other, each with its factor's source."""
-    told = asked(
-        files, "region", "plain.json", "--region=us-ky", "--pue=1.59", "--test=infer_twice"
-    )
-    assert told.lines[0].startswith("energy: HYPOTHETICAL: the same work at 833.5 g/kWh (US-KY: ")
-    said = joined(told)
+    """Measured and hypothetical figures are printed with the source of the factor."""
+    ran = asked(files, "region", "plain.json", "--region=us-ky", "--pue=1.59", "--test=infer_twice")
+    assert ran.lines[0].startswith("energy: HYPOTHETICAL: the same work at 833.5 g/kWh (US-KY: ")
+    said = joined(ran)
     assert "EnergyVis (arXiv:2103.16435), 2020), with a PUE of 1.59 test_infer_twice" in said
     assert "measured 2.00 J a call, no grid known hypothetical 2.00 J a call (" in said
     assert said.endswith("3.18 J with the data centre (PUE 1.59), 736 µg CO2e a call")
 
 
-def test_the_grid_of_the_run_holds_where_none_is_named(files: Path) -> None:
-    """Another PUE alone changes nothing else, and neither does another grid."""
+def test_the_grid_of_the_run_is_the_default(files: Path) -> None:
+    """Another PUE keeps the grid, and another grid keeps the PUE."""
     pue = joined(asked(files, "region", "grid.json", "--pue=3", "--test=test_it.py::test_infer"))
     assert "measured 2.00 J a call, 300 µg CO2e a call, at 360 g/kWh, PUE 1.5" in pue
     assert "6.00 J with the data centre (PUE 3), 600 µg CO2e a call, at 360 g/kWh" in pue
@@ -110,24 +108,24 @@ def test_the_grid_of_the_run_holds_where_none_is_named(files: Path) -> None:
     assert grid.endswith("3.00 J with the data centre (PUE 1.5), 600 µg CO2e a call")
 
 
-def test_another_gpu_halves_the_gpu_alone(files: Path) -> None:
-    """Of 325 J + 676 J the CPU keeps its part, and without a grid no grams are made up."""
+def test_another_gpu_changes_only_the_gpu(files: Path) -> None:
+    """The 325 J of the CPU stay, and without a grid no grams are printed."""
     said = joined(asked(files, "region", "plain.json", "--gpu-efficiency=2", "--test=train"))
-    assert "the same work on a GPU of 2 x the operations a joule" in said
+    assert "the same work on a GPU with 2 times as many operations per joule" in said
     assert "(cpu 325 J, gpu 338 J); no grid is known, so no grams" in said
 
 
-def test_all_tests_are_told_where_none_is_named(files: Path) -> None:
-    """Each with both of its lines."""
-    told = asked(files, "region", "plain.json", "--region=FR")
-    assert [line for line in told.lines if line.startswith("test_")] == [
+def test_all_tests_are_the_default(files: Path) -> None:
+    """Each test has both lines."""
+    ran = asked(files, "region", "plain.json", "--region=FR")
+    assert [line for line in ran.lines if line.startswith("test_")] == [
         *("test_train", "test_infer", "test_infer_twice", "test_card", "test_warmed")
     ]
-    assert 5 == sum(line.startswith("  hypothetical") for line in told.lines)
+    assert 5 == sum(line.startswith("  hypothetical") for line in ran.lines)
 
 
-def test_a_part_of_the_joules_says_which(files: Path) -> None:
-    """Joules of one domain are marked beside what was measured, supposed, taken and projected."""
+def test_joules_of_one_domain_name_the_domain(files: Path) -> None:
+    """The domain is printed with measured, hypothetical and projected joules."""
     region = joined(asked(files, "region", "plain.json", "--pue=2", "--test=card"))
     assert "measured 500 mJ (gpu) a call, no grid" in region
     assert "hypothetical 500 mJ (gpu) a call, 1.00 J with" in region
@@ -137,12 +135,12 @@ def test_a_part_of_the_joules_says_which(files: Path) -> None:
     assert training.lines[0] == "energy: test_card (gpu): 6 of 9 epochs measured, 3.00 J"
 
 
-def test_parts_of_unlike_kinds_are_not_compared(files: Path) -> None:
-    """Joules of a card and joules of all answer nothing together, in either question."""
+def test_joules_of_different_domains_are_not_compared(files: Path) -> None:
+    """Joules of the GPU and joules of all domains are refused by both questions."""
     card, whole = "plain.json::test_card", "plain.json::test_infer"
     said = (
-        "test_it.py::test_card in plain.json is of gpu, test_it.py::test_infer in plain.json of "
-        "total; take energies of one domain"
+        "test_it.py::test_card in plain.json has domain gpu, test_it.py::test_infer in plain.json "
+        "has total; use energies of the same domain"
     )
     asking = ("parity", f"--training={card}", f"--inference={whole}")
     assert said == refused(files, "whatif", *asking)
@@ -152,20 +150,20 @@ def test_parts_of_unlike_kinds_are_not_compared(files: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "nothing differs; add --region, --carbon-intensity, --pue or --gpu-efficiency"),
+        ([], "nothing differs: add --region, --carbon-intensity, --pue or --gpu-efficiency"),
         (["--pue=0.5"], "test_it.py::test_train: 0.5 is no PUE"),
         (["--pue=20"], "test_it.py::test_train: 20.0 is no PUE"),
         (["--gpu-efficiency=0"], "test_it.py::test_train: 0 is no efficiency"),
-        (["--region=FR", "--test=nobody"], "plain.json: no test is named like nobody; there are: "),
+        (["--region=FR", "--test=nobody"], "plain.json: no test matches nobody; the file has: "),
     ],
 )
-def test_questions_without_an_answer(files: Path, arguments: list[str], said: str) -> None:
-    """One line says what is missing."""
+def test_questions_that_cannot_be_answered(files: Path, arguments: list[str], said: str) -> None:
+    """A line says what is missing."""
     assert refused(files, "whatif", "region", "plain.json", *arguments).startswith(said)
 
 
 def test_a_result_without_its_joules_is_refused(files: Path) -> None:
-    """A counter that is named and has no joules is no zero."""
+    """A counter without joules does not count as zero."""
     document: dict[str, Any] = json.loads((files / "plain.json").read_text())
     del document["results"][0]["by_domain"]["gpu:0"]
     (files / "plain.json").write_text(json.dumps(document))
@@ -174,10 +172,10 @@ def test_a_result_without_its_joules_is_refused(files: Path) -> None:
 
 
 def test_an_unknown_region_is_refused(files: Path) -> None:
-    """The nearest codes are named, and so is what lists all."""
-    told = run(files, "whatif", "region", "plain.json", "--region=KY")
-    assert (2, "") == (told.code, told.out)
-    assert "no carbon intensity is known of region 'KY'; the nearest codes are US-KY" in told.err
+    """The message names the nearest codes; `regions` lists all."""
+    ran = run(files, "whatif", "region", "plain.json", "--region=KY")
+    assert (2, "") == (ran.code, ran.out)
+    assert "no carbon intensity is known of region 'KY'; the nearest codes are US-KY" in ran.err
     listed = asked(files, "regions").lines
     assert [line.split()[:2] for line in listed if line.startswith(("US-KY", "FR"))] == [
         ["FR", "44"],
@@ -188,10 +186,10 @@ def test_an_unknown_region_is_refused(files: Path) -> None:
 # --- cycle and parity --------------------------------------------------------------------------
 
 
-def test_lives_of_two_models_cross(files: Path) -> None:
-    """N* is told, which uses less on either side of it, and both at a usage that is named."""
-    told = asked(files, "cycle", "100 kJ", "2 J", "300 kJ", "1 J", "--inferences=300000")
-    assert told.lines == [
+def test_two_models_cross(files: Path) -> None:
+    """The crossing is printed, who uses less on each side, and both at a given usage."""
+    ran = asked(files, "cycle", "100 kJ", "2 J", "300 kJ", "1 J", "--inferences=300000")
+    assert ran.lines == [
         "   training  an inference",
         "A  100 kJ    2.00 J",
         "B  300 kJ    1.00 J",
@@ -208,73 +206,73 @@ def test_lives_of_two_models_cross(files: Path) -> None:
         (["1 J", "2 J", "1 J", "2 J"], "both use the same, however often they are used"),
     ],
 )
-def test_lives_that_never_cross(files: Path, energies: list[str], said: str) -> None:
-    """It is said in words."""
+def test_two_models_that_never_cross(files: Path, energies: list[str], said: str) -> None:
+    """The answer is a sentence."""
     assert said in asked(files, "cycle", *energies).out
 
 
 def test_energies_are_taken_from_results(files: Path) -> None:
-    """A call of the test that is named, whole names before parts, and where it is from is told."""
-    told = asked(files, "cycle", "1 kJ", "plain.json::test_infer", "2 kJ", "1 J")
-    assert "A  1.00 kJ   2.00 J" in told.lines
-    assert "energy: 2.00 J: a call of test_it.py::test_infer in plain.json" in told.lines
+    """A full name is preferred to a part of a name, and the source is printed."""
+    ran = asked(files, "cycle", "1 kJ", "plain.json::test_infer", "2 kJ", "1 J")
+    assert "A  1.00 kJ   2.00 J" in ran.lines
+    assert "energy: 2.00 J: a call of test_it.py::test_infer in plain.json" in ran.lines
 
 
 def test_estimated_energies_say_so(files: Path) -> None:
-    """Joules that no sensor stands behind are marked, wherever they go."""
+    """Estimated joules are marked in every answer."""
     document: dict[str, Any] = json.loads((files / "plain.json").read_text())
     for result in document["results"]:
         result["provenance"]["estimated"] = True
     (files / "plain.json").write_text(json.dumps(document))
-    told = asked(files, "parity", "--training=1 kJ", "--inference=plain.json::infer_twice")
-    assert "energy: 2.00 J: ESTIMATED, a call of test_it.py::test_infer_twice" in told.out
+    ran = asked(files, "parity", "--training=1 kJ", "--inference=plain.json::infer_twice")
+    assert "energy: 2.00 J: ESTIMATED, a call of test_it.py::test_infer_twice" in ran.out
     assert "2.00 J a call, ESTIMATED" in asked(files, "region", "plain.json", "--pue=2").out
     assert "(ESTIMATED)" in asked(files, "training", "plain.json", "--epochs=9", "--test=train").out
 
 
 def test_cost_parity(files: Path) -> None:
-    """Training and fine-tuning over an inference, as the study has it."""
-    told = asked(
+    """Training plus fine-tuning, divided by an inference, as in the study."""
+    ran = asked(
         *(files, "parity", "--training=51686 kWh", "--fine-tuning=7571 kWh"),
         "--inference=1.0e-4 kWh",
     )
-    assert "cost parity: 592,570,000 inferences use as much as both" in told.out
-    assert "fine-tuning 27.3 GJ (7,571 kWh)" in joined(told)
+    assert "cost parity: 592,570,000 inferences use as much as both" in ran.out
+    assert "fine-tuning 27.3 GJ (7,571 kWh)" in joined(ran)
 
 
 @pytest.mark.parametrize(
     ("energy", "said"),
     [
         ("5", "'5' has no unit of energy"),
-        ("plain.json::infer", "plain.json: 2 tests are named like infer: test_it.py::test_infer, "),
-        ("plain.json::nobody", "plain.json: no test is named like nobody; there are: test_it.py::"),
+        ("plain.json::infer", "plain.json: 2 tests match infer: test_it.py::test_infer, "),
+        ("plain.json::nobody", "plain.json: no test matches nobody; the file has: test_it.py::"),
         ("gone.json::infer", "gone.json: cannot be read (No such file or directory)"),
         ("0 J", "an inference of 0 J never adds up to its training"),
     ],
 )
-def test_energies_that_are_none(files: Path, energy: str, said: str) -> None:
-    """No unit, several tests, no such test, no such file: each names the mend."""
-    told = refused(files, "whatif", "parity", "--training=1 kJ", f"--inference={energy}")
-    assert told.startswith(said)
+def test_wrong_energies_are_refused(files: Path, energy: str, said: str) -> None:
+    """No unit, several tests, no such test, no such file: the message names the problem."""
+    ran = refused(files, "whatif", "parity", "--training=1 kJ", f"--inference={energy}")
+    assert ran.startswith(said)
 
 
 # --- training ----------------------------------------------------------------------------------
 
 
 def test_a_whole_training_is_extrapolated(files: Path) -> None:
-    """The start-up is left out and paid for; TDP x time stands beside it where it is asked for."""
-    told = asked(
+    """The start-up counts once; TDP x time is printed on request."""
+    ran = asked(
         files, "training", "plain.json", "--epochs=90", "--test=train", "--tdp=2 kW", "--window=5"
     )
-    said = joined(told)
-    assert told.lines[0] == "energy: test_train: 8 of 90 epochs measured, 8.31 kJ"
+    said = joined(ran)
+    assert ran.lines[0] == "energy: test_train: 8 of 90 epochs measured, 8.31 kJ"
     assert "start-up: 1 epoch, 1.30 kJ; stable from epoch 2 on: 1.00 kJ an epoch over 7" in said
     assert "EXTRAPOLATED, not measured: 90.4 kJ (0.0251 kWh) for all 90 epochs (95 % 90." in said
     assert "TDP x time would say 198 kJ (0.055 kWh) (2.00 kW for 99.0 s), 2.2 x as much" in said
 
 
-def test_a_drift_is_told(files: Path) -> None:
-    """Epochs that never settle are projected with a warning."""
+def test_a_drift_is_reported(files: Path) -> None:
+    """Epochs that never become stable are projected with a warning."""
     document: dict[str, Any] = json.loads((files / "plain.json").read_text())
     for number, round_ in enumerate(document["results"][0]["rounds"]):
         round_["energy_uj"]["cpu:0"] = (100 - 10 * number) * 1_000_000_000
@@ -286,34 +284,32 @@ def test_a_drift_is_told(files: Path) -> None:
 @pytest.mark.parametrize(
     ("test", "epochs", "said"),
     [
-        ("infer_twice", 90, "test_it.py::test_infer_twice: a round holds several calls"),
+        ("infer_twice", 90, "test_it.py::test_infer_twice: a round contains several calls"),
         ("train", 7, "test_it.py::test_train: 8 epochs were measured, more than 7 in all"),
         ("train", 10**23, "test_it.py::test_train: 1" + 23 * "0" + " epochs are no training"),
-        ("warmed", 20, "test_it.py::test_warmed: 1 epoch came before the first round"),
+        ("warmed", 20, "test_it.py::test_warmed: 1 epoch before the first round is missing"),
     ],
 )
-def test_trainings_that_cannot_be_told(files: Path, test: str, epochs: int, said: str) -> None:
-    """A round has to be an epoch, and there have to be more of them than were measured."""
-    told = refused(
-        files, "whatif", "training", "plain.json", f"--test={test}", f"--epochs={epochs}"
-    )
-    assert told.startswith(said)
+def test_trainings_that_cannot_be_projected(files: Path, test: str, epochs: int, said: str) -> None:
+    """A round must be an epoch, and the training must be longer than the measurement."""
+    ran = refused(files, "whatif", "training", "plain.json", f"--test={test}", f"--epochs={epochs}")
+    assert ran.startswith(said)
 
 
-def test_epochs_of_rounds_made_again_are_told(files: Path) -> None:
-    """They were trained and are in no figure: they are projected like the others."""
-    said = joined(told_of(files, {"before": 0, "later": 2}))
+def test_epochs_of_repeated_rounds_are_reported(files: Path) -> None:
+    """They were trained but not counted: they are projected like the others."""
+    said = joined(training_with(files, {"before": 0, "later": 2}))
     assert "2 epochs after the first are in no round; projected like the others" in said
 
 
 def test_a_file_that_does_not_know_what_came_before_says_so(files: Path) -> None:
-    """Of a file of an earlier version nobody can tell whether its first round was the first."""
-    said = joined(told_of(files, None))
+    """A file of an earlier version does not say whether its first round was the first epoch."""
+    said = joined(training_with(files, None))
     assert "whether epochs came before the first round is not known: the file is older" in said
 
 
-def told_of(folder: Path, uncounted: dict[str, int] | None) -> Told:
-    """What is said of a training with these calls in no round; None: an older file."""
+def training_with(folder: Path, uncounted: dict[str, int] | None) -> Ran:
+    """Return the answer for a training with these uncounted calls; None: an older file."""
     document: dict[str, Any] = json.loads((folder / "plain.json").read_text())
     assert document["results"][0].pop("uncounted") == {"before": 0, "later": 0}
     if uncounted is not None:
@@ -322,16 +318,16 @@ def told_of(folder: Path, uncounted: dict[str, int] | None) -> Told:
     return asked(folder, "training", "plain.json", "--epochs=90", "--test=train")
 
 
-def test_plain_letters_where_there_are_no_others(files: Path) -> None:
-    """A terminal of ASCII gets ASCII."""
+def test_an_ascii_terminal_gets_ascii(files: Path) -> None:
+    """Letters outside of ASCII are replaced."""
     arguments = ("region", "plain.json", "--region=FR")
-    told = run(files, "whatif", *arguments, PYTHONIOENCODING="ascii")
-    assert (0, True) == (told.code, told.out.isascii())
-    assert " ug CO2e" in told.out
+    ran = run(files, "whatif", *arguments, PYTHONIOENCODING="ascii")
+    assert (0, True) == (ran.code, ran.out.isascii())
+    assert " ug CO2e" in ran.out
 
 
 def test_a_question_is_needed(files: Path) -> None:
-    """Without one the command says that there are some."""
-    told = run(files, "whatif")
-    assert (2, "") == (told.code, told.out)
-    assert "QUESTION" in told.err
+    """Without one the message names the argument."""
+    ran = run(files, "whatif")
+    assert (2, "") == (ran.code, ran.out)
+    assert "QUESTION" in ran.err

@@ -286,11 +286,11 @@ def test_a_quality_that_is_new_or_gone_is_said(kept: Project, tells: Told) -> No
     assert kept.energy("--energy-strict").code == pytest.ExitCode.OK
 
 
-@pytest.mark.parametrize("body", ["def test_it(energy): energy(len, 'a')", "def test_it(): pass"])
+@pytest.mark.parametrize("body", ["(energy, work): energy(work)", "(work): work()"])
 def test_a_limit_without_a_quality_is_an_error(project: Project, body: str) -> None:
     """One line names the mend, of a test that is measured as a whole too."""
     mark = '@pytest.mark.energy_budget(max_quality_drop="1%")'
-    project.write("test_it.py", f"import pytest\n\n{mark}\n{body}\n")
+    project.write("test_it.py", f"import pytest\n\n{mark}\ndef test_it{body}\n")
     ran = project.energy()
     assert ran.outcomes == {"failed": 1}
     assert ran.failure("test_it") == (

@@ -317,7 +317,6 @@ def test_names_of_tests_are_their_own(project: Project) -> None:
         def test_hidden(energy, work, x): energy(work)
         """,
     )
-    project.monkeypatch.setenv("PYTHONPATH", str(project.path))
     ran = project.save(
         *("-c", "root/pytest.ini", "--rootdir=root", "--import-mode=importlib"),
         *("one/test_x.py", "two/test_x.py", "root/test_it.py"),

@@ -276,7 +276,7 @@ def test_self_checks_of_a_passed_test_are_told(project: Project) -> None:
     project.sensor(
         more="""
         from pytest_greenops.measure import self_checks as selfchecks
-        from pytest_greenops.model.measurement import Check
+        from pytest_greenops.model.measurement import Check, CheckName
 
         selfchecks.drift = lambda *_: Check(CheckName.DRIFT, "+9.0 % over the rounds", "flagged")
         """

@@ -19,8 +19,8 @@ from pytest_greenops.insight.regions import factor_of
 from pytest_greenops.insight.what_if.elsewhere import what_if
 from pytest_greenops.insight.what_if.extrapolate import tdp_estimate
 from pytest_greenops.insight.what_if.full_cycle import crossover, parity
-from pytest_greenops.judge.judge import judge
-from pytest_greenops.judge.rules import Reference, Rules
+from pytest_greenops.judge.case import Case, Reference, Rules
+from pytest_greenops.judge.judgement import judge_measurement
 from pytest_greenops.judge.summary import summarise
 from pytest_greenops.measure.meter import Meter, Plan
 from pytest_greenops.model.budget import Budget
@@ -71,7 +71,7 @@ def measurement(
 
 def result(of: Measurement, unit: str = "call") -> Result:
     """What a user holds of it."""
-    verdict = judge(of, Budget(), Reference(), Rules(), unit=unit)
+    verdict = judge_measurement(Case(of, Budget(), Reference(), Rules(), unit))
     return summarise(key(), of, verdict, domain="total", unit=unit, conditions={})
 
 

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from pytest_greenops.baselines.accept import accept
 from pytest_greenops.baselines.store import encode, read
-from pytest_greenops.judge.rules import why_not_a_baseline
 from pytest_greenops.model.baseline import (
     MAX_SESSIONS,
     SCHEMA,
@@ -20,7 +19,7 @@ from pytest_greenops.model.baseline import (
     Session,
 )
 from pytest_greenops.model.measurement import Check, CheckName, DeviceState
-from pytest_greenops.model.result import Result
+from pytest_greenops.model.result import Result, why_not_a_baseline
 from pytest_greenops.model.verdict import Outcome, Verdict
 from tests.unit.builders import (
     CPU,

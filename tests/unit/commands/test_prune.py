@@ -1,4 +1,4 @@
-"""Baselines to remove are found by reading, and removed with the folders they leave empty."""
+"""Which baselines `prune` removes, given what pytest collected."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_greenops.baselines.store import Store
-from pytest_greenops.commands.prune import find, remove
+from pytest_greenops.commands.prune import Collection, Findings, find, remove
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import BaselineError
 from tests.unit.builders import baseline, key, series, session
 
 MACHINE = "epyc-1a2b3c4d"
+MODULE = "tests/test_x.py"
 Save = Callable[..., Path]
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A project with one test module."""
+    """Return the folder of a project with one test module."""
     (tmp_path / "pytest.ini").touch()
     (tmp_path / "tests").mkdir()
-    (tmp_path / "tests" / "test_x.py").write_text("def test_parse(): ...\n")
+    (tmp_path / MODULE).touch()
     return tmp_path
 
 
 @pytest.fixture
 def save(root: Path) -> Save:
-    """Saves a baseline of a test in that project."""
+    """Return a function that saves a baseline in that project."""
 
     def save(test: TestKey, machine: str = MACHINE, saved_at: str | None = None) -> Path:
         store = Store(root / "baselines", machine)
@@ -41,210 +42,206 @@ def save(root: Path) -> Save:
     return save
 
 
-def found(
-    root: Path, naming: str = "", older_than: timedelta | None = None, at: Path | None = None
-) -> list[tuple[str, str]]:
-    """The name of each file that would be removed, and why."""
-    removals = find(root / "baselines", at or root, naming, older_than).removals
-    return [(removal.path.name, removal.why) for removal in removals]
+def look(
+    root: Path,
+    at: Path | None = None,
+    machine: str = "",
+    older_than: timedelta | None = None,
+    **reports: str,
+) -> Findings:
+    """Search the baselines; pytest collected `test_parse[a]` and `test_step` in `MODULE`."""
+    tests = frozenset({(MODULE, "test_parse", "a"), (MODULE, "test_step", None)})
+
+    def collect(where: Path) -> Collection:
+        return Collection(str(where), tests, {MODULE: None, **reports})
+
+    return find(root / "baselines", at, machine, older_than, collect)
 
 
-def refusal(act: Callable[[], object]) -> str:
-    """What a `BaselineError` says."""
-    with pytest.raises(BaselineError) as raised:
-        act()
-    return str(raised.value)
+def found(root: Path, at: Path | None = None, **more: timedelta | str) -> list[tuple[str, str]]:
+    """Return the name of each file that would be removed, and why."""
+    findings = look(root, at or root, **more)  # type: ignore[arg-type]
+    return [(removal.path.name, removal.why) for removal in findings.removals]
 
 
-def test_a_test_that_is_there_stays(root: Path, save: Save) -> None:
-    """Its parameters are not looked at."""
-    for test in (key("test_parse"), key("test_parse", param="no-such")):
+def test_what_pytest_does_not_collect_is_removed(root: Path, save: Save) -> None:
+    """A baseline goes if its module, its function or its parameter is gone."""
+    for test in (key("test_parse", param="a"), key("test_step")):
         save(test)
-    assert [] == found(root)
-
-
-def test_a_test_that_is_gone_is_found(root: Path, save: Save) -> None:
-    """Its function is no more, or its whole module."""
-    save(key("test_parse"))
-    save(key("test_load"))
+    assert found(root) == []
+    save(key("test_parse", param="b"))
+    save(key("TestModel.test_load"))
     save(key("test_parse", module="tests/test_y.py"))
-    assert [
-        ("test_load.json", "tests/test_x.py has no test_load"),
-        ("test_parse.json", "tests/test_y.py is gone"),
-    ] == found(root)
+    assert {why for _, why in found(root)} == {
+        f"{MODULE} has no test_parse[b]",
+        f"{MODULE} has no TestModel.test_load",
+        "tests/test_y.py is gone",
+    }
 
 
-def test_what_is_no_module_is_not_read(root: Path, save: Save) -> None:
-    """A text file with doctests, and a doctest of a module, have no `def` to find."""
-    (root / "tests" / "guide.md").write_text(">>> 1\n1\n")
-    save(key("guide", module="tests/guide.md"))
-    save(key("test_x.parse"))
-    save(key("tests.test_x.parse"))
-    assert [] == found(root)
+@pytest.mark.parametrize(
+    ("node", "reported"), [(MODULE, MODULE), (f"{MODULE}::TestA", MODULE), ("tests", "tests")]
+)
+def test_a_module_that_fails_to_collect_keeps_its_baselines(
+    root: Path, save: Save, node: str, reported: str
+) -> None:
+    """An error in the module, in a class of it, or in its folder is reported with the reason."""
+    save(key("test_load"))
+    findings = look(root, root, **{node: "ImportError: no torch"})
+    assert findings.removals == ()
+    assert findings.not_collected == (f"{reported}: not collected (ImportError: no torch)",)
 
 
-def test_a_module_that_is_a_folder_keeps_its_tests(root: Path, save: Save) -> None:
-    """What cannot be read as a module is not gone."""
-    (root / "tests" / "test_y.py").mkdir()
-    save(key("test_load", module="tests/test_y.py"))
-    assert [] == found(root)
+def test_a_module_that_is_not_collected_keeps_its_baselines(root: Path, save: Save) -> None:
+    """A file that is ignored, or outside of `testpaths`, is not gone."""
+    (root / "tests" / "test_slow.py").touch()
+    save(key("test_load", module="tests/test_slow.py"))
+    assert found(root) == []
 
 
 def test_a_file_that_was_moved_stays(root: Path, save: Save) -> None:
-    """It belongs to the test that its path names, whatever stands in it."""
+    """It belongs to the test that its path names, whatever its content says."""
     path = save(key("test_old"))
     path.rename(path.with_name("test_parse.json"))
-    assert [] == found(root)
+    assert found(root) == []
 
 
 def test_a_machine_can_be_chosen(root: Path, save: Save) -> None:
-    """Baselines of other machines are not looked at."""
+    """Baselines of other machines are not examined."""
     for machine in (MACHINE, "xeon-00000000"):
         save(key("test_load"), machine)
-    assert 2 == len(found(root))
-    assert 1 == len(found(root, naming="xeon"))
+    assert len(found(root)) == 2
+    assert len(found(root, machine="xeon")) == 1
 
 
-def test_what_was_saved_long_ago_is_found(root: Path, save: Save) -> None:
-    """The last session of a file counts; a date that cannot be read is no age."""
+def test_old_baselines_are_removed_on_request(root: Path, save: Save) -> None:
+    """The last session counts; a date that cannot be read is no age."""
     now = datetime.now(timezone.utc)
-    save(key("test_parse", param="old"), saved_at=(now - timedelta(days=91)).isoformat())
-    save(key("test_parse", param="new"), saved_at=(now - timedelta(days=89)).isoformat())
-    save(key("test_parse", param="odd"), saved_at="long ago")
-    assert [] == found(root)
-    [(name, why)] = found(root, older_than=timedelta(days=90))
-    assert "test_parse[old].json" == name
-    assert why == f"saved last on {(now - timedelta(days=91)).date()}"
-    assert 2 == len(found(root, older_than=timedelta(0)))
+    old = save(key("test_parse", param="a"), saved_at=(now - timedelta(days=91)).isoformat())
+    save(key("test_step"), saved_at="long ago")
+    assert found(root) == []
+    why = f"last saved on {(now - timedelta(days=91)).date()}"
+    assert found(root, older_than=timedelta(days=90)) == [(old.name, why)]
+    assert found(root, older_than=timedelta(days=92)) == []
 
 
-def test_damaged_files_are_told_and_kept(root: Path, save: Save) -> None:
-    """Each is named; the others are looked at all the same."""
+def test_damaged_files_are_reported_and_kept(root: Path, save: Save) -> None:
+    """Each is named, and the others are examined all the same."""
     save(key("test_load"))
     broken = save(key("test_parse"))
     broken.write_text("{")
-    findings = find(root / "baselines", root, "", None)
-    assert (1, 1) == (len(findings.removals), findings.looked_at)
+    findings = look(root, root)
+    assert (len(findings.removals), findings.examined) == (1, 1)
     [damaged] = findings.damaged
     assert damaged.startswith(f"{broken}: damaged")
 
 
 class TestRoot:
-    """The folder below which tests are looked for."""
+    """The folder in which pytest runs."""
 
-    def test_above_which_the_tests_are_is_refused(self, root: Path, save: Save) -> None:
-        """The one that holds them is named."""
+    def refusal(self, root: Path, at: Path | None = None) -> str:
+        """Return the message of the `BaselineError`."""
+        with pytest.raises(BaselineError) as raised:
+            look(root, at)
+        return str(raised.value)
+
+    def test_is_refused_below_the_tests(self, root: Path, save: Save) -> None:
+        """The folder that contains the tests is named."""
         save(key("test_parse"))
-        below = root / "tests"
-        said = refusal(lambda: found(root, at=below))
-        expected = (
-            f"{below}: none of the tests is below it, but they are below {root}; name that: "
-            f"--root {root}"
-        )
-        assert expected == said
+        at = root / "tests"
+        expected = f"{at}: contains none of the tests, but {root} does; use --root {root}"
+        assert self.refusal(root, at) == expected
 
-    def test_where_nothing_runs_is_refused(self, root: Path, save: Save) -> None:
+    def test_is_refused_if_nothing_runs_there(self, root: Path, save: Save) -> None:
         """A folder without tests and without any sign of pytest is a mistake."""
         save(key("test_load", module="gone/test_z.py"))
         (root / "pytest.ini").unlink()
-        expected = (
-            f"{root}: none of the tests is below it, and nothing says that pytest runs there; name "
-            "the folder that pytest runs in: --root DIR"
+        assert self.refusal(root, root) == (
+            f"{root}: contains none of the tests, and no sign of a pytest project; name the folder "
+            "that pytest runs in: --root DIR"
         )
-        assert expected == refusal(lambda: found(root))
 
-    def test_that_is_not_there_is_refused(self, root: Path, save: Save) -> None:
+    def test_is_refused_if_it_does_not_exist(self, root: Path, save: Save) -> None:
         """It is named."""
         save(key("test_parse"))
-        at = root / "nowhere"
-        said = refusal(lambda: found(root, at=at))
-        assert f"{at}: no such folder; name the one that pytest runs in: --root DIR" == said
+        expected = "nowhere: no such folder; name the folder that pytest runs in: --root DIR"
+        assert self.refusal(root, Path("nowhere")) == expected
 
-    def test_may_have_lost_all_its_tests(self, root: Path, save: Save) -> None:
-        """Where pytest runs, as is said, every module may be gone indeed."""
+    def test_may_have_lost_all_tests_if_named(self, root: Path, save: Save) -> None:
+        """In a project every module may be gone; in a guessed folder this is refused."""
         save(key("test_load", module="gone/test_z.py"))
-        assert [("test_load.json", "gone/test_z.py is gone")] == found(root, at=root)
-
-    def test_that_is_guessed_and_without_tests_is_refused(self, root: Path, save: Save) -> None:
-        """Whatever else lies in it: only who names it can know that pytest runs there."""
-        save(key("test_load", module="gone/test_z.py"))
-        expected = (
-            f"{root}: none of the tests is below it; name the folder that pytest runs in: "
-            "--root DIR"
+        assert found(root) == [("test_load.json", "gone/test_z.py is gone")]
+        assert self.refusal(root) == (
+            f"{root}: contains none of the tests; name the folder that pytest runs in: --root DIR"
         )
-        assert expected == refusal(lambda: find(root / "baselines", None, "", None))
 
     @pytest.mark.parametrize("named", [True, False])
-    def test_around_a_project_is_refused(self, root: Path, save: Save, named: bool) -> None:
-        """A repository whose project lies in a folder of it: that one is named."""
+    def test_is_refused_around_a_project(self, root: Path, save: Save, named: bool) -> None:
+        """In a repository with the project in a subfolder, that subfolder is named."""
         (root / "pkg").mkdir()
         (root / "tests").rename(root / "pkg" / "tests")
         save(key("test_parse"))
-        expected = (
-            f"{root}: has no tests/test_x.py, but {root / 'pkg'} has one; name the folder that "
+        assert self.refusal(root, root if named else None) == (
+            f"{root}: has no {MODULE}, but {root / 'pkg'} has one; name the folder that "
             f"pytest runs in: --root {root / 'pkg'}"
         )
-        at = root if named else None
-        assert expected == refusal(lambda: find(root / "baselines", at, "", None))
 
-    def test_around_one_project_of_several_is_refused_where_guessed(
+    def test_is_refused_around_one_project_of_several_if_guessed(
         self, root: Path, save: Save
     ) -> None:
-        """A module that is missing may be another project's, unless the root is named."""
+        """A missing module may belong to another project, unless the root is named."""
         (root / "pkg" / "tests").mkdir(parents=True)
         (root / "pkg" / "tests" / "test_y.py").touch()
-        save(key("test_parse"))
+        save(key("test_step"))
         save(key("test_parse", module="tests/test_y.py"))
-        expected = (
+        assert self.refusal(root) == (
             f"{root}: has no tests/test_y.py, but {root / 'pkg'} has one; name the folder that "
             f"pytest runs in: --root {root / 'pkg'}, or --root {root}"
         )
-        assert expected == refusal(lambda: find(root / "baselines", None, "", None))
-        assert [("test_parse.json", "tests/test_y.py is gone")] == found(root, at=root)
+        assert found(root) == [("test_parse.json", "tests/test_y.py is gone")]
 
     @pytest.mark.parametrize("inner", [".tox", "build", "env"])
-    def test_is_not_doubted_for_a_copy_that_is_no_project(
+    def test_is_accepted_around_a_copy_of_the_tests(
         self, root: Path, save: Save, inner: str
     ) -> None:
-        """What was built, installed or hidden, in a virtual environment too, is passed over."""
+        """Folders that are built, hidden or a virtual environment contain no project."""
         (root / inner / "tests").mkdir(parents=True)
         (root / inner / "tests" / "test_y.py").touch()
         (root / "env").mkdir(exist_ok=True)
         (root / "env" / "pyvenv.cfg").touch()
-        save(key("test_parse"))
+        save(key("test_step"))
         save(key("test_parse", module="tests/test_y.py"))
-        [removal] = find(root / "baselines", None, "", None).removals
-        assert "tests/test_y.py is gone" == removal.why
+        [removal] = look(root).removals
+        assert removal.why == "tests/test_y.py is gone"
 
-    def test_may_lie_beside_the_tests(self, root: Path, save: Save) -> None:
-        """A module outside of the root directory is looked for where it is."""
-        inner = root / "inner"
-        inner.mkdir()
+    def test_may_be_next_to_the_tests(self, root: Path, save: Save) -> None:
+        """A module outside of the root directory is found where it is."""
+        (root / "inner").mkdir()
         save(key("test_parse", module="../tests/test_x.py"))
-        save(key("test_load", module="../tests/test_x.py"))
-        assert [("test_load.json", "../tests/test_x.py has no test_load")] == found(root, at=inner)
+        save(key("test_load", module="../tests/test_z.py"))
+        assert found(root, root / "inner") == [("test_load.json", "../tests/test_z.py is gone")]
 
 
 def names(paths: Iterable[Path], folder: Path) -> list[str]:
-    """Paths within a folder."""
+    """Return paths relative to a folder, sorted."""
     return sorted(str(path.relative_to(folder)) for path in paths)
 
 
 def test_removing_leaves_no_empty_folder(root: Path, save: Save) -> None:
-    """Folders that held nothing else go too, but never the folder of baselines itself."""
+    """Empty folders go too, but never the baselines folder itself."""
     folder = root / "baselines"
-    save(key("test_parse"))
+    save(key("test_step"))
     save(key("test_load", module="tests/deep/test_y.py"))
     save(key("test_load"), "xeon-00000000")
-    removals = find(folder, root, "", None).removals
+    removals = look(root, root).removals
     assert list(removals) == list(remove(folder, removals))
-    assert [
+    assert names(folder.rglob("*"), folder) == [
         MACHINE,
         f"{MACHINE}/tests",
         f"{MACHINE}/tests/test_x.py",
-        f"{MACHINE}/tests/test_x.py/test_parse.json",
-    ] == names(folder.rglob("*"), folder)
+        f"{MACHINE}/tests/test_x.py/test_step.json",
+    ]
 
-    (root / "tests" / "test_x.py").unlink()
-    assert 1 == len(list(remove(folder, find(folder, root, "", None).removals)))
-    assert [] == list(folder.iterdir())
+    (root / MODULE).unlink()
+    assert len(list(remove(folder, look(root, root).removals))) == 1
+    assert list(folder.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Files of results: read, or refused in one line that names them."""
+"""Result files: read, or refused with a message of one line."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pytest_greenops.report.document import to_json
 from tests.unit.builders import baseline, rounds
 from tests.unit.judge.test_two_files import measured, results
 
-MEND = "name a file that pytest --energy --energy-json=PATH wrote"
+FIX = "name a file that pytest --energy --energy-json=PATH wrote"
 
 
 def refusal(path: Path) -> str:
-    """What a `ResultsError` says."""
+    """Return the message of the `ResultsError`."""
     with pytest.raises(ResultsError) as raised:
         results_file.read(path)
     return str(raised.value)
 
 
 def test_what_a_run_writes_is_read(tmp_path: Path) -> None:
-    """A document comes back as it was, further sessions too."""
+    """A document is read back unchanged, including sessions of fresh processes."""
     path = tmp_path / "energy.json"
     document = results(measured(fresh=(rounds(2.0),)))
     path.write_bytes(to_json(document))
@@ -34,7 +34,7 @@ def test_what_a_run_writes_is_read(tmp_path: Path) -> None:
 
 
 def test_what_an_older_version_wrote_is_read(tmp_path: Path) -> None:
-    """Fields that came later may be missing."""
+    """Fields that were added later may be missing."""
     path = tmp_path / "energy.json"
     document = json.loads(to_json(results(measured())))
     [result] = document["results"]
@@ -45,31 +45,31 @@ def test_what_an_older_version_wrote_is_read(tmp_path: Path) -> None:
     assert ((), rounds(2.0)) == (read.fresh, read.rounds)
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
-    """It is named, with what was expected."""
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
+    """The message names it and what is expected."""
     path = tmp_path / "energy.json"
-    assert f"{path}: cannot be read (No such file or directory); {MEND}" == refusal(path)
+    assert f"{path}: cannot be read (No such file or directory); {FIX}" == refusal(path)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"schema": 1}', b"\xff\xfe", b"[" * 10_000])
-def test_what_is_no_document_is_told(tmp_path: Path, data: bytes) -> None:
-    """Whatever else a file holds, it is named, in one line."""
+def test_another_content_is_reported(tmp_path: Path, data: bytes) -> None:
+    """Whatever the file contains, the message names it in one line."""
     path = tmp_path / "energy.json"
     path.write_bytes(data)
     said = refusal(path)
-    assert said.startswith(f"{path}: no results of a run (")
-    assert said.endswith(f"; {MEND}")
+    assert said.startswith(f"{path}: not a result file (")
+    assert said.endswith(f"; {FIX}")
 
 
-def test_a_baseline_is_told_from_results(tmp_path: Path) -> None:
-    """Who gives a file of the baselines folder is told so."""
+def test_a_baseline_is_not_a_result_file(tmp_path: Path) -> None:
+    """The message says that the file is a baseline."""
     path = tmp_path / "test_x.json"
     path.write_bytes(encode(baseline()))
-    assert f"{path}: a baseline, not the results of a run; {MEND}" == refusal(path)
+    assert f"{path}: a baseline, not a result file; {FIX}" == refusal(path)
 
 
 def test_a_newer_document_asks_for_an_upgrade(tmp_path: Path) -> None:
-    """A schema of the future is not guessed at."""
+    """A newer schema is not read."""
     path = tmp_path / "energy.json"
     path.write_text('{"schema": 2, "news": []}')
     assert refusal(path) == (
@@ -79,22 +79,22 @@ def test_a_newer_document_asks_for_an_upgrade(tmp_path: Path) -> None:
 
 
 def without_counter(result: Any) -> None:
-    """A round in which a counter was not read."""
+    """Remove a counter from a round."""
     del result["rounds"][0]["energy_uj"]["cpu:0"]
 
 
 def without_counter_again(result: Any) -> None:
-    """A round of the process that was asked about a regression, in which a counter was not read."""
+    """Remove the counters from a round of the confirming process."""
     result["confirming"] = [{**result["rounds"][0], "energy_uj": {}}]
 
 
 def without_work(result: Any) -> None:
-    """A round that did no work."""
+    """Remove the work of a round."""
     del result["rounds"][3]["units"]
 
 
 def without_joules(result: Any) -> None:
-    """No figure of the unit that is judged."""
+    """Remove the joules of the judged unit."""
     del result["per_unit"]["token"]
 
 
@@ -107,12 +107,10 @@ def without_joules(result: Any) -> None:
         (without_joules, "no joules per token"),
     ],
 )
-def test_a_document_that_lacks_its_own_parts_is_told(
-    tmp_path: Path, spoil: Any, lacks: str
-) -> None:
-    """What was edited by hand is refused before it is judged, with the test's name."""
+def test_an_incomplete_document_is_reported(tmp_path: Path, spoil: Any, lacks: str) -> None:
+    """A file that was edited by hand is refused, with the name of the test."""
     path = tmp_path / "energy.json"
     document = json.loads(to_json(results(measured(unit="token", units={"token": 2.0}))))
     spoil(document["results"][0])
     path.write_text(json.dumps(document))
-    assert f"{path}: damaged (tests/test_x.py::test_parse: {lacks}); {MEND}" == refusal(path)
+    assert f"{path}: damaged (tests/test_x.py::test_parse: {lacks}); {FIX}" == refusal(path)

@@ -1,39 +1,34 @@
-"""The stored-baseline procedure: its error rates by simulation, its advice by following it."""
+"""The stored-baseline procedure: looks, noise, verdicts and advice."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pytest
 
-from benchmarks.power.stored import MOST_ROUNDS, Shares, tried
-from benchmarks.power.worlds import only
 from pytest_greenops.judge.decision import (
     ALPHA,
-    ASSUMED_WEIGHT,
     LOOKS,
-    MIN_SESSIONS,
-    MIN_SUITE,
-    POOL_WEIGHT,
     POWER,
     Look,
-    Needs,
-    Noise,
     Screening,
-    Spread,
-    Suite,
     contradicts,
-    decided_by,
-    needs,
-    noise,
     planned_looks,
     schedule,
     screen,
+)
+from pytest_greenops.judge.needs import Needs, needs_of_change, needs_of_limit
+from pytest_greenops.judge.noise import (
+    ASSUMED_WEIGHT,
+    MIN_SUITE,
+    POOL_WEIGHT,
+    Noise,
+    Spread,
+    Suite,
+    estimate_spread,
     suite_of,
 )
 from pytest_greenops.judge.stats import t_quantile
@@ -41,48 +36,8 @@ from pytest_greenops.model.baseline import MAX_SESSIONS
 from pytest_greenops.model.verdict import Outcome
 
 MARGIN = 0.05
-REPETITIONS = 4000
 #: Rounds of an accepted session.
 SAVED = 10
-
-
-@dataclass(frozen=True)
-class World:
-    """How a test scatters, and what is known of it.
-
-    round_sd, session_sd  true spread of the logarithms, of rounds and of sessions
-    sessions              how many were accepted
-    suite                 whether other tests share their variance between sessions
-    """
-
-    round_sd: float = 0.03
-    session_sd: float = 0.01
-    sessions: int = 5
-    suite: bool = True
-
-    @property
-    def level_var(self) -> float:
-        """Variance of the trimmed means of sessions, in which their rounds scatter too."""
-        return self.session_sd**2 + 1.1 * self.round_sd**2 / SAVED
-
-
-def repeat(world: World, change: float = 0.0, margin: float = MARGIN) -> Shares:
-    """The share of each outcome, and the mean rounds, of a test that truly changed so much."""
-    rng = np.random.default_rng(1)
-    scatter = only(round_sd=world.round_sd, session_sd=world.session_sd)
-    return tried(
-        [scatter.session(rng, (REPETITIONS,), SAVED) for _ in range(world.sessions)],
-        scatter.session(rng, (REPETITIONS,), MOST_ROUNDS, change),
-        scatter.session(rng, (REPETITIONS,), SAVED, change),
-        Suite(world.level_var, POOL_WEIGHT) if world.suite else None,
-        margin=margin,
-    ).shares
-
-
-@lru_cache
-def found(world: World, change: float) -> float:
-    """The share of true changes of this size that are called regressed."""
-    return repeat(world, change).regressed
 
 
 # --- looks -----------------------------------------------------------------------------------
@@ -140,7 +95,7 @@ SUITE = Suite(0.0001, POOL_WEIGHT)
 
 def test_a_suite_shares_its_variance() -> None:
     """It counts for eight sessions, the test's own for those that it has."""
-    known, _ = noise(THREE, [[0.0]], SUITE, 0.03)
+    known, _ = estimate_spread(THREE, [[0.0]], SUITE, 0.03)
     own = 0.0004
     assert known.session_var == pytest.approx((8 * 0.0001 + 2 * own) / 10, rel=1e-9)
     assert known.df == POOL_WEIGHT + 2
@@ -148,7 +103,7 @@ def test_a_suite_shares_its_variance() -> None:
 
 def test_a_lone_test_passes_on_its_own_variance_and_fails_on_a_careful_one() -> None:
     """With one test too few to share, what is assumed counts for four sessions against a red."""
-    to_pass, to_fail = noise(THREE, [[0.0]], None, 0.03)
+    to_pass, to_fail = estimate_spread(THREE, [[0.0]], None, 0.03)
     assert (to_pass.session_var, to_pass.df) == pytest.approx((0.0004, 2), rel=1e-9)
     careful = (ASSUMED_WEIGHT * 0.0009 + 2 * 0.0004) / (ASSUMED_WEIGHT + 2)
     assert (to_fail.session_var, to_fail.df) == pytest.approx((careful, ASSUMED_WEIGHT + 2))
@@ -168,13 +123,13 @@ def test_a_young_baseline_is_taken_to_be_noisy(
     sessions: Sequence[Sequence[float]], suite: Suite | None, variance: float
 ) -> None:
     """What is assumed holds until the test itself, or the suite, is known to be noisier."""
-    _, known = noise(sessions, [[0.0]], suite, 0.03)
+    _, known = estimate_spread(sessions, [[0.0]], suite, 0.03)
     assert (known.session_var, known.df) == pytest.approx((variance, POOL_WEIGHT), rel=1e-9)
 
 
 def test_a_test_unlike_its_suite_shares_nothing() -> None:
     """One that scatters as hardly any other of its suite keeps to its own variance."""
-    known, _ = noise([[0.0], [0.2], [0.4]], [[0.0]], SUITE, 0.03)
+    known, _ = estimate_spread([[0.0], [0.2], [0.4]], [[0.0]], SUITE, 0.03)
     assert (known.session_var, known.df) == pytest.approx((0.04, 2), rel=1e-9)
 
 
@@ -209,7 +164,7 @@ def test_unlike_tests_share_little() -> None:
 
 def test_the_scatter_of_rounds_is_that_within_sessions() -> None:
     """Sessions far apart do not make their rounds noisy; the candidate's rounds count too."""
-    _, known = noise([[0.0, 0.02], [5.0, 5.02]], [[9.0, 9.0, 9.0]], None, 0.03)
+    _, known = estimate_spread([[0.0, 0.02], [5.0, 5.02]], [[9.0, 9.0, 9.0]], None, 0.03)
     assert known.round_var == pytest.approx((2 * 0.0002 + 2 * 0.0) / 4, rel=1e-9)
 
 
@@ -249,7 +204,7 @@ def wanted(
     """What such a look asks for."""
     scatter = Noise(session_sd**2, df, round_sd**2)
     baseline = [[0.7] * SAVED] * sessions
-    return needs(baseline, seen, Spread(scatter, scatter), MARGIN, look or Look())
+    return needs_of_change(baseline, seen, Spread(scatter, scatter), MARGIN, look or Look())
 
 
 @pytest.mark.parametrize(
@@ -431,14 +386,14 @@ def test_an_absolute_limit_asks_for_what_tells_it_from_the_level() -> None:
     """With the rounds or the processes it asks for, half the interval is less than the gap."""
     scatter = Noise(0.01**2, 8, 0.06**2)
     t = t_quantile(0.975, 8)
-    rounds = decided_by(scatter, 10, 0.035).rounds
+    rounds = needs_of_limit(scatter, 10, 0.035).rounds
     assert rounds is not None
     assert t * math.sqrt(0.01**2 + 0.06**2 / rounds) <= 0.035
     assert t * math.sqrt(0.01**2 + 0.06**2 / (rounds - 1)) > 0.035
-    processes = decided_by(scatter, 10, 0.02).processes
+    processes = needs_of_limit(scatter, 10, 0.02).processes
     assert processes is not None
     assert t * 0.01 / math.sqrt(processes) < 0.02 <= t * 0.01 / math.sqrt(processes - 1)
-    assert decided_by(scatter, 10, 0.0) == Needs()
+    assert needs_of_limit(scatter, 10, 0.0) == Needs()
 
 
 # --- fresh processes -------------------------------------------------------------------------
@@ -492,12 +447,14 @@ def test_repetitions_are_judged_as_each_by_itself() -> None:
     suite = suite_of(rng.gamma(2, 0.00005, (200, 20)), [3] * 20)
     assert suite is not None
     look = Look(4, 4)
-    whole = screen(baseline, candidate, noise(baseline, candidate, suite, 0.03), MARGIN, look)
+    whole = screen(
+        baseline, candidate, estimate_spread(baseline, candidate, suite, 0.03), MARGIN, look
+    )
     outcomes = set()
     for row in range(200):
         of_row = [s[row].tolist() for s in baseline], [s[row].tolist() for s in candidate]
         own = Suite(suite.session_var[row].item(), suite.weight[row].item())
-        one = screen(*of_row, noise(*of_row, own, 0.03), MARGIN, look)
+        one = screen(*of_row, estimate_spread(*of_row, own, 0.03), MARGIN, look)
         outcomes.add(one.outcome)
         assert (one.regressed, one.improved, one.passed) == (
             whole.regressed[row],
@@ -506,25 +463,6 @@ def test_repetitions_are_judged_as_each_by_itself() -> None:
         )
         assert one.p_value == pytest.approx(whole.p_value[row])
     assert outcomes == {Outcome.REGRESSED, Outcome.PASSED, Outcome.INCONCLUSIVE}
-
-
-@pytest.mark.parametrize(
-    "world",
-    [
-        World(0.03, 0.02, sessions=1),
-        World(0.01, 0.005, sessions=5),
-        World(0.03, 0.01, sessions=5),
-        World(0.03, 0.02, sessions=5),
-        World(0.03, 0.01, sessions=10),
-    ],
-)
-def test_the_smallest_change_it_tells_is_found_nine_times_in_ten(world: World) -> None:
-    """An increase of the size that a measurement calls findable is found about that often."""
-    k = world.sessions
-    known = Noise(world.level_var, POOL_WEIGHT + k - 1, world.round_sd**2)
-    scatter = known if k >= MIN_SESSIONS else Noise(0.03**2, POOL_WEIGHT, world.round_sd**2)
-    told = screen([[0.0] * SAVED] * k, [[0.0] * SAVED], Spread(scatter, scatter), MARGIN, Look())
-    assert found(world, math.expm1(told.smallest)) >= POWER - 0.07
 
 
 def test_no_change_below_the_margin_is_called_findable() -> None:
@@ -539,75 +477,3 @@ def test_what_could_be_found_is_what_could_fail() -> None:
     seen = screen([[0.0]] * 5, [[0.0]], Spread(quiet, loud), MARGIN, Look())
     expected = (t_quantile(1 - ALPHA, 12) + t_quantile(POWER, 12)) * 0.02 * math.sqrt(1.2)
     assert seen.smallest == pytest.approx(expected)
-
-
-# --- error rates -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "world",
-    [
-        World(0.03, 0.03, sessions=1, suite=False),
-        World(0.03, 0.02, sessions=3, suite=False),
-        World(0.03, 0.02, sessions=5),
-        World(0.03, 0.02, sessions=10),
-    ],
-)
-@pytest.mark.parametrize("margin", [MARGIN, 0.0])
-def test_unchanged_code_is_seldom_called_regressed(world: World, margin: float) -> None:
-    """False alarms stay within their bound over all looks, without help of the margin too."""
-    assert repeat(world, margin=margin).regressed <= ALPHA
-
-
-@pytest.mark.parametrize(
-    ("world", "change", "share"),
-    [
-        (World(0.01, 0.005, sessions=5), 0.10, 0.999),
-        (World(0.03, 0.01, sessions=5), 0.10, 0.99),
-        (World(0.03, 0.02, sessions=5), 0.10, 0.90),
-        (World(0.03, 0.01, sessions=5), 0.20, 0.999),
-        (World(0.03, 0.02, sessions=5), 0.20, 0.99),
-        (World(0.03, 0.01, sessions=1, suite=False), 0.20, 0.99),
-        (World(0.03, 0.02, sessions=1, suite=False), 0.20, 0.95),
-        (World(0.03, 0.02, sessions=1, suite=False), 0.30, 0.999),
-    ],
-)
-def test_true_regressions_are_found(world: World, change: float, share: float) -> None:
-    """A true increase is called regressed at least so often."""
-    assert found(world, change) >= share
-
-
-def test_a_young_baseline_looks_once() -> None:
-    """With one session there are ten rounds and an answer: passed, flagged as provisional."""
-    shares = repeat(World(sessions=1, suite=False))
-    assert (shares.passed, shares.rounds) == (1.0, 10.0)
-
-
-def test_a_quiet_test_needs_few_rounds() -> None:
-    """Unchanged code with little noise passes at the first look, nearly always."""
-    shares = repeat(World(0.01, 0.005))
-    assert shares.passed >= 0.999
-    assert shares.rounds <= 5.1
-
-
-@pytest.mark.parametrize("sessions", [1, 5])
-def test_true_improvements_are_told(sessions: int) -> None:
-    """A fifth less is called improved."""
-    assert repeat(World(0.03, 0.01, sessions=sessions), change=-0.2).improved >= 0.99
-
-
-def test_more_sessions_of_a_suite_see_more() -> None:
-    """Where the suite shares its variance, a larger baseline never sees less of a change."""
-    shares = [found(World(0.03, 0.02, sessions=k), 0.10) for k in (1, 2, 3, 5, 10)]
-    assert shares == sorted(shares)
-    assert shares[-1] - shares[0] > 0.6
-
-
-@pytest.mark.parametrize("session_sd", [0.01, 0.02])
-def test_a_third_session_of_a_lone_test_does_not_blind(session_sd: float) -> None:
-    """Where a test has only its own variance, three sessions find a large change as one does."""
-    one, *more = (
-        found(World(0.03, session_sd, sessions=k, suite=False), 0.20) for k in (1, 2, 3, 4, 5, 10)
-    )
-    assert min(more) >= one - 0.04
-    assert more[-1] >= 0.99

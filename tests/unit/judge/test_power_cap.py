@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from pytest_greenops.baselines.accept import accept
-from pytest_greenops.judge.judge import judge
-from pytest_greenops.judge.rules import Reference, Rules, why_not_a_baseline
+from pytest_greenops.judge.case import Case, Reference, Rules
+from pytest_greenops.judge.judgement import judge_measurement
 from pytest_greenops.judge.summary import summarise
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.measurement import DeviceState, Measurement, Round
-from pytest_greenops.model.verdict import Outcome, Verdict
+from pytest_greenops.model.result import why_not_a_baseline
+from pytest_greenops.model.verdict import CauseKind, Outcome, Verdict
 from pytest_greenops.report.reasons import reason
 from tests.unit.builders import (
     CPU,
@@ -47,9 +48,12 @@ def measured(joules: float, capped: bool) -> Measurement:
     return measurement(on_card(joules, capped), domains=(CPU, GPU))
 
 
-def verdict(joules: float, capped: bool, domain: str = "gpu") -> Verdict:
+def verdict(
+    joules: float, capped: bool, domain: str = "gpu", energy_j: float | None = None
+) -> Verdict:
     """What is said of it."""
-    return judge(measured(joules, capped), Budget(domain=domain), Reference(FREE), Rules())
+    budget = Budget(domain=domain, energy_j=energy_j)
+    return judge_measurement(Case(measured(joules, capped), budget, Reference(FREE), Rules()))
 
 
 @pytest.mark.parametrize(
@@ -68,6 +72,7 @@ def test_a_change_under_another_cap_is_inconclusive(
     """Whichever way it goes; joules that stayed within the margin pass, for the cap is in them."""
     said = verdict(joules, capped)
     assert (said.outcome, said.cause) == (outcome, cause)
+    assert said.cause_kind is (CauseKind.POWER_CAP if cause else None)
 
 
 def test_the_cap_of_a_card_that_is_not_judged_says_nothing_of_the_processor() -> None:
@@ -95,6 +100,5 @@ def test_a_baseline_of_another_cap_can_be_replaced() -> None:
 
 def test_over_budget_is_so_under_any_cap() -> None:
     """A budget is compared with no baseline."""
-    limits = Budget(domain="gpu", energy_j=8.0)
-    said = judge(measured(15.0, capped=True), limits, Reference(FREE), Rules())
+    said = verdict(15.0, capped=True, energy_j=8.0)
     assert (said.outcome, said.cause) == (Outcome.OVER_BUDGET, None)

@@ -8,10 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_greenops.baselines.accept import accept
-from pytest_greenops.judge.quality import Known, changes, hold, settled
-from pytest_greenops.judge.rules import why_not_a_baseline
+from pytest_greenops.judge.quality import Known, changes, expired, hold
 from pytest_greenops.model.baseline import Baseline, Series
-from pytest_greenops.model.result import Result
+from pytest_greenops.model.result import Result, why_not_a_baseline
 from pytest_greenops.model.verdict import Outcome, QualityChange, Verdict
 from tests.unit.builders import GPU, MACHINE, baseline, key, result, series, session
 
@@ -211,7 +210,7 @@ def test_qualities_without_a_limit_are_kept_as_they_are() -> None:
 
 def test_a_broken_quality_takes_no_place() -> None:
     """NaN cannot be a baseline: what it is held against stays."""
-    assert settled({"accuracy": math.nan}, BEFORE, 0.01) == set()
+    assert expired({"accuracy": math.nan}, BEFORE, 0.01) == set()
 
 
 @pytest.mark.parametrize("before", [BEFORE, []])
@@ -219,7 +218,7 @@ def test_a_broken_quality_is_not_accepted(before: list[dict[str, float]]) -> Non
     """Nothing is saved where the quality that is limited could not be."""
     assert (
         why_not_a_baseline(judged(Outcome.PASSED, math.nan, before))
-        == "accuracy is no finite number"
+        == "accuracy is not a finite number"
     )
     assert why_not_a_baseline(judged(Outcome.PASSED, math.nan, before, limit=None)) is None
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pytest_greenops.judge.judge import unlike_caps
+from pytest_greenops.judge.comparability import unlike_caps
 from pytest_greenops.measure import self_checks as selfchecks
 from pytest_greenops.model.measurement import (
     Check,

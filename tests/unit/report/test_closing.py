@@ -104,7 +104,7 @@ class TestHeader:
         lines = list(closing.header((self.ESTIMATE,), (why,), "x-1a2b3c4d", 0, POLICY))
         assert lines == [
             "energy: ESTIMATED, not sensed, ±50 %: cpu:0 from CPU seconds x 4 W",
-            "energy: powercap cannot be read: only root may read it; to mend: sudo chgrp energy …",
+            "energy: powercap cannot be read: only root may read it; fix: sudo chgrp energy …",
             "energy: no baseline yet in baselines/x-1a2b3c4d",
             "energy: an increase over +5 % warns (estimates)",
         ]

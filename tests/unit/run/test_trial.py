@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from pytest_greenops import machine
 from pytest_greenops.baselines.store import Store
-from pytest_greenops.judge.rules import Rules
+from pytest_greenops.judge.case import Rules
 from pytest_greenops.measure.control import Control
 from pytest_greenops.measure.meter import NoLoad
 from pytest_greenops.model.baseline import Series, TestKey

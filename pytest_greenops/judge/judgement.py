@@ -1,55 +1,37 @@
-"""judge(measurement, budget, baseline, rules) -> Verdict: pure, and the only judge there is."""
+"""The verdict on a measurement: pure, and the only judge in the project."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace as changed
 
 from msgspec.structs import replace
 
 from pytest_greenops.judge.budget_limits import Level, limits_of
-from pytest_greenops.judge.decision import (
-    Look,
-    Needs,
-    Screening,
-    contradicts,
-    decided_by,
-    needs,
-)
-from pytest_greenops.judge.rules import Reference, Rules
-from pytest_greenops.judge.samples import Sides, same_work, sides_of
+from pytest_greenops.judge.case import Case
+from pytest_greenops.judge.comparability import check_work, unlike_caps
+from pytest_greenops.judge.decision import Look, Screening, contradicts
+from pytest_greenops.judge.needs import Needs, needs_of_change, needs_of_limit
+from pytest_greenops.judge.samples import Sides, sides_of
 from pytest_greenops.judge.stats import trimmed_mean
 from pytest_greenops.model.baseline import Series
-from pytest_greenops.model.budget import Budget
-from pytest_greenops.model.measurement import POWER_CAP, CheckName, DeviceState, Measurement, Round
+from pytest_greenops.model.measurement import CheckName, Measurement
 from pytest_greenops.model.units import format_percent
 from pytest_greenops.model.verdict import Cause, CauseKind, Change, Limit, Outcome, Verdict
 
-#: How probable a regression may be in unchanged code that no fresh process could confirm.
+#: A regression that no fresh process could confirm needs a p value of at most this.
 ALONE = 0.01
-#: Share of rounds that a 20 % trimmed mean leaves without effect.
-TOLERATED = 0.2
-_UNKNOWN = DeviceState()
 
 
-def judge(
-    measurement: Measurement,
-    budget: Budget,
-    reference: Reference,
-    rules: Rules,
-    *,
-    unit: str = "call",
-    look: Look | None = None,
-    fresh: Sequence[Sequence[Round]] = (),
-    controls: Sequence[Mapping[str, float]] = (),
-) -> Verdict:
-    """Say what can be said of a measurement, against its absolute limits and its baseline.
+def judge_measurement(case: Case, look: Look | None = None) -> Verdict:
+    """Judge a measurement against its absolute limits and its baseline.
 
-    unit   the unit of work whose joules are judged
-    look   which of the planned looks this is; the only one if not given
-    fresh  rounds of further sessions of the same measurement, each from a fresh process
-    controls  joules of the control workload beside each of these sessions, by counter
+    Args:
+        case: the measurement, and everything that its verdict depends on
+        look: which of the planned looks this is; the only one by default
     """
+    measurement, budget, rules = case.measurement, case.budget, case.rules
     estimated = measurement.provenance(budget.domain).estimated
     only_warns = estimated and rules.estimates == "warn"
     action = budget.action or ("warn" if only_warns else rules.action)
@@ -57,54 +39,43 @@ def judge(
         refused = Verdict(objection[0], action=action, estimated=estimated)
         return refused.with_cause(objection[1])
 
-    reference = same_work(reference, measurement, budget.domain, unit)
-    sides = sides_of(measurement, fresh, controls, budget.domain, reference, rules, unit)
-    levels = tuple(limits_of(measurement, fresh, budget, rules, sides.spread.to_fail))
+    case = changed(case, reference=check_work(case))
+    sides = sides_of(case)
+    levels = tuple(limits_of(case, sides.spread.to_fail))
     limits = tuple(level.limit for level in levels)
-    margin = rules.margin if budget.max_increase is None else budget.max_increase
     look = look or Look()
-    screening = sides.screen(margin, look) if sides.accepted else None
-    outcome, cause = _weigh(limits, screening, reference, budget, measurement)
+    screening = sides.screen(case.margin, look) if sides.accepted else None
+    outcome, cause = _weigh(case, limits, screening)
     if cause is None and (disputed := _disputed(outcome, levels, screening, sides)):
         outcome, cause = Outcome.INCONCLUSIVE, Cause.not_confirmed(disputed)
     undecided = outcome is Outcome.INCONCLUSIVE and cause is None
-    wanted = _needs(limits, sides, screening, margin, look) if undecided else Needs()
+    needs = _needs(limits, sides, screening, case.margin, look) if undecided else Needs()
     return Verdict(
         outcome,
-        change=_change(screening, sides, margin) if screening else None,
+        change=_change(case, screening, sides) if screening else None,
         limits=limits,
-        needs_rounds=wanted.rounds,
-        needs_processes=wanted.processes,
-        needs_sessions=wanted.sessions,
+        needs_rounds=needs.rounds,
+        needs_processes=needs.processes,
+        needs_sessions=needs.sessions,
         action=action,
         estimated=estimated,
     ).with_cause(cause)
 
 
-def confirm(
-    verdict: Verdict,
-    measurement: Measurement,
-    fresh: Sequence[Round],
-    budget: Budget,
-    reference: Reference,
-    rules: Rules,
-    *,
-    unit: str = "call",
-    controls: Sequence[Mapping[str, float]] = (),
-) -> Verdict:
-    """A regression, once a fresh process has measured it too.
+def confirm(verdict: Verdict, case: Case) -> Verdict:
+    """Return a regression as a fresh process confirms or contradicts it.
 
-    fresh  its rounds; its session says no more than whether the first one was a mishap
-
-    It stands, with what the fresh process found beside it, unless that contradicts it.
+    Args:
+        verdict: on the measurement by itself
+        case: with the fresh process as its one fresh session, which only says whether the first
+            session was a mishap
     """
-    sides = sides_of(measurement, (fresh,), controls, budget.domain, reference, rules, unit)
+    sides = sides_of(case)
     if verdict.change is None or not sides.accepted:
         return verdict
-    session = sides.candidate[1]
+    first, session = sides.candidate
     change = math.expm1(trimmed_mean(session) - sides.level)
-    first = sides.candidate[:1]
-    if contradicts(sides.accepted, session, first, sides.spread, verdict.change.margin):
+    if contradicts(sides.accepted, session, [first], sides.spread, verdict.change.margin):
         seen = f"{format_percent(verdict.change.relative)} in this process"
         cause = Cause.not_confirmed(f"{seen}, {format_percent(change)} in a fresh one")
         return verdict.with_cause(cause, Outcome.INCONCLUSIVE)
@@ -112,11 +83,13 @@ def confirm(
 
 
 def unconfirmed(verdict: Verdict, why: str, may_stand: bool = True) -> Verdict:
-    """A red verdict of one process that no other could be asked about.
+    """Return a red verdict of one process that no fresh process could confirm.
 
-    may_stand  an exceeded budget may, and a regression where chance makes so large an increase in
-               at most 1 % of unchanged code; neither beside a fresh session that something
-               disturbed, as it may have disturbed the first
+    Args:
+        verdict: of that process
+        why: no fresh process confirmed it
+        may_stand: whether an exceeded budget, or a regression with a p value of at most 1 %, stays
+            red; not after a disturbed fresh session, since the first may have been disturbed too
     """
     change = verdict.change
     chance = change.p_value if change and verdict.outcome is Outcome.REGRESSED else 0.0
@@ -128,11 +101,11 @@ def unconfirmed(verdict: Verdict, why: str, may_stand: bool = True) -> Verdict:
 def _disputed(
     outcome: Outcome, levels: Sequence[Level], screening: Screening | None, sides: Sides
 ) -> str | None:
-    """What several sessions found of which half speak against the others, or None."""
+    """Return what each session found, if half of several contradict the others."""
     if outcome is Outcome.OVER_BUDGET:
-        near = next(level for level in levels if level.limit.low > level.limit.limit)
-        if near.over <= len(near.sessions) / 2:
-            return f"{', '.join(near.told)} in {len(near.sessions)} processes"
+        over = next(level for level in levels if level.limit.low > level.limit.limit)
+        if over.sessions_over <= len(over.sessions) / 2:
+            return f"{', '.join(over.texts)} in {len(over.sessions)} processes"
     elif screening is not None and screening.disputed:
         found = [math.expm1(trimmed_mean(s) - sides.level) for s in sides.candidate]
         return f"{', '.join(map(format_percent, found))} in {len(found)} processes"
@@ -146,13 +119,13 @@ def _needs(
     margin: float,
     look: Look,
 ) -> Needs:
-    """What would decide the comparison, or else the absolute limit that is nearest."""
+    """Return what would decide the comparison, or else the nearest absolute limit."""
     near = [limit for limit in limits if limit.low <= limit.limit < limit.high]
     if screening is not None and screening.outcome is Outcome.INCONCLUSIVE and not near:
-        return needs(sides.accepted, screening, sides.spread, margin, look)
+        return needs_of_change(sides.accepted, screening, sides.spread, margin, look)
     gaps = [abs(math.log(limit.limit / limit.value)) for limit in near if limit.limit]
     rounds = sum(map(len, sides.candidate))
-    return decided_by(sides.spread.to_fail, rounds, min(gaps)) if gaps else Needs()
+    return needs_of_limit(sides.spread.to_fail, rounds, min(gaps)) if gaps else Needs()
 
 
 def _objection(measurement: Measurement, domain: str) -> tuple[Outcome, Cause] | None:
@@ -184,13 +157,10 @@ def _unmeasured(measurement: Measurement, domain: str) -> str | None:
 
 
 def _weigh(
-    limits: Sequence[Limit],
-    screening: Screening | None,
-    reference: Reference,
-    budget: Budget,
-    measurement: Measurement,
+    case: Case, limits: Sequence[Limit], screening: Screening | None
 ) -> tuple[Outcome, Cause | None]:
-    """One outcome out of all that was compared, the gravest first."""
+    """Return one outcome for all comparisons, the most serious first."""
+    measurement, budget, reference = case.measurement, case.budget, case.reference
     compared = bool(limits) or screening is not None
     untrusted = measurement.untrusted(budget.domain)
     if compared and untrusted:
@@ -203,7 +173,7 @@ def _weigh(
     if over:
         return Outcome.OVER_BUDGET, None
     moved = regressed or (screening is not None and screening.outcome is Outcome.IMPROVED)
-    if moved and (cap := _unlike_caps(reference, measurement, budget.domain)):
+    if moved and (cap := _unlike_caps(case)):
         return Outcome.INCONCLUSIVE, Cause(CauseKind.POWER_CAP, cap)
     if regressed:
         return Outcome.REGRESSED, None
@@ -219,58 +189,31 @@ def _weigh(
     return Outcome.NO_BASELINE, None
 
 
-def _unlike_caps(reference: Reference, measurement: Measurement, domain: str) -> str | None:
-    """A device that was held by its power limit on one side of the comparison alone."""
-    sessions = reference.series.sessions if reference.series else ()
-    before = [session.rounds for session in sessions]
-    return unlike_caps(measurement.rounds, before, measurement.selected(domain))
+def _unlike_caps(case: Case) -> str | None:
+    series = case.reference.series
+    before = [session.rounds for session in series.sessions] if series else []
+    return unlike_caps(case.measurement.rounds, before, case.domains)
 
 
-def unlike_caps(
-    now: Sequence[Round], before: Sequence[Sequence[Round]], domains: Sequence[str]
-) -> str | None:
-    """A device that kept to its power limit now and never in its baseline, or the other way round.
-
-    The limit is the same, since it is part of what must match. So a neighbour takes of the same
-    budget, the cooling is worse, or the work asks for more: joules alone do not tell which.
-
-    before  the rounds of each session
-    """
-    for name in domains:
-        held, baseline = _capped(now, name), [_capped(rounds, name) for rounds in before]
-        if held > TOLERATED and not any(baseline):
-            return f"{name}: {POWER_CAP} (baseline: none)"
-        if not held and min(baseline, default=0.0) > TOLERATED:
-            return f"{name}: no {POWER_CAP} (baseline: held by it)"
-    return None
-
-
-def _capped(rounds: Sequence[Round], device: str) -> float:
-    """In which share of the rounds a device with work kept to its power limit."""
-    states = [round_.devices.get(device, _UNKNOWN) for round_ in rounds]
-    held = [POWER_CAP in s.throttle_reasons and s.used is not False for s in states]
-    return sum(held) / len(held) if held else 0.0
-
-
-def _change(screening: Screening, sides: Sides, margin: float) -> Change:
+def _change(case: Case, screening: Screening, sides: Sides) -> Change:
     series, level = sides.series, sides.level
     assert series is not None
     low, high = screening.interval()
-    anchor_j = _anchor(series, sides.unit, sides.domains)
+    anchor_j = _anchor(series, case.unit, case.domains)
     last = series.sessions[-1]
     return Change(
         relative=math.expm1(screening.estimate),
         low=math.expm1(low),
         high=math.expm1(high),
         smallest=math.expm1(screening.smallest),
-        margin=margin,
+        margin=case.margin,
         baseline_j=math.exp(level),
         sessions=len(series.sessions),
         provisional=screening.provisional,
         since_anchor=(
             math.expm1(level + screening.estimate - math.log(anchor_j)) if anchor_j else None
         ),
-        by_domain=_by_domain(series, math.exp(level), sides.domains),
+        by_domain=_by_domain(series, math.exp(level), case.domains),
         accepted_at=last.saved_at,
         commit=last.revision.commit,
         outcome=screening.outcome,
@@ -280,7 +223,7 @@ def _change(screening: Screening, sides: Sides, margin: float) -> Change:
 
 
 def _by_domain(series: Series, level_j: float, domains: Sequence[str]) -> dict[str, float]:
-    """What each energy counter had of the baseline's level: its share of all accepted joules."""
+    """Return each energy counter's part of the baseline's level: its share of all joules."""
     rounds = [round_ for session in series.sessions for round_ in session.rounds]
     total_uj = {d.name: sum(r.energy_uj[d.name] for r in rounds) for d in series.domains}
     judged_uj = sum(total_uj[name] for name in domains)
@@ -288,6 +231,6 @@ def _by_domain(series: Series, level_j: float, domains: Sequence[str]) -> dict[s
 
 
 def _anchor(series: Series, unit: str, domains: Sequence[str]) -> float | None:
-    """Joules of a unit of work at the first accepted level."""
+    """Return the joules of a unit of work at the first accepted level."""
     levels = series.anchor.joules_per_unit.get(unit, {})
     return math.fsum(levels[name] for name in domains) if set(domains) <= levels.keys() else None

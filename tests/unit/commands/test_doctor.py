@@ -1,4 +1,4 @@
-"""What the doctor finds on machines of all kinds, and how it says it."""
+"""What the doctor finds on different machines, and how it prints that."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_greenops.commands.diagnose import diagnose
+from pytest_greenops.commands.doctor import diagnose
 from pytest_greenops.machine import LoadShare
 from pytest_greenops.model.diagnosis import Diagnosis, Observation
 from pytest_greenops.model.errors import SensorUnavailable
@@ -21,7 +21,7 @@ from tests.simulated_host.machine_tree import CPUS, XEON, bare_metal, write
 
 
 class KnownSensor:
-    """A sensor whose words are known; nobody reads it here."""
+    """A sensor with a known description that is never read."""
 
     update_period_s = 0.001
 
@@ -29,11 +29,11 @@ class KnownSensor:
         self.name, self.source, self.method, self.domains = name, source, method, domains
 
     def read(self) -> Reading:
-        """Not done here."""
+        """Fail: the doctor reads no sensor."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Not done here."""
+        """Fail: the doctor reads no sensor."""
         raise NotImplementedError
 
 
@@ -47,12 +47,12 @@ QUIET = LoadShare(0.01, 0.0)
 
 
 def found(diagnosis: Diagnosis, name: str) -> Observation:
-    """The finding of this name."""
+    """Return the finding with this name."""
     return next(finding for finding in diagnosis.findings if finding.name == name)
 
 
-def test_a_quiet_server_has_nothing_to_mend(tmp_path: Path) -> None:
-    """On bare metal with readable counters and steady clocks nothing warns or needs a mend."""
+def test_a_quiet_server_has_nothing_to_fix(tmp_path: Path) -> None:
+    """On bare metal with readable counters and steady clocks nothing warns."""
     diagnosis = diagnose([SENSED, CARD], write(tmp_path, bare_metal()), QUIET)
     assert {finding.state for finding in diagnosis.findings} == {"ok"}
     assert not any(finding.remedy for finding in diagnosis.findings)
@@ -62,24 +62,24 @@ def test_a_quiet_server_has_nothing_to_mend(tmp_path: Path) -> None:
 
 
 def test_says_what_a_sensor_reads(tmp_path: Path) -> None:
-    """A sensor that works is described by its counters, how often they move, and its method."""
+    """A sensor is described by its domains, its update period and its method."""
     powercap = found(diagnose([SENSED], tmp_path), "powercap")
-    assert powercap.what == "reads cpu:0, dram:0; they move every 1 ms. RAPL"
+    assert powercap.what == "reads cpu:0, dram:0, updated every 1 ms. RAPL"
 
 
-def test_hands_on_why_a_sensor_fails_and_what_mends_it(tmp_path: Path) -> None:
-    """A sensor that is there but cannot be read is bad, with its reason and its remedy."""
+def test_reports_why_a_sensor_fails_and_how_to_fix_it(tmp_path: Path) -> None:
+    """A sensor that exists but cannot be read is bad, with its reason and its fix."""
     locked = found(diagnose([LOCKED, GUESS], tmp_path), "powercap")
     assert locked == Observation("powercap", "bad", "root alone may read it", "sudo chmod it")
 
 
-def test_nobody_need_miss_what_the_machine_does_not_have(tmp_path: Path) -> None:
-    """A device that is not there is absent, and is no fault."""
+def test_a_missing_device_is_absent(tmp_path: Path) -> None:
+    """A device that the machine does not have is not an error."""
     assert found(diagnose([NO_CARD], tmp_path), "nvml").state == "absent"
 
 
 def test_is_honest_about_an_estimate(tmp_path: Path) -> None:
-    """Where only an estimate is left it warns, and the last paragraph says what it is blind to."""
+    """With only an estimate it warns, and the last paragraph names the limits of the estimate."""
     diagnosis = diagnose([LOCKED, GUESS], write(tmp_path, bare_metal()), QUIET)
     assert found(diagnosis, "estimate").state == "warn"
     assert diagnosis.measurable
@@ -88,33 +88,33 @@ def test_is_honest_about_an_estimate(tmp_path: Path) -> None:
     assert "is sensed" not in diagnosis.worth
 
 
-def test_needs_no_estimate_beside_a_sensor(tmp_path: Path) -> None:
-    """Where the CPU is sensed the estimate is not needed, and is no part of what it is worth."""
+def test_needs_no_estimate_with_a_sensor(tmp_path: Path) -> None:
+    """If the CPU has a sensor, the estimate is not needed and not described."""
     diagnosis = diagnose([SENSED, GUESS], write(tmp_path, bare_metal()))
-    assert found(diagnosis, "estimate").what == "not needed: the CPU is sensed"
+    assert found(diagnosis, "estimate").what == "not needed: the CPU has a sensor"
     assert "estimated" not in diagnosis.worth
 
 
-def test_tells_a_sensed_card_from_an_estimated_cpu(tmp_path: Path) -> None:
-    """With a card sensed and the CPU estimated, the paragraph says which is which."""
+def test_distinguishes_a_sensed_gpu_from_an_estimated_cpu(tmp_path: Path) -> None:
+    """The paragraph says that the GPU is sensed and the CPU estimated."""
     worth = diagnose([CARD, GUESS], write(tmp_path, bare_metal())).worth
     assert "GPU energy is sensed" in worth
     assert "CPU energy is estimated" in worth
 
 
-def test_says_where_only_a_card_is_measured(tmp_path: Path) -> None:
-    """With neither sensor nor estimate of the CPU, its energy is not measured, and so it says."""
+def test_says_if_only_a_gpu_is_measured(tmp_path: Path) -> None:
+    """Without a sensor and an estimate, the CPU is reported as not measured."""
     assert "CPU energy is not measured" in diagnose([CARD], tmp_path).worth
 
 
-def test_says_where_nothing_can_be_measured(tmp_path: Path) -> None:
-    """Without any sensor nothing can be measured."""
+def test_says_if_nothing_can_be_measured(tmp_path: Path) -> None:
+    """Without any sensor the paragraph says so."""
     diagnosis = diagnose([LOCKED, NO_CARD], tmp_path)
     assert not diagnosis.measurable
     assert diagnosis.worth.startswith("Nothing can be measured here")
 
 
-def test_warns_of_clocks_that_follow_the_load(tmp_path: Path) -> None:
+def test_warns_of_a_governor_that_follows_the_load(tmp_path: Path) -> None:
     """A governor other than performance warns, with the command that sets it."""
     root = write(tmp_path, bare_metal(), scaling_governor="powersave")
     diagnosis = diagnose([SENSED], root, QUIET)
@@ -122,7 +122,7 @@ def test_warns_of_clocks_that_follow_the_load(tmp_path: Path) -> None:
     assert (governor.state, governor.what.partition(":")[0]) == ("warn", "powersave")
     assert governor.remedy is not None
     assert governor.remedy.startswith("echo performance | sudo tee")
-    assert "More noise than need be comes from: governor." in diagnosis.worth
+    assert "Avoidable noise comes from: governor." in diagnosis.worth
 
 
 @pytest.mark.parametrize(
@@ -133,10 +133,8 @@ def test_warns_of_clocks_that_follow_the_load(tmp_path: Path) -> None:
         ("cpufreq/policy3/boost", "1", f"echo 0 | sudo tee /{CPUS}/cpufreq/policy*/boost"),
     ],
 )
-def test_the_remedy_of_turbo_fits_the_driver(
-    tmp_path: Path, file: str, on: str, remedy: str
-) -> None:
-    """The command that turns turbo off writes to the switch that this machine has."""
+def test_the_fix_for_turbo_fits_the_driver(tmp_path: Path, file: str, on: str, remedy: str) -> None:
+    """The command writes to the switch of this machine."""
     files = {path: text for path, text in bare_metal().items() if "no_turbo" not in path}
     root = write(tmp_path, {**files, f"{CPUS}/{file}": on})
     turbo = found(diagnose([SENSED], root), "turbo")
@@ -146,35 +144,35 @@ def test_the_remedy_of_turbo_fits_the_driver(
     assert found(diagnose([SENSED], root), "turbo").state == "ok"
 
 
-def test_clocks_that_are_not_shown_are_no_fault(tmp_path: Path) -> None:
-    """In a machine that shows neither governor nor turbo both are absent."""
+def test_clocks_that_are_not_visible_are_absent(tmp_path: Path) -> None:
+    """A machine that shows neither governor nor turbo has no warning."""
     diagnosis = diagnose([SENSED], tmp_path)
     assert {found(diagnosis, name).state for name in ("governor", "turbo")} == {"absent"}
 
 
 @pytest.mark.parametrize(("others", "state"), [(0.02, "ok"), (0.04, "warn")])
 def test_warns_of_other_load(tmp_path: Path, others: float, state: str) -> None:
-    """Other processes warn above the 3 % at which a round would be done again."""
+    """Other processes warn above the 3 % from which on a round is repeated."""
     load = found(diagnose([SENSED], tmp_path, LoadShare(others, 0.0)), "other load")
     assert (load.state, f"{others * 100:.0f} %" in load.what) == (state, True)
 
 
 def test_warns_of_steal(tmp_path: Path) -> None:
-    """Time that the hypervisor gave to others is told, and only where there was any."""
+    """Time that the hypervisor gave to others is reported if there was any."""
     stolen = diagnose([SENSED], tmp_path, LoadShare(0.0, 0.004))
     assert "0.4 %" in found(stolen, "steal").what
     quiet = diagnose([SENSED], tmp_path, QUIET)
     assert "steal" not in [finding.name for finding in quiet.findings]
 
 
-def test_says_nothing_of_load_that_was_not_measured(tmp_path: Path) -> None:
-    """Without a look at the load there is no line on it."""
+def test_omits_load_that_was_not_measured(tmp_path: Path) -> None:
+    """Without a load there is no line about it."""
     names = [finding.name for finding in diagnose([SENSED], tmp_path).findings]
     assert "other load" not in names
 
 
 def test_warns_of_a_virtual_machine(tmp_path: Path) -> None:
-    """In a guest without counters the mend is to measure elsewhere."""
+    """In a guest without counters the fix is to measure elsewhere."""
     root = write(tmp_path, bare_metal(XEON.replace("sse2", "hypervisor")), sys_vendor="QEMU")
     guest = found(diagnose([NO_CARD, GUESS], root), "virtual machine")
     assert (guest.state, guest.what.partition(":")[0]) == ("warn", "qemu")
@@ -189,15 +187,15 @@ def test_warns_of_a_virtual_machine(tmp_path: Path) -> None:
         ("run/.containerenv", "podman run --security-opt unmask=ALL ..."),
     ],
 )
-def test_tells_how_to_show_counters_to_a_container(tmp_path: Path, trace: str, remedy: str) -> None:
-    """Where a runtime hides counters that the machine has, its own option to show them is named."""
+def test_says_how_to_show_counters_to_a_container(tmp_path: Path, trace: str, remedy: str) -> None:
+    """If a container hides the counters, the fix is an option of its runtime."""
     hidden = {**bare_metal(), trace: "", "sys/class/powercap/intel-rapl/enabled": "1"}
     container = found(diagnose([LOCKED, GUESS], write(tmp_path, hidden)), "container")
     assert (container.state, container.remedy) == ("warn", remedy)
 
 
 def test_a_container_that_shows_the_counters_is_fine(tmp_path: Path) -> None:
-    """A container is no fault where it shows the counters, or where the machine has none."""
+    """A container does not warn if it shows the counters or the machine has none."""
     root = write(tmp_path, {**bare_metal(), ".dockerenv": ""})
     for findings in ([SENSED], [NO_CARD, GUESS]):
         container = found(diagnose(findings, root), "container")
@@ -205,19 +203,19 @@ def test_a_container_that_shows_the_counters_is_fine(tmp_path: Path) -> None:
 
 
 def test_warns_of_a_cpu_quota(tmp_path: Path) -> None:
-    """A quota warns, as it stops work in the middle of a round."""
+    """A quota warns because it pauses the work within a round."""
     root = write(tmp_path, {**bare_metal(), "sys/fs/cgroup/cpu.max": "200000 100000"})
     quota = found(diagnose([SENSED], root), "CPU quota")
     assert (quota.state, quota.what.partition(":")[0]) == ("warn", "2 CPUs")
 
 
 def lines_of(*findings: Observation, worth: str = "A paragraph.") -> Sequence[str]:
-    """How some findings are shown."""
+    """Return the lines for some findings."""
     return list(doctor_lines(Diagnosis(findings, worth, measurable=True)))
 
 
-def test_shows_each_finding_with_its_state_and_then_what_it_is_worth() -> None:
-    """State, name and words stand in columns; the remedy follows; the paragraph comes last."""
+def test_prints_findings_then_a_paragraph() -> None:
+    """Each finding has a state, a name, a text and maybe a fix; the paragraph comes last."""
     assert lines_of(
         Observation("powercap", "ok", "reads cpu:0"),
         Observation("virtual machine", "warn", "qemu", "measure on the host"),
@@ -225,9 +223,9 @@ def test_shows_each_finding_with_its_state_and_then_what_it_is_worth() -> None:
     ) == [
         "ok      powercap         reads cpu:0",
         "warn    virtual machine  qemu",
-        "        to mend: measure on the host",
+        "        Fix: measure on the host",
         "warn    turbo            on",
-        "        to mend:",
+        "        Fix:",
         "          echo 0 | sudo tee /sys/boost",
         "",
         "A paragraph.",
@@ -235,7 +233,7 @@ def test_shows_each_finding_with_its_state_and_then_what_it_is_worth() -> None:
 
 
 def test_stays_within_80_columns_of_plain_text(tmp_path: Path) -> None:
-    """However long the words, no line is wider than 80 columns, and none holds an escape."""
+    """No line is wider than 80 columns or contains an escape sequence."""
     root = write(tmp_path, {**bare_metal(), ".dockerenv": ""}, scaling_governor="powersave")
     locked = Finding("powercap", problem=SensorUnavailable("long " * 40 + "x" * 90, GRANT))
     shown = list(doctor_lines(diagnose([locked, GUESS], root, LoadShare(0.3, 0.1))))
@@ -244,16 +242,16 @@ def test_stays_within_80_columns_of_plain_text(tmp_path: Path) -> None:
 
 
 def copied(lines: Sequence[str]) -> str:
-    """The command below `to mend:`, as it is copied from the screen."""
-    start = next(i for i, line in enumerate(lines) if line.strip() == "to mend:") + 1
+    """Return the command below `Fix:`, as a user copies it."""
+    start = next(i for i, line in enumerate(lines) if line.strip() == "Fix:") + 1
     return "\n".join(lines[start : lines.index("", start)])
 
 
 def test_a_long_command_does_the_same_when_it_is_copied() -> None:
-    """The udev rule of the powercap sensor goes over several lines; a shell reads it whole."""
+    """A shell reads the udev rule of the powercap sensor, on several lines, as one command."""
     command = copied(lines_of(Observation("powercap", "bad", "locked", GRANT)))
     assert len(command.splitlines()) > 4
-    # Each program says what it was called with, `tee` what it was given, in place of doing it.
+    # Each program prints its arguments, and `tee` its input, instead of doing anything.
     script = """
     sudo() { if [ "$1" = tee ]; then printf 'to %s:' "$2"; cat; else printf '[%s]' "$@"; fi; }
     newgrp() { printf '[%s]' newgrp "$@"; }
@@ -267,8 +265,8 @@ def test_a_long_command_does_the_same_when_it_is_copied() -> None:
     assert said[0].stdout == said[1].stdout
 
 
-def test_a_command_that_fits_is_left_as_it_is() -> None:
-    """Nothing is broken that need not be."""
+def test_a_command_that_fits_is_unchanged() -> None:
+    """A short command stays on one line."""
     remedy = "pip install 'pytest-greenops[rapl]'"
     command = copied(lines_of(Observation("pyrapl", "bad", "missing", remedy)))
     assert shlex.split(command) == shlex.split(remedy)

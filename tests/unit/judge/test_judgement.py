@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops.judge.decision import Look, Suite
-from pytest_greenops.judge.judge import confirm, judge, unconfirmed
-from pytest_greenops.judge.rules import Reference, Rules
+from pytest_greenops.judge.case import Case, Reference, Rules
+from pytest_greenops.judge.decision import Look
+from pytest_greenops.judge.judgement import confirm, judge_measurement, unconfirmed
+from pytest_greenops.judge.noise import Suite
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.carbon_factor import CarbonFactor
@@ -37,16 +38,28 @@ KNOWN = Reference(grown())
 MOVED = Reference(grown(), ("cpu: A -> B",))
 
 
+def case(
+    of: Measurement | float,
+    budget: Budget | None = None,
+    reference: Reference = KNOWN,
+    rules: Rules = QUIET,
+    **more: Any,
+) -> Case:
+    """Return the case of a measurement, or of ten rounds of `of` joules; the baseline is 2 J."""
+    seen = of if isinstance(of, Measurement) else measurement(rounds(of))
+    return Case(seen, budget or Budget(), reference, rules, **more)
+
+
 def judged(
     of: Measurement | float,
     budget: Budget | None = None,
-    reference: Reference | None = None,
+    reference: Reference = KNOWN,
     rules: Rules = QUIET,
+    look: Look | None = None,
     **more: Any,
 ) -> Verdict:
-    """Judge a measurement, or ten rounds of so many joules, against 2 J at first."""
-    seen = of if isinstance(of, Measurement) else measurement(rounds(of))
-    return judge(seen, budget or Budget(), KNOWN if reference is None else reference, rules, **more)
+    """Judge such a case."""
+    return judge_measurement(case(of, budget, reference, rules, **more), look)
 
 
 def untrusted(*kinds: Kind) -> Check:
@@ -608,7 +621,7 @@ def test_a_regression_stands_that_a_fresh_process_finds_too(
 ) -> None:
     """Its figures stay those of this process; how much the fresh one found is said beside them."""
     alone = judged(2.3)
-    verdict = confirm(alone, measurement(rounds(2.3)), rounds(fresh_j), Budget(), KNOWN, QUIET)
+    verdict = confirm(alone, case(2.3, fresh=[rounds(fresh_j)]))
     assert (verdict.outcome, verdict.change) == (Outcome.REGRESSED, alone.change)
     assert verdict.confirmed == close(confirmed)
 
@@ -619,8 +632,7 @@ def test_what_hardly_shows_in_a_fresh_process_confirms_nothing(sessions: int) ->
     noisy = Reference(grown(sessions=sessions, spread=0.06))
     alone = judged(2.5, reference=noisy)
     assert alone.outcome is Outcome.REGRESSED
-    seen = measurement(rounds(2.5))
-    verdict = confirm(alone, seen, rounds(2.02), Budget(), noisy, QUIET)
+    verdict = confirm(alone, case(2.5, reference=noisy, fresh=[rounds(2.02)]))
     assert verdict.outcome is Outcome.INCONCLUSIVE
 
 
@@ -678,7 +690,7 @@ def test_sessions_of_one_day_share_no_suite() -> None:
 
 def test_a_mishap_of_one_process_is_no_regression() -> None:
     """What a fresh process does not find is inconclusive, and both figures are said."""
-    verdict = confirm(judged(2.3), measurement(rounds(2.3)), rounds(2.01), Budget(), KNOWN, QUIET)
+    verdict = confirm(judged(2.3), case(2.3, fresh=[rounds(2.01)]))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.cause == "not confirmed: +15 % in this process, +0.5 % in a fresh one"
     assert verdict.confirmed is None

@@ -1,13 +1,20 @@
-"""What can be measured on this machine, what cannot and why, and the command that mends it."""
+"""`pytest-greenops doctor`: what can be measured on this machine, and how to fix what cannot."""
 
 from __future__ import annotations
 
+import argparse
+import importlib.util
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pytest_greenops.machine import LoadShare, cpu, virtual
+from pytest_greenops.commands.command import NEGATIVE, Command
+from pytest_greenops.commands.console import print_lines
+from pytest_greenops.machine import LoadProbe, LoadShare, cpu, virtual
 from pytest_greenops.measure.self_checks import CONTENTION
 from pytest_greenops.model.diagnosis import Diagnosis, Observation, State
+from pytest_greenops.report.doctor_table import doctor_lines
+from pytest_greenops.sensors import discover, zeus
 from pytest_greenops.sensors.base import Finding, Sensor
 
 _ROOT = Path("/")
@@ -20,13 +27,50 @@ _UNMASK = {
 _KINDS = {"cpu": "CPU", "dram": "memory", "gpu": "GPU"}
 
 
+class Doctor(Command):
+    """The sub-command `doctor`."""
+
+    name = "doctor"
+    help = "show what can be measured on this machine, and how to fix what cannot"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Explain the exit status."""
+        parser.epilog = "The exit status is 1 if nothing can be measured, not even as an estimate."
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Open every sensor, watch the load for a second, and print the diagnosis."""
+        findings = [discover.find(name) for name in _sensor_names()]
+        load = LoadProbe()
+        load.start()
+        time.sleep(1)
+        diagnosis = diagnose(findings, load=load.stop())
+        for finding in findings:
+            if finding.sensor:
+                finding.sensor.close()
+        print_lines(doctor_lines(diagnosis))
+        return 0 if diagnosis.measurable else NEGATIVE
+
+
+def _sensor_names() -> Iterator[str]:
+    """Yield the sensors to look at; optional ones only where their library is installed."""
+    yield "powercap"
+    if importlib.util.find_spec("pyRAPL"):
+        yield "pyrapl"
+    yield "nvml"
+    if zeus.present():
+        yield "zeus"
+    yield "estimate"
+
+
 def diagnose(
     findings: Sequence[Finding], root: Path = _ROOT, load: LoadShare | None = None
 ) -> Diagnosis:
-    """Look at the sensors that were found, and at what disturbs them.
+    """Describe the sensors that were found, and what disturbs a measurement.
 
-    root  where /proc and /sys are
-    load  what others took of the CPUs in the last second or so; left out where None
+    Args:
+        findings: every sensor, opened or with its problem.
+        root: the folder that holds /proc and /sys.
+        load: the share of the CPUs that others used in the last second; omitted if None.
     """
     sensed: set[str] = {
         domain.kind
@@ -60,10 +104,10 @@ def _sensor(finding: Finding, cpu_sensed: bool) -> Observation:
     domains = ", ".join(domain.name for domain in sensor.domains)
     if sensor.source == "sensed":
         period_ms = sensor.update_period_s * 1000
-        what = f"reads {domains}; they move every {period_ms:.3g} ms"
+        what = f"reads {domains}, updated every {period_ms:.3g} ms"
         return Observation(finding.name, "ok", f"{what}. {sensor.method}")
     if cpu_sensed:
-        return Observation(finding.name, "ok", "not needed: the CPU is sensed")
+        return Observation(finding.name, "ok", "not needed: the CPU has a sensor")
     return Observation(finding.name, "warn", f"estimates {domains}. {sensor.method}")
 
 
@@ -78,13 +122,13 @@ def _missing(finding: Finding) -> Observation:
 def _governor(root: Path) -> Observation:
     names = cpu.governors(root)
     if not names:
-        return Observation("governor", "absent", "not shown: something else sets the clocks")
+        return Observation("governor", "absent", "not visible: something else sets the clocks")
     if names == ["performance"]:
         return Observation("governor", "ok", cpu.governor(root))
     return Observation(
         "governor",
         "warn",
-        f"{cpu.governor(root)}: the clock follows the load, and joules follow the clock",
+        f"{cpu.governor(root)}: the clock frequency depends on the load, and so do the joules",
         "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor",
     )
 
@@ -92,9 +136,9 @@ def _governor(root: Path) -> Observation:
 def _turbo(root: Path) -> Observation:
     switch, state = cpu.turbo_switch(root), cpu.turbo(root)
     if switch is None or state == cpu.UNKNOWN:
-        return Observation("turbo", "absent", "not shown: whether clocks rise is not known")
+        return Observation("turbo", "absent", "not visible")
     if state == "off":
-        return Observation("turbo", "ok", "off: the clock stays at the nominal one or below")
+        return Observation("turbo", "ok", "off: the clock never exceeds its nominal frequency")
     file, off = switch
     path = _ROOT / file.relative_to(root)
     if path.parent.name.startswith("policy"):
@@ -102,7 +146,7 @@ def _turbo(root: Path) -> Observation:
     return Observation(
         "turbo",
         "warn",
-        "on: the clock depends on the temperature and on how many cores are busy",
+        "on: the clock frequency depends on temperature and on how many cores are busy",
         f"echo {off} | sudo tee {path}",
     )
 
@@ -112,37 +156,35 @@ def _load(load: LoadShare | None, cpu_sensed: bool) -> Iterator[Observation]:
         return
     others = f"other processes use {load.others * 100:.0f} % of the CPUs"
     if load.others > CONTENTION:
-        harm = (
-            "the counters hold their joules too" if cpu_sensed else "work takes longer beside them"
-        )
+        harm = "the energy counters include them" if cpu_sensed else "they slow down the work"
         yield Observation(
             "other load",
             "warn",
-            f"{others}: {harm}. Stop what need not run",
+            f"{others}: {harm}. Stop them",
             "ps -eo pcpu,pid,comm --sort=-pcpu | head",
         )
     else:
         yield Observation("other load", "ok", others)
     if load.steal > 0:
         yield Observation(
-            "steal", "warn", f"the hypervisor gave {load.steal * 100:.1f} % of the CPUs to others"
+            "steal", "warn", f"the hypervisor gave others {load.steal * 100:.1f} % of the CPU time"
         )
 
 
 def _hypervisor(root: Path, cpu_sensed: bool) -> Observation:
     kind = virtual.hypervisor(root)
     if kind == cpu.UNKNOWN:
-        return Observation("virtual machine", "absent", "not told here")
+        return Observation("virtual machine", "absent", "not known")
     if kind == virtual.NONE:
-        return Observation("virtual machine", "ok", "none seen")
+        return Observation("virtual machine", "ok", "none detected")
     if cpu_sensed:
         return Observation(
-            "virtual machine", "warn", f"{kind}: its counters may hold what its neighbours use"
+            "virtual machine", "warn", f"{kind}: its counters may include what other guests use"
         )
     return Observation(
         "virtual machine",
         "warn",
-        f"{kind}: hypervisors seldom show a guest the CPU's energy counters",
+        f"{kind}: hypervisors rarely expose the CPU's energy counters to a guest",
         "measure on the host itself, or on a bare-metal machine",
     )
 
@@ -150,14 +192,14 @@ def _hypervisor(root: Path, cpu_sensed: bool) -> Observation:
 def _container(root: Path, cpu_sensed: bool) -> Observation:
     kind = virtual.container(root)
     if kind == virtual.NONE:
-        return Observation("container", "ok", "none seen")
+        return Observation("container", "ok", "none detected")
     if cpu_sensed:
-        return Observation("container", "ok", f"{kind}; it shows the whole machine's counters")
+        return Observation("container", "ok", f"{kind}; it exposes the machine's energy counters")
     hidden = (root / _POWERCAP).is_dir()
     return Observation(
         "container",
         "warn" if hidden else "ok",
-        f"{kind}{'; runtimes hide the energy counters' if hidden else ''}",
+        f"{kind}{'; it hides the energy counters' if hidden else ''}",
         _UNMASK.get(kind) if hidden else None,
     )
 
@@ -168,36 +210,36 @@ def _quota(root: Path) -> Iterator[Observation]:
         yield Observation(
             "CPU quota",
             "warn",
-            f"{quota:g} CPUs: work that uses them up is stopped for the rest of each period",
-            "give the container whole CPUs instead: --cpuset-cpus in place of --cpus",
+            f"{quota:g} CPUs: work that uses them up is paused until the next period",
+            "give the container whole CPUs: --cpuset-cpus instead of --cpus",
         )
 
 
 def _worth(sensed: set[str], estimated: bool, disturbing: Sequence[str]) -> str:
-    """An honest paragraph; `disturbing` names the findings that add noise."""
+    """Describe in a paragraph what a measurement is worth; `disturbing` are sources of noise."""
     if not sensed and not estimated:
-        return "Nothing can be measured here: tests run, and no figure comes of them."
+        return "Nothing can be measured here: tests run, but their energy stays unknown."
     parts = []
     if sensed & _KINDS.keys():
         kinds = [word for kind, word in _KINDS.items() if kind in sensed]
         parts.append(
-            f"{_listed(kinds)} energy is sensed: read from counters of the hardware, which count "
-            "all that runs on it, neighbours too."
+            f"{_listed(kinds)} energy is sensed: read from hardware counters, which count "
+            "everything that runs on the machine, other processes too."
         )
     if estimated:
         parts.append(
-            "CPU energy is estimated from CPU time: the figure itself may be off by half. A change "
-            "in CPU time shows; a change of clocks, vector width or memory traffic does not. It "
-            "is never compared with sensed joules, and what it finds warns, unless "
-            "--energy-estimates fail says otherwise."
+            "CPU energy is estimated from CPU time: the absolute figure may be off by half. The "
+            "estimate detects a change in CPU time, but no change in clock frequency, vector width "
+            "or memory traffic. It is never compared with sensed joules. A regression only warns, "
+            "unless --energy-estimates=fail is set."
         )
     if not estimated and "cpu" not in sensed:
         parts.append("CPU energy is not measured.")
     if disturbing:
-        parts.append(f"More noise than need be comes from: {', '.join(disturbing)}.")
+        parts.append(f"Avoidable noise comes from: {', '.join(disturbing)}.")
     parts.append(
-        "With fewer than three saved sessions only large increases are found, of about 20 %; with "
-        "more, each verdict tells the smallest that could have been."
+        "With fewer than three baseline sessions, only increases of about 20 % or more are "
+        "detected. With more, each verdict reports the smallest increase that it detects."
     )
     return " ".join(parts)
 

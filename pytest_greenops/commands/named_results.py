@@ -1,4 +1,4 @@
-"""Results of a file by parts of their names, and what questions take from them."""
+"""Results of a file, chosen by parts of their names, and their energies."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from pytest_greenops.model.scenario import Energy, Source
 from pytest_greenops.model.units import counted, parse_energy
 from pytest_greenops.report import figures
 
-#: How many tests are named where a part of a name fits several, or none.
+#: An error names at most this many tests.
 _NAMED = 5
 
 
 def energies(texts: Sequence[str]) -> list[Energy]:
-    """Each as `energy` reads it; raises `InsightError` for calls of unlike domains too."""
+    """Parse each text by `energy`; raises `InsightError` if calls have different domains."""
     found = [energy(text) for text in texts]
     sources = {each.source.domain: each.source for each in found if each.source}
     if len(sources) > 1:
         a, b, *_ = sources.values()
         raise InsightError(
-            f"{a.name} in {a.file} is of {a.domain}, {b.name} in {b.file} of {b.domain}; take "
-            "energies of one domain"
+            f"{a.name} in {a.file} has domain {a.domain}, {b.name} in {b.file} has {b.domain}; "
+            "use energies of the same domain"
         )
     return found
 
 
 def energy(text: str) -> Energy:
-    """A quantity such as `'2 kJ'`, or a call of the one test that `RESULTS.json::TEST` names.
+    """Parse a quantity (`'2 kJ'`), or look up a call of the test that `RESULTS.json::TEST` names.
 
-    Raises `UnitError` for what is neither, and `ResultsError` that names the tests that there are
-    where none or several have such a name.
+    Raises `UnitError` if the text is neither, and `ResultsError` if no test or several have that
+    name.
     """
     path, marked, part = text.partition("::")
     if not marked:
         return Energy(parse_energy(text))
     found = chosen(Path(path), part)
     if len(found) > 1:
-        raise ResultsError(f"{path}: {len(found)} tests are named like {part}: {_listed(found)}")
+        raise ResultsError(f"{path}: {len(found)} tests match {part}: {_listed(found)}")
     [only] = found
     source = Source(path, name_of(only), only.domain, figures.estimated(only))
     return Energy(only.joules, source)
 
 
 def chosen(path: Path, part: str | None) -> list[Result]:
-    """The measured results whose name it is, else those whose name holds it; at least one.
+    """Return the measured results with this name, or else those whose name contains it.
 
-    Raises `ResultsError` that names the tests that there are where none is.
+    Raises `ResultsError` if there is none.
     """
     results = results_file.read(path).results
     part = part or ""
@@ -58,22 +58,22 @@ def chosen(path: Path, part: str | None) -> list[Result]:
     found = exact or [r for r in results if part in name_of(r)]
     measured = [result for result in found if figures.measured(result)]
     if not measured:
-        why = f"{part} was not measured" if found else f"no test is named like {part}"
+        why = f"{part} was not measured" if found else f"no test matches {part}"
         raise ResultsError(
-            f"{path}: {why if part else 'no test was measured'}; there are: {_listed(results)}"
+            f"{path}: {why if part else 'no test was measured'}; the file has: {_listed(results)}"
         )
     return measured
 
 
 def name_of(result: Result) -> str:
-    """The id of the test, and the name of the measurement where it has one of its own."""
+    """Return the test id, followed by the name of the measurement unless it is `call`."""
     return result.test.node_id + ("" if result.name == "call" else f"::{result.name}")
 
 
 def by_kind_j(result: Result) -> dict[str, float]:
-    """Joules of a call by kind of domain, over the domain that was judged.
+    """Return the joules of a call by kind of domain, over the judged domain.
 
-    Raises `ResultsError` for a result that does not hold them.
+    Raises `ResultsError` if the result lacks them.
     """
     names = result.provenance.sensors
     if missing := names.keys() - result.by_domain.keys():
@@ -84,20 +84,20 @@ def by_kind_j(result: Result) -> dict[str, float]:
 
 
 def epochs_j(result: Result) -> tuple[float, ...]:
-    """Joules of each round of the first session, over the domain that was judged.
+    """Return the joules of each round of the first session, over the judged domain.
 
-    Raises `ResultsError` where a round is no epoch, and where others came before the first.
+    Raises `ResultsError` if a round is not an epoch, or if epochs before the first are missing.
     """
-    mend = "measure with energy.pedantic(epoch, rounds=8, warmup_rounds=0, iterations=1)"
+    fix = "measure with energy.pedantic(epoch, rounds=8, warmup_rounds=0, iterations=1)"
     if any(round_.iterations != 1 for round_ in result.rounds):
         raise ResultsError(
-            f"{name_of(result)}: a round holds several calls, so none of them is an epoch; {mend}"
+            f"{name_of(result)}: a round contains several calls, so it is not an epoch; {fix}"
         )
     if result.uncounted and (before := result.uncounted.before):
         raise ResultsError(
-            f"{name_of(result)}: {counted(before, 'epoch')} came before the first round that is "
-            f"kept, so the start-up is not known; {mend}; measured so already, something else "
-            "spoilt them: measure again"
+            f"{name_of(result)}: {counted(before, 'epoch')} before the first round "
+            f"{'is' if before == 1 else 'are'} missing, so the start-up is unknown; {fix}; if you "
+            "did, the rounds were disturbed: measure again"
         )
     return joules_per_unit(result.rounds, tuple(result.provenance.sensors), "call")
 

@@ -1,0 +1,52 @@
+"""The interface of a sub-command, and the arguments that several of them take."""
+
+from __future__ import annotations
+
+import argparse
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+#: Exit statuses: the answer is no (a regression, nothing found); the command could not do its work.
+NEGATIVE, FAILED = 1, 2
+#: The default folder of the baselines, as for pytest.
+BASELINES = Path("baselines")
+
+
+class Command(ABC):
+    """A sub-command of `pytest-greenops`."""
+
+    name: ClassVar[str]
+    help: ClassVar[str]
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:  # noqa: B027
+        """Add the arguments of this sub-command to its parser; by default there are none."""
+
+    @abstractmethod
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do what the parsed arguments say, and return the exit status.
+
+        Raises `GreenopsError` or `OSError` for a problem that one line describes.
+        """
+
+
+def add_baselines_folder(parser: argparse.ArgumentParser) -> None:
+    """Add the optional argument DIR."""
+    parser.add_argument(
+        "dir",
+        metavar="DIR",
+        nargs="?",
+        type=Path,
+        default=BASELINES,
+        help=f"the folder of the baselines (default: {BASELINES})",
+    )
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--machine`."""
+    parser.add_argument(
+        "--machine",
+        metavar="NAME",
+        default="",
+        help="only machines whose folder name contains NAME",
+    )
