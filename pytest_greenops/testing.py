@@ -1,4 +1,4 @@
-"""Sensors for tests: one whose energy the test spends itself, one that plays back readings."""
+"""Sensors for tests: one whose energy the test spends, and one that replays readings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_greenops.model.measurement import Domain, Reading, Source
 
 
 class FakeSensor:
-    """Counts what `spend` says, by a clock that only `spend` moves: no test has to wait.
+    """A sensor that counts what `spend` spends, by a clock that only `spend` moves.
 
     >>> sensor = FakeSensor()
     >>> before = sensor.read()
@@ -31,12 +31,13 @@ class FakeSensor:
         noise: float = 0.0,
         seed: int = 0,
     ) -> None:
-        """Counters that stand at `start_uj` and wrap at their domain's `range_uj`.
+        """Start every counter at `start_uj`; it wraps at the `range_uj` of its domain.
 
-        domains  `cpu:0` and `dram:0` where none is given
-        noise    relative standard deviation of each `spend`, the same for the same `seed`
+        Args:
+            domains: `cpu:0` and `dram:0` by default.
+            noise: the relative standard deviation of each `spend`; the same `seed` repeats it.
 
-        Raises `ValueError` where two domains have one name.
+        Raises `ValueError` if two domains have the same name.
         """
         self.domains: tuple[Domain, ...] = domains or (
             Domain("cpu:0", "cpu"),
@@ -53,46 +54,47 @@ class FakeSensor:
         self._counts_uj = {domain.name: start_uj for domain in self.domains}
         self._random = random.Random(seed)
         if len(self._counts_uj) < len(self.domains):
-            raise ValueError("two domains have the same name; a counter needs one of its own")
+            raise ValueError("two domains have the same name: give each counter its own")
 
     def spend(self, joules: float, domain: str = "cpu:0", seconds: float = 0.1) -> None:
-        """Add energy to one counter, and move the clock on.
+        """Add energy to one counter, and advance the clock.
 
-        To spend on several counters at a time, give `seconds=0` for all but one.
+        To spend on several counters at the same time, pass `seconds=0` for all but one.
 
-        Raises `ValueError` for an unknown domain, and for less than nothing.
+        Raises `ValueError` for an unknown domain, and for negative energy or time.
         """
         if domain not in self._counts_uj:
-            raise ValueError(f"no domain {domain!r}; one of: {', '.join(self._counts_uj)}")
+            known = ", ".join(self._counts_uj)
+            raise ValueError(f"unknown domain {domain!r}: expected one of: {known}")
         if joules < 0 or seconds < 0:
-            raise ValueError(f"{joules} J in {seconds} s: neither energy nor time goes back")
+            raise ValueError(f"{joules} J in {seconds} s: expected energy and time >= 0")
         if self.noise:
             joules *= max(0.0, self._random.gauss(1.0, self.noise))
         self._counts_uj[domain] += round(joules * 1e6)
         self._time_ns += round(seconds * 1e9)
 
     def fail(self, reason: str = "made to fail by a test") -> None:
-        """From now on no counter can be read; `failure` holds the reason."""
+        """Let no counter be readable from now on; `failure` holds the reason."""
         self.failure = reason
 
     def recover(self) -> None:
-        """Counters can be read again; what was spent meanwhile is in them."""
+        """Make the counters readable again; they include what was spent meanwhile."""
         self.failure = None
 
     def read(self) -> Reading:
-        """The counts now, in microjoules; None for all while the sensor fails."""
+        """Return the counts now, in microjoules; None for each while the sensor fails."""
         if self.failure is not None:
             return Reading(self._time_ns, [None] * len(self.domains))
         counts = [(self._counts_uj[domain.name], domain.range_uj) for domain in self.domains]
         return Reading(self._time_ns, [uj % wraps if wraps else uj for uj, wraps in counts])
 
     def close(self) -> None:
-        """Remembers that it was closed, in `closed`."""
+        """Set `closed`."""
         self.closed = True
 
 
 class ReplaySensor:
-    """Plays back recorded readings, one for each `read`."""
+    """A sensor that replays recorded readings, one for each `read`."""
 
     update_period_s = 0.001
 
@@ -102,11 +104,11 @@ class ReplaySensor:
         readings: Iterable[Reading],
         name: str = "replay",
         source: Source = "sensed",
-        method: str = "played back from a recording",
+        method: str = "replayed from a recording",
     ) -> None:
-        """Readings hold one count for each domain, in the domains' order.
+        """Prepare to replay readings, which hold one count for each domain, in their order.
 
-        Raises `ValueError` for a reading that holds more or fewer.
+        Raises `ValueError` for a reading with more or fewer counts.
         """
         self.domains = tuple(domains)
         self.name = name
@@ -117,16 +119,16 @@ class ReplaySensor:
         for number, reading in enumerate(self._readings):
             if len(reading.energy_uj) != len(self.domains):
                 raise ValueError(
-                    f"reading {number} has {len(reading.energy_uj)} counts "
-                    f"for {len(self.domains)} domains"
+                    f"reading {number} has {len(reading.energy_uj)} counts: expected "
+                    f"{len(self.domains)}, one for each domain"
                 )
 
     def read(self) -> Reading:
-        """The next reading; raises `GreenopsError` after the last."""
+        """Return the next reading; raise `GreenopsError` after the last."""
         if self._played == len(self._readings):
-            raise GreenopsError(f"all {self._played} readings were played back; record more")
+            raise GreenopsError(f"all {self._played} readings were replayed: record more")
         self._played += 1
         return self._readings[self._played - 1]
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no resource is open."""

@@ -80,9 +80,9 @@ class Trace:
         """When the counter moved, as the sensor's own `Ticker` sees it; counts in microjoules."""
         ticker, ticks = Ticker(), []
         for sample in self.samples:
-            moved = ticker.see(sample.time_ns, sample.time_ns, sample.energy_mj * _UJ_PER_MJ)
-            if moved and ticker.tick:
-                ticks.append(ticker.tick)
+            count_uj = sample.energy_mj * _UJ_PER_MJ
+            if tick := ticker.see(sample.time_ns, sample.time_ns, count_uj):
+                ticks.append(tick)
         return ticks
 
 

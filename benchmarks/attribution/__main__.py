@@ -1,9 +1,8 @@
-"""How well parts add up to the whole, and whether the layer that costs twice is named, for real.
+"""Check, with the sensors of this machine, that parts add up and that a doubled layer is named.
 
     python -m benchmarks.attribution [RUNS]
 
-With the sensors of this machine. A part is doubled by doing its work twice; what was explained
-before that is its baseline.
+Each part in turn does its work twice; the explanation before that is its baseline.
 """
 
 from __future__ import annotations
@@ -20,18 +19,19 @@ from benchmarks.image_classifiers import labelled_images, resnet18, training_ste
 from benchmarks.markdown import table
 from pytest_greenops.insight.layers.capture import Capture
 from pytest_greenops.insight.layers.explain_layers import Judged, explain
+from pytest_greenops.insight.layers.replay import ReplayPlan
 from pytest_greenops.measure.synchronize import synchronize
 from pytest_greenops.model.explanation import Explanation, LayerJoules
 from pytest_greenops.sensors.discover import discover
 from pytest_greenops.sensors.instruments import Instruments
 
 RUNS = 10
-#: Only the replays are looked at: the call itself is not measured, and counts for more than them.
+#: Only replays are measured here. The joules of the call exceed them, so that no doubt is raised.
 NOT_MEASURED = math.inf
 
 
 class Work(NamedTuple):
-    """A model, one call of it, and those of its parts that are doubled in turn."""
+    """A model, one call of it, and the parts that are doubled in turn."""
 
     name: str
     model: torch.nn.Module
@@ -40,7 +40,7 @@ class Work(NamedTuple):
 
 
 def works(device: torch.device) -> Iterator[Work]:
-    """A ResNet-18 at inference and in training, and a small Llama that reads prompts."""
+    """Yield a ResNet-18 at inference and in training, and a small Llama that reads prompts."""
     blocks = [f"resnet.encoder.stages.{s}.layers.{b}.layer.1" for s in range(4) for b in range(2)]
     model = resnet18(device).eval()
     images, labels = labelled_images(32, device)
@@ -65,29 +65,23 @@ def works(device: torch.device) -> Iterator[Work]:
 def explained(
     work: Work, instruments: Instruments, accepted: Sequence[LayerJoules] = ()
 ) -> Explanation:
-    """What is said of one call of a piece of work, by all energy that is counted."""
+    """Return the explanation of one call, over all counted energy counters."""
     capture = Capture(synchronize)
     counters = [domain.name for domain in instruments.domains if domain.counted]
     with torch.no_grad(), capture.window("call"):
         work.call()
-    return explain(
-        capture,
-        instruments,
-        synchronize,
-        {"call": Judged(NOT_MEASURED, counters, accepted=accepted)},
-        max_time_s=600.0,
-        progress=lambda done, most: None,
-    )["call"]
+    judged = Judged(NOT_MEASURED, counters, accepted=accepted)
+    return explain(capture, {"call": judged}, ReplayPlan(instruments, synchronize, 600.0))["call"]
 
 
 def doubled(work: Work, part: str, instruments: Instruments, accepted: LayerJoules) -> str:
-    """The part that is named while this one does its work twice, or nothing."""
+    """Return the layer that is named while this part does its work twice, or an empty string."""
     module = work.model.get_submodule(part)
     once = module.forward
 
     def twice(*args: Any, **kwargs: Any) -> Any:
         first, second = once(*args, **kwargs), once(*args, **kwargs)
-        both = isinstance(first, torch.Tensor)  # then a backward pass goes through both
+        both = isinstance(first, torch.Tensor)  # so that a backward pass reaches both
         return (first + second) / 2 if both else second
 
     module.forward = twice  # type: ignore[method-assign]
@@ -99,12 +93,12 @@ def doubled(work: Work, part: str, instruments: Instruments, accepted: LayerJoul
 
 
 def _holds(named: str, part: str) -> bool:
-    """Whether the layer that was named is this part, or a block that holds it."""
+    """Return whether the named layer is this part, or a block that contains it."""
     return bool(named) and f"{part}.".startswith(f"{named}.")
 
 
 def main(runs: int) -> None:
-    """Print how the parts of each work add up, and how often the doubled one was named."""
+    """Print how the parts of each work add up, and how often the doubled part was named."""
     instruments, _ = discover(("auto",), [], None)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rows = []

@@ -1,4 +1,4 @@
-"""What the estimator is given and gives back. Pure values."""
+"""Input and output values of the estimator."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class LayerShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What kind of layer is called, and how much there is to do and to move in the call.
+    """Kind and size of one call of a layer.
 
-    kind        name of its class: `Conv2d`, `LayerNorm`; of an operation outside of layers: `add`
+    kind        class name: `Conv2d`, `LayerNorm`; for an operation outside of layers: `add`
     macs        multiply-accumulates of matrix products and convolutions
-    parameters  of the layer
-    inputs      elements of all input tensors, the batch included; `outputs` likewise
+    parameters  number of parameters of the layer
+    inputs      elements of all input tensors, batch included; `outputs` likewise
 
-    THOR (arXiv 2501.16397) describes a layer by its channels in and out, with a model of its own
-    for each setting of the rest: window, stride, size of the image, batch. These four are there
-    for any kind, and hold the channels of those that multiply: see `axes`. They cannot tell a
-    batch from an image, nor a stride from fewer weights in the window.
+    THOR (arXiv 2501.16397) describes a layer by its input and output channels, and fits a separate
+    model for each setting of the rest: window, stride, image size, batch. These four sizes exist
+    for any kind, and `axes` recovers the channels of layers that multiply. They cannot distinguish
+    a batch from an image, nor a stride from fewer weights in the window.
     """
 
     kind: str
@@ -36,38 +36,37 @@ class LayerShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def sizes(self) -> tuple[int, int, int, int]:
-        """MACs, parameters, elements in, elements out."""
+        """Return MACs, parameters, input elements, output elements."""
         return self.macs, self.parameters, self.inputs, self.outputs
 
     @property
     def log_sizes(self) -> tuple[float, ...]:
-        """Their logarithms: joules go over many orders of magnitude, and so do the sizes."""
+        """Return logarithms: joules and sizes range over many orders of magnitude."""
         return tuple(log1p(size) for size in self.sizes)
 
     @property
     def axes(self) -> tuple[float, ...]:
-        """Logarithms of places, channels out, channels in and window, of what multiplies.
+        """Return logarithms of positions, output channels, input channels and window.
 
-        Of a convolution: pixels of the output in the whole batch, its channels, those of the input
-        and k² (over the stride's square, and the groups'). Of a linear layer: rows, features out,
-        features in, 1. The bias is taken for weights.
+        For a convolution: pixels of the output over the whole batch, output channels, input
+        channels, and k² (divided by the squared stride and the groups). For a linear layer: rows,
+        output features, input features, 1. A bias counts as weights.
         """
         macs, parameters, inputs, outputs = (max(1, size) for size in self.sizes)
         length = macs / outputs
         channels_out = max(1.0, parameters / length)
-        places = outputs / channels_out
-        channels_in = inputs / places
-        return tuple(
-            log(each) for each in (places, channels_out, channels_in, length / channels_in)
-        )
+        positions = outputs / channels_out
+        channels_in = inputs / positions
+        axes = (positions, channels_out, channels_in, length / channels_in)
+        return tuple(map(log, axes))
 
 
 class LayerProfile(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The joules of one call of a layer, as measured.
+    """Measured joules of one call of a layer.
 
-    network    in which network it stood; errors are then told of networks never seen
+    network    network that contains it; with names, errors are those of unseen networks
     calls      how often that network calls a layer of this shape
-    estimated  whether the joules come from an estimate, and not from a sensor
+    estimated  whether the joules are estimated instead of sensed
     """
 
     shape: LayerShape
@@ -78,10 +77,10 @@ class LayerProfile(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
 
 
 class NetworkProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The joules of one call of a whole network, as measured, and all its layers.
+    """Measured joules of one call of a whole network, with all its layers.
 
     name    the `network` of its layers' profiles
-    shapes  as `shapes_of` lists them: what was not profiled is among them too
+    shapes  from `shapes_of`, including layers without a profile
     """
 
     name: str
@@ -90,13 +89,13 @@ class NetworkProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HeldOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How wrong the estimator was about what it had not been fitted to.
+    """Errors of the estimator on data that it was not fitted to.
 
     mape     mean absolute percentage error, as a share
-    worst    the largest of them
-    of       what was left out: whole networks against their own measured joules; networks against
-             the sum of their measured layers; or single layers
-    number   of what was left out, each once
+    worst    largest absolute error, as a share
+    of       what was held out: whole networks, compared with their own measured joules; networks,
+             compared with the sum of their measured layers; or single layers
+    number   how many of these, each held out once
     """
 
     mape: float
@@ -115,16 +114,16 @@ class HeldOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The joules of a network that never ran: no figure comes without the error of its estimator.
+    """Joules of a network that never ran, always with the held-out error of the estimator.
 
-    low, high     95 % prediction interval, from the held-out errors and from how far the layers
-                  are from those that were profiled
-    held_out      how wrong the estimator was about what it had not seen
+    low, high     95 % prediction interval, from the held-out errors and from the distance of the
+                  layers from the profiled ones
+    held_out      errors of the estimator on held-out data
     unknown       layers of a kind with too few profiles, estimated from all other kinds
-    extrapolated  layers of known kinds of which no profile is alike in size, give or take a factor
-    guessed       share of the joules that these two make up
-    layers        how many layers it sums
-    estimated     whether the profiles behind it hold joules that no sensor measured
+    extrapolated  layers of a known kind without a profile of similar size
+    guessed       share of the joules that these two contribute
+    layers        number of layers summed
+    estimated     whether any profile has estimated instead of sensed joules
     """
 
     joules: float
@@ -139,27 +138,27 @@ class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def held_out_mape(self) -> float:
-        """Mean absolute percentage error over what was held out, as a share."""
+        """Return the mean absolute percentage error on held-out data, as a share."""
         return self.held_out.mape
 
     def __str__(self) -> str:
         low, high = format_energy(self.low), format_energy(self.high)
         parts = [f"{format_energy(self.joules)} (95 %: {low} … {high})", str(self.held_out)]
         for what, shapes in (
-            ("of kinds hardly profiled", self.unknown),
-            ("unlike any that was profiled", self.extrapolated),
+            ("of kinds with too few profiles", self.unknown),
+            ("without a profile of similar size", self.extrapolated),
         ):
             if shapes:
                 parts.append(f"{counted(len(shapes), 'layer')} {what}: {_kinds(shapes)}")
         if self.unknown or self.extrapolated:
             share = format_percent(self.guessed, signed=False)
-            parts.append(f"{share} of the joules come from such layers")
+            parts.append(f"{share} of the joules come from these layers")
         if self.estimated:
             parts.append("the profiles' joules are estimated, not sensed")
         return "; ".join(parts)
 
 
 def _kinds(shapes: Sequence[LayerShape]) -> str:
-    """`Conv2d x 3, add x 2`."""
+    """Return `Conv2d x 3, add x 2`."""
     kinds = Counter(shape.kind for shape in shapes)
     return ", ".join(f"{kind} x {number}" for kind, number in kinds.most_common())

@@ -1,13 +1,16 @@
-"""The joules of layers of one kind, or of all kinds together: a trend and a Gaussian process."""
+"""Joules of layers, and of their sum, learnt from profiles: a trend and a Gaussian process."""
 
 from __future__ import annotations
 
+import math
+import random
 import warnings
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from benchmarks.estimator.estimate import LayerProfile, LayerShape
-from benchmarks.estimator.shares import fitted
 from pytest_greenops.model.errors import GreenopsError
 
 if TYPE_CHECKING:
@@ -15,38 +18,110 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = NDArray[Any]
 
-#: How many profiles the trend of all kinds weighs in the trend of one.
-USUAL_WEIGHT = 1.0
-#: The trend is no smaller than this share of the smallest profile: a logarithm is taken of it.
+#: Distinct profiled shapes that a kind needs for a process of its own.
+MIN_PROFILES = 5
+#: Largest number of profiles in the process of all kinds, whose cost is cubic.
+MAX_POOLED = 150
+#: Weight of the trend of all kinds in the trend of one kind, in profiles.
+POOLED_WEIGHT = 1.0
+#: Lower bound of the trend as a share of the smallest profile, since its logarithm is taken.
 FLOOR = 0.05
-#: A layer is like a profiled one where no size of it is so many times larger or smaller.
-ALIKE = 3.0
-#: From a profile to a layer unlike it joules follow a power of the sizes, between none and the
-#: first, of which no more is known: the deviation of a uniform distribution.
+#: A layer resembles a profiled one if no size differs by more than this factor.
+SIMILAR = 3.0
+#: Standard deviation of the exponent with which joules grow beyond the profiled sizes. Only its
+#: range is known, from 0 to 1: this is the deviation of a uniform distribution.
 EXPONENT_SD = 12**-0.5
 
 
-class Logs(NamedTuple):
-    """Logarithms of joules: their means, and how their errors vary together."""
+class LayerSum(NamedTuple):
+    """Joules of several layers together.
 
-    means: Array
-    covariance: Array
+    layers   number of layers
+    log_sd   standard deviation of the logarithm of the joules, according to the processes
+    guessed  share of the joules that unknown and extrapolated layers contribute
+    """
+
+    joules: float
+    layers: int
+    log_sd: float
+    unknown: tuple[LayerShape, ...]
+    extrapolated: tuple[LayerShape, ...]
+    guessed: float
+
+
+class LayerEnergies:
+    """Energy of layers of any kind: one process per kind, and one for kinds with few profiles."""
+
+    def __init__(self, profiles: Sequence[LayerProfile], seed: int) -> None:
+        self._profiles, self._seed = profiles, seed
+        self._pooled_trend = _fit_trend(profiles)
+        by_kind: dict[str, list[LayerProfile]] = defaultdict(list)
+        for profile in profiles:
+            by_kind[profile.shape.kind].append(profile)
+        self._by_kind = {
+            kind: LayerEnergy(of_kind, self._pooled_trend, seed)
+            for kind, of_kind in by_kind.items()
+            if len({profile.shape for profile in of_kind}) >= MIN_PROFILES
+        }
+
+    @cached_property
+    def _any_kind(self) -> LayerEnergy:
+        sampled = random.Random(self._seed).sample(
+            list(self._profiles), min(MAX_POOLED, len(self._profiles))
+        )
+        return LayerEnergy(sampled, self._pooled_trend, self._seed)
+
+    def sum(self, shapes: Iterable[LayerShape]) -> LayerSum:
+        """Return the joules of these layers together.
+
+        The logarithms of layers are normal. Their sum is approximated by a log-normal distribution
+        with the same mean and variance (Fenton, IRE Trans. Commun. Syst. 8, 1960). Errors of layers
+        of unknown kinds are fully correlated, those of others as their process says.
+        """
+        import numpy as np
+
+        calls = Counter(shapes)
+        by_kind: dict[str, list[LayerShape]] = defaultdict(list)
+        for shape in calls:
+            by_kind[shape.kind if shape.kind in self._by_kind else ""].append(shape)
+        mean_j = variance_j2 = guessed_j = 0.0
+        extrapolated: list[LayerShape] = []
+        for kind, of_kind in by_kind.items():
+            energy = self._by_kind[kind] if kind else self._any_kind
+            means, covariance = energy.log_joules(of_kind)
+            deviations = np.sqrt(np.diag(covariance))
+            if not kind:
+                covariance = np.outer(deviations, deviations)
+            joules = np.exp(means + deviations**2 / 2) * [calls[shape] for shape in of_kind]
+            mean_j += float(joules.sum())
+            variance_j2 += float(joules @ np.expm1(covariance) @ joules)
+            for shape, joules_of_shape in zip(of_kind, joules, strict=True):
+                beyond = bool(kind) and energy.extrapolates(shape)
+                extrapolated += [shape] * (calls[shape] * beyond)
+                guessed_j += float(joules_of_shape) * (beyond or not kind)
+        log_variance = math.log1p(variance_j2 / mean_j**2)
+        return LayerSum(
+            joules=mean_j * math.exp(-log_variance / 2),
+            layers=calls.total(),
+            log_sd=math.sqrt(log_variance),
+            unknown=tuple(shape for shape in by_kind[""] for _ in range(calls[shape])),
+            extrapolated=tuple(extrapolated),
+            guessed=guessed_j / mean_j,
+        )
 
 
 class LayerEnergy:
-    """The joules of layers, learnt from profiles; what the trend leaves over is a process.
+    """Energy of layers of one kind, as a trend times a Gaussian process.
 
-    The trend is `a + b MACs + c parameters + d elements in + e elements out`, none of them
-    negative, fitted to relative errors: what a call costs whatever its size, arithmetic, traffic.
-    It carries the estimate beyond the profiled sizes, where a process alone would go back to its
-    mean. On the logarithm of measured over trend stands a Gaussian process with a Matern kernel
-    (nu = 5/2, THOR, arXiv 2501.16397; one length scale for each feature) and white noise.
-
-    trend  joules per call, MAC, parameter, element in, element out
+    The trend is `a + b MACs + c parameters + d input elements + e output elements` without negative
+    coefficients, fitted to relative errors: a constant per call, arithmetic, memory traffic. It
+    determines the estimate beyond the profiled sizes, where a process alone would return to its
+    mean. A Gaussian process with a Matern kernel (nu = 5/2, THOR, arXiv 2501.16397; one length
+    scale per feature) and white noise models the logarithm of measured joules over trend.
     """
 
-    def __init__(self, profiles: Sequence[LayerProfile], usual: Array, seed: int) -> None:
-        """`usual`: the trend of all kinds, towards which this one is drawn where profiles are few.
+    def __init__(self, profiles: Sequence[LayerProfile], pooled_trend: Array, seed: int) -> None:
+        """Fit; with few profiles the trend is close to that of all kinds.
 
         Raises `GreenopsError` where scikit-learn is missing.
         """
@@ -54,74 +129,97 @@ class LayerEnergy:
 
         shapes = [profile.shape for profile in profiles]
         joules = np.array([profile.joules for profile in profiles])
-        self.trend = trend(profiles, usual)
+        self._trend = _fit_trend(profiles, pooled_trend)
         self._floor_j = FLOOR * joules.min()
         self._multiplies = all(shape.macs for shape in shapes)
         self._profiled = self._features(shapes)
         self._varying = np.ptp(self._profiled, axis=0) > 0
-        self._middle, self._spread = self._profiled.mean(axis=0), self._profiled.std(axis=0)
-        self._process = _process(int(self._varying.sum()), seed)
-        over = np.log(joules / self._trend_j(shapes))
-        with warnings.catch_warnings():  # a length scale at its bound: a feature that says nothing
+        self._mean, self._spread = self._profiled.mean(axis=0), self._profiled.std(axis=0)
+        self._process = _gaussian_process(int(self._varying.sum()), seed)
+        log_ratios = np.log(joules / self._trend_j(shapes))
+        with warnings.catch_warnings():  # a length scale at its bound: an irrelevant feature
             warnings.simplefilter("ignore")
-            self._process.fit(self._scaled(self._profiled), over)
+            self._process.fit(self._scaled(self._profiled), log_ratios)
 
-    def logs(self, shapes: Sequence[LayerShape]) -> Logs:
-        """What is known of the joules of layers, the scatter of single layers included.
+    def log_joules(self, shapes: Sequence[LayerShape]) -> tuple[Array, Array]:
+        """Return means and covariance of the logarithms of joules, scatter of layers included.
 
-        The further from all that were profiled the less; such layers err all to one side.
+        The variance grows with the distance from the profiled layers, where errors are correlated.
         """
         import numpy as np
 
         features = self._features(shapes)
         means, covariance = self._process.predict(self._scaled(features), return_cov=True)
-        growth_sd = EXPONENT_SD * self._unlike(features)
+        growth_sd = EXPONENT_SD * self._distance(features)
         means = means + np.log(self._trend_j(shapes))
-        return Logs(means, covariance + np.outer(growth_sd, growth_sd))
+        return means, covariance + np.outer(growth_sd, growth_sd)
 
     def extrapolates(self, shape: LayerShape) -> bool:
-        """Whether no layer like it was profiled."""
-        return bool(self._unlike(self._features([shape]))[0] > 0)
+        """Return whether no layer of similar size was profiled."""
+        return bool(self._distance(self._features([shape]))[0] > 0)
 
     def _features(self, shapes: Sequence[LayerShape]) -> Array:
         import numpy as np
 
         return np.array([s.axes if self._multiplies else s.log_sizes for s in shapes])
 
-    def _unlike(self, features: Array) -> Array:
-        """How far the profile is that each layer is most like, in logarithms; 0 where alike."""
+    def _distance(self, features: Array) -> Array:
+        """Return the logarithmic distance of each layer from the nearest profile; 0 if similar."""
         import numpy as np
 
-        apart = np.abs(features[:, None] - self._profiled).max(axis=2).min(axis=1)
-        return np.where(apart > np.log(ALIKE), apart, 0.0)
+        distance = np.abs(features[:, None] - self._profiled).max(axis=2).min(axis=1)
+        return np.where(distance > np.log(SIMILAR), distance, 0.0)
 
     def _scaled(self, features: Array) -> Array:
         import numpy as np
 
         varying = self._varying
-        if not varying.any():  # layers that are all alike: a process over a constant
+        if not varying.any():  # all profiles have the same sizes: a process over a constant
             return np.zeros((len(features), 1))
-        return np.asarray((features - self._middle)[:, varying] / self._spread[varying])
+        return np.asarray((features - self._mean)[:, varying] / self._spread[varying])
 
     def _trend_j(self, shapes: Sequence[LayerShape]) -> Array:
         import numpy as np
 
-        return np.asarray(np.maximum(_sizes(shapes) @ self.trend, self._floor_j))
+        return np.asarray(np.maximum(_size_matrix(shapes) @ self._trend, self._floor_j))
 
 
-def trend(profiles: Sequence[LayerProfile], usual: Array | None = None) -> Array:
-    """Joules per call, MAC, parameter, element in and out, fitted to relative errors.
+def fit_relative(terms: Array, prior: Array | None = None, weight: float = 1.0) -> Array:
+    """Return non-negative coefficients with which each row sums to about one (least squares).
 
-    usual  a trend towards which each term is drawn, with the weight of `USUAL_WEIGHT` profiles
+    terms   a row per measurement: its terms, divided by the sum that they should have
+    prior   coefficients to which the fit is drawn, with the weight of this many rows
     """
+    import numpy as np
+    from scipy.optimize import nnls
+
+    scale = terms.mean(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    rows, targets = terms / scale, np.ones(len(terms))
+    if prior is not None:
+        rows = np.vstack([rows, weight**0.5 * np.eye(len(scale))])
+        targets = np.concatenate([targets, weight**0.5 * prior * scale])
+    coefficients, _ = nnls(rows, targets)
+    return np.asarray(coefficients / scale)
+
+
+def _fit_trend(profiles: Sequence[LayerProfile], pooled_trend: Array | None = None) -> Array:
+    """Return joules per call, MAC, parameter, input element and output element."""
     import numpy as np
 
     joules = np.array([profile.joules for profile in profiles])
-    sizes = _sizes([profile.shape for profile in profiles])
-    return fitted(sizes / joules[:, None], usual, USUAL_WEIGHT)
+    sizes = _size_matrix([profile.shape for profile in profiles])
+    return fit_relative(sizes / joules[:, None], pooled_trend, POOLED_WEIGHT)
 
 
-def _process(features: int, seed: int) -> Any:
+def _size_matrix(shapes: Sequence[LayerShape]) -> Array:
+    """Return a row per layer: 1, MACs, parameters, input elements, output elements."""
+    import numpy as np
+
+    return np.array([(1.0, *shape.sizes) for shape in shapes])
+
+
+def _gaussian_process(features: int, seed: int) -> Any:
     try:
         from sklearn.gaussian_process import GaussianProcessRegressor
         from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
@@ -132,10 +230,3 @@ def _process(features: int, seed: int) -> Any:
     smooth = Matern([1.0] * max(1, features), (0.1, 100.0), nu=2.5)
     kernel = ConstantKernel(0.1, (1e-4, 10.0)) * smooth + WhiteKernel(0.01, (1e-5, 1.0))
     return GaussianProcessRegressor(kernel, n_restarts_optimizer=1, random_state=seed)
-
-
-def _sizes(shapes: Sequence[LayerShape]) -> Array:
-    """A row for each layer: 1, MACs, parameters, elements in, elements out."""
-    import numpy as np
-
-    return np.array([(1.0, *shape.sizes) for shape in shapes])

@@ -27,7 +27,7 @@ from pytest_greenops.insight.what_if.extrapolate import tdp_estimate
 from pytest_greenops.machine import cpu
 from pytest_greenops.model.scenario import Extrapolation
 from pytest_greenops.model.units import counted
-from pytest_greenops.sensors.cpu_estimate.cpu_power import core_power
+from pytest_greenops.sensors.cpu_estimate.core_watts import core_power
 
 RUNS, EPOCHS = 10, 40
 GOAL = 0.05

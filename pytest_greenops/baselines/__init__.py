@@ -1,1 +1,1 @@
-"""Read and write the baselines folder, and say what becomes of a baseline on acceptance."""
+"""Read and write the baselines folder; accept, summarise and merge baselines."""

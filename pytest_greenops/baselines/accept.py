@@ -1,9 +1,9 @@
-"""What becomes of a baseline when a measurement is accepted: pure."""
+"""How a baseline changes when a measurement is accepted: pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -17,7 +17,13 @@ from pytest_greenops.model.baseline import (
     Session,
     TestKey,
 )
-from pytest_greenops.model.measurement import DeviceState, Domain, Round
+from pytest_greenops.model.measurement import (
+    MICROJOULES,
+    DeviceState,
+    Domain,
+    Round,
+    work_done,
+)
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
 
@@ -28,40 +34,38 @@ def accept(
     machine: dict[str, str],
     results: Iterable[tuple[Result, Session]],
 ) -> Baseline:
-    """Add each result's session to what was accepted before, or begin anew with it.
+    """Return a baseline with the session of each result, as its last or as its only session.
 
-    A session joins when it agrees with its series, which rolls over the last ten. It begins anew
-    when it regressed or improved, keeping the anchor; and with a new anchor when it cannot stand
-    beside what was accepted: other counters, conditions or units of work. Of a quality whose drop
-    is limited, earlier values hold no more once one that differs by more is accepted.
+    A session joins its series, which keeps the last ten, if it agrees with it. If it regressed or
+    improved, it replaces the series but keeps the anchor. If it has other counters, conditions or
+    units of work, it replaces the series and the anchor. If the drop of a quality is limited,
+    earlier values expire once a value is accepted that differs by more.
     """
     series = dict(baseline.measurements) if baseline else {}
     for result, session in results:
-        series[result.name] = _grown(series.get(result.name), result, _storable(session))
+        known = series.get(result.name)
+        grown = _with_session(known, result, _storable(session))
+        anchor = replace(grown.anchor, quality=_first_qualities(known, grown))
+        series[result.name] = replace(grown, anchor=anchor)
     return Baseline(SCHEMA, test, machine, series)
 
 
-def stands_beside(series: Series, other: Series) -> bool:
-    """Whether the sessions of another series can stand among those of a series."""
+def can_join(series: Series, other: Series) -> bool:
+    """Return whether the sessions of another series can join a series."""
     return _same_work(series, other, other.sessions[-1])
 
 
-def _grown(series: Series | None, result: Result, session: Session) -> Series:
-    grown = _with(series, result, session)
-    return replace(grown, anchor=replace(grown.anchor, quality=_first_told(series, grown)))
-
-
-def _first_told(before: Series | None, grown: Series) -> dict[str, float]:
-    """What was accepted first of each quality that is still held, on whatever counters it was."""
+def _first_qualities(before: Series | None, grown: Series) -> dict[str, float]:
+    """Return the first accepted value of each current quality, on whatever counters it was."""
     first: dict[str, float] = {}
     for series in (before, grown) if before else (grown,):
         for quality in (series.anchor.quality, *(each.quality for each in series.sessions)):
             first = {**quality, **first}
-    held = {name for session in grown.sessions for name in session.quality}
-    return {name: value for name, value in first.items() if name in held}
+    current = {name for session in grown.sessions for name in session.quality}
+    return {name: value for name, value in first.items() if name in current}
 
 
-def _with(series: Series | None, result: Result, session: Session) -> Series:
+def _with_session(series: Series | None, result: Result, session: Session) -> Series:
     change = result.verdict.change
     if series is None or not _same_work(series, result, session):
         return Series(result.domains, result.conditions, _anchor(session), (session,))
@@ -73,17 +77,17 @@ def _with(series: Series | None, result: Result, session: Session) -> Series:
 
 
 def _earlier(series: Series, result: Result) -> Iterator[Session]:
-    """What was accepted before, without the qualities that hold no more."""
+    """Yield the sessions accepted before, without the qualities that expire."""
     limit = next((quality.limit for quality in result.verdict.qualities), None)
     known = [session.quality for session in series.sessions]
-    past = set() if limit is None else expired(result.quality, known, limit)
+    gone = set() if limit is None else expired(result.quality, known, limit)
     for session in series.sessions:
-        quality = {name: value for name, value in session.quality.items() if name not in past}
+        quality = {name: value for name, value in session.quality.items() if name not in gone}
         yield replace(session, quality=quality)
 
 
 def _same_work(series: Series, result: Result | Series, session: Session) -> bool:
-    """Whether a session can stand beside those of a series: its counters, conditions and units."""
+    """Return whether a session has the counters, conditions and units of a series."""
     known = series.conditions.keys() & result.conditions.keys()
     return (
         list(map(_identity, series.domains)) == list(map(_identity, result.domains))
@@ -93,15 +97,15 @@ def _same_work(series: Series, result: Result | Series, session: Session) -> boo
 
 
 def _identity(domain: Domain) -> tuple[object, ...]:
-    """What makes two counters the same; the highest plausible power is none of it."""
+    """Return what identifies a counter; not its highest plausible power."""
     return domain.name, domain.kind, domain.range_uj, domain.counted, domain.idle
 
 
 def _storable(session: Session) -> Session:
-    """Without what no later comparison asks for, to keep files small.
+    """Return a session without what no later comparison needs, to keep files small.
 
-    Left out are a quality that JSON has no number for (a loss that became NaN), how exactly the
-    edges of rounds were known, and of devices all but what held their clocks down.
+    That is: qualities that JSON cannot hold (a loss that became NaN), the errors of rounds' edges,
+    and the state of devices except their throttle reasons.
     """
     quality = {name: value for name, value in session.quality.items() if math.isfinite(value)}
     rounds = tuple(
@@ -121,11 +125,12 @@ def _throttled(devices: Mapping[str, DeviceState]) -> dict[str, DeviceState]:
 
 def _anchor(session: Session) -> Anchor:
     units = ("call", *session.rounds[0].units)
-    return Anchor(session.saved_at, {unit: _level(session.rounds, unit) for unit in units})
+    joules = {unit: _joules_by_domain(session.rounds, unit) for unit in units}
+    return Anchor(session.saved_at, joules)
 
 
-def _level(rounds: tuple[Round, ...], unit: str) -> dict[str, float]:
-    """Joules of a unit of work by counter, over all rounds."""
-    work = sum(r.iterations if unit == "call" else r.units[unit] for r in rounds)
+def _joules_by_domain(rounds: Sequence[Round], unit: str) -> dict[str, float]:
+    """Return the joules of a unit of work by counter, over all rounds."""
+    work = sum(work_done(round_, unit) for round_ in rounds)
     names = rounds[0].energy_uj
-    return {name: sum(r.energy_uj[name] for r in rounds) * 1e-6 / work for name in names}
+    return {name: sum(r.energy_uj[name] for r in rounds) * MICROJOULES / work for name in names}

@@ -1,4 +1,4 @@
-"""The baselines folder: read whole at the start of a run, written one file a test, atomically."""
+"""The baselines folder: the only module that writes there, one file for each test, atomically."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from pytest_greenops.model.baseline import SCHEMA, Baseline, TestKey
-from pytest_greenops.model.errors import BaselineError
+from pytest_greenops.model.errors import BaselineError, GreenopsError
 from pytest_greenops.model.units import significant
 
 _SAFE = re.compile(r"[^A-Za-z0-9_.\[\]=,+-]+")
@@ -25,37 +25,42 @@ _LONGEST_NAME = 120
 
 
 class Store:
-    """The baselines of one folder, as they are read and kept.
+    """The baselines of one folder.
 
-    Raises `BaselineError`, one line that names the file and the mend, for what cannot be read or
-    written; a file that cannot be read is never written over.
-
-    elsewhere  how its user names another folder
+    Its methods raise `BaselineError` for a file that cannot be read or written: one line with the
+    file and the fix. A file that cannot be read is never overwritten.
     """
 
     def __init__(
-        self, folder: Path, machine: str, elsewhere: str = "--energy-baselines=DIR"
+        self, folder: Path, machine: str, other_folder: str = "--energy-baselines=DIR"
     ) -> None:
+        """Open a folder.
+
+        Args:
+            folder: of the baselines
+            machine: the name of this machine's folder in it
+            other_folder: the option that names another folder, for messages
+        """
         self.folder = folder
         self.machine = machine
-        self._elsewhere = elsewhere
+        self._other_folder = other_folder
         self._files: dict[Path, Baseline] | None = None
 
     def path(self, test: TestKey, machine: str | None = None) -> Path:
-        """Where the baseline of a test is: `<folder>/<machine>/<module>/<test and params>.json`."""
+        """Return the file of a test: `<folder>/<machine>/<module>/<test and params>.json`."""
         module = [_folder_name(part) for part in test.module.split("/") if part not in ("", ".")]
         return self.folder.joinpath(machine or self.machine, *module, _file_name(test.name))
 
     def shown(self, test: TestKey) -> str:
-        """The same path as a person would write it, from the folder that holds the baselines."""
+        """Return that path relative to the parent of the baselines folder."""
         return str(self.path(test).relative_to(self.folder.parent))
 
     def load(self, test: TestKey) -> Baseline | None:
-        """The baseline of a test on this machine, or None."""
+        """Return the baseline of a test on this machine, or None."""
         return self.files().get(self.path(test))
 
     def elsewhere(self, test: TestKey) -> Baseline | None:
-        """A baseline of this test from another machine, the last one by name, or None."""
+        """Return a baseline of a test from another machine, the last one by name, or None."""
         machines = sorted(self.folder.iterdir(), reverse=True) if self.folder.is_dir() else []
         for machine in machines:
             path = self.path(test, machine.name)
@@ -64,14 +69,14 @@ class Store:
         return None
 
     def files(self) -> dict[Path, Baseline]:
-        """Every baseline of this machine by its file; read once."""
+        """Return every baseline of this machine by its file; read once."""
         if self._files is None:
             paths = sorted((self.folder / self.machine).rglob("*.json"))
             self._files = {path: read(path) for path in paths}
         return self._files
 
     def check_writable(self) -> None:
-        """Raise `BaselineError` where no baseline could be saved, before anything is measured."""
+        """Raise `BaselineError` if no baseline can be saved, before anything is measured."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder):
@@ -80,14 +85,14 @@ class Store:
             raise self._unwritable(self.folder, error) from None
 
     def update(self, test: TestKey, change: Callable[[Baseline | None], Baseline]) -> Path:
-        """Write a changed baseline whole or not at all; other processes that save wait for it."""
+        """Write a changed baseline atomically, while other processes that save wait."""
         path = self.path(test)
         baseline = self.write(path, change)
         self.files()[path] = baseline
         return path
 
     def write(self, path: Path, change: Callable[[Baseline | None], Baseline]) -> Baseline:
-        """The same for a file that is known by its path; returns what stands in it now."""
+        """Write a changed baseline by the path of its file, and return it."""
         with self._locked(path):
             baseline = change(read(path) if path.exists() else None)
             try:
@@ -97,7 +102,7 @@ class Store:
         return baseline
 
     def remove(self, path: Path) -> None:
-        """Remove a baseline, and the folders that it leaves empty; `BaselineError` if it cannot."""
+        """Remove a baseline, and the folders that it leaves empty."""
         with self._locked(path):
             try:
                 path.unlink(missing_ok=True)
@@ -107,7 +112,7 @@ class Store:
                     above.rmdir()
             except OSError as error:
                 raise BaselineError(
-                    f"{path}: cannot be removed ({error.strerror}); mend its access"
+                    f"{path}: cannot be removed ({error.strerror}): fix its permissions"
                 ) from None
 
     def _locked(self, path: Path) -> AbstractContextManager[object]:
@@ -117,25 +122,25 @@ class Store:
             return FileLock(self._lock_path()).acquire()
         except OSError as error:
             raise BaselineError(
-                f"{path}: no lock can be had in the temporary folder ({error.strerror}); free "
-                "space or mend its access, or name another folder: TMPDIR=DIR"
+                f"{path}: cannot create a lock in the temporary folder ({error.strerror}): free "
+                "space, fix its permissions, or use another folder: TMPDIR=DIR"
             ) from None
 
     def _unwritable(self, path: Path, error: OSError) -> BaselineError:
         return BaselineError(
-            f"{path}: cannot be written ({error.strerror}); free space or mend its access, or name "
-            f"another folder: {self._elsewhere}"
+            f"{path}: cannot be written ({error.strerror}): free space, fix its permissions, or "
+            f"use another folder: {self._other_folder}"
         )
 
     def _lock_path(self) -> Path:
-        """Outside the folder, which belongs to the project's repository; one for each user."""
-        # Not every user of a container has a name.
+        """Return a path outside the folder, which may be in a repository; one for each user."""
+        # A user of a container may have no name.
         user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
         name = hashlib.sha256(f"{user}:{self.folder.resolve()}".encode()).hexdigest()
         return Path(tempfile.gettempdir(), f"pytest-greenops-{name[:16]}.lock")
 
     def orphans(self, test: TestKey, collected: Collection[TestKey]) -> Iterator[Baseline]:
-        """Baselines of the same function whose parameters no collected test has: renamed ones?"""
+        """Yield baselines of the same function with parameters that no collected test has."""
         for path, baseline in self.files().items():
             other = baseline.test
             same = (other.module, other.qualname) == (test.module, test.qualname)
@@ -145,36 +150,48 @@ class Store:
 
 
 def read(path: Path) -> Baseline:
-    """Read one baseline file; raises `BaselineError` that names it."""
+    """Read one baseline file.
+
+    Raises:
+        BaselineError: the file cannot be read, is damaged or of a newer version
+    """
     try:
         data = path.read_bytes()
         version = msgspec.json.decode(data, type=_Version).schema
-        if version > SCHEMA:
-            raise BaselineError(
-                f"{path}: written by a newer pytest-greenops (schema {version}, this one reads up "
-                f"to {SCHEMA}); upgrade it: pip install -U pytest-greenops"
-            )
+        refuse_newer(path, version, SCHEMA, BaselineError)
         return msgspec.json.decode(data, type=Baseline)
     except OSError as error:
-        raise BaselineError(f"{path}: cannot be read ({error.strerror}); mend its access") from None
-    except (ValueError, RecursionError) as error:  # msgspec's, and those of text that is no UTF-8
         raise BaselineError(
-            f"{path}: damaged ({error}); restore it (git checkout -- {path}), or delete it and "
-            "save anew"
+            f"{path}: cannot be read ({error.strerror}): fix its permissions"
+        ) from None
+    except (ValueError, RecursionError) as error:  # by msgspec, and for text that is not UTF-8
+        raise BaselineError(
+            f"{path}: damaged ({error}): restore it (git checkout -- {path}), or delete it and "
+            "save again"
         ) from None
 
 
+def refuse_newer(path: Path, schema: int, known: int, error: type[GreenopsError]) -> None:
+    """Raise an error for a file of a newer schema version than the known one."""
+    if schema > known:
+        raise error(
+            f"{path}: written by a newer pytest-greenops (schema {schema}, this version reads up "
+            f"to {known}): pip install -U pytest-greenops"
+        )
+
+
 class Survey(NamedTuple):
-    """Every baseline of a folder by its file, and a line for each file that cannot be read."""
+    """Every baseline of a folder by its file, and a line for each unreadable file."""
 
     baselines: dict[Path, Baseline]
     damaged: tuple[str, ...]
 
 
 def survey(folder: Path, naming: str = "") -> Survey:
-    """Look through the machines of a folder whose name holds `naming`.
+    """Read every baseline of the machines whose name contains `naming`.
 
-    Raises `BaselineError` where there are none.
+    Raises:
+        BaselineError: there are none
     """
     found: dict[Path, Baseline] = {}
     damaged = []
@@ -188,32 +205,33 @@ def survey(folder: Path, naming: str = "") -> Survey:
 
 
 def machines(folder: Path, naming: str = "") -> list[Path]:
-    """The folders of machines in a folder of baselines, or those whose name holds `naming`.
+    """Return the folders of machines whose name contains `naming`.
 
-    Raises `BaselineError` where there are none.
+    Raises:
+        BaselineError: there are none
     """
     if not folder.is_dir():
         raise BaselineError(
-            f"{folder}: no such folder of baselines; name the one that there is, or save some: "
+            f"{folder}: no such folder: name an existing folder of baselines, or save some with "
             "pytest --energy-save"
         )
     found = [path for path in sorted(folder.iterdir()) if _is_machine(path)]
     if not found:
-        inner = next((p for p in sorted(folder.iterdir()) if p.is_dir() and _holds(p)), None)
+        inner = next((p for p in sorted(folder.iterdir()) if p.is_dir() and _has_machine(p)), None)
         raise BaselineError(
-            f"{folder}: holds no baselines; "
-            + (f"they begin in {inner}" if inner else "save some: pytest --energy-save")
+            f"{folder}: contains no baselines: "
+            + (f"use {inner}" if inner else "save some with pytest --energy-save")
         )
     named = [path for path in found if naming in path.name]
     if not named:
         raise BaselineError(
-            f"{folder}: no machine's name holds {naming!r}; there are "
+            f"{folder}: no machine's name contains {naming!r}: expected part of one of "
             f"{', '.join(path.name for path in found)}"
         )
     return named
 
 
-def _holds(folder: Path) -> bool:
+def _has_machine(folder: Path) -> bool:
     return any(map(_is_machine, folder.iterdir()))
 
 
@@ -222,7 +240,7 @@ def _is_machine(path: Path) -> bool:
 
 
 def encode(baseline: Baseline) -> bytes:
-    """The bytes of a baseline file: sorted keys, rounded floats, a line feed at the end."""
+    """Return the bytes of a baseline file: sorted keys, rounded floats, a final line feed."""
     rounded = significant(msgspec.to_builtins(baseline))
     return msgspec.json.format(msgspec.json.encode(rounded, order="sorted"), indent=1) + b"\n"
 
@@ -232,14 +250,14 @@ class _Version(msgspec.Struct):
 
 
 def _folder_name(part: str) -> str:
-    """`_up` for the folder above, so that nothing lies outside; another name for a real `_up`."""
+    """Return `_up` for the parent folder, so that no file is outside; escape a real `_up`."""
     if part == "..":
         return "_up"
     return f"_{part}" if re.fullmatch("(?i)_+up", part) else part
 
 
 def _file_name(name: str) -> str:
-    """A file name for a test: readable, safe on every file system, and its own."""
+    """Return a file name for a test: readable, unique, and valid on every file system."""
     safe = _SAFE.sub("_", name).replace(".", "-")[:_LONGEST_NAME]
     if safe != name or safe != safe.lower():
         safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:6]
@@ -247,9 +265,10 @@ def _file_name(name: str) -> str:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put a file in place whole or not at all; raises `OSError`.
+    """Write a file atomically; a link or a device such as /dev/stdout is written to directly.
 
-    What is there and is no file, such as a link or /dev/stdout, is written to and stays.
+    Raises:
+        OSError: the file cannot be written
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_symlink() or (path.exists() and not path.is_file()):

@@ -1,4 +1,4 @@
-"""Results of shards into one document; baselines of shards into one: pure."""
+"""Merge the results, and the baselines, of sharded runs: pure."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from pytest_greenops.baselines.accept import stands_beside
+from pytest_greenops.baselines.accept import can_join
 from pytest_greenops.judge.summary import adjusted
 from pytest_greenops.model.baseline import MAX_SESSIONS, SCHEMA, Baseline, Series, Session
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import ResultsError
 from pytest_greenops.model.result import Results
 
-_AGAIN = "merge what one machine measured, machine by machine"
-#: What is kept of two that cannot stand together, and the mend where it is not what was wanted.
-_KEPT = "saved last is kept; delete the wrong one of the two and merge again"
+_SEPARATELY = "merge the results of each machine separately"
+#: Which of two baselines that cannot be merged is kept, and the fix if that is the wrong one.
+_KEPT = "saved last is kept: if that is wrong, delete it and merge again"
 
 
 class United(NamedTuple):
-    """One document out of several, and what a reader has to know of how it came about.
+    """The merged results of several files, and what a reader must know about them.
 
-    replaced  how many measurements stood in more than one; the last counts
-    policies  what the shards' policies differ in, where they do
+    replaced  number of measurements in more than one file; the last is used
+    policies  the fields in which the policies of the runs differ
     """
 
     results: Results
@@ -32,16 +32,21 @@ class United(NamedTuple):
 
 
 def unite_results(shards: Sequence[tuple[str, Results]]) -> United:
-    """The results of shards, each with its name, in their order; chances are those of the whole.
+    """Merge results in order, and adjust p values to the number of all results.
 
-    Raises `ResultsError` that names the difference for shards of different machines.
+    Args:
+        shards: the name and the results of each file
+
+    Raises:
+        ResultsError: the files are of different machines
     """
     (first_name, first), *others = shards
     for name, results in others:
         there, here = (Environment(r.environment.machine) for r in (first, results))
         if differences := here.differences(there):
             raise ResultsError(
-                f"{name}: of another machine than {first_name} ({', '.join(differences)}); {_AGAIN}"
+                f"{name}: another machine than {first_name} ({', '.join(differences)}): "
+                f"{_SEPARATELY}"
             )
     latest = max((results for _, results in shards), key=lambda results: results.created_at)
     found = {(r.test, r.name): r for _, results in shards for r in results.results}
@@ -67,19 +72,18 @@ def unite_results(shards: Sequence[tuple[str, Results]]) -> United:
 
 
 def unite_baselines(baselines: Sequence[Baseline]) -> tuple[Baseline, tuple[str, ...]]:
-    """One file of a test out of several, and what could not stand together, in a line for each.
+    """Merge the baselines of one test; also return a line for each part that cannot be merged.
 
-    Of each name all sessions are kept that can stand in one series, the last ten of them, with the
-    oldest anchor. Where series cannot, the one that was saved last is kept: other counters,
-    conditions or units of work; or one that began anew, so that the level before it is not what
-    was accepted.
+    The sessions of each name join in one series: the last ten of them, with the oldest anchor. Two
+    series cannot be merged if they differ in counters, conditions or units of work, or if one
+    replaced the level of the other. Then the one saved last is kept.
     """
     newest = max(baselines, key=_saved_at)
     measurements: dict[str, Series] = {}
     dropped: list[str] = []
     alike = [b for b in baselines if b.machine == newest.machine]
     if len(alike) < len(baselines):
-        dropped.append(f"other facts of the machine: the one that was {_KEPT}")
+        dropped.append(f"the machine differs: the baseline {_KEPT}")
     for name in dict.fromkeys(name for baseline in alike for name in baseline.measurements):
         series = [b.measurements[name] for b in alike if name in b.measurements]
         measurements[name], why = _united(series)
@@ -99,10 +103,10 @@ def _united(all_series: Sequence[Series]) -> tuple[Series, list[str]]:
     newest, *older = sorted(all_series, key=_last, reverse=True)
     why = []
     for series in older:
-        if not stands_beside(newest, series):
-            why.append(f"other counters, conditions or units of work: the series that was {_KEPT}")
-        elif _began_anew(newest, series):
-            why.append(f"one began anew at another level: the series that was {_KEPT}")
+        if not can_join(newest, series):
+            why.append(f"counters, conditions or units of work differ: the series {_KEPT}")
+        elif _replaced(newest, series):
+            why.append(f"one replaced the other at another level: the series {_KEPT}")
         else:
             newest = _joined(newest, series)
     return newest, why
@@ -120,11 +124,11 @@ def _joined(newer: Series, older: Series) -> Series:
     )
 
 
-def _began_anew(newer: Series, older: Series) -> bool:
-    """Whether one of two series that come of the same first level has left the other's sessions.
+def _replaced(newer: Series, older: Series) -> bool:
+    """Return whether one of two series with the same anchor dropped the other's sessions.
 
-    A series that begins anew keeps its anchor, and none of its sessions. It also looks so where ten
-    sessions have rolled over all of the other's: these would not be kept either.
+    A series that regressed or improved keeps its anchor, and none of its sessions. Ten new sessions
+    drop all older ones too, which a merge would not keep either.
     """
     if replace(newer.anchor, quality={}) != replace(older.anchor, quality={}):
         return False

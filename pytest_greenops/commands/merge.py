@@ -125,7 +125,7 @@ def _merge_baselines(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
     read_in = [_read(named[path]) for path in others if path != own]
     known = _read(out) if out.is_dir() else {}
     places = dict.fromkeys(place for files in read_in for place in files)
-    store = Store(out, machine="", elsewhere="pytest-greenops merge DIR ...")
+    store = Store(out, machine="", other_folder="pytest-greenops merge DIR ...")
     store.check_writable()
     changed = 0
     for place in places:

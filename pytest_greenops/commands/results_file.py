@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from pytest_greenops.baselines.store import refuse_newer
 from pytest_greenops.model.errors import ResultsError
 from pytest_greenops.model.result import SCHEMA, Result, Results
 from pytest_greenops.model.verdict import Outcome
@@ -30,11 +31,7 @@ def read(path: Path) -> Results:
         raise ResultsError(f"{path}: cannot be read ({error.strerror}); {_FIX}") from None
     try:
         kind = msgspec.json.decode(data, type=_Kind)
-        if kind.schema > SCHEMA:
-            raise ResultsError(
-                f"{path}: written by a newer pytest-greenops (schema {kind.schema}, this one reads "
-                f"up to {SCHEMA}); upgrade it: pip install -U pytest-greenops"
-            )
+        refuse_newer(path, kind.schema, SCHEMA, ResultsError)
         if bytes(kind.measurements) and not bytes(kind.results):
             raise ResultsError(f"{path}: a baseline, not a result file; {_FIX}")
         results = msgspec.json.decode(data, type=Results)

@@ -13,9 +13,9 @@ from pytest_greenops.commands.command import Command
 from pytest_greenops.commands.console import Screen
 from pytest_greenops.commands.named_results import by_kind_j, chosen, energies, epochs_j, name_of
 from pytest_greenops.insight.regions import factor_of, regions
-from pytest_greenops.insight.what_if.elsewhere import what_if
 from pytest_greenops.insight.what_if.extrapolate import extrapolate, tdp_estimate
 from pytest_greenops.insight.what_if.full_cycle import crossover, parity
+from pytest_greenops.insight.what_if.hypothetical import what_if
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.errors import GreenopsError, InsightError
 from pytest_greenops.model.scenario import Life

@@ -45,7 +45,7 @@ def wrong_marks(items: Iterable[pytest.Item]) -> list[str]:
         except BudgetError as error:
             module, qualname, _ = key_parts(item)
             wrong.setdefault(f"{module}::{qualname.replace('.', '::')}", str(error))
-    return [f"{test}: {MARKER}: {why}" for test, why in wrong.items()]
+    return [f"{test}: {why}" for test, why in wrong.items()]
 
 
 def is_energy_test(item: pytest.Item) -> bool:

@@ -1,1 +1,1 @@
-"""Beyond pass and fail: joules by layer, other regions and GPUs, whole trainings."""
+"""Insight beyond verdicts: joules by layer, carbon intensities, and hypothetical answers."""

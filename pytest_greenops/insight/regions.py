@@ -1,9 +1,9 @@
 """Carbon intensity of electricity by region: CO2e = energy x intensity (arXiv:2302.08476).
 
-Yearly means of what is generated in a region, each with its source and year; neither imports, nor
-the hour of the day, nor what building a machine emits. Countries: Ember, yearly electricity data,
-CO2e over the life of the plants. States of the USA: EPA eGRID2016, CO2 of the stacks alone; of
-Georgia and Kentucky the newer figures that EnergyVis (arXiv:2103.16435) takes from NREL.
+Yearly means of the generation in a region, each with its source and year. Imports, the hour of the
+day and the manufacturing of machines are not included. Countries: Ember, yearly electricity data,
+CO2e over the life of the plants. States of the USA: EPA eGRID2016, direct CO2 emissions only;
+Georgia and Kentucky: the newer figures that EnergyVis (arXiv:2103.16435) takes from NREL.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _EGRID = "EPA eGRID2016, CO2 alone"
 _NREL = "NREL, in EnergyVis (arXiv:2103.16435)"
 _LB_PER_MWH = GRAMS_PER_KWH["lb/kWh"] / 1000
 
-#: Source, year, grams per kWh of one unit of the table, what stands before each of its codes, and
-#: the table. Of a region that stands in two the last counts.
+#: Source, year, grams per kWh of one unit of the table, prefix of its codes, and the table. A later
+#: table overrides an earlier one.
 _TABLES: tuple[tuple[str, int, float, str, str], ...] = (
     (
         *(_EMBER, 2024, 1.0, ""),
@@ -53,22 +53,22 @@ _TABLES: tuple[tuple[str, int, float, str, str], ...] = (
 
 
 def factor_of(region: str, pue: float = 1.0) -> CarbonFactor:
-    """The intensity of a region: an ISO country code, or a state of the USA as `US-GA`.
+    """Return the intensity of a region: an ISO country code, or a state of the USA as `US-GA`.
 
-    Raises `InsightError` that names the nearest codes for a region that is not in the table.
+    Raises `InsightError` with the nearest codes for a region that is not in the table.
     """
     code = region.strip().upper()
     for factor in regions():
         if factor.region == code:
             return CarbonFactor(factor.grams_per_kwh, pue, code, factor.source, factor.year)
     raise InsightError(
-        f"no carbon intensity is known of region {region!r}; the nearest codes are "
-        f"{', '.join(_nearest(code))}; pytest-greenops whatif regions lists all"
+        f"no carbon intensity is known for region {region!r}; the nearest codes are "
+        f"{', '.join(_nearest(code))}: list all codes with pytest-greenops whatif regions"
     )
 
 
 def regions() -> tuple[CarbonFactor, ...]:
-    """Every region of the table, sorted by code."""
+    """Return every region, sorted by code."""
     known = {str(factor.region): factor for factor in _read()}
     return tuple(known[code] for code in sorted(known))
 

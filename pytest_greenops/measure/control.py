@@ -1,4 +1,4 @@
-"""The control workload: the same work in every run, whose joules tell how the machine is now."""
+"""The control workload: the same work in every run, whose joules show changes of the machine."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pytest_greenops.model.measurement import CONTROL_KINDS, MICROJOULES
 from pytest_greenops.sensors.base import EdgeSensor, on_our_clock
 from pytest_greenops.sensors.instruments import Instruments
 
-#: How often the kernel runs after each round: some 30 ms in all.
+#: How often the kernel runs after each round: about 30 ms in all.
 CALLS = 3
 
 _STEPS, _SEED, _MODULUS = 30_000, 16_807, 2**31 - 1
 
 
 def kernel() -> int:
-    """Fixed work for one core, some 10 ms: arithmetic, and sorting what caches hold badly."""
+    """Do fixed work on one core for about 10 ms: arithmetic, and sorting beyond the caches."""
     number, numbers = _SEED, []
     for _ in range(_STEPS):  # the generator of Park and Miller, Comm. ACM 31 (1988) 1192-1201
         number = number * _SEED % _MODULUS
@@ -24,10 +24,10 @@ def kernel() -> int:
 
 
 class Control:
-    """The control workload beside one measurement: a sample after each of its rounds.
+    """The control workload of one measurement: a sample after each of its rounds.
 
-    What slows a machine down comes and goes within seconds, so that a control of another minute
-    would say little. Only counters that nothing waits for are read: those of CPUs and their memory.
+    Slow phases of a machine come and go within seconds, so samples of another minute would show
+    little. Only counters that can be read without waiting are used: those of CPUs and their memory.
     """
 
     def __init__(self, instruments: Instruments) -> None:
@@ -42,7 +42,7 @@ class Control:
         self._samples: list[dict[str, int]] = []
 
     def sample(self) -> None:
-        """Do the work once more; nothing where no counter would see it."""
+        """Do the work and keep its joules; do nothing if no counter would see it."""
         if not self._names:
             return
         before = self._instruments.read()
@@ -52,10 +52,10 @@ class Control:
         self._samples.append(window.energy_uj)
 
     def joules(self, rounds: int) -> dict[str, float]:
-        """Of one call, by counter, beside the last so many rounds; none of what did not move."""
-        beside = self._samples[-rounds:] if rounds else []
+        """Return the joules of one call over the last `rounds` samples, by counter that moved."""
+        samples = self._samples[-rounds:] if rounds else []
         found = {
-            name: trimmed_mean([sample.get(name, 0) / CALLS for sample in beside])
-            for name in (self._names if beside else ())
+            name: trimmed_mean([sample.get(name, 0) / CALLS for sample in samples])
+            for name in (self._names if samples else ())
         }
         return {name: uj * MICROJOULES for name, uj in found.items() if uj > 0}

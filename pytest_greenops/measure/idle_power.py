@@ -1,38 +1,43 @@
-"""What the counters show while the machine rests: taken once, before the first test of a run."""
+"""The power of each counter while the machine is idle: measured before the first test of a run."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
-from pytest_greenops.measure.meter import Load
+from pytest_greenops.measure.observer import Load
 from pytest_greenops.model.measurement import MICROJOULES, Rest
 from pytest_greenops.sensors.base import on_our_clock
+from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.instruments import Instruments
 
-#: For how long is rested.
+#: How long this process does nothing.
 REST_S = 0.1
-#: The machine rests where at least this share of its CPUs is idle.
+#: The machine is idle if at least this share of its CPUs is.
 IDLE = 0.98
-#: The power of a counter is known where its energy errs by less than this share.
+#: The power of a counter is known if its energy errs by less than this share.
 KNOWN = 0.1
 
 
-def at_rest(instruments: Instruments, probe: Callable[[], Load]) -> Rest:
-    """Watch the counters for a tenth of a second in which this process does nothing.
+def at_rest(
+    instruments: Instruments, probe: Callable[[], Load], clock: Clock = SYSTEM_CLOCK
+) -> Rest:
+    """Return the power of each counter over a tenth of a second in which this process does nothing.
 
-    probe  makes what tells how far the machine rested
+    The result is empty if all joules are estimated, which takes no time, or if the machine was
+    not idle. It lacks cards that may have had work.
 
-    Nothing is known, and no time spent, where all joules are estimated; nothing is known where the
-    machine did not rest, nor of a card that does not tell that it had no work.
+    Args:
+        instruments: the sensors.
+        probe: makes a probe of the machine's load; called only if there is something to measure.
+        clock: waits, and dates the readings of the sensors.
     """
     sensed = [sensor for sensor in instruments.sensors if sensor.source == "sensed"]
-    if not any(on_our_clock(sensor) for sensor in sensed):
+    if not any(on_our_clock(sensor, clock) for sensor in sensed):
         return Rest()
     load, resting = probe(), instruments.resting()
     before = instruments.begin()
-    load.start()  # not earlier: waiting for a counter's tick is work
-    time.sleep(REST_S)
+    load.start()  # not earlier: waiting for the tick of a counter is work
+    clock.sleep(REST_S)
     share = load.stop()
     window = instruments.window(before, instruments.end())
     resting &= instruments.resting()

@@ -1,14 +1,14 @@
-"""What a measurement says against itself: pure functions of its rounds."""
+"""Self-checks: the evidence against a measurement, found by pure functions of its rounds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from pytest_greenops.judge.stats import slope, t_quantile, trimmed_mean
+from pytest_greenops.measure.faults import Fault
 from pytest_greenops.model.measurement import (
-    THERMAL_THROTTLE,
+    CONTROL_KINDS,
     Check,
     CheckName,
     DeviceState,
@@ -16,41 +16,37 @@ from pytest_greenops.model.measurement import (
     Kind,
     LoadShare,
     Round,
-    belonging,
 )
+from pytest_greenops.model.units import counted
 
-#: The error of the edges may be this share of the margin; a drift over the rounds, that.
+#: The error at the edges may be this share of the margin; the drift over the rounds, that share.
 EDGE_SHARE, DRIFT_SHARE = 1 / 5, 1 / 4
-#: No counter's edges can be had without error: of a smaller margin they may err as much as of this.
+#: Edges are never exact: for a smaller margin than this they may err as much as for this one.
 SMALLEST_MARGIN = 0.001
 #: Share of the machine's CPU time that other processes may use during a round.
 CONTENTION = 0.03
-#: Where less than this is idle beside them, others also slow down the work that is measured.
+#: If less than this share of the CPUs is idle, other processes also slow down the measured work.
 CROWDED = 0.1
-#: Calls within this share of a sampling period, of this many periods or of such a part of one,
-#: keep in step with it.
+#: Calls keep in step with a sampling period if they are within this share of it, of at most this
+#: many periods, or of a period divided by at most this number.
 STEP_SHARE, STEPS = 0.05, 5
-#: Reasons for which a device lowers its clocks to protect itself, as NVML names them. That it keeps
-#: to its power limit is none of them: work that is heavy enough always runs so.
-SLOWDOWNS = (
-    "hardware slowdown",
-    "hardware thermal slowdown",
-    "software thermal slowdown",
-    "hardware power brake",
-    THERMAL_THROTTLE,
-)
 #: Degrees by which a device may warm up or cool down over the rounds.
 WARMING_C = 5.0
-_UNKNOWN = DeviceState()
 #: Share of spoilt rounds that a 20 % trimmed mean leaves without effect.
 TOLERATED = 0.2
+_UNKNOWN = DeviceState()
+#: What is done about a drift, by whether the test has a warm-up.
+_DRIFT_ACTION = {
+    True: "warmed up once more, then flagged",
+    False: "flagged: the test has no warm-up",
+}
 
 
 def edge_error(round_: Round, domains: Sequence[Domain]) -> float:
-    """How far the energy of a round may be off for the edges of its windows, as a share (95 %).
+    """Return the error of a round's energy at the edges of its windows, as a share (95 %).
 
-    Of each kind of counter by itself, the worst: one may be judged alone. Devices that the round
-    did not use are left out, and counters that did not move.
+    It is the largest error of any kind of counter, since one kind may be judged alone. Devices
+    that the round did not use, and counters that did not move, are ignored.
     """
     return max(_edge_errors(round_, domains).values(), default=0.0)
 
@@ -72,19 +68,19 @@ def _edge_errors(round_: Round, domains: Sequence[Domain]) -> dict[Kind, float]:
 
 
 def edge_limit(margin: float) -> float:
-    """How far the edges of a round's windows may be off, as a share of the round."""
+    """Return how far the edges of a round's windows may be off, as a share of the round."""
     return max(margin, SMALLEST_MARGIN) * EDGE_SHARE
 
 
 def too_short(rounds: Sequence[Round], domains: Sequence[Domain], margin: float) -> Iterator[Check]:
-    """The windows are too short for how exactly a kind of counter knows their edges."""
+    """Report windows that are too short for the accuracy of a kind of counter at their edges."""
     errors = [_edge_errors(round_, domains) for round_ in rounds]
     for kind in dict.fromkeys(kind for known in errors for kind in known):
         error = trimmed_mean([known[kind] for known in errors if kind in known])
         if error > edge_limit(margin):
             span_ms = trimmed_mean([round_.seconds for round_ in rounds]) * 1e3
             off = f"its edges are off by up to {error * 100:.2g} % of its {kind} energy"
-            still = f"its {kind} counter need not move in that"
+            still = f"its {kind} counter may not move in that time"
             yield Check(
                 CheckName.TOO_SHORT,
                 f"a round spans {span_ms:.3g} ms, and {off if error < math.inf else still}",
@@ -95,10 +91,10 @@ def too_short(rounds: Sequence[Round], domains: Sequence[Domain], margin: float)
 
 
 def in_step(call_s: float, period_s: float) -> bool:
-    """Whether calls that take so long keep in step with a period, or with a part of it.
+    """Return whether calls of this duration keep in step with a period, or with a part of it.
 
     Samples of power would then fall on the same moments of every call: up to 67 % wrong (Yang,
-    Adamek and Armour, SC 2024, whose bound of 5 % this is).
+    Adamek and Armour, SC 2024, who also give the bound of 5 %).
     """
     if min(call_s, period_s) <= 0:
         return False
@@ -106,127 +102,85 @@ def in_step(call_s: float, period_s: float) -> bool:
     return round(ratio) <= STEPS and abs(ratio - round(ratio)) <= STEP_SHARE * round(ratio)
 
 
-def throttled(name: str, state: DeviceState) -> str | None:
-    """Why a device says nothing of a round that used it: it was slowed down to protect itself."""
-    harmful = [reason for reason in state.throttle_reasons if reason in SLOWDOWNS]
-    if not harmful or state.used is False:
-        return None
-    lower = "turn turbo off" if THERMAL_THROTTLE in harmful else "lower its limit"
-    return f"{name} was throttled: {', '.join(harmful)} (let it cool, or {lower})"
+def unjudged_faults(faults: Sequence[Fault], domains: Sequence[Domain]) -> Iterator[Check]:
+    """Report faults of devices that are not judged, in rounds that were kept.
 
-
-def decisive(domains: Sequence[Domain], judged: str) -> set[str]:
-    """The counters whose faults void a round: those that are judged, and what these hang on.
-
-    While a processor is slowed down its memory draws power for longer; a board holds all.
-    """
-    names = set(belonging(domains, judged))
-    kinds = {domain.kind for domain in domains if domain.name in names}
-    if "psys" in kinds:
-        return {domain.name for domain in domains}
-    return names | {domain.name for domain in domains if domain.kind == "cpu" and "dram" in kinds}
-
-
-class Fault(NamedTuple):
-    """What spoils the energy of one device in a round: the check that found it, and its words."""
-
-    domain: Domain
-    check: CheckName
-    finding: str
-
-
-def beside(faults: Sequence[Fault], domains: Sequence[Domain]) -> Iterator[Check]:
-    """Faults, one for each round, of devices that are not judged: the rounds were kept.
-
-    Each device and check is told once, with its first finding.
+    Args:
+        faults: one for each fault and round; each device and check is reported once, with its
+            first finding.
+        domains: the counters of the measurement; idle ones are ignored.
     """
     idle = {domain.name for domain in domains if domain.idle}
     found: dict[tuple[str, CheckName], list[Fault]] = {}
     for fault in (fault for fault in faults if fault.domain.name not in idle):
         found.setdefault((fault.domain.name, fault.check), []).append(fault)
-    for (name, check), faults_of in found.items():
-        n = len(faults_of)
+    for (name, check), same in found.items():
         yield Check(
             check,
-            faults_of[0].finding,
-            f"{n} round{'s' if n != 1 else ''} kept, since {name} is not judged",
-            kinds=(faults_of[0].domain.kind,),
+            same[0].finding,
+            f"{counted(len(same), 'round')} kept, since {name} is not judged",
+            kinds=(same[0].domain.kind,),
         )
 
 
-def lost(counters: Mapping[str, str], domains: Sequence[Domain]) -> Iterator[Check]:
-    """Counters that failed for good while others went on, but for those of idle devices."""
+def lost(reasons: Mapping[str, str], domains: Sequence[Domain]) -> Iterator[Check]:
+    """Report counters that failed for good while others continued, except those of idle devices."""
     idle = {domain.name for domain in domains if domain.idle}
-    for why in (why for name, why in counters.items() if name not in idle):
-        yield Check(
-            CheckName.LOST, why, "the other counters went on; nothing that holds it is judged"
-        )
+    for why in (why for name, why in reasons.items() if name not in idle):
+        done = "the other counters continued; domains that include it are not judged"
+        yield Check(CheckName.LOST, why, done)
 
 
 def disagreement(doubts: Mapping[str, str], domains: Sequence[Domain]) -> Iterator[Check]:
-    """Counters that do not agree with the power that their own device tells."""
+    """Report counters that disagree with the power that their own device shows."""
     for domain in domains:
         if domain.name in doubts and not domain.idle:
-            done = "told with each figure; its joules may be off by as much"
+            done = "shown with each figure; its joules may be off by as much"
             yield Check(CheckName.DISAGREEMENT, doubts[domain.name], done)
 
 
-#: What was done about a drift: a test that asks for no warm-up gets none.
-_WARMED = {True: "warmed up once more, then flagged", False: "flagged: the test has no warm-up"}
+def drift(energies: Sequence[float], margin: float, warms_up: bool = True) -> Check | None:
+    """Report rounds that rise or fall by more than a quarter of the margin, and not by chance.
 
-
-def drifts(energies: Sequence[float], margin: float) -> bool:
-    """Whether the rounds rise or fall by more than a quarter of the margin, and not by chance."""
-    logs = _logs(energies)
-    rise, error = slope(logs)
+    Args:
+        energies: of the rounds, in order; zeros are ignored.
+        margin: the change that matters.
+        warms_up: whether the warm-up was repeated before these rounds.
+    """
+    logs = [math.log(energy) for energy in energies if energy > 0]
     n = len(logs)
-    return (
-        n >= 5
-        and abs(rise) * (n - 1) > margin * DRIFT_SHARE
-        and abs(rise) > t_quantile(0.995, n - 2) * error
-    )
-
-
-def drift(energies: Sequence[float], margin: float, again: bool = True) -> Check | None:
-    """The rounds still rise or fall although the warm-up was repeated, if it was (`again`)."""
-    if not drifts(energies, margin):
+    rise, error = slope(logs)
+    total = rise * (n - 1)
+    if n < 5 or abs(total) <= margin * DRIFT_SHARE or abs(rise) <= t_quantile(0.995, n - 2) * error:
         return None
-    logs = _logs(energies)
-    total = math.expm1(slope(logs)[0] * (len(logs) - 1)) * 100
-    return Check(CheckName.DRIFT, f"{total:+.1f} % over the rounds", _WARMED[again])
+    finding = f"{math.expm1(total) * 100:+.1f} % over the rounds"
+    return Check(CheckName.DRIFT, finding, _DRIFT_ACTION[warms_up])
 
 
 def warming(
-    rounds: Sequence[Round], domains: Sequence[Domain], again: bool = True
+    rounds: Sequence[Round], domains: Sequence[Domain], warms_up: bool = True
 ) -> Iterator[Check]:
-    """Devices with work whose temperature still moves: a warm one draws more for the same work."""
+    """Report used devices whose temperature changes: a warm one draws more for the same work."""
     for domain in domains:
         states = [round_.devices.get(domain.name, _UNKNOWN) for round_ in rounds]
         heat_c = [state.temperature_c for state in states if state.temperature_c is not None]
         low_c, high_c = min(heat_c, default=0.0), max(heat_c, default=0.0)
         if high_c - low_c > WARMING_C and not domain.idle:
             verb = "warmed" if heat_c.index(low_c) < heat_c.index(high_c) else "cooled"
-            yield Check(
-                CheckName.DRIFT,
-                f"{domain.name} {verb} by {high_c - low_c:.0f} C over the rounds",
-                _WARMED[again],
-            )
-
-
-def _logs(energies: Sequence[float]) -> list[float]:
-    return [math.log(energy) for energy in energies if energy > 0]
+            finding = f"{domain.name} {verb} by {high_c - low_c:.0f} C over the rounds"
+            yield Check(CheckName.DRIFT, finding, _DRIFT_ACTION[warms_up])
 
 
 def contended(share: LoadShare) -> bool:
-    """Whether others took so much of the machine during a round that it is made again."""
+    """Return whether other processes used so much of the machine that the round is repeated."""
     return share.others > CONTENTION or share.steal > 0
 
 
 def contention(kept: Sequence[LoadShare], rounds: int) -> Check | None:
-    """Others ran beside rounds that had to be kept: their joules are in the counters.
+    """Report contended rounds that had to be kept: the counters contain the joules of others.
 
-    An estimate counts only what this process used, so it holds out longer: until no CPU is left
-    idle, and the work gets slower for want of one.
+    An estimate counts only what this process used. It is spoilt only if no CPU is left idle, so
+    that the work itself becomes slower.
     """
     if not kept:
         return None
@@ -239,39 +193,39 @@ def contention(kept: Sequence[LoadShare], rounds: int) -> Check | None:
         f"{len(kept)} of {rounds} rounds",
         "rounds redone, then kept",
         untrusted=len(kept) > TOLERATED * rounds,
-        kinds=() if crowded > TOLERATED * rounds else ("cpu", "dram", "psys"),
+        kinds=() if crowded > TOLERATED * rounds else CONTROL_KINDS,
     )
 
 
 def intruded(devices: Mapping[str, DeviceState]) -> bool:
-    """Whether somebody else's process computed on a card that a round used: it is made again."""
+    """Return whether a foreign process computed on a card that the round used."""
     return any(state.foreign and state.used is not False for state in devices.values())
 
 
 def intrusion(rounds: Sequence[Round], domains: Sequence[Domain]) -> Iterator[Check]:
-    """Processes of others computed on a card during rounds that had to be kept."""
+    """Report cards that foreign processes used during rounds that had to be kept."""
     for domain in (domain for domain in domains if domain.counted):
         states = [round_.devices.get(domain.name, _UNKNOWN) for round_ in rounds]
         spoilt = sum(bool(state.foreign) for state in states)
         if spoilt:
             yield Check(
                 CheckName.CONTENTION,
-                f"another process had {domain.name} in use in {spoilt} of {len(rounds)} rounds",
+                f"another process used {domain.name} in {spoilt} of {len(rounds)} rounds",
                 "rounds redone, then kept",
                 untrusted=spoilt > TOLERATED * len(rounds),
                 kinds=(domain.kind,),
             )
 
 
-def void(reason: str | None, voided: int) -> Check | None:
-    """Windows of which nothing can be said were left out."""
-    if reason is None or not voided:
+def void(reasons: Sequence[str]) -> Check | None:
+    """Report rounds that were left out, with the reason of the last."""
+    if not reasons:
         return None
-    return Check(CheckName.VOID, reason, f"{voided} round{'s' if voided != 1 else ''} left out")
+    return Check(CheckName.VOID, reasons[-1], f"{counted(len(reasons), 'round')} left out")
 
 
 def instrumented(tracer: str | None) -> Check | None:
-    """A tracer or profiler runs with the work, and uses joules of its own."""
+    """Report a tracer or profiler that runs with the work and uses joules of its own."""
     if tracer is None:
         return None
     return Check(CheckName.INSTRUMENTED, tracer, "neither saved nor judged; run without it")

@@ -1,4 +1,4 @@
-"""What the measured code may have queued on a device: waited for at the edges of a window."""
+"""Wait for work that the measured code queued on a device, at the edges of a window."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def synchronize() -> None:
-    """Wait for the devices of the frameworks that are loaded and in use; loads none."""
+    """Wait for the devices of the frameworks that are loaded and in use; load none."""
     for name, wait in _WAITS.items():
         module = sys.modules.get(name)
         if module is not None:
@@ -19,7 +19,7 @@ def _torch(torch: Any) -> None:
     cuda = getattr(torch, "cuda", None)
     if cuda is not None and cuda.is_initialized():
         for device in range(cuda.device_count()):
-            if cuda.memory_reserved(device):  # to wait for an unused card would start a context
+            if cuda.memory_reserved(device):  # waiting for an unused card would start a context
                 cuda.synchronize(device)
     mps = getattr(torch, "mps", None)
     if mps is not None and torch.backends.mps.is_available():
@@ -27,9 +27,9 @@ def _torch(torch: Any) -> None:
 
 
 def _jax(jax: Any) -> None:
-    """JAX has no barrier for a device: the arrays that live are waited for.
+    """Wait for the live arrays, since JAX has no barrier for a device.
 
-    To ask for them starts the backend, which takes most of a GPU's memory: not where none runs.
+    Listing them would start the backend, which takes most of a GPU's memory: skip if none runs.
     """
     bridge = sys.modules.get("jax._src.xla_bridge")
     if not getattr(bridge, "backends_are_initialized", lambda: True)():

@@ -1,27 +1,28 @@
-"""One trip through the work that is measured: the windows opened in it, added up by name."""
+"""One trip through the measured work: its windows, summed by name."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import DeviceState, Round, Window
+from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.instruments import Instruments
 
-#: Work that could keep in step with the samples of power is spread over so many windows, each of
-#: which begins a quarter of the period later in it: 25 ms for a period of 100 ms, as Yang, Adamek
-#: and Armour use ("Part-time Power Measurements: nvidia-smi's Lack of Attention", SC 2024).
+#: Work that could keep in step with the samples of power is spread over this many windows. Each
+#: begins a quarter of the period later: 25 ms for a period of 100 ms, as Yang, Adamek and Armour
+#: do ("Part-time Power Measurements: nvidia-smi's Lack of Attention", SC 2024).
 STEPPED_WINDOWS, STEP = 16, 0.25
 
 
 class Trip:
-    """One trip through the work: repeat it `iterations` times, inside windows.
+    """One trip through the work, which repeats it `iterations` times inside windows.
 
-    units    how much work all its iterations did, by unit name; added up by whoever does it
-    stepped  whether its windows begin at unlike phases of what a sensor samples
+    Attributes:
+        units: the work of all its iterations, by unit name; the code that does the work sums it.
+        stepped: whether its windows begin at different phases of what a sensor samples.
     """
 
     def __init__(
@@ -32,22 +33,24 @@ class Trip:
         *,
         stepped: bool = False,
         lost: Mapping[str, str] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """`lost` names counters that are known to be lost: nothing is missing without them."""
+        """Prepare a trip; counters in `lost`, which may grow later, are ignored."""
         self.stepped = stepped
         self.iterations = iterations
         self.units: dict[str, float] = {}
         self._windows: dict[str, list[Window]] = {}
         self._instruments = instruments
         self._synchronize = synchronize
-        self._begun_s, self._opened = time.monotonic(), 0
+        self._clock = clock
+        self._begun_ns, self._opened = clock.now_ns(), 0
         self._lost = {} if lost is None else lost
         self._depth = 0
 
     def batches(self, together: bool = True) -> Iterator[int]:
-        """How many iterations to do in each window: all in one, if they can be done `together`.
+        """Yield the iterations of each window: all in one if they can be done `together`.
 
-        Work that could keep in step with a counter is spread over windows of unlike phase.
+        Work that could keep in step with a counter is spread over windows of different phases.
         """
         if not together:
             yield from [1] * self.iterations
@@ -58,10 +61,10 @@ class Trip:
 
     @contextmanager
     def window(self, name: str) -> Iterator[None]:
-        """Measure what happens inside, and add it to what this pass knows of `name`.
+        """Measure what happens inside, and add it to the other windows of this name.
 
-        Work that is queued on a device is waited for at both edges. A window inside another one
-        waits for no counter: that would be in the outer one.
+        Both edges wait for work that is queued on a device. A window inside another one does not
+        wait for a counter, since the outer one would contain the wait.
         """
         instruments = self._instruments
         self._synchronize()
@@ -72,7 +75,7 @@ class Trip:
             yield
             self._synchronize()
         except BaseException:
-            if outermost:  # what samples while a window is open must not go on
+            if outermost:  # a sensor that samples while a window is open must stop
                 instruments.end()
             raise
         finally:
@@ -81,30 +84,27 @@ class Trip:
         self._windows.setdefault(name, []).append(instruments.window(before, after))
 
     def _until_phase_s(self) -> float:
-        """How long to wait for the phase of the next window: a step later than the one before."""
+        """Return how long to wait for the phase of the next window, a step after the last."""
         if not self.stepped:
             return 0.0
         period_s = self._instruments.phase_period_s
         self._opened += 1
         phase_s = self._opened * STEP * period_s
-        return (phase_s - (time.monotonic() - self._begun_s)) % period_s
+        return (phase_s - (self._clock.now_ns() - self._begun_ns) * 1e-9) % period_s
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names under which windows were opened.
-
-        Raises `GreenopsError` where the work opened none at all.
-        """
+        """The names of the windows. Raises `GreenopsError` if the work opened none."""
         if not self._windows:
             raise GreenopsError(
-                "energy.rounds(): no window was opened in the loop; put the work that is to be "
-                'measured into `with energy.measure("name"):`'
+                "energy.rounds(): no window was opened in the loop; put the measured work into "
+                '`with energy.measure("name"):`'
             )
         return tuple(self._windows)
 
     @property
     def missing(self) -> dict[str, str]:
-        """Why a counter says nothing of one of the windows, by domain name: of those not lost."""
+        """Why a counter that is not lost has no energy for one of the windows, by domain name."""
         return {
             domain: why
             for windows in self._windows.values()
@@ -114,9 +114,10 @@ class Trip:
         }
 
     def rounds(self, devices: Mapping[str, DeviceState] | None = None) -> dict[str, Round]:
-        """What each name used in this pass, of the counters that vouch for all of its windows.
+        """Return the round of each name, by the counters that are known in all its windows.
 
-        devices  the state of the devices over the pass, by domain name
+        Args:
+            devices: the state of the devices over the trip, by domain name.
         """
         return {
             name: self._round(windows, dict(devices or {}))

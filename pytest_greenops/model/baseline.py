@@ -1,4 +1,4 @@
-"""What was accepted: the sessions of a test, kept under its name."""
+"""The accepted sessions of a test."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pytest_greenops.model.measurement import Domain, Round
 #: Version of the baseline file. Its history:
 #: 1  the first: sessions of rounds with joules by domain, seconds, iterations, units; an anchor.
 SCHEMA = 1
-#: A baseline rolls over its last sessions.
+#: A baseline keeps this many sessions, the last ones.
 MAX_SESSIONS = 10
 
 
 class TestKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which test a baseline belongs to: more lasting than a node id.
+    """The identity of a test, more stable than a node id.
 
     module    path of the test module from the root directory, with forward slashes
     qualname  `TestClass.test_name`, without parameters
-    param_id  what stands in the brackets of a parametrized test, or None
+    param_id  the id of the parameters of a parametrized test, or None
     """
 
     __test__ = False
@@ -37,25 +37,25 @@ class TestKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def node_id(self) -> str:
-        """What to give to pytest to run this test."""
+        """The node id that pytest runs this test by."""
         return f"{self.module}::{self.name.replace('.', '::', self.qualname.count('.'))}"
 
 
 class Revision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The code that was measured: its commit, and whether the tree had uncommitted changes."""
+    """The measured code: its commit, and whether there were uncommitted changes."""
 
     commit: str | None
     dirty: bool | None
 
 
 class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one process measured of one name of a test.
+    """The measurement of one name of a test in one process.
 
     saved_at   UTC, ISO 8601
-    versions   of the plugin, Python, and torch where it was loaded
-    run        when its run began: sessions of one run share the machine's day
-    control_j  joules of the control workload as it began, by counter
-    layers     joules of the layers of its models, where it was explained
+    versions   of the plugin, Python, and torch if it was loaded
+    run        start of its run: sessions of one run share the machine's state
+    control_j  joules of the control workload, by counter
+    layers     joules of the layers of its models, if explained
     """
 
     saved_at: str
@@ -70,14 +70,14 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def day(self) -> str:
-        """What its run is known by."""
+        """The run that it belongs to."""
         return self.run or self.saved_at
 
 
 class Anchor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first accepted level: joules by unit of work (`call` and the test's own), by counter.
 
-    quality  by name the first accepted value; of what was saved before it was kept, the first known
+    quality  the first accepted value by name, or the first known one in older baselines
     """
 
     saved_at: str
@@ -86,7 +86,7 @@ class Anchor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The accepted sessions of one named measurement, oldest first, and the level it began at."""
+    """The accepted sessions of one named measurement, oldest first, and their anchor."""
 
     domains: tuple[Domain, ...]
     conditions: dict[str, str]
@@ -101,3 +101,27 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     test: TestKey
     machine: dict[str, str]
     measurements: dict[str, Series]
+
+
+class SeriesOverview(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The accepted level of one named measurement, as `pytest-greenops show` prints it.
+
+    joules         of a unit of work, by unit: `call` and the test's own; empty if none is known
+    sessions       number of sessions
+    spread         standard deviation of the sessions, as a share of the level; None for one session
+    since_anchor   the change since the first accepted level; None if this is that level
+    saved_at       when its last session was saved, UTC, ISO 8601
+    commit, dirty  the code of that session, if known
+    provisional    too few sessions to know their spread
+    """
+
+    test: TestKey
+    name: str
+    joules: dict[str, float]
+    sessions: int
+    spread: float | None
+    since_anchor: float | None
+    saved_at: str
+    commit: str | None
+    dirty: bool | None
+    provisional: bool

@@ -1,10 +1,10 @@
-"""What a test may use: the arguments of `@pytest.mark.energy_budget`, checked and merged."""
+"""The limits of a test: the arguments of `@pytest.mark.energy_budget`, checked and merged."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,7 +18,7 @@ _DEVICE = re.compile(r"(cpu|dram|gpu):\d+(-die-\d+)?|psys(:\d+)?")
 
 @dataclass(frozen=True)
 class Budget:
-    """The limits of a test, in joules, watts, grams, seconds, shares; None where it has none."""
+    """The limits of a test, in joules, watts, grams, seconds and shares; None if it has none."""
 
     energy_j: float | None = None
     per: str | None = None
@@ -36,16 +36,16 @@ class Budget:
     def from_marks(cls, marks: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -> Budget:
         """Merge the marks of a test, nearest first, into one budget.
 
-        Raises `BudgetError` that names the keyword at fault and the nearest valid one.
+        Raises:
+            BudgetError: a keyword or value is wrong; names it, and the nearest valid keyword
         """
         merged: dict[str, Any] = {}
         for args, kwargs in marks:
             merged = {**_checked(args, kwargs), **merged}
         budget = cls(**merged)
         if budget.min_rounds and budget.max_rounds and budget.min_rounds > budget.max_rounds:
-            raise BudgetError(
-                f"min_rounds={budget.min_rounds} is more than max_rounds={budget.max_rounds}"
-            )
+            limits = f"min_rounds={budget.min_rounds}, max_rounds={budget.max_rounds}"
+            raise BudgetError(f"energy_budget({limits}): expected min_rounds <= max_rounds")
         return budget
 
 
@@ -53,11 +53,15 @@ def _checked(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]
     known = keywords()
     for keyword in kwargs:
         if keyword not in known:
-            raise BudgetError(f"unknown keyword {keyword!r}{_nearest(keyword, known)}")
+            raise BudgetError(
+                f"energy_budget({keyword}=...): unknown keyword: {_nearest(keyword, known)}"
+            )
     if len(args) > 1:
-        raise BudgetError(f"takes one positional argument, the energy, but got {len(args)}")
+        got = ", ".join(map(repr, args))
+        raise BudgetError(f"energy_budget({got}): expected one positional argument, the energy")
     if args and "energy" in kwargs:
-        raise BudgetError("the energy is given twice, by position and by keyword")
+        twice = f"{args[0]!r}, energy={kwargs['energy']!r}"
+        raise BudgetError(f"energy_budget({twice}): expected the energy only once")
     given = {**({"energy": args[0]} if args else {}), **kwargs}
     return {
         _FIELDS[keyword][0]: _read(keyword, value)
@@ -70,39 +74,39 @@ def _read(keyword: str, value: Any) -> Any:
     try:
         return _FIELDS[keyword][1](value)
     except UnitError as error:
-        raise BudgetError(f"{keyword}: {error}") from None
+        raise BudgetError(f"energy_budget({keyword}={value!r}): {error.expected}") from None
 
 
 def _domain(value: Any) -> str:
     if value in DOMAINS or (isinstance(value, str) and _DEVICE.fullmatch(value)):
         return str(value)
-    raise UnitError(
-        f"unknown domain {value!r}{_nearest(str(value), DOMAINS)}; "
-        f"one of {', '.join(DOMAINS)}, or one device such as gpu:0"
-    )
+    close = difflib.get_close_matches(str(value), DOMAINS, n=1, cutoff=0.5)
+    nearest = f"; did you mean {close[0]!r}?" if close else ""
+    known = ", ".join(DOMAINS)
+    raise UnitError(value, f"expected {known}, or one device such as gpu:0{nearest}")
 
 
 def _action(value: Any) -> Action:
     if value not in ACTIONS:
-        raise UnitError(f"{value!r} is neither 'fail' nor 'warn'")
+        raise UnitError(value, "expected 'fail' or 'warn'")
     return "fail" if value == "fail" else "warn"
 
 
 def _rounds(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UnitError(f"{value!r} is no number of rounds; write a whole number from 1 up")
+        raise UnitError(value, "expected a whole number >= 1")
     return value
 
 
 def _unit_name(value: Any) -> str:
     if not isinstance(value, str) or not value.isidentifier():
-        raise UnitError(f"{value!r} is no name of a unit; write one like 'token'")
+        raise UnitError(value, "expected the name of a unit of work, such as 'token'")
     return value
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; one of: {', '.join(known)}"
+def _nearest(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known)}"
 
 
 _FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {

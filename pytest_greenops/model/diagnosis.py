@@ -1,4 +1,4 @@
-"""What can be measured on a machine, what cannot and why, and what a measurement is worth there."""
+"""What `doctor` reports: what can be measured on a machine, what cannot, and why."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Literal
 
 import msgspec
 
-#: `absent` is what the machine does not have, or does not show: nobody need miss it.
+#: `absent`: the machine does not have it, or does not show it; nothing needs a fix.
 State = Literal["ok", "warn", "bad", "absent"]
 
 
 class Observation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing that was looked at.
+    """One checked thing.
 
-    what    what was seen, and what follows from it
-    remedy  the command or step that mends it, if there is one
+    what    what was found, and what follows from it
+    remedy  the command or step that fixes it, if there is one
     """
 
     name: str
@@ -24,9 +24,10 @@ class Observation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the doctor says: its findings, and in a paragraph what a measurement here is worth.
+    """All findings, and how reliable a measurement is here.
 
-    measurable  whether any energy can be measured, be it by an estimate
+    worth       a paragraph about that reliability
+    measurable  whether any energy can be measured, or estimated
     """
 
     findings: tuple[Observation, ...]

@@ -1,4 +1,4 @@
-"""On what a measurement was made, and why two of them may not be comparable."""
+"""The machine and conditions of a measurement, and why two of them are not comparable."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import msgspec
 class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Facts of a machine, as short strings by name.
 
-    machine     must match: what decides joules and stays for a whole run (CPU model, sensors, …)
+    machine     must match: what joules depend on, fixed for a run (CPU model, sensors, …)
     conditions  must match: what a test may set for itself (threads, dtype, TF32)
-    recorded    kept for the reader, never matched: kernel, library versions, clock rates
+    recorded    never compared, for the reader: kernel, library versions, clock rates
     """
 
     machine: dict[str, str]
@@ -22,7 +22,7 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def fingerprint(self) -> str:
-        """Eight hexadecimal digits over the facts of the machine."""
+        """Eight hexadecimal digits: a hash of the facts of the machine."""
         facts = "\n".join(f"{name}={value}" for name, value in sorted(self.machine.items()))
         return hashlib.sha256(facts.encode()).hexdigest()[:8]
 
@@ -35,10 +35,10 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{words[:60].rstrip('-')}-{self.fingerprint}"
 
     def differences(self, other: Environment) -> tuple[str, ...]:
-        """Why a measurement here is not comparable with one there: `('cpu: A -> B',)`, or empty.
+        """Return why a measurement here is not comparable with one there: `('cpu: A -> B',)`.
 
-        A condition that only one of them knows is no difference: it belongs to a library that the
-        other had not loaded.
+        A condition that only one of them has is ignored: it belongs to a library that the other had
+        not loaded.
         """
         machine = self.machine.keys() | other.machine.keys()
         conditions = self.conditions.keys() & other.conditions.keys()

@@ -1,10 +1,10 @@
-"""What can go wrong, by name: failures of a test on one side, mistakes and mishaps on the other."""
+"""Exceptions: failures of a test, and errors of a run."""
 
 from __future__ import annotations
 
 
 class EnergyFailure(AssertionError):
-    """A test that passed, but whose energy did not: raised in its call phase."""
+    """A passing test whose energy fails it: raised in its call phase."""
 
 
 class EnergyRegression(EnergyFailure):
@@ -16,19 +16,26 @@ class EnergyBudgetExceeded(EnergyFailure):
 
 
 class EnergyUnproven(EnergyFailure):
-    """`--energy-strict`: a test whose energy could not be shown to be within its limits."""
+    """`--energy-strict`: a test whose energy was not shown to be within its limits."""
 
 
 class GreenopsError(Exception):
-    """A mistake or a mishap, told in one line that names the thing and the mend."""
+    """An error of a run: one line that says what is wrong and how to fix it."""
 
 
 class UnitError(GreenopsError, ValueError):
-    """A quantity that cannot be read: no number, no unit, an unknown unit, or a negative value."""
+    """A value that is not the expected quantity.
+
+    expected  what is allowed: `expected a whole number >= 1`
+    """
+
+    def __init__(self, value: object, expected: str) -> None:
+        super().__init__(f"{value!r}: {expected}")
+        self.expected = expected
 
 
 class BudgetError(GreenopsError, ValueError):
-    """A keyword or value that the marker `energy_budget` does not take."""
+    """A keyword or value that the marker `energy_budget` does not accept."""
 
 
 class OptionError(GreenopsError, ValueError):
@@ -44,18 +51,19 @@ class ResultsError(GreenopsError):
 
 
 class InsightError(GreenopsError, ValueError):
-    """Figures that do not answer a question: too few, of a wrong kind, or of no known region."""
+    """Figures that do not answer a question: too few, of a wrong kind, or of an unknown region."""
 
 
 class SensorUnavailable(GreenopsError):
     """A sensor that cannot be read here.
 
-    `reason` says what is in the way; `remedy` is the command or step that mends it, if there is
-    one; `absent` is True where the machine has no such device at all, so that nobody misses it.
+    reason  why not
+    remedy  the command or step that fixes it, if there is one
+    absent  whether the machine has no such device, so that nobody misses it
     """
 
     def __init__(self, reason: str, remedy: str | None = None, absent: bool = False) -> None:
-        super().__init__(reason if remedy is None else f"{reason}; to mend: {remedy}")
+        super().__init__(reason if remedy is None else f"{reason}; fix: {remedy}")
         self.reason = reason
         self.remedy = remedy
         self.absent = absent

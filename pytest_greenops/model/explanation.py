@@ -1,4 +1,4 @@
-"""Where the joules of a measurement go: the layers of the torch models that its work calls."""
+"""Where the joules of a measurement go, by layer of the torch models that its work calls."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from statistics import median
 
 import msgspec
 
-#: Parts that add up to the whole by less exactly than this are told with a warning: the additivity
-#: check of THOR (arXiv 2501.16397), whose method rests on it.
+#: The parts must add up to the whole within this share: the additivity check of THOR (arXiv
+#: 2501.16397), whose method rests on it.
 ADDITIVITY = 0.10
-#: Replays that take so many times the joules of the call that they replay do other work than it.
+#: Replays that use more than this times the joules of their call do other work than the call.
 MOST_OF_CALL = 1.25
-#: A layer that costs so many times the median of the others like it stands out.
+#: A layer stands out if it uses this times the median of similar layers.
 STANDS_OUT = 1.5
-#: One that grew by less than this over its baseline is not told to have grown.
+#: A layer has grown if it uses at least this much more than its baseline.
 GROWN = 0.10
-#: Nor is one named whose excess is less than this share of the whole.
-TRIFLE = 0.01
-#: So many others like it make a layer comparable with them.
+#: A layer is not named if its excess is less than this share of the whole.
+NEGLIGIBLE = 0.01
+#: A layer is compared with similar ones if there are at least this many others.
 _FEWEST_OTHERS = 2
 
 
 class LayerJoules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one session explained, as a baseline keeps it.
+    """The joules of layers in one session, as a baseline keeps them.
 
-    by_layer  joules in one call of the work by the layer's name, and by energy counter
-    units     the work that this call did, by unit name
+    by_layer  joules in one call of the work, by name of the layer and by energy counter
+    units     the work of this call, by unit name
     """
 
     by_layer: dict[str, dict[str, float]]
@@ -34,18 +34,16 @@ class LayerJoules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Layer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One part of a torch model, as replays of its captured input measured it.
+    """One part of a torch model, measured by replaying its captured input.
 
-    name        where it is in its model: `model.layers.2.mlp`
+    name        its path in the model: `model.layers.2.mlp`
     kind        its class: `LlamaMLP`
     calls       how often one call of the work calls it
-    joules      of all these calls, over the domain judged; with the backward pass, where the work
-                made one
-    baseline_j  what the sessions of the baseline have for it, for as much work, where one was
-                explained
-    shapes      of the tensors that it is first called with: `8x128x256`
-    of_kind     its joules over the median of the other layers of its kind and shapes; None of fewer
-                than two
+    joules      of all these calls, over the domain judged, including a backward pass if any
+    baseline_j  its joules in the baseline for the same amount of work, if the baseline has layers
+    shapes      of the tensors of its first call: `8x128x256`
+    of_kind     its joules over the median of the other layers of its kind and shapes; None if there
+                are fewer than two
     """
 
     name: str
@@ -58,7 +56,7 @@ class Layer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
     @property
     def change(self) -> float | None:
-        """Its relative change over the baseline (0.55 is +55 %), where that has it."""
+        """Its relative change over the baseline (0.55 is +55 %), if the baseline has it."""
         return self.joules / self.baseline_j - 1 if self.baseline_j else None
 
 
@@ -66,14 +64,14 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     """The layers of the models that a measured piece of work calls, by joules, highest first.
 
     whole_j   joules of the models as a whole, replayed in turns with their parts
-    call_j    joules of the call that was replayed, as it was measured
-    by_layer  joules of every part that was replayed, by its name and by energy counter: of these
-              layers, and of coarser ones
-    units     the work that this call did, by unit name
-    why       why nothing can be said by layer; None where there are layers
-    backward  whether the work went backward through the models
-    share     of the joules of all windows of its loop, where it has several, none in another
-    within    the window of its loop that holds this one
+    call_j    joules of the replayed call, as measured
+    by_layer  joules of every replayed part, by name and by energy counter: of these layers, and of
+              coarser ones
+    units     the work of this call, by unit name
+    why       why there are no layers; None if there are
+    backward  whether the work included a backward pass
+    share     of the joules of all windows of its loop, if there are several and none is nested
+    within    the window of its loop that contains this one
     """
 
     layers: tuple[Layer, ...] = ()
@@ -88,7 +86,7 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
     @property
     def additivity(self) -> float:
-        """The joules of the parts over those of the whole: 1 where nothing is lost or twice."""
+        """The joules of the parts over those of the whole: ideally 1."""
         parts_j = sum(layer.joules for layer in self.layers)
         return parts_j / self.whole_j if self.whole_j else 0.0
 
@@ -99,44 +97,50 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
     @property
     def adds_up(self) -> bool:
-        """Whether the parts make the whole within `ADDITIVITY`."""
+        """Whether the parts add up to the whole within `ADDITIVITY`."""
         return abs(self.additivity - 1) <= ADDITIVITY
 
     @property
     def doubt(self) -> str | None:
-        """Why the layers are not to be trusted, or None."""
+        """Why the layers are not reliable, or None."""
         if not self.adds_up:
-            return "much is done between the parts, or they work otherwise when alone"
+            return "much work happens between the parts, or they behave differently when run alone"
         if self.of_call > MOST_OF_CALL:
             return "the replays do other work than the call, or the machine has changed since"
         return None
 
     @property
     def suspect(self) -> Layer | None:
-        """The layer that grew most over the baseline, else one that is dearer than its like.
+        """The layer that grew most over the baseline, else one that uses more than similar ones.
 
-        What it uses too much is no trifle beside the whole. None where there is doubt.
+        Its excess is at least 1 % of the whole. None if the layers are not reliable.
         """
         if self.doubt:
             return None
         by_baseline = any(layer.baseline_j for layer in self.layers)
-        least_j = TRIFLE * self.whole_j
-        times = [_times(layer, by_baseline, least_j) for layer in self.layers]
+        least_j = NEGLIGIBLE * self.whole_j
+        times = [_growth(layer, by_baseline, least_j) for layer in self.layers]
         worst, place = max(zip(times, range(len(times)), strict=True), default=(0.0, 0))
         return self.layers[place] if worst else None
 
     @property
     def kept(self) -> LayerJoules | None:
-        """What a baseline keeps of it: nothing, where there is nothing to trust."""
+        """What a baseline keeps of it; None if the layers are not reliable."""
         if not self.layers or self.doubt:
             return None
         return LayerJoules(self.by_layer, self.units)
 
 
 def for_as_much(accepted: LayerJoules, units: Mapping[str, float], unit: str) -> float | None:
-    """What joules of an accepted call are multiplied with, for as much work as another one does.
+    """Return the factor that scales an accepted call to the work of another call.
 
-    unit  the unit of work that is judged; None where the accepted call did none of it
+    Args:
+        accepted: the accepted call
+        units: the work of the other call, by unit name
+        unit: the unit of work that is judged
+
+    Returns:
+        None if the accepted call did none of that work
     """
     if unit == "call":
         return 1.0
@@ -145,21 +149,21 @@ def for_as_much(accepted: LayerJoules, units: Mapping[str, float], unit: str) ->
 
 
 def among_its_kind(layers: list[Layer]) -> tuple[Layer, ...]:
-    """The layers by joules, highest first, each held against the others of its kind and shapes."""
-    told = []
+    """Sort layers by joules, highest first, and compare each with others of its kind and shapes."""
+    compared = []
     for layer in layers:
         like = (layer.kind, layer.shapes)
         others = [o.joules for o in layers if (o.kind, o.shapes) == like and o is not layer]
         if len(others) >= _FEWEST_OTHERS and (middle := median(others)):
             layer = msgspec.structs.replace(layer, of_kind=layer.joules / middle)
-        told.append(layer)
-    return tuple(sorted(told, key=lambda layer: -layer.joules))
+        compared.append(layer)
+    return tuple(sorted(compared, key=lambda layer: -layer.joules))
 
 
-def _times(layer: Layer, by_baseline: bool, least_j: float) -> float:
-    """How many times its baseline, or its like, a layer uses; 0 within what both scatter.
+def _growth(layer: Layer, by_baseline: bool, least_j: float) -> float:
+    """Return how many times its baseline, or similar layers, a layer uses; 0 within the noise.
 
-    By the factor, not by joules: noise moves the largest layers by most of them.
+    A factor, not joules: noise moves the largest layers by the most joules.
     """
     times = (layer.change or 0.0) + 1 if by_baseline else layer.of_kind or 1.0
     beyond = times > 1 + GROWN if by_baseline else times >= STANDS_OUT

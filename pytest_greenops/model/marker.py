@@ -1,4 +1,4 @@
-"""The marker `energy_budget` by its signature, from which its checks and its help are made."""
+"""The marker `energy_budget`: its signature, which its checks and its help derive from."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def energy_budget(
     max_rounds: int | None = None,
     max_time: str | None = None,
 ) -> None:
-    """What the marker takes; it is never called."""
+    """Define the arguments of the marker; this is never called."""
 
 
 def keywords() -> list[str]:
-    """The names of its arguments."""
+    """Return the names of its arguments."""
     return list(inspect.signature(energy_budget).parameters)
 
 
 def marker_help() -> str:
-    """The line that `pytest --markers` shows."""
+    """Return the line that `pytest --markers` shows."""
     signature = inspect.signature(energy_budget).replace(return_annotation=inspect.Signature.empty)
     bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
     return (

@@ -13,11 +13,11 @@ import msgspec.structs
 Kind = Literal["cpu", "dram", "gpu", "psys"]
 Source = Literal["sensed", "estimated"]
 MICROJOULES = 1e-6
-#: Kinds of counters that the control workload speaks for: it says nothing about a GPU.
+#: Kinds of counters that the control workload uses: it says nothing about a GPU.
 CONTROL_KINDS: tuple[Kind, ...] = ("cpu", "dram", "psys")
-#: Why the clock of a processor was held down, where the kernel has counted that it was.
+#: The throttle reason of a CPU whose throttle count in the kernel increased.
 THERMAL_THROTTLE = "thermal throttle"
-#: Why that of a card was, which keeps to its power limit: in NVML's words.
+#: The throttle reason of a GPU at its power limit, in NVML's words.
 POWER_CAP = "software power cap"
 
 
@@ -25,11 +25,11 @@ class Domain(msgspec.Struct, frozen=True, omit_defaults=True):
     """One cumulative energy counter of the machine.
 
     name         `cpu:0`, `dram:0`, `gpu:1`, `psys`: unique on the machine
-    kind         which of the judged domains it belongs to
-    range_uj     where the counter wraps to zero, in microjoules; None where it never does
-    max_power_w  the highest power that is plausible: tells one wrap from two
-    counted      False where another counted domain holds it already, or where it stands apart
-    idle         it stands apart for the work never used this device
+    kind         the judged domain that it belongs to
+    range_uj     where the counter wraps to zero, in microjoules; None if it never does
+    max_power_w  the highest plausible power: distinguishes one wrap from two
+    counted      False if another counted domain includes it, or if it is excluded
+    idle         it is excluded because the work never used this device
     """
 
     name: str
@@ -41,11 +41,11 @@ class Domain(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Reading(NamedTuple):
-    """The counts of a sensor's domains, in their order, at one monotonic time.
+    """The counts of a sensor's domains, in order, at one monotonic time.
 
-    energy_uj  a count that could not be read is None
-    error_uj   how far each count may be off (95 %); empty where the sensor does not tell
-    why        why a count is None, by domain name, where the sensor knows
+    energy_uj  the counts; None for one that could not be read
+    error_uj   the error of each count (95 %); empty if the sensor does not know
+    why        why a count is None, by domain name, if the sensor knows
     """
 
     time_ns: int
@@ -58,8 +58,8 @@ class Window(msgspec.Struct, frozen=True):
     """The energy between two readings of every sensor.
 
     energy_uj  microjoules by domain name
-    missing    why nothing can be said of a domain that is not among them, by domain name
-    error_uj   how far each energy may be off (95 %), by domain name
+    missing    why a domain has no energy, by domain name
+    error_uj   the error of each energy (95 %), by domain name
     """
 
     seconds: float
@@ -69,17 +69,17 @@ class Window(msgspec.Struct, frozen=True):
 
     @property
     def void(self) -> str | None:
-        """Why it is not whole, or None."""
+        """Why a domain is missing, or None."""
         return next(iter(self.missing.values()), None)
 
 
 class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What a device tells of itself around a round; None where it does not.
+    """What a device reports around a round; None for what it does not report.
 
-    throttle_reasons  why its clocks were held down: of a card in NVML's words
-    used              whether this process or a descendant had work on it
-    foreign           whether a process of somebody else computed on it
-    throttle_count    how often a processor has lowered its clock for heat since the kernel started
+    throttle_reasons  why its clocks were reduced; for a GPU in NVML's words
+    used              whether this process or a descendant used it
+    foreign           whether another process computed on it
+    throttle_count    how often a CPU has throttled for heat since the kernel started
     """
 
     temperature_c: float | None = None
@@ -91,7 +91,7 @@ class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     throttle_count: int | None = None
 
     def after(self, before: DeviceState) -> DeviceState:
-        """The state over a round: as it is now, with all that was seen before it or since."""
+        """Return the state over a round: as it is now, with everything seen since `before`."""
         reasons = [*before.throttle_reasons, *self.throttle_reasons]
         counted = before.throttle_count
         if counted is not None and (self.throttle_count or 0) > counted:
@@ -105,7 +105,7 @@ class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
 
 def _ever(*seen: bool | None) -> bool | None:
-    """Whether anything was seen; None where it may have been."""
+    """Return whether anything was seen; None if that is unknown."""
     return True if True in seen else None if None in seen else False
 
 
@@ -113,9 +113,9 @@ class Round(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     """One measured repetition: `iterations` calls over `seconds`, in `windows` windows.
 
     energy_uj  microjoules of all its calls, by domain name
-    units      the work that all its calls did, by unit name
-    error_uj   how far each energy may be off (95 %) for the edges of its windows
-    devices    the state of each device that can tell, by domain name
+    units      the work of all its calls, by unit name
+    error_uj   the error of each energy (95 %) from the edges of its windows
+    devices    the state of each device that reports one, by domain name
     """
 
     energy_uj: dict[str, Annotated[int, msgspec.Meta(ge=0)]]
@@ -128,7 +128,7 @@ class Round(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
 
 class LoadShare(NamedTuple):
-    """What others took of the machine's CPU time during a round, and what nobody used: 0 to 1."""
+    """Shares of the machine's CPU time during a round, from 0 to 1."""
 
     others: float
     steal: float
@@ -136,11 +136,11 @@ class LoadShare(NamedTuple):
 
 
 class Rest(NamedTuple):
-    """What the counters showed while the machine rested, before the first test.
+    """What the counters showed while the machine was idle, before the first test.
 
-    watts      power by domain name, of the counters whose devices are known to have rested
-    idle       the share of the CPUs that nothing used meanwhile
-    clock_mhz  of the devices that tell it, by domain name
+    watts      power by domain name, for counters whose devices are known to be idle
+    idle       the share of CPU time that nothing used meanwhile
+    clock_mhz  of the devices that report it, by domain name
     """
 
     watts: Mapping[str, float] = MappingProxyType({})
@@ -169,10 +169,10 @@ class CheckName(str, Enum):
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A self-check that failed.
 
-    finding    what was seen
+    finding    what was found
     done       what was done about it
-    untrusted  True where no verdict may rest on this measurement
-    kinds      the kinds of sensed counter that it spoils; empty means every one, estimates too
+    untrusted  whether it forbids a verdict on the measurement
+    kinds      the kinds of sensed counter that it affects; empty: all, and estimates too
     """
 
     name: CheckName
@@ -183,17 +183,17 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a figure comes from: the sensor of each counter in it, and whether any estimates."""
+    """The source of a figure: the sensor of each counter, and whether any is an estimate."""
 
     sensors: dict[str, str]
     estimated: bool
 
 
 class Uncounted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Calls of the work that are in no round.
+    """Calls of the work that are not in a round.
 
-    before  until the first that is kept: warm-up, calibration, rounds made again or dropped
-    later   after it: rounds made again, or given up
+    before  until the first kept round: warm-up, calibration, repeated and dropped rounds
+    later   after it: repeated and abandoned rounds
     """
 
     before: int = 0
@@ -201,14 +201,14 @@ class Uncounted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The rounds of one named piece of work, with all that is needed to judge them.
+    """The rounds of one named piece of work, with everything needed to judge them.
 
-    domains    the machine's energy counters in this measurement, in their order
-    sensors    which sensor read each counter
-    estimated  the counters behind which no sensor stands
-    checks     the self-checks that did not hold
-    lost       counters that failed for good meanwhile, and why: they are in no round
-    uncounted  calls of the work that are in no round; None where that is not known
+    domains    the machine's energy counters, in order
+    sensors    the sensor of each counter
+    estimated  the counters that are estimates
+    checks     the self-checks that failed
+    lost       counters that failed permanently, and why; they are not in any round
+    uncounted  calls of the work that are not in a round; None if unknown
     """
 
     name: str
@@ -221,23 +221,25 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     uncounted: Uncounted | None = None
 
     def selected(self, domain: str) -> tuple[str, ...]:
-        """Names of the counters that a judged domain sums: `total`, a kind, or one device.
+        """Return the counters that a judged domain sums: `total`, a kind, or one device.
 
-        None at all where one of them was lost: a part is not the whole.
+        Empty if one of them was lost, since the rest is not the whole.
         """
         names = belonging(self.domains, domain)
         return () if self.lost.keys() & names else names
 
     def lost_of(self, domain: str) -> str | None:
-        """Why a judged domain lacks a counter that it had, or None."""
+        """Return why a judged domain lost a counter, or None."""
         reasons = (self.lost[name] for name in belonging(self.domains, domain) if name in self.lost)
         return next(reasons, None)
 
     def untrusted(self, domain: str, estimates: bool = False) -> Check | None:
-        """The first self-check that forbids a verdict on a judged domain, if any.
+        """Return the first self-check that forbids a verdict on a judged domain, if any.
 
-        estimates  ask whether it spoils estimates of those kinds too, though less: a neighbour's
-                   joules are not in them, but its wear on caches and shared cores is
+        Args:
+            domain: the judged domain
+            estimates: include checks that affect estimates only indirectly: another process's
+                joules are not in an estimate, but its use of caches and shared cores is
         """
         names = self.selected(domain)
         for check in self.checks:
@@ -248,7 +250,7 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return None
 
     def provenance(self, domain: str) -> Provenance:
-        """Where the figures of a judged domain come from."""
+        """Return the source of a judged domain's figures."""
         names = self.selected(domain)
         return Provenance(
             {name: self.sensors[name] for name in names},
@@ -257,7 +259,7 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def belonging(domains: Sequence[Domain], judged: str) -> tuple[str, ...]:
-    """Names of the counters that a judged domain holds: `total`, a kind, or one device."""
+    """Return the counters of a judged domain: `total`, a kind, or one device."""
     if judged == "total":
         return tuple(d.name for d in domains if d.counted)
     by_kind = tuple(d.name for d in domains if d.kind == judged and d.counted)
@@ -267,7 +269,7 @@ def belonging(domains: Sequence[Domain], judged: str) -> tuple[str, ...]:
 def joules_per_unit(
     rounds: Sequence[Round], domains: Sequence[str], unit: str
 ) -> tuple[float, ...]:
-    """Joules of one unit of work in each round; the unit `call` is one iteration."""
+    """Return the joules per unit of work in each round; the unit `call` is one iteration."""
     return tuple(
         sum(round_.energy_uj[name] for name in domains) * MICROJOULES / work_done(round_, unit)
         for round_ in rounds
@@ -275,12 +277,12 @@ def joules_per_unit(
 
 
 def work_done(round_: Round, unit: str) -> float:
-    """How many units of work a round did; the unit `call` is one iteration."""
+    """Return the units of work of a round; the unit `call` is one iteration."""
     return round_.iterations if unit == "call" else round_.units[unit]
 
 
 def by_kind(energy: Mapping[str, float], domains: Sequence[Domain]) -> dict[str, float]:
-    """Sum what belongs to one kind: `{'cpu:0': 1, 'cpu:1': 2}` -> `{'cpu': 3}`."""
+    """Sum by kind: `{'cpu:0': 1, 'cpu:1': 2}` -> `{'cpu': 3}`."""
     total: dict[str, float] = {}
     for domain in domains:
         if domain.name in energy:

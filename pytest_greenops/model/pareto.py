@@ -1,4 +1,4 @@
-"""The Pareto front of quality and joules: what nothing else beats in both."""
+"""The Pareto front of quality and joules: what no other point beats in both."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 
 class Point(NamedTuple):
-    """One of several that do the same work: its quality, where higher is better, and its joules.
+    """The quality (higher is better) and joules of one way to do some work.
 
-    low_j, high_j  the interval of its joules; without it they are taken as exact
+    low_j, high_j  the interval of its joules; by default they are exact
     """
 
     name: str
@@ -20,7 +20,7 @@ class Point(NamedTuple):
     high_j: float | None = None
 
     def dominates(self, other: Point) -> bool:
-        """Whether it is no worse in both, and better in one; not where their joules overlap."""
+        """Return whether it is better in one and not worse in both; False if joules overlap."""
         most = self.joules if self.high_j is None else self.high_j
         least = other.joules if other.low_j is None else other.low_j
         no_worse = self.quality >= other.quality and most <= least
@@ -28,14 +28,14 @@ class Point(NamedTuple):
 
 
 class Dominated(NamedTuple):
-    """A point, and the points of the front that dominate it, by their joules."""
+    """A point, and the points of the front that dominate it, sorted by joules."""
 
     point: Point
     by: tuple[Point, ...]
 
 
 class Front(NamedTuple):
-    """Points that nothing dominates, and those that something does; both by their joules."""
+    """The points that no other dominates, and the others; both sorted by joules."""
 
     best: tuple[Point, ...]
     dominated: tuple[Dominated, ...]
@@ -44,15 +44,16 @@ class Front(NamedTuple):
 def front(points: Iterable[Point | tuple[str, float, float]]) -> Front:
     """Sort points of (name, quality, joules) into the front and what it dominates.
 
-    Of points with the same quality the one with fewer joules dominates, and the other way round.
-    Points that are equal in both do not dominate each other: all of them are on the front, or none.
-    Nor do those whose joules overlap, where their intervals are told. Raises `ValueError` for a
-    figure that is not finite.
+    If two points have the same quality, the one with fewer joules dominates, and vice versa. Points
+    that are equal in both do not dominate each other, nor do points whose intervals overlap.
+
+    Raises:
+        ValueError: a figure is not finite
     """
     known = sorted((Point(*point) for point in points), key=lambda p: (p.joules, -p.quality))
     for point in known:
         if not (math.isfinite(point.quality) and math.isfinite(point.joules)):
-            raise ValueError(f"{point.name}: quality and joules have to be finite numbers")
+            raise ValueError(f"{point.name}: expected finite quality and joules")
     best = tuple(p for p in known if not any(other.dominates(p) for other in known))
     beaten = ((p, tuple(b for b in best if b.dominates(p))) for p in known)
     return Front(best, tuple(Dominated(p, by) for p, by in beaten if by))

@@ -1,4 +1,4 @@
-"""What a user holds after a call, and what a report shows of it."""
+"""The result of a measurement, for users and reports."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCHEMA = 1
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What an earlier attempt at a test came to, in a run that tried it again."""
+    """The outcome of an earlier attempt at a test, in a run that repeated it."""
 
     outcome: Outcome
     joules: float = math.nan
@@ -37,27 +37,27 @@ class Result(
 ):
     """The figures of one named measurement of a test.
 
-    joules     of one call, over the domain judged; NaN where it was not measured, as `watts`
-    by_domain  joules of one call by energy counter, those outside `joules` too
+    joules     of one call, over the domain judged; NaN if not measured, like `watts`
+    by_domain  joules of one call by energy counter, including those outside `joules`
     watts      mean power of the domain judged
     seconds    of one call
     per_unit   joules of one unit of work, by unit name
-    interval   95 % confidence interval of `joules`, from the scatter of the rounds; from a single
-               round how exactly its edges are known, and None where it is estimated
-    untrusted  one of the self-checks forbids a verdict on the domain judged
-    grams      CO2e of one call, where the carbon intensity is known
-    carbon     what made grams of the joules: intensity, PUE, and where they come from
-    uncounted  calls of the work that are in no round; None in files that do not tell
-    fresh      rounds of further sessions of the same test, each from a process of its own
-    control_j  joules of one call of the control workload beside it, by counter; of the further
-               sessions `fresh_controls_j`
-    quality    what the test told of it, higher being better; what it told in each of the further
-               sessions `fresh_quality`
-    confirming rounds of the fresh process that was asked whether a regression is one
-    explained  where the joules go by layer, where that was asked for
-    attempts   what earlier attempts at the same test came to in this run; this is the last
+    interval   95 % confidence interval of `joules`: from the scatter of the rounds, or from the
+               edges of a single sensed round
+    untrusted  whether a self-check forbids a verdict on the domain judged
+    grams      CO2e of one call, if the carbon intensity is known
+    carbon     what converts joules to grams: intensity, PUE, and their source
+    uncounted  calls of the work that are not in a round; None in files that lack it
+    fresh      rounds of further sessions of the same test, each from a fresh process
+    control_j  joules of one call of the control workload next to it, by counter; those of the
+               further sessions are in `fresh_controls_j`
+    quality    what the test reported, higher is better; that of the further sessions is in
+               `fresh_quality`
+    confirming rounds of the fresh process that confirmed or contradicted a regression
+    explained  where the joules go by layer, if requested
+    attempts   earlier attempts at the same test in this run; this is the last
     saved      whether this run accepted it as a baseline
-    not_saved  why it did not, in a run that saves
+    not_saved  why not, in a run that saves
     """
 
     test: TestKey
@@ -93,12 +93,12 @@ class Result(
 
     @property
     def sessions(self) -> tuple[tuple[Round, ...], ...]:
-        """The rounds of every session, that of the run's own process first."""
+        """The rounds of every session, first those of the run's own process."""
         return self.rounds, *self.fresh
 
     @property
     def judged_j(self) -> float:
-        """Joules of the unit of work that was judged."""
+        """Joules of the judged unit of work."""
         return self.joules if self.unit == "call" else self.per_unit[self.unit]
 
 
@@ -124,7 +124,7 @@ def why_not_a_baseline(result: Result) -> str | None:
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What this run compared with and how strictly, for the reader of its results."""
+    """What this run compared with, and how strictly."""
 
     baselines: str
     max_increase: float
@@ -136,7 +136,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Results(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that a run measured: the document of `--energy-json`."""
+    """All results of a run: the document of `--energy-json`."""
 
     schema: int
     created_at: str

@@ -1,4 +1,4 @@
-"""How a run was asked to behave: every option of the command line and its ini twin, read."""
+"""The options of a run, parsed from the command line and the ini file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pytest_greenops.model.carbon_factor import CarbonFactor
 
 Saving = Literal["all", "new"]
-#: Names, in the environment of a process, the file that says what it shall measure for another one.
+#: The environment variable with the file that says what to measure for another process.
 ASKED = "PYTEST_GREENOPS_FRESH"
 
 #: Names, in the environment of `pytest --collect-only`, the file for the keys of all tests.
@@ -22,15 +22,15 @@ class Options(NamedTuple):
     """The options of a run, in SI units and shares; see `docs/reference.md`.
 
     measure        `--energy`, or an option that implies it
-    save           which baselines to accept: every one, those of new tests, or none
-    max_increase   margin of a regression, for tests that name none (0.05 is 5 %)
-    carbon         what makes grams of joules: intensity of the grid, PUE, where they come from
+    save           which baselines to accept: all, those of new tests, or none
+    max_increase   margin of a regression, for tests without their own (0.05 is 5 %)
+    carbon         what converts joules to grams: intensity of the grid, PUE, and their source
     cpu_watts      power of a busy core for the estimate; None takes it from the table
     session_sd     assumed spread between sessions while fewer than three are known
-    sessions       processes in which each test is measured, this one among them
+    sessions       processes in which each test is measured, including this one
     fresh_process  whether a test may be measured in a second process while this one waits
-    explain        whether to tell where the joules go, by window and by layer
-    answers        no option: this run measures one test for another run, which judges it
+    explain        whether to report where the joules go, by window and by layer
+    answers        not an option: this run measures one test for another run, which judges it
     """
 
     measure: bool = False

@@ -1,4 +1,4 @@
-"""Answers about energy that nobody measured: over a life, of a whole training, somewhere else."""
+"""Energy that was not measured but computed: over a life, of a training, on another machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_greenops.model.carbon_factor import CarbonFactor
 
 
 class Source(NamedTuple):
-    """The measurement of which one call used an energy: in which file, and of which domain."""
+    """The measurement that an energy comes from."""
 
     file: str
     name: str
@@ -18,7 +18,7 @@ class Source(NamedTuple):
 
 
 class Energy(NamedTuple):
-    """Joules, and where they come from; None: a person wrote them."""
+    """Joules, and their source; None if a user wrote them."""
 
     joules: float
     source: Source | None = None
@@ -31,16 +31,16 @@ class Life(NamedTuple):
     inference_j: float
 
     def joules(self, inferences: float) -> float:
-        """All that it uses until so many inferences are done (arXiv:2108.13465)."""
+        """Return the energy of the training and of these inferences (arXiv:2108.13465)."""
         return self.training_j + inferences * self.inference_j
 
 
 class Crossover(NamedTuple):
-    """Which of two models, `A` or `B`, uses less energy over how many inferences.
+    """Which of two models, `A` or `B`, uses less energy, by number of inferences.
 
-    inferences  where both use the same; None where the one that uses less is always the same one
-    below       which uses less up to there; None: both use the same
-    above       which uses less from there on; None: both use the same
+    inferences  where both use the same; None if one always uses less
+    below       the model that uses less up to there; None if both use the same
+    above       the model that uses less from there on; None if both use the same
     """
 
     inferences: float | None
@@ -49,18 +49,18 @@ class Crossover(NamedTuple):
 
 
 class Extrapolation(NamedTuple):
-    """The energy of a whole training, from its first epochs.
+    """The energy of a whole training, projected from its first epochs.
 
-    joules        of all its epochs
-    low, high     the 95 % prediction interval; never below what was spent
-    total         how many epochs it will have
-    seen          how many were measured
-    window        how many of them the projection rests on: those that are stable
-    window_start  which of them (from 0) is the first of these
-    epoch_j       the mean of these
-    spent_j       what the measured epochs used
-    start_up_j    what those before the window used
-    stable        False where no window was stable: then its figures are not to be trusted
+    joules        of all epochs
+    low, high     the 95 % prediction interval; at least what was spent
+    total         number of epochs of the training
+    seen          number of measured epochs
+    window        number of stable epochs that the projection rests on
+    window_start  index of the first of them
+    epoch_j       their mean
+    spent_j       joules of the measured epochs
+    start_up_j    joules of the epochs before the window
+    stable        False if no window was stable: then the figures are not reliable
     """
 
     joules: float
@@ -77,18 +77,18 @@ class Extrapolation(NamedTuple):
 
     @property
     def half(self) -> float:
-        """Half of the interval as a share of the joules."""
+        """Half of the interval, as a share of the joules."""
         return (self.high - self.low) / 2 / self.joules if self.joules else math.inf
 
 
 class Hypothetical(NamedTuple):
-    """What a measurement would have come to elsewhere; never what was measured.
+    """What a measurement would use elsewhere; never a measured figure.
 
     by_kind_j   joules at the computer, by kind of domain
-    facility_j  the same with what the data centre adds
-    pue         by which it adds
-    grams       CO2e of that, where the intensity is known
-    factor      what the grams were made with
+    facility_j  joules of the data centre for them
+    pue         the ratio of the two
+    grams       CO2e of the facility, if the intensity is known
+    factor      what converts joules to grams
     """
 
     by_kind_j: dict[str, float]

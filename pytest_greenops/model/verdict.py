@@ -1,4 +1,4 @@
-"""What is said of a measurement, and the figures that it rests on."""
+"""The verdict on a measurement, and the figures that it rests on."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Cause(NamedTuple):
         return cls(CauseKind.NOT_CONFIRMED, f"not confirmed: {why}")
 
 
-#: Verdicts that rest on a comparison, with a baseline or with an absolute budget.
+#: Outcomes of a comparison with a baseline or an absolute budget.
 COMPARED = (
     Outcome.PASSED,
     Outcome.IMPROVED,
@@ -75,9 +75,9 @@ COMPARED = (
     Outcome.OVER_BUDGET,
     Outcome.INCONCLUSIVE,
 )
-#: Verdicts that fail a test, or warn where its action says so.
+#: Outcomes that fail a test, or warn if its action is to warn.
 RED = (Outcome.REGRESSED, Outcome.OVER_BUDGET)
-#: Verdicts that fail a test under `--energy-strict` only.
+#: Outcomes that fail a test only with `--energy-strict`.
 UNPROVEN = (
     Outcome.INCONCLUSIVE,
     Outcome.NO_BASELINE,
@@ -90,18 +90,18 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The relative change over the baseline (0.55 is +55 %).
 
     low, high      its 95 % confidence interval
-    smallest       the smallest increase that a measurement like this one would have found
-    margin         the increase from which on it counts as a regression
+    smallest       the smallest increase that such a measurement detects
+    margin         the smallest increase that is a regression
     baseline_j     joules of a unit of work in the baseline
-    sessions       how many baseline sessions it rests on
-    provisional    fewer than three baseline sessions: only large changes can be found
+    sessions       number of baseline sessions
+    provisional    fewer than three baseline sessions: detects only large changes
     since_anchor   the change since the first accepted level
     by_domain      joules of a unit of work in the baseline by energy counter
-    accepted_at, commit  when the baseline's last session was saved, and of which code
-    outcome        what this comparison alone says, whatever else the verdict rests on
-    p_value        how probable so large an increase is in unchanged code; one-sided
+    accepted_at, commit  when the baseline's last session was saved, and its code
+    outcome        of this comparison alone
+    p_value        probability of so large an increase in unchanged code; one-sided
     p_adjusted     the same, adjusted for the number of comparisons in the run (Holm)
-    taken_out      the machine's own shift by its control workload, without which `relative` is
+    taken_out      the machine's shift by its control workload, already taken out of `relative`
     """
 
     relative: float
@@ -123,7 +123,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An absolute limit of a budget, and where the measured value stands.
+    """An absolute limit of a budget, and the measured value.
 
     quantity  `energy` in joules of a unit, `power` in watts, or `carbon` in grams of a call
     low, high the value's 95 % confidence interval
@@ -139,20 +139,20 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def used(self) -> float:
-        """The share of the limit that was used: 0.5 is half."""
+        """The used share of the limit: 0.5 is half."""
         return self.value / self.limit if self.limit else float("inf")
 
 
 class QualityChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A quality that a test tells, held against its baseline; higher is better.
+    """A quality that a test reports, compared with its baseline; higher is better.
 
     limit     the largest drop that is allowed, as a share of the baseline (0.01 is 1 %)
-    value     what it is now; None where it is not told any more, or is no finite number
-    baseline  the mean over the baseline's sessions that hold it; None where none does
-    relative  the change, as a share of the baseline's magnitude (-0.043 is -4.3 %); None where one
-              of the two is missing, and where the baseline is 0 and the value is not
-    exceeded  it fell by more than the limit, or is no finite number any more
-    since_anchor  the change since the value that was accepted first, a share as `relative` is
+    value     the current value; None if it is no longer reported, or not finite
+    baseline  the mean over the baseline's sessions that have it; None if none does
+    relative  the change, as a share of the baseline's magnitude (-0.043 is -4.3 %); None if one of
+              the two is missing, or if the baseline is 0 and the value is not
+    exceeded  it fell by more than the limit, or is no longer finite
+    since_anchor  the change since the first accepted value, a share like `relative`
     """
 
     name: str
@@ -165,29 +165,28 @@ class QualityChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def broken(self) -> bool:
-        """Whether the test tells it, but as no finite number."""
+        """Whether the test reports a value that is not finite."""
         return self.value is None and (self.exceeded or self.baseline is None)
 
     @property
     def unheld(self) -> bool:
-        """Whether nothing can be said of it, as one of the two figures is missing."""
+        """Whether it cannot be compared because one of the two figures is missing."""
         return not self.exceeded and (self.value is None or self.baseline is None)
 
 
 class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An outcome and its grounds.
+    """An outcome, and what it rests on.
 
     cause         why, in words, where the outcome alone does not say it
     cause_kind    the kind of this cause; None where there is none, and in files of old versions
     change        the comparison with the baseline, if there was one
     limits        the absolute limits that were judged
-    qualities     the qualities that were held against the baseline, where the budget limits their
-                  drop
-    of_joules     what the joules alone came to, where a drop of quality outweighs that
-    needs_rounds  how many rounds would decide what is inconclusive, where rounds can
-    needs_processes  how many processes would (`--energy-sessions`), where rounds can't
-    needs_sessions  how many more baseline sessions would, where only they can
-    confirmed     the change that a fresh process measured, where it confirmed a red verdict
+    qualities     the qualities compared with the baseline, if the budget limits their drop
+    of_joules     the outcome of the joules alone, if a drop of quality takes precedence
+    needs_rounds  rounds that would decide an inconclusive outcome, if rounds can
+    needs_processes  processes that would (`--energy-sessions`), if rounds cannot
+    needs_sessions  further baseline sessions that would, if only they can
+    confirmed     the change in a fresh process that confirmed a red verdict
     action        whether a red outcome fails the test or warns
     estimated     the joules were estimated, not sensed
     """
@@ -213,30 +212,30 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def red(self) -> bool:
-        """Whether this outcome fails the test, or warns where its action says so."""
+        """Whether this outcome fails the test, or warns if its action is to warn."""
         return self.outcome in RED
 
     @property
     def energy(self) -> Outcome:
-        """What the joules alone came to, whatever became of the quality."""
+        """The outcome of the joules alone, without the quality."""
         return self.of_joules or self.outcome
 
     @property
     def drops(self) -> tuple[QualityChange, ...]:
-        """The qualities that fell by more than is allowed."""
+        """The qualities that fell by more than their limit."""
         return tuple(quality for quality in self.qualities if quality.exceeded)
 
     @property
     def unproven(self) -> bool:
-        """Whether `--energy-strict` fails it: something that is limited could not be judged."""
+        """Whether `--energy-strict` fails it: a limit could not be judged."""
         return self.energy in UNPROVEN or any(quality.unheld for quality in self.qualities)
 
     @property
     def undecided(self) -> bool:
-        """Whether a further session, in a fresh process, may decide what these rounds could not."""
+        """Whether a session in a fresh process may decide what these rounds could not."""
         return self.outcome is Outcome.INCONCLUSIVE and self.cause is None
 
     @property
     def exceeded(self) -> Limit | None:
-        """The first absolute limit that lies below its value's whole interval, if any."""
+        """The first absolute limit below the whole interval of its value, if any."""
         return next((limit for limit in self.limits if limit.low > limit.limit), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from pytest_greenops.model.holding import Holding
+from pytest_greenops.model.baseline import SeriesOverview
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.report import figures
 from pytest_greenops.report.drawing import cells, elide, plain, wrapped
@@ -27,7 +27,7 @@ class _Cells(NamedTuple):
 
 
 def inventory_lines(
-    machines: Mapping[str, Sequence[Holding]], width: int, unicode: bool
+    machines: Mapping[str, Sequence[SeriesOverview]], width: int, unicode: bool
 ) -> Iterator[str]:
     """A table for each machine, by module; then what is provisional, and what crept."""
     say: Callable[[str], str] = str if unicode else plain
@@ -55,7 +55,7 @@ def inventory_lines(
         yield from wrapped(say(sentence), width)
 
 
-def _cells(held: Holding, say: Callable[[str], str]) -> _Cells:
+def _cells(held: SeriesOverview, say: Callable[[str], str]) -> _Cells:
     units = list(held.joules.items())
     called = [figures.energy(j, unit) for unit, j in units if unit == "call"]
     own = [figures.energy(j, unit) for unit, j in units if unit != "call"]
@@ -100,7 +100,7 @@ def _rule(module: str, width: int, say: Callable[[str], str]) -> str:
     return title + rule * (width - cells(title))
 
 
-def _sentences(holdings: Sequence[Holding]) -> Iterator[str]:
+def _sentences(holdings: Sequence[SeriesOverview]) -> Iterator[str]:
     yield f"energy: {counted(len(holdings), 'measurement')} with a baseline"
     provisional = sum(held.provisional for held in holdings)
     if provisional:
@@ -121,10 +121,10 @@ def _sentences(holdings: Sequence[Holding]) -> Iterator[str]:
         yield "+ behind a commit: saved with uncommitted changes"
 
 
-def _crept(held: Holding) -> str:
+def _crept(held: SeriesOverview) -> str:
     return f"{_subject(held)} {format_percent(held.since_anchor or 0.0)}"
 
 
-def _subject(held: Holding) -> str:
+def _subject(held: SeriesOverview) -> str:
     """A measurement by the name of its test: `'test_generate[8] · prefill'`."""
     return held.test.name + ("" if held.name == "call" else f" · {held.name}")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 
 from pytest_greenops.insight.layers.capture import Capture
 from pytest_greenops.insight.layers.explain_layers import Judged, explain
+from pytest_greenops.insight.layers.replay import ReplayPlan
 from pytest_greenops.measure.calls import AnyTrip
 from pytest_greenops.measure.meter import Plan
 from pytest_greenops.measure.synchronize import synchronize
@@ -62,12 +63,14 @@ class Explaining:
             try:
                 self._found |= explain(
                     capture,
-                    self._context.instruments,
-                    synchronize,
                     judged,
-                    max_time_s=may_take_s,
-                    progress=lambda done, most: self._context.progress(
-                        f"{self._label} by layer", done, most
+                    ReplayPlan(
+                        self._context.instruments,
+                        synchronize,
+                        may_take_s,
+                        progress=lambda done, most: self._context.progress(
+                            f"{self._label} by layer", done, most
+                        ),
                     ),
                 )
             except Exception as error:  # to explain a test must not fail it

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Source, Window
+from pytest_greenops.sensors.clock import NANOSECONDS, SYSTEM_CLOCK, Clock
 
-NANOSECONDS = 1e-9
-#: 95 % of windows err by less than this many updates of the counter: either edge is late by a
-#: uniform share of one, so their difference is triangular over one update to either side.
+#: 95 % of windows err by less than this many updates of the counter: each edge is late by a
+#: uniform share of an update, so the difference is triangular over one update to either side.
 EDGE_ERROR = 0.78
-#: How much energy may be told late, in seconds of the highest plausible power.
+#: How late energy may be counted, in seconds of the highest plausible power.
 LATE_S = 1.0
-#: Readings that are dated further off are not dated by the monotonic clock.
+#: A reading further away than this from the clock was not dated by it.
 CLOCK_S = 1.0
 
 
 class Sensor(Protocol):
     """A source of cumulative energy counts.
 
-    name             what `--energy-sensors` calls it
-    source           `sensed`, or `estimated` where no counter stands behind it
-    method           how a number is made, in a few words
+    name             its name in `--energy-sensors`
+    source           `sensed`, or `estimated` if it has no counter
+    method           how its figures are made, in a few words
     domains          its counters; a reading holds their counts in this order
-    update_period_s  how often the counters move: bounds the error of a window's edges
+    update_period_s  how often the counters move: bounds the error at the edges of a window
     """
 
     name: str
@@ -37,33 +36,33 @@ class Sensor(Protocol):
     update_period_s: float
 
     def read(self) -> Reading:
-        """The counts now, in microjoules; None for a counter that cannot be read."""
+        """Return the counts now, in microjoules; None for a counter that cannot be read."""
 
     def close(self) -> None:
-        """Give back what was held open."""
+        """Release what was held open."""
 
 
 @runtime_checkable
 class EdgeSensor(Protocol):
     """A sensor whose counters move too seldom for a plain reading: it makes edges of its own.
 
-    Its readings say how far each count may be off.
+    Its readings state how far each count may be off.
 
-    phase_period_s  period of what it samples, with which work could keep in step; 0 if nothing
+    phase_period_s  period of what it samples, with which work could keep in step; 0 if none
     """
 
     phase_period_s: float
 
     def begin(self, phase_s: float) -> Reading:
-        """Wait until the counts are known exactly, then for `phase_s`; the counts at the return."""
+        """Wait until the counts are known exactly, then for `phase_s`; return the counts then."""
 
     def end(self) -> Reading:
-        """The counts at the call, however long it takes to learn them."""
+        """Return the counts at the time of the call, however long it takes to learn them."""
 
 
 @runtime_checkable
 class DeviceSensor(Protocol):
-    """A sensor that can tell in which state its devices are.
+    """A sensor that reports the state of its devices.
 
     doubts  what is known to be wrong with a counter, by domain name
     """
@@ -71,43 +70,43 @@ class DeviceSensor(Protocol):
     doubts: Mapping[str, str]
 
     def states(self) -> dict[str, DeviceState]:
-        """The state of each device now, by domain name."""
+        """Return the state of each device now, by domain name."""
 
 
 @runtime_checkable
 class NamableSensor(Protocol):
-    """A sensor that wants to know which domain is judged: its device counts as used then."""
+    """A sensor that has to know which domain is judged: its device then counts as used."""
 
     named: str
 
 
 @runtime_checkable
 class RestingSensor(Protocol):
-    """A sensor that can tell which of its devices have no work at all, whoever's it may be."""
+    """A sensor that knows which of its devices have no work at all, from any process."""
 
     def resting(self) -> Collection[str]:
-        """Those that are known to have had none for a moment, by domain name."""
+        """Return the devices that have had no work for a moment, by domain name."""
 
 
 class Finding(NamedTuple):
-    """What looking for a sensor found: the sensor, or why there is none and what mends it."""
+    """The result of looking for a sensor: the sensor, or why there is none and how to fix it."""
 
     name: str
     sensor: Sensor | None = None
     problem: SensorUnavailable | None = None
 
 
-def on_our_clock(sensor: Sensor) -> bool:
-    """Whether a sensor counts while this process waits: one for tests has a clock of its own."""
-    return abs(time.monotonic_ns() - sensor.read().time_ns) * NANOSECONDS < CLOCK_S
+def on_our_clock(sensor: Sensor, clock: Clock = SYSTEM_CLOCK) -> bool:
+    """Return whether a sensor counts while this process waits: a fake has a clock of its own."""
+    return abs(clock.now_ns() - sensor.read().time_ns) * NANOSECONDS < CLOCK_S
 
 
 def difference(domains: Sequence[Domain], before: Reading, after: Reading) -> Window:
     """Subtract two readings of one sensor.
 
-    A counter that went back wrapped once: its range is added. A domain is missing, with the reason,
-    where its counter is missing on either side, went back without a known range, or could have
-    wrapped once more than can be seen at its highest plausible power.
+    A counter that went back wrapped once, and its range is added. A domain is missing, with the
+    reason, if its counter is missing in either reading, went back without a known range, or could
+    have wrapped once more at its highest plausible power.
     """
     seconds = (after.time_ns - before.time_ns) * NANOSECONDS
     window = Window(seconds, {}, {}, {})
@@ -118,8 +117,8 @@ def difference(domains: Sequence[Domain], before: Reading, after: Reading) -> Wi
             error_uj = math.hypot(before.error_uj[place], after.error_uj[place])
         delta, why = _delta(domain, start, end, seconds, error_uj or 0.0)
         if why:
-            told = before.why.get(domain.name) or after.why.get(domain.name)
-            window.missing[domain.name] = f"{domain.name} {told or why}"
+            reported = before.why.get(domain.name) or after.why.get(domain.name)
+            window.missing[domain.name] = f"{domain.name} {reported or why}"
             continue
         window.energy_uj[domain.name] = delta
         if error_uj is not None:
@@ -130,10 +129,9 @@ def difference(domains: Sequence[Domain], before: Reading, after: Reading) -> Wi
 def _delta(
     domain: Domain, start: int | None, end: int | None, seconds: float, error_uj: float
 ) -> tuple[int, str | None]:
-    """The energy between two counts in microjoules, or why it is not known.
+    """Return the energy between two counts in microjoules, or why it is unknown.
 
-    Counts that are known with an error may seem to go back by as much, in a window of next to no
-    energy: it is none then.
+    In a window of almost no energy, counts may seem to go back by their error: that is no energy.
     """
     if start is None or end is None:
         return 0, "could not be read"

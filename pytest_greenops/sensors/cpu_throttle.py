@@ -1,8 +1,8 @@
-"""How often processors have lowered their clocks for heat, as the kernel counts it on Intel's.
+"""How often Intel processors have lowered their clocks because of heat, as the kernel counts it.
 
-`core_throttle_count` and `package_throttle_count` in the folder `thermal_throttle` of each CPU
-(drivers/thermal/intel/therm_throt.c, built with CPU_SUP_INTEL): anyone may read them. Virtual
-machines, AMD's processors and other architectures have none.
+Each CPU has `core_throttle_count` and `package_throttle_count` in its folder `thermal_throttle`
+(drivers/thermal/intel/therm_throt.c, built with CPU_SUP_INTEL), which anyone may read. Virtual
+machines, AMD processors and other architectures have none.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _LONGEST_COUNT = 32
 
 
 class ThrottleCounts:
-    """The counts of each package, through file descriptors that are held open.
+    """The throttle counts of each package, read through file descriptors that are held open.
 
-    A package's own count is read once, that of a core once for all threads that share it.
+    The count of a package is read once, that of a core once for all threads that share it.
     """
 
     def __init__(self, cpus: Path = CPUS) -> None:
-        """Counters below `cpus`; none where the machine has none."""
+        """Open the counters below `cpus`, if the machine has any."""
         self._handles: dict[int, list[int]] = {}
         seen: set[str] = set()
         for folder in sorted(cpus.glob("cpu[0-9]*/thermal_throttle")):
@@ -36,44 +36,45 @@ class ThrottleCounts:
             with suppress(OSError, ValueError):
                 package = int((topology / "physical_package_id").read_text())
                 core = (topology / "thread_siblings_list").read_text().strip()
-                for level, whose in (("package", f"package {package}"), ("core", core)):
-                    if whose not in seen:
-                        seen.add(whose)
+                for level, owner in (("package", f"package {package}"), ("core", core)):
+                    if owner not in seen:
+                        seen.add(owner)
                         counter = _opened(folder / f"{level}_throttle_count")
                         self._handles.setdefault(package, []).extend(counter)
 
     def states(self, domains: Iterable[Domain], whole: bool = False) -> dict[str, DeviceState]:
-        """The state of each CPU domain by its name, of those whose package tells.
+        """Return the state of each CPU domain whose package has a count, by domain name.
 
-        whole  a domain stands for all packages
+        Args:
+            domains: the domains of a sensor.
+            whole: the CPU domain covers all packages.
         """
         counts = {package: _total(of) for package, of in self._handles.items() if of}
         if whole and counts:
             counts = {0: sum(counts.values())}
-        states = {}
-        for domain in domains:
-            package = _PACKAGE.match(domain.name)
-            if package and int(package[1]) in counts:
-                count = counts[int(package[1])]
-                states[domain.name] = DeviceState(throttle_count=count)
-        return states
+        packages = {domain.name: _PACKAGE.match(domain.name) for domain in domains}
+        return {
+            name: DeviceState(throttle_count=counts[int(package[1])])
+            for name, package in packages.items()
+            if package and int(package[1]) in counts
+        }
 
     def close(self) -> None:
-        """Close the counters: from now on nothing is told."""
+        """Close the counters; later states are empty."""
         handles, self._handles = self._handles, {}
         for handle in (handle for of in handles.values() for handle in of):
             os.close(handle)
 
 
 def _opened(file: Path) -> list[int]:
-    """The handle of a counter; none of one that this processor has not."""
+    """Return the handle of a counter; nothing if this processor does not have it."""
     with suppress(OSError):
         return [os.open(file, os.O_RDONLY)]
     return []
 
 
 def _total(handles: Iterable[int]) -> int:
-    """A count that cannot be read, of a CPU that went offline, counts as none."""
+    """Return the sum of counts; that of a CPU which went offline is 0."""
     total = 0
     for handle in handles:
         with suppress(OSError, ValueError):

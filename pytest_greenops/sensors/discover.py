@@ -7,65 +7,75 @@ from collections.abc import Callable, Sequence
 
 from pytest_greenops.model.errors import OptionError, SensorUnavailable
 from pytest_greenops.sensors.base import Finding, Sensor
+from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.instruments import Instruments
-from pytest_greenops.sensors.part import Part
+from pytest_greenops.sensors.subset import Subset, without_stuck_counters
 
-#: What `auto` looks for; where none of them counts the CPU, it is estimated.
+#: What `auto` looks for; the CPU is estimated if none of them counts it.
 AUTO = ("powercap", "nvml")
 
+Find = Callable[[str], Finding]
 
-def find(name: str, cpu_watts: float | None = None) -> Finding:
+
+def find(name: str, cpu_watts: float | None = None, clock: Clock = SYSTEM_CLOCK) -> Finding:
     """Try to open one sensor of this machine; `cpu_watts` is a busy core's for the estimate."""
     try:
-        return Finding(name, sensor=_openers(cpu_watts)[name]())
+        return Finding(name, sensor=_openers(cpu_watts, clock)[name]())
     except SensorUnavailable as problem:
         return Finding(name, problem=problem)
 
 
 def discover(
-    names: Sequence[str], extra: Sequence[Sensor] = (), cpu_watts: float | None = None
+    names: Sequence[str],
+    extra: Sequence[Sensor] = (),
+    cpu_watts: float | None = None,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> tuple[Instruments, list[Finding]]:
-    """Open the sensors of a run, and tell what was found of each.
+    """Open the sensors of a run, and report what was found of each.
 
-    `auto` takes the `extra` sensors that plugins brought, then what the machine has of those kinds
-    of domain that are not counted yet, and estimates the CPU only where nothing counts it. It
-    stands alone.
+    `auto`, which allows no other name, takes the `extra` sensors of plugins first. Then it takes
+    what the machine has of the kinds of domain that are not counted yet. It estimates the CPU only
+    if nothing counts it.
 
-    Raises `OptionError` for an unknown name, for a sensor asked for by name that cannot be read,
-    and for two that count the same domain.
+    Raises:
+        OptionError: an unknown name, a named sensor that cannot be read, or two sensors that count
+            the same domain.
     """
     brought = {sensor.name: Finding(sensor.name, sensor=sensor) for sensor in extra}
-    _check_known(names, [*brought, *_openers()])
+    _check_known(names, [*brought, *_openers(cpu_watts, clock)])
+
+    def find_here(name: str) -> Finding:
+        return find(name, cpu_watts, clock)
+
     if "auto" in names:
         _check_alone(names)
-        findings = _automatic(list(brought.values()), cpu_watts)
+        findings = _automatic(list(brought.values()), find_here)
     else:
-        findings = [brought.get(name) or find(name, cpu_watts) for name in names]
+        findings = [brought.get(name) or find_here(name) for name in names]
         _refuse_unreadable(findings)
     sensors = [finding.sensor for finding in findings if finding.sensor]
     _refuse_overlap(sensors)
-    return Instruments(sensors), findings
+    return Instruments(sensors, clock), findings
 
 
-def _automatic(findings: list[Finding], cpu_watts: float | None) -> list[Finding]:
+def _automatic(findings: list[Finding], find_here: Find) -> list[Finding]:
     for name in AUTO:
-        findings += _uncovered(find(name, cpu_watts), _covered(findings))
-    if not {"cpu", "gpu"} <= _covered(findings) and _for_zeus():
-        findings += _uncovered(find("zeus", cpu_watts), _covered(findings))
+        findings += _uncovered(find_here(name), _covered(findings))
+    if not {"cpu", "gpu"} <= _covered(findings) and _only_zeus_reads_a_device():
+        findings += _uncovered(find_here("zeus"), _covered(findings))
     if "cpu" not in _covered(findings):
-        findings += _uncovered(find("estimate", cpu_watts), _covered(findings))
+        findings += _uncovered(find_here("estimate"), _covered(findings))
     return findings
 
 
-def _for_zeus() -> bool:
-    """Whether a device is there that zeus alone reads."""
+def _only_zeus_reads_a_device() -> bool:
     from pytest_greenops.sensors import zeus
 
     return zeus.present() is not None
 
 
 def _uncovered(found: Finding, covered: set[str]) -> list[Finding]:
-    """A finding without the domains of kinds that are counted already; none if nothing is left."""
+    """Return a finding without kinds that are counted already; none if nothing is left."""
     if found.sensor is None:
         return [found]
     left = [domain for domain in found.sensor.domains if domain.kind not in covered]
@@ -74,7 +84,7 @@ def _uncovered(found: Finding, covered: set[str]) -> list[Finding]:
         return []
     if len(left) == len(found.sensor.domains):
         return [found]
-    return [Finding(found.name, sensor=Part(found.sensor, left))]
+    return [Finding(found.name, sensor=Subset(found.sensor, left))]
 
 
 def _kinds(sensor: Sensor) -> set[str]:
@@ -97,7 +107,7 @@ def _check_alone(names: Sequence[str]) -> None:
     others = [name for name in names if name != "auto"]
     if others:
         raise OptionError(
-            f"--energy-sensors: auto chooses by itself; leave it out to name {', '.join(others)}"
+            f"--energy-sensors: auto chooses by itself; omit it to name {', '.join(others)}"
         )
 
 
@@ -120,35 +130,33 @@ def _refuse_overlap(sensors: Sequence[Sensor]) -> None:
             counted[what] = sensor.name
 
 
-def _openers(cpu_watts: float | None = None) -> dict[str, Callable[[], Sensor]]:
-    """The sensors of this project by name, each imported when it is opened."""
+def _openers(cpu_watts: float | None, clock: Clock) -> dict[str, Callable[[], Sensor]]:
+    """Return what opens each sensor of this project; each is imported when it is opened."""
 
     def powercap() -> Sensor:
-        from pytest_greenops.sensors import standstill
         from pytest_greenops.sensors.rapl import powercap
 
-        return standstill.checked(powercap.open_sensor())
+        return without_stuck_counters(powercap.open_sensor(clock=clock), clock)
 
     def pyrapl() -> Sensor:
-        from pytest_greenops.sensors import standstill
         from pytest_greenops.sensors.rapl import pyrapl
 
-        return standstill.checked(pyrapl.open_sensor())
+        return without_stuck_counters(pyrapl.open_sensor(clock=clock), clock)
 
     def nvml() -> Sensor:
         from pytest_greenops.sensors.nvidia import nvml
 
-        return nvml.open_sensor()
+        return nvml.open_sensor(clock=clock)
 
     def zeus() -> Sensor:
         from pytest_greenops.sensors import zeus
 
-        return zeus.open_sensor()
+        return zeus.open_sensor(clock=clock)
 
     def estimate() -> Sensor:
         from pytest_greenops.sensors.cpu_estimate import estimate
 
-        return estimate.open_sensor(cpu_watts)
+        return estimate.open_sensor(cpu_watts, clock=clock)
 
     return {
         "powercap": powercap,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -18,9 +17,10 @@ from pytest_greenops.sensors.base import (
     Sensor,
     difference,
 )
+from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.wraps import WrapWatch
 
-#: A counter that did not move in so many update periods had nothing to count.
+#: A counter that did not move in this many update periods had nothing to count.
 FEW_UPDATES = 3
 
 
@@ -28,14 +28,14 @@ class Instruments:
     """All sensors of a run, read together at the edges of a window.
 
     doubts  what is known to be wrong with a counter, by domain name
-    rest    what the counters showed while the machine rested, if that is known
+    rest    what the counters showed while the machine was idle, if that is known
     judged  the domain that is judged
     """
 
     rest = Rest()
     judged = "total"
 
-    def __init__(self, sensors: Sequence[Sensor]) -> None:
+    def __init__(self, sensors: Sequence[Sensor], clock: Clock = SYSTEM_CLOCK) -> None:
         self.sensors = tuple(sensors)
         self.domains = tuple(domain for sensor in sensors for domain in sensor.domains)
         self.sensor_of = {d.name: s.name for s in sensors for d in s.domains}
@@ -46,27 +46,28 @@ class Instruments:
         self._plain = [(p, s) for p, s in enumerate(sensors) if not isinstance(s, EdgeSensor)]
         self._devices = [sensor for sensor in sensors if isinstance(sensor, DeviceSensor)]
         self.doubts = {name: why for s in self._devices for name, why in s.doubts.items()}
-        self._wraps = WrapWatch(sensors)
+        self._wraps = WrapWatch(sensors, clock)
+        self._clock = clock
 
     @property
     def phase_period_s(self) -> float:
-        """The slowest period with which work could keep in step; 0 where there is none."""
+        """The slowest period with which work could keep in step; 0 if there is none."""
         return max((sensor.phase_period_s for _, sensor in self._edged), default=0.0)
 
     def begin(self, phase_s: float = 0.0) -> list[Reading]:
-        """One reading of each sensor, from which a window may begin.
+        """Return one reading of each sensor, from which a window begins.
 
-        Sensors that wait for their counters come first, so that the wait is in no window.
+        Sensors that wait for their counters are read first, so that the wait is in no window.
         """
         readings: list[Reading] = [Reading(0, ())] * len(self.sensors)
         for place, edged in self._edged:
             readings[place] = edged.begin(phase_s)
-        self._wraps.opened_s = time.monotonic()
+        self._wraps.opened_ns = self._clock.now_ns()
         self._read_plain(readings)
         return readings
 
     def end(self) -> list[Reading]:
-        """One reading of each sensor, with which a window ends: those that wait come last."""
+        """Return one reading of each sensor, which ends a window: those that wait come last."""
         readings: list[Reading] = [Reading(0, ())] * len(self.sensors)
         self._read_plain(readings)
         for place, edged in self._edged:
@@ -79,12 +80,12 @@ class Instruments:
                 readings[place] = plain.read()
 
     def read(self) -> list[Reading]:
-        """One reading of each sensor, now: no sensor waits for anything."""
+        """Return one reading of each sensor now, without waiting for a counter."""
         with self._wraps.lock:
             return [sensor.read() for sensor in self.sensors]
 
     def window(self, before: Sequence[Reading], after: Sequence[Reading]) -> Window:
-        """The energy between two readings; a counter that cannot vouch for its part is missing."""
+        """Return the energy between two readings; a counter whose energy is unknown is missing."""
         parts = [
             _between(sensor, [b, *self._wraps.seen(place, b, a), a])
             for place, (sensor, b, a) in enumerate(zip(self.sensors, before, after, strict=True))
@@ -98,24 +99,23 @@ class Instruments:
 
     @contextmanager
     def watching(self, expected_s: float | None) -> Iterator[None]:
-        """Let no counter wrap unseen in a trip that takes so long (None: not known)."""
+        """Miss no wrap of a counter in a trip of about `expected_s` (None: unknown)."""
         with self._wraps.watching(expected_s):
             yield
 
     def judge_by(self, domain: str) -> None:
-        """Say which domain is judged: a device of that name counts as used, whoever uses it."""
+        """Set the judged domain: its device counts as used, whichever process uses it."""
         self.judged = domain
         for sensor in self.sensors:
             if isinstance(sensor, NamableSensor):
                 sensor.named = domain
 
     def resting(self) -> set[str]:
-        """The devices of which their sensor knows that they have no work, by domain name."""
-        asked = (s for s in self.sensors if isinstance(s, RestingSensor))
-        return {name for sensor in asked for name in sensor.resting()}
+        """Return the devices that have no work as far as their sensor knows, by domain name."""
+        return {n for s in self.sensors if isinstance(s, RestingSensor) for n in s.resting()}
 
     def states(self) -> dict[str, DeviceState]:
-        """The state of each device that can tell, by domain name."""
+        """Return the state of each device that reports one, by domain name."""
         return {name: state for s in self._devices for name, state in s.states().items()}
 
     def close(self) -> None:
@@ -125,9 +125,9 @@ class Instruments:
 
 
 def _between(sensor: Sensor, readings: Sequence[Reading]) -> Window:
-    """The energy from the first reading to the last, over those between them.
+    """Return the energy from the first reading to the last, over those between them.
 
-    A sensor that does not tell how far its counts are off is late by its update period.
+    A sensor that states no error is late by its update period.
     """
     steps = [difference(sensor.domains, b, a) for b, a in pairwise(readings)]
     missing = {name: why for step in steps for name, why in step.missing.items()}
@@ -137,19 +137,19 @@ def _between(sensor: Sensor, readings: Sequence[Reading]) -> Window:
         for domain in sensor.domains
         if domain.name not in missing
     }
-    told = difference(sensor.domains, readings[0], readings[-1]).error_uj
+    stated_uj = difference(sensor.domains, readings[0], readings[-1]).error_uj
     late_uj = {
         domain.name: _late_uj(sensor, domain, energy_uj[domain.name], seconds)
         for domain in sensor.domains
         if domain.name in energy_uj and sensor.update_period_s
     }
-    return Window(seconds, energy_uj, missing, {**late_uj, **told})
+    return Window(seconds, energy_uj, missing, {**late_uj, **stated_uj})
 
 
 def _late_uj(sensor: Sensor, domain: Domain, energy_uj: int, seconds: float) -> float:
-    """How far the energy of a window may be off where the sensor does not tell.
+    """Return how far the energy of a window may be off if the sensor states no error.
 
-    A counter that stood still says nothing of a window that it may not have moved in at all.
+    If a counter did not move in a window of few updates, its energy is unknown up to an update.
     """
     period_s = sensor.update_period_s
     if energy_uj == 0 and seconds < FEW_UPDATES * period_s:

@@ -1,6 +1,6 @@
 """The descendants of this process, by the kernel's lists of children.
 
-Each thread has one in `/proc/PID/task/TID/children`: to walk them takes microseconds, where a look
+Each thread has a list in `/proc/PID/task/TID/children`. Walking them takes microseconds; looking
 at every process of the machine takes milliseconds. A child that ends meanwhile may hide others.
 """
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 
 def listed() -> bool:
-    """Whether this kernel keeps such lists."""
+    """Return whether this kernel keeps such lists."""
     return Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 
 def has_children() -> bool:
-    """Asks for any child without collecting it: a microsecond, against a walk through /proc."""
+    """Return whether this process has a child, in a microsecond and without reaping it."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
@@ -25,7 +25,7 @@ def has_children() -> bool:
 
 
 def children(pid: int) -> list[int]:
-    """The living children of a process; raises `OSError` where it or a thread of it has ended."""
+    """Return the living children of a process; raise `OSError` if it or a thread of it ended."""
     found: list[int] = []
     for thread in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{thread}/children") as listed:
@@ -34,7 +34,7 @@ def children(pid: int) -> list[int]:
 
 
 def tree() -> set[int]:
-    """This process and its living descendants, by number."""
+    """Return this process and its living descendants, by process id."""
     return _by_lists() if listed() else _by_psutil()
 
 
@@ -43,7 +43,7 @@ def _by_lists() -> set[int]:
     while todo:
         try:
             more = children(todo.pop())
-        except OSError:  # it has ended, or a thread of it
+        except OSError:  # it ended, or a thread of it did
             return _by_psutil()
         found.update(more)
         todo += more

@@ -1,8 +1,8 @@
 """AMD GPUs, Apple silicon and Jetson, through the device layer of Zeus.
 
-Zeus is slow to import and heavy to install, so it is loaded only where there is a device that
-nothing else here reads. NVIDIA cards and RAPL are left to `nvml` and `powercap`, which are more
-exact. All that takes long happens when the sensor is opened: a reading asks for the counters alone.
+Zeus is slow to import and heavy to install, so it is loaded only for a device that no other sensor
+here reads. `nvml` and `powercap` read NVIDIA cards and RAPL more exactly. Everything slow happens
+when the sensor is opened; a reading only asks for the counters.
 """
 
 from __future__ import annotations
@@ -14,49 +14,44 @@ import math
 import os
 import platform
 import re
-import statistics
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import Domain, Reading, Source
+from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock, poll
+from pytest_greenops.sensors.ticks import POLL_S, WATCH_S, Tick, Ticker, period_s
 
 AMD, APPLE, JETSON = "an AMD GPU", "Apple silicon", "a Jetson"
 INSTALL = "pip install 'pytest-greenops[zeus]'"
 
-#: For how long a counter is watched for ticks, how many changes are enough, and what is taken
-#: where it stood still.
-WATCH_S = 1.0
-CHANGES = 6
-USUAL_TICK_S = 0.1
+#: How many ticks of a counter are enough to know its period.
+TICKS = 6
 #: How often zeus samples the power of a Jetson.
 JETSON_PERIOD_S = 0.1
 
-_PAUSE_S = 0.0005
 _UJ_PER_MJ = 1000
 _ROOT = Path("/")
 _TEGRA = ("etc/nv_tegra_release", "usr/lib/aarch64-linux-gnu/tegra")
 _GFX_VERSION = re.compile(r"^gfx_target_version ([1-9]\d*)$", re.MULTILINE)
-#: Graphics on a CPU's die (gfx902 to gfx1153 in LLVM's "User Guide for AMDGPU Backend"): the kernel
-#: has no energy counter for them, and they are no reason to install Zeus.
+#: Graphics on a CPU's die (gfx902 to gfx1153 in LLVM's "User Guide for AMDGPU Backend"). The kernel
+#: has no energy counter for them, so they are no reason to install Zeus.
 _INTEGRATED = {90002, 90009, 90012, 100103, 100303, 100305, 100306, 110003}
 _INTEGRATED |= {110500, 110501, 110502, 110503}
 
-# The GPU's SRAM is left out: Apple tells nowhere whether the GPU's counter holds it. The Neural
-# Engine is an accelerator that no other counter holds.
+# The GPU's SRAM is omitted: Apple does not document whether the GPU's counter includes it. The
+# Neural Engine is an accelerator that no other counter includes.
 _APPLE_DOMAINS = {
     "cpu_total_mj": Domain("cpu:0", "cpu"),
     "dram_mj": Domain("dram:0", "dram"),
     "gpu_mj": Domain("gpu:0", "gpu"),
     "ane_mj": Domain("gpu:1", "gpu"),
 }
-# The input rail feeds the other two: it stands apart, as the psys of RAPL does.
+# The input rail feeds the other two, so it enters no total, like the psys of RAPL.
 _JETSON_DOMAINS = {
     "cpu_energy_mj": Domain("cpu:0", "cpu"),
     "gpu_energy_mj": Domain("gpu:0", "gpu"),
@@ -65,7 +60,7 @@ _JETSON_DOMAINS = {
 
 
 class _Device(NamedTuple):
-    """What one call reads: counts in millijoules, in the order of their domains."""
+    """The counters that one call reads, in millijoules, in the order of their domains."""
 
     domains: tuple[Domain, ...]
     read_mj: Callable[[], Sequence[Any]]
@@ -84,7 +79,9 @@ class ZeusSensor:
         method: str,
         update_period_s: float,
         notes: Sequence[str] = (),
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._clock = clock
         self._devices = tuple(devices)
         self.domains = tuple(domain for device in devices for domain in device.domains)
         self.notes = tuple(notes)
@@ -92,15 +89,15 @@ class ZeusSensor:
         self.update_period_s = update_period_s
 
     def read(self) -> Reading:
-        """The counts now, in microjoules; None for those of a device that does not answer."""
-        time_ns = time.monotonic_ns()
+        """Return the counts now, in microjoules; None for a device that does not answer."""
+        time_ns = self._clock.now_ns()
         counts_uj: list[int | None] = []
         why: dict[str, str] = {}
         for domains, read_mj, _ in self._devices:
             try:
                 counts_uj += [_microjoules(mj) for mj in read_mj()]
             except Exception as error:
-                # Vendors' libraries raise what they like.
+                # Vendors' libraries raise errors of any type.
                 counts_uj += [None] * len(domains)
                 words = f"could not be read ({_words(error)})"
                 why |= {domain.name: words for domain in domains}
@@ -115,10 +112,10 @@ class ZeusSensor:
 def present(
     root: Path = _ROOT, system: str | None = None, machine: str | None = None
 ) -> str | None:
-    """A device of this machine that Zeus alone reads, in words; None without one.
+    """Return the device of this machine that only Zeus reads, in words; None if there is none.
 
-    Looks at files below `root` and, for Apple silicon, at the names that `platform` has for the
-    system and its machine. Zeus need not be there.
+    It looks at files below `root` and, for Apple silicon, at the names that `platform` has for the
+    system and its machine. Zeus need not be installed.
     """
     if (system or platform.system(), machine or platform.machine()) == ("Darwin", "arm64"):
         return APPLE
@@ -131,10 +128,13 @@ def present(
     return AMD if versions - _INTEGRATED else None
 
 
-def open_sensor(root: Path = _ROOT, environ: Mapping[str, str] = os.environ) -> ZeusSensor:
-    """Open the devices that `present` tells of; of AMD's GPUs, those that `environ` shows.
+def open_sensor(
+    root: Path = _ROOT, environ: Mapping[str, str] = os.environ, clock: Clock = SYSTEM_CLOCK
+) -> ZeusSensor:
+    """Open the devices that `present` finds; of AMD's GPUs, those that `environ` shows.
 
-    Raises `SensorUnavailable`: absent where there is no such device, or where all are hidden.
+    Raises:
+        SensorUnavailable: absent if there is no such device, or if all are hidden.
     """
     device = present(root)
     if device is None:
@@ -149,16 +149,17 @@ def open_sensor(root: Path = _ROOT, environ: Mapping[str, str] = os.environ) -> 
         zeus = _import("zeus.device")
         try:
             if device == AMD:
-                return _open_amd(zeus.gpu, heard)
-            return _open_apple(zeus.soc) if device == APPLE else _open_jetson(zeus.soc)
+                return _open_amd(zeus.gpu, heard, clock)
+            open_soc = _open_apple if device == APPLE else _open_jetson
+            return open_soc(zeus.soc, clock)
         except SensorUnavailable:
             raise
         except Exception as error:
             raise SensorUnavailable(f"zeus cannot read {device} here: {_words(error)}") from error
 
 
-def _open_amd(zeus: Any, heard: io.StringIO) -> ZeusSensor:
-    # Not through `get_gpus`, which would take NVIDIA cards where there are both.
+def _open_amd(zeus: Any, heard: io.StringIO, clock: Clock) -> ZeusSensor:
+    # Not through `get_gpus`, which would take NVIDIA cards on a machine with both.
     if not zeus.amdsmi_is_available():
         raise SensorUnavailable(
             f"zeus cannot use AMD's library amdsmi: {' '.join(heard.getvalue().split())}",
@@ -175,8 +176,8 @@ def _open_amd(zeus: Any, heard: io.StringIO) -> ZeusSensor:
             notes.append(f"{name}: energy of both chiplets of the card")
     if not devices:
         raise SensorUnavailable(f"no AMD GPU can be measured: {'; '.join(notes)}")
-    period_s = max(_tick_s(device) for device in devices)
-    return ZeusSensor(devices, "energy counters of AMD, read by zeus", period_s, notes)
+    tick_s = max(_tick_s(device, clock) for device in devices)
+    return ZeusSensor(devices, "energy counters of AMD, read by zeus", tick_s, notes, clock)
 
 
 def _amd_device(name: str, gpu: Any) -> _Device:
@@ -185,9 +186,9 @@ def _amd_device(name: str, gpu: Any) -> _Device:
 
 @lru_cache(maxsize=1)
 def _amd_cards(zeus: Any) -> Any:
-    """Zeus's AMD GPUs, once for each process.
+    """Return Zeus's AMD GPUs, opened once in each process.
 
-    Zeus shuts amdsmi down with this object, but keeps the handles it had for the next one.
+    Zeus shuts amdsmi down with this object, but keeps its handles for the next one.
     """
     try:
         return zeus.AMDGPUs()
@@ -198,7 +199,7 @@ def _amd_cards(zeus: Any) -> Any:
         ) from error
 
 
-def _open_apple(zeus: Any) -> ZeusSensor:
+def _open_apple(zeus: Any, clock: Clock) -> ZeusSensor:
     if not zeus.apple_silicon_is_available():
         raise SensorUnavailable(
             "the package zeus-apple-silicon is not installed, or this Python is not for arm64",
@@ -207,15 +208,15 @@ def _open_apple(zeus: Any) -> ZeusSensor:
     soc = zeus.AppleSilicon()
     device = _soc_device(soc, _APPLE_DOMAINS, soc.get_total_energy_consumption)
     # Its counters move together; those of idle parts are too slow to show when.
-    period_s = _tick_s(device)
+    tick_s = _tick_s(device, clock)
     method = "energy counters of Apple, read by zeus"
-    return ZeusSensor([device], method, period_s, ["gpu:1 is the Neural Engine"])
+    return ZeusSensor([device], method, tick_s, ["gpu:1 is the Neural Engine"], clock)
 
 
-def _open_jetson(zeus: Any) -> ZeusSensor:
+def _open_jetson(zeus: Any, clock: Clock) -> ZeusSensor:
     if not zeus.jetson_is_available():
         raise SensorUnavailable(
-            "zeus does not take this for a Jetson: it wants /etc/nv_tegra_release, and aarch64 "
+            "zeus does not recognise this Jetson: it requires /etc/nv_tegra_release, and aarch64 "
             "from Python's platform.processor()"
         )
     soc = zeus.Jetson()
@@ -227,7 +228,7 @@ def _open_jetson(zeus: Any) -> ZeusSensor:
     def read() -> Any:
         if not soc.process.is_alive():
             raise RuntimeError("zeus's process that samples the power has ended")
-        # An answer is as old as the last sample, but asking makes the next one: so ask twice.
+        # An answer is as old as the last sample, but a question triggers the next: ask twice.
         soc.get_total_energy_consumption()
         return soc.get_total_energy_consumption()
 
@@ -239,11 +240,11 @@ def _open_jetson(zeus: Any) -> ZeusSensor:
     shared = not any(domain.kind == "gpu" for domain in device.domains)
     notes = ["cpu:0 is a rail that may feed the GPU too"] * shared
     method = "power of the rails, sampled and integrated by zeus"
-    return ZeusSensor([device], method, JETSON_PERIOD_S, notes)
+    return ZeusSensor([device], method, JETSON_PERIOD_S, notes, clock)
 
 
 def _soc_device(soc: Any, known: Mapping[str, Domain], read: Callable[[], Any]) -> _Device:
-    """The domains that the chip says it has."""
+    """Return the device of the domains that the chip has."""
     available = soc.get_available_metrics()
     fields = [field for field in known if field in available]
 
@@ -257,27 +258,24 @@ def _soc_device(soc: Any, known: Mapping[str, Domain], read: Callable[[], Any]) 
     return _Device(domains, read_mj)
 
 
-def _tick_s(device: _Device) -> float:
-    """How far apart the changes of a device's first counter are, in seconds."""
-    changes: list[float] = []
-    last, until_s = device.read_mj()[0], time.monotonic() + WATCH_S
-    while time.monotonic() < until_s and len(changes) < CHANGES:
-        time.sleep(_PAUSE_S)
-        now = device.read_mj()[0]
-        if now != last:
-            changes.append(time.monotonic())
-            last = now
-    if len(changes) > 1:
-        return statistics.median(after - before for before, after in pairwise(changes))
-    # One change in all that time: the tick is longer than half of it.
-    return WATCH_S if changes else USUAL_TICK_S
+def _tick_s(device: _Device, clock: Clock) -> float:
+    """Return how far apart the ticks of a device's first counter are, in seconds."""
+    ticker, ticks = Ticker(), list[Tick]()
+
+    def look() -> None:
+        if tick := ticker.look(lambda: device.read_mj()[0], clock):
+            ticks.append(tick)
+
+    look()
+    poll(look, lambda: len(ticks) >= TICKS, clock, WATCH_S, POLL_S)
+    return period_s(ticks)
 
 
 def _import(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        # It loads vendor libraries, and they fail in ways of their own.
+        # It loads vendors' libraries, which raise errors of any type.
         if isinstance(error, ModuleNotFoundError) and error.name == "zeus":
             raise SensorUnavailable("zeus is not installed", INSTALL) from None
         raise SensorUnavailable(f"zeus cannot be imported ({_words(error)})", INSTALL) from error
@@ -285,7 +283,7 @@ def _import(name: str) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[io.StringIO]:
-    """Keep what Zeus says while it opens from users' logs, warnings and output; yield its log."""
+    """Hide what Zeus logs, warns and prints while it opens; yield its log."""
     said = io.StringIO()
     handler = logging.StreamHandler(said)
     log = logging.getLogger("zeus")
@@ -304,7 +302,7 @@ def _quiet() -> Iterator[io.StringIO]:
 
 
 def _all_hidden(environ: Mapping[str, str]) -> bool:
-    """Whether no GPU is shown: HIP heeds CUDA's list where it has none of its own."""
+    """Return whether no GPU is shown: HIP follows CUDA's list if it has none of its own."""
     shown = environ.get("HIP_VISIBLE_DEVICES", environ.get("CUDA_VISIBLE_DEVICES"))
     return shown in ("", "-1")
 

@@ -14,7 +14,7 @@ from benchmarks.accuracy.gpu_figures import agreement, settled
 from benchmarks.accuracy.gpu_loads import Matmul, Part, play
 from benchmarks.accuracy.gpu_trace import Probe, record
 from benchmarks.accuracy.gpu_windows import Windows
-from pytest_greenops.measure import self_checks as selfchecks
+from pytest_greenops.measure import self_checks
 from pytest_greenops.measure.meter import Meter, Plan
 from pytest_greenops.measure.synchronize import synchronize
 from pytest_greenops.sensors.instruments import Instruments
@@ -92,6 +92,6 @@ def test_meter_makes_rounds_that_are_long_enough(
     measurement = meter.measurements()["matmul"]
     assert len(measurement.rounds) == 5
     assert domain in measurement.selected("gpu")
-    errors = [selfchecks.edge_error(one, measurement.domains) for one in measurement.rounds]
-    assert max(errors) <= selfchecks.edge_limit(MARGIN) * 1.5
+    errors = [self_checks.edge_error(one, measurement.domains) for one in measurement.rounds]
+    assert max(errors) <= self_checks.edge_limit(MARGIN) * 1.5
     assert "too short" not in [check.name for check in measurement.checks]

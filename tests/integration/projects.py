@@ -29,7 +29,7 @@ import os
 import pytest
 
 from pytest_greenops import machine
-from pytest_greenops.measure.meter import NoLoad
+from pytest_greenops.measure.observer import NoLoad
 from pytest_greenops.model.measurement import Domain
 from pytest_greenops.testing import FakeSensor
 
@@ -64,6 +64,8 @@ _COUNT = re.compile(
     r"(\d+) (measured|compared|passed|improved|regressed|over budget|inconclusive|no baseline|"
     r"not comparable|not measured|baselines? saved)"
 )
+#: No second measurement in a fresh process, for tests that are not about it.
+ALONE = ("-o", "energy_fresh_process=false")
 #: A test that uses the joules of its run.
 WORKS = """
 def test_works(energy, work):

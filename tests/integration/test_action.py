@@ -1,10 +1,10 @@
-"""`--energy-action`: what a red verdict does, for tests that name nothing."""
+"""`--energy-action`: whether a red verdict fails or warns, for tests that name no action."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.integration.projects import Project
+from tests.integration.projects import ALONE, Project
 
 TWO = """
     import pytest
@@ -19,28 +19,20 @@ TWO = """
 
 
 def test_warn(saved: Project) -> None:
-    """A regression only warns: the test passes, the closing line and the table still say it."""
-    ran = saved.energy("--energy-action=warn", joules=3.0)
-    assert ran.code == pytest.ExitCode.OK
-    assert ran.outcomes == {"passed": 1}
-    assert ran.results["test_works"].verdict.action == "warn"
-    assert ran.closing == (
-        "1 measured, 1 compared: 0 passed, 1 regressed (warned), 0 inconclusive; "
-        "0 no baseline; 0 not comparable"
-    )
-    assert "an increase over +5 % warns" in ran.energy_lines
-    ran.stdout.fnmatch_lines(["regressed (warned): test_it.py::test_works"])
-
-
-def test_marker_decides(saved: Project) -> None:
-    """A test that names its own action keeps it."""
+    """A test that names no action passes and is reported; one that names its own keeps it."""
     saved.write("test_it.py", TWO)
-    ran = saved.energy("--energy-action=warn", joules=3.0)
+    ran = saved.energy("--energy-action=warn", *ALONE, joules=3.0)
     assert ran.outcomes == {"passed": 1, "failed": 1}
     assert {name: result.verdict.action for name, result in ran.results.items()} == {
         "test_works": "warn",
         "test_own": "fail",
     }
+    assert ran.counts == {"measured": 2, "compared": 2, "regressed": 1, "over budget": 1}
+    assert "1 regressed (warned)" in ran.closing
+    assert "an increase over +5 % warns" in ran.energy_lines
+    ran.stdout.fnmatch_lines(["regressed (warned): test_it.py::test_works"])
+    passed = saved.energy("--energy-action=warn", *ALONE, "-k", "works", joules=3.0)
+    assert passed.code == pytest.ExitCode.OK
 
 
 def test_mistake(project: Project) -> None:

@@ -1,10 +1,10 @@
-"""Coroutines, under both plugins that run async tests."""
+"""Coroutines, with both plugins that run async tests."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.integration.projects import NOISY, Project
+from tests.integration.projects import ALONE, NOISY, Project
 
 ASYNC = """
     import asyncio
@@ -59,10 +59,10 @@ ASYNC = """
     [("asyncio", "pytestmark = pytest.mark.asyncio"), ("anyio", "pytestmark = pytest.mark.anyio")],
 )
 def test_async_tests_are_measured(project: Project, plugin: str, mark: str) -> None:
-    """`await energy.acall` and async tests as a whole give what was spent, and fail when red."""
+    """`await energy.acall` and whole async tests report what was spent, and fail over budget."""
     project.write("test_it.py", ASYNC.format(mark=mark))
     project.sensor(more="@pytest.fixture\ndef anyio_backend(): return 'asyncio'")
-    ran = project.energy("-p", plugin)
+    ran = project.energy("-p", plugin, *ALONE)
     assert ran.outcomes == {"passed": 3, "failed": 1}
     assert {name: (result.joules, len(result.rounds)) for name, result in ran.results.items()} == {
         "test_calls": (2.0, 5),
@@ -111,7 +111,7 @@ def test_async_tests_run_once_unmeasured(project: Project, plugin: str) -> None:
 
 @pytest.mark.parametrize("plugin", ["asyncio", "anyio"])
 def test_async_tests_have_fresh_sessions(grown: Project, plugin: str) -> None:
-    """A coroutine that its looks leave open is measured once more in a fresh process."""
+    """A coroutine whose verdict is open is measured once more in a fresh process."""
     grown.sensor(NOISY, more="@pytest.fixture\ndef anyio_backend(): return 'asyncio'")
     grown.write(
         "test_it.py",

@@ -97,16 +97,17 @@ def test_one_intensity_is_enough(project: Project) -> None:
     [
         (
             "--energy-carbon-intensity=401",
-            "'401' has no unit of carbon intensity; one of: g/kWh, kg/kWh, kg/MWh, lb/kWh",
+            "'401': expected a carbon intensity in g/kWh, kg/kWh, kg/MWh or lb/kWh, "
+            "such as '401 g/kWh'",
         ),
         (
             "--energy-region=DEU",
-            "no carbon intensity is known of region 'DEU'; the nearest codes are DE, US-DE, US; "
-            "pytest-greenops whatif regions lists all",
+            "no carbon intensity is known for region 'DEU'; the nearest codes are DE, US-DE, US: "
+            "list all codes with pytest-greenops whatif regions",
         ),
-        ("--energy-pue=0.9", "'0.9' is no PUE; write a number from 1 to below 10, such as 1.2"),
-        ("--energy-pue=10", "'10' is no PUE; write a number from 1 to below 10, such as 1.2"),
-        ("--energy-pue=low", "'low' is no PUE; write a number from 1 to below 10, such as 1.2"),
+        ("--energy-pue=0.9", "'0.9': expected a PUE >= 1 and < 10, such as 1.2"),
+        ("--energy-pue=10", "'10': expected a PUE >= 1 and < 10, such as 1.2"),
+        ("--energy-pue=low", "'low': expected a PUE >= 1 and < 10, such as 1.2"),
     ],
 )
 def test_mistakes(project: Project, option: str, said: str) -> None:

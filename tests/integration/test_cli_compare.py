@@ -91,7 +91,7 @@ def test_the_margin_can_be_set(files: Path) -> None:
     assert 0 == run(files, "compare", "--max-increase=80%", "a.json", "b.json").code
     ran = run(files, "compare", "--max-increase", "80", "a.json", "b.json")
     assert (2, "") == (ran.code, ran.out)
-    assert "'80' has no unit of percentage" in ran.err
+    assert "'80': expected a percentage" in ran.err
 
 
 def test_the_margin_of_the_run_is_the_default(files: Path) -> None:

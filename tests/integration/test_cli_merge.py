@@ -104,7 +104,7 @@ class TestResults:
         """The difference is named, and nothing is written."""
         edit(shards.path / "two.json", lambda d: d["environment"]["machine"].update(cpu="Other"))
         said = refused(shards.path, "merge", "all.json", "one.json", "two.json")
-        assert said.startswith("two.json: of another machine than one.json (cpu: ")
+        assert said.startswith("two.json: another machine than one.json (cpu: ")
         assert not (shards.path / "all.json").exists()
 
     def test_are_not_written_over(self, shards: Project) -> None:
@@ -196,8 +196,8 @@ class TestBaselines:
         ran = run(folders, "merge", "baselines", "one", "two")
         assert 0 == ran.code
         assert ran.lines[0].endswith(
-            "test_it.py/test_one.json: call: other counters, conditions or units of work: the "
-            "series that was saved last is kept; delete the wrong one of the two and merge again"
+            "test_it.py/test_one.json: call: counters, conditions or units of work differ: the "
+            "series saved last is kept: if that is wrong, delete it and merge again"
         )
 
     def test_that_are_damaged_stop_it(self, folders: Path) -> None:
@@ -214,7 +214,7 @@ class TestBaselines:
         assert 0 == run(folders, "merge", "baselines", "shard", "one").code
         shutil.move(folders / "two", folders / "shard" / "baselines")
         said = refused(folders, "merge", "baselines", "shard")
-        assert said == "shard: holds no baselines; they begin in shard/baselines"
+        assert said == "shard: contains no baselines: use shard/baselines"
 
 
 def test_inputs_that_do_not_fit_together_are_refused(shards: Project) -> None:

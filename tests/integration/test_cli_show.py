@@ -74,6 +74,6 @@ def test_a_damaged_file_does_not_hide_others(stored: Project) -> None:
 
 def test_a_folder_without_baselines_is_reported(stored: Project) -> None:
     """A subfolder that contains them is named."""
-    assert refused(stored.path, "show", ".") == ".: holds no baselines; they begin in baselines"
+    assert refused(stored.path, "show", ".") == ".: contains no baselines: use baselines"
     assert refused(stored.path.parent, "show").startswith("baselines: no such folder")
-    assert "no machine's name holds 'xeon'" in refused(stored.path, "show", "--machine=xeon")
+    assert "no machine's name contains 'xeon'" in refused(stored.path, "show", "--machine=xeon")

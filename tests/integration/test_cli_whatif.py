@@ -151,9 +151,9 @@ def test_joules_of_different_domains_are_not_compared(files: Path) -> None:
     ("arguments", "said"),
     [
         ([], "nothing differs: add --region, --carbon-intensity, --pue or --gpu-efficiency"),
-        (["--pue=0.5"], "test_it.py::test_train: 0.5 is no PUE"),
-        (["--pue=20"], "test_it.py::test_train: 20.0 is no PUE"),
-        (["--gpu-efficiency=0"], "test_it.py::test_train: 0 is no efficiency"),
+        (["--pue=0.5"], "test_it.py::test_train: 0.5: expected a PUE"),
+        (["--pue=20"], "test_it.py::test_train: 20.0: expected a PUE"),
+        (["--gpu-efficiency=0"], "test_it.py::test_train: GPU efficiency 0: expected"),
         (["--region=FR", "--test=nobody"], "plain.json: no test matches nobody; the file has: "),
     ],
 )
@@ -175,7 +175,7 @@ def test_an_unknown_region_is_refused(files: Path) -> None:
     """The message names the nearest codes; `regions` lists all."""
     ran = run(files, "whatif", "region", "plain.json", "--region=KY")
     assert (2, "") == (ran.code, ran.out)
-    assert "no carbon intensity is known of region 'KY'; the nearest codes are US-KY" in ran.err
+    assert "no carbon intensity is known for region 'KY'; the nearest codes are US-KY" in ran.err
     listed = asked(files, "regions").lines
     assert [line.split()[:2] for line in listed if line.startswith(("US-KY", "FR"))] == [
         ["FR", "44"],
@@ -243,7 +243,7 @@ def test_cost_parity(files: Path) -> None:
 @pytest.mark.parametrize(
     ("energy", "said"),
     [
-        ("5", "'5' has no unit of energy"),
+        ("5", "'5': expected an energy"),
         ("plain.json::infer", "plain.json: 2 tests match infer: test_it.py::test_infer, "),
         ("plain.json::nobody", "plain.json: no test matches nobody; the file has: test_it.py::"),
         ("gone.json::infer", "gone.json: cannot be read (No such file or directory)"),
@@ -285,8 +285,8 @@ def test_a_drift_is_reported(files: Path) -> None:
     ("test", "epochs", "said"),
     [
         ("infer_twice", 90, "test_it.py::test_infer_twice: a round contains several calls"),
-        ("train", 7, "test_it.py::test_train: 8 epochs were measured, more than 7 in all"),
-        ("train", 10**23, "test_it.py::test_train: 1" + 23 * "0" + " epochs are no training"),
+        ("train", 7, "test_it.py::test_train: 8 epochs were measured, more than 7 in total"),
+        ("train", 10**23, "test_it.py::test_train: 1" + 23 * "0" + " epochs: expected at most"),
         ("warmed", 20, "test_it.py::test_warmed: 1 epoch before the first round is missing"),
     ],
 )

@@ -1,4 +1,4 @@
-"""pytest-cov, and any tracer: instrumented work is told, and neither saved nor judged."""
+"""pytest-cov, and any tracer: instrumented work is reported, and neither saved nor judged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BUDGETED = """
 
 
 def test_coverage(saved: Project) -> None:
-    """Under coverage nothing is judged, saved or failed, however much was used."""
+    """Under coverage nothing is judged, saved or failed, whatever the energy."""
     saved.write("test_it.py", BUDGETED)
     before = saved.files()
     for option in ("--energy", "--energy-save"):
@@ -30,7 +30,7 @@ def test_coverage(saved: Project) -> None:
 
 
 def test_coverage_gates_nothing(grown: Project) -> None:
-    """Under coverage no fresh process is started, and `--energy-strict` says what is not shown."""
+    """Under coverage no fresh process starts, and `--energy-strict` fails."""
     ran = grown.energy("-p", "pytest_cov", "--cov=.", "--energy-sessions=2", joules=9.0)
     assert ran.results["test_works"].fresh == ()
     ran = grown.energy("-p", "pytest_cov", "--cov=.", "--energy-strict", joules=9.0)
@@ -39,7 +39,7 @@ def test_coverage_gates_nothing(grown: Project) -> None:
 
 
 def test_a_fresh_process_leaves_coverage_alone(project: Project) -> None:
-    """What would be covered there is not, and the data of this run stay as they are."""
+    """A fresh process records no coverage, and leaves the data of its parent unchanged."""
     project.write("test_it.py", "def test_works(energy, work):\n    energy(work)\n")
     ran = project.save("-p", "pytest_cov", "--cov=.", "--no-cov", "--energy-sessions=2")
     assert len(ran.results["test_works"].fresh) == 1
@@ -48,7 +48,7 @@ def test_a_fresh_process_leaves_coverage_alone(project: Project) -> None:
 
 
 def test_tracer_of_the_test(saved: Project) -> None:
-    """A trace function that the test itself set is named in the same way."""
+    """A profile function that the test itself sets is named too."""
     saved.write(
         "test_it.py",
         """

@@ -129,12 +129,12 @@ def test_a_report_named_in_the_ini_is_for_measured_runs(project: Project) -> Non
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("energy_max_increase = 5", "energy_max_increase: '5' has no unit of percentage; *"),
+        ("energy_max_increase = 5", "energy_max_increase: '5': expected a percentage, *"),
         ("energy_action = ignore", "energy_action: 'ignore' is neither 'fail' nor 'warn'"),
         ("energy_min_rounds = few", "energy_min_rounds: *'few'*"),
         ("energy_strict = perhaps", "energy_strict: *'perhaps'*"),
         ("energy_pue = low", "energy_pue: *'low'*"),
-        ("energy_region = Nowhere", "energy_region: no carbon intensity is known of region *"),
+        ("energy_region = Nowhere", "energy_region: no carbon intensity is known for region *"),
         ("energy_skip = true\nenergy_only = true", "--energy-only and --energy-skip exclude *"),
     ],
 )

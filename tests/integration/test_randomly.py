@@ -1,4 +1,4 @@
-"""pytest-randomly: tests in any order, seeds set anew for each: the same joules and verdicts."""
+"""pytest-randomly: the same joules and verdicts in any order, with a new seed for each test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RANDOMLY = ("-p", "pytest_randomly")
 
 
 def test_any_order_gives_the_same_verdicts(project: Project) -> None:
-    """What was saved in one order is what tests in another order are compared with."""
+    """Tests in one order are compared with baselines saved in another order."""
     project.write("test_it.py", DRAWS)
     given = ("--deselect=test_it.py::test_drawn", "-v", "-p", "no:cacheprovider")
     first = project.save(*RANDOMLY, *given, "--randomly-seed=1")
@@ -37,7 +37,7 @@ def test_any_order_gives_the_same_verdicts(project: Project) -> None:
 
 @pytest.mark.parametrize("seed", [(), ("--randomly-seed=last",)], ids=["drawn", "last"])
 def test_a_fresh_process_draws_the_same(project: Project, seed: tuple[str, ...]) -> None:
-    """A session in a fresh process has the seed of the run, however that came by it."""
+    """A fresh process has the seed of the run, drawn or given."""
     project.write("test_it.py", DRAWS)
     ran = project.save(*RANDOMLY, *seed, "-k", "drawn", "--energy-sessions=2")
     [first, second] = ran.results["test_drawn"].sessions
@@ -46,7 +46,7 @@ def test_a_fresh_process_draws_the_same(project: Project, seed: tuple[str, ...])
 
 
 def test_an_open_test_is_measured_once_more(grown: Project) -> None:
-    """The fresh process finds the one test among others that are shuffled."""
+    """The fresh process finds its test among shuffled ones."""
     grown.sensor(NOISY)
     ran = grown.energy(*RANDOMLY, joules=2.1)
     assert len(ran.results["test_works"].fresh) == 1

@@ -1,8 +1,8 @@
-"""pytest-repeat: repetitions are attempts at one test; each is judged, the last is kept."""
+"""pytest-repeat: repetitions are attempts at one test; each is judged, and the last one counts."""
 
 from __future__ import annotations
 
-from tests.integration.projects import Project
+from tests.integration.projects import ALONE, Project
 
 REPEAT = ("-p", "pytest_repeat", "--count=3")
 SUITE = """
@@ -18,7 +18,7 @@ SUITE = """
 
 
 def test_repetitions_are_one_test(project: Project) -> None:
-    """They share one baseline, to which one run adds one session."""
+    """They share a baseline, to which a run adds one session, with runs without repetitions."""
     project.write("test_it.py", SUITE)
     ran = project.save(*REPEAT)
     assert ran.outcomes == {"passed": 9}
@@ -27,26 +27,20 @@ def test_repetitions_are_one_test(project: Project) -> None:
     ]
     for baseline in project.baselines().values():
         assert len(baseline.measurements["call"].sessions) == 1
-    assert ran.closing.startswith("3 measured, ")
-
-
-def test_a_run_without_repetitions_finds_the_baseline(project: Project) -> None:
-    """What a repeated run saved is what a plain one is compared with."""
-    project.write("test_it.py", SUITE)
-    project.save(*REPEAT)
+    assert ran.counts["measured"] == 3
     assert set(project.energy().verdicts.values()) == {"passed"}
 
 
 def test_each_repetition_is_judged(saved: Project) -> None:
-    """Each fails by itself; the report has the last, and what the others came to."""
-    ran = saved.energy(*REPEAT, joules=3.0)
+    """Each fails by itself; the report shows the last, and the outcomes of the others."""
+    ran = saved.energy(*REPEAT, *ALONE, joules=3.0)
     assert ran.outcomes == {"failed": 3}
     attempts = ran.results["test_works"].attempts
     assert [(attempt.outcome, attempt.joules) for attempt in attempts] == [("regressed", 3.0)] * 2
 
 
 def test_a_repetition_is_found_in_a_fresh_process(project: Project) -> None:
-    """Each repetition has sessions of its own, be the test parametrized or not."""
+    """Each repetition has its own sessions, whether or not the test is parametrized."""
     project.write("test_it.py", SUITE)
     chosen = ("--count=2", "-k", "not test_given[2-")
     ran = project.save("-p", "pytest_repeat", *chosen, "--energy-sessions=2")

@@ -1,4 +1,4 @@
-"""pytest-rerunfailures: each attempt is a trial of its own, the last one counts."""
+"""pytest-rerunfailures: each attempt is measured and judged, and the last one counts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.integration.projects import Project
+from tests.integration.projects import ALONE, Project
 
 FLAKY = """
     ATTEMPTS = []
@@ -25,14 +25,11 @@ RERUN = ("-p", "pytest_rerunfailures", "--reruns=2")
 
 
 def test_last_attempt_counts(project: Project) -> None:
-    """A flaky test that passes at last is measured, saved and counted once."""
+    """A flaky test that passes in the end is saved and counted once."""
     project.write("test_it.py", FLAKY)
     ran = project.energy("--energy-save", *RERUN)
     assert ran.outcomes == {"passed": 2, "rerun": 2}
-    assert ran.closing == (
-        "2 measured, 0 compared: nothing was gated; 2 no baseline; 0 not comparable; "
-        "2 baselines saved"
-    )
+    assert ran.counts == {"measured": 2, "no baseline": 2, "baselines saved": 2}
     assert not [line for line in ran.energy_lines if line.startswith("not saved")]
     for baseline in project.baselines().values():
         [session] = baseline.measurements["call"].sessions
@@ -40,27 +37,22 @@ def test_last_attempt_counts(project: Project) -> None:
 
 
 def test_regressions_are_run_again(saved: Project) -> None:
-    """A regression is tried again as any failure, and fails once in the end."""
-    ran = saved.energy(*RERUN, joules=3.0)
+    """A regression is run again and fails once; the report shows its earlier attempts."""
+    ran = saved.energy(*RERUN, *ALONE, joules=3.0)
     assert ran.outcomes == {"failed": 1, "rerun": 2}
     assert ran.code == pytest.ExitCode.TESTS_FAILED
-    assert ran.closing.startswith("1 measured, 1 compared: 0 passed, 1 regressed, 0 inconclusive")
+    assert ran.counts == {"measured": 1, "compared": 1, "regressed": 1}
     assert len([line for line in ran.lines if line.startswith("EnergyRegression: ")]) == 1
     [letters] = [line.split()[1] for line in ran.lines if line.startswith("test_it.py ")]
     assert letters == "RRJ"
-
-
-def test_earlier_attempts_are_told(saved: Project) -> None:
-    """What an attempt came to stays in the JSON, beneath the row and under the failure."""
-    ran = saved.energy(*RERUN, joules=3.0)
     attempts = ran.results["test_works"].attempts
     assert [(attempt.outcome, attempt.joules) for attempt in attempts] == [("regressed", 3.0)] * 2
-    told = [line.split() for line in ran.lines if "earlier attempt" in line]
-    assert told == [["earlier", "attempt:", "regressed", "3.00", "J"]] * 2
+    shown = [line.split() for line in ran.lines if "earlier attempt" in line]
+    assert shown == [["earlier", "attempt:", "regressed", "3.00", "J"]] * 2
 
 
-def test_a_test_that_passes_at_last_keeps_what_failed_before(saved: Project) -> None:
-    """A regression that the next attempt did not have is not lost."""
+def test_a_passed_test_keeps_its_failed_attempts(saved: Project) -> None:
+    """A regression that the next attempt does not repeat is still reported."""
     saved.sensor(
         more="""
 SPENT = []
@@ -71,7 +63,7 @@ def work():
     return lambda: SENSOR.spend(SPENT[-1])
 """
     )
-    ran = saved.energy(*RERUN)
+    ran = saved.energy(*RERUN, *ALONE)
     assert ran.outcomes == {"passed": 1, "rerun": 1}
     result = ran.results["test_works"]
     assert (result.verdict.outcome, result.joules) == ("passed", 2.0)
@@ -79,8 +71,8 @@ def work():
     ran.stdout.fnmatch_lines(["*earlier attempt: regressed*3.00 J*"])
 
 
-def test_a_first_attempt_has_none_before_it(saved: Project) -> None:
-    """A test that passes at once says nothing of attempts."""
+def test_a_first_attempt_has_no_earlier_one(saved: Project) -> None:
+    """A test that passes at once reports no attempts."""
     ran = saved.energy(*RERUN)
     assert ran.results["test_works"].attempts == ()
     assert "earlier attempt" not in ran.text
@@ -88,7 +80,7 @@ def test_a_first_attempt_has_none_before_it(saved: Project) -> None:
 
 def test_regressions_are_left_alone_on_request(saved: Project) -> None:
     """`--rerun-except EnergyRegression` fails a regression at once."""
-    ran = saved.energy(*RERUN, "--rerun-except=EnergyRegression", joules=3.0)
+    ran = saved.energy(*RERUN, *ALONE, "--rerun-except=EnergyRegression", joules=3.0)
     assert ran.outcomes == {"failed": 1}
 
 
@@ -114,8 +106,8 @@ def test_a_fresh_process_does_not_try_again(grown: Project) -> None:
     assert check.finding.startswith("the test failed there: ")
 
 
-def test_nothing_is_kept_of_an_earlier_attempt(saved: Project) -> None:
-    """A test that regressed, and skips itself as it is run again, has no verdict and no figures."""
+def test_a_skip_discards_the_earlier_attempt(saved: Project) -> None:
+    """A test that regresses, and then skips itself, has no verdict and no figures."""
     saved.write(
         "test_it.py",
         """
@@ -130,10 +122,10 @@ def test_nothing_is_kept_of_an_earlier_attempt(saved: Project) -> None:
             energy(work)
         """,
     )
-    ran = saved.energy(*RERUN, "--junitxml=junit.xml", joules=3.0)
+    ran = saved.energy(*RERUN, *ALONE, "--junitxml=junit.xml", joules=3.0)
     assert ran.outcomes == {"skipped": 1, "rerun": 1}
     assert ran.verdicts == {}
-    assert ran.closing.startswith("0 measured")
+    assert ran.counts == {}
     junit = ElementTree.parse(saved.path / "junit.xml")
     *_, last = junit.iter("testcase")
     assert [p.get("name") for p in last.iter("property")] == []

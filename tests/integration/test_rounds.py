@@ -1,4 +1,4 @@
-"""`--energy-min-rounds`, `--energy-max-rounds`, `--energy-max-time`: how long to go on."""
+"""`--energy-min-rounds`, `--energy-max-rounds`, `--energy-max-time`: how long to measure."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def test_said_itself(energy, work):
 
 
 def rounds(project: Project, *options: str) -> dict[str, int]:
-    """How many rounds each test was measured for."""
+    """Return the number of rounds of each test."""
     results = project.energy(*options).results
     return {name: len(result.rounds) for name, result in results.items()}
 
 
 def test_least_and_most(project: Project) -> None:
-    """The options bound the rounds of tests that say nothing; a test's own word stands."""
+    """The options bound the rounds of tests that set none; a test keeps its own numbers."""
     project.write("test_it.py", THREE)
     own = {"test_least": 30, "test_most": 2, "test_said_itself": 4}
     assert rounds(project) == {"test_works": 5, **own}
@@ -63,15 +63,14 @@ def test_one_round_runs_once(project: Project) -> None:
 
 
 def test_undecided_goes_on(grown: Project) -> None:
-    """What five rounds do not decide is looked at again, up to the most rounds allowed."""
-    assert rounds(grown) == {"test_works": 5}
+    """A test that 5 rounds do not decide is measured for more, up to the maximum."""
     options = ("--energy-max-increase=1%",)
     assert rounds(grown, *options) == {"test_works": 15}
     assert rounds(grown, *options, "--energy-max-rounds=12") == {"test_works": 10}
 
 
 def test_time_is_bounded(project: Project) -> None:
-    """No round is begun that would end after the time allowed; one there is in any case."""
+    """No round begins that would end after the allowed time, except for the first."""
     project.write(
         "test_it.py",
         """
@@ -110,12 +109,12 @@ def test_time_is_bounded(project: Project) -> None:
         ),
         (
             ["--energy-max-time=60"],
-            "--energy-max-time: '60' has no unit of time; one of: s, ms, min, h",
+            "--energy-max-time: '60': expected a time in s, ms, min or h, such as '60 s'",
         ),
     ],
 )
 def test_mistakes(project: Project, options: list[str], said: str) -> None:
-    """What is no number of rounds or no time is a usage error that names the option."""
+    """A wrong number of rounds or time is a usage error that names the option."""
     ran = project.run(*options)
     assert ran.code == pytest.ExitCode.USAGE_ERROR
     assert ran.errors == [f"ERROR: {said}"]

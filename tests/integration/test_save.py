@@ -250,8 +250,8 @@ def test_no_folder_can_be_made(project: Project) -> None:
     assert ran.code == pytest.ExitCode.USAGE_ERROR
     [line] = ran.errors
     assert line == (
-        f"ERROR: {project.path / 'baselines'}: cannot be written (File exists); free space or "
-        "mend its access, or name another folder: --energy-baselines=DIR"
+        f"ERROR: {project.path / 'baselines'}: cannot be written (File exists): free space, fix "
+        "its permissions, or use another folder: --energy-baselines=DIR"
     )
     assert "ran" not in ran.text
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(why_impossible() is not None, reason=str(why_imp
 #: What else runs on the machine of this test is no part of the simulated one.
 CONFTEST = """
     from pytest_greenops import machine
-    from pytest_greenops.measure.meter import NoLoad
+    from pytest_greenops.measure.observer import NoLoad
 
     machine.LoadProbe = NoLoad
 """
@@ -165,8 +165,8 @@ def test_a_processor_whose_counter_stands_still_is_estimated(run: Run) -> None:
     assert seen.result.provenance.estimated
     assert seen.header[0].startswith("ESTIMATED, not sensed")
     assert seen.header[1] == (
-        "powercap cannot be read: its counters stand still: cpu:0 did not move in 300 ms of work; "
-        "to mend: measure on the host itself, or on a bare-metal machine"
+        "powercap cannot be read: its counters are stuck: cpu:0 did not move in 300 ms of work; "
+        "fix: measure on the host itself, or on a bare-metal machine"
     )
 
 
@@ -265,7 +265,7 @@ def test_a_stranger_on_the_card_makes_it_inconclusive(run: Run) -> None:
     """Another process computes on it: no verdict on the card, and what to do is said."""
     seen = run(with_card(processes=(0, 1)), *FEW, budget=GPU)
     rounds = len(seen.result.rounds)
-    finding = f"another process had gpu:0 in use in {rounds} of {rounds} rounds"
+    finding = f"another process used gpu:0 in {rounds} of {rounds} rounds"
     assert seen.said == f"inconclusive: contention: {finding}"
     assert "stop what else runs on the machine" in seen.text
 

@@ -96,7 +96,7 @@ def test_unreadable(project: Project) -> None:
         from pytest_greenops.model.errors import SensorUnavailable
         from pytest_greenops.sensors.rapl import powercap
 
-        def closed():
+        def closed(**clock):
             raise SensorUnavailable("only root may read it", "sudo chmod o+r the counter")
 
         powercap.open_sensor = closed
@@ -107,11 +107,11 @@ def test_unreadable(project: Project) -> None:
     assert ran.code == pytest.ExitCode.USAGE_ERROR
     assert ran.errors == [
         "ERROR: --energy-sensors: powercap cannot be used: only root may read it; "
-        "to mend: sudo chmod o+r the counter"
+        "fix: sudo chmod o+r the counter"
     ]
     told = project.energy("--energy-sensors=auto")
     assert told.energy_lines[0].startswith("sensed by fake ")
     assert (
-        "powercap cannot be read: only root may read it; to mend: sudo chmod o+r the counter"
+        "powercap cannot be read: only root may read it; fix: sudo chmod o+r the counter"
         in told.energy_lines
     )

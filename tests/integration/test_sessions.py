@@ -1,4 +1,4 @@
-"""Sessions in fresh processes: as many as `--energy-sessions` says, and one for what is open."""
+"""Sessions in fresh processes: those of `--energy-sessions`, and one for an open verdict."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from pytest_greenops.model.result import Result
 from tests.integration.projects import NOISY, Project
 
-#: Joules that five sessions of 2 J, assumed to scatter by 3 %, can neither pass nor fail.
+#: Joules that neither pass nor fail at five sessions of 2 J, which are assumed to scatter by 3 %.
 OPEN = 2.1
-#: A fixture that tells the fresh process, which runs after this one, from the first.
+#: A fixture that is true in the fresh process, which runs after the first one.
 AGAIN = """
 from pathlib import Path
 
@@ -35,14 +35,14 @@ LOGS = """
 
 
 def only(project: Project, *args: str, joules: float = OPEN, plugins: bool = False) -> Result:
-    """The result of `test_works` in a run that passes."""
+    """Return the result of `test_works` in a run that passes."""
     ran = project.energy(*args, joules=joules, plugins=plugins)
     assert ran.outcomes.get("passed", 0) == 1, ran.text
     return ran.results["test_works"]
 
 
 def said(result: Result) -> str:
-    """What is said of a fresh session that was not used; nothing else may be."""
+    """Return why a fresh session was not used, the only check of a result."""
     assert result.fresh == ()
     assert result.verdict.outcome == "inconclusive"
     [check] = result.checks
@@ -54,7 +54,7 @@ def said(result: Result) -> str:
 
 
 def test_three_sessions_at_once_make_a_firm_baseline(project: Project) -> None:
-    """Each session is measured in a process of its own, and saved as one."""
+    """Each session is measured in its own process, and saved as a session."""
     project.write("test_it.py", LOGS)
     ran = project.save("--energy-sessions=3")
     assert ran.outcomes == {"passed": 1}
@@ -68,7 +68,7 @@ def test_three_sessions_at_once_make_a_firm_baseline(project: Project) -> None:
 
 
 def test_sessions_are_judged_together(saved: Project) -> None:
-    """Without saving, all sessions of a test are one verdict, and nothing is kept of them."""
+    """Without saving, all sessions of a test are judged together, and none is kept."""
     saved.sensor(
         more=AGAIN
         + """
@@ -85,53 +85,52 @@ def work(again):
     assert saved.files() == before
 
 
-def test_accepting_a_change_in_three_sessions_begins_anew_once(saved: Project) -> None:
-    """What regressed replaces the baseline; its further sessions stand beside the first."""
-    saved.save("--energy-sessions=3", joules=3.0)
-    assert len(saved.baseline().measurements["call"].sessions) == 3
-
-
-def test_work_that_runs_once_has_sessions_of_one_round(project: Project) -> None:
-    """`max_rounds=1` runs the test once in each process."""
-    project.write("test_it.py", LOGS)
-    project.save("--energy-sessions=3", "--energy-max-rounds=1")
-    assert len(project.log()) == len(set(project.log())) == 3
-    sessions = project.baseline().measurements["call"].sessions
-    assert [len(session.rounds) for session in sessions] == [1, 1, 1]
+def test_accepting_a_change_replaces_the_baseline_once(saved: Project) -> None:
+    """An accepted regression replaces the baseline with all sessions of its run."""
+    saved.save("--energy-sessions=2", joules=3.0)
+    assert len(saved.baseline().measurements["call"].sessions) == 2
 
 
 def test_the_ini_twin(project: Project) -> None:
-    """`energy_sessions` in the ini file does the same."""
+    """`energy_sessions` does the same, and a test that runs once has sessions of one round."""
     project.write("pytest.ini", "[pytest]\nenergy_sensors = fake\nenergy_sessions = 2\n")
     project.write("test_it.py", LOGS)
-    project.save()
-    assert len(project.baseline().measurements["call"].sessions) == 2
+    project.save("--energy-max-rounds=1")
+    assert len(project.log()) == len(set(project.log())) == 2
+    sessions = project.baseline().measurements["call"].sessions
+    assert [len(session.rounds) for session in sessions] == [1, 1]
 
 
-def test_no_number_of_sessions(project: Project) -> None:
-    """A value that is no number is a usage error that names the option."""
-    ran = project.energy("--energy-sessions=0")
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        (
+            ["--energy-sessions=0"],
+            "ERROR: --energy-sessions: '0' is no number of sessions; write a whole number from 1 "
+            "up",
+        ),
+        (
+            ["--energy-sessions=3", "-o", "energy_fresh_process=false"],
+            "ERROR: --energy-sessions 3 needs fresh processes, and energy_fresh_process is off; "
+            "change one",
+        ),
+    ],
+    ids=["none", "no fresh process"],
+)
+def test_impossible_sessions_are_usage_errors(
+    project: Project, args: list[str], error: str
+) -> None:
+    """No session, or several without fresh processes, is an error that names the option."""
+    ran = project.energy(*args)
     assert ran.code == pytest.ExitCode.USAGE_ERROR
-    assert (
-        "ERROR: --energy-sessions: '0' is no number of sessions; write a whole number from 1 up"
-    ) in ran.errors
-
-
-def test_sessions_without_fresh_processes(project: Project) -> None:
-    """Both cannot be had, which is a usage error that names both."""
-    ran = project.energy("--energy-sessions=3", "-o", "energy_fresh_process=false")
-    assert ran.code == pytest.ExitCode.USAGE_ERROR
-    assert (
-        "ERROR: --energy-sessions 3 needs fresh processes, and energy_fresh_process is off; "
-        "change one"
-    ) in ran.errors
+    assert error in ran.errors
 
 
 # --- the last look ---------------------------------------------------------------------------
 
 
 def test_an_open_test_is_measured_once_more(grown: Project) -> None:
-    """A test that its looks leave open is measured in one fresh process before it is judged."""
+    """A test that its looks leave open is measured in one fresh process, then judged."""
     grown.sensor(
         NOISY,
         AGAIN
@@ -159,7 +158,7 @@ def work(again):
 def test_no_fresh_process_for_what_needs_none(
     grown: Project, args: tuple[str, ...], joules: float
 ) -> None:
-    """What is decided, what runs exactly once, and what is saved is left at one process."""
+    """A decided test, a test that runs once and a test that is saved use one process."""
     grown.write("test_it.py", LOGS)
     assert only(grown, *args, joules=joules).fresh == ()
     assert len(set(grown.log())) == 1
@@ -167,7 +166,7 @@ def test_no_fresh_process_for_what_needs_none(
 
 @pytest.mark.parametrize("joules", [OPEN, 3.0], ids=["open", "red"])
 def test_fresh_processes_can_be_forbidden(grown: Project, joules: float) -> None:
-    """With `energy_fresh_process = false` a test runs in this process only, and that is told."""
+    """With `energy_fresh_process = false` a test runs in one process, and the report says so."""
     grown.write("pytest.ini", "[pytest]\nenergy_sensors = fake\nenergy_fresh_process = false\n")
     grown.write("test_it.py", LOGS)
     result = grown.energy(joules=joules).results["test_works"]
@@ -178,8 +177,8 @@ def test_fresh_processes_can_be_forbidden(grown: Project, joules: float) -> None
     assert result.verdict.confirmed is None
 
 
-def test_a_regression_is_told_with_what_a_fresh_process_found(saved: Project) -> None:
-    """A red build names both processes."""
+def test_a_regression_is_reported_with_its_confirmation(saved: Project) -> None:
+    """The failure also shows what the fresh process found."""
     saved.write("test_it.py", LOGS)
     ran = saved.energy(joules=3.0)
     assert ran.outcomes == {"failed": 1}
@@ -188,8 +187,8 @@ def test_a_regression_is_told_with_what_a_fresh_process_found(saved: Project) ->
     assert "confirmed  a fresh process found +50 %" in ran.failure("test_works")
 
 
-def test_a_mishap_of_one_process_is_no_red_build(saved: Project) -> None:
-    """Work that a fresh process finds unchanged fails nothing, and the run says why."""
+def test_an_unconfirmed_increase_does_not_fail(saved: Project) -> None:
+    """A test that a fresh process finds unchanged is inconclusive, and the run says why."""
     saved.sensor(
         more=AGAIN
         + """
@@ -207,7 +206,7 @@ def work(again):
 
 
 def test_no_fresh_process_at_a_young_baseline(saved: Project) -> None:
-    """With one baseline session what is not found passes provisionally."""
+    """With one baseline session, a small increase passes provisionally in one process."""
     saved.write("test_it.py", LOGS)
     assert only(saved, joules=OPEN).verdict.outcome == "passed"
     assert len(set(saved.log())) == 1
@@ -225,7 +224,7 @@ def test_no_fresh_process_at_a_young_baseline(saved: Project) -> None:
     ids=["fails", "skips", "exits", "is killed", "is profiled"],
 )
 def test_a_fresh_session_that_cannot_be_used(grown: Project, happens: str, finding: str) -> None:
-    """The verdict stays as it was, the test passes, and why is said."""
+    """The verdict stays, the test passes, and the report says why the session was not used."""
     grown.sensor(NOISY, AGAIN)
     grown.write(
         "test_it.py",
@@ -244,7 +243,7 @@ def test_a_fresh_session_that_cannot_be_used(grown: Project, happens: str, findi
 
 
 def test_a_fresh_session_on_another_machine(grown: Project) -> None:
-    """Facts that differ from one process to the next are named, and the session is not used."""
+    """A session is not used if facts differ between the processes, and they are named."""
     grown.sensor(
         NOISY,
         """
@@ -261,7 +260,7 @@ def _seen():
 
 
 def test_nothing_is_written_by_a_fresh_process(grown: Project) -> None:
-    """Reports, caches, temporary folders and baselines are those of the run that asked."""
+    """Reports, caches, temporary folders and baselines are those of the parent run."""
     grown.write(
         "test_it.py",
         """
@@ -293,14 +292,14 @@ def test_nothing_is_written_by_a_fresh_process(grown: Project) -> None:
     assert grown.files() == before
 
 
-def test_any_parameter_can_be_asked_for(project: Project) -> None:
+def test_any_parameter_id_is_found(project: Project) -> None:
     """The fresh process runs this one test, whatever its id looks like, and not its neighbour."""
     project.write(
         "test_it.py",
         r"""
         import pytest
 
-        IDS = ["a/b::c", "[x]-[y", "é ü", 'it\'s \\"it\\" $HOME *']
+        IDS = ["a/b::c [x]-[y", 'é ü it\'s \\"it\\" $HOME *']
 
         class TestClass:
             @pytest.mark.parametrize("it", [*IDS, *(f"{it}!" for it in IDS)], ids=str)
@@ -312,25 +311,14 @@ def test_any_parameter_can_be_asked_for(project: Project) -> None:
         """,
     )
     ran = project.save("--energy-sessions=2")
-    assert ran.outcomes == {"passed": 4, "skipped": 4}
-    asked, neighbours = project.log()[:8], project.log()[8:]
-    assert asked[::2] == asked[1::2] == [each.removesuffix("!") for each in neighbours]
-    assert [len(result.fresh) for result in ran.results.values()] == [1, 1, 1, 1]
+    assert ran.outcomes == {"passed": 2, "skipped": 2}
+    measured, neighbours = project.log()[:4], project.log()[4:]
+    assert measured[::2] == measured[1::2] == [each.removesuffix("!") for each in neighbours]
+    assert [len(result.fresh) for result in ran.results.values()] == [1, 1]
 
 
-def test_a_test_outside_of_the_root(project: Project) -> None:
-    """It is found by its path, from the folder in which pytest was called."""
-    project.write("below/pytest.ini", "[pytest]\nenergy_sensors = fake\n")
-    project.write("test_it.py", LOGS)
-    project.monkeypatch.chdir(project.path / "below")
-    root = ("--rootdir=.", "--confcutdir=..", "-c", "pytest.ini")
-    ran = project.energy("--energy-save", *root, "..", "--energy-sessions=2")
-    assert ran.outcomes == {"passed": 1}
-    assert "20 rounds in 2 sessions" in ran.text
-
-
-def test_options_of_a_conftest_are_kept(project: Project) -> None:
-    """A test that depends on the command line finds it in the fresh process."""
+def test_folder_and_options_are_kept(project: Project) -> None:
+    """A fresh process has the folder and the options of its parent, of a conftest.py too."""
     project.sensor(
         more="""
 def pytest_addoption(parser):
@@ -341,12 +329,17 @@ def work(pytestconfig):
     return lambda: SENSOR.spend(pytestconfig.getoption("size"))
 """
     )
+    project.write("below/pytest.ini", "[pytest]\nenergy_sensors = fake\n")
     project.write("test_it.py", LOGS)
-    assert only(project, "--size=7", "-k", "works", "--energy-sessions=2").joules == 7.0
+    project.monkeypatch.chdir(project.path / "below")
+    root = ("--rootdir=.", "--confcutdir=..", "-c", "pytest.ini", "..")
+    ran = project.run("--energy", *root, "--size=7", "-k", "works", "--energy-sessions=2")
+    assert ran.outcomes == {"passed": 1}
+    ran.stdout.fnmatch_lines(["*7.00 J*", "*20 rounds in 2 sessions*"])
 
 
-def test_objects_given_to_main_cannot_be_had_again(project: Project) -> None:
-    """A plugin that is an object is missing in the fresh process, and its failure says so."""
+def test_plugin_objects_are_missing(project: Project) -> None:
+    """A plugin object given to pytest.main is missing in the fresh process, which says so."""
     project.write("test_it.py", "def test_works(energy, work, given):\n    energy(work)\n")
     script = project.write(
         "run.py",
@@ -370,8 +363,8 @@ def test_objects_given_to_main_cannot_be_had_again(project: Project) -> None:
     ran.stdout.fnmatch_lines(["*fresh session (the test failed there in its setup: fixture*"])
 
 
-def test_units_declared_later_are_not_those_of_earlier_measurements(project: Project) -> None:
-    """What a fresh process is asked about is judged by the unit that it was measured with."""
+def test_a_unit_holds_for_later_measurements(project: Project) -> None:
+    """A fresh session is judged in the unit that its measurement had."""
     project.write(
         "test_model.py",
         """

@@ -1,12 +1,12 @@
-"""What concerns a whole run: many comparisons at once, and steps that add up."""
+"""Whole runs: many comparisons at once, and small steps that add up."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.integration.projects import Project
+from tests.integration.projects import ALONE, Project
 
-#: Three tests, of which two use what the run says.
+#: Three tests, two of which use the joules of the run.
 THREE = """
     import pytest
 
@@ -19,11 +19,11 @@ THREE = """
 """
 
 
-def test_regressions_are_told_with_their_chance_among_many(project: Project) -> None:
-    """Under the table stand probabilities, raw and adjusted for all comparisons of the run."""
+def test_regressions_are_adjusted_for_many_comparisons(project: Project) -> None:
+    """The report has probabilities, raw and adjusted for all comparisons of the run."""
     project.write("test_it.py", THREE)
     project.save()
-    ran = project.energy(joules=3.0)
+    ran = project.energy(*ALONE, joules=3.0)
     assert ran.outcomes == {"failed": 2, "passed": 1}
     changes = {name: result.verdict.change for name, result in ran.results.items()}
     for change in changes.values():
@@ -38,22 +38,22 @@ def test_regressions_are_told_with_their_chance_among_many(project: Project) -> 
     assert "chance     p <0.0001 of so large an increase in unchanged code" in failure
 
 
-def test_a_lone_comparison_is_adjusted_for_nothing(saved: Project) -> None:
-    """A run of one comparison has nothing to say about many."""
-    ran = saved.energy(joules=3.0)
+def test_a_lone_comparison_is_not_adjusted(saved: Project) -> None:
+    """A run of one comparison says nothing about many."""
+    ran = saved.energy(*ALONE, joules=3.0)
     assert ran.outcomes == {"failed": 1}
     assert "Holm" not in ran.text
 
 
-def test_ten_small_steps_are_told_as_one(saved: Project) -> None:
-    """No accepted step of +2 % is a regression; together they are +22 %, and the run says so."""
-    for step in range(1, 11):
-        ran = saved.save(joules=2.0 * 1.02**step)
+def test_small_steps_add_up(saved: Project) -> None:
+    """No accepted step of +4 % is a regression; the run reports that their sum is +22 %."""
+    for step in range(1, 6):
+        ran = saved.save(joules=2.0 * 1.04**step)
         assert ran.verdicts["test_works"] in ("passed", "inconclusive")
-        assert ran.closing.endswith("1 baseline saved")
-    ran = saved.energy(joules=2.0 * 1.02**10)
+        assert ran.counts["baseline saved"] == 1
+    ran = saved.energy(joules=2.0 * 1.04**5)
     assert ran.outcomes == {"passed": 1}
     change = ran.results["test_works"].verdict.change
     assert change
-    assert change.since_anchor == pytest.approx(0.219, abs=1e-3)
+    assert change.since_anchor == pytest.approx(0.217, abs=1e-3)
     ran.stdout.fnmatch_lines(["Crept up since first accepted, step by step: test_works +22 %."])

@@ -1,4 +1,4 @@
-"""What becomes of a test whose energy changed, after five sessions were accepted."""
+"""Verdicts: what pytest does with a test whose energy changed since it was accepted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.integration.projects import WORKS, Project
+from tests.integration.projects import ALONE, WORKS, Project
 
 MESSAGE = re.compile(
     r"EnergyRegression: call used 2\.\d\d J, baseline 2\.00 J \(\+(19|20|21) %, "
@@ -39,27 +39,22 @@ def test_regression_fails_in_the_call_phase(grown: Project) -> None:
     assert not re.search(r"\.py:\d", section)
     [summary] = [line for line in ran.lines if line.startswith("REGRESSED ")]
     assert summary.startswith("REGRESSED test_it.py::test_works - EnergyRegression: call used ")
-    assert ran.closing == (
-        "1 measured, 1 compared: 0 passed, 1 regressed, 0 inconclusive; "
-        "0 no baseline; 0 not comparable"
-    )
+    assert ran.counts == {"measured": 1, "compared": 1, "regressed": 1}
 
 
 def test_quiet_keeps_verdict_and_section(grown: Project) -> None:
-    """With `-q` message, section, one line for the verdict and the closing line are all there."""
+    """`-q` keeps the message, its section, one line for the verdict and the closing line."""
     ran = grown.energy("-q", joules=2.4, seed=6)
     assert ran.lines[0].split() == ["J", "[100%]"]
     failure, section = ran.failure("test_works").split("\n", 1)
     assert MESSAGE.fullmatch(failure), failure
     assert re.match(r"-+ energy -+\n", section)
     ran.stdout.re_match_lines([r"regressed  test_it.py::test_works  \+(19|20|21) %, limit \+5 %"])
-    assert ran.closing.startswith("1 measured, 1 compared: 0 passed, 1 regressed")
-    verbose = grown.energy("-v", joules=2.4, seed=6)
-    verbose.stdout.re_match_lines([r"test_it.py::test_works REGRESSED +\[100%\]"])
+    assert ran.counts == {"measured": 1, "compared": 1, "regressed": 1}
 
 
 def test_unchanged_passes(grown: Project) -> None:
-    """The same work in other sessions passes, firmly, and no line is red."""
+    """The same work passes in other sessions, and not provisionally."""
     for seed in (6, 7):
         ran = grown.energy(seed=seed)
         assert ran.outcomes == {"passed": 1}
@@ -71,18 +66,15 @@ def test_unchanged_passes(grown: Project) -> None:
 
 
 def test_improved(grown: Project) -> None:
-    """-20 % passes as improved, and says how the gain is kept."""
+    """-20 % passes as improved."""
     ran = grown.energy(joules=1.6, seed=6)
     assert ran.code == pytest.ExitCode.OK
     assert ran.verdicts == {"test_works": "improved"}
-    assert ran.closing == (
-        "1 measured, 1 compared: 0 passed, 1 improved, 0 regressed, 0 inconclusive; "
-        "0 no baseline; 0 not comparable"
-    )
+    assert ran.counts == {"measured": 1, "compared": 1, "improved": 1}
 
 
 def test_few_sessions_are_provisional(saved: Project) -> None:
-    """With one session a small change passes provisionally, and what could be found is said."""
+    """With one session a small change passes provisionally, with the smallest detectable change."""
     ran = saved.energy(joules=2.1)
     change = ran.results["test_works"].verdict.change
     assert change is not None
@@ -93,17 +85,12 @@ def test_few_sessions_are_provisional(saved: Project) -> None:
 
 
 def test_pytest_sees_a_failed_test(saved: Project) -> None:
-    """`-x` stops at it, `--lf` runs it again, and once accepted all is well."""
+    """`-v` names it, `-x` stops at it, `--lf` runs it again, and JUnit XML has its figures."""
     saved.write("test_it.py", WORKS + OTHERS)
-    assert saved.energy("-x", joules=3.0).outcomes == {"failed": 1}
-    assert saved.energy("--lf", joules=3.0).outcomes == {"failed": 1}
-    assert saved.save("--lf", joules=3.0).outcomes == {"passed": 1}
-    assert saved.energy("--lf", joules=3.0).outcomes == {"passed": 3}
-
-
-def test_junit_xml(saved: Project) -> None:
-    """JUnit XML has the failure with its message, and every figure as a property."""
-    saved.energy("--junitxml=junit.xml", "-o", "junit_family=xunit1", joules=3.0)
+    junit = ("--junitxml=junit.xml", "-o", "junit_family=xunit1")
+    ran = saved.energy("-x", "-v", *ALONE, *junit, joules=3.0)
+    assert ran.outcomes == {"failed": 1}
+    ran.stdout.re_match_lines([r"test_it.py::test_works REGRESSED +\[ 33%\]"])
     [case] = ElementTree.parse(saved.path / "junit.xml").iter("testcase")
     [failure] = case.iter("failure")
     message = failure.get("message", "")
@@ -127,10 +114,12 @@ def test_junit_xml(saved: Project) -> None:
         "energy.action": "fail",
     }
     assert properties.items() >= expected.items()
+    assert saved.save("--lf", joules=3.0).outcomes == {"passed": 1}
+    assert saved.energy("--lf", joules=3.0).outcomes == {"passed": 3}
 
 
 def test_both_a_budget_and_a_baseline(saved: Project) -> None:
-    """A test that is over its budget and regressed fails once, by the budget."""
+    """A test over its budget that also regressed fails once, by the budget."""
     saved.write(
         "test_it.py",
         """
@@ -140,13 +129,13 @@ def test_both_a_budget_and_a_baseline(saved: Project) -> None:
         def test_works(energy, work): energy(work)
         """,
     )
-    ran = saved.energy(joules=3.0)
+    ran = saved.energy(*ALONE, joules=3.0)
     assert ran.outcomes == {"failed": 1}
     ran.stdout.fnmatch_lines(["EnergyBudgetExceeded: call used 3.00 J, budget 2.50 J *"])
 
 
 def test_a_busy_machine_is_inconclusive(saved: Project) -> None:
-    """A regression that was measured beside other work is not called one, and the cause is said."""
+    """An increase measured next to other work is inconclusive, with the cause."""
     saved.sensor(
         more="""
         from pytest_greenops.model.measurement import LoadShare
@@ -165,8 +154,8 @@ def test_a_busy_machine_is_inconclusive(saved: Project) -> None:
     assert (verdict.cause or "").startswith("contention: other processes used up to 50 %")
 
 
-def test_other_machine_is_not_comparable(project: Project) -> None:
-    """Where a fact of the machine differs the test passes, and the difference is named."""
+def test_other_facts_are_not_comparable(project: Project) -> None:
+    """Where a fact of the machine or of the test differs, the test passes and it is named."""
     project.sensor(
         more="""
         def pytest_energy_facts(config):
@@ -174,33 +163,25 @@ def test_other_machine_is_not_comparable(project: Project) -> None:
         """
     )
     project.write("test_it.py", WORKS)
-    project.monkeypatch.setenv("COOLING", "air")
-    project.save()
-    project.monkeypatch.setenv("COOLING", "water")
-    ran = project.energy(joules=4.0)
-    assert ran.outcomes == {"passed": 1}
-    assert ran.results["test_works"].verdict.cause == "cooling: air -> water"
-    assert ran.closing == (
-        "1 measured, 0 compared: nothing was gated; 0 no baseline; 1 not comparable"
-    )
-    ran.stdout.fnmatch_lines(["not comparable: test_it.py::test_works"])
-    project.save(joules=4.0)
-    project.monkeypatch.setenv("COOLING", "air")
-    assert project.energy(joules=4.0).verdicts == {"test_works": "regressed"}
-
-
-def test_other_conditions_are_not_comparable(project: Project) -> None:
-    """Where a test set itself another number of threads than its baseline has, it says so."""
-    project.write("test_it.py", WORKS)
     project.monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    project.monkeypatch.setenv("COOLING", "air")
     project.save()
     project.monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    verdict = project.energy(joules=4.0).results["test_works"].verdict
-    assert (verdict.outcome.value, verdict.cause) == ("not comparable", "threads: 2 -> 1")
+    ran = project.energy(joules=4.0)
+    assert ran.results["test_works"].verdict.cause == "threads: 2 -> 1"
+    ran.stdout.fnmatch_lines(["not comparable: test_it.py::test_works"])
+    project.monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    project.monkeypatch.setenv("COOLING", "water")
+    ran = project.save(joules=4.0)
+    assert ran.outcomes == {"passed": 1}
+    assert ran.results["test_works"].verdict.cause == "cooling: air -> water"
+    assert ran.counts == {"measured": 1, "not comparable": 1, "baseline saved": 1}
+    project.monkeypatch.setenv("COOLING", "air")
+    assert project.energy(*ALONE, joules=4.0).verdicts == {"test_works": "regressed"}
 
 
 def test_other_unit_is_not_comparable(saved: Project) -> None:
-    """Joules of a unit that the baseline never counted are not compared with those of a call."""
+    """Joules per a unit that the baseline never counted are not compared with those of a call."""
     saved.write(
         "test_it.py",
         """
@@ -217,7 +198,7 @@ def test_other_unit_is_not_comparable(saved: Project) -> None:
 
 
 def test_work_is_compared_by_unit(project: Project) -> None:
-    """Twice the joules for twice the tokens are no regression, and the message is by token."""
+    """Twice the joules for twice the tokens is not a regression; the message is per token."""
     project.write(
         "test_it.py",
         """
@@ -230,7 +211,7 @@ def test_work_is_compared_by_unit(project: Project) -> None:
     )
     project.monkeypatch.setenv("TOKENS", "10")
     project.save(joules=2.0)
-    ran = project.energy(joules=4.0)
+    ran = project.energy(*ALONE, joules=4.0)
     ran.stdout.fnmatch_lines(
         ["EnergyRegression: call used 400 mJ/token, baseline 200 mJ/token (+100 %, *"]
     )
@@ -247,8 +228,8 @@ PARAMETRIZED = """
 """
 
 
-def test_renamed_parameters_are_told(project: Project) -> None:
-    """A new param id, where the baseline of an old one lost its test, is told as a rename."""
+def test_renamed_parameters_are_reported(project: Project) -> None:
+    """A new param id next to a baseline that lost its test is reported as a rename."""
     project.write("test_it.py", PARAMETRIZED.format(ids='"a", "old"'))
     project.save()
     project.write("test_it.py", PARAMETRIZED.format(ids='"a", "new"'))
@@ -262,7 +243,7 @@ def test_renamed_parameters_are_told(project: Project) -> None:
 
 
 def test_deselected_parameters_are_not_renamed_ones(project: Project) -> None:
-    """A test that `-k` leaves out still exists: its baseline is not offered for another name."""
+    """The baseline of a test that `-k` deselects is not offered for another name."""
     project.write("test_it.py", PARAMETRIZED.format(ids='"old"'))
     project.save()
     project.write("test_it.py", PARAMETRIZED.format(ids='"old", "new"'))
@@ -271,14 +252,14 @@ def test_deselected_parameters_are_not_renamed_ones(project: Project) -> None:
     assert ran.results["test_it[new]"].verdict.cause is None
 
 
-def test_self_checks_of_a_passed_test_are_told(project: Project) -> None:
-    """A self-check that did not hold follows the table and stands in JUnit XML, passed or not."""
+def test_self_checks_of_a_passed_test_are_reported(project: Project) -> None:
+    """A failed self-check follows the table and is in JUnit XML, even if the test passed."""
     project.sensor(
         more="""
-        from pytest_greenops.measure import self_checks as selfchecks
+        from pytest_greenops.measure import self_checks
         from pytest_greenops.model.measurement import Check, CheckName
 
-        selfchecks.drift = lambda *_: Check(CheckName.DRIFT, "+9.0 % over the rounds", "flagged")
+        self_checks.drift = lambda *_: Check(CheckName.DRIFT, "+9.0 % over the rounds", "flagged")
         """
     )
     project.write(
@@ -298,7 +279,7 @@ def test_self_checks_of_a_passed_test_are_told(project: Project) -> None:
 
 
 def test_junit_has_what_a_failed_test_measured(project: Project) -> None:
-    """Figures of a test that fails by itself are in JUnit XML, beside its own properties."""
+    """The figures of a test that fails by itself are in JUnit XML, with its own properties."""
     project.write(
         "test_it.py",
         """
@@ -316,7 +297,7 @@ def test_junit_has_what_a_failed_test_measured(project: Project) -> None:
 
 
 def test_skipped_tests_have_no_result(project: Project) -> None:
-    """A marked test that skips itself is no test that was not measured."""
+    """A marked test that skips itself has no result, not even `not measured`."""
     project.write(
         "test_it.py",
         """

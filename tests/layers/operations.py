@@ -1,4 +1,4 @@
-"""A machine whose joules are counted, not felt: operations of torch use what their work costs."""
+"""A simulated machine on which every operation of torch uses a known number of joules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FLOP_J, ELEMENT_J = 1e-9, 1e-8
 
 
 class Operations(TorchDispatchMode):
-    """While it is entered, operations spend joules on a sensor: the same work, the same joules."""
+    """While entered, operations spend joules on a sensor: the same work, the same joules."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,10 +27,10 @@ class Operations(TorchDispatchMode):
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Run an operation, and spend what it costs."""
+        """Run an operation and spend its joules."""
         kwargs = kwargs or {}
         count = flop_registry.get(function._overloadpacket)
-        if count is None:  # one that is made of others, which inference mode does not take apart
+        if count is None:  # a composite operation, which inference mode does not decompose
             with self:
                 made = function.decompose(*args, **kwargs)
             if made is not NotImplemented:
@@ -52,5 +52,5 @@ def _tensors(value: Any) -> list[torch.Tensor]:
 
 
 def _storage(tensor: torch.Tensor) -> int:
-    """Where its elements are: those of a view are another tensor's."""
+    """Return the address of the elements: a view has that of its base."""
     return tensor.untyped_storage().data_ptr()

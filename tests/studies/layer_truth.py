@@ -1,4 +1,4 @@
-"""Layers whose joules are known: a network of them, with noise or without."""
+"""Layers with known joules, and random networks of them, with noise or without."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 
 from benchmarks.estimator.estimate import LayerProfile, LayerShape, NetworkProfile
 
-#: What a call costs, a MAC, and an element that is moved, in joules, by kind of layer.
+#: Joules per call, per MAC and per element moved, by kind of layer.
 COSTS = {
     "Conv2d": (5e-5, 3e-10, 2e-9),
     "Norm": (3e-5, 0.0, 3e-9),
@@ -17,24 +17,24 @@ COSTS = {
 
 
 def true_j(shape: LayerShape) -> float:
-    """Joules of one call."""
+    """Return the joules of one call."""
     call_j, mac_j, element_j = COSTS[shape.kind]
     return call_j + mac_j * shape.macs + element_j * (shape.inputs + shape.outputs)
 
 
 def conv(channels: int, width: int, pixels: int) -> LayerShape:
-    """A convolution of 3 x 3."""
+    """Return a 3 x 3 convolution."""
     weights = 9 * channels * width
     return LayerShape("Conv2d", weights * pixels, weights, channels * pixels, width * pixels)
 
 
 def elementwise(kind: str, elements: int) -> LayerShape:
-    """A layer that gives as many numbers as it is given."""
+    """Return a layer with as many output elements as input elements."""
     return LayerShape(kind, 0, 0, elements, elements)
 
 
 def network(rng: random.Random) -> list[LayerShape]:
-    """The layers of a random convolutional network."""
+    """Return the layers of a random CNN."""
     channels, pixels, shapes = 3, rng.choice([256, 512, 1024, 4096]), []
     for _ in range(rng.randint(2, 5)):
         width = rng.choice([8, 16, 24, 32, 48, 64])
@@ -47,7 +47,7 @@ def network(rng: random.Random) -> list[LayerShape]:
 def profiled(
     networks: int, seed: int, noise: float = 0.05
 ) -> tuple[list[LayerProfile], list[NetworkProfile]]:
-    """Layers of networks, and networks as a whole, measured with log-normal noise."""
+    """Return layers, and networks as a whole, measured with log-normal noise."""
     rng = random.Random(seed)
     layers, wholes = [], []
     for number in range(networks):
@@ -61,5 +61,5 @@ def profiled(
 
 
 def whole_true_j(shapes: list[LayerShape]) -> float:
-    """Joules of a whole network: a fifth more than its layers, and 20 µJ beside each."""
+    """Return the joules of a whole network: 1.2 times its layers, and 20 µJ per layer."""
     return 1.2 * sum(map(true_j, shapes)) + 2e-5 * len(shapes)

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.extrapolation.profiling import after_start_up
 from benchmarks.extrapolation.recordings import read
 from pytest_greenops.insight.what_if.extrapolate import (
-    MOST_EPOCHS,
+    MAX_EPOCHS,
     extrapolate,
     tdp_estimate,
 )
@@ -89,13 +89,13 @@ def test_epochs_that_are_all_the_same_are_stable() -> None:
 @pytest.mark.parametrize(
     ("epochs_j", "total", "more", "said"),
     [
-        (LEVEL[:4], 40, {}, "4 epochs are too few: a window takes 5"),
-        (LEVEL, 7, {}, "8 epochs were measured, more than 7 in all"),
-        (LEVEL, 40, {"window": 3}, "3 epochs show no trend"),
-        (LEVEL, 40, {"correlation": 1.0}, "1 is no correlation"),
-        (LEVEL, 10**23, {}, "100000000000000000000000 epochs are no training; write 1000000000000"),
-        ([*LEVEL, math.nan], 40, {}, "negative or not known"),
-        ([*LEVEL, -1.0], 40, {}, "negative or not known"),
+        (LEVEL[:4], 40, {}, "4 epochs are too few: measure at least 5"),
+        (LEVEL, 7, {}, "8 epochs were measured, more than 7 in total"),
+        (LEVEL, 40, {"window": 3}, "window of 3 epochs: expected at least 4"),
+        (LEVEL, 40, {"correlation": 1.0}, "correlation 1: expected a number from 0"),
+        (LEVEL, 10**23, {}, "100000000000000000000000 epochs: expected at most 1000000000000"),
+        ([*LEVEL, math.nan], 40, {}, "negative or unknown"),
+        ([*LEVEL, -1.0], 40, {}, "negative or unknown"),
     ],
 )
 def test_what_cannot_be_projected(
@@ -116,8 +116,8 @@ def test_the_variance_of_a_mean_is_the_sum_over_all_pairs(n: int, rho: float) ->
 
 def test_the_longest_training_is_projected() -> None:
     """As many epochs as may be asked for take no longer than a few, and the mean is all of them."""
-    of = extrapolate(LEVEL, total=MOST_EPOCHS)
-    assert of.joules == pytest.approx(MOST_EPOCHS * of.epoch_j)
+    of = extrapolate(LEVEL, total=MAX_EPOCHS)
+    assert of.joules == pytest.approx(MAX_EPOCHS * of.epoch_j)
     assert of.half == pytest.approx(extrapolate(LEVEL, total=10**7).half, rel=1e-3)
 
 

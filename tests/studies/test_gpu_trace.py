@@ -571,7 +571,7 @@ def test_ends_with_2_where_there_is_no_card(
     """NVML's own reason is told in one line."""
     monkeypatch.setattr(on_gpu, "open_sensor", no_driver)
     assert on_gpu.main(["--out", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == "on_gpu: no NVIDIA driver; to mend: install it\n"
+    assert capsys.readouterr().err == "on_gpu: no NVIDIA driver; fix: install it\n"
     assert list(tmp_path.iterdir()) == []
 
 

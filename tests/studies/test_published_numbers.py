@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,9 +16,9 @@ import pytest
 from benchmarks.extrapolation.profiling import after_start_up
 from benchmarks.generative.idle_power import net_of_idle
 from pytest_greenops.insight.regions import factor_of
-from pytest_greenops.insight.what_if.elsewhere import what_if
 from pytest_greenops.insight.what_if.extrapolate import tdp_estimate
 from pytest_greenops.insight.what_if.full_cycle import crossover, parity
+from pytest_greenops.insight.what_if.hypothetical import what_if
 from pytest_greenops.judge.case import Case, Reference, Rules
 from pytest_greenops.judge.judgement import judge_measurement
 from pytest_greenops.judge.summary import summarise
@@ -34,13 +34,13 @@ from pytest_greenops.model.units import GRAMS_PER_KWH, JOULES
 from pytest_greenops.sensors.base import Sensor, difference
 from pytest_greenops.sensors.discover import discover
 from pytest_greenops.sensors.instruments import Instruments
-from pytest_greenops.sensors.nvidia import power_integral
-from pytest_greenops.sensors.nvidia.power_integral import PowerIntegral
+from pytest_greenops.sensors.nvidia.sampled_power import PowerSampler
 from pytest_greenops.testing import FakeSensor
 from tests.simulated_host.host import Host, Socket, why_impossible
 from tests.simulated_host.live_counters import LiveZone
 from tests.simulated_host.nvml import Card
 from tests.simulated_host.powercap_tree import INTEL_RANGE_UJ
+from tests.simulated_host.simulated_clock import SimulatedClock
 from tests.studies.test_extrapolate import RECORDED
 from tests.unit.builders import key
 
@@ -158,31 +158,22 @@ def test_tokens_and_requests_with_and_without_idling() -> None:
     assert shares.idle_share == pytest.approx(1 / 6)
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """A clock for sampled power that only the test moves."""
-    now = SimpleNamespace(ns=0)
-    monkeypatch.setattr(power_integral, "PAUSE_S", 10_000.0)
-    monkeypatch.setattr(power_integral, "time", SimpleNamespace(monotonic_ns=lambda: now.ns))
-    return now
-
-
-def test_a_late_sampler_is_no_error(clock: SimpleNamespace) -> None:
+def test_a_late_sampler_is_no_error(tmp_path: Path) -> None:
     """FROST: power is read half a period late each time, and the joules are off by under 1 %."""
     period_s, late = 0.1, 1.5
+    clock = SimulatedClock(tmp_path / "clock", read_cost_ns=0)
+    began_s = clock.time_s
 
     def watts() -> float:
-        return 200.0 + 100.0 * math.sin(2 * math.pi * clock.ns * 1e-9 / 7)
+        return 200.0 + 100.0 * math.sin(2 * math.pi * (clock.time_s - began_s) / 7)
 
-    integral = PowerIntegral(watts, period_s)
-    integral.take()
-    begun = integral.edge()
+    sampler = PowerSampler(watts, period_s, clock)
+    begun = sampler.edge_now()
     samples = 200
     for _ in range(samples):
-        clock.ns += round(period_s * late * 1e9)
-        integral.take()
-    ended = integral.edge()
-    integral.stop()
+        clock.sleep(period_s * late)
+        sampler.take()
+    ended = sampler.edge()
     assert begun is not None
     assert ended is not None
     seconds = samples * period_s * late
@@ -263,7 +254,7 @@ def test_carbon_of_an_energy() -> None:
 
 def test_an_unknown_region_has_no_carbon() -> None:
     """Counting Carbon: an unknown region is an error."""
-    with pytest.raises(InsightError, match="no carbon intensity is known of region 'Atlantis'"):
+    with pytest.raises(InsightError, match="no carbon intensity is known for region 'Atlantis'"):
         factor_of("Atlantis")
 
 

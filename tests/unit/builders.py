@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -36,6 +37,25 @@ IDLE = replace(GPU_1, counted=False, idle=True)
 #: Rounds scatter by these factors; their 20 % trimmed mean of logarithms is zero to 1e-4.
 WOBBLE = (0.99, 1.01, 1.0, 1.005, 0.995, 0.99, 1.01, 1.0, 1.005, 0.995)
 MACHINE = {"cpu": "AMD EPYC 9654", "cores": "4", "sensors": "fake"}
+
+
+class FakeClock:
+    """A clock that moves only when a test sleeps on it; it starts apart from a `FakeSensor`."""
+
+    def __init__(self) -> None:
+        self.time_ns = 10**12
+
+    def now_ns(self) -> int:
+        """Return the time in nanoseconds."""
+        return self.time_ns
+
+    def sleep(self, seconds: float) -> None:
+        """Move the clock."""
+        self.time_ns += round(seconds * 1e9)
+
+    def repeat(self, action: object, pause_s: object, name: str) -> Any:
+        """Refuse to run anything in the background."""
+        raise NotImplementedError
 
 
 def key(

@@ -1,1 +1,1 @@
-"""Where the joules of a torch model go: capture its calls, replay each layer, add up."""
+"""Where the joules of a torch model go: calls are captured, each layer is replayed and measured."""

@@ -1,4 +1,4 @@
-"""One trip through the work that measures nothing: it keeps what the torch modules are called with.
+"""One unmeasured trip through the work, which records the arguments of each torch module call.
 
 torch is used only where the work has loaded it.
 """
@@ -11,24 +11,27 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import chain, count
 from random import Random
-from types import TracebackType
 from typing import Any
 
-from pytest_greenops.insight.layers.module_state import ModuleState
-from pytest_greenops.insight.layers.sites import Call, Modes, Site
-from pytest_greenops.insight.layers.tensors import copied, detached, tensors_of
+from pytest_greenops.insight.layers.module_tree import CalledModule, KeptCall, TorchModes
+from pytest_greenops.insight.layers.tensor_copies import (
+    ModuleState,
+    copied,
+    detached,
+    tensors_of,
+)
 
-#: What torch tells of the modes of a call, from 2.4 on.
-_NEEDED = "get_autocast_dtype"
+#: torch has this function, which reads the modes of a call, from version 2.4 on.
+_REQUIRED_FUNCTION = "get_autocast_dtype"
 
 
 class Capture:
-    """The trip: it stands where a pass of the meter would, and is made once.
+    """The capturing trip: it replaces a trip of the meter and is made once.
 
     windows  the outermost modules that were called in each window, by its name
-    within   the window around each that was opened inside another
+    within   the enclosing window of each window that was opened inside another
     units    the work that its call did, by unit name
-    why      why nothing is kept of what is called, or None
+    why      why no call is recorded, or None
     """
 
     iterations = 1
@@ -36,171 +39,209 @@ class Capture:
 
     def __init__(self, synchronize: Callable[[], None]) -> None:
         self.units: dict[str, float] = {}
-        self.windows: dict[str, list[Site]] = {}
+        self.windows: dict[str, list[CalledModule]] = {}
         self.within: dict[str, str] = {}
         self._open: list[str] = []
         self._synchronize = synchronize
 
     def batches(self, together: bool = True) -> Iterator[int]:
-        """One repetition."""
+        """Yield one repetition."""
         yield 1
 
     @contextmanager
     def window(self, name: str) -> Iterator[None]:
-        """Keep what is called inside, under the name of the window."""
+        """Record the module calls inside under the name of the window."""
         self._synchronize()
         torch = sys.modules.get("torch")
-        if torch is not None and not hasattr(torch, _NEEDED):
-            self.why = f"torch {torch.__version__} is too old; it takes 2.4 or newer"
+        if torch is not None and not hasattr(torch, _REQUIRED_FUNCTION):
+            self.why = f"torch {torch.__version__} is too old: install torch 2.4 or newer"
         roots = self.windows.setdefault(name, [])
         if self._open:
             self.within[name] = self._open[-1]
         self._open.append(name)
         try:
-            with nullcontext() if torch is None or self.why else _Recorder(torch, roots):
+            with nullcontext() if torch is None or self.why else _recording(torch, roots):
                 yield
                 self._synchronize()
         finally:
             self._open.pop()
 
 
-class _Recorder:
-    """Stands in for the call of every module, in the thread that entered it."""
+@contextmanager
+def _recording(torch: Any, roots: list[CalledModule]) -> Iterator[None]:
+    """Record the module calls of this thread, and leave torch and all tensors as they were."""
+    hooks = _BackwardHooks(torch)
+    recorder = _Recorder(torch, roots, hooks)
+    try:
+        with _PatchedModuleCall(torch, recorder.record):
+            yield
+    finally:
+        hooks.remove()
 
-    def __init__(self, torch: Any, roots: list[Site]) -> None:
-        self._torch, self._roots = torch, roots
-        self._call = torch.nn.Module.__call__
-        self._thread = threading.get_ident()
-        self._chance = Random(0)
-        self._sites: dict[int, Site] = {}
-        self._names: dict[int, str] = {}
-        self._models: set[str] = set()
-        self._stack: list[Site] = []
-        self._awaited: list[Any] = []
+
+class _PatchedModuleCall:
+    """Replaces `torch.nn.Module.__call__` in this thread while entered.
+
+    The only place that patches torch. `replacement(call, module, args, kwargs)` receives the
+    function that calls the module.
+    """
+
+    def __init__(self, torch: Any, replacement: Callable[..., Any]) -> None:
+        self._class = torch.nn.Module
+        self._original = original = self._class.__call__
+        thread = threading.get_ident()
+
+        def patched(module: Any, *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != thread:
+                return original(module, *args, **kwargs)
+            return replacement(self._call, module, args, kwargs)
+
+        self._patched = patched
 
     def __enter__(self) -> None:
-        self._stand_in()
+        self._class.__call__ = self._patched
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._torch.nn.Module.__call__ = self._call
-        for handle in self._awaited:
-            handle.remove()
+    def __exit__(self, *error: object) -> None:
+        self._class.__call__ = self._original
 
-    def _stand_in(self) -> None:
-        recorder = self
-
-        def call(module: Any, *args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != recorder._thread:
-                return recorder._call(module, *args, **kwargs)
-            return recorder._called(module, args, kwargs)
-
-        self._torch.nn.Module.__call__ = call
-
-    def _called(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        site, kept = self._keep(module, args, kwargs)
-        self._stack.append(site)
+    def _call(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not _is_compiled(module):
+            return self._original(module, *args, **kwargs)
+        self._class.__call__ = self._original  # a patched call inside would recompile it
         try:
-            if not _compiled(module):
-                value = self._call(module, *args, **kwargs)
-            else:  # it is one piece: to look into it would compile it anew
-                self._torch.nn.Module.__call__ = self._call
-                try:
-                    value = self._call(module, *args, **kwargs)
-                finally:
-                    self._stand_in()
+            return self._original(module, *args, **kwargs)
+        finally:
+            self._class.__call__ = self._patched
+
+
+class _Recorder:
+    """Builds the tree of called modules and keeps the arguments of some calls."""
+
+    def __init__(self, torch: Any, roots: list[CalledModule], hooks: _BackwardHooks) -> None:
+        self._torch, self._roots, self._hooks = torch, roots, hooks
+        self._names = _ModuleNames()
+        self._random = Random(0)
+        self._known: dict[int, CalledModule] = {}
+        self._stack: list[CalledModule] = []
+
+    def record(
+        self, call: Callable[..., Any], module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Call the module, and count the call at its place in the tree."""
+        torch = self._torch
+        shapes = ["x".join(map(str, each.shape)) for each in tensors_of(torch, (args, kwargs))]
+        node = self._node(module, ", ".join(shapes))
+        kept = self._keep(node, shapes[0] if shapes else "", args, kwargs)
+        self._stack.append(node)
+        try:
+            value = call(module, args, kwargs)
         finally:
             self._stack.pop()
-        if kept is not None and self._torch.is_grad_enabled():
-            self._await_backward(value, kept.backward)
+        if kept is not None and torch.is_grad_enabled():
+            self._hooks.add(value, kept.backward)
         return value
 
     def _keep(
-        self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Site, Call | None]:
-        """Count a call at its place; keep its input, if it is one of those that stand for all."""
-        torch = self._torch
-        shapes = ["x".join(map(str, each.shape)) for each in tensors_of(torch, (args, kwargs))]
-        site = self._site(module, ", ".join(shapes))
-        modes = self._modes()
-        kind = site.like(shapes[0] if shapes else "", modes)
-        place = kind.place(self._chance)
-        if place is None:
-            return site, None
-        cut_off = detached if modes.grad else _itself
-        args, kwargs = copied(torch, (args, kwargs), cut_off)
-        call = kind.kept[place] = Call(args, kwargs, set())
-        return site, call
+        self, node: CalledModule, shape: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> KeptCall | None:
+        modes = _current_modes(self._torch)
+        group = node.group(shape, modes)
+        index = group.add_call(self._random)
+        if index is None:
+            return None
+        copy_tensor = detached if modes.grad else _shared
+        args, kwargs = copied(self._torch, (args, kwargs), copy_tensor)
+        kept = group.kept[index] = KeptCall(args, kwargs, set())
+        return kept
 
-    def _modes(self) -> Modes:
-        torch = self._torch
-        devices = [kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
-        autocast = tuple((kind, torch.get_autocast_dtype(kind)) for kind in devices)
-        return Modes(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), autocast)
-
-    def _site(self, module: Any, shapes: str) -> Site:
-        known = self._sites.get(id(module))
-        if known is not None:
-            return known
+    def _node(self, module: Any, shapes: str) -> CalledModule:
+        if id(module) in self._known:
+            return self._known[id(module)]
         parent = self._stack[-1] if self._stack else None
-        if id(module) not in self._names and parent is None:
-            self._add_root(module)
-        name = self._names.get(id(module)) or type(module).__name__
-        if id(module) not in self._names and parent is not None:
-            name = _unused(f"{parent.name}.{name}", parent.children)
-        depth = parent.depth + 1 if parent else 0
-        site = Site(name, module, shapes, depth=depth, parent=parent)
-        self._sites[id(module)] = site
-        if parent is not None:
-            parent.children[name] = site
+        if parent is None:
+            node = CalledModule(self._names.of_root(module), module, shapes)
+            node.state = ModuleState(self._torch, module)
+            self._roots.append(node)
         else:
-            site.state = ModuleState(self._torch, module)
-            self._roots.append(site)
-        return site
+            name = self._names.of_child(module, parent)
+            node = CalledModule(name, module, shapes, depth=parent.depth + 1, parent=parent)
+            parent.children[name] = node
+        self._known[id(module)] = node
+        return node
 
-    def _add_root(self, module: Any) -> None:
-        """Learn the names of a model; those of a second one begin with its class."""
-        model = _unused(type(module).__name__, self._models)
-        prefix = f"{model}." if self._models else ""
-        self._models.add(model)
-        for name, each in module.named_modules():
-            self._names.setdefault(id(each), f"{prefix}{name}" if name else model)
 
-    def _await_backward(self, value: Any, reached: set[int]) -> None:
-        """Note through which outputs a backward pass goes, if the work makes one in this window."""
-        for place, tensor in enumerate(tensors_of(self._torch, value)):
+class _ModuleNames:
+    """Names of modules: those in their model; every model but the first adds its class."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
+        self._models: set[str] = set()
+
+    def of_root(self, module: Any) -> str:
+        """Return the name of a module that no other module calls."""
+        if id(module) not in self._names:
+            model = _unused(type(module).__name__, self._models)
+            prefix = f"{model}." if self._models else ""
+            self._models.add(model)
+            for name, each in module.named_modules():
+                self._names.setdefault(id(each), f"{prefix}{name}" if name else model)
+        return self._names[id(module)]
+
+    def of_child(self, module: Any, parent: CalledModule) -> str:
+        """Return the name in the model, or `Parent.Class` for a module that the model hides."""
+        known = self._names.get(id(module))
+        return known or _unused(f"{parent.name}.{type(module).__name__}", parent.children)
+
+
+class _BackwardHooks:
+    """Hooks on outputs that record which of them a backward pass reaches."""
+
+    def __init__(self, torch: Any) -> None:
+        self._torch = torch
+        self._handles: list[Any] = []
+
+    def add(self, value: Any, reached: set[int]) -> None:
+        """Record the indices of the outputs in `value` that a backward pass reaches."""
+        for index, tensor in enumerate(tensors_of(self._torch, value)):
             if tensor.requires_grad:
-                self._awaited.append(tensor.register_hook(_Reached(reached, place)))
+                self._handles.append(tensor.register_hook(_BackwardHook(reached, index)))
+
+    def remove(self) -> None:
+        """Remove all hooks."""
+        for handle in self._handles:
+            handle.remove()
 
 
-class _Reached:
-    """Notes that a backward pass came by; a tensor that is saved meanwhile is saved without it."""
+class _BackwardHook:
+    """Records that a backward pass reached an output; saving the tensor leaves the hook out."""
 
     __torch_unserializable__ = True
 
-    def __init__(self, reached: set[int], place: int) -> None:
-        self._reached, self._place = reached, place
+    def __init__(self, reached: set[int], index: int) -> None:
+        self._reached, self._index = reached, index
 
     def __call__(self, gradient: Any) -> None:
         """Leave the gradient as it is."""
-        self._reached.add(self._place)
+        self._reached.add(self._index)
 
 
-def _compiled(module: Any) -> bool:
-    """Whether it is compiled: by `torch.compile(model)`, or in place by `model.compile()`."""
+def _current_modes(torch: Any) -> TorchModes:
+    devices = [device for device in ("cpu", "cuda") if torch.is_autocast_enabled(device)]
+    autocast = tuple((device, torch.get_autocast_dtype(device)) for device in devices)
+    return TorchModes(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), autocast)
+
+
+def _is_compiled(module: Any) -> bool:
+    """Return whether `torch.compile(model)` or `model.compile()` compiled the module."""
     in_place = getattr(module, "_compiled_call_impl", None) is not None
     return in_place or type(module).__name__ == "OptimizedModule"
 
 
-def _itself(tensor: Any) -> Any:
+def _shared(tensor: Any) -> Any:
     return tensor
 
 
 def _unused(name: str, used: Container[str]) -> str:
-    """A name for a module that its model does not know: `Net.Linear`, `Net.Linear-2`, …."""
+    """Return `Net.Linear`, or `Net.Linear-2` and so on where that is taken."""
     numbered = (f"{name}-{number}" for number in count(2))
     return next(each for each in chain([name], numbered) if each not in used)

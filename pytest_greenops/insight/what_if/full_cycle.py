@@ -1,7 +1,7 @@
-"""The energy of a model over its life: training once, inference as often as it is used.
+"""The energy of a model over its life: one training, and every inference.
 
-`E(N) = E_training + N x E_inference`, after the full-cycle benchmark of arXiv:2108.13465; the cost
-parity of arXiv:2311.16863 is the N at which both terms are the same.
+`E(N) = E_training + N x E_inference`, after the full-cycle benchmark of arXiv:2108.13465. The cost
+parity of arXiv:2311.16863 is the N at which both terms are equal.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pytest_greenops.model.scenario import Crossover, Life
 
 
 def crossover(a: Life, b: Life) -> Crossover:
-    """Where the lines of two models cross: `N* = (B's training - A's) / (A's inference - B's)`.
+    """Return where the lines of two models cross: `N* = (B_train - A_train) / (A_inf - B_inf)`.
 
-    They do not, for any number of inferences above zero, where one model has both the cheaper
-    training and the cheaper inference, or the same of one of them.
+    They do not cross above zero inferences where one model uses less for both training and
+    inference, or less for one and the same for the other.
 
     Raises `InsightError` for an energy that is negative or not finite.
     """
@@ -34,19 +34,19 @@ def crossover(a: Life, b: Life) -> Crossover:
 
 
 def parity(training_j: float, inference_j: float, fine_tuning_j: float = 0.0) -> float:
-    """After how many inferences these have used as much as training and fine-tuning together.
+    """Return the number of inferences that use as much as training and fine-tuning together.
 
-    Raises `InsightError` for an energy that is negative or not finite, and an inference of none.
+    Raises `InsightError` for an energy that is negative or not finite, and for 0 J per inference.
     """
     _check(training_j, inference_j, fine_tuning_j)
     if not inference_j:
-        raise InsightError("an inference of 0 J never adds up to its training; measure one")
+        raise InsightError(
+            "an inference of 0 J never adds up to its training: measure the energy of an inference"
+        )
     return (training_j + fine_tuning_j) / inference_j
 
 
 def _check(*energies_j: float) -> None:
     for energy_j in energies_j:
         if not math.isfinite(energy_j) or energy_j < 0:
-            raise InsightError(
-                f"{energy_j} J is no energy of a model; it is finite, and not below 0"
-            )
+            raise InsightError(f"energy {energy_j} J: expected a finite number >= 0")

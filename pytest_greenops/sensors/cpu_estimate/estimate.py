@@ -2,20 +2,23 @@
 
     joules = watts x (CPU seconds of the process tree + 0.01 x seconds elapsed)
 
-once with the watts of a busy core, once with the watts of its share of the memory. The watts of a
-busy core are a share of the whole package's power, idle and uncore power included; so what the
-machine draws while nothing runs is charged with the CPU time of those who run. Charging it by the
-clock would let neighbours in: one that takes half of this process's core doubles the time that the
-same work needs. At 1 % it adds 1 % to the figure, and a window of pure waiting is still not zero.
+It is computed twice: with the watts of a busy core, and with the watts of a core's share of memory.
+The watts of a busy core are a share of the power of the whole package, including idle and uncore
+power. So what the machine draws while nothing runs is charged by CPU time.
 
-It sees work that takes more CPU time. It is blind to clock rates, vector width and memory traffic.
+Charging idle power by elapsed time would include the work of neighbours: one that takes half of
+this process's core doubles the elapsed time of the same work. At 1 %, elapsed time adds 1 % to the
+figure, and a window of pure waiting still costs more than zero.
+
+The estimate sees work that takes more CPU time. It does not see clock rates, vector width and
+memory traffic.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import time
+import time  # the clocks of processes, not of windows
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -23,16 +26,17 @@ from types import MappingProxyType
 from pytest_greenops.model.errors import OptionError
 from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Source
 from pytest_greenops.sensors import process_tree
-from pytest_greenops.sensors.cpu_estimate.cpu_power import CorePower, core_power
+from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
+from pytest_greenops.sensors.cpu_estimate.core_watts import CorePower, core_power
 from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
 
-#: What one second of waiting is charged, in seconds of a busy core: chosen as the module says.
+#: What one second of waiting is charged, in seconds of a busy core: see the module.
 WAITING_SHARE = 0.01
-#: Mean of what Crucial (3 W for 8 GB) and Micron (0.408 W a GB, technical note TN-40-07) state for
-#: DDR4, as the methodology of Cloud Carbon Footprint takes it.
+#: Mean of the values for DDR4 by Crucial (3 W for 8 GB) and Micron (0.408 W a GB, technical note
+#: TN-40-07), as in the methodology of Cloud Carbon Footprint.
 MEMORY_WATTS_PER_GB = 0.392
-#: How often the tree is counted anew because a process or thread ended while it was counted:
-#: its time would be counted twice, or not at all.
+#: How often the tree is counted again because a process or thread ended while it was counted: its
+#: time would be counted twice, or not at all.
 _RECOUNTS = 5
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -40,17 +44,21 @@ _CPUINFO = Path("/proc/cpuinfo")
 class EstimateSensor:
     """Estimates the energy of this process and its descendants; see `Sensor` for its attributes.
 
-    doubts  none: no counter stands behind it that could be contradicted
+    doubts  none: it has no counter that could be contradicted
     """
 
     name = "estimate"
     source: Source = "estimated"
     doubts: Mapping[str, str] = MappingProxyType({})
-    #: The kernel counts CPU time to the nanosecond; what is left is the scheduler's own grain.
+    #: The kernel counts CPU time to the nanosecond; this is the granularity of the scheduler.
     update_period_s = 0.001
 
     def __init__(
-        self, core: CorePower, memory_w: float, cpu_time_ns: Callable[[], int] | None = None
+        self,
+        core: CorePower,
+        memory_w: float,
+        cpu_time_ns: Callable[[], int] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.domains: tuple[Domain, ...] = (Domain("cpu:0", "cpu"), Domain("dram:0", "dram"))
         self.method = (
@@ -59,35 +67,41 @@ class EstimateSensor:
         )
         self._watts = (core.watts, memory_w)
         self._cpu_time_ns = cpu_time_ns or best_count()
-        self._opened_ns = time.monotonic_ns()
+        self._clock = clock
+        self._opened_ns = clock.now_ns()
         self._throttle = ThrottleCounts()
 
     def read(self) -> Reading:
-        """The estimate so far, in microjoules; it goes back only if a descendant got lost."""
+        """Return the estimate so far, in microjoules; it goes back only if a descendant is lost."""
         busy_ns = self._cpu_time_ns()
-        now_ns = time.monotonic_ns()
+        now_ns = self._clock.now_ns()
         charged_ns = busy_ns + WAITING_SHARE * (now_ns - self._opened_ns)
         return Reading(now_ns, [int(watts * charged_ns / 1000) for watts in self._watts])
 
     def states(self) -> dict[str, DeviceState]:
-        """How often a processor was slowed down for heat: the same work then takes more CPU time.
+        """Return how often any processor was slowed down by heat: work then takes more CPU time.
 
-        Of any package, for the estimate does not know on which its process runs.
+        The estimate does not know on which package its process runs.
         """
         return self._throttle.states(self.domains, whole=True)
 
     def close(self) -> None:
-        """Close what counts the throttling."""
+        """Close the throttle counters."""
         self._throttle.close()
 
 
-def open_sensor(watts_per_core: float | None = None, cpuinfo: Path = _CPUINFO) -> EstimateSensor:
-    """The estimate for this machine.
+def open_sensor(
+    watts_per_core: float | None = None, cpuinfo: Path = _CPUINFO, clock: Clock = SYSTEM_CLOCK
+) -> EstimateSensor:
+    """Return the estimate for this machine.
 
-    watts_per_core  watts of one busy logical CPU, from the user; None looks the CPU up
-    cpuinfo         where Linux describes the CPU
+    Args:
+        watts_per_core: watts of one busy logical CPU, from the user; None looks the CPU up.
+        cpuinfo: the file in which Linux describes the CPU.
+        clock: dates the readings.
 
-    Raises `OptionError` for watts that are not above zero.
+    Raises:
+        OptionError: the watts are not above zero.
     """
     if watts_per_core is None:
         core = core_power(_first_processor(cpuinfo))
@@ -95,17 +109,17 @@ def open_sensor(watts_per_core: float | None = None, cpuinfo: Path = _CPUINFO) -
         core = CorePower(watts_per_core, "energy_cpu_watts")
     else:
         raise OptionError(
-            f"energy_cpu_watts: {watts_per_core!r} is not above zero; "
-            "write the watts that one busy core draws, like 4.5"
+            f"energy_cpu_watts={watts_per_core!r}: expected watts above zero: "
+            "the power of one busy core, for example 4.5"
         )
-    return EstimateSensor(core, _memory_watts())
+    return EstimateSensor(core, _memory_watts(), clock=clock)
 
 
 def tree_cpu_time_ns() -> int:
-    """CPU time of this process, its ended and its living descendants: nanoseconds, on Linux.
+    """Return the CPU time of this process, its ended and its living descendants, on Linux.
 
-    Counted: children that were waited for, and descendants that live or wait to be collected. Not
-    counted: what a descendant left that was orphaned, or that nobody waited for (SIGCHLD ignored).
+    This includes children that were waited for, and descendants that live or wait to be reaped. It
+    does not include orphans, and children that nobody waits for (SIGCHLD ignored).
     """
     for _ in range(_RECOUNTS):
         ended_ns = _ended_children_ns()
@@ -116,7 +130,7 @@ def tree_cpu_time_ns() -> int:
 
 
 def tree_cpu_time_portable_ns() -> int:
-    """The same through psutil, where Linux' lists of children are missing: milliseconds slower."""
+    """Return the same through psutil, without Linux' lists of children: milliseconds slower."""
     import psutil
 
     ended_ns = _ended_children_ns()
@@ -132,7 +146,7 @@ def tree_cpu_time_portable_ns() -> int:
 
 
 def best_count() -> Callable[[], int]:
-    """The count of this process tree's CPU time, in nanoseconds, that serves this machine best."""
+    """Return the function that counts CPU time, in nanoseconds, best on this machine."""
     return tree_cpu_time_ns if process_tree.listed() else tree_cpu_time_portable_ns
 
 
@@ -146,7 +160,7 @@ def _ended_children_ns() -> int:
 
 
 def _living_descendants_ns() -> tuple[int, bool]:
-    """CPU time of all living descendants, and whether none of them ended meanwhile."""
+    """Return the CPU time of all living descendants, and whether none of them ended meanwhile."""
     if not process_tree.has_children():
         return 0, True
     total_ns, whole = 0, True
@@ -163,9 +177,9 @@ def _living_descendants_ns() -> tuple[int, bool]:
 
 
 def _process_ns(pid: int) -> int:
-    """CPU time of another process and of the children that it waited for."""
-    # Its clock, numbered as clock_getcpuclockid(3) does: one call, and nanoseconds where
-    # /proc/PID/stat has hundredths of a second. Only the latter knows its children's time.
+    """Return the CPU time of another process and of the children that it waited for."""
+    # The process's clock has nanoseconds, and the number that clock_getcpuclockid(3) gives it.
+    # Only /proc/PID/stat, in hundredths of a second, has the time of its children.
     running_ns = time.clock_gettime_ns((~pid << 3) | 2)
     with open(f"/proc/{pid}/stat") as stat:
         fields = stat.read().rpartition(")")[2].split()
@@ -174,14 +188,14 @@ def _process_ns(pid: int) -> int:
 
 
 def _memory_watts() -> float:
-    """The share of one logical CPU in the power of the memory that is installed."""
+    """Return the share of one logical CPU in the power of the installed memory."""
     import psutil
 
     return MEMORY_WATTS_PER_GB * (psutil.virtual_memory().total / 2**30) / (os.cpu_count() or 1)
 
 
 def _first_processor(cpuinfo: Path) -> dict[str, str]:
-    """Fields of the first processor; empty where the file is missing."""
+    """Return the fields of the first processor; empty if the file is missing."""
     fields: dict[str, str] = {}
     try:
         with cpuinfo.open() as lines:

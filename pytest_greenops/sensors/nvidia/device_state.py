@@ -1,4 +1,4 @@
-"""In which state an NVIDIA card is: heat, clock, limit, what holds it down, and who is on it."""
+"""The state of an NVIDIA card: temperature, clocks, power limit, and the processes that use it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pytest_greenops.model.measurement import DeviceState
 from pytest_greenops.sensors.process_tree import tree
 
-#: The bits of NVML's clocks event reasons (nvml.h) that hold clocks down; idling is none of them.
+#: The bits of NVML's clocks event reasons (nvml.h) that limit clocks; being idle is not among them.
 THROTTLE_REASONS = {
     0x04: "software power cap",
     0x08: "hardware slowdown",
@@ -25,11 +25,11 @@ _MPS_SERVER = "nvidia-cuda-mps"
 
 
 class Presence(NamedTuple):
-    """Who is on a card; None where nobody can tell.
+    """Which processes are on a card; None if that is unknown.
 
-    used     whether this process or a descendant is
-    foreign  whether a process of somebody else computes on it, or could at any time: one that holds
-             its memory and waits is listed too. One that draws on a screen is not
+    used     whether this process or a descendant is on it
+    foreign  whether another process computes on it, or holds its memory and could compute at any
+             time. One that draws on a screen does not count
     """
 
     used: bool | None = None
@@ -37,57 +37,70 @@ class Presence(NamedTuple):
 
 
 class _Processes(NamedTuple):
-    """The numbers of the processes on a card, and of those that compute and draw nothing."""
+    """The ids of the processes on a card, and of those that compute and draw nothing."""
 
     all: set[int]
     computing: set[int]
 
 
+class Clocks:
+    """What limited the clocks of a card, and its clock, as noted during a window."""
+
+    def __init__(self, nvml: Any, handle: Any) -> None:
+        self._nvml, self._handle = nvml, handle
+        self._reasons: tuple[str, ...] = ()
+        self.mhz: int | None = None
+
+    def note(self) -> None:
+        """Note what limits the clocks now, and the clock."""
+        more = throttle_reasons(self._nvml, self._handle)
+        self._reasons = tuple(dict.fromkeys((*self._reasons, *more)))
+        self.mhz = clock_mhz(self._nvml, self._handle)
+
+    def take_reasons(self) -> tuple[str, ...]:
+        """Return the reasons noted since the last call."""
+        self._reasons, reasons = (), self._reasons
+        return reasons
+
+
 def throttle_reasons(nvml: Any, handle: Any) -> tuple[str, ...]:
-    """Why the card's clocks are held down now; none where it does not tell."""
-    bits = _asked(nvml, nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle) or 0
+    """Return what limits the card's clocks now; nothing if it does not report that."""
+    bits = _ask(nvml, nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle) or 0
     return tuple(name for bit, name in THROTTLE_REASONS.items() if bits & bit)
 
 
 def clock_mhz(nvml: Any, handle: Any) -> int | None:
-    """The clock of its multiprocessors."""
-    clock: int | None = _asked(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM)
+    """Return the clock of its multiprocessors."""
+    clock: int | None = _ask(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM)
     return clock
 
 
-def state(
-    nvml: Any,
-    handle: Any,
-    reasons: tuple[str, ...],
-    clock: int | None,
-    presence: Presence,
-) -> DeviceState:
-    """What the card tells now, with what was seen of its clock while it worked."""
-    heat = _asked(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
-    limit_mw = _asked(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
+def state(nvml: Any, handle: Any, clocks: Clocks, presence: Presence) -> DeviceState:
+    """Return what the card reports now, with what was noted of its clocks while it worked."""
+    limit_mw = _ask(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
     return DeviceState(
-        temperature_c=heat,
-        clock_mhz=clock,
+        temperature_c=_ask(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
+        clock_mhz=clocks.mhz,
         power_limit_w=None if limit_mw is None else limit_mw / 1000,
-        throttle_reasons=reasons,
+        throttle_reasons=clocks.take_reasons(),
         used=presence.used,
         foreign=presence.foreign,
     )
 
 
 def presences(nvml: Any, handles: Sequence[Any], proc: Path = _PROC) -> list[Presence]:
-    """Who is on each card: this process or a descendant, and anybody else.
+    """Return which processes are on each card: this one or a descendant, and others.
 
-    A driver that lists one of our processes on any card is trusted about the others, and about who
-    else is there. Else a tree that has not even loaded CUDA is on none; if it has, the driver may
-    know its processes by other numbers, as it does in a container, and nobody can tell.
+    If the driver lists one of our processes on any card, its lists of all cards are trusted. If
+    not, a process tree that has not loaded CUDA is on no card. If it has loaded CUDA, the answer is
+    unknown: the driver may list our processes by other ids, as it does in a container.
     """
     ours = tree()
     listed = [_processes(nvml, handle) for handle in handles]
     if not any(processes and processes.all & ours for processes in listed):
         used = None if _loads_cuda(ours, proc) else False
         return [Presence(used)] * len(handles)
-    # A child that was started while the driver was asked is none of the others.
+    # A child that was started while the driver was asked is one of ours.
     ours |= tree()
     return [_presence(processes, ours, proc) for processes in listed]
 
@@ -95,24 +108,24 @@ def presences(nvml: Any, handles: Sequence[Any], proc: Path = _PROC) -> list[Pre
 def _presence(processes: _Processes | None, ours: set[int], proc: Path) -> Presence:
     if processes is None:
         return Presence()
-    # A process that has started this one waits for it, as pytest does for a fresh session.
+    # The parent waits for this process, as pytest does for a fresh process.
     others = processes.computing - ours - {os.getppid()}
     foreign = any(not _serves_all(pid, proc) for pid in others)
     return Presence(bool(processes.all & ours), foreign)
 
 
 def rests(nvml: Any, handle: Any) -> bool:
-    """Whether the card tells that it had no work for a moment, and that nobody computes on it.
+    """Return whether the card had no work for a moment, and no process computes on it.
 
-    Its utilisation is that of the last sixth of a second to a second, by card (nvml.h).
+    Its utilisation covers the last sixth of a second to a second, depending on the card (nvml.h).
     """
-    busy = _asked(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
-    compute = _asked(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, handle)
+    busy = _ask(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
+    compute = _ask(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, handle)
     return busy is not None and busy.gpu == 0 and compute is not None and not compute
 
 
-def reaped() -> tuple[float, ...]:
-    """What the children that have ended have used: it changes with each of them."""
+def ended_children() -> tuple[float, ...]:
+    """Return what the children that have ended have used: it changes with each of them."""
     try:
         import resource
     except ImportError:  # Windows keeps no such count
@@ -121,18 +134,18 @@ def reaped() -> tuple[float, ...]:
 
 
 def _processes(nvml: Any, handle: Any) -> _Processes | None:
-    compute = _asked(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, handle)
-    graphics = _asked(nvml, nvml.nvmlDeviceGetGraphicsRunningProcesses, handle)
+    compute = _ask(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, handle)
+    graphics = _ask(nvml, nvml.nvmlDeviceGetGraphicsRunningProcesses, handle)
     if compute is None:
         return None
     computing = {process.pid for process in compute}
-    # A desktop's compositor and browser stand in both lists: "C+G" in nvidia-smi.
+    # A desktop's compositor and browser are in both lists: "C+G" in nvidia-smi.
     drawing = {process.pid for process in graphics or []}
     return _Processes(computing | drawing, computing - drawing)
 
 
 def _serves_all(pid: int, proc: Path) -> bool:
-    """Whether it is the server of CUDA's Multi-Process Service, which does the work of all."""
+    """Return whether it is the server of CUDA's Multi-Process Service, which works for all."""
     try:
         return (proc / str(pid) / "comm").read_text(errors="replace").startswith(_MPS_SERVER)
     except OSError:
@@ -140,7 +153,7 @@ def _serves_all(pid: int, proc: Path) -> bool:
 
 
 def _loads_cuda(pids: set[int], proc: Path) -> bool:
-    """Whether a process has CUDA's driver library loaded; True where that cannot be seen."""
+    """Return whether a process has loaded CUDA's driver library; True if that cannot be read."""
     for pid in pids:
         try:
             maps = (proc / str(pid) / "maps").read_text(errors="replace")
@@ -155,7 +168,7 @@ def _loads_cuda(pids: set[int], proc: Path) -> bool:
     return False
 
 
-def _asked(nvml: Any, question: Any, *arguments: Any) -> Any:
+def _ask(nvml: Any, question: Any, *arguments: Any) -> Any:
     try:
         return question(*arguments)
     except nvml.NVMLError:

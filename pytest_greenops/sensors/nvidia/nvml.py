@@ -1,42 +1,49 @@
-"""NVIDIA cards, through the total energy counter that NVML keeps of each (Volta and newer).
+"""NVIDIA cards, by the total energy counter that NVML keeps of each (Volta and newer).
 
 `nvmlDeviceGetTotalEnergyConsumption` counts millijoules since the driver was loaded, in 64 bits: it
-does not wrap. It moves in ticks, 10 to 500 ms apart by driver and card, which nothing tells: so the
-tick is measured when the sensor is opened, a window begins after one, and ends with the next, less
-what the card drew between the end and it. Cards without the counter have their power sampled.
+does not wrap. It moves in ticks, 10 to 500 ms apart depending on driver and card, and nothing
+reports how far. So the tick is measured when the sensor is opened. A window begins after a tick,
+and ends with the next one, less what the card drew between the end and it. The power of cards
+without a counter is sampled.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Reading, Source
-from pytest_greenops.sensors.nvidia import device_state as nvml_state
-from pytest_greenops.sensors.nvidia.cards import Card, all_cards, visible
-from pytest_greenops.sensors.nvidia.gauge import CountingGauge, Gauge, SampledGauge
-from pytest_greenops.sensors.nvidia.power_integral import PAUSE_S
-from pytest_greenops.sensors.nvidia.watch import stands_still, watch
-from pytest_greenops.sensors.ticks import POWER_ERROR, Edge
+from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock, poll
+from pytest_greenops.sensors.nvidia import device_state
+from pytest_greenops.sensors.nvidia.card_counter import CardCounter, OpenWindow
+from pytest_greenops.sensors.nvidia.sampled_power import PAUSE_S, SampledCounter
+from pytest_greenops.sensors.nvidia.tick_watch import watch_ticks
+from pytest_greenops.sensors.nvidia.ticking_counter import TickingCounter
+from pytest_greenops.sensors.nvidia.visible_cards import Card, all_cards, visible_cards
+from pytest_greenops.sensors.ticks import POLL_S, POWER_ERROR, Edge
 
-#: How many ticks an edge waits for one, before the counter is said to be stuck.
+#: For how many ticks an edge is awaited before the counter counts as stuck.
 PATIENCE = 3
-#: Between two looks at the cards, or a hundredth of the tick where that is shorter.
-_PAUSE_S = 0.0005
-#: How far ahead an edge is computed, so that nothing is left to do when its moment comes.
+#: How long before its moment an edge is computed, so that nothing is left to do at the moment.
 _AHEAD_NS = 100_000
+
+
+class _Awaited(Protocol):
+    @property
+    def done(self) -> bool: ...
+
+    def look(self) -> None: ...
 
 
 class NvmlSensor:
     """Counts of the cards that this process may use; see `Sensor` for its attributes.
 
-    doubts  cards whose counter does not agree with their power, and by how much
+    doubts  cards whose counter disagrees with their power, and by how much
     notes   what a reader of its figures has to know
-    named   the domain that is judged: its card counts as used, whoever uses it
+    named   the domain that is judged: its card counts as used, whichever process uses it
     """
 
     name = "nvml"
@@ -45,126 +52,132 @@ class NvmlSensor:
     def __init__(
         self,
         nvml: Any,
-        gauges: Sequence[CountingGauge | SampledGauge],
+        counters: Sequence[CardCounter],
         notes: Sequence[str] = (),
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._nvml = nvml
+        self._clock = clock
         self.named = ""
-        self._reaped = nvml_state.reaped()
-        counting = [gauge for gauge in gauges if isinstance(gauge, CountingGauge)]
-        words, self.doubts = watch(counting)
-        stuck = [gauge for gauge in counting if stands_still(gauge)]
-        gauges = _without(stuck, gauges)
-        counting = [gauge for gauge in counting if gauge not in stuck]
-        sampled = [gauge for gauge in gauges if isinstance(gauge, SampledGauge)]
-        self._gauges = tuple(gauges)
-        self.domains = tuple(gauge.domain for gauge in gauges)
-        self.update_period_s = max(gauge.period_s for gauge in gauges)
-        self.phase_period_s = max((gauge.period_s for gauge in sampled), default=0.0)
-        self._pause_s = min([_PAUSE_S, *(gauge.period_s / 100 for gauge in counting)])
-        self.notes = (*_sampled(sampled), *self.doubts.values(), *_stuck(stuck), *notes)
-        self.method = "; ".join([*words, *self.notes])
+        self._ended_children = device_state.ended_children()
+        ticking = [counter for counter in counters if isinstance(counter, TickingCounter)]
+        sampled = [counter for counter in counters if isinstance(counter, SampledCounter)]
+        watched = watch_ticks(ticking, clock)
+        self._counters = tuple(c for c in counters if c in watched.moving or c in sampled)
+        stuck = [
+            f"{name} does not move although the card draws {watts:.0f} W: not measured"
+            for name, watts in watched.stuck_w.items()
+        ]
+        if not self._counters:
+            raise SensorUnavailable(
+                f"no card can be measured: {'; '.join(stuck)}", "reload the driver"
+            )
+        self._windows: list[OpenWindow] = []
+        self.domains = tuple(counter.domain for counter in self._counters)
+        self.update_period_s = max(counter.period_s for counter in self._counters)
+        self.phase_period_s = max((counter.period_s for counter in sampled), default=0.0)
+        self._poll_s = min([POLL_S, *(counter.period_s / 100 for counter in watched.moving)])
+        self.doubts = watched.doubts
+        self.notes = (*_sampled_note(sampled), *self.doubts.values(), *stuck, *notes)
+        self.method = "; ".join([*watched.method, *self.notes])
 
     def read(self) -> Reading:
-        """The counts now, in microjoules; None for a card that does not answer.
+        """Return the counts now, in microjoules; None for a card that does not answer.
 
-        That of a card without a counter is what it used since the last window began.
+        The count of a card without a counter is what it used since the last window began.
         """
-        now_ns = time.monotonic_ns()
-        return self._edges(now_ns, [gauge.stand() for gauge in self._gauges])
+        now_ns = self._clock.now_ns()
+        return self._reading(now_ns, [counter.count_now() for counter in self._counters])
 
     def begin(self, phase_s: float = 0.0) -> Reading:
-        """Wait for a tick of each counter, then for `phase_s`; the counts at the return."""
-        for gauge in self._gauges:
-            gauge.await_tick()
-        self._poll(lambda gauge: gauge.ready)
+        """Wait for a tick of each counter, then for `phase_s`; return the counts then."""
+        starts = [counter.start() for counter in self._counters]
+        self._await(starts)
         if phase_s:
-            time.sleep(phase_s)
-        edge_ns = time.monotonic_ns() + _AHEAD_NS
-        edges = [gauge.begin(edge_ns) for gauge in self._gauges]
-        reading = self._edges(edge_ns, edges)
-        while time.monotonic_ns() < edge_ns:
+            self._clock.sleep(phase_s)
+        begin_ns = self._clock.now_ns() + _AHEAD_NS
+        self._windows = [start.open(begin_ns) for start in starts]
+        reading = self._reading(begin_ns, [window.edge for window in self._windows])
+        while self._clock.now_ns() < begin_ns:
             pass
         return reading
 
     def end(self) -> Reading:
-        """The counts at the call: waits for the next tick of each, and takes off what came after.
+        """Return the counts at the call: wait for the next tick of each, less what came after.
 
-        What holds the clocks down, and the clock, are noted at once, before the card rests.
+        Clocks and what limits them are noted at once, before the card becomes idle.
         """
-        end_ns = time.monotonic_ns()
-        for gauge in self._gauges:
-            gauge.stop()
-        for gauge in self._gauges:
-            gauge.note()
-        self._poll(lambda gauge: gauge.settled)
-        return self._edges(end_ns, [gauge.end(end_ns) for gauge in self._gauges])
+        end_ns = self._clock.now_ns()
+        ends = [window.end(end_ns) for window in self._windows]
+        for counter in self._counters:
+            counter.clocks.note()
+        self._await(ends)
+        return self._reading(end_ns, [end.edge() for end in ends])
 
     def states(self) -> dict[str, DeviceState]:
-        """The state of each card, with what was noted of it since the last asking."""
-        presences = nvml_state.presences(self._nvml, [gauge.handle for gauge in self._gauges])
-        reaped = nvml_state.reaped()
-        came_and_went, self._reaped = reaped != self._reaped, reaped
+        """Return the state of each card, with what was noted of it since the last call."""
+        presences = device_state.presences(self._nvml, [c.handle for c in self._counters])
+        before, self._ended_children = self._ended_children, device_state.ended_children()
         states = {}
-        for gauge, seen in zip(self._gauges, presences, strict=True):
-            if gauge.domain.name == self.named and not seen.used:
-                # It is judged by name: who is on it instead of us does the work, like a server.
-                seen = nvml_state.Presence(used=True)
-            elif came_and_went and not seen.used:  # a child may have used any card
-                seen = seen._replace(used=None)
-            states[gauge.domain.name] = gauge.state(seen)
+        for counter, presence in zip(self._counters, presences, strict=True):
+            if counter.domain.name == self.named and not presence.used:
+                # It is judged by name: another process, such as a server, does the work there.
+                presence = device_state.Presence(used=True)
+            elif before != self._ended_children and not presence.used:
+                presence = presence._replace(used=None)  # the child may have used any card
+            states[counter.domain.name] = counter.state(presence)
         return states
 
     def resting(self) -> set[str]:
-        """The cards that tell that nobody computes on them, and that nothing did a moment ago."""
-        return {g.domain.name for g in self._gauges if nvml_state.rests(self._nvml, g.handle)}
+        """Return the cards that had no work a moment ago, and on which no process computes."""
+        return {c.domain.name for c in self._counters if device_state.rests(self._nvml, c.handle)}
 
     def close(self) -> None:
-        """Give NVML back; a reading after this has no counts."""
-        for gauge in self._gauges:
-            if isinstance(gauge, SampledGauge):
-                gauge.stop()
+        """Release NVML; a later reading has no counts."""
+        for counter in self._counters:
+            counter.close()
         with suppress(self._nvml.NVMLError):
             self._nvml.nvmlShutdown()
 
-    def _poll(self, done: Callable[[CountingGauge | SampledGauge], bool]) -> None:
-        """Look at the cards until they are done, or as long as patience lasts."""
-        patience_s = PATIENCE * self.update_period_s
-        until_s = time.monotonic() + patience_s
-        while time.monotonic() < until_s:
-            if all(done(gauge) for gauge in self._gauges):
-                return
-            time.sleep(self._pause_s)
-            for gauge in self._gauges:
-                gauge.look()
+    def _await(self, awaited: Sequence[_Awaited]) -> None:
+        """Look at the cards until all are done, for at most some ticks."""
 
-    def _edges(self, time_ns: int, edges: Sequence[Edge | None]) -> Reading:
+        def look() -> None:
+            for each in awaited:
+                each.look()
+
+        patience_s = PATIENCE * self.update_period_s
+        poll(look, lambda: all(e.done for e in awaited), self._clock, patience_s, self._poll_s)
+
+    def _reading(self, time_ns: int, edges: Sequence[Edge | None]) -> Reading:
         counts = [edge.count_uj if edge else None for edge in edges]
         errors = [edge.error_uj if edge else 0.0 for edge in edges]
-        why = {gauge.domain.name: gauge.why for gauge in self._gauges if gauge.why}
+        why = {counter.domain.name: counter.why for counter in self._counters if counter.why}
         return Reading(time_ns, counts, errors, why)
 
 
-def open_sensor(environ: Mapping[str, str] = os.environ) -> NvmlSensor:
-    """Open the cards that CUDA shows to this process, as `environ` says.
+def open_sensor(environ: Mapping[str, str] = os.environ, clock: Clock = SYSTEM_CLOCK) -> NvmlSensor:
+    """Open the cards that CUDA shows to this process, according to `environ`.
 
-    Raises `SensorUnavailable`: absent where there is no driver or no card, or where all are hidden.
+    Raises:
+        SensorUnavailable: no card can be measured; absent if there is no driver or no card, or if
+            all are hidden.
     """
-    nvml = _start()
+    nvml = _start_nvml()
     try:
-        cards, notes = visible(nvml, all_cards(nvml), environ)
-        gauges, unmeasured = _gauges(nvml, cards)
-        if not gauges:
+        cards, notes = visible_cards(nvml, all_cards(nvml), environ)
+        counters, unmeasured = _open_counters(nvml, cards, clock)
+        if not counters:
             raise SensorUnavailable(f"no card can be measured: {'; '.join(unmeasured)}")
         notes += [f"{reason}: not measured" for reason in unmeasured]
-        notes += _mig_notes(nvml, gauges)
-        return NvmlSensor(nvml, gauges, notes)
+        notes += _mig_notes(nvml, counters)
+        return NvmlSensor(nvml, counters, notes, clock)
     except BaseException:
         nvml.nvmlShutdown()
         raise
 
 
-def _start() -> Any:
+def _start_nvml() -> Any:
     try:
         import pynvml
     except ImportError:
@@ -199,57 +212,28 @@ def _no_driver(nvml: Any, error: Any) -> SensorUnavailable:
     return SensorUnavailable(f"NVML does not start: {error}")
 
 
-def _without(
-    stuck: Sequence[CountingGauge], gauges: Sequence[CountingGauge | SampledGauge]
-) -> list[CountingGauge | SampledGauge]:
-    """The gauges whose counters move; raises `SensorUnavailable` where there are none."""
-    left = [gauge for gauge in gauges if gauge not in stuck]
-    if not left:
-        raise SensorUnavailable(
-            f"no card can be measured: {'; '.join(_stuck(stuck))}", "reload the driver"
-        )
-    return left
-
-
-def _stuck(gauges: Sequence[CountingGauge]) -> list[str]:
-    return [
-        f"{gauge.domain.name} stands still although the card draws "
-        f"{gauge.samples[-1].watts:.0f} W: not measured"
-        for gauge in gauges
-    ]
-
-
-def _sampled(gauges: Sequence[SampledGauge]) -> list[str]:
-    names = ", ".join(gauge.domain.name for gauge in gauges)
-    note = (
-        f"{names} without an energy counter: power sampled every {PAUSE_S * 1000:.0f} ms "
-        f"and integrated, told by the card to {POWER_ERROR * 100:.0f} %"
-    )
-    return [note] * bool(gauges)
-
-
-def _gauges(
-    nvml: Any, cards: Sequence[Card]
-) -> tuple[list[CountingGauge | SampledGauge], list[str]]:
-    """Gauges of the cards that tell their energy, or at least their power; why others do not."""
-    gauges: list[CountingGauge | SampledGauge] = []
+def _open_counters(
+    nvml: Any, cards: Sequence[Card], clock: Clock
+) -> tuple[list[CardCounter], list[str]]:
+    """Return counters of the cards that report energy or power, and why others have none."""
+    counters: list[CardCounter] = []
     reasons = []
     for card in cards:
         try:
             handle = nvml.nvmlDeviceGetHandleByUUID(card.uuid)
-            if _has_counter(nvml, handle):
-                gauges.append(CountingGauge(nvml, card, handle))
-            else:
-                gauges.append(SampledGauge(nvml, card, handle))
+            opened: Callable[..., CardCounter] = (
+                TickingCounter if _has_energy_counter(nvml, handle) else SampledCounter
+            )
+            counters.append(opened(nvml, card, handle, clock))
         except nvml.NVMLError as error:
             missing = error.value == nvml.NVML_ERROR_NOT_SUPPORTED
             none = "has neither an energy counter nor a power reading"
             reasons.append(f"{card} {none if missing else f'fails: {error}'}")
-    return gauges, reasons
+    return counters, reasons
 
 
-def _has_counter(nvml: Any, handle: Any) -> bool:
-    """Whether a card counts energy; raises `NVMLError` where it fails otherwise."""
+def _has_energy_counter(nvml: Any, handle: Any) -> bool:
+    """Return whether a card counts energy; raise `NVMLError` if it fails otherwise."""
     try:
         nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except nvml.NVMLError as error:
@@ -259,10 +243,19 @@ def _has_counter(nvml: Any, handle: Any) -> bool:
     return True
 
 
-def _mig_notes(nvml: Any, gauges: Sequence[Gauge]) -> list[str]:
+def _sampled_note(counters: Sequence[SampledCounter]) -> list[str]:
+    names = ", ".join(counter.domain.name for counter in counters)
+    note = (
+        f"{names} without an energy counter: power sampled every {PAUSE_S * 1000:.0f} ms and "
+        f"integrated; the card reports it to {POWER_ERROR * 100:.0f} %"
+    )
+    return [note] * bool(counters)
+
+
+def _mig_notes(nvml: Any, counters: Sequence[CardCounter]) -> list[str]:
     split = []
-    for gauge in gauges:
-        with suppress(nvml.NVMLError):  # a card that cannot be split, or a driver that cannot
-            if nvml.nvmlDeviceGetMigMode(gauge.handle)[0] == nvml.NVML_DEVICE_MIG_ENABLE:
-                split.append(gauge.domain.name)
+    for counter in counters:
+        with suppress(nvml.NVMLError):  # a card that cannot be split, or an old driver
+            if nvml.nvmlDeviceGetMigMode(counter.handle)[0] == nvml.NVML_DEVICE_MIG_ENABLE:
+                split.append(counter.domain.name)
     return [f"{', '.join(split)}: energy of the whole card, not of one MIG instance"] * bool(split)

@@ -1,10 +1,9 @@
-"""RAPL: the energy counters of CPU packages and their memory, in the kernel's powercap tree."""
+"""The RAPL energy counters of CPU packages and their memory, in the kernel's powercap tree."""
 
 from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -13,26 +12,27 @@ from typing import NamedTuple
 
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading, Source
+from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
 
 ROOT = Path("/sys/class/powercap")
-#: Where the same `/sys` shows its processors.
+#: The folder of the processors in the same `/sys`.
 CPUS = "devices/system/cpu"
 #: RAPL counters move about once a millisecond (Intel SDM vol. 3B, "Package RAPL Domain").
 UPDATE_PERIOD_S = 0.001
 
-#: Watts that a zone cannot exceed for as long as it takes to wrap, where the kernel names none.
+#: Watts that a zone cannot exceed for as long as it takes to wrap, if the kernel names no power.
 #: cpu: twice the 500 W of the largest sockets sold (Xeon 6980P, EPYC 9965). dram: 24 DIMMs, a
-#: full socket, taken at 16 W each. psys: the 1.6 kW that a supply can give from a 100 to 120 V
-#: outlet; servers, which draw more, count it in whole joules over a range that hardly ever wraps.
+#: full socket, at 16 W each. psys: the 1.6 kW that a supply can give from a 100 to 120 V
+#: outlet. Servers draw more, but count it in whole joules over a range that hardly ever wraps.
 MAX_POWER_W: dict[Kind, float] = {"cpu": 1000.0, "dram": 400.0, "psys": 1600.0}
 #: `constraint_0_max_power_uw` is the TDP (THERMAL_SPEC_POWER in the kernel's intel_rapl_common.c):
-#: a 15 W part such as the Core i7-1255U may draw 55 W, so four times it is the least that is safe.
+#: a 15 W part, like the Core i7-1255U, may draw 55 W, so at least four times the TDP is safe.
 _OVER_TDP = 4.0
-#: How far a zone may go beyond the highest power it names, where that is above `MAX_POWER_W`.
+#: How far a zone may exceed the highest power it names, if that is above `MAX_POWER_W`.
 _OVER_NAMED = 1.5
 
-#: Who may read a counter: a group, by a udev rule that holds after a reboot. Not everyone:
+#: Who may read a counter: a group, by a udev rule that survives a reboot. Not everyone, because
 #: unprivileged reading of these counters is CVE-2020-8694.
 GROUP = "rapl"
 UDEV_RULE = (
@@ -54,11 +54,11 @@ _PACKAGE = re.compile(r"package-(\d+)(?:-die-(\d+))?")
 _PSYS = re.compile(r"psys(?:-(\d+))?")
 _KINDS: tuple[Kind, ...] = ("cpu", "dram", "psys")
 _LONGEST_COUNT = 32
-_MIRROR_LOOKS = 5
+_MIRROR_READS = 5
 
 
 class Zone(NamedTuple):
-    """A powercap zone: its control type, its numbers from the top down, its folder, its name."""
+    """A powercap zone: its control type, numbers from the top down, folder and name."""
 
     control: str
     numbers: tuple[int, ...]
@@ -66,7 +66,7 @@ class Zone(NamedTuple):
     name: str
 
 
-class _Part(NamedTuple):
+class _Counted(NamedTuple):
     """What a zone counts: a kind of energy, of a package or of one of its dies."""
 
     kind: Kind
@@ -76,14 +76,14 @@ class _Part(NamedTuple):
 
 
 class _Counter(NamedTuple):
-    part: _Part
+    part: _Counted
     handle: int
 
 
 class PowercapSensor:
-    """Cumulative RAPL counts, in microjoules, through file descriptors that are held open.
+    """Cumulative RAPL counts, in microjoules, read through file descriptors that are held open.
 
-    doubts  none: nothing here contradicts a counter of RAPL
+    doubts  none: nothing contradicts a counter of RAPL
     """
 
     name = "powercap"
@@ -93,19 +93,24 @@ class PowercapSensor:
     doubts: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
-        self, domains: Sequence[Domain], handles: Sequence[int], throttle: ThrottleCounts
+        self,
+        domains: Sequence[Domain],
+        handles: Sequence[int],
+        throttle: ThrottleCounts,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._clock = clock
         self.domains = tuple(domains)
         self._handles = list(handles)
         self._throttle = throttle
 
     def read(self) -> Reading:
-        """The counts now, in microjoules; None for a counter that fails or shows no number."""
-        time_ns = time.monotonic_ns()
+        """Return the counts now, in microjoules; None for a counter without a number."""
+        time_ns = self._clock.now_ns()
         return Reading(time_ns, [_count(handle) for handle in self._handles])
 
     def states(self) -> dict[str, DeviceState]:
-        """How often each package was slowed down for heat, where the kernel tells."""
+        """Return how often each package was slowed down by heat, if the kernel counts it."""
         return self._throttle.states(self.domains)
 
     def close(self) -> None:
@@ -115,10 +120,11 @@ class PowercapSensor:
         _close(handle for handle in handles if handle >= 0)
 
 
-def open_sensor(root: Path = ROOT) -> PowercapSensor:
+def open_sensor(root: Path = ROOT, clock: Clock = SYSTEM_CLOCK) -> PowercapSensor:
     """Open the package, dram and psys counters of a powercap tree.
 
-    Raises `SensorUnavailable`, with `absent` where the machine shows no RAPL counter at all.
+    Raises:
+        SensorUnavailable: absent if the machine shows no RAPL counter at all.
     """
     try:
         parts = _parts(find_zones(root))
@@ -126,21 +132,21 @@ def open_sensor(root: Path = ROOT) -> PowercapSensor:
         raise SensorUnavailable(f"{error.filename} cannot be read: {error.strerror}") from None
     if not any(part.kind == "cpu" for part in parts):
         raise _no_package(root)
-    counters = _without_mirrors(_open_all(parts))
+    counters = _without_mirrors(_open_all(parts), clock)
     dies = _dies_counted(counters)
     domains = [
         domain(_name(part, dies[part.kind, part.package] > 1), part.kind, part.path)
         for part, _ in counters
     ]
     throttle = ThrottleCounts(root.parents[1] / CPUS)
-    return PowercapSensor(domains, [handle for _, handle in counters], throttle)
+    return PowercapSensor(domains, [handle for _, handle in counters], throttle, clock)
 
 
 def find_zones(root: Path) -> list[Zone]:
-    """Every zone of a powercap tree once, in the order of control type and number.
+    """Return every zone of a powercap tree once, ordered by control type and number.
 
     The kernel shows a zone twice, nested and as a link at the top, and numbers it in hexadecimal.
-    Its folder's name holds its parents' numbers and so is its identity. Raises `OSError`.
+    Its folder's name contains its parents' numbers, so it identifies the zone. Raises `OSError`.
     """
     found: dict[str, Zone] = {}
     seen: set[str] = set()
@@ -160,7 +166,7 @@ def find_zones(root: Path) -> list[Zone]:
 
 
 def domain(name: str, kind: Kind, zone: Path) -> Domain:
-    """The domain that a zone's folder describes: where it wraps and what power is plausible.
+    """Return the domain that a zone's folder describes, with its range and its plausible power.
 
     A range that is unreadable or zero is None, so that a wrap makes a window void.
     """
@@ -173,18 +179,18 @@ def domain(name: str, kind: Kind, zone: Path) -> Domain:
     )
 
 
-def _parts(zones: Sequence[Zone]) -> list[_Part]:
-    """The zones to read: no core or uncore, which their package holds; no package twice."""
+def _parts(zones: Sequence[Zone]) -> list[_Counted]:
+    """Return the zones to read: no core or uncore, which are in their package; no package twice."""
     owners = {
         (zone.control, zone.numbers): (int(match[1]), None if match[2] is None else int(match[2]))
         for zone in zones
         if (match := _PACKAGE.fullmatch(zone.name))
     }
     msr_packages = {package for (control, _), (package, _) in owners.items() if control == _MSR}
-    parts: dict[tuple[Kind, int, int | None], _Part] = {}
+    parts: dict[tuple[Kind, int, int | None], _Counted] = {}
     for zone in zones:
         part = _part(zone, owners)
-        # intel-rapl-mmio shows again, through another door, what an MSR zone counts.
+        # intel-rapl-mmio shows again, through another interface, what an MSR zone counts.
         if part and (zone.control == _MSR or part.package not in msr_packages):
             parts.setdefault(part[:3], part)
     return sorted(
@@ -195,15 +201,15 @@ def _parts(zones: Sequence[Zone]) -> list[_Part]:
 
 def _part(
     zone: Zone, owners: dict[tuple[str, tuple[int, ...]], tuple[int, int | None]]
-) -> _Part | None:
+) -> _Counted | None:
     own = owners.get((zone.control, zone.numbers))
     parent = owners.get((zone.control, zone.numbers[:-1]))
     psys = _PSYS.fullmatch(zone.name)
     if own:
-        return _Part("cpu", *own, zone.path)
+        return _Counted("cpu", *own, zone.path)
     if zone.name == "dram" and parent:
-        return _Part("dram", *parent, zone.path)
-    return _Part("psys", int(psys[1] or 0), None, zone.path) if psys else None
+        return _Counted("dram", *parent, zone.path)
+    return _Counted("psys", int(psys[1] or 0), None, zone.path) if psys else None
 
 
 def _no_package(root: Path) -> SensorUnavailable:
@@ -227,13 +233,13 @@ def _no_package(root: Path) -> SensorUnavailable:
     )
 
 
-def _open_all(parts: Sequence[_Part]) -> list[_Counter]:
+def _open_all(parts: Sequence[_Counted]) -> list[_Counter]:
     counters: list[_Counter] = []
     for part in parts:
         try:
             counters.append(_Counter(part, _open(part.path / "energy_uj")))
         except SensorUnavailable:
-            # psys enters no total, so that the others stay whole without it.
+            # psys enters no total, so the others are complete without it.
             if part.kind != "psys":
                 _close(handle for _, handle in counters)
                 raise
@@ -252,17 +258,17 @@ def _open(file: Path) -> int:
         raise SensorUnavailable(f"{file} cannot be read: {error.strerror}") from None
     if _parse(text) is None:
         _close([handle])
-        raise SensorUnavailable(f"{file} holds no count but {text!r}")
+        raise SensorUnavailable(f"{file} contains {text!r}, which is not a count")
     return handle
 
 
-def _without_mirrors(counters: Sequence[_Counter]) -> list[_Counter]:
+def _without_mirrors(counters: Sequence[_Counter], clock: Clock) -> list[_Counter]:
     """Drop each die that shows the counter of a die before it, as EPYC and Threadripper do."""
     kept: list[_Counter] = []
     for _, group in groupby(counters, lambda c: (c.part.kind, c.part.package)):
         dies: list[_Counter] = []
         for counter in group:
-            if any(_mirrors(die.handle, counter.handle) for die in dies):
+            if any(_mirrors(die.handle, counter.handle, clock) for die in dies):
                 _close([counter.handle])
             else:
                 dies.append(counter)
@@ -270,19 +276,19 @@ def _without_mirrors(counters: Sequence[_Counter]) -> list[_Counter]:
     return kept
 
 
-def _mirrors(first: int, other: int) -> bool:
-    """Whether two counters are one: reads of the first enclose those of the other.
+def _mirrors(first: int, other: int, clock: Clock) -> bool:
+    """Return whether two counters are one: reads of the first enclose those of the other.
 
-    Most looks decide, not all: a look may fall on an update or on a wrap.
+    The majority of reads decides, because an update or a wrap may come between two of them.
     """
     enclosed = 0
-    for look in range(_MIRROR_LOOKS):
-        if look:
-            time.sleep(UPDATE_PERIOD_S)
+    for number in range(_MIRROR_READS):
+        if number:
+            clock.sleep(UPDATE_PERIOD_S)
         low, value, high = _count(first), _count(other), _count(first)
         if low is not None and value is not None and high is not None:
             enclosed += low <= value <= high
-    return 2 * enclosed > _MIRROR_LOOKS
+    return 2 * enclosed > _MIRROR_READS
 
 
 def _dies_counted(counters: Sequence[_Counter]) -> dict[tuple[Kind, int], int]:
@@ -292,7 +298,7 @@ def _dies_counted(counters: Sequence[_Counter]) -> dict[tuple[Kind, int], int]:
     return counts
 
 
-def _name(part: _Part, several_dies: bool) -> str:
+def _name(part: _Counted, several_dies: bool) -> str:
     if part.kind == "psys":
         return f"psys:{part.package}" if part.package else "psys"
     die = f"-die-{part.die}" if several_dies else ""
@@ -300,10 +306,11 @@ def _name(part: _Part, several_dies: bool) -> str:
 
 
 def _max_power_w(zone: Path, kind: Kind) -> float:
-    """A power that the zone cannot exceed for long, in watts.
+    """Return a power that the zone cannot exceed for long, in watts.
 
-    Too low would miss a wrap, too high voids long windows: a multiple of the highest power that
-    the zone names, held under the constant of its kind unless the zone itself names more.
+    If it were too low, a wrap would be missed; if too high, long windows would be void. So it is a
+    multiple of the highest power that the zone names, limited to the constant of its kind unless
+    the zone itself names more.
     """
     named_uw = max(
         (_number(file) or 0 for file in zone.glob("constraint_*_max_power_uw")), default=0
@@ -329,7 +336,7 @@ def _count(handle: int) -> int | None:
 
 
 def _parse(text: bytes) -> int | None:
-    # The kernel ends a number with a newline: without it the text is torn, and digits are missing.
+    # The kernel ends a number with a newline; without it digits are missing.
     if text[-1:] == b"\n" and text[:-1].isdigit():
         return int(text)
     return None

@@ -1,4 +1,4 @@
-"""RAPL through pyRAPL, for those who have it: its raw device readings, with our wrap rule."""
+"""RAPL through pyRAPL, for users who have it: its raw device readings, with our wrap rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 import math
 import re
 import threading
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading, Source
+from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
 from pytest_greenops.sensors.rapl import powercap
 
@@ -26,14 +26,14 @@ _OFFLINE_CPU = re.compile(r"/cpu(\d+)/topology/")
 
 
 class _Device(NamedTuple):
-    """One of pyRAPL's devices, and the domains of the sockets it reads, in their order."""
+    """One of pyRAPL's devices, and the domains of the sockets that it reads, in order."""
 
     api: Any
     domains: tuple[Domain, ...]
 
     def counts_uj(self) -> list[int | None]:
         try:
-            # One value for each socket number from 0 up, -1 where there is no such socket.
+            # One value for each socket number from 0 up; -1 if there is no such socket.
             by_socket = self.api.energy()
         except (OSError, ValueError):
             return [None] * len(self.domains)
@@ -47,7 +47,7 @@ class _Device(NamedTuple):
 class PyRaplSensor:
     """Cumulative RAPL counts, in microjoules, as pyRAPL's `PkgAPI` and `DramAPI` read them.
 
-    doubts  none: nothing here contradicts a counter of RAPL
+    doubts  none: nothing contradicts a counter of RAPL
     """
 
     name = "pyrapl"
@@ -56,21 +56,22 @@ class PyRaplSensor:
     update_period_s = powercap.UPDATE_PERIOD_S
     doubts: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, devices: Sequence[_Device]) -> None:
+    def __init__(self, devices: Sequence[_Device], clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self._devices = tuple(devices)
         self._throttle = ThrottleCounts()
-        # pyRAPL seeks and reads: not to be done by the thread of a long window at the same time.
+        # pyRAPL seeks, then reads: the thread of a long window must not do so at the same time.
         self._lock = threading.Lock()
         self.domains = tuple(domain for device in devices for domain in device.domains)
 
     def read(self) -> Reading:
-        """The counts now, in microjoules; None for all of a device whose reading fails."""
+        """Return the counts now, in microjoules; None for all of a device whose reading fails."""
         with self._lock:
-            time_ns = time.monotonic_ns()
+            time_ns = self._clock.now_ns()
             return Reading(time_ns, [uj for device in self._devices for uj in device.counts_uj()])
 
     def states(self) -> dict[str, DeviceState]:
-        """How often each package was slowed down for heat, where the kernel tells."""
+        """Return how often each package was slowed down by heat, if the kernel counts it."""
         return self._throttle.states(self.domains)
 
     def close(self) -> None:
@@ -80,10 +81,11 @@ class PyRaplSensor:
             device.close()
 
 
-def open_sensor() -> PyRaplSensor:
-    """Open pyRAPL's package counters, and its dram counters where the machine has them.
+def open_sensor(clock: Clock = SYSTEM_CLOCK) -> PyRaplSensor:
+    """Open pyRAPL's package counters, and its dram counters if the machine has them.
 
-    Raises `SensorUnavailable`, whose reason says what pyRAPL cannot do and names `powercap`.
+    Raises:
+        SensorUnavailable: what pyRAPL cannot do here; the reason names `powercap` instead.
     """
     with _quiet():
         api = _import()
@@ -98,7 +100,7 @@ def open_sensor() -> PyRaplSensor:
         except SensorUnavailable:
             devices[0].close()
             raise
-    return PyRaplSensor(devices)
+    return PyRaplSensor(devices, clock)
 
 
 def _import() -> ModuleType:
@@ -112,7 +114,7 @@ def _import() -> ModuleType:
             ) from None
         raise _unimportable(error) from error
     except Exception as error:
-        # It imports whatever pandas and pymongo are there, and they fail in ways of their own.
+        # It imports pandas and pymongo if they are installed, which raise errors of any type.
         raise _unimportable(error) from error
 
 
@@ -124,10 +126,10 @@ def _unimportable(error: Exception) -> SensorUnavailable:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what pyRAPL says while it loads and opens from users' logs and warnings.
+    """Hide what pyRAPL logs and warns while it loads and opens.
 
     It logs on the root logger that pandas and pymongo are missing, which would also install a
-    handler there, leaves files for the collector to close, and has an invalid escape.
+    handler there. It leaves files for the garbage collector to close, and has an invalid escape.
     """
 
     def is_not_its_own(record: logging.LogRecord) -> bool:
@@ -169,14 +171,14 @@ def _dram(api: ModuleType) -> list[_Device]:
 
 
 def _check_zones(packages: Any) -> None:
-    """Refuse where a file that pyRAPL took for a socket's is that of a die or another socket."""
+    """Refuse if a file that pyRAPL opened for a socket belongs to a die or another socket."""
     names = [(Path(file.name).parent / "name").read_text().strip() for file in packages._sys_files]
     if names != [f"package-{socket}" for socket in packages._socket_ids]:
         raise _unlike_pyrapl(names)
 
 
 def _explained(error: Exception) -> SensorUnavailable:
-    """Why pyRAPL could not open its devices, in words."""
+    """Return why pyRAPL could not open its devices."""
     file = str(getattr(error, "filename", None) or "")
     if isinstance(error, PermissionError):
         return SensorUnavailable(

@@ -8,9 +8,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.simulated_host import native, power
+import pytest
+
+from tests.simulated_host import native, power, simulated_clock
 from tests.simulated_host.power import PowerOverTime
+from tests.simulated_host.simulated_clock import SimulatedClock
 
 SOURCES = Path(__file__).parent
 POSSIBLE = native.POSSIBLE
@@ -179,19 +183,62 @@ def environment(
     init_error: int = 0,
     cuda: int = 0,
 ) -> Mapping[str, str]:
-    """Write the script, and say what a process needs to see these cards.
+    """Write the script, and return the environment of a process that sees these cards.
 
-    start_s     when the script's time is zero, on the monotonic clock; None: when NVML is started
-    init_error  what `nvmlInit` returns
-    cuda        the version of CUDA that the driver tells: 12040 is 12.4; 0: it tells none
+    Args:
+        library: the folder of the library.
+        script: the file to write.
+        cards: the cards, in the order of the PCI bus.
+        start_s: when the script's time is zero, on the monotonic clock; None: at nvmlInit.
+        init_error: what `nvmlInit` returns.
+        cuda: the version of CUDA that the driver reports: 12040 is 12.4; 0: none.
     """
+    write_script(script, cards, start_s, init_error, cuda)
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("CUDA_")}
+    return {**plain, "LD_LIBRARY_PATH": str(library), "SIMULATED_NVML": str(script)}
+
+
+def write_script(
+    script: Path,
+    cards: Sequence[Card],
+    start_s: float | None = None,
+    init_error: int = 0,
+    cuda: int = 0,
+) -> None:
+    """Write what the library reads; see `environment`."""
     lines = [f"init {init_error}", f"cuda {cuda}"]
     lines += [] if start_s is None else [f"start {start_s:.9f}"]
     lines += [line for card in cards for line in card.statements()]
     script.write_text("\n".join([*lines, ""]))
     Path(f"{script}.drawn").write_bytes(b"")
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("CUDA_")}
-    return {**plain, "LD_LIBRARY_PATH": str(library), "SIMULATED_NVML": str(script)}
+
+
+def load(
+    patch: pytest.MonkeyPatch,
+    folder: Path,
+    cards: Sequence[Card],
+    clock: SimulatedClock,
+    start_s: float | None = None,
+    init_error: int = 0,
+) -> Any:
+    """Show these cards to pynvml in this process, on a simulated clock; return pynvml.
+
+    It loads a copy of the library, which has cards and times of its own.
+    """
+    import pynvml
+
+    number = sum(1 for _ in folder.glob("libnvidia-ml.*.so"))
+    library = native.compile_library(SOURCES, folder / f"libnvidia-ml.{number}.so")
+    script = folder / f"script.{number}"
+    write_script(script, cards, start_s, init_error)
+    for name in [name for name in os.environ if name.startswith("CUDA_")]:
+        patch.delenv(name)
+    patch.setenv("SIMULATED_NVML", str(script))
+    patch.setenv(simulated_clock.VARIABLE, str(clock.file))
+    patch.setattr(pynvml, "nvmlLib", ctypes.CDLL(str(library)))
+    patch.setattr(pynvml, "_nvmlLib_refcount", 0)
+    patch.setattr(pynvml, "_nvmlGetFunctionPointer_cache", {})
+    return pynvml
 
 
 class Work:
@@ -202,7 +249,9 @@ class Work:
     """
 
     def __init__(self, index: int = 0) -> None:
-        self._library = ctypes.CDLL("libnvidia-ml.so.1")
+        import pynvml
+
+        self._library = pynvml.nvmlLib
         self._library.simulated_draw.argtypes = [ctypes.c_uint, ctypes.c_double]
         self._library.simulated_draw.restype = ctypes.c_double
         self._library.simulated_joules.argtypes = [ctypes.c_uint]

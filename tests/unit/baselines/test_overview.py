@@ -7,17 +7,16 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops.baselines.overview import by_machine, holdings
-from pytest_greenops.model.baseline import Anchor, Revision, Series
-from pytest_greenops.model.holding import Holding
+from pytest_greenops.baselines.overview import by_machine, overviews
+from pytest_greenops.model.baseline import Anchor, Revision, Series, SeriesOverview
 from tests.unit.builders import CPU, PSYS, baseline, key, rounds, series, session
 
 FIRST = "2026-01-01T00:00:00+00:00"
 
 
-def held(of: Series) -> Holding:
+def held(of: Series) -> SeriesOverview:
     """What a baseline with this one series holds."""
-    [only] = holdings(baseline(call=of))
+    [only] = overviews(baseline(call=of))
     return only
 
 

@@ -49,6 +49,9 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
+UNWRITABLE_FIX = "free space, fix its permissions, or use another folder: --energy-baselines=DIR"
+
+
 def save(store: Store, test: TestKey | None = None, **measurements: Any) -> Path:
     """Put a baseline of a test in place, whatever was there."""
     saved = baseline(test, **measurements)
@@ -266,7 +269,7 @@ def test_a_damaged_file_is_told_and_never_overwritten(store: Store, data: bytes)
     for act in (fresh.files, lambda: fresh.load(key()), lambda: save(fresh), lambda: read(path)):
         told = refusal(act)
         assert told.startswith(f"{path}: damaged (")
-        assert told.endswith(f"; restore it (git checkout -- {path}), or delete it and save anew")
+        assert told.endswith(f": restore it (git checkout -- {path}), or delete it and save again")
         assert "\n" not in told
     assert path.read_bytes() == data
     assert all_files(store.folder) == [str(path.relative_to(store.folder))]
@@ -280,8 +283,8 @@ def test_a_newer_file_is_told_and_never_overwritten(store: Store) -> None:
     fresh = Store(store.folder, MACHINE)
     for act in (fresh.files, lambda: save(fresh)):
         assert refusal(act) == (
-            f"{path}: written by a newer pytest-greenops (schema {SCHEMA + 1}, this one reads up "
-            f"to {SCHEMA}); upgrade it: pip install -U pytest-greenops"
+            f"{path}: written by a newer pytest-greenops (schema {SCHEMA + 1}, this version reads "
+            f"up to {SCHEMA}): pip install -U pytest-greenops"
         )
     assert path.read_bytes() == data
 
@@ -290,7 +293,7 @@ def test_a_file_that_cannot_be_read_is_told(store: Store) -> None:
     """Here it is a folder; the operating system's reason is in the line."""
     path = store.path(key())
     path.mkdir(parents=True)
-    assert refusal(store.files) == f"{path}: cannot be read (Is a directory); mend its access"
+    assert refusal(store.files) == f"{path}: cannot be read (Is a directory): fix its permissions"
 
 
 # --- whole or not at all ---------------------------------------------------------------------
@@ -312,8 +315,7 @@ def test_a_write_that_fails_leaves_the_old_file(
     else:
         monkeypatch.setattr(os, step, fail)
     assert refusal(lambda: save(store, other=series(session()))) == (
-        f"{path}: cannot be written (Input/output error); free space or mend its access, or name "
-        "another folder: --energy-baselines=DIR"
+        f"{path}: cannot be written (Input/output error): {UNWRITABLE_FIX}"
     )
     assert path.read_bytes() == before
     assert all_files(store.folder) == [str(path.relative_to(store.folder))]
@@ -511,8 +513,8 @@ def test_a_temporary_folder_that_cannot_be_used_is_told(
     taken.write_text("a file")
     monkeypatch.setattr(tempfile, "tempdir", str(taken))
     assert re.fullmatch(
-        r".*: no lock can be had in the temporary folder \(.+\); free space or mend its access, or "
-        r"name another folder: TMPDIR=DIR",
+        r".*: cannot create a lock in the temporary folder \(.+\): free space, fix its "
+        r"permissions, or use another folder: TMPDIR=DIR",
         refusal(lambda: save(store)),
     )
 
@@ -522,8 +524,7 @@ def test_a_full_disk_leaves_the_old_file(folder: Path) -> None:
     """On a real disk without room the old baseline stays, nothing else does, and it is said."""
     answer = in_own_mounts(save_on_a_full_disk, folder)
     assert answer["told"] == (
-        f"{answer['path']}: cannot be written (No space left on device); free space or mend its "
-        "access, or name another folder: --energy-baselines=DIR"
+        f"{answer['path']}: cannot be written (No space left on device): {UNWRITABLE_FIX}"
     )
     assert answer["kept"]
     assert answer["files"] == [os.path.relpath(answer["path"], folder), "filler"]
@@ -534,8 +535,7 @@ def test_a_read_only_disk_is_told_before_anything_is_measured(folder: Path) -> N
     """Baselines can be read from it; asking and saving name the folder and the file."""
     answer = in_own_mounts(save_on_a_read_only_disk, folder)
     assert answer["asked"] == (
-        f"{folder}: cannot be written (Read-only file system); free space or mend its access, or "
-        "name another folder: --energy-baselines=DIR"
+        f"{folder}: cannot be written (Read-only file system): {UNWRITABLE_FIX}"
     )
     assert answer["saved"].startswith(str(folder))
     assert "cannot be written (Read-only file system)" in answer["saved"]
@@ -559,10 +559,7 @@ def test_a_folder_without_permission_is_told(folder: Path) -> None:
     """Nothing is written, and the line says which folder and what to do."""
     folder.chmod(0o555)
     answer = child.run(save_as_nobody, str(folder))
-    assert answer["asked"] == (
-        f"{folder}: cannot be written (Permission denied); free space or mend its access, or "
-        "name another folder: --energy-baselines=DIR"
-    )
+    assert answer["asked"] == (f"{folder}: cannot be written (Permission denied): {UNWRITABLE_FIX}")
     assert "cannot be written (Permission denied)" in answer["saved"]
     assert answer["files"] == []
 
@@ -599,5 +596,5 @@ def test_a_file_in_place_of_the_folder_is_told(store: Store) -> None:
     store.folder.parent.mkdir()
     store.folder.write_text("")
     assert refusal(store.check_writable).startswith(
-        f"{store.folder}: cannot be written (File exists);"
+        f"{store.folder}: cannot be written (File exists):"
     )

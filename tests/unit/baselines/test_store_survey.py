@@ -45,7 +45,8 @@ def test_a_part_of_a_name_chooses_a_machine(folder: Path, naming: str) -> None:
 def test_an_unknown_machine_is_told_with_those_that_there_are(folder: Path) -> None:
     """The mend is in the line."""
     assert refusal(lambda: machines(folder, "grace")) == (
-        f"{folder}: no machine's name holds 'grace'; there are epyc-1a2b3c4d, xeon-00000000"
+        f"{folder}: no machine's name contains 'grace': expected part of one of "
+        "epyc-1a2b3c4d, xeon-00000000"
     )
 
 
@@ -54,20 +55,20 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path, name: str) -> None:
     """A missing folder, and a file in its place, are none of baselines."""
     (tmp_path / "file").touch()
     said = refusal(lambda: machines(tmp_path / name))
-    assert said.startswith(f"{tmp_path / name}: no such folder of baselines; ")
+    assert said.startswith(f"{tmp_path / name}: no such folder: ")
 
 
 def test_the_folder_above_is_told_from_that_of_baselines(folder: Path) -> None:
     """Who names the project is told where its baselines begin."""
     assert refusal(lambda: machines(folder.parent)) == (
-        f"{folder.parent}: holds no baselines; they begin in {folder}"
+        f"{folder.parent}: contains no baselines: use {folder}"
     )
 
 
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     """With how to fill it."""
     assert refusal(lambda: machines(tmp_path)) == (
-        f"{tmp_path}: holds no baselines; save some: pytest --energy-save"
+        f"{tmp_path}: contains no baselines: save some with pytest --energy-save"
     )
 
 
@@ -110,13 +111,13 @@ def test_what_cannot_be_removed_is_told(folder: Path) -> None:
     path.mkdir()
     said = refusal(lambda: store.remove(path))
     assert said.startswith(f"{path}: cannot be removed (")
-    assert said.endswith("); mend its access")
+    assert said.endswith("): fix its permissions")
 
 
 def test_another_folder_is_named_as_its_user_would(tmp_path: Path) -> None:
     """Who merges is not told an option of pytest."""
     (tmp_path / "file").touch()
-    store = Store(tmp_path / "file", "", elsewhere="pytest-greenops merge DIR ...")
+    store = Store(tmp_path / "file", "", other_folder="pytest-greenops merge DIR ...")
     said = refusal(store.check_writable)
-    assert said.startswith(f"{tmp_path / 'file'}: cannot be written (File exists); ")
-    assert said.endswith("or name another folder: pytest-greenops merge DIR ...")
+    assert said.startswith(f"{tmp_path / 'file'}: cannot be written (File exists): ")
+    assert said.endswith("or use another folder: pytest-greenops merge DIR ...")

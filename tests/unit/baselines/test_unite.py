@@ -87,8 +87,8 @@ class TestResults:
         with pytest.raises(ResultsError) as raised:
             unite_results([("one.json", document()), ("two.json", other)])
         expected = (
-            "two.json: of another machine than one.json (cpu: AMD EPYC 9654 -> Xeon); "
-            "merge what one machine measured, machine by machine"
+            "two.json: another machine than one.json (cpu: AMD EPYC 9654 -> Xeon): "
+            "merge the results of each machine separately"
         )
         assert expected == str(raised.value)
 
@@ -176,8 +176,8 @@ class TestBaselines:
         series, told = united(*(old, new)[::turn])
         assert new == series
         assert (
-            "call: one began anew at another level: the series that was saved last is kept; "
-            "delete the wrong one of the two and merge again",
+            "call: one replaced the other at another level: the series saved last is kept: if that "
+            "is wrong, delete it and merge again",
         ) == told
 
     @pytest.mark.parametrize(
@@ -196,8 +196,8 @@ class TestBaselines:
         assert newer == series
         [line] = told
         expected = (
-            "call: other counters, conditions or units of work: the series that was saved last is "
-            "kept; delete the wrong one of the two and merge again"
+            "call: counters, conditions or units of work differ: the series saved last is kept: if "
+            "that is wrong, delete it and merge again"
         )
         assert expected == line
 
@@ -213,7 +213,7 @@ class TestBaselines:
         whole, told = unite_baselines([there, baseline(call=of(2))])
         assert (MACHINE, [2]) == (whole.machine, days(whole.measurements["call"].sessions))
         [line] = told
-        assert line.startswith("other facts of the machine: the one that was saved last is kept; ")
+        assert line.startswith("the machine differs: the baseline saved last is kept: ")
 
     def test_alone_stay_as_they_are(self) -> None:
         """One file is united to itself."""

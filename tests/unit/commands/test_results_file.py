@@ -73,8 +73,8 @@ def test_a_newer_document_asks_for_an_upgrade(tmp_path: Path) -> None:
     path = tmp_path / "energy.json"
     path.write_text('{"schema": 2, "news": []}')
     assert refusal(path) == (
-        f"{path}: written by a newer pytest-greenops (schema 2, this one reads up to 1); upgrade "
-        "it: pip install -U pytest-greenops"
+        f"{path}: written by a newer pytest-greenops (schema 2, this version reads up to 1): "
+        "pip install -U pytest-greenops"
     )
 
 

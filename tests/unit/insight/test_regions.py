@@ -1,4 +1,4 @@
-"""Carbon intensities by region: each with its source and year, or an error that helps."""
+"""Carbon intensities by region, each with its source and year."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.errors import InsightError
 
 
-def test_every_region_says_where_it_is_from() -> None:
-    """More than thirty regions, each once, with a plausible figure, its source and its year."""
+def test_every_region_has_a_source() -> None:
+    """More than a hundred regions, each once, with a plausible figure, its source and its year."""
     codes = [factor.region for factor in regions()]
     assert len(codes) > 100
     assert codes == sorted(set(map(str, codes)))
@@ -32,7 +32,7 @@ def test_every_region_says_where_it_is_from() -> None:
     ],
 )
 def test_a_region_is_found_by_its_code(code: str, factor: CarbonFactor) -> None:
-    """Upper or lower case; pounds are turned into grams, and the PUE stands beside the grid."""
+    """Codes ignore case, pounds are converted to grams, and the PUE is added to the grid."""
     found = factor_of(f" {code} ", pue=1.3)
     assert (found.region, found.source, found.year, found.pue) == (
         *(factor.region, factor.source, factor.year),
@@ -41,8 +41,8 @@ def test_a_region_is_found_by_its_code(code: str, factor: CarbonFactor) -> None:
     assert found.grams_per_kwh == pytest.approx(factor.grams_per_kwh)
 
 
-def test_the_states_of_the_study_are_those_of_the_study() -> None:
-    """Georgia and Kentucky are as EnergyVis has them, not as in the older table."""
+def test_georgia_and_kentucky_have_the_figures_of_the_study() -> None:
+    """EnergyVis overrides the older table."""
     lb = 453.59237
     found = [factor_of(code) for code in ("US-GA", "US-KY")]
     assert [0.6485 * lb, 1.8376 * lb] == pytest.approx([f.grams_per_kwh for f in found])
@@ -53,12 +53,12 @@ def test_the_states_of_the_study_are_those_of_the_study() -> None:
     ("code", "nearest"), [("DEU", "DE"), ("KY", "US-KY"), ("US-XX", "US"), ("", ""), ("GBR", "GB")]
 )
 def test_unknown_regions_are_errors(code: str, nearest: str) -> None:
-    """No grams are made up: the nearest codes are named, and where all of them stand."""
+    """The error names the nearest codes, and the command that lists all."""
     with pytest.raises(InsightError) as caught:
         factor_of(code)
-    said = str(caught.value)
-    assert f"no carbon intensity is known of region {code!r}" in said
-    listed = said.partition("nearest codes are ")[2].partition(";")[0].split(", ")
+    message = str(caught.value)
+    assert f"no carbon intensity is known for region {code!r}" in message
+    listed = message.partition("nearest codes are ")[2].partition(":")[0].split(", ")
     assert set(listed) < {factor.region for factor in regions()}
     assert nearest in ("", *listed)
-    assert "whatif regions" in said
+    assert "whatif regions" in message

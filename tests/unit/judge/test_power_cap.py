@@ -6,6 +6,7 @@ import pytest
 
 from pytest_greenops.baselines.accept import accept
 from pytest_greenops.judge.case import Case, Reference, Rules
+from pytest_greenops.judge.comparability import unlike_caps
 from pytest_greenops.judge.judgement import judge_measurement
 from pytest_greenops.judge.summary import summarise
 from pytest_greenops.model.budget import Budget
@@ -102,3 +103,40 @@ def test_over_budget_is_so_under_any_cap() -> None:
     """A budget is compared with no baseline."""
     said = verdict(15.0, capped=True, energy_j=8.0)
     assert (said.outcome, said.cause) == (Outcome.OVER_BUDGET, None)
+
+
+def rounds_of(capped: int, uncapped: int = 0, used: bool = True) -> list[Round]:
+    """Return rounds of a card, of which `capped` were held by its power limit."""
+    reasons = [("software power cap",)] * capped + [("sync boost",)] * uncapped
+    states = [DeviceState(throttle_reasons=why, used=used) for why in reasons]
+    return [a_round(more={"gpu:0": 1.0}, devices={"gpu:0": state}) for state in states]
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "expected"),
+    [
+        (4, (0, 0), CAP),
+        (3, (0,), CAP),
+        (2, (0,), None),
+        (10, (1, 0), None),
+        (0, (10, 3), "gpu:0: no software power cap (baseline: held by it)"),
+        (0, (10, 2), None),
+        (1, (10, 10), None),
+        (10, (10, 10), None),
+        (0, (0, 0), None),
+        (0, (), None),
+    ],
+)
+def test_caps_differ_if_one_side_has_one_and_the_other_none(
+    now: int, before: tuple[int, ...], expected: str | None
+) -> None:
+    """One side has it in more than a fifth of ten rounds, in each of its sessions."""
+    rounds = [rounds_of(n, 10 - n) for n in (now, *before)]
+    assert unlike_caps(rounds[0], rounds[1:], ("cpu:0", "gpu:0")) == expected
+
+
+def test_the_cap_of_a_card_that_is_idle_or_not_judged_is_ignored() -> None:
+    """It does not change the judged joules."""
+    free = rounds_of(0, 10)
+    assert unlike_caps(rounds_of(10, used=False), [free], ("gpu:0",)) is None
+    assert unlike_caps(rounds_of(10), [free], ("cpu:0",)) is None

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_greenops.judge.suite import (
+    control_checks,
     control_level,
     control_shift,
     control_slope,
@@ -126,3 +127,35 @@ def test_a_short_history_says_nothing_of_a_control() -> None:
     assert control_shift([], {"cpu:0": 9.0}, 0.03) is None
     assert control_shift(runs(0.01, 0.01), {"gpu:0": 9.0}, 0.03) is None
     assert control_shift(runs(0.01, 0.01), {}, 0.03) is None
+
+
+def history(joules: float) -> list[Series]:
+    """Return a series of five days whose controls used about this many joules."""
+    controls = [joules * factor for factor in (0.99, 0.995, 1.0, 1.005, 1.01)]
+    days = (
+        replace(session(rounds(), day), control_j={"cpu:0": j, "dram:0": j})
+        for day, j in enumerate(controls, 1)
+    )
+    return [series(*days)]
+
+
+@pytest.mark.parametrize("trusting", [False, True])
+def test_a_machine_far_from_its_history_is_not_trusted(trusting: bool) -> None:
+    """If fixed work uses twice its history no verdict is allowed, unless all is accepted."""
+    [check] = control_checks(history(1.0), {"cpu:0": 2.0, "dram:0": 2.0}, 0.03, trusting)
+    assert (check.name, check.untrusted) == ("control", not trusting)
+    assert check.finding.startswith("fixed work used +100 % against earlier runs, which differ by")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "joules"),
+    [
+        (history(1.0), {"cpu:0": 1.0, "dram:0": 1.0}),
+        ([], {"cpu:0": 1.0}),
+        (history(1.0), {}),
+    ],
+    ids=["as ever", "no history", "no control"],
+)
+def test_a_machine_as_ever_has_no_check(accepted: list[Series], joules: dict[str, float]) -> None:
+    """Nothing is reported within the scatter of earlier runs, or if there is nothing to compare."""
+    assert control_checks(accepted, joules, 0.03, trusting=False) == ()

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from pytest_greenops.judge.comparability import unlike_caps
-from pytest_greenops.measure import self_checks as selfchecks
+from pytest_greenops.measure import self_checks
+from pytest_greenops.measure.faults import Fault, decisive_counters, throttled
 from pytest_greenops.model.measurement import (
     Check,
     CheckName,
@@ -44,7 +44,7 @@ def erring(cpu: float, gpu: float = 0.0, seconds: float = 1.0, **devices: bool) 
 
 def short(rounds: list[Round], margin: float = MARGIN) -> list[Check]:
     """What is said of rounds that read one CPU and one GPU."""
-    return list(selfchecks.too_short(rounds, (CPU, GPU), margin))
+    return list(self_checks.too_short(rounds, (CPU, GPU), margin))
 
 
 @pytest.mark.parametrize(("error", "found"), [(0.0099, False), (0.0101, True)])
@@ -68,15 +68,17 @@ def test_too_short_says_how_short() -> None:
 
 def test_each_kind_of_counter_errs_by_itself() -> None:
     """The worst of them decides how long a round has to be; one that stood apart does not."""
-    assert selfchecks.edge_error(erring(0.01, 0.16), (CPU, GPU)) == pytest.approx(0.16)
+    assert self_checks.edge_error(erring(0.01, 0.16), (CPU, GPU)) == pytest.approx(0.16)
     apart = Domain("gpu:0", "gpu", counted=False)
-    assert selfchecks.edge_error(erring(0.01, 0.16), (CPU, apart)) == pytest.approx(0.01)
+    assert self_checks.edge_error(erring(0.01, 0.16), (CPU, apart)) == pytest.approx(0.01)
 
 
 def test_a_device_without_work_does_not_make_rounds_longer() -> None:
     """Of a card that the round did not use, edges need not be known."""
-    assert selfchecks.edge_error(erring(0.01, 0.16, gpu_0=False), (CPU, GPU)) == pytest.approx(0.01)
-    assert selfchecks.edge_error(erring(0.01, 0.16, gpu_0=True), (CPU, GPU)) == pytest.approx(0.16)
+    assert self_checks.edge_error(erring(0.01, 0.16, gpu_0=False), (CPU, GPU)) == pytest.approx(
+        0.01
+    )
+    assert self_checks.edge_error(erring(0.01, 0.16, gpu_0=True), (CPU, GPU)) == pytest.approx(0.16)
 
 
 def test_errors_of_like_counters_add_up_as_independent() -> None:
@@ -88,7 +90,7 @@ def test_errors_of_like_counters_add_up_as_independent() -> None:
         iterations=1,
         error_uj={"cpu:0": 3_000_000, "cpu:1": 4_000_000},
     )
-    assert selfchecks.edge_error(round_, sockets) == pytest.approx(0.05)
+    assert self_checks.edge_error(round_, sockets) == pytest.approx(0.05)
 
 
 def test_one_short_round_of_ten_does_not_count() -> None:
@@ -100,7 +102,7 @@ def test_no_round_and_no_error_are_not_too_short() -> None:
     """Nothing was measured, or by a counter that moves with every joule."""
     assert short([]) == []
     assert short([a_round(seconds=0.0)]) == []
-    assert selfchecks.edge_error(a_round(seconds=0.0), (CPU, GPU)) == 0.0
+    assert self_checks.edge_error(a_round(seconds=0.0), (CPU, GPU)) == 0.0
 
 
 def test_a_margin_of_zero_can_be_met() -> None:
@@ -131,7 +133,7 @@ def test_calls_near_the_sampling_period_keep_in_step(
     call_s: float, period_s: float, keeps: bool
 ) -> None:
     """Within 5 % of the period, of a few of them or of a part of it."""
-    assert selfchecks.in_step(call_s, period_s) is keeps
+    assert self_checks.in_step(call_s, period_s) is keeps
 
 
 # --- throttled, lost, disagreement -----------------------------------------------------------
@@ -165,7 +167,7 @@ def test_a_card_that_protects_itself_spoils_its_round(
 ) -> None:
     """Heat and brakes do, of a card that may have had work; keeping to the power limit does not."""
     state = DeviceState(throttle_reasons=reasons, used=used)
-    assert selfchecks.throttled("gpu:0", state) == expected
+    assert throttled("gpu:0", state) == expected
 
 
 DRAM, PSYS = Domain("dram:0", "dram"), Domain("psys", "psys", counted=False)
@@ -184,21 +186,21 @@ DRAM, PSYS = Domain("dram:0", "dram"), Domain("psys", "psys", counted=False)
 )
 def test_what_is_judged_decides_whose_faults_matter(judged: str, decisive: set[str]) -> None:
     """A processor's, for its memory too, which waits for it; anything on it, for a board."""
-    assert selfchecks.decisive((CPU, DRAM, GPU, PSYS), judged) == decisive
+    assert decisive_counters((CPU, DRAM, GPU, PSYS), judged) == decisive
 
 
 def test_faults_beside_what_is_judged_are_told() -> None:
     """Each device once for each check, with its kind and its rounds; none of an idle one."""
-    hot = selfchecks.Fault(CPU, CheckName.THROTTLED, "it was hot")
-    odd = selfchecks.Fault(CPU, CheckName.IMPLAUSIBLE, "it told 9 kW")
+    hot = Fault(CPU, CheckName.THROTTLED, "it was hot")
+    odd = Fault(CPU, CheckName.IMPLAUSIBLE, "it told 9 kW")
     idle = Domain("gpu:0", "gpu", counted=False, idle=True)
     faults = [
         hot,
         odd,
         hot._replace(finding="hot again"),
-        selfchecks.Fault(GPU, CheckName.IMPLAUSIBLE, ""),
+        Fault(GPU, CheckName.IMPLAUSIBLE, ""),
     ]
-    assert list(selfchecks.beside(faults, (CPU, idle))) == [
+    assert list(self_checks.unjudged_faults(faults, (CPU, idle))) == [
         Check(
             CheckName.THROTTLED,
             "it was hot",
@@ -218,12 +220,12 @@ def test_a_lost_counter_is_told() -> None:
     """With its reason, and what becomes of what holds it; of an idle device it is no matter."""
     gone = {"gpu:0": "gpu:0 could not be read: GPU is lost"}
     apart = Domain("gpu:0", "gpu", counted=False, idle=True)
-    assert list(selfchecks.lost(gone, (CPU, apart))) == []
-    assert list(selfchecks.lost(gone, (CPU, GPU))) == [
+    assert list(self_checks.lost(gone, (CPU, apart))) == []
+    assert list(self_checks.lost(gone, (CPU, GPU))) == [
         Check(
             CheckName.LOST,
             "gpu:0 could not be read: GPU is lost",
-            "the other counters went on; nothing that holds it is judged",
+            "the other counters continued; domains that include it are not judged",
         )
     ]
 
@@ -231,9 +233,9 @@ def test_a_lost_counter_is_told() -> None:
 def test_a_counter_that_contradicts_its_power_is_told_where_it_counts() -> None:
     """Each measurement says so, unless the device had no work in it."""
     doubts = {"gpu:0": "gpu:0 counts 15 % less than its integrated power"}
-    assert [c.finding for c in selfchecks.disagreement(doubts, (CPU, GPU))] == [doubts["gpu:0"]]
+    assert [c.finding for c in self_checks.disagreement(doubts, (CPU, GPU))] == [doubts["gpu:0"]]
     idle = Domain("gpu:0", "gpu", counted=False, idle=True)
-    assert list(selfchecks.disagreement(doubts, (CPU, idle))) == []
+    assert list(self_checks.disagreement(doubts, (CPU, idle))) == []
 
 
 # --- drift -----------------------------------------------------------------------------------
@@ -244,7 +246,7 @@ def test_a_counter_that_contradicts_its_power_is_told_where_it_counts() -> None:
 )
 def test_a_drift_is_more_than_a_quarter_of_the_margin(total: float, drifts: bool) -> None:
     """Rounds that rise or fall by more than 1.25 % over all, at a margin of 5 %."""
-    assert selfchecks.drifts(rising(total), MARGIN) is drifts
+    assert bool(self_checks.drift(rising(total), MARGIN)) is drifts
 
 
 def test_a_slope_by_chance_is_no_drift() -> None:
@@ -252,12 +254,15 @@ def test_a_slope_by_chance_is_no_drift() -> None:
     rise = rising(0.03)
     scatter = (0.0, 0.1, -0.1, 0.05, -0.05, 0.05, -0.05, -0.1, 0.1, 0.0)
     noisy = [energy * (1 + wobble) for energy, wobble in zip(rise, scatter, strict=True)]
-    assert (selfchecks.drifts(rise, MARGIN), selfchecks.drifts(noisy, MARGIN)) == (True, False)
+    assert (bool(self_checks.drift(rise, MARGIN)), bool(self_checks.drift(noisy, MARGIN))) == (
+        True,
+        False,
+    )
 
 
 def test_four_rounds_tell_no_drift() -> None:
     """Five are the fewest that a slope is believed of."""
-    assert [selfchecks.drifts(rising(0.5, n), MARGIN) for n in (0, 1, 4, 5)] == [
+    assert [bool(self_checks.drift(rising(0.5, n), MARGIN)) for n in (0, 1, 4, 5)] == [
         False,
         False,
         False,
@@ -268,16 +273,16 @@ def test_four_rounds_tell_no_drift() -> None:
 @pytest.mark.parametrize(("total", "told"), [(0.2, "+20.0 %"), (-0.05, "-5.0 %")])
 def test_a_drift_is_told_over_all_rounds(total: float, told: str) -> None:
     """The finding is the change from the first to the last round; the verdict may stand."""
-    assert selfchecks.drift(rising(total), MARGIN) == Check(
+    assert self_checks.drift(rising(total), MARGIN) == Check(
         CheckName.DRIFT, f"{told} over the rounds", "warmed up once more, then flagged"
     )
-    assert selfchecks.drift(rising(0.0), MARGIN) is None
+    assert self_checks.drift(rising(0.0), MARGIN) is None
 
 
 def test_a_round_without_energy_tells_nothing_of_drift() -> None:
     """A counter that stood still in one round is left out, and breaks nothing."""
-    assert selfchecks.drift([0.0, *rising(0.2)], MARGIN) == selfchecks.drift(rising(0.2), MARGIN)
-    assert selfchecks.drift([0.0] * 10, MARGIN) is None
+    assert self_checks.drift([0.0, *rising(0.2)], MARGIN) == self_checks.drift(rising(0.2), MARGIN)
+    assert self_checks.drift([0.0] * 10, MARGIN) is None
 
 
 def heats(*heat_c: float | None, used: bool | None = True) -> list[Round]:
@@ -301,14 +306,14 @@ def test_a_device_may_warm_by_five_degrees(
     heat_c: tuple[float | None, ...], told: str | None
 ) -> None:
     """More is told as a drift, in either direction; what tells no temperature has none."""
-    found = [check.finding for check in selfchecks.warming(heats(*heat_c), (CPU, GPU))]
+    found = [check.finding for check in self_checks.warming(heats(*heat_c), (CPU, GPU))]
     assert found == ([told] if told else [])
 
 
 def test_a_device_without_work_may_be_as_warm_as_it_likes() -> None:
     """A card that stands apart, because no round used it, does not drift."""
     apart = Domain("gpu:0", "gpu", counted=False, idle=True)
-    assert list(selfchecks.warming(heats(40.0, 60.0, used=False), (CPU, apart))) == []
+    assert list(self_checks.warming(heats(40.0, 60.0, used=False), (CPU, apart))) == []
 
 
 # --- the others ------------------------------------------------------------------------------
@@ -327,12 +332,12 @@ def test_others_may_use_three_percent_and_a_hypervisor_none(
     share: LoadShare, contended: bool
 ) -> None:
     """A round is spoilt by what others take, not by what this process itself leaves idle."""
-    assert selfchecks.contended(share) is contended
+    assert self_checks.contended(share) is contended
 
 
 def test_contention_is_told_with_its_share() -> None:
     """How much others took, in how many rounds; it spoils what the whole machine counts."""
-    assert selfchecks.contention([LoadShare(0.12, 0.0)], 10) == Check(
+    assert self_checks.contention([LoadShare(0.12, 0.0)], 10) == Check(
         CheckName.CONTENTION,
         "other processes used up to 12 % of the machine in 1 of 10 rounds",
         "rounds redone, then kept",
@@ -343,7 +348,7 @@ def test_contention_is_told_with_its_share() -> None:
 def test_the_worst_of_the_contended_rounds_is_told() -> None:
     """The highest share of others and the highest steal, be they of two rounds."""
     kept = [LoadShare(0.04, 0.0), LoadShare(0.09, 0.0), LoadShare(0.0, 0.021)]
-    check = selfchecks.contention(kept, 5)
+    check = self_checks.contention(kept, 5)
     assert check is not None
     assert check.finding == (
         "other processes used up to 9 % of the machine, the hypervisor 2.1 % in 3 of 5 rounds"
@@ -357,7 +362,7 @@ def test_as_many_spoilt_rounds_as_are_trimmed_do_no_harm(
     contended: int, rounds: int, untrusted: bool
 ) -> None:
     """A fifth of the rounds is not in the level; more than that forbids a verdict."""
-    check = selfchecks.contention([LoadShare(0.1, 0.0)] * contended, rounds)
+    check = self_checks.contention([LoadShare(0.1, 0.0)] * contended, rounds)
     assert check is not None
     assert check.untrusted is untrusted
 
@@ -368,7 +373,7 @@ def test_as_many_spoilt_rounds_as_are_trimmed_do_no_harm(
 def test_a_crowded_machine_spoils_estimates_too(crowded: int, kinds: tuple[str, ...]) -> None:
     """Where others leave no CPU idle, the work itself gets slower, in more than a fifth."""
     full, roomy = LoadShare(0.6, 0.0, idle=0.09), LoadShare(0.6, 0.0, idle=0.11)
-    check = selfchecks.contention([full] * crowded + [roomy] * (5 - crowded), 10)
+    check = self_checks.contention([full] * crowded + [roomy] * (5 - crowded), 10)
     assert check is not None
     assert (check.untrusted, check.kinds) == (True, kinds)
 
@@ -381,7 +386,7 @@ def test_a_stranger_on_a_card_with_work_spoils_the_round(
     foreign: bool | None, used: bool | None, intruded: bool
 ) -> None:
     """On a card that the round did not use it does not, and where nobody can tell neither."""
-    assert selfchecks.intruded({"gpu:0": DeviceState(foreign=foreign, used=used)}) is intruded
+    assert self_checks.intruded({"gpu:0": DeviceState(foreign=foreign, used=used)}) is intruded
 
 
 @pytest.mark.parametrize(("spoilt", "untrusted"), [(1, False), (2, False), (3, True)])
@@ -389,67 +394,28 @@ def test_strangers_on_a_card_are_told_with_their_rounds(spoilt: int, untrusted: 
     """They spoil the card's kind alone, and as contention does: in more than a fifth of rounds."""
     states = [DeviceState(foreign=number < spoilt, used=True) for number in range(10)]
     rounds = [a_round(more={"gpu:0": 1.0}, devices={"gpu:0": state}) for state in states]
-    assert list(selfchecks.intrusion(rounds, (CPU, GPU))) == [
+    assert list(self_checks.intrusion(rounds, (CPU, GPU))) == [
         Check(
             CheckName.CONTENTION,
-            f"another process had gpu:0 in use in {spoilt} of 10 rounds",
+            f"another process used gpu:0 in {spoilt} of 10 rounds",
             "rounds redone, then kept",
             untrusted=untrusted,
             kinds=("gpu",),
         )
     ]
     idle = Domain("gpu:0", "gpu", counted=False, idle=True)
-    assert list(selfchecks.intrusion(rounds, (CPU, idle))) == []
-
-
-CAPPED, FREE = ("software power cap",), ("sync boost",)
-
-
-def held(*reasons: tuple[str, ...], used: bool = True) -> list[Round]:
-    """Rounds of a card whose clocks were held down for these reasons."""
-    states = [DeviceState(throttle_reasons=why, used=used) for why in reasons]
-    return [a_round(more={"gpu:0": 1.0}, devices={"gpu:0": state}) for state in states]
-
-
-@pytest.mark.parametrize(
-    ("now", "before", "told"),
-    [
-        (4, (0, 0), "gpu:0: software power cap (baseline: none)"),
-        (3, (0,), "gpu:0: software power cap (baseline: none)"),
-        (2, (0,), None),
-        (10, (1, 0), None),
-        (0, (10, 3), "gpu:0: no software power cap (baseline: held by it)"),
-        (0, (10, 2), None),
-        (1, (10, 10), None),
-        (10, (10, 10), None),
-        (0, (0, 0), None),
-        (0, (), None),
-    ],
-)
-def test_a_power_cap_is_normal_where_the_baseline_had_it(
-    now: int, before: tuple[int, ...], told: str | None
-) -> None:
-    """More than a fifth of the rounds on one side, and none on the other: in each session."""
-    rounds = [held(*[CAPPED] * n, *[FREE] * (10 - n)) for n in (now, *before)]
-    assert unlike_caps(rounds[0], rounds[1:], ("cpu:0", "gpu:0")) == told
-
-
-def test_a_power_cap_of_an_idle_card_is_no_matter() -> None:
-    """Nor is that of a card that is not judged."""
-    idle, free = held(*[CAPPED] * 10, used=False), held(*[FREE] * 10)
-    assert unlike_caps(idle, [free], ("gpu:0",)) is None
-    assert unlike_caps(held(*[CAPPED] * 10), [free], ("cpu:0",)) is None
+    assert list(self_checks.intrusion(rounds, (CPU, idle))) == []
 
 
 @pytest.mark.parametrize(("voided", "done"), [(1, "1 round left out"), (3, "3 rounds left out")])
 def test_void_windows_are_counted(voided: int, done: str) -> None:
     """The last reason, and how many were left out."""
-    assert selfchecks.void("it wrapped", voided) == Check(CheckName.VOID, "it wrapped", done)
+    assert self_checks.void(["it wrapped"] * voided) == Check(CheckName.VOID, "it wrapped", done)
 
 
 def test_a_tracer_is_named() -> None:
     """What traces is the finding."""
-    assert selfchecks.instrumented("coverage (sys.settrace)") == Check(
+    assert self_checks.instrumented("coverage (sys.settrace)") == Check(
         CheckName.INSTRUMENTED,
         "coverage (sys.settrace)",
         "neither saved nor judged; run without it",
@@ -459,7 +425,7 @@ def test_a_tracer_is_named() -> None:
 def test_where_all_is_well_nothing_is_told() -> None:
     """A check that holds is no check."""
     assert [
-        selfchecks.contention([], 10),
-        selfchecks.void(None, 0),
-        selfchecks.instrumented(None),
+        self_checks.contention([], 10),
+        self_checks.void([]),
+        self_checks.instrumented(None),
     ] == [None, None, None]

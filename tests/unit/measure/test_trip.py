@@ -220,6 +220,6 @@ def test_work_without_a_window_is_told_what_to_write() -> None:
     with pytest.raises(GreenopsError) as raised:
         _ = a_pass(FakeSensor()).names
     assert str(raised.value) == (
-        "energy.rounds(): no window was opened in the loop; put the work that is to be measured "
-        'into `with energy.measure("name"):`'
+        "energy.rounds(): no window was opened in the loop; put the measured work into "
+        '`with energy.measure("name"):`'
     )

@@ -149,13 +149,15 @@ def test_marks_that_contradict_each_other_are_refused() -> None:
     """More rounds at least than at most, be they of two marks, is an error that names both."""
     with pytest.raises(BudgetError) as raised:
         Budget.from_marks([((), {"min_rounds": 9}), ((), {"max_rounds": 8})])
-    assert str(raised.value) == "min_rounds=9 is more than max_rounds=8"
+    assert str(raised.value) == (
+        "energy_budget(min_rounds=9, max_rounds=8): expected min_rounds <= max_rounds"
+    )
     assert budget(min_rounds=8, max_rounds=8).min_rounds == 8
 
 
 def test_a_wrong_mark_is_refused_wherever_it_stands() -> None:
     """A mistake in the module's mark is found though the function's mark hides its keyword."""
-    with pytest.raises(BudgetError, match=r"^energy: "):
+    with pytest.raises(BudgetError, match=r"^energy_budget\(energy='1 lightyear'\): "):
         Budget.from_marks([(("1 J",), {}), (("1 lightyear",), {})])
 
 
@@ -172,84 +174,59 @@ def test_a_wrong_mark_is_refused_wherever_it_stands() -> None:
         ("actions", "action"),
     ],
 )
-def test_an_unknown_keyword_is_told_with_the_nearest(wrong: str, nearest: str) -> None:
-    """A keyword with a slip is named beside the one that was probably meant."""
-    told = refusal(**{wrong: "5%"})
-    assert f"unknown keyword {wrong!r}; did you mean {nearest!r}?" == told
+def test_an_unknown_keyword_is_refused_with_the_nearest(wrong: str, nearest: str) -> None:
+    """The error names the misspelt keyword, and the one that was probably meant."""
+    expected = f"energy_budget({wrong}=...): unknown keyword: did you mean {nearest!r}?"
+    assert refusal(**{wrong: "5%"}) == expected
 
 
-def test_a_keyword_like_no_other_is_told_with_all() -> None:
-    """Where nothing is near, all keywords are listed."""
-    assert f"unknown keyword 'zzz'; one of: {', '.join(KEYWORDS)}" == refusal(zzz=1)
+def test_a_keyword_like_no_other_is_refused_with_all() -> None:
+    """If no keyword is similar, the error lists all of them."""
+    expected = f"unknown keyword: expected one of {', '.join(KEYWORDS)}"
+    assert refusal(zzz=1) == f"energy_budget(zzz=...): {expected}"
 
 
 @pytest.mark.parametrize(
-    ("given", "problem"),
+    ("keyword", "value", "expected"),
     [
-        (
-            {"energy": "2.5"},
-            "energy: '2.5' has no unit of energy; one of: J, mJ, kJ, Wh, mWh, kWh",
+        ("energy", "2.5", "expected an energy in J, mJ, kJ, Wh, mWh or kWh, such as '2.5 J'"),
+        ("energy", "-1 J", "expected an energy >= 0, such as '2.5 J'"),
+        *(
+            ("per", value, "expected the name of a unit of work, such as 'token'")
+            for value in ("tok en", "", 5)
         ),
-        ({"energy": "-1 J"}, "energy: '-1 J' is negative; an energy is zero or more, like '2.5 J'"),
-        ({"energy": 2.5}, "energy: 2.5 is no energy; write it like '2.5 J'"),
-        ({"per": "tok en"}, "per: 'tok en' is no name of a unit; write one like 'token'"),
-        ({"per": ""}, "per: '' is no name of a unit; write one like 'token'"),
-        ({"per": 5}, "per: 5 is no name of a unit; write one like 'token'"),
-        (
-            {"max_increase": 0.05},
-            "max_increase: 0.05 is no percentage; write it like '5%'",
+        ("max_increase", 0.05, "expected a percentage, such as '5%'"),
+        ("max_increase", "-5%", "expected a percentage >= 0, such as '5%'"),
+        *(
+            (
+                "domain",
+                value,
+                "expected total, cpu, dram, gpu, or one device such as gpu:0; did you mean 'gpu'?",
+            )
+            for value in ("gpus", "gpu:x")
         ),
-        (
-            {"max_increase": "-5%"},
-            "max_increase: '-5%' is negative; a percentage is zero or more, like '5%'",
-        ),
-        (
-            {"domain": "gpus"},
-            "domain: unknown domain 'gpus'; did you mean 'gpu'?; "
-            "one of total, cpu, dram, gpu, or one device such as gpu:0",
-        ),
-        (
-            {"domain": "gpu:x"},
-            "domain: unknown domain 'gpu:x'; did you mean 'gpu'?; "
-            "one of total, cpu, dram, gpu, or one device such as gpu:0",
-        ),
-        ({"action": "ignore"}, "action: 'ignore' is neither 'fail' nor 'warn'"),
-        ({"action": True}, "action: True is neither 'fail' nor 'warn'"),
-        ({"max_power": "5 J"}, "max_power: '5 J' has unknown unit 'J' of power; one of: W, mW, kW"),
-        ({"max_carbon": "2"}, "max_carbon: '2' has no unit of mass; one of: g, mg, kg"),
-        ({"max_time": "5"}, "max_time: '5' has no unit of time; one of: s, ms, min, h"),
-        (
-            {"min_rounds": 0},
-            "min_rounds: 0 is no number of rounds; write a whole number from 1 up",
-        ),
-        (
-            {"max_rounds": "5"},
-            "max_rounds: '5' is no number of rounds; write a whole number from 1 up",
-        ),
-        (
-            {"max_rounds": True},
-            "max_rounds: True is no number of rounds; write a whole number from 1 up",
-        ),
-        (
-            {"max_rounds": 2.0},
-            "max_rounds: 2.0 is no number of rounds; write a whole number from 1 up",
-        ),
+        ("domain", 5, "expected total, cpu, dram, gpu, or one device such as gpu:0"),
+        *(("action", value, "expected 'fail' or 'warn'") for value in ("ignore", True)),
+        ("max_power", "5 J", "expected a power in W, mW or kW, such as '350 W'"),
+        ("max_carbon", "2", "expected a mass in g, mg or kg, such as '2 g'"),
+        ("max_time", "5", "expected a time in s, ms, min or h, such as '60 s'"),
+        ("min_rounds", 0, "expected a whole number >= 1"),
+        *(("max_rounds", value, "expected a whole number >= 1") for value in ("5", True, 2.0)),
     ],
 )
-def test_a_wrong_value_is_told_with_its_keyword(given: dict[str, Any], problem: str) -> None:
-    """Each wrong value is one line: the keyword, the value, and what is right."""
-    assert problem == refusal(**given)
+def test_a_wrong_value_is_refused_with_its_keyword(keyword: str, value: Any, expected: str) -> None:
+    """Each error is one line: the keyword and the value as written, and what is expected."""
+    assert refusal(**{keyword: value}) == f"energy_budget({keyword}={value!r}): {expected}"
 
 
-def test_two_positional_arguments_are_refused() -> None:
-    """Only the energy has a position."""
-    assert refusal("1 J", "token") == "takes one positional argument, the energy, but got 2"
-
-
-def test_an_energy_given_twice_is_refused() -> None:
-    """By position and by keyword is once too often."""
-    told = refusal("1 J", energy="2 J")
-    assert told == "the energy is given twice, by position and by keyword"
+def test_only_one_energy_is_accepted() -> None:
+    """The energy is the only positional argument, and is given once."""
+    assert refusal("1 J", "token") == (
+        "energy_budget('1 J', 'token'): expected one positional argument, the energy"
+    )
+    assert refusal("1 J", energy="2 J") == (
+        "energy_budget('1 J', energy='2 J'): expected the energy only once"
+    )
 
 
 # --- help ------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def test_losses_are_told_as_negatives() -> None:
 @pytest.mark.parametrize("point", [("a", math.nan, 1.0), ("a", 0.9, math.inf)])
 def test_figures_that_are_not_finite_are_refused(point: tuple[str, float, float]) -> None:
     """They can be neither better nor worse."""
-    with pytest.raises(ValueError, match="a: quality and joules have to be finite numbers"):
+    with pytest.raises(ValueError, match="a: expected finite quality and joules"):
         front([point])
 
 

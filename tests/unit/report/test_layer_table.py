@@ -39,10 +39,10 @@ def test_layers_are_told_by_joules() -> None:
 def test_parts_that_do_not_add_up_are_warned_of() -> None:
     """The sentence before the layers says that they are not to be trusted."""
     text = " ".join(" ".join(where_joules_go([explained(whole_j=12.0)], 80)).split())
-    assert "add up to 50 % of them. NOT to be trusted: much is done between the parts" in text
+    assert "add up to 50 % of them. NOT to be trusted: much work happens between the parts" in text
     assert "look at" not in text
     [line] = [x for x in failure_section(explained(whole_j=12.0)) if x.startswith("layers")]
-    assert line.startswith("layers     not to be trusted: much is done between the parts")
+    assert line.startswith("layers     not to be trusted: much work happens between the parts")
 
 
 def test_what_grew_is_told_with_both_figures() -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from pytest_greenops.model.holding import Holding
+from pytest_greenops.model.baseline import SeriesOverview
 from pytest_greenops.report.drawing import cells
 from pytest_greenops.report.overview_table import inventory_lines
 from tests.unit.report.samples import key
 
 
-def held(**more: Any) -> Holding:
+def held(**more: Any) -> SeriesOverview:
     """A level of five sessions."""
     given: dict[str, Any] = {
         "test": key(),
@@ -27,10 +27,10 @@ def held(**more: Any) -> Holding:
         "provisional": False,
         **more,
     }
-    return Holding(**given)
+    return SeriesOverview(**given)
 
 
-def shown(*holdings: Holding, width: int = 80, unicode: bool = True) -> list[str]:
+def shown(*holdings: SeriesOverview, width: int = 80, unicode: bool = True) -> list[str]:
     """The lines of one machine."""
     return list(inventory_lines({"epyc-1a2b3c4d": holdings}, width, unicode))
 

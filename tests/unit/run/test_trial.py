@@ -16,7 +16,7 @@ from pytest_greenops import machine
 from pytest_greenops.baselines.store import Store
 from pytest_greenops.judge.case import Rules
 from pytest_greenops.measure.control import Control
-from pytest_greenops.measure.meter import NoLoad
+from pytest_greenops.measure.observer import NoLoad
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.carbon_factor import CarbonFactor

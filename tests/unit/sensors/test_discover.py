@@ -20,7 +20,7 @@ Has = Callable[..., dict[str, FakeSensor]]
 
 
 def counting(*kinds: Kind, name: str = "fake", psys: bool = False) -> FakeSensor:
-    """A sensor with one counter of each kind."""
+    """Return a sensor with one counter of each kind."""
     domains = [Domain(f"{kind}:0", kind) for kind in kinds]
     domains += [Domain("psys", "psys", counted=False)] if psys else []
     source: Source = "estimated" if name == "estimate" else "sensed"
@@ -29,14 +29,16 @@ def counting(*kinds: Kind, name: str = "fake", psys: bool = False) -> FakeSensor
 
 @pytest.fixture
 def has(monkeypatch: pytest.MonkeyPatch) -> Has:
-    """Say what this machine has: kinds by sensor; nothing else, but the estimate, opens."""
+    """Sets which kinds this machine counts, by sensor; of others, only the estimate opens."""
 
     def has(**kinds: Sequence[Kind]) -> dict[str, FakeSensor]:
         kinds = {"estimate": ("cpu", "dram"), **kinds}
         made = {name: counting(*kinds[name], name=name) for name in MODULES if name in kinds}
         for name, module in MODULES.items():
 
-            def open_sensor(watts: float | None = None, name: str = name) -> Sensor:
+            def open_sensor(
+                watts: float | None = None, name: str = name, **clock: object
+            ) -> Sensor:
                 if name in made:
                     return made[name]
                 raise SensorUnavailable(f"no {name} here", f"install {name}")
@@ -48,12 +50,12 @@ def has(monkeypatch: pytest.MonkeyPatch) -> Has:
 
 
 def chosen(*names: str, extra: Sequence[Sensor] = ()) -> dict[str, str]:
-    """The counters of a run, each with its sensor."""
+    """Return the counters of a run, each with its sensor."""
     return discover(names or ("auto",), extra)[0].sensor_of
 
 
 def refusal(*names: str, extra: Sequence[Sensor] = ()) -> str:
-    """What an `OptionError` says."""
+    """Return the message of an `OptionError`."""
     with pytest.raises(OptionError) as raised:
         discover(names, extra)
     return str(raised.value)
@@ -63,19 +65,19 @@ def refusal(*names: str, extra: Sequence[Sensor] = ()) -> str:
 
 
 def test_a_sensor_is_found_or_its_reason_is(has: Has) -> None:
-    """Looking raises nothing: what is in the way is the finding, with its mend."""
+    """Looking raises nothing: the finding has the problem, with its fix."""
     made = has(powercap=("cpu",))
     assert find("powercap") == Finding("powercap", sensor=made["powercap"])
     missing = find("nvml")
     assert missing.sensor is None
-    assert str(missing.problem) == "no nvml here; to mend: install nvml"
+    assert str(missing.problem) == "no nvml here; fix: install nvml"
 
 
 def test_the_watts_of_a_core_go_to_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the user says of the CPU reaches the sensor that needs it."""
+    """An option of the user reaches the sensor that needs it."""
     asked: list[float | None] = []
 
-    def open_sensor(watts: float | None) -> Sensor:
+    def open_sensor(watts: float | None, **clock: object) -> Sensor:
         asked.append(watts)
         return counting("cpu")
 
@@ -88,8 +90,8 @@ def test_the_watts_of_a_core_go_to_the_estimate(monkeypatch: pytest.MonkeyPatch)
 # --- auto ------------------------------------------------------------------------------------
 
 
-def test_auto_takes_all_counters_there_are(has: Has) -> None:
-    """CPU, memory and GPU are sensed, so nothing is estimated; what is absent is a finding too."""
+def test_auto_takes_all_counters_of_the_machine(has: Has) -> None:
+    """CPU, memory and GPU are sensed, so nothing is estimated."""
     made = has(powercap=("cpu", "dram"), nvml=("gpu",))
     instruments, findings = discover(["auto"])
     assert instruments.sensors == (made["powercap"], made["nvml"])
@@ -97,8 +99,8 @@ def test_auto_takes_all_counters_there_are(has: Has) -> None:
     assert instruments.estimated == ()
 
 
-def test_auto_estimates_where_nothing_counts_the_cpu(has: Has) -> None:
-    """Beside a GPU that is counted, and with what is in the way of the rest among the findings."""
+def test_auto_estimates_if_nothing_counts_the_cpu(has: Has) -> None:
+    """A GPU is still counted, and the findings have the problems of the other sensors."""
     has(nvml=("gpu",))
     instruments, findings = discover(["auto"])
     assert instruments.sensor_of == {"gpu:0": "nvml", "cpu:0": "estimate", "dram:0": "estimate"}
@@ -111,7 +113,7 @@ def test_auto_estimates_where_nothing_counts_the_cpu(has: Has) -> None:
 
 
 def test_auto_never_takes_pyrapl(has: Has) -> None:
-    """It reads what powercap reads, and has to be asked for."""
+    """It reads what powercap reads, so it has to be named."""
     has(pyrapl=("cpu", "dram"))
     assert chosen() == {"cpu:0": "estimate", "dram:0": "estimate"}
 
@@ -125,7 +127,7 @@ def test_auto_prefers_what_plugins_bring(has: Has) -> None:
 
 
 def test_auto_prefers_a_gpu_that_plugins_bring(has: Has) -> None:
-    """One sensor counts the GPUs, lest a card is counted twice."""
+    """One sensor counts the GPUs, so that no card is counted twice."""
     made = has(powercap=("cpu",), nvml=("gpu",))
     extra = counting("gpu", name="amd")
     assert chosen(extra=[extra]) == {"gpu:0": "amd", "cpu:0": "powercap"}
@@ -134,7 +136,7 @@ def test_auto_prefers_a_gpu_that_plugins_bring(has: Has) -> None:
 
 @pytest.mark.parametrize("brought", ["dram", "cpu"])
 def test_auto_completes_what_plugins_bring(has: Has, brought: Kind) -> None:
-    """Memory alone does not make the CPU an estimate where it is counted, nor the reverse."""
+    """A plugin's memory counter does not replace the machine's CPU counter, nor the reverse."""
     made = has(powercap=("cpu", "dram"))
     other = {"cpu": "dram", "dram": "cpu"}[brought]
     extra = counting(brought, name="plug")
@@ -152,7 +154,7 @@ def test_auto_completes_what_plugins_bring(has: Has, brought: Kind) -> None:
 
 
 def test_auto_estimates_only_what_nothing_counts(has: Has) -> None:
-    """Beside memory that a plugin counts, the CPU alone is estimated."""
+    """If a plugin counts memory, the CPU alone is estimated."""
     has()
     instruments, findings = discover(["auto"], [counting("dram", name="plug")])
     assert instruments.sensor_of == {"dram:0": "plug", "cpu:0": "estimate"}
@@ -168,19 +170,17 @@ def test_auto_estimates_only_what_nothing_counts(has: Has) -> None:
 
 
 def test_a_counter_that_enters_no_total_covers_nothing(has: Has) -> None:
-    """psys holds the package, but stands apart: the CPU is counted beside it."""
+    """psys includes the package, but enters no total: the CPU is counted too."""
     has(powercap=("cpu",))
     wall = FakeSensor(Domain("psys:1", "psys", counted=False), name="wall")
     assert chosen(extra=[wall]) == {"psys:1": "wall", "cpu:0": "powercap"}
 
 
-def test_what_stands_apart_goes_with_what_is_counted(
-    has: Has, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A sensor of which nothing is left to count is not kept for its psys."""
+def test_psys_is_read_only_with_what_is_counted(has: Has, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sensor is not kept for its psys alone."""
     has()
     whole = counting("cpu", "dram", name="powercap", psys=True)
-    monkeypatch.setattr(powercap, "open_sensor", lambda: whole)
+    monkeypatch.setattr(powercap, "open_sensor", lambda clock: whole)
     assert chosen() == {"cpu:0": "powercap", "dram:0": "powercap", "psys": "powercap"}
     both = counting("cpu", "dram", name="plug")
     assert chosen(extra=[both]) == {"cpu:0": "plug", "dram:0": "plug"}
@@ -188,10 +188,10 @@ def test_what_stands_apart_goes_with_what_is_counted(
 
 
 def test_auto_may_find_nothing_but_reasons(has: Has, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any sensor there are no counters, and each finding says why."""
+    """Each finding then says why."""
     has()
 
-    def refuse(watts: float | None = None) -> Sensor:
+    def refuse(watts: float | None = None, **clock: object) -> Sensor:
         raise SensorUnavailable("no clock")
 
     monkeypatch.setattr(estimate, "open_sensor", refuse)
@@ -204,7 +204,7 @@ def test_auto_may_find_nothing_but_reasons(has: Has, monkeypatch: pytest.MonkeyP
 
 
 def test_named_sensors_are_taken_in_their_order(has: Has) -> None:
-    """Those and no others, extra ones among them."""
+    """No others are taken; extra ones may be named too."""
     has(powercap=("cpu",), nvml=("gpu",))
     extra = counting("dram", name="plug")
     assert list(chosen("nvml", "plug", "powercap", extra=[extra]).values()) == [
@@ -215,13 +215,13 @@ def test_named_sensors_are_taken_in_their_order(has: Has) -> None:
 
 
 def test_an_extra_sensor_that_is_not_named_is_not_read(has: Has) -> None:
-    """A list is the whole list."""
+    """The list is complete."""
     has(powercap=("cpu",))
     assert chosen("powercap", extra=[counting("gpu", name="plug")]) == {"cpu:0": "powercap"}
 
 
 def test_an_extra_sensor_may_take_the_name_of_one_of_ours(has: Has) -> None:
-    """A plugin's own `nvml` is the one that is named."""
+    """The name then means the plugin's sensor."""
     has(nvml=("gpu",))
     extra = counting("gpu", name="nvml")
     assert discover(["nvml"], [extra])[0].sensors == (extra,)
@@ -236,18 +236,18 @@ def test_an_extra_sensor_may_take_the_name_of_one_of_ours(has: Has) -> None:
         ("xyz", "one of: auto, plug, powercap, pyrapl, nvml, zeus, estimate"),
     ],
 )
-def test_an_unknown_name_is_told_with_the_nearest(has: Has, wrong: str, hint: str) -> None:
-    """Sensors that plugins bring are known names too."""
+def test_an_unknown_name_is_refused_with_the_nearest(has: Has, wrong: str, hint: str) -> None:
+    """The names of plugins' sensors are known too."""
     has()
-    told = refusal("estimate", wrong, extra=[counting("gpu", name="plug")])
-    assert told == f"--energy-sensors: unknown sensor {wrong!r}; {hint}"
+    message = refusal("estimate", wrong, extra=[counting("gpu", name="plug")])
+    assert message == f"--energy-sensors: unknown sensor {wrong!r}; {hint}"
 
 
 def test_a_named_sensor_that_cannot_be_read_is_refused(has: Has) -> None:
-    """With the reason and the mend; never a silent estimate in its place."""
+    """With the reason and the fix; it is not silently replaced by an estimate."""
     has(nvml=("gpu",))
     assert refusal("nvml", "powercap") == (
-        "--energy-sensors: powercap cannot be used: no powercap here; to mend: install powercap"
+        "--energy-sensors: powercap cannot be used: no powercap here; fix: install powercap"
     )
 
 
@@ -263,10 +263,10 @@ def test_a_named_sensor_that_cannot_be_read_is_refused(has: Has) -> None:
 def test_two_that_count_the_same_are_refused(
     has: Has, names: tuple[str, ...], problem: str
 ) -> None:
-    """Joules that are read twice would be charged twice."""
+    """Joules that are read twice would be added twice."""
     has(powercap=("cpu", "dram"), pyrapl=("cpu",), nvml=("gpu",), estimate=("cpu", "dram"))
-    told = refusal(*names, extra=[counting("dram", name="plug")])
-    assert told == f"--energy-sensors: {problem}"
+    message = refusal(*names, extra=[counting("dram", name="plug")])
+    assert message == f"--energy-sensors: {problem}"
 
 
 def test_two_that_count_different_cards_are_taken(has: Has) -> None:
@@ -277,9 +277,7 @@ def test_two_that_count_different_cards_are_taken(has: Has) -> None:
 
 
 @pytest.mark.parametrize("names", [("auto", "pyrapl"), ("pyrapl", "auto")])
-def test_auto_stands_alone(has: Has, names: tuple[str, ...]) -> None:
-    """A sensor that is named beside it would not be read, so it is refused."""
+def test_auto_allows_no_other_name(has: Has, names: tuple[str, ...]) -> None:
+    """A sensor that is named as well would not be read."""
     has(pyrapl=("cpu",))
-    assert refusal(*names) == (
-        "--energy-sensors: auto chooses by itself; leave it out to name pyrapl"
-    )
+    assert refusal(*names) == ("--energy-sensors: auto chooses by itself; omit it to name pyrapl")

@@ -1,4 +1,4 @@
-"""Who descends from this process, by the kernel's lists and without them."""
+"""The descendants of this process, by the kernel's lists and without them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from pytest_greenops.sensors import process_tree
 
-#: A process that starts another, tells its number, and waits.
+#: A process that starts another, prints its process id, and waits.
 PARENT = """
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
@@ -23,7 +23,7 @@ child.communicate(b"\\n")
 
 @pytest.fixture
 def family() -> Iterator[set[int]]:
-    """The numbers of a child of this process, and of the child's own."""
+    """The process ids of a child of this process, and of its child."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", PARENT], **pipes) as child:  # type: ignore[call-overload]
         yield {child.pid, int(child.stdout.readline())}
@@ -31,27 +31,27 @@ def family() -> Iterator[set[int]]:
 
 
 @pytest.mark.parametrize("lists", [True, False])
-def test_children_and_theirs_descend_from_this_process(
+def test_the_tree_has_children_and_grandchildren(
     family: set[int], lists: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With this process itself, whether or not the kernel keeps lists of children."""
+    """And this process itself, whether or not the kernel keeps lists of children."""
     if lists and not process_tree.listed():
         pytest.skip("this kernel keeps no lists of children")
     monkeypatch.setattr(process_tree, "listed", lambda: lists)
     assert process_tree.tree() >= {os.getpid(), *family}
 
 
-def test_those_that_were_collected_do_not(family: set[int]) -> None:
-    """Nor does the process that started this one."""
+def test_the_tree_has_neither_parents_nor_reaped_children(family: set[int]) -> None:
+    """A child that was waited for has no process id any more."""
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         pass
     assert not process_tree.tree() & {ended.pid, os.getppid()}
 
 
-def test_a_process_that_ends_during_the_walk_hides_nobody(
+def test_a_process_that_ends_during_the_walk_hides_no_other(
     family: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The tree is then taken from the list of all processes."""
+    """The tree is then read from the list of all processes."""
 
     def gone(pid: int) -> list[int]:
         raise ProcessLookupError(pid)

@@ -1,29 +1,34 @@
-"""Counters that wrap in a long trip: read while it is open, by a thread that is there only then."""
+"""Counters that wrap in a long trip: read while it is open, by a thread that exists only then."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
 from pytest_greenops.model.measurement import Domain, Reading
-from pytest_greenops.sensors import wraps
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.sensors.wraps import LEAST_PERIOD_S, WrapWatch
 from pytest_greenops.testing import FakeSensor
+from tests.simulated_host.simulated_clock import SimulatedClock
 
-CPU = Domain("cpu:0", "cpu", range_uj=1_000_000, max_power_w=100.0)
+CPU = Domain("cpu:0", "cpu", range_uj=1_000_000, max_power_w=1.0)
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> SimulatedClock:
+    """A clock that tests move."""
+    return SimulatedClock(tmp_path / "clock")
 
 
 def threads() -> list[threading.Thread]:
-    """The threads that watch for wraps."""
+    """Return the threads that watch for wraps."""
     return [each for each in threading.enumerate() if each.name == "pytest-greenops-wraps"]
 
 
 def ranged(*ranges_j: float | None) -> FakeSensor:
-    """A sensor of counters that wrap after so many joules, at 100 W at the most."""
+    """Return a sensor of counters that wrap after these joules, at 100 W at most."""
     return FakeSensor(
         *(
             Domain(f"cpu:{place}", "cpu", None if j is None else round(j * 1e6), 100.0)
@@ -49,7 +54,7 @@ def ranged(*ranges_j: float | None) -> FakeSensor:
 def test_counters_are_read_four_times_in_a_range(
     sensors: list[FakeSensor], period_s: float | None
 ) -> None:
-    """Of the one that wraps soonest, but not every moment; what never wraps is not read."""
+    """The fastest one decides, up to a limit; a counter that never wraps is not read."""
     assert WrapWatch(sensors).period_s == pytest.approx(period_s)
 
 
@@ -75,21 +80,21 @@ def test_a_hotter_counter_wraps_sooner() -> None:
 def test_only_a_long_trip_has_a_thread(
     sensor: FakeSensor, expected_s: float | None, watched: bool
 ) -> None:
-    """From half a period on, or of a length that nobody knows; and none where nothing wraps."""
+    """One of half a period or more, or of unknown length; none if nothing wraps."""
     with WrapWatch([sensor]).watching(expected_s):
         assert len(threads()) == watched
     assert threads() == []
 
 
 def test_work_that_raises_leaves_no_thread() -> None:
-    """The error goes through, and nothing stays behind."""
+    """The error propagates."""
     with pytest.raises(ZeroDivisionError), WrapWatch([ranged(4_000.0)]).watching(None):
         raise ZeroDivisionError
     assert threads() == []
 
 
 def test_one_watch_serves_trip_after_trip() -> None:
-    """It begins anew, as it did before."""
+    """Each has a thread of its own."""
     watch = WrapWatch([ranged(4_000.0)])
     for _ in range(2):
         with watch.watching(None):
@@ -101,41 +106,28 @@ def test_one_watch_serves_trip_after_trip() -> None:
 
 
 class Counter(FakeSensor):
-    """A sensor that two threads may ask; its clock goes on by a microsecond with each reading."""
+    """A sensor on a simulated clock, which is also the clock of its readings."""
 
-    def __init__(self, *domains: Domain) -> None:
+    def __init__(self, clock: SimulatedClock, *domains: Domain) -> None:
         super().__init__(*domains)
-        self._asked = threading.Condition()
+        self._simulated = clock
         self.readings = 0
 
     def read(self) -> Reading:
-        """The counts now."""
-        with self._asked:
-            self.readings += 1
-            super().spend(0.0, self.domains[0].name, seconds=1e-6)
-            self._asked.notify_all()
-            return super().read()
+        """Return the counts now."""
+        self.readings += 1
+        return super().read()._replace(time_ns=self._simulated.now_ns())
 
     def use(self, joules: float) -> None:
-        """Spend, and wait until that was seen."""
-        with self._asked:
-            super().spend(joules, self.domains[0].name, seconds=1e-6)
-            seen = self.readings
-            assert self._asked.wait_for(lambda: self.readings > seen, timeout=10)
+        """Spend within a period."""
+        super().spend(joules, self.domains[0].name, seconds=0.0)
+        self._simulated.sleep(LEAST_PERIOD_S)
 
 
-@pytest.fixture
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counters are read every few milliseconds."""
-    monkeypatch.setattr(wraps, "LEAST_PERIOD_S", 0.002)
-    monkeypatch.setattr(wraps, "SHARE", 0.0)
-
-
-@pytest.mark.usefixtures("often")
-def test_no_wrap_of_a_long_window_is_missed() -> None:
+def test_no_wrap_of_a_long_window_is_missed(clock: SimulatedClock) -> None:
     """Seven times nine tenths of the range are 6.3 ranges, to the microjoule."""
-    counter = Counter(CPU)
-    instruments = Instruments([counter])
+    counter = Counter(clock, CPU)
+    instruments = Instruments([counter], clock)
     with instruments.watching(None):
         before = instruments.begin()
         for _ in range(7):
@@ -145,25 +137,24 @@ def test_no_wrap_of_a_long_window_is_missed() -> None:
     assert (window.energy_uj, window.missing) == ({"cpu:0": 6_300_000}, {})
 
 
-@pytest.mark.usefixtures("often")
-def test_without_the_readings_between_wraps_are_missed() -> None:
-    """What the next trip asks of the same window, its readings forgotten, is what is left over."""
-    counter = Counter(CPU)
-    instruments = Instruments([counter])
+def test_without_the_readings_wraps_may_be_missed(clock: SimulatedClock) -> None:
+    """The next trip forgets the readings, and the same window is void."""
+    counter = Counter(clock, CPU)
+    instruments = Instruments([counter], clock)
     with instruments.watching(None):
         before = instruments.begin()
         for _ in range(7):
             counter.use(0.9)
         after = instruments.end()
     with instruments.watching(0.0):
-        assert instruments.window(before, after).energy_uj == {"cpu:0": 300_000}
+        missing = instruments.window(before, after).missing
+    assert missing == {"cpu:0": "cpu:0 may have wrapped unseen in a window of 7 s"}
 
 
-@pytest.mark.usefixtures("often")
-def test_a_counter_beside_it_that_never_wraps_is_left_alone() -> None:
+def test_another_counter_that_never_wraps_is_left_alone(clock: SimulatedClock) -> None:
     """It is read at the edges only."""
-    wrapping, beside = Counter(CPU), Counter(Domain("gpu:0", "gpu"))
-    instruments = Instruments([beside, wrapping])
+    wrapping, other = Counter(clock, CPU), Counter(clock, Domain("gpu:0", "gpu"))
+    instruments = Instruments([other, wrapping], clock)
     with instruments.watching(None):
         before = instruments.begin()
         wrapping.use(0.9)
@@ -171,14 +162,13 @@ def test_a_counter_beside_it_that_never_wraps_is_left_alone() -> None:
         after = instruments.end()
     window = instruments.window(before, after)
     assert window.energy_uj == {"gpu:0": 0, "cpu:0": 1_800_000}
-    assert beside.readings == 2
+    assert other.readings == 2
 
 
-@pytest.mark.usefixtures("often")
-def test_a_counter_that_fails_in_between_is_missing() -> None:
-    """It may have wrapped unseen meanwhile, though it can be read at both edges."""
-    counter = Counter(CPU)
-    instruments = Instruments([counter])
+def test_a_counter_that_fails_in_between_is_missing(clock: SimulatedClock) -> None:
+    """It may have wrapped unseen meanwhile, although it can be read at both edges."""
+    counter = Counter(clock, CPU)
+    instruments = Instruments([counter], clock)
     with instruments.watching(None):
         before = instruments.begin()
         counter.fail()
@@ -188,11 +178,10 @@ def test_a_counter_that_fails_in_between_is_missing() -> None:
     assert instruments.window(before, after).missing == {"cpu:0": "cpu:0 could not be read"}
 
 
-@pytest.mark.usefixtures("often")
-def test_each_window_of_a_trip_has_its_own_readings() -> None:
-    """Those between its edges, and no others: also where windows are told of afterwards."""
-    counter = Counter(CPU)
-    instruments = Instruments([counter])
+def test_each_window_of_a_trip_has_its_own_readings(clock: SimulatedClock) -> None:
+    """Only those between its edges, also if the window is computed later."""
+    counter = Counter(clock, CPU)
+    instruments = Instruments([counter], clock)
     edges = []
     with instruments.watching(None):
         for times in (2, 3):
@@ -208,46 +197,6 @@ def test_each_window_of_a_trip_has_its_own_readings() -> None:
 # --- when it reads ---------------------------------------------------------------------------
 
 
-class VirtualTime:
-    """Stands for `time` and `threading`: waits pass at once, one after the other, at the join.
-
-    opens  when windows are opened meanwhile, told to `open`
-    """
-
-    def __init__(self, opens: list[float], until_s: float) -> None:
-        self.now_s = 0.0
-        self.opens = opens
-        self.until_s = until_s
-        self.open: Callable[[float], None] = lambda time_s: None
-
-    def monotonic(self) -> float:
-        """The time."""
-        return self.now_s
-
-    def wait(self, seconds: float) -> bool:
-        """Let time pass; whether the trip has ended."""
-        self.now_s += seconds
-        while self.opens and self.opens[0] <= self.now_s:
-            self.open(self.opens.pop(0))
-        return self.now_s > self.until_s
-
-    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Take the place of both modules in `wraps`."""
-        event = SimpleNamespace(wait=self.wait, set=lambda: None, clear=lambda: None)
-
-        class Thread:
-            def __init__(self, target: Callable[[], None], **more: object) -> None:
-                self.start = lambda: None
-                self.join = target
-
-        monkeypatch.setattr(wraps, "time", SimpleNamespace(monotonic=self.monotonic))
-        monkeypatch.setattr(
-            wraps,
-            "threading",
-            SimpleNamespace(Event=lambda: event, Thread=Thread, Lock=threading.Lock),
-        )
-
-
 @pytest.mark.parametrize(
     ("opens", "read_at"),
     [
@@ -259,22 +208,23 @@ class VirtualTime:
     ],
 )
 def test_a_window_is_not_disturbed_before_it_is_a_period_old(
-    monkeypatch: pytest.MonkeyPatch, opens: list[float], read_at: list[float]
+    clock: SimulatedClock, opens: list[float], read_at: list[float]
 ) -> None:
-    """Short windows one after the other are never; a long one is, once in each period."""
-    time = VirtualTime(opens, until_s=35.0)
-    time.install(monkeypatch)
+    """Short windows in a row never are; a long one is, once in each period."""
     read: list[float] = []
 
     class Noting(FakeSensor):
         def read(self) -> Reading:
-            read.append(time.now_s)
+            read.append(round(clock.time_s - began_s, 3))
             return super().read()
 
-    watch = WrapWatch([Noting(Domain("cpu:0", "cpu", 4_000_000_000, 100.0))])
-    time.open = lambda time_s: setattr(watch, "opened_s", time_s)
+    watch = WrapWatch([Noting(Domain("cpu:0", "cpu", 4_000_000_000, 100.0))], clock)
+    began_s = clock.time_s
     with watch.watching(None):
-        pass
+        for open_s in opens:
+            clock.sleep(began_s + open_s - clock.time_s)
+            watch.opened_ns = clock.now_ns()
+        clock.sleep(began_s + 35.0 - clock.time_s)
     assert read_at == read
 
 

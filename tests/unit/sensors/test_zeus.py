@@ -21,7 +21,9 @@ from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import Domain, Reading
 from pytest_greenops.sensors import zeus
 from pytest_greenops.sensors.base import difference
+from pytest_greenops.sensors.ticks import USUAL_PERIOD_S, WATCH_S
 from tests.simulated_host import child, zeus_devices
+from tests.simulated_host.simulated_clock import SimulatedClock
 from tests.simulated_host.zeus_devices import (
     CARD_NODE,
     CPU_NODE,
@@ -71,7 +73,7 @@ Open = Callable[..., zeus.ZeusSensor]
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No GPUs are kept from another test, and ticks are not waited for."""
+    """No GPUs are kept from another test."""
     zeus._amd_cards.cache_clear()
     monkeypatch.setattr(zeus, "WATCH_S", 0.0)
     yield
@@ -305,15 +307,18 @@ def test_closing_twice_is_closing_once(open_amd: Open) -> None:
     sensor.close()
 
 
-@pytest.mark.parametrize(("changes", "expected"), [(0, zeus.USUAL_TICK_S), (1, 0.02), (3, 0.0)])
+@pytest.mark.parametrize(("changes", "expected"), [(0, USUAL_PERIOD_S), (1, WATCH_S), (3, 0.02)])
 def test_the_tick_is_measured(
-    monkeypatch: pytest.MonkeyPatch, changes: int, expected: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: int, expected: float
 ) -> None:
-    """A counter that stood still has a usual tick, one that moved once the whole watch."""
-    monkeypatch.setattr(zeus, "WATCH_S", 0.02)
-    counts = iter([*range(changes + 1), *[changes] * 1000])
-    device = zeus._Device((Domain("gpu:0", "gpu"),), lambda: [next(counts)])
-    assert expected == pytest.approx(zeus._tick_s(device), abs=0.01)
+    """A counter that did not move has a usual tick, one that moved once the whole watch."""
+    monkeypatch.setattr(zeus, "WATCH_S", WATCH_S)
+    clock = SimulatedClock(tmp_path / "clock")
+    began_s = clock.time_s
+    device = zeus._Device(
+        (Domain("gpu:0", "gpu"),), lambda: [min(changes, (clock.time_s - began_s) // 0.02)]
+    )
+    assert expected == pytest.approx(zeus._tick_s(device, clock), rel=0.05)
 
 
 class FakeChip:
@@ -686,7 +691,7 @@ def jetson_that_zeus_does_not_see(folder: str) -> str:
 def test_a_jetson_that_zeus_does_not_see_is_told(tmp_path: Path) -> None:
     """In a container Python may not tell the processor, on which zeus insists."""
     reason = (
-        "zeus does not take this for a Jetson: it wants /etc/nv_tegra_release, and aarch64 "
+        "zeus does not recognise this Jetson: it requires /etc/nv_tegra_release, and aarch64 "
         "from Python's platform.processor()"
     )
     assert reason == child.run(jetson_that_zeus_does_not_see, str(tmp_path))

@@ -19,7 +19,7 @@ from pytest_greenops.model.errors import OptionError
 from pytest_greenops.model.measurement import Reading
 from pytest_greenops.sensors.base import difference
 from pytest_greenops.sensors.cpu_estimate import estimate
-from pytest_greenops.sensors.cpu_estimate.cpu_power import DEFAULT_WATTS, CorePower, core_power
+from pytest_greenops.sensors.cpu_estimate.core_watts import DEFAULT_WATTS, CorePower, core_power
 from pytest_greenops.sensors.cpu_estimate.estimate import EstimateSensor
 
 ROOT = Path(__file__).parents[4]
@@ -321,5 +321,5 @@ def test_users_watts_take_the_tables_place() -> None:
 @pytest.mark.parametrize("watts", [0.0, -3.0, float("nan"), float("inf")])
 def test_refuses_watts_that_are_none(watts: float) -> None:
     """Watts that are not above zero are a mistake of the user."""
-    with pytest.raises(OptionError, match=r"energy_cpu_watts: .* is not above zero"):
+    with pytest.raises(OptionError, match=r"energy_cpu_watts=.*: expected watts above zero"):
         estimate.open_sensor(watts)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_greenops.model.measurement import DeviceState
-from pytest_greenops.sensors.nvidia import device_state as nvml_state
+from pytest_greenops.sensors.nvidia import device_state
 
 OWN = os.getpid()
 LIBRARIES = "7f00-7f01 r-xp 00000000 08:01 7 /usr/lib/x86_64-linux-gnu/"
@@ -43,7 +43,7 @@ class FakeNvml:
 
 
 NVML = FakeNvml()
-PRESENT = nvml_state.Presence(used=True, foreign=False)
+PRESENT = device_state.Presence(used=True, foreign=False)
 
 
 def listing(*pids: int, drawing: Sequence[int] | None = ()) -> dict[str, Any]:
@@ -56,12 +56,12 @@ def listing(*pids: int, drawing: Sequence[int] | None = ()) -> dict[str, Any]:
 
 def used(cards: Sequence[Any], proc: Path) -> list[bool | None]:
     """Whether this tree of processes is on each card."""
-    return [presence.used for presence in nvml_state.presences(NVML, cards, proc)]
+    return [presence.used for presence in device_state.presences(NVML, cards, proc)]
 
 
 def foreign(cards: Sequence[Any], proc: Path) -> list[bool | None]:
     """Whether somebody else computes on each card."""
-    return [presence.foreign for presence in nvml_state.presences(NVML, cards, proc)]
+    return [presence.foreign for presence in device_state.presences(NVML, cards, proc)]
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def test_a_child_that_has_just_begun_is_not_foreign(
 ) -> None:
     """One that was started after this tree was counted, and before the driver was asked."""
     trees = iter([{OWN}, {OWN, STRANGER}])
-    monkeypatch.setattr(nvml_state, "tree", lambda: next(trees))
+    monkeypatch.setattr(device_state, "tree", lambda: next(trees))
     assert foreign([listing(OWN, STRANGER)], proc) == [False]
 
 
@@ -252,7 +252,7 @@ def occupied(percent: int | None, *pids: int) -> dict[str, Any]:
 )
 def test_a_card_rests_where_it_says_so(card: dict[str, Any], rests: bool) -> None:
     """No work for a moment and nobody who computes on it; one that tells either not may work."""
-    assert nvml_state.rests(NVML, card) is rests
+    assert device_state.rests(NVML, card) is rests
 
 
 # --- what holds its clocks down --------------------------------------------------------------
@@ -277,12 +277,12 @@ def test_a_card_rests_where_it_says_so(card: dict[str, Any], rests: bool) -> Non
 def test_reasons_are_named_by_their_bit(bits: int, reasons: tuple[str, ...]) -> None:
     """As `nvml.h` numbers them; to idle, and to keep to clocks that were asked for, is none."""
     card = {"CurrentClocksThrottleReasons": bits}
-    assert reasons == nvml_state.throttle_reasons(NVML, card)
+    assert reasons == device_state.throttle_reasons(NVML, card)
 
 
 def test_a_card_that_tells_no_reason_has_none() -> None:
     """What is not supported is no slowdown."""
-    assert nvml_state.throttle_reasons(NVML, {}) == ()
+    assert device_state.throttle_reasons(NVML, {}) == ()
 
 
 # --- the rest --------------------------------------------------------------------------------
@@ -291,14 +291,18 @@ def test_a_card_that_tells_no_reason_has_none() -> None:
 def test_the_clock_is_that_of_the_multiprocessors() -> None:
     """Of several clocks; None where none is told."""
     card = {"ClockInfo": {(0,): 300, (1,): 1410, (2,): 877}}
-    assert nvml_state.clock_mhz(NVML, card) == 1410
-    assert nvml_state.clock_mhz(NVML, {}) is None
+    assert device_state.clock_mhz(NVML, card) == 1410
+    assert device_state.clock_mhz(NVML, {}) is None
 
 
 def test_the_state_is_what_is_told_now_and_what_was_noted() -> None:
     """Heat of the chip in degrees and limit in watts now, clock and reasons as they were seen."""
-    card = {"Temperature": {(0,): 71, (1,): 99}, "EnforcedPowerLimit": 312_500}
-    assert nvml_state.state(NVML, card, ("sync boost",), 1410, PRESENT) == DeviceState(
+    card: dict[str, Any] = {"ClockInfo": {(1,): 1410}, "CurrentClocksThrottleReasons": 0x10}
+    clocks = device_state.Clocks(NVML, card)
+    clocks.note()
+    card |= {"ClockInfo": {(1,): 300}, "CurrentClocksThrottleReasons": 0x00}
+    card |= {"Temperature": {(0,): 71, (1,): 99}, "EnforcedPowerLimit": 312_500}
+    assert device_state.state(NVML, card, clocks, PRESENT) == DeviceState(
         temperature_c=71,
         clock_mhz=1410,
         power_limit_w=312.5,
@@ -310,4 +314,5 @@ def test_the_state_is_what_is_told_now_and_what_was_noted() -> None:
 
 def test_what_a_card_does_not_tell_is_none() -> None:
     """Neither zero degrees nor zero watts."""
-    assert nvml_state.state(NVML, {}, (), None, nvml_state.Presence()) == DeviceState()
+    clocks = device_state.Clocks(NVML, {})
+    assert device_state.state(NVML, {}, clocks, device_state.Presence()) == DeviceState()

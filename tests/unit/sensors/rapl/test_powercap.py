@@ -401,7 +401,7 @@ def test_a_counter_without_a_number_from_the_start_is_told(tmp_path: Path, zone:
     tree[zone].show(b"?\n")
     before = open_handles()
     problem = refusal(tree.root)
-    assert re.fullmatch(r".*/energy_uj holds no count but b'\?\\n'", problem.reason)
+    assert re.fullmatch(r".*/energy_uj contains b'\?\\n', which is not a count", problem.reason)
     assert before == open_handles()
 
 

@@ -1,4 +1,4 @@
-"""Small random networks: convolutional ones and perceptrons, of varied width, depth and input."""
+"""Small random networks: CNNs and perceptrons of varied width, depth and input."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ CLASSES = 10
 IMAGES, WIDTHS, BATCHES = (16, 24, 32, 48), (8, 16, 24, 32, 48, 64, 96), (2, 4, 8, 16)
 PERCEPTRON_WIDTHS, PERCEPTRON_BATCHES = (64, 128, 256, 384, 512, 768, 1024), (8, 32, 64, 128)
 ACTIVATIONS = (nn.ReLU, nn.GELU)
-#: One network in so many is a perceptron.
-PERCEPTRONS = 3
+#: Every third network is a perceptron.
+PERCEPTRON_EVERY = 3
 
 
 class Network(NamedTuple):
@@ -32,15 +32,16 @@ class Residual(nn.Module):
         self.inner = inner
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Add what the inner layers make of it."""
+        """Add the output of the inner layers."""
         added: torch.Tensor = x + self.inner(x)
         return added
 
 
-def networks(number: int, rng: random.Random) -> list[Network]:
-    """So many networks, one in three of them a perceptron, with seeded weights."""
+def random_networks(number: int, rng: random.Random) -> list[Network]:
+    """Return networks with seeded weights, every third a perceptron."""
     torch.manual_seed(rng.randrange(2**31))
-    makers = [_perceptron if n % PERCEPTRONS == PERCEPTRONS - 1 else _cnn for n in range(number)]
+    last = PERCEPTRON_EVERY - 1
+    makers = [_perceptron if n % PERCEPTRON_EVERY == last else _cnn for n in range(number)]
     return [make(rng, f"{make.__name__[1:]}-{n}") for n, make in enumerate(makers)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_greenops.measure.plausible import implausible
+from pytest_greenops.measure.faults import implausible
 from pytest_greenops.model.measurement import DeviceState, Domain, Rest, Round
 from tests.unit.builders import a_round
 

@@ -1,4 +1,4 @@
-"""Which NVIDIA cards there are, and which of them CUDA shows to this process."""
+"""Which NVIDIA cards the machine has, and which of them CUDA shows to this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_greenops.model.errors import SensorUnavailable
 
 @dataclass(frozen=True)
 class Card:
-    """`index` is NVML's, which follows the PCI bus."""
+    """One card; `index` is NVML's, which follows the PCI bus."""
 
     index: int
     uuid: str
@@ -30,10 +30,12 @@ class Card:
 
 
 def all_cards(nvml: Any) -> list[Card]:
-    """Every card that the driver shows; raises `SensorUnavailable` where there is none."""
+    """Return every card that the driver shows; raise `SensorUnavailable` if there is none."""
     cards = []
     for index in range(nvml.nvmlDeviceGetCount()):
-        with suppress(nvml.NVMLError):  # a card that fell off the bus, or that is not ours to use
+        with suppress(
+            nvml.NVMLError
+        ):  # a card that fell off the bus, or that this user may not use
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
             uuid, name = nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle)
             cards.append(Card(index, uuid, name))
@@ -42,13 +44,13 @@ def all_cards(nvml: Any) -> list[Card]:
     return cards
 
 
-def visible(
+def visible_cards(
     nvml: Any, cards: Sequence[Card], environ: Mapping[str, str]
 ) -> tuple[list[Card], list[str]]:
-    """The cards that CUDA shows, and words on how they were found.
+    """Return the cards that CUDA shows, and notes on how they were found.
 
-    Follows CUDA as torch does: the list ends at the first entry that names no card, and an entry
-    that stands there twice hides all.
+    The rules are those of CUDA and torch: the list ends at the first entry that names no card, and
+    an entry that is listed twice hides all cards.
     """
     listed = environ.get("CUDA_VISIBLE_DEVICES")
     if listed is None:
@@ -58,9 +60,8 @@ def visible(
     entries = [entry.strip() for entry in listed.split(",")]
     notes = []
     if not _order_is_clear(cards, entries, environ):
-        truth = _shown_by_torch(cards)
-        if truth:
-            return truth, ["cards as torch sees them"]
+        if shown := _shown_by_torch(cards):
+            return shown, ["cards as torch sees them"]
         notes.append(
             "CUDA_VISIBLE_DEVICES taken in PCI bus order, which CUDA may not follow: "
             "set CUDA_DEVICE_ORDER=PCI_BUS_ID"
@@ -77,7 +78,7 @@ def visible(
 def _named(
     nvml: Any, cards: Sequence[Card], entries: Sequence[str]
 ) -> tuple[list[Card], str | None]:
-    """The cards of a list, and what is wrong with it, if anything is."""
+    """Return the cards of a list, and what is wrong with the list, if anything."""
     if len(set(entries)) < len(entries):
         return [], "names a card twice"
     found: list[Card] = []
@@ -103,13 +104,13 @@ def _card_of(nvml: Any, cards: Sequence[Card], entry: str) -> Card | None:
 
 
 def _ordinal(entry: str) -> int | None:
-    """The number that an entry starts with: CUDA reads `1gpu` as 1."""
+    """Return the number that an entry starts with: CUDA reads `1gpu` as 1."""
     digits = re.match(r"\+?\d+", entry)
     return int(digits[0]) if digits else None
 
 
 def _parent_uuid(nvml: Any, mig: str) -> str:
-    """The card of a MIG instance: `MIG-<uuid>`, or `MIG-GPU-<uuid>/<gi>/<ci>` on old drivers."""
+    """Return the card of a MIG instance: `MIG-<uuid>`, or `MIG-GPU-<uuid>/<gi>/<ci>` (old)."""
     if mig.startswith("MIG-GPU-"):
         return mig.removeprefix("MIG-").partition("/")[0]
     try:
@@ -123,14 +124,14 @@ def _parent_uuid(nvml: Any, mig: str) -> str:
 def _order_is_clear(
     cards: Sequence[Card], entries: Sequence[str], environ: Mapping[str, str]
 ) -> bool:
-    """Whether CUDA's numbers are NVML's: by default CUDA puts the fastest of unlike cards first."""
+    """Return whether CUDA numbers cards as NVML does: its default is the fastest model first."""
     numbers = any(_ordinal(entry) is not None for entry in entries)
     alike = len({card.name for card in cards}) == 1
     return alike or not numbers or environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
 
 
 def _shown_by_torch(cards: Sequence[Card]) -> list[Card]:
-    """The cards that CUDA shows to torch, if torch is loaded and has already asked it."""
+    """Return the cards that CUDA shows to torch, if torch is loaded and has initialised CUDA."""
     cuda = getattr(sys.modules.get("torch"), "cuda", None)
     if cuda is None or not cuda.is_initialized():
         return []

@@ -1,15 +1,15 @@
 """Watts of a busy core by CPU family, for machines whose energy counters cannot be read.
 
 Watts are the thermal design power (TDP) over the number of cores of one well-known processor of
-the family, both as its vendor states them: Intel at ark.intel.com, AMD at
-amd.com/en/products/specifications; checked against the data sets that codecarbon and Boavizta made
-of these pages. Of the Altra, the 285K and Meteor Lake's cores only press reports of the vendor's
-figures were at hand. All cores at work draw about
-the TDP, so this share already holds the idle and uncore power that a busy core answers for. Within
-a family it differs from processor to processor: part of the +-50 % of every estimate.
+the family. Both are as its vendor states them: Intel at ark.intel.com, AMD at
+amd.com/en/products/specifications, checked against the data sets that codecarbon and Boavizta made
+of these pages. For the Altra, the 285K and the cores of Meteor Lake, only press reports of the
+vendor's figures were available. All cores at work draw about the TDP, so this share already
+includes the idle and uncore power that a busy core causes. Within a family it differs from
+processor to processor, which is part of the +-50 % of every estimate.
 
-Families are told by the family and model numbers of CPUID, as Linux shows them in `/proc/cpuinfo`:
-virtual machines often hide the name of the processor, seldom its numbers.
+A family is identified by the family and model numbers of CPUID, as Linux shows them in
+`/proc/cpuinfo`: virtual machines often hide the name of the processor, seldom its numbers.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-#: Taken for a CPU that is not in the table: about the middle of the servers in it.
+#: Assumed for a CPU that is not in the table: about the middle of the servers in it.
 DEFAULT_WATTS = 5.0
-#: Two threads that share a core draw little more than one: a busy thread stands for a whole core
-#: where its sibling is idle and for half of one where it is not. This is the middle.
+#: Two threads that share a core draw little more than one: a busy thread counts for a whole core
+#: if its sibling is idle, and for half a core if not. This is the middle.
 SHARED_CORE = 0.75
 
 _INTEL, _AMD, _ARM = "GenuineIntel", "AuthenticAMD", "0x41"
 
 
 class CorePower(NamedTuple):
-    """Watts of one busy logical CPU, and in words where the figure comes from."""
+    """Watts of one busy logical CPU, and the source of the figure in words."""
 
     watts: float
     basis: str
 
 
 class _Family(NamedTuple):
-    """`brand` is a word in the processor's name that tells families of the same numbers apart."""
+    """A row of the table; `brand`, a word of the name, separates families of the same numbers."""
 
     vendor: str
     family: int
@@ -86,7 +86,7 @@ _FAMILIES = (
     _Family(_INTEL, 6, (0x7A,), "Intel Celeron J4000", "J4105", 10, 4),
     _Family(_INTEL, 6, (0x9C,), "Intel Celeron N5000", "N5105", 10, 4),
     _Family(_INTEL, 6, (0xBE,), "Intel N series", "N100", 6, 4),
-    # AMD servers; where a Threadripper has the numbers of an EPYC, it comes first
+    # AMD servers; a Threadripper with the numbers of an EPYC comes first
     _Family(_AMD, 0x17, (0x01,), "AMD Ryzen Threadripper 1000", "1950X", 180, 16, "Threadripper"),
     _Family(_AMD, 0x17, (0x01,), "AMD Ryzen 1000", "1800X", 95, 8, "Ryzen"),
     _Family(_AMD, 0x17, (0x01,), "AMD EPYC 7001", "7601", 180, 32),
@@ -125,9 +125,10 @@ _FAMILIES = (
 
 
 def core_power(cpu: Mapping[str, str]) -> CorePower:
-    """Watts of a busy logical CPU.
+    """Return the watts of a busy logical CPU.
 
-    cpu  the fields of the first processor of `/proc/cpuinfo` by name; empty where there is none
+    Args:
+        cpu: the fields of the first processor in `/proc/cpuinfo`, by name; empty if it is missing.
     """
     name = cpu.get("model name", "")
     family = _family(cpu, name)

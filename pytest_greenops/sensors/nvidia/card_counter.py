@@ -1,0 +1,141 @@
+"""What all NVIDIA cards have in common: an energy domain, a power reading, a state."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from pytest_greenops.model.measurement import DeviceState, Domain
+from pytest_greenops.sensors.nvidia import device_state
+from pytest_greenops.sensors.nvidia.visible_cards import Card
+from pytest_greenops.sensors.ticks import Edge
+
+#: Power peaks above the limit that the driver enforces, because it holds the limit on average only.
+HEADROOM = 1.2
+#: `NVML_FI_DEV_POWER_INSTANT` of nvml.h; older versions of nvidia-ml-py do not name it.
+_POWER_INSTANT = 186
+
+
+class WindowEnd(Protocol):
+    """A window that has ended: its last count is known once `done`, or when patience ends."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the last count is known as well as it can be."""
+
+    def look(self) -> None:
+        """Read the card again."""
+
+    def edge(self) -> Edge | None:
+        """Return the count at the end of the window; None if it is unknown."""
+
+
+class OpenWindow(Protocol):
+    """A window that has begun, with its first count; None if that is unknown."""
+
+    edge: Edge | None
+
+    def end(self, end_ns: int) -> WindowEnd:
+        """End the window now, at `end_ns`."""
+
+
+class WindowStart(Protocol):
+    """A window that is about to begin: when `done`, or when patience ends, it may be opened."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the count is known as well as it can be."""
+
+    def look(self) -> None:
+        """Read the card again."""
+
+    def open(self, begin_ns: int) -> OpenWindow:
+        """Open the window at `begin_ns`."""
+
+
+class CardCounter:
+    """The energy of one card; its windows are `WindowStart`, `OpenWindow`, `WindowEnd` in turn.
+
+    why       why its energy was unknown at the last look, or None
+    used      whether this process or a descendant used it at the last check; None: unknown
+    clocks    what limited its clocks during a window
+    period_s  how often its energy is renewed
+    """
+
+    period_s: float
+
+    def __init__(self, nvml: Any, card: Card, handle: Any) -> None:
+        self.nvml = nvml
+        self.handle = handle
+        self.power = CardPower(nvml, handle)
+        self.domain = Domain(card.domain, "gpu", max_power_w=_max_power_w(nvml, handle))
+        self.clocks = device_state.Clocks(nvml, handle)
+        self.why: str | None = None
+        self.used: bool | None = None
+
+    def count_now(self) -> Edge | None:
+        """Return the count now, without a wait; None if it cannot be read."""
+        raise NotImplementedError
+
+    def start(self) -> WindowStart:
+        """Prepare a window."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stop what runs in the background."""
+
+    def state(self, presence: device_state.Presence) -> DeviceState:
+        """Return its state now, with what limited its clocks since the last call."""
+        self.used = presence.used
+        return device_state.state(self.nvml, self.handle, self.clocks, presence)
+
+    def fail(self, error: Exception) -> None:
+        """Record that its energy is unknown because of an error of NVML."""
+        self.why = f"could not be read: {error} (nvidia-smi -q shows more)"
+
+
+class CardPower:
+    """The power that a card reports.
+
+    instant  whether it is that of the moment, and not a mean over a second
+    """
+
+    def __init__(self, nvml: Any, handle: Any) -> None:
+        self._nvml, self._handle = nvml, handle
+        older = _is_older_than_ampere(nvml, handle)
+        self._has_field = not older and _has_instant_field(nvml, handle)
+        self.instant = self._has_field or older
+
+    def watts(self) -> float:
+        """Return the power of the moment, else the mean that it reports; raise `NVMLError`."""
+        if not self._has_field:
+            return float(self._nvml.nvmlDeviceGetPowerUsage(self._handle)) / 1000
+        value = self._nvml.nvmlDeviceGetFieldValues(self._handle, [_POWER_INSTANT])[0]
+        if value.nvmlReturn != self._nvml.NVML_SUCCESS:
+            raise self._nvml.NVMLError(value.nvmlReturn)
+        return float(value.value.uiVal) / 1000
+
+
+def _has_instant_field(nvml: Any, handle: Any) -> bool:
+    try:
+        value = nvml.nvmlDeviceGetFieldValues(handle, [_POWER_INSTANT])[0]
+    except (nvml.NVMLError, AttributeError):
+        return False
+    return bool(value.nvmlReturn == nvml.NVML_SUCCESS)
+
+
+def _is_older_than_ampere(nvml: Any, handle: Any) -> bool:
+    """Return whether the plain power of a card is that of the moment, not a mean over a second.
+
+    "nvidia-smi --help-query-gpu" says so of power.draw.
+    """
+    try:
+        return bool(nvml.nvmlDeviceGetArchitecture(handle) < nvml.NVML_DEVICE_ARCH_AMPERE)
+    except (nvml.NVMLError, AttributeError):
+        return False
+
+
+def _max_power_w(nvml: Any, handle: Any) -> float:
+    try:
+        return round(float(nvml.nvmlDeviceGetEnforcedPowerLimit(handle)) / 1000 * HEADROOM, 1)
+    except nvml.NVMLError:
+        return Domain("gpu", "gpu").max_power_w

@@ -1,0 +1,244 @@
+"""Joules of a device that reports only its power: sampled in the background, and added up.
+
+A device renews its power now and then, and reports the old one until then. So a new reading counts
+for the time before it. Trapezoids would count half of it, and the idle time before a window into
+the window. This is the only sensor that works while a window is open, for lack of a counter.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from pytest_greenops.sensors.base import EDGE_ERROR
+from pytest_greenops.sensors.clock import NANOSECONDS, SYSTEM_CLOCK, Clock, Repetition
+from pytest_greenops.sensors.nvidia.card_counter import CardCounter
+from pytest_greenops.sensors.nvidia.visible_cards import Card
+from pytest_greenops.sensors.ticks import USUAL_PERIOD_S, Edge
+
+#: Mean time between two samples. Each pause is random, so that no work keeps in step with them.
+PAUSE_S = 0.002
+#: This many renewals have to be seen before their spacing is believed.
+LEARNT = 8
+
+
+class SampledCounter(CardCounter):
+    """A card without an energy counter: its power is sampled while a window is open.
+
+    Raises `NVMLError` if it reports no power either.
+    """
+
+    period_s = USUAL_PERIOD_S
+
+    def __init__(self, nvml: Any, card: Card, handle: Any, clock: Clock) -> None:
+        super().__init__(nvml, card, handle)
+        self.power.watts()
+        self._sampler = PowerSampler(self._watts, self.period_s, clock)
+
+    def count_now(self) -> Edge | None:
+        """Return the energy since the last window began; None if the power could not be read."""
+        return self._sampler.edge_now()
+
+    def start(self) -> SampledWindow:
+        """Prepare a window, which may begin at once."""
+        return SampledWindow(self._sampler, self)
+
+    def close(self) -> None:
+        """End the sampling."""
+        self._sampler.stop()
+
+    def _watts(self) -> float | None:
+        try:
+            return self.power.watts()
+        except self.nvml.NVMLError as error:
+            self.fail(error)
+            return None
+
+
+class SampledWindow:
+    """A window of sampled power. It waits for nothing, so it is its own start and end."""
+
+    done = True
+
+    def __init__(self, sampler: PowerSampler, counter: CardCounter) -> None:
+        self._sampler, self._counter = sampler, counter
+
+    def look(self) -> None:
+        """Do nothing: the sampler looks by itself."""
+
+    def open(self, begin_ns: int) -> OpenSampledWindow:
+        """Start from zero joules."""
+        self._counter.why = None
+        self._sampler.start()
+        return OpenSampledWindow(self._sampler)
+
+
+class OpenSampledWindow:
+    """A window in which power is sampled."""
+
+    def __init__(self, sampler: PowerSampler) -> None:
+        self.edge: Edge | None = Edge(0, 0.0)
+        self._sampler = sampler
+
+    def end(self, end_ns: int) -> EndedSampledWindow:
+        """Take the last sample."""
+        edge = self._sampler.edge_now()
+        self._sampler.stop()
+        return EndedSampledWindow(edge)
+
+
+class EndedSampledWindow:
+    """A window whose energy is known."""
+
+    done = True
+
+    def __init__(self, edge: Edge | None) -> None:
+        self._edge = edge
+
+    def look(self) -> None:
+        """Do nothing: the window is complete."""
+
+    def edge(self) -> Edge | None:
+        """Return the energy since the beginning."""
+        return self._edge
+
+
+class PowerSampler:
+    """Samples the power of one device in windows, and learns how often the device renews it.
+
+    Args:
+        watts: returns the power now; None while the device does not answer.
+        usual_period_s: how often the device renews its power, until that has been seen.
+        clock: dates the samples.
+    """
+
+    def __init__(
+        self,
+        watts: Callable[[], float | None],
+        usual_period_s: float,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._read_watts = watts
+        self._usual_period_s = usual_period_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._spans_s: deque[float] = deque(maxlen=256)
+        self._integral = PowerIntegral(clock.now_ns())
+        self._sampling: Repetition | None = None
+
+    def start(self) -> None:
+        """Begin a window with a sample, and go on sampling in the background."""
+        self.stop()
+        self._integral = PowerIntegral(self._clock.now_ns())
+        self.take()
+        self._sampling = self._clock.repeat(
+            self._take_in_background,
+            lambda: random.uniform(0.5, 1.5) * PAUSE_S,
+            "pytest-greenops-power",
+        )
+
+    def stop(self) -> None:
+        """End the sampling."""
+        if self._sampling is not None:
+            self._sampling.stop()
+            self._sampling = None
+
+    def take(self) -> None:
+        """Sample now, and add the energy that a new reading shows."""
+        with self._lock:
+            integral, now_ns, watts = self._integral, self._clock.now_ns(), self._read_watts()
+            if watts is None:
+                integral.broken = True
+                return
+            span_s = integral.add(now_ns, watts, self.period_s)
+            if span_s is not None:
+                self._spans_s.append(span_s)
+
+    @property
+    def period_s(self) -> float:
+        """How often the device renews its power: the lower quartile of what was seen."""
+        if len(self._spans_s) < LEARNT:
+            return self._usual_period_s
+        return sorted(self._spans_s)[len(self._spans_s) // 4]
+
+    def edge(self) -> Edge | None:
+        """Return the energy of this window so far; None if a sample of it is missing."""
+        with self._lock:
+            return self._integral.edge(self.period_s)
+
+    def edge_now(self) -> Edge | None:
+        """Take a sample, and return the energy up to it."""
+        self.take()
+        return self.edge()
+
+    def _take_in_background(self) -> None:
+        try:
+            self.take()
+        except BaseException:  # without its samples, the energy of a window is unknown
+            self._integral.broken = True
+            raise
+
+
+class PowerIntegral:
+    """The energy of one window, from samples of power: the samples at both edges included.
+
+    broken  whether a sample is missing
+    """
+
+    def __init__(self, begin_ns: int) -> None:
+        self.broken = False
+        self._begin_ns = self._last_ns = self._renewed_ns = begin_ns
+        self._watts: float | None = None
+        self._low_w, self._high_w = math.inf, 0.0
+        self._joules = 0.0
+        self._renewals = self._mixed_ns = 0
+
+    def add(self, time_ns: int, watts: float, period_s: float) -> float | None:
+        """Add a sample; return the seconds between two renewals if it shows the second of them."""
+        span_s = None
+        self._last_ns = time_ns
+        if self._watts is None:
+            self._renewed_ns, self._watts = time_ns, watts
+        elif watts != self._watts:
+            span_s = self._renew(time_ns, self._watts, watts, period_s)
+        self._low_w, self._high_w = min(self._low_w, watts), max(self._high_w, watts)
+        return span_s
+
+    def _renew(self, time_ns: int, before_w: float, watts: float, period_s: float) -> float | None:
+        """Count a new reading for the time before it, as far back as readings are apart.
+
+        The first one in a window may be a mean that reaches back beyond it. Its time is left to the
+        second one, if there is one.
+        """
+        span_s = None
+        since_ns = max(self._renewed_ns, time_ns - round(period_s * 1e9))
+        before_ws = before_w * (since_ns - self._renewed_ns)
+        if self._renewals == 0:
+            self._joules += before_ws * NANOSECONDS
+            self._mixed_ns = time_ns - since_ns
+        else:
+            own_ns, self._mixed_ns = time_ns - since_ns + self._mixed_ns, 0
+            self._joules += (before_ws + watts * own_ns) * NANOSECONDS
+            span_s = (time_ns - self._renewed_ns) * NANOSECONDS
+        self._renewals += 1
+        self._renewed_ns, self._watts = time_ns, watts
+        return span_s
+
+    def edge(self, period_s: float) -> Edge | None:
+        """Return the energy so far, and how far it may be off since power is reported late.
+
+        The error is that of a counter which moves as often, or more if power changed by more than
+        its mean. The error of power itself, some percent, is always there and is not included.
+        """
+        if self.broken or self._watts is None:
+            return None
+        since_ns = self._last_ns - self._renewed_ns + self._mixed_ns
+        joules = self._joules + self._watts * since_ns * NANOSECONDS
+        seconds = (self._last_ns - self._begin_ns) * NANOSECONDS
+        mean_w = joules / seconds if seconds else 0.0
+        late_j = EDGE_ERROR * period_s * max(mean_w, self._high_w - self._low_w)
+        return Edge(round(joules * 1e6), late_j * 1e6)

@@ -1,0 +1,100 @@
+"""Some of the domains of a sensor: those that nothing else counts, or whose counters move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pytest_greenops.model.errors import SensorUnavailable
+from pytest_greenops.model.measurement import DeviceState, Domain, Reading
+from pytest_greenops.sensors.base import DeviceSensor, Sensor, on_our_clock
+from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock, poll
+
+#: A counter that has not moved in this many of its update periods may be stuck.
+UPDATES = 3
+#: It is stuck if it has not moved in this time either. The time is longer than RAPL needs, because
+#: leaving a counter out of one run makes the machine another one. In this time a psys that counts
+#: in whole joules (Sapphire Rapids) moves if the board draws 4 W.
+PATIENCE_S = 0.3
+
+
+class Subset:
+    """Some of the domains of a sensor; see `Sensor` and `DeviceSensor` for its attributes.
+
+    notes  what a reader of its figures has to know
+    """
+
+    def __init__(
+        self, sensor: Sensor, domains: Sequence[Domain], notes: Sequence[str] = ()
+    ) -> None:
+        self.name = sensor.name
+        self.source = sensor.source
+        self.update_period_s = sensor.update_period_s
+        self.domains = tuple(domains)
+        self.notes: tuple[str, ...] = (*getattr(sensor, "notes", ()), *notes)
+        self.method = "; ".join([sensor.method, *notes])
+        self._sensor = sensor
+        self._names = {domain.name for domain in domains}
+        self._places = [sensor.domains.index(domain) for domain in domains]
+
+    @property
+    def doubts(self) -> Mapping[str, str]:
+        """What is known to be wrong with these counters."""
+        known = self._sensor.doubts if isinstance(self._sensor, DeviceSensor) else {}
+        return {name: why for name, why in known.items() if name in self._names}
+
+    def read(self) -> Reading:
+        """Return the counts of these domains."""
+        whole = self._sensor.read()
+        counts = [whole.energy_uj[place] for place in self._places]
+        return whole._replace(energy_uj=counts, error_uj=())
+
+    def states(self) -> dict[str, DeviceState]:
+        """Return the state of their devices, where the sensor knows it."""
+        known = self._sensor.states() if isinstance(self._sensor, DeviceSensor) else {}
+        return {name: state for name, state in known.items() if name in self._names}
+
+    def close(self) -> None:
+        """Close the whole sensor."""
+        self._sensor.close()
+
+
+def without_stuck_counters(sensor: Sensor, clock: Clock = SYSTEM_CLOCK) -> Sensor:
+    """Return the sensor without those counters that do not move while this process works.
+
+    Some virtual machines show such counters. The check takes an update period or two if all move.
+
+    Raises:
+        SensorUnavailable: a CPU counter is stuck, and a total without it would be too small. The
+            sensor is closed then.
+    """
+    stuck = _stuck(sensor, clock)
+    if not stuck:
+        return sensor
+    names = ", ".join(domain.name for domain in stuck)
+    seen = f"{names} did not move in {PATIENCE_S * 1000:.0f} ms of work"
+    if any(domain.kind == "cpu" for domain in stuck):
+        sensor.close()
+        raise SensorUnavailable(
+            f"its counters are stuck: {seen}",
+            "measure on the host itself, or on a bare-metal machine",
+        )
+    moving = [domain for domain in sensor.domains if domain not in stuck]
+    return Subset(sensor, moving, [f"{seen}: not measured"])
+
+
+def _stuck(sensor: Sensor, clock: Clock) -> list[Domain]:
+    """Return the counters that do not move while this process reads them as fast as it can."""
+    if not on_our_clock(sensor, clock):
+        return []
+    stuck = dict(zip(sensor.domains, sensor.read().energy_uj, strict=True))
+
+    def look() -> None:
+        now = dict(zip(sensor.domains, sensor.read().energy_uj, strict=True))
+        for domain, uj in list(stuck.items()):
+            # A counter that cannot be read is not stuck: its windows report why.
+            if uj is None or now[domain] != uj:
+                del stuck[domain]
+
+    patience_s = max(PATIENCE_S, UPDATES * sensor.update_period_s)
+    poll(look, lambda: not stuck, clock, patience_s)
+    return list(stuck)
