@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-all test-studies bench bench-full bench-plain bench-regression lint types figures insight accuracy power clean
+.PHONY: test test-all test-studies bench bench-full bench-plain bench-regression lint types picture figures insight accuracy power clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -56,6 +56,9 @@ lint: $(VENV)/.lint
 
 types: $(VENV)/.lint
 	$(BIN)/mypy
+
+picture: $(VENV)/.test  ## the picture in the README: a regression, as the terminal shows it
+	$(BIN)/python docs/picture.py
 
 # The overhead of the plugin and of its peers, installed as users install them; then its verdicts.
 figures: $(FIGURES)/.installed

@@ -1,1 +1,1 @@
-"""The studies behind this plugin, as energy tests that anyone can run."""
+"""Energy tests of the studies behind this plugin, and measurements of the plugin itself."""

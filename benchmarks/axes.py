@@ -1,4 +1,4 @@
-"""The axes of a study: which values a test runs over, chosen by options."""
+"""Axes of a study: the values that a test runs over, selected by options."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from benchmarks.checkpoints import Checkpoint
 class Axis:
     """One axis of a study.
 
-    name    the argument of the tests that run over it
-    values  what the argument may be, by id; one that is a number stands in the ids of tests with
-            the name before it: `batch32`
-    slice   ids of those that a run without `--bench-full` takes
-    loads   the suffix, or suffixes, of the classes whose checkpoints may stand in for the values,
-            such as `ForCausalLM`; None where none can
+    name    argument of the tests that run over it
+    values  values of the argument, by id; test ids prefix numeric ids with the name: `batch32`
+    slice   ids that run without `--bench-full`
+    loads   suffixes of model classes whose checkpoints can replace the values, for example
+            `ForCausalLM`; None if a checkpoint cannot
     """
 
     name: str
@@ -31,18 +30,18 @@ class Axis:
 
     @property
     def mark(self) -> pytest.MarkDecorator:
-        """The mark of a test, or the `pytestmark` of a module, that runs over it."""
+        """Return the mark of a test, or the `pytestmark` of a module, that runs over it."""
         return pytest.mark.axis(self)
 
 
 class Axes:
-    """Which values of the axes this run takes.
+    """Selects the values of the axes for a run.
 
-    full        all of them, not only the slices
-    chosen      `name=id,id`, as the command line has them
-    checkpoint  in place of models made here
+    full        use all values, not only the slices
+    chosen      `name=id,id`, from the command line
+    checkpoint  replaces the models that are built here
 
-    Raises `pytest.UsageError` where a choice is not written so.
+    Raises `pytest.UsageError` for a choice in another form.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Axes:
         for choice in chosen:
             name, _, ids = choice.partition("=")
             if not name or not ids:
-                raise pytest.UsageError(f"--bench-axis {choice}: write NAME=ID,ID")
+                raise pytest.UsageError(f"--bench-axis {choice}: expected NAME=ID,ID")
             self._chosen[name] += ids.split(",")
 
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
@@ -66,26 +65,26 @@ class Axes:
             ids = [axis.name + name if name.isdigit() else name for name in values]
             metafunc.parametrize(axis.name, list(values.values()), ids=ids)
 
-    def refuse_unknown(self) -> None:
-        """Raise `pytest.UsageError` for what was chosen of no axis of any test."""
+    def check_choices(self) -> None:
+        """Raise `pytest.UsageError` for a chosen axis or value that no test has."""
         for name, ids in self._chosen.items():
             if name not in self._known:
                 known = ", ".join(sorted(self._known)) or "none"
-                raise pytest.UsageError(f"--bench-axis {name}: no such axis; there are: {known}")
+                raise pytest.UsageError(f"--bench-axis {name}: expected one of: {known}")
             for unknown in [each for each in ids if each not in self._known[name]]:
                 known = ", ".join(self._known[name])
-                raise pytest.UsageError(f"--bench-axis {name}={unknown}: is none of {known}")
+                raise pytest.UsageError(f"--bench-axis {name}={unknown}: expected one of: {known}")
 
-    def without_checkpoint(self, items: list[pytest.Item]) -> list[pytest.Item]:
-        """Take out, and return, the tests that cannot run the checkpoint, if there is one."""
+    def remove_without_checkpoint(self, items: list[pytest.Item]) -> list[pytest.Item]:
+        """Remove and return the tests that cannot run the checkpoint, if there is one."""
         if self._checkpoint is None:
             return []
-        dropped = [item for item in items if not any(map(self._loads, _axes_of(item)))]
-        items[:] = [item for item in items if item not in dropped]
-        return dropped
+        removed = [item for item in items if not any(map(self._loads, _axes_of(item)))]
+        items[:] = [item for item in items if item not in removed]
+        return removed
 
     def ids_of(self, item: pytest.Item) -> dict[str, str]:
-        """Where on its axes a test stands."""
+        """Return the id of a test on each of its axes."""
         callspec = getattr(item, "callspec", None)
         values = {} if callspec is None else callspec.params
         return {
@@ -98,10 +97,10 @@ class Axes:
     def _values(self, axis: Axis) -> Mapping[str, Any]:
         if self._checkpoint and self._loads(axis):
             return {self._checkpoint.id: self._checkpoint}
-        wanted = self._chosen.get(axis.name)
-        if wanted is None:
-            wanted = list(axis.values) if self._full else list(axis.slice)
-        return {name: value for name, value in axis.values.items() if name in wanted}
+        ids = self._chosen.get(axis.name)
+        if ids is None:
+            ids = list(axis.values) if self._full else list(axis.slice)
+        return {name: value for name, value in axis.values.items() if name in ids}
 
     def _loads(self, axis: Axis) -> bool:
         checkpoint = self._checkpoint

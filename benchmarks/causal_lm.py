@@ -1,4 +1,4 @@
-"""Causal language models from their configuration, and the two phases in which one answers."""
+"""Causal language models built from a configuration, and the two phases of an answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transformers import (
     Qwen3Config,
 )
 
-#: Any, for the types of transformers refuse `model.to(device)` and `model.generate(prompts)`.
+#: Any, since the types of transformers reject `model.to(device)` and `model.generate(prompts)`.
 CausalLM: TypeAlias = Any
 
 VOCABULARY = 1024
@@ -24,7 +24,7 @@ LONGEST_TEXT = 2048
 
 @dataclass(frozen=True)
 class Size:
-    """The shape of a model. Queries have `heads` heads, keys and values `kv_heads`."""
+    """Shape of a model: queries have `heads` heads, keys and values have `kv_heads`."""
 
     hidden: int
     intermediate: int
@@ -34,7 +34,7 @@ class Size:
     vocabulary: int = VOCABULARY
 
 
-#: By what they come to in parameters; the last two have the vocabulary of a model that people use.
+#: By number of parameters; the two largest have a vocabulary of realistic size.
 SIZES: Mapping[str, Size] = {
     "3m": Size(256, 704, 4, 8, 2),
     "10m": Size(384, 1024, 6, 6, 2),
@@ -50,7 +50,7 @@ FAMILIES: Mapping[str, Callable[..., PretrainedConfig]] = {
 
 @dataclass(frozen=True)
 class Untrained:
-    """Builds a model of a family and a size, which never ends an answer by itself."""
+    """Builds a model of a family and a size, without an end-of-sequence token."""
 
     family: str
     size: str
@@ -58,7 +58,7 @@ class Untrained:
     def __call__(
         self, device: torch.device, attention: str = "sdpa", dtype: torch.dtype = torch.float32
     ) -> CausalLM:
-        """The model with random weights, ready to answer."""
+        """Return the model with random weights in evaluation mode."""
         size = SIZES[self.size]
         config = FAMILIES[self.family](
             vocab_size=size.vocabulary,
@@ -76,27 +76,27 @@ class Untrained:
 
 
 def small_llama(device: torch.device, attention: str = "sdpa") -> CausalLM:
-    """A Llama of 3.3 M parameters with random weights, which never ends an answer by itself."""
+    """Return a Llama of 3.3 M parameters with random weights, without an end-of-sequence token."""
     return Untrained("llama", "3m")(device, attention)
 
 
 def random_prompts(
     requests: int, tokens: int, device: torch.device, vocabulary: int = VOCABULARY
 ) -> torch.Tensor:
-    """Prompts of one length, `(requests, tokens)`."""
+    """Return random prompts of one length, `(requests, tokens)`."""
     return torch.randint(vocabulary, (requests, tokens)).to(device)
 
 
 @torch.inference_mode()
 def prefill(model: CausalLM, prompts: torch.Tensor) -> tuple[torch.Tensor, Cache]:
-    """Read the prompts: the first token of each answer, `(requests, 1)`, and the cache."""
+    """Read the prompts; return the first token of each answer, `(requests, 1)`, and the cache."""
     output = model(prompts, use_cache=True, logits_to_keep=1)
     return output.logits.argmax(dim=-1), output.past_key_values
 
 
 @torch.inference_mode()
 def decode(model: CausalLM, first: torch.Tensor, cache: Cache, tokens: int) -> torch.Tensor:
-    """Go on greedily from the first token, until the answers are `(requests, tokens)`."""
+    """Continue greedily from the first token; return the answers, `(requests, tokens)`."""
     answer = [first]
     while len(answer) < tokens:
         output = model(answer[-1], past_key_values=cache, use_cache=True)

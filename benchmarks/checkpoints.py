@@ -1,4 +1,4 @@
-"""A real checkpoint, by the name or the path that transformers loads it from."""
+"""A real checkpoint, loaded by transformers from a name or a path."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class Checkpoint:
-    """Builds the model that a checkpoint holds, where a benchmark would build one of its own.
+    """Builds the model of a checkpoint, in place of one that a benchmark makes.
 
-    id      the last part of its name or path
-    config  its configuration, as transformers reads it
+    id      last part of the name or path
+    config  configuration of transformers
 
-    Raises `pytest.UsageError` where there is none of that name, or transformers cannot read it.
+    Raises `pytest.UsageError` for a checkpoint that does not exist or cannot be read.
     """
 
     def __init__(self, name_or_path: str) -> None:
@@ -28,15 +28,15 @@ class Checkpoint:
 
     @classmethod
     def read(cls, name_or_path: str | None) -> Checkpoint | None:
-        """The checkpoint of that name, if one was named."""
+        """Return the checkpoint of that name, or None without a name."""
         return cls(name_or_path) if name_or_path else None
 
     def __call__(self, device: torch.device, **settings: Any) -> Any:
-        """The model, on the device; `settings` are for `from_pretrained`, such as `dtype`."""
+        """Return the model on the device; `settings` go to `from_pretrained`, e.g. `dtype`."""
         return self._class.from_pretrained(self._source, **settings).to(device)
 
     def is_a(self, suffix: str | tuple[str, ...]) -> bool:
-        """Whether the class that wrote it ends so: `ForCausalLM`, `ForImageClassification`."""
+        """Return whether its class name ends with a suffix, for example `ForCausalLM`."""
         return bool(self._class.__name__.endswith(suffix))
 
     def _read(self) -> Any:
@@ -49,7 +49,7 @@ class Checkpoint:
         except (OSError, ValueError) as error:
             reason, *_ = str(error).splitlines()
             if self._source.startswith((".", "/", "~")) and not Path(self._source).exists():
-                reason = "there is no such folder"
+                reason = "no such folder"
             raise self._error(reason) from None
 
     def _known_class(self) -> Any:
@@ -60,7 +60,7 @@ class Checkpoint:
             if hasattr(transformers, name):
                 return getattr(transformers, name)
         raise self._error(
-            "its config.json names no class of transformers (architectures); save it with "
+            'its config.json names no class of transformers in "architectures": save it with '
             "save_pretrained of such a class"
         )
 

@@ -1,4 +1,4 @@
-"""What every benchmark shares: its libraries, device and seed, its axes, and the study's tables."""
+"""Options, axes, device, seed and tables of all benchmarks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SEED = 2503_23934
 
-#: What the modules of a room import: where one is missing, the room is skipped and says why.
+#: Libraries that the modules of a folder import; the folder is skipped where one is missing.
 NEEDS = {
     "anomaly": ("sklearn",),
     "discriminative": ("torch", "transformers"),
@@ -32,61 +32,61 @@ AXES = pytest.StashKey[Axes]()
 
 
 class SkippedModule(pytest.Module):
-    """A module that is left alone, since importing it would fail."""
+    """A module that is not imported, since a library is missing."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """No tests, but the reason."""
+        """Skip, with the reason."""
         missing = missing_libraries(self.path)
         pytest.skip(f"needs {' and '.join(missing)}: pip install 'pytest-greenops[bench]'")
 
 
 def missing_libraries(module: Path) -> list[str]:
-    """Those libraries of the module's room that are not installed."""
-    room = module.relative_to(Path(__file__).parent).parts[0]
-    return [library for library in NEEDS.get(room, ()) if find_spec(library) is None]
+    """Return the libraries of the module's folder that are not installed."""
+    folder = module.relative_to(Path(__file__).parent).parts[0]
+    return [library for library in NEEDS.get(folder, ()) if find_spec(library) is None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Register what only the benchmarks have."""
+    """Register the options of the benchmarks."""
     group = parser.getgroup("benchmarks", "benchmarks of pytest-greenops")
     group.addoption(
-        "--bench-full", action="store_true", help="every value of every axis, not a small slice"
+        "--bench-full", action="store_true", help="run all values of all axes, not a small slice"
     )
     group.addoption(
         "--bench-axis",
         action="append",
         default=[],
         metavar="NAME=ID,ID",
-        help="only these values of an axis, such as architecture=vit,swin; may be repeated",
+        help="run only these values of an axis, e.g. architecture=vit,swin; may be repeated",
     )
     group.addoption(
         "--energy-model",
         metavar="NAME_OR_PATH",
-        help="a checkpoint that from_pretrained loads, in place of the models made here",
+        help="a checkpoint for from_pretrained, in place of the models that are built here",
     )
     group.addoption(
-        "--bench-tables", type=Path, metavar="PATH", help="write the tables as Markdown"
+        "--bench-tables", type=Path, metavar="PATH", help="write the tables to a Markdown file"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read what was asked for, and gather what is measured."""
-    config.addinivalue_line("markers", "axis(axis): an axis of a study, over which a test runs")
-    asked = config.getoption  # which are unknown where this file is no argument's own
+    """Read the options, and collect measurements for the tables."""
+    config.addinivalue_line("markers", "axis(axis): run a test over an axis of a study")
+    option = config.getoption  # unknown where pytest was not started with this folder
     config.stash[AXES] = Axes(
-        full=asked("bench_full", False),
-        chosen=asked("bench_axis", None) or [],
-        checkpoint=Checkpoint.read(asked("energy_model", None)),
+        full=option("bench_full", False),
+        chosen=option("bench_axis", None) or [],
+        checkpoint=Checkpoint.read(option("energy_model", None)),
     )
     plugins = config.pluginmanager
     if not hasattr(config, "workerinput") and not plugins.hasplugin("greenops-fresh-child"):
-        plugins.register(Tables(asked("bench_tables", None)), "benchmark-tables")
+        plugins.register(Tables(option("bench_tables", None)), "benchmark-tables")
 
 
 def pytest_pycollect_makemodule(
     module_path: Path, parent: pytest.Collector
 ) -> pytest.Module | None:
-    """Skip what cannot be imported here, instead of failing at collection."""
+    """Skip a module with missing libraries, instead of failing at collection."""
     if missing_libraries(module_path):
         return SkippedModule.from_parent(parent, path=module_path)
     return None
@@ -99,31 +99,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse an axis that no test has; leave out what cannot run the checkpoint."""
+    """Check the chosen axes, and deselect tests that cannot run the checkpoint."""
     axes = config.stash[AXES]
-    axes.refuse_unknown()
-    dropped = axes.without_checkpoint(items)
+    axes.check_choices()
+    dropped = axes.remove_without_checkpoint(items)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
 
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """The same weights and data for a benchmark, whatever ran before it."""
+    """Seed weights and data, whatever ran before."""
     random.seed(SEED)
     if torch := sys.modules.get("torch"):
         torch.manual_seed(SEED)
 
 
 @pytest.fixture(autouse=True)
-def axes_told(request: pytest.FixtureRequest, facts: Callable[..., None]) -> None:
-    """Tell the tables where on its axes a test stands."""
+def axis_facts(request: pytest.FixtureRequest, facts: Callable[..., None]) -> None:
+    """Record the ids of the test on its axes, for the tables."""
     facts(**request.config.stash[AXES].ids_of(request.node))
 
 
 @pytest.fixture
 def facts(record_property: Callable[[str, object], None]) -> Callable[..., None]:
-    """Keep facts of a test beside its joules, for the tables: `facts(parameters=11_200_000)`."""
+    """Record facts of a test for the tables: `facts(parameters=11_200_000)`."""
 
     def keep(**facts: object) -> None:
         for name, value in facts.items():
@@ -134,7 +134,7 @@ def facts(record_property: Callable[[str, object], None]) -> Callable[..., None]
 
 @pytest.fixture(scope="session")
 def device() -> torch.device:
-    """The GPU where there is one, else the CPU with as many threads as PyTorch chooses."""
+    """Return the GPU if there is one, else the CPU."""
     import torch
 
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

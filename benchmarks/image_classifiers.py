@@ -1,4 +1,4 @@
-"""Image classifiers at the size of CIFAR-10: from their configuration, with random weights."""
+"""Image classifiers at the size of CIFAR-10, built from a configuration with random weights."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from transformers import (
     ResNetConfig,
 )
 
-#: Called with images, and labels where it learns; answers with `logits` and `loss`; knows its
-#: `config`. Any, for the types of transformers refuse `model.to(device)`.
+#: Takes images, and labels in training; returns `logits` and `loss`; has a `config`. Any, since the
+#: types of transformers reject `model.to(device)`.
 Classifier: TypeAlias = Any
 
 LABELS = (
@@ -29,15 +29,15 @@ LABELS = (
     "truck",
 )
 IMAGE_SIZE = 32
-#: What models of ImageNet take, whose configuration does not say.
-USUAL_SIZE = 224
-#: How far the pattern of its label stands out of an image's noise, in standard deviations.
+#: Image size of ImageNet models without a size in their configuration.
+IMAGENET_SIZE = 224
+#: Amplitude of the pattern of each label, in standard deviations of the noise.
 PATTERN = 0.2
 _PATTERN_SEED = 10
 
 
 def resnet18(device: torch.device) -> Classifier:
-    """ResNet-18 (He et al., 2015) as for ImageNet: of 32 x 32 pixels the last stage sees one."""
+    """Return an ImageNet ResNet-18 (He et al., 2015): its last stage sees 1 of 32 x 32 pixels."""
     return configured(
         ResNetConfig(
             depths=[2, 2, 2, 2],
@@ -51,19 +51,19 @@ def resnet18(device: torch.device) -> Classifier:
 
 
 def mobilenet_v2(device: torch.device) -> Classifier:
-    """MobileNetV2 (Sandler et al., 2018) as for ImageNet: many and small convolutions."""
+    """Return an ImageNet MobileNetV2 (Sandler et al., 2018): many small convolutions."""
     return configured(MobileNetV2Config(id2label=dict(enumerate(LABELS))), device)
 
 
 def configured(config: PretrainedConfig, device: torch.device) -> Classifier:
-    """The classifier of a configuration of transformers, for CIFAR-10's images."""
+    """Return the classifier of a configuration, for images of CIFAR-10."""
     config.image_size = IMAGE_SIZE  # some have none of their own
     return AutoModelForImageClassification.from_config(config).to(device)
 
 
 def image_shape(config: PretrainedConfig) -> tuple[int, int, int]:
-    """Channels, height and width of the images that a model is for."""
-    size = getattr(config, "image_size", None) or USUAL_SIZE
+    """Return channels, height and width of the images of a model."""
+    size = getattr(config, "image_size", None) or IMAGENET_SIZE
     height, width = (size, size) if isinstance(size, int) else size
     return getattr(config, "num_channels", 3), height, width
 
@@ -71,10 +71,10 @@ def image_shape(config: PretrainedConfig) -> tuple[int, int, int]:
 def labelled_images(
     batch: int, device: torch.device, config: PretrainedConfig | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images, `(batch, channels, height, width)`, and a label for each.
+    """Return images, `(batch, channels, height, width)`, and their labels.
 
-    Noise with a faint pattern for each label, so that there is something to learn; of the size and
-    the labels of CIFAR-10, or of what the configuration is for.
+    Noise with a faint learnable pattern per label; the size and the number of labels are those of
+    CIFAR-10, or of the configuration.
     """
     shape = image_shape(config) if config else (3, IMAGE_SIZE, IMAGE_SIZE)
     labels: int = config.num_labels if config else len(LABELS)  # type: ignore[assignment]
@@ -91,9 +91,9 @@ def training_step(
     labels: torch.Tensor,
     dtype: torch.dtype = torch.float32,
 ) -> torch.Tensor:
-    """One forward pass, backward pass and update of the weights; returns the loss.
+    """Run forward and backward, update the weights, and return the loss.
 
-    dtype  that of the forward pass, by autocast; weights, gradients and updates are as they are
+    dtype  of the forward computation, by autocast; weights and gradients keep theirs
     """
     optimizer.zero_grad()
     with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):

@@ -1,4 +1,4 @@
-"""The tables of the studies: rows are gathered from a run's reports, each room makes its own."""
+"""Tables of the studies: rows come from test reports, and each folder makes its own tables."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import importlib
 import re
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 
 from benchmarks.markdown import table
+from pytest_greenops.model.units import format_energy, format_percent, format_power
 
-#: A figure among the properties of a report, and the measurement that it belongs to.
+#: Figures of one measurement: `joules`, `seconds`, `watts`, `estimated`, `per_unit.sample`,
+#: `by_domain.cpu:0`, `quality.accuracy`, …
+Figures: TypeAlias = Mapping[str, Any]
+
+NOTHING = "–"
+#: A property of a report that is a figure, with the name of its measurement.
 _FIGURE = re.compile(
     r"energy\.(?:(?P<name>.+)\.)?"
     r"(?P<figure>joules|seconds|watts|estimated|checks|(?:per_unit|by_domain|quality)\.[^.]+)"
@@ -23,24 +29,20 @@ _WIDTH = 79
 
 
 class Row(NamedTuple):
-    """What one test measured.
+    """The measurements of one test.
 
-    test          the function's name
-    facts         what it told of itself with the fixture `facts`; its ids by axis among them
-    measurements  figures by the name of the measurement, `call` where there is none: `joules`,
-                  `seconds`, `watts`, `per_unit.sample`, `by_domain.cpu:0`, `quality.accuracy`, …
+    test          name of the function
+    facts         recorded by the fixture `facts`, ids on the axes included
+    measurements  figures by the name of the measurement, by default `call`
     """
 
     test: str
     facts: Mapping[str, Any]
-    measurements: Mapping[str, Mapping[str, Any]]
+    measurements: Mapping[str, Figures]
 
 
 class Table(NamedTuple):
-    """A table of a study, as its room makes it from rows.
-
-    note  what a reader has to know: one paragraph below the table
-    """
+    """A table of a study, with a paragraph of notes below it."""
 
     title: str
     heading: Sequence[str]
@@ -48,7 +50,7 @@ class Table(NamedTuple):
     note: str = ""
 
     def markdown(self) -> Iterator[str]:
-        """Its lines, which can be read as they stand."""
+        """Yield lines that are also readable without rendering."""
         columns = list(zip(self.heading, *self.rows, strict=True))
         widths = [max(3, *map(len, column)) for column in columns]
         rules = ["-" * width for width in widths]
@@ -63,46 +65,67 @@ class Table(NamedTuple):
 
 
 class Tables:
-    """Gathers rows while tests run, and shows the tables that the rooms make of them.
+    """Collects rows while tests run, and prints the tables at the end.
 
-    Each room that has any defines `tables(rows) -> Iterator[Table]` in its module `report`.
+    A folder with tables defines `tables(rows) -> Iterator[Table]` in its module `report`.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        """`path` is the Markdown file to write, if any."""
+        """Also write the tables to this Markdown file, if any."""
         self._path = path
         self._rows: dict[str, list[Row]] = defaultdict(list)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep what a call measured."""
+        """Collect the measurements of a test."""
         row = _row(report) if report.when == "call" else None
         if row is not None:
-            self._rows[_room(report.nodeid)].append(row)
+            self._rows[_folder(report.nodeid)].append(row)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Show the tables, and write them where that was asked for."""
+        """Print the tables, and write them to the file."""
         lines = [line for made in self._tables() for line in made.markdown()]
-        lines += self._doubts() if lines else []
+        lines += self._failed_checks() if lines else []
         for line in lines:
             terminalreporter.write_line(line)
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.write_text("\n".join(lines).strip() + "\n", encoding="utf-8")
 
-    def _doubts(self) -> Iterator[str]:
-        """The self-checks that did not hold beside the figures of the tables, with their counts."""
+    def _failed_checks(self) -> Iterator[str]:
+        """Yield a paragraph that counts the failed self-checks by name."""
         rows = [row for rows in self._rows.values() for row in rows]
         figures = [kept for row in rows for kept in row.measurements.values()]
         found = Counter(check for kept in figures for check in kept.get("checks", "").split("; "))
-        told = [f"{check} in {count}" for check, count in found.most_common() if check]
-        if told:
-            text = f"Of these {len(figures)} measurements some stand beside a self-check that did "
-            yield from ("", *textwrap.wrap(f"{text}not hold: {', '.join(told)}.", _WIDTH))
+        counts = [f"{check} in {count}" for check, count in found.most_common() if check]
+        if counts:
+            text = f"Failed self-checks in these {len(figures)} measurements: {', '.join(counts)}."
+            yield from ("", *textwrap.wrap(text, _WIDTH))
 
     def _tables(self) -> Iterator[Table]:
-        for room, rows in sorted(self._rows.items()):
-            if (Path(__file__).parent / room / "report.py").is_file():
-                yield from importlib.import_module(f"benchmarks.{room}.report").tables(rows)
+        for folder, rows in sorted(self._rows.items()):
+            if (Path(__file__).parent / folder / "report.py").is_file():
+                yield from importlib.import_module(f"benchmarks.{folder}.report").tables(rows)
+
+
+def energy_cell(joules: float | None, estimated: object) -> str:
+    """`0.0312` -> `'~31.2 mJ'` if estimated."""
+    return NOTHING if joules is None else "~" * bool(estimated) + format_energy(joules)
+
+
+def power_cell(watts: float | None, estimated: object) -> str:
+    """`70` -> `'~70.0 W'` if estimated."""
+    return NOTHING if watts is None else "~" * bool(estimated) + format_power(watts)
+
+
+def share_cell(share: float | None) -> str:
+    """`0.123` -> `'12 %'`."""
+    return NOTHING if share is None else format_percent(share, signed=False)
+
+
+def estimated_note(measurements: Iterable[Figures]) -> str:
+    """Return the end of a note, if any of the joules are estimated."""
+    estimated = any(figures.get("estimated") for figures in measurements)
+    return " ~: estimated, not sensed." if estimated else ""
 
 
 def _row(report: pytest.TestReport) -> Row | None:
@@ -121,6 +144,6 @@ def _row(report: pytest.TestReport) -> Row | None:
     return Row(report.nodeid.rpartition("::")[2].partition("[")[0], facts, measured)
 
 
-def _room(node_id: str) -> str:
+def _folder(node_id: str) -> str:
     parts = PurePosixPath(node_id.partition("::")[0]).parts
     return parts[parts.index("benchmarks") + 1] if "benchmarks" in parts else parts[0]

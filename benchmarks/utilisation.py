@@ -1,11 +1,11 @@
-"""How busy the CPUs and the GPU are around a measurement.
+"""Utilisation of the CPUs and the GPU during a measurement.
 
     with Utilisation(device) as used:
         output = energy(model, images)
     facts(**used.shares)
 
-Nothing is polled meanwhile: CPU time is read at both ends, and the driver of a GPU keeps samples by
-itself. What the meter does beside the calls (warm-up, its control workload) is in the shares too.
+Nothing is polled in between: CPU time is read at both ends, and the driver of a GPU keeps samples.
+The shares include the work of the meter: warm-up and control workload.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 
 class GpuSamples:
-    """The utilisation samples that NVML keeps of one card, up to some seconds back."""
+    """The utilisation samples of the last seconds that NVML keeps for one card."""
 
     def __init__(self, nvml: Any, card: Any) -> None:
         self._nvml, self._card = nvml, card
         self._seen_us = 0
 
     def start(self) -> None:
-        """Leave out what was sampled so far."""
+        """Ignore all samples so far."""
         for sample in self._since(0):
             self._seen_us = max(self._seen_us, sample.timeStamp)
 
     def share(self) -> float | None:
-        """The mean of what was sampled since the start, 0 to 1; None where nothing was."""
+        """Return the mean of the samples since the start, 0 to 1, or None without samples."""
         percents = [sample.sampleValue.uiVal for sample in self._since(self._seen_us)]
         return sum(percents) / len(percents) / 100 if percents else None
 
@@ -43,17 +43,17 @@ class GpuSamples:
         kind = self._nvml.NVML_GPU_UTILIZATION_SAMPLES
         try:
             samples: list[Any] = self._nvml.nvmlDeviceGetSamples(self._card, kind, time_us)[1]
-        except self._nvml.NVMLError:  # none is new, or this card keeps none
+        except self._nvml.NVMLError:  # no new samples, or this card keeps none
             return []
         return [sample for sample in samples if sample.timeStamp > time_us]
 
 
 class Utilisation:
-    """Watches this process and the device of its models, from entry to exit.
+    """Measures the utilisation by this process and of its GPU, from entry to exit.
 
     shares  after the exit: `cpu_utilisation`, the CPU time of this process and its descendants as
-            a share of all that the CPUs open to it had; `gpu_utilisation`, the share of the time in
-            which the card ran anything. One that is unknown is left out.
+            a share of the CPUs that it may use; `gpu_utilisation`, the share of time in which the
+            GPU was busy. An unknown one is left out.
     """
 
     def __init__(self, device: torch.device, gpu: GpuSamples | None = None) -> None:
@@ -83,14 +83,14 @@ class Utilisation:
 
 
 def usable_cpus() -> int:
-    """How many logical CPUs this process may run on."""
+    """Return the number of logical CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _samples_of(device: torch.device) -> GpuSamples | None:
-    """The samples of the card behind a device of torch, if it has one and NVML answers."""
+    """Return the samples of the card of a torch device, if NVML has them."""
     if device.type != "cuda":
         return None
     import pynvml
@@ -98,6 +98,6 @@ def _samples_of(device: torch.device) -> GpuSamples | None:
 
     uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
     with suppress(pynvml.NVMLError):
-        pynvml.nvmlInit()  # stays open: NVML counts who uses it
+        pynvml.nvmlInit()  # not shut down: NVML counts its users
         return GpuSamples(pynvml, pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}"))
     return None

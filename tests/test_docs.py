@@ -1,4 +1,4 @@
-"""The documents: their snippets run, what they name exists, their links resolve."""
+"""The documentation: snippets run, names exist, links resolve, and the guide stays short."""
 
 from __future__ import annotations
 
@@ -25,16 +25,24 @@ from pytest_greenops.sensors.rapl.powercap import UDEV_RULE
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+#: What a user reads; evidence and generated tables are apart.
+GUIDE = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+EVIDENCE = sorted((DOCS / "evidence").glob("*.md"))
+PAGES = [*GUIDE, ROOT / "CONTRIBUTING.md", *EVIDENCE]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-#: A fenced block, and the comment before it that has it run: `<!-- test: run [file] -->`.
+#: At most this many words, as `wc -w` counts them, in each page of the guide and in all of it.
+WORDS = {"README.md": 900, "docs/reference.md": 2200}
+WORDS_OF_A_PAGE = 1200
+WORDS_OF_THE_GUIDE = 12_000
+#: A fenced block, with the comment before it that makes the test run it:
+#: `<!-- test: run [file] -->`.
 BLOCK = re.compile(
     r"^(?P<mark><!-- test: run ?(?P<file>\S*) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-#: The file of a snippet that is told neither by its mark nor by a comment in its first line.
+#: The file of a snippet that neither its comment nor its own first line names.
 FILES = {"python": "test_snippet.py", "toml": "pyproject.toml", "ini": "pytest.ini"}
-#: Joules for projects that bring no sensor: each reading finds a millijoule more, 0.2 s later.
+#: A sensor for projects that have none: each reading adds a millijoule and 0.2 s.
 CONFTEST = """
 from pytest_greenops.testing import FakeSensor
 
@@ -48,7 +56,7 @@ class Working(FakeSensor):
 def pytest_energy_sensors(config):
     return [Working()]
 """
-#: No other plugin, and no threads that get in each other's way.
+#: No other plugins, and one thread per process.
 ALONE = {
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     "PYTHONIOENCODING": "utf-8",
@@ -58,7 +66,7 @@ ABSENT = "## Not in this version"
 
 
 class Snippet(NamedTuple):
-    """A block of code in a page, and the file that it is."""
+    """A block of code in a page, and the name of its file."""
 
     file: str
     text: str
@@ -66,7 +74,7 @@ class Snippet(NamedTuple):
 
 
 def snippets(page: Path) -> Iterator[Snippet]:
-    """The snippets of a page in a language that can be run."""
+    """Yield the snippets of a page in a language that can run."""
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
         if block["language"] in FILES:
             named = re.match(r"# (\S+\.\w+)\n", block["text"])
@@ -75,7 +83,7 @@ def snippets(page: Path) -> Iterator[Snippet]:
 
 
 def projects(page: Path) -> Iterator[dict[str, str]]:
-    """The files of a page's project: as they stand before one of them changes, and at the end."""
+    """Yield the files of a page's project: before each change of a file, and at the end."""
     files: dict[str, str] = {}
     for snippet in snippets(page):
         if snippet.runs:
@@ -87,13 +95,13 @@ def projects(page: Path) -> Iterator[dict[str, str]]:
 
 
 def missing(files: dict[str, str]) -> list[str]:
-    """Libraries that a project imports and that are not installed."""
+    """Return the libraries that a project imports and that are not installed."""
     found = re.findall(r"^(?:import|from) (\w+)", "\n".join(files.values()), re.MULTILINE)
     return [name for name in set(found) if f"{name}.py" not in files and not find_spec(name)]
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Begin to run pytest in a folder, with this plugin only."""
+    """Start pytest in a folder, with this plugin only."""
     strict = ("--strict-markers", "--strict-config", "--color=no")
     others = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     return subprocess.Popen(
@@ -107,7 +115,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def options() -> dict[str, tuple[str | None, str]]:
-    """The flag, if there is one, and the type of each ini name that the plugin registers."""
+    """Return the flag, if any, and the type of each ini name that the plugin registers."""
     parser = Mock()
     add_options(parser)
     group = parser.getgroup.return_value
@@ -119,7 +127,7 @@ def options() -> dict[str, tuple[str | None, str]]:
 
 
 def benchmark_flags() -> set[str]:
-    """The flags that only the benchmarks register."""
+    """Return the flags that only the benchmarks register."""
     parser = Mock()
     benchmarks.pytest_addoption(parser)
     calls = parser.getgroup.return_value.addoption.call_args_list
@@ -127,7 +135,7 @@ def benchmark_flags() -> set[str]:
 
 
 def section(name: str, title: str) -> str:
-    """A section of a page of the documentation, with those below it."""
+    """Return a section of a page, including its subsections."""
     text = (DOCS / name).read_text(encoding="utf-8")
     begun = text.index(f"\n{title}\n") + 1
     level = title.partition(" ")[0]
@@ -136,12 +144,12 @@ def section(name: str, title: str) -> str:
 
 
 def in_code(text: str) -> set[str]:
-    """Words that stand in backticks, alone or among others."""
+    """Return the words in backticks."""
     return {word for code in re.findall(r"`([^`\n]+)`", text) for word in re.findall(r"\w+", code)}
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link may name behind `#`, as GitHub makes it of headings."""
+    """Return the anchors of a page's headings, as GitHub makes them."""
     text = BLOCK.sub("", page.read_text(encoding="utf-8"))
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -156,7 +164,7 @@ STEPS = {
 
 @pytest.mark.parametrize("files", STEPS.values(), ids=STEPS)
 def test_snippets_run(files: dict[str, str], tmp_path: Path) -> None:
-    """The snippets of a page make a project whose tests pass plainly, and measured by a sensor."""
+    """The snippets of a page are a project whose tests pass, both plain and measured."""
     if absent := missing(files):
         pytest.skip(f"needs {', '.join(absent)}")
     more = {"conftest.py": CONFTEST}
@@ -178,30 +186,31 @@ def test_snippets_run(files: dict[str, str], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_snippet_runs(page: Path) -> None:
-    """No snippet of Python or of configuration is left out of the test above."""
+    """Every snippet of Python or configuration is part of the test above."""
     assert [snippet.text for snippet in snippets(page) if not snippet.runs] == []
 
 
 def test_pages_that_teach_have_snippets() -> None:
-    """The pages from which people copy have something that runs."""
+    """The pages that people copy code from have snippets that run."""
     taught = {step.rpartition("-")[0] for step in STEPS}
-    assert taught >= {"README.md", "docs/first-budget.md", "docs/hooks.md", "docs/reference.md"}
+    pages = ("first-budget", "coming-from-pytest-benchmark", "comparing", "hooks", "reference")
+    assert taught >= {"README.md", *(f"docs/{page}.md" for page in pages)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_options_exist(page: Path) -> None:
-    """Every option and ini name that a page mentions is there, save those said to be missing."""
+    """Every option and ini name on a page exists, except those listed as missing."""
     text = page.read_text(encoding="utf-8")
     if ABSENT in text:
         text = text.replace(section(page.name, ABSENT), "")
     flags = {flag for flag, _ in options().values()} | benchmark_flags()
     names = {*options(), "energy_budget", "energy_uj"}
-    assert set(re.findall(r"--(?:energy|bench)[a-z-]*", text)) - flags == set()
+    assert set(re.findall(r"--(?:energy|bench)(?!mark)[a-z-]*", text)) - flags == set()
     assert set(re.findall(r"(?<![\w.])energy_[a-z_]+", text)) - names == set()
 
 
-def test_what_is_said_to_be_missing_is() -> None:
-    """No option or command that the limits call missing exists."""
+def test_missing_features_are_missing() -> None:
+    """No option or command that the limits list as missing exists."""
     text = section("limits.md", ABSENT)
     options_named = set(re.findall(r"--energy[a-z-]*", text))
     of_the_command = text.partition("* the commands")[2].partition(": there are")[0]
@@ -213,14 +222,14 @@ def test_what_is_said_to_be_missing_is() -> None:
 
 
 def test_reference_has_every_option() -> None:
-    """The table of options holds each of them, with its ini twin and its type, and no other."""
+    """The table of options has exactly the existing options, with ini twin and type."""
     table = section("reference.md", "## Options")
     rows = re.findall(r"^\| (?:`(--[a-z-]+)[^|]*|none) \| `(\w+)` \| (\w+) \|", table, re.MULTILINE)
     assert {ini: (flag or None, kind) for flag, ini, kind in rows} == options()
 
 
 def test_reference_has_every_keyword() -> None:
-    """The table of the marker holds each of its keywords, and no other."""
+    """The table of the marker has exactly its keywords."""
     table = section("reference.md", "## The marker")
     first_cells = re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
     assert {word for cell in first_cells for word in in_code(cell)} == set(keywords())
@@ -234,13 +243,13 @@ def test_reference_has_every_keyword() -> None:
     ],
 )
 def test_reference_has_every_field(title: str, kinds: tuple[type[msgspec.Struct], ...]) -> None:
-    """What a test can read of a result, and a program of the document, is in the reference."""
+    """Every field of a result and of the JSON document is in the reference."""
     fields = {field for kind in kinds for field in kind.__struct_fields__}
     assert fields - in_code(section("reference.md", title)) == set()
 
 
 def test_commands_exist() -> None:
-    """The commands that pages mention exist, and the reference has every one."""
+    """The commands on all pages exist, and the reference has every one."""
     commands = {command.name for command in COMMANDS}
     pattern = re.compile(r"(?:`|\$ |/)pytest-greenops ([a-z]+)")
     named = {page: set(pattern.findall(page.read_text(encoding="utf-8"))) for page in PAGES}
@@ -249,36 +258,72 @@ def test_commands_exist() -> None:
 
 
 def test_every_verdict_is_explained() -> None:
-    """Each of the verdicts has a row where verdicts are explained."""
+    """Each verdict has a row in the table of verdicts."""
     rows = re.findall(r"^\| `([a-z ]+)` \|", section("comparing.md", "## Verdicts"), re.MULTILINE)
     assert sorted(rows) == sorted(outcome.value for outcome in Outcome)
 
 
-def test_right_to_read_is_the_one_that_is_printed() -> None:
-    """The rule that gives the right to read RAPL is the one that the sensor names."""
+def test_udev_rule_is_the_printed_one() -> None:
+    """The udev rule for reading RAPL is the one that the sensor prints."""
     assert UDEV_RULE in section("sensors-and-permissions.md", "## RAPL: the right to read")
 
 
 def test_every_package_has_its_place() -> None:
-    """The architecture page names every package, and none that does not exist."""
+    """The table of packages in the architecture page has exactly the existing packages."""
     package = ROOT / "pytest_greenops"
     packages = {str(file.parent.relative_to(package)) for file in package.rglob("__init__.py")}
-    named = set(
-        re.findall(r"^\| `([\w/]+)/` \|", (DOCS / "architecture.md").read_text(), re.MULTILINE)
-    )
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `([\w/]+)/` \|", text, re.MULTILINE))
     assert named == packages - {"."}
 
 
 def test_index_leads_to_every_page() -> None:
-    """The map of the documentation links to each of its pages."""
+    """The index links to every page of the documentation."""
     text = (DOCS / "index.md").read_text(encoding="utf-8")
-    linked = set(re.findall(r"\]\(([\w-]+\.md)\)", text))
-    assert linked == {page.name for page in DOCS.glob("*.md")} - {"index.md"}
+    linked = set(re.findall(r"\]\(((?:evidence/)?[\w-]+\.md)\)", text))
+    pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    assert linked == pages - {"index.md"}
+
+
+def test_guide_is_short() -> None:
+    """The README, each page of the guide and the whole guide keep to their number of words."""
+    words = {
+        page.relative_to(ROOT).as_posix(): len(page.read_text(encoding="utf-8").split())
+        for page in GUIDE
+    }
+    assert {
+        name: count for name, count in words.items() if count > WORDS.get(name, WORDS_OF_A_PAGE)
+    } == {}
+    assert sum(words.values()) <= WORDS_OF_THE_GUIDE
+
+
+def test_why_quotes_the_table() -> None:
+    """The percentages of false alarms in `why.md` are those of the generated table."""
+    table = section("evidence/verdict.md", "### Other rules on the same noise")
+    text = section("why.md", "## Why not a threshold on the mean")
+    quoted = re.findall(r"\d+\.\d+(?=\s+(?:to|%))", text)
+    assert len(quoted) == 6
+    assert [figure for figure in quoted if f"| {figure} % |" not in table] == []
+
+
+def test_generated_tables_are_marked() -> None:
+    """A generated table names its command, in the marks and in the sentence before them."""
+    marked = {}
+    for page in EVIDENCE:
+        text = page.read_text(encoding="utf-8")
+        writers = re.findall(r"<!-- begin: written by (.*?) -->", text)
+        assert writers == re.findall(r"<!-- end: written by (.*?) -->", text)
+        assert [each for each in writers if f"`{each}`" not in text] == []
+        marked[page.name] = len(writers)
+    assert {name: count for name, count in marked.items() if count} == {
+        "accuracy.md": 1,
+        "verdict.md": 2,
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_links_resolve(page: Path) -> None:
-    """Every relative link leads to a file that is there, and to a heading in it."""
+    """Every relative link leads to an existing file, and to a heading in it."""
     text = BLOCK.sub("", page.read_text(encoding="utf-8"))
     broken = []
     for link in re.findall(r"\]\(([^)\s]+)\)", text):

@@ -4,7 +4,7 @@
 
 from the repository's root, with zeus, pyRAPL and codecarbon beside this project, as root on Linux
 with a C compiler. Prints a table of errors and one of figures, and writes both into
-docs/accuracy.md. Takes some minutes.
+docs/evidence/accuracy.md. Takes some minutes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from benchmarks.overhead import window_cost
 from tests.simulated_host import child
 from tests.simulated_host.host import Host, why_impossible
 
-PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
+PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "accuracy.md"
 #: Windows of how many seconds, and how many of each.
 LENGTHS = [(0.05, 20), (0.2, 15), (1.0, 5), (5.0, 3)]
 SLOW, FAST, NO_COUNTER, RAPL = (
@@ -55,15 +55,15 @@ REPEATED_GOALS = {SLOW: ("100 ms", 0.1, 0.01, 0.02), FAST: ("20 ms", 0.02, 0.005
 #: Windows that are not repeated, on cards with a tick of 100 ms.
 SINGLE_S, SINGLES = 0.2, 100
 VARIANTS: dict[str, dict[str, object]] = {
-    "power told at once": {"power_tick_s": 0.0, "power_noise": 0.0},
+    "power reported at once": {"power_tick_s": 0.0, "power_noise": 0.0},
     "power new every 25 ms, 25 ms late": {"power_lag_s": 0.025},
     "power new every 100 ms, 50 ms late": {
         "power_tick_s": hosts.SLOW_RENEWAL_S,
         "power_lag_s": 0.05,
     },
     "ticks up to 30 ms late": {"jitter": 0.3},
-    "power told as the mean of a second": {"instant": False},
-    "power told up to 5 % wrong": {"power_noise": 0.05},
+    "power reported as the mean of a second": {"instant": False},
+    "power reported up to 5 % wrong": {"power_noise": 0.05},
 }
 
 

@@ -56,7 +56,7 @@ def repeated(
     )
     waited_s = [one.wall_s - one.busy_s for one in seen]
     yield Figure(
-        f"the same: time beside its calls, median / worst of {len(seen)}",
+        f"the same: time in addition to its calls, median / worst of {len(seen)}",
         f"{EXTRA_S:.0f} s",
         f"{statistics.median(waited_s):.2f} s / {max(waited_s):.2f} s",
         max(waited_s) <= EXTRA_S,
@@ -147,7 +147,7 @@ def card_edges(cost: EdgeCost, *, goal: bool) -> Figure:
 
 def neighbours(found: Growth | None, why_not_a_baseline: str | None) -> Figure:
     """The estimate beside busy neighbours."""
-    what = "the estimate of the same work beside two busy neighbours on four cores"
+    what = "the estimate of the same work with two busy neighbours on four cores"
     goal = f"{NEIGHBOURS:.0%} more or less"
     if found is None:
         return Figure(what, goal, f"not measured: {why_not_a_baseline}")

@@ -1,24 +1,24 @@
-"""A made machine in a plant, as its sensors record it, minute by minute; some minutes are faulty.
+"""Simulated readings of a machine in a plant, minute by minute; some minutes are faulty.
 
-Eight channels follow one changing load, so most of them tell the same::
+Eight channels follow one changing load, so that most of them are redundant::
 
-    load            works in cycles of two hours, and wanders
+    load            cycles of two hours, with drift
     current         rises with the load
     speed           falls a little with it
-    temperature     follows it late; rises and falls with the day, and drifts up with wear
-    vibration       rises with it, and drifts up with wear
+    temperature     follows it with a lag, follows the day, and increases with wear
+    vibration       rises with it, and increases with wear
     pressure, flow  rise with it
-    ambient         the day: 24 hours
+    ambient         follows the day: 24 hours
 
-Faults come in episodes of five minutes, each of one kind and of its own strength::
+Faults occur in episodes of five minutes, each of one kind and strength::
 
     leak      pressure falls, and flow rises
     bearing   vibration and temperature rise
     jam       current rises, and speed falls
-    dropout   the thermometer reads too cold
+    dropout   the temperature reads too low
 
-About half of these minutes stay, on every channel, in the range that good ones have: what belongs
-together comes apart. So limits on single channels would find few.
+In about half of these minutes every channel stays in its normal range, but the channels contradict
+each other. Limits on single channels would miss these faults.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ CHANNELS = (
     "flow",
     "ambient",
 )
-#: What each channel scatters by, in its own unit.
+#: Standard deviation of the noise of each channel, in its unit.
 NOISE = np.array([0.02, 0.8, 4.0, 1.0, 0.08, 0.15, 1.5, 0.5])
-#: By how much of that a fault of strength 1 moves each channel.
+#: Shift of each channel by a fault of strength 1, in multiples of the noise.
 FAULTS: dict[str, dict[str, float]] = {
     "leak": {"pressure": -9.0, "flow": 7.0},
     "bearing": {"vibration": 9.0, "temperature": 6.0},
     "jam": {"current": 9.0, "speed": -7.0},
     "dropout": {"temperature": -13.0},
 }
-#: Share of the minutes that are faulty: exactly, where samples are a multiple of 100.
+#: Share of faulty minutes: exact, if the number of samples is a multiple of 100.
 FAULT_SHARE = 0.05
-#: F1 of calling every minute faulty: no guess that does not look at the readings does better.
+#: F1 of calling every minute faulty: the best score without looking at the readings.
 CHANCE_F1 = 2 * FAULT_SHARE / (1 + FAULT_SHARE)
 EPISODE = 5
 #: Minutes of a working cycle and of a day.
@@ -60,14 +60,14 @@ CYCLE, DAY = 120, 1440
 
 
 class Recording(NamedTuple):
-    """What the sensors told: readings `(samples, 8)`, and for each minute whether it is faulty."""
+    """Readings, `(samples, 8)`, and for each minute whether it is faulty."""
 
     readings: Readings
     faulty: Labels
 
 
 def recording(samples: int, seed: int) -> Recording:
-    """So many minutes of the machine, from midnight on; each seed is a recording of its own."""
+    """Return minutes of the machine from midnight on; each seed gives another recording."""
     rng = np.random.default_rng(seed)
     readings = _good(samples, rng)
     faulty = np.zeros(samples, dtype=np.int64)
@@ -86,10 +86,10 @@ def recording(samples: int, seed: int) -> Recording:
 def _good(samples: int, rng: np.random.Generator) -> Readings:
     minute = np.arange(samples)
     wear = np.linspace(0.0, 1.0, samples)
-    wandering = _follows(rng.normal(0.0, 0.02, samples), slowness=0.95)
+    wandering = _lagged(rng.normal(0.0, 0.02, samples), slowness=0.95)
     load = 0.6 + 0.25 * np.tanh(3 * np.sin(2 * np.pi * minute / CYCLE)) + wandering
     ambient = 20 + 5 * np.sin(2 * np.pi * minute / DAY)
-    warmth = _follows(0.1 * load, slowness=0.9)
+    warmth = _lagged(0.1 * load, slowness=0.9)
     channels: list[Any] = [
         load,
         12 + 30 * load,
@@ -103,8 +103,8 @@ def _good(samples: int, rng: np.random.Generator) -> Readings:
     return np.column_stack(channels) + NOISE * rng.normal(size=(samples, len(CHANNELS)))
 
 
-def _follows(signal: Readings, slowness: float) -> Readings:
-    """Each value keeps so much of the one before: a first-order lag, from where it would settle."""
+def _lagged(signal: Readings, slowness: float) -> Readings:
+    """Return a first-order lag of the signal, which starts at its steady state."""
     value = signal[0] / (1 - slowness)
     lagged = np.empty_like(signal)
     for i, pushed in enumerate(signal):

@@ -1,34 +1,30 @@
-"""What the models took and found: joules by phase, and the front of quality and joules."""
+"""Tables of anomaly detection: joules by phase, and the Pareto front of quality and joules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from benchmarks.anomaly.phases import FOLDS, PHASES, PREDICTED, TRAINED
-from benchmarks.tables import Row, Table
+from benchmarks.anomaly.models import FOLDS, PHASES, TEST_SAMPLES, TRAIN_SAMPLES
+from benchmarks.tables import NOTHING, Figures, Row, Table, energy_cell, estimated_note
 from pytest_greenops.model.pareto import Point, front
-from pytest_greenops.model.units import format_energy
 
 _JOULES = (
-    f"Joules of one call: {TRAINED:,} samples learnt, {FOLDS} times four fifths of them in "
-    f"cross-validation, {PREDICTED:,} samples told apart in inference. F1: of another recording."
+    f"Joules of one call: training on {TRAIN_SAMPLES:,} samples, cross-validation with {FOLDS} "
+    f"folds of them, inference on {TEST_SAMPLES:,} samples. F1 and MCC: on another recording."
 )
 _FRONT = (
-    "F1: of another recording; in cross-validation the mean over the blocks that were left out. "
-    "Dominated: another is no worse in both F1 and joules, and better in one."
+    "F1: on another recording; in cross-validation the mean over the held-out blocks. Dominated: "
+    "another model is no worse in F1 and joules, and better in one of them."
 )
-_ESTIMATED = " ~: estimated, not sensed."
 
 
 def tables(rows: Sequence[Row]) -> Iterator[Table]:
-    """Joules of models by phase, then for each phase who is on the Pareto front."""
-    marked = _ESTIMATED if any(_figures(row).get("estimated") for row in rows) else ""
-    by_phase = {phase: [row for row in rows if row.facts["phase"] == phase] for phase in PHASES}
-    yield _joules(rows, _JOULES + marked)
-    for phase, of_phase in by_phase.items():
-        if of_phase:
-            yield _front(phase, of_phase, _FRONT + marked)
+    """Yield the joules of all models by phase, then the Pareto front of each phase."""
+    estimated = estimated_note(map(_figures, rows))
+    yield _joules(rows, _JOULES + estimated)
+    for phase in PHASES:
+        if of_phase := [row for row in rows if row.facts["phase"] == phase]:
+            yield _front(phase, of_phase, _FRONT + estimated)
 
 
 def _joules(rows: Sequence[Row], note: str) -> Table:
@@ -39,8 +35,8 @@ def _joules(rows: Sequence[Row], note: str) -> Table:
         ("Model", "training", "cross-val.", "inference", "F1", "MCC"),
         [
             (
-                _shown(model),
-                *(_told(known.get((model, phase))) for phase in PHASES),
+                _words(model),
+                *(_energy(known.get((model, phase))) for phase in PHASES),
                 *(_quality(known, model, metric) for metric in ("f1", "mcc")),
             )
             for model in models
@@ -50,19 +46,19 @@ def _joules(rows: Sequence[Row], note: str) -> Table:
 
 
 def _front(phase: str, rows: Sequence[Row], note: str) -> Table:
-    """Those on the front first, each by its joules."""
-    told = {row.facts["model"]: _told(row) for row in rows}
+    """Return the models on the front first, each group by joules."""
+    energy = {row.facts["model"]: _energy(row) for row in rows}
     found = front(
         Point(row.facts["model"], _figures(row)["quality.f1"], _figures(row)["joules"])
         for row in rows
     )
-    listed = [(point, "–") for point in found.best]
+    listed = [(point, NOTHING) for point in found.best]
     listed += [(each.point, _names(each.by)) for each in found.dominated]
     return Table(
-        f"Anomaly detection: quality and joules of {_shown(phase)}",
+        f"Anomaly detection: quality and joules of {_words(phase)}",
         ("Model", "F1", "Energy", "Dominated by"),
         [
-            (_shown(point.name), f"{point.quality:.3f}", told[point.name], by)
+            (_words(point.name), f"{point.quality:.3f}", energy[point.name], by)
             for point, by in listed
         ],
         note,
@@ -70,29 +66,26 @@ def _front(phase: str, rows: Sequence[Row], note: str) -> Table:
 
 
 def _names(points: Sequence[Point]) -> str:
-    """The cheapest by name; of the others how many there are."""
-    cheapest, *others = points
-    return _shown(cheapest.name) + (f" and {len(others)} more" if others else "")
+    """Return the name of the first, and the number of the others."""
+    first, *others = points
+    return _words(first.name) + (f" and {len(others)} more" if others else "")
 
 
-def _figures(row: Row) -> Any:
+def _figures(row: Row) -> Figures:
     return row.measurements[row.facts["phase"]]
 
 
 def _quality(known: dict[tuple[str, str], Row], model: str, metric: str) -> str:
-    """That on the held-out recording, from whichever phase looked at it."""
+    """Return the quality on the other recording, from any phase that predicted it."""
     for phase in ("training", "inference"):
         if row := known.get((model, phase)):
             return f"{_figures(row)[f'quality.{metric}']:.3f}"
-    return "–"
+    return NOTHING
 
 
-def _told(row: Row | None) -> str:
-    if row is None:
-        return "–"
-    figures = _figures(row)
-    return "~" * bool(figures.get("estimated")) + format_energy(figures["joules"])
+def _energy(row: Row | None) -> str:
+    return energy_cell(_figures(row)["joules"], _figures(row).get("estimated")) if row else NOTHING
 
 
-def _shown(name: str) -> str:
+def _words(name: str) -> str:
     return name.replace("_", " ")

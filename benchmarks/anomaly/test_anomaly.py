@@ -1,4 +1,4 @@
-"""Faults of a made machine, found by classical models: joules of each phase, and quality."""
+"""Energy and quality of classical models that detect faults of a simulated machine, by phase."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from threadpoolctl import threadpool_limits
 
-from benchmarks.anomaly.models import MODELS, Model
-from benchmarks.anomaly.phases import PHASES, PREDICTED, TRAINED, Phase
+from benchmarks.anomaly.models import MODELS, PHASES, TEST_SAMPLES, TRAIN_SAMPLES, Model, Phase
 from benchmarks.anomaly.plant import CHANCE_F1, recording
 from benchmarks.axes import Axis
 
@@ -25,18 +24,18 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Of small data more threads mostly wait for each other: they spin, which is joules too."""
+    """Use one thread: on small data more threads spin while they wait, which uses energy."""
     with threadpool_limits(1):
         yield
 
 
 def test_faults_are_found(energy: Energy, model: Callable[[], Model], phase: Phase) -> None:
-    """A phase of a model that finds faults better than by guessing."""
-    taught, held_out = recording(TRAINED, seed=1), recording(PREDICTED, seed=2)
+    """A model detects faults better than by chance."""
+    known, unseen = recording(TRAIN_SAMPLES, seed=1), recording(TEST_SAMPLES, seed=2)
 
     energy.units(sample=phase.samples)
-    # Each phase under a name of its own: they are no rivals on one Pareto front.
-    quality = phase.run(energy.named(phase.name), model(), taught, held_out)
+    # One name per phase: phases do not compete on one Pareto front.
+    quality = phase.run(energy.named(phase.name), model(), known, unseen)
     energy.quality(**quality)
 
     assert quality["f1"] > CHANCE_F1

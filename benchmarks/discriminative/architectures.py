@@ -1,12 +1,13 @@
-"""The architectures of the study, for images of 32 x 32 pixels.
+"""The axes of the study: architectures for images of 32 x 32 pixels, batches, optimisers.
 
-Made for larger ones, most would halve these five times, down to a single pixel, and compute little.
-Here they halve them less often, as their variants for CIFAR-10 do: each docstring says how far.
+Most architectures are made for larger images: they would halve these five times, down to a single
+pixel, and compute little. Here they halve them less often, as their variants for CIFAR-10 do; each
+docstring gives the final size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TypeAlias
 
@@ -22,16 +23,18 @@ from transformers import (
     ViTConfig,
 )
 
+from benchmarks.axes import Axis
 from benchmarks.discriminative import nets
 from benchmarks.image_classifiers import IMAGE_SIZE, LABELS, Classifier, configured
 
 Build: TypeAlias = Callable[[torch.device], Classifier]
+Optimise: TypeAlias = Callable[[Iterable[torch.nn.Parameter]], torch.optim.Optimizer]
 
 _LABELS = dict(enumerate(LABELS))
 
 
 def resnet18(device: torch.device) -> Classifier:
-    """ResNet-18 (He et al., 2015), down to 4 x 4."""
+    """Return ResNet-18 (He et al., 2015), down to 4 x 4."""
     config = ResNetConfig(
         depths=[2, 2, 2, 2],
         hidden_sizes=[64, 128, 256, 512],
@@ -42,18 +45,18 @@ def resnet18(device: torch.device) -> Classifier:
 
 
 def resnet50(device: torch.device) -> Classifier:
-    """ResNet-50 (He et al., 2015), down to 4 x 4."""
+    """Return ResNet-50 (He et al., 2015), down to 4 x 4."""
     return _with_small_stem(configured(ResNetConfig(id2label=_LABELS), device))
 
 
 def mobilenet_v2(device: torch.device) -> Classifier:
-    """MobileNetV2 (Sandler et al., 2018), down to 4 x 4."""
+    """Return MobileNetV2 (Sandler et al., 2018), down to 4 x 4."""
     model = configured(MobileNetV2Config(id2label=_LABELS), device)
     return _halving_later(model, 2)
 
 
 def efficientnet_b0(device: torch.device) -> Classifier:
-    """EfficientNet-B0 (Tan and Le, 2019), down to 4 x 4."""
+    """Return EfficientNet-B0 (Tan and Le, 2019), down to 4 x 4."""
     config = EfficientNetConfig(
         width_coefficient=1.0,
         depth_coefficient=1.0,
@@ -66,7 +69,7 @@ def efficientnet_b0(device: torch.device) -> Classifier:
 
 
 def regnet(device: torch.device) -> Classifier:
-    """RegNetY-400MF (Radosavovic et al., 2020), down to 4 x 4."""
+    """Return RegNetY-400MF (Radosavovic et al., 2020), down to 4 x 4."""
     config = RegNetConfig(
         depths=[1, 3, 6, 6],
         hidden_sizes=[48, 104, 208, 440],
@@ -78,12 +81,12 @@ def regnet(device: torch.device) -> Classifier:
 
 
 def convnext(device: torch.device) -> Classifier:
-    """ConvNeXt-T (Liu et al., 2022) on patches of 2 x 2, down to 2 x 2."""
+    """Return ConvNeXt-T (Liu et al., 2022) on patches of 2 x 2, down to 2 x 2."""
     return configured(ConvNextConfig(patch_size=2, id2label=_LABELS), device)
 
 
 def vit(device: torch.device) -> Classifier:
-    """ViT-Ti (Touvron et al., 2021) on 64 patches of 4 x 4."""
+    """Return ViT-Ti (Touvron et al., 2021) on 64 patches of 4 x 4."""
     config = ViTConfig(
         image_size=IMAGE_SIZE,
         patch_size=4,
@@ -96,9 +99,9 @@ def vit(device: torch.device) -> Classifier:
 
 
 def swin(device: torch.device) -> Classifier:
-    """Swin (Liu et al., 2021) on patches of 2 x 2, windows of 4 x 4, down to one window.
+    """Return Swin (Liu et al., 2021) on patches of 2 x 2, windows of 4 x 4, down to one window.
 
-    Three stages: a fourth would have less than a window left.
+    It has three stages: a fourth would be smaller than a window.
     """
     config = SwinConfig(
         image_size=IMAGE_SIZE,
@@ -115,7 +118,7 @@ def _own(build: Callable[[int, int], nets.Network], device: torch.device) -> Cla
     return build(len(LABELS), IMAGE_SIZE).to(device)
 
 
-#: By id, the small ones first.
+#: By id, small ones first.
 ARCHITECTURES: Mapping[str, Build] = {
     "lenet": partial(_own, nets.lenet),
     "mobilenet_v2": mobilenet_v2,
@@ -130,10 +133,27 @@ ARCHITECTURES: Mapping[str, Build] = {
     "resnet50": resnet50,
     "convnext": convnext,
 }
+#: All fused, so that they differ in their rule only.
+OPTIMISERS: Mapping[str, Optimise] = {
+    "sgd": partial(torch.optim.SGD, lr=0.01, fused=True),
+    "momentum": partial(torch.optim.SGD, lr=0.01, momentum=0.9, fused=True),
+    "adam": partial(torch.optim.Adam, fused=True),
+    "adamw": partial(torch.optim.AdamW, fused=True),
+}
+
+ARCHITECTURE = Axis(
+    "architecture",
+    ARCHITECTURES,
+    slice=("mobilenet_v2", "vit", "resnet18"),
+    loads="ForImageClassification",
+)
+BATCH = Axis("batch", {str(batch): batch for batch in (4, 16, 32, 64, 128, 256)}, slice=("4",))
+PRECISION = Axis("precision", {"fp32": torch.float32, "bf16": torch.bfloat16}, slice=("fp32",))
+OPTIMISER = Axis("optimiser", OPTIMISERS, slice=("adamw",))
 
 
 def _with_small_stem(model: Classifier) -> Classifier:
-    """A ResNet whose first layer is a convolution of 3 x 3 that keeps the size."""
+    """Replace the first layer of a ResNet by a 3 x 3 convolution that keeps the size."""
     stem = model.resnet.embedder
     stem.pooler = nn.Identity()
     large = stem.embedder.convolution
@@ -143,7 +163,7 @@ def _with_small_stem(model: Classifier) -> Classifier:
 
 
 def _halving_later(model: Classifier, layers: int) -> Classifier:
-    """A network of which the first convolutions that would halve the size keep it."""
+    """Make the first convolutions that halve the size keep it."""
     halving = [m for m in model.modules() if isinstance(m, nn.Conv2d) and m.stride == (2, 2)]
     for convolution in halving[:layers]:
         convolution.stride = (1, 1)

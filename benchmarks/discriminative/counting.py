@@ -1,4 +1,4 @@
-"""How large a network is, and what it computes: parameters, and multiply-accumulates."""
+"""Parameters and multiply-accumulates (MACs) of a network."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from benchmarks.image_classifiers import Classifier
 
-#: Batch normalisation learns from no fewer.
+#: Fewest samples for batch normalisation in training.
 _SAMPLES = 2
 
 
 def parameters(model: torch.nn.Module) -> int:
-    """How many numbers a network has learnt; one that two layers share counts once."""
+    """Return the number of parameters; a shared one counts once."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def macs(model: Classifier, images: torch.Tensor) -> int:
-    """Multiply-accumulates of the forward pass, of one image.
+    """Return the MACs of one image in a forward pass.
 
-    Those of convolutions and of products of matrices, as PyTorch counts them: two floating-point
-    operations are one of them. Not counted: additions, normalisation, activations, pooling.
+    Convolutions and matrix products, as PyTorch counts them: a MAC is two floating-point
+    operations. Not counted: additions, normalisation, activations, pooling.
     """
     with torch.no_grad(), _counting() as counter:
         model(images[:_SAMPLES])
@@ -34,7 +34,7 @@ def macs(model: Classifier, images: torch.Tensor) -> int:
 
 
 def training_macs(model: Classifier, images: torch.Tensor, labels: torch.Tensor) -> int:
-    """The same of forward and backward pass, of one image; the model is left as it was."""
+    """Return the MACs of one image, forward and backward; the model does not change."""
     double = copy.deepcopy(model)
     with _counting() as counter:
         double(images[:_SAMPLES], labels=labels[:_SAMPLES]).loss.backward()
@@ -45,7 +45,7 @@ def training_macs(model: Classifier, images: torch.Tensor, labels: torch.Tensor)
 def _counting() -> Iterator[FlopCounterMode]:
     ours = {torch.ops.aten.convolution_backward: _convolution_backward}
     counter = FlopCounterMode(display=False, custom_mapping=ours)
-    # Attention in steps: on a CPU its fused form is not counted.
+    # Attention as separate products: its fused form is not counted on a CPU.
     with sdpa_kernel(SDPBackend.MATH), counter:
         yield counter
 
@@ -53,9 +53,9 @@ def _counting() -> Iterator[FlopCounterMode]:
 def _convolution_backward(
     output: list[int], images: list[int], weight: list[int], *further: Any, **kwargs: Any
 ) -> int:
-    """As much as forward for each gradient that is asked for; PyTorch counts groups as if none."""
-    *_, transposed, _output_padding, _groups, wanted = further
-    return int(sum(wanted[:2]) * conv_flop_count(images, weight, output, transposed))
+    """Count as much as forward per requested gradient; PyTorch ignores groups here."""
+    *_, transposed, _output_padding, _groups, gradients = further
+    return int(sum(gradients[:2]) * conv_flop_count(images, weight, output, transposed))
 
 
 def _each(counter: FlopCounterMode) -> int:

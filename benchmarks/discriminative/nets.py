@@ -1,4 +1,4 @@
-"""Networks that transformers does not have, as their variants for CIFAR-10 are built."""
+"""CIFAR-10 variants of networks that transformers does not have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from transformers.modeling_outputs import ImageClassifierOutput
 
 
 class Network(nn.Module):
-    """Layers that end in logits, spoken to like a classifier of transformers."""
+    """Layers that end in logits, with the interface of a classifier of transformers."""
 
     def __init__(self, labels: int, size: int, *layers: nn.Module) -> None:
         super().__init__()
@@ -21,26 +21,26 @@ class Network(nn.Module):
     def forward(
         self, images: torch.Tensor, labels: torch.Tensor | None = None
     ) -> ImageClassifierOutput:
-        """Logits, `(batch, labels)`, and the mean cross-entropy where labels are given."""
+        """Return logits, `(batch, labels)`, and with labels the mean cross-entropy."""
         logits = self.layers(images)
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return ImageClassifierOutput(loss=loss, logits=logits)
 
 
 def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
-    """A convolution without bias that keeps the size, batch normalisation, rectifier."""
+    """Return a padded convolution without bias, batch normalisation, ReLU."""
     padding = kernel // 2
     layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
     return [layer, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
 def pooled(channels: int, labels: int) -> list[nn.Module]:
-    """The mean over the image, and its labels."""
+    """Return mean pooling and the final linear layer."""
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, labels)]
 
 
 def lenet(labels: int, size: int) -> Network:
-    """LeNet-5 (LeCun et al., 1998), with colours, rectifiers and maxima."""
+    """Return LeNet-5 (LeCun et al., 1998) with colours, ReLU and max pooling."""
     left = ((size - 4) // 2 - 4) // 2
     return Network(
         labels,
@@ -53,7 +53,7 @@ def lenet(labels: int, size: int) -> Network:
 
 
 def vgg11(labels: int, size: int) -> Network:
-    """VGG-11 (Simonyan and Zisserman, 2015) with batch normalisation and one linear layer."""
+    """Return VGG-11 (Simonyan and Zisserman, 2015) with batch norm and one linear layer."""
     layers: list[nn.Module] = []
     inputs = 3
     for stage in ((64,), (128,), (256, 256), (512, 512), (512, 512)):
@@ -66,7 +66,7 @@ def vgg11(labels: int, size: int) -> Network:
 
 
 class DenseLayer(nn.Module):
-    """Adds `growth` channels, made of all that there are, to them."""
+    """Appends `growth` channels, computed from all input channels."""
 
     def __init__(self, inputs: int, growth: int) -> None:
         super().__init__()
@@ -77,12 +77,12 @@ class DenseLayer(nn.Module):
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """`(batch, inputs + growth, height, width)`."""
+        """Return `(batch, inputs + growth, height, width)`."""
         return torch.cat([self.layers(images), images], dim=1)
 
 
 def densenet121(labels: int, size: int, growth: int = 32) -> Network:
-    """DenseNet-121 (Huang et al., 2017): its first layer keeps the size."""
+    """Return DenseNet-121 (Huang et al., 2017): its first layer keeps the size."""
     channels = 2 * growth
     layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1, bias=False)]
     for number, depth in enumerate((6, 12, 24, 16)):
@@ -99,7 +99,7 @@ def densenet121(labels: int, size: int, growth: int = 32) -> Network:
 
 
 class Residual(nn.Module):
-    """Two convolutions, beside a shortcut."""
+    """Two convolutions with a shortcut."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
@@ -110,12 +110,12 @@ class Residual(nn.Module):
         self.shortcut = nn.Identity() if same else nn.Sequential(*short)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """`(batch, outputs, height / stride, width / stride)`."""
+        """Return `(batch, outputs, height / stride, width / stride)`."""
         return nn.functional.relu(self.layers(images) + self.shortcut(images))
 
 
 class Tree(nn.Module):
-    """A left and a right subtree, one after the other, whose outputs a root puts together."""
+    """A left and a right subtree in sequence, whose outputs a root combines."""
 
     def __init__(self, inputs: int, outputs: int, level: int, stride: int) -> None:
         super().__init__()
@@ -130,14 +130,14 @@ class Tree(nn.Module):
         self.root = nn.Sequential(*convolution(2 * outputs, outputs, kernel=1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """`(batch, outputs, height / stride, width / stride)`."""
+        """Return `(batch, outputs, height / stride, width / stride)`."""
         left = self.left(images)
-        together: torch.Tensor = self.root(torch.cat([left, self.right(left)], dim=1))
-        return together
+        combined: torch.Tensor = self.root(torch.cat([left, self.right(left)], dim=1))
+        return combined
 
 
 def simple_dla(labels: int, size: int) -> Network:
-    """Deep layer aggregation (Yu et al., 2018) with trees alone: no wider root, no long skips."""
+    """Return deep layer aggregation (Yu et al., 2018) of trees only, without long skips."""
     layers = [*convolution(3, 16), *convolution(16, 16), *convolution(16, 32)]
     inputs = 32
     for outputs, level, stride in ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 1, 2)):

@@ -1,43 +1,40 @@
-"""The tables of the study: joules, what they follow, and how busy the machine was."""
+"""Tables of image classifiers: sizes, joules, time, utilisation, correlations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks.discriminative.correlations import correlation
-from benchmarks.discriminative.points import Point, by_setting
-from benchmarks.tables import Row, Table
-from pytest_greenops.model.units import format_duration, format_percent
+from benchmarks.discriminative.points import Point, by_setting, correlation
+from benchmarks.tables import NOTHING, Row, Table, estimated_note, power_cell, share_cell
+from pytest_greenops.model.units import format_duration
 
-NOTHING = "-"
 GIGA = 1e9
-#: What the joules of an image are held against.
+#: Figures with which the joules of an image are correlated.
 AGAINST: dict[str, Callable[[Point], float | None]] = {
     "parameters": lambda point: point.facts["parameters"],
     "MACs": lambda point: point.facts["phase_macs"],
     "time": lambda point: point.sample_s,
     "utilisation": lambda point: point.utilisation,
 }
-BUSY = "CPU, GPU: how busy they were around the measurement, warm-up and pauses included."
+UTILISATION = "CPU, GPU: utilisation during the measurement, warm-up and pauses included."
 ACCURACY = (
-    " Accuracy: of 64 images that were not learnt from, after the steps that were measured, all of "
-    "one batch of noise with a faint pattern; no figure of the architecture."
+    " Accuracy: on 64 unseen images after the measured steps, which train on one batch of noise "
+    "with a faint pattern; it says nothing about the architecture."
 )
-ESTIMATED = " `~`: estimated, no counter was read."
 CPU_TIME = (
-    " Estimated joules are CPU time by construction: that they follow the time, or how busy the "
-    "CPUs are, tells nothing."
+    " Estimated joules are computed from CPU time: their correlation with time or CPU utilisation "
+    "is meaningless."
 )
 
 
 def tables(rows: Sequence[Row]) -> Iterator[Table]:
-    """How large the architectures are; then of each setting its joules and all about them."""
+    """Yield the sizes of the architectures, then the tables of each setting."""
     settings = by_setting(rows)
     if settings:
         yield _sizes([point for points in settings.values() for point in points])
     for setting, points in settings.items():
         yield _joules(setting, points)
-        yield _circumstances(setting, points)
+        yield _time(setting, points)
         if len({kind for point in points for kind in point.kinds_j}) > 1:
             yield _devices(setting, points)
         yield _correlations(setting, points)
@@ -77,27 +74,28 @@ def _joules(setting: str, points: Sequence[Point]) -> Table:
             )
             for point in points
         ],
-        "GMAC/J: those of the backward pass too, where there is one." + _estimated(points),
+        "GMAC/J: MACs of the forward pass, in training of the backward pass too."
+        + _estimated(points),
     )
 
 
-def _circumstances(setting: str, points: Sequence[Point]) -> Table:
-    learnt = any("accuracy" in point.facts for point in points)
+def _time(setting: str, points: Sequence[Point]) -> Table:
+    trained = any("accuracy" in point.facts for point in points)
     return Table(
         f"{setting}: time, power, utilisation",
-        ("architecture", "batch", "time/step", "power", "CPU", "GPU", *["accuracy"] * learnt),
+        ("architecture", "batch", "time/step", "power", "CPU", "GPU", *["accuracy"] * trained),
         [
             (
                 *point.name,
                 format_duration(point.figures["seconds"]),
-                point.power,
-                _share(point.facts.get("cpu_utilisation")),
-                _share(point.facts.get("gpu_utilisation")),
-                *[_share(point.facts.get("accuracy"))] * learnt,
+                power_cell(point.figures["watts"], point.estimated),
+                share_cell(point.facts.get("cpu_utilisation")),
+                share_cell(point.facts.get("gpu_utilisation")),
+                *[share_cell(point.facts.get("accuracy"))] * trained,
             )
             for point in points
         ],
-        BUSY + ACCURACY * learnt,
+        UTILISATION + ACCURACY * trained,
     )
 
 
@@ -109,10 +107,7 @@ def _devices(setting: str, points: Sequence[Point]) -> Table:
         [
             (
                 *point.name,
-                *(
-                    point.energy(point.kinds_j[kind]) if kind in point.kinds_j else NOTHING
-                    for kind in kinds
-                ),
+                *(point.energy(point.kinds_j.get(kind)) for kind in kinds),
             )
             for point in points
         ],
@@ -123,19 +118,23 @@ def _devices(setting: str, points: Sequence[Point]) -> Table:
 def _correlations(setting: str, points: Sequence[Point]) -> Table:
     batches = dict.fromkeys(point.facts["batch"] for point in points)
     return Table(
-        f"{setting}: what J/sample follows, over the architectures",
+        f"{setting}: correlation of J/sample over the architectures",
         ("batch", "with", "n", "Pearson", "p", "Spearman", "p"),
         [
-            (batch, name, *_follows([p for p in points if p.facts["batch"] == batch], figure))
+            (
+                batch,
+                name,
+                *_correlation_cells([p for p in points if p.facts["batch"] == batch], figure),
+            )
             for batch in batches
             for name, figure in AGAINST.items()
         ],
-        f"`{NOTHING}`: fewer than three architectures, or no differences among them."
+        f"{NOTHING}: fewer than three architectures, or no differences between them."
         + (CPU_TIME if any(point.estimated for point in points) else ""),
     )
 
 
-def _follows(
+def _correlation_cells(
     points: Sequence[Point], figure: Callable[[Point], float | None]
 ) -> tuple[str, str, str, str, str]:
     known = [(value, p.sample_j) for p in points if (value := figure(p)) is not None]
@@ -146,26 +145,22 @@ def _follows(
     return (
         n,
         f"{found.pearson:+.2f}",
-        _chance(found.pearson_p),
+        _p_value(found.pearson_p),
         f"{found.spearman:+.2f}",
-        _chance(found.spearman_p),
+        _p_value(found.spearman_p),
     )
 
 
 def _estimated(points: Sequence[Point]) -> str:
-    return ESTIMATED if any(point.estimated for point in points) else ""
+    return estimated_note(point.figures for point in points)
 
 
-def _share(share: float | None) -> str:
-    return NOTHING if share is None else format_percent(share, signed=False)
-
-
-def _chance(p: float) -> str:
+def _p_value(p: float) -> str:
     return f"{p:.2g}" if p >= 0.001 else "<0.001"
 
 
 def _digits(number: float) -> str:
-    """Three significant digits, never with an exponent."""
+    """Format with three significant digits, without an exponent."""
     return f"{number:.3g}" if number < 1000 else f"{number:.0f}"
 
 

@@ -1,7 +1,7 @@
 """Training and inference of image classifiers: architecture, batch size, precision, optimiser.
 
-In bf16 a model that answers has its weights cast, as it would be served; one that learns keeps its
-weights in fp32 and computes with autocast, as it would be trained.
+In bf16, inference casts the weights, as serving does; training keeps them in fp32 and computes with
+autocast.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from benchmarks.discriminative.architectures import Build
-from benchmarks.discriminative.counting import macs, parameters, training_macs
-from benchmarks.discriminative.settings import (
+from benchmarks.discriminative.architectures import (
     ARCHITECTURE,
     BATCH,
     OPTIMISER,
     PRECISION,
+    Build,
     Optimise,
 )
+from benchmarks.discriminative.counting import macs, parameters, training_macs
 from benchmarks.image_classifiers import Classifier, image_shape, labelled_images, training_step
 from benchmarks.utilisation import Utilisation
 
@@ -34,7 +34,7 @@ pytestmark = [
     PRECISION.mark,
 ]
 
-#: Images that tell what was learnt.
+#: Images for the accuracy.
 HELD_OUT = 64
 
 
@@ -72,7 +72,7 @@ def test_training_step(
     precision: torch.dtype,
     optimiser: Optimise,
 ) -> None:
-    """A batch of images is learnt from, once a call."""
+    """A call runs one training step on a batch of images."""
     model = architecture(device).float().train()
     images, labels = labelled_images(batch, device, model.config)
     unseen, unseen_labels = labelled_images(HELD_OUT, device, model.config)
@@ -86,7 +86,7 @@ def test_training_step(
 
     with torch.inference_mode():
         answers = model.eval()(unseen).logits.argmax(dim=-1)
-    # No quality of the test: of so little learning it would be one of luck.
+    # Not `energy.quality`: after so few steps the accuracy is a matter of chance.
     facts(accuracy=(answers == unseen_labels).float().mean().item())
     assert loss.isfinite()
 

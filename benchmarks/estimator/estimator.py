@@ -146,7 +146,7 @@ class NetworkEnergy(NamedTuple):
 
 
 class _Errors(NamedTuple):
-    """Held-out errors; `unexplained_sd` of logarithms comes on top of what the model predicts."""
+    """Held-out errors; `unexplained_sd` of logarithms is in addition to what the model predicts."""
 
     held_out: HeldOut
     unexplained_sd: float

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = NDArray[Any]
 
-#: Distinct profiled shapes that a kind needs for a process of its own.
+#: Distinct profiled shapes that a kind needs for its own process.
 MIN_PROFILES = 5
 #: Largest number of profiles in the process of all kinds, whose cost is cubic.
 MAX_POOLED = 150

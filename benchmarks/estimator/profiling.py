@@ -42,7 +42,7 @@ def shapes_of(model: nn.Module, *inputs: Any, **named_inputs: Any) -> tuple[Laye
     """Return the layers of a network for these inputs; a layer that is called twice counts twice.
 
     Operations outside of layers are included under torch's name, for example `add` for a residual.
-    Layers that compute nothing are not: dropout in evaluation, flattening. Inputs may be on `meta`.
+    Layers that compute nothing are not: dropout in evaluation, flattening. Inputs can be on `meta`.
     Raises `GreenopsError` for a network that needs values to run.
     """
     return tuple(call.shape for call in layer_calls(model, *inputs, **named_inputs))
@@ -56,9 +56,9 @@ def layer_calls(model: nn.Module, *inputs: Any, **named_inputs: Any) -> list[Lay
     product is counted; fused kernels would hide them.
     """
     with _listing(model) as calls, torch.no_grad():
-        held = [*model.named_parameters(), *model.named_buffers()]
+        tensors = [*model.named_parameters(), *model.named_buffers()]
         try:
-            shadows = {name: _on_meta(tensor) for name, tensor in held}
+            shadows = {name: _on_meta(tensor) for name, tensor in tensors}
             functional_call(model, shadows, _on_meta(inputs), _on_meta(named_inputs))
         except Exception as error:
             first = str(error).partition("\n")[0]

@@ -1,10 +1,10 @@
-"""How far off a whole training is, projected from its start-up and five stable epochs.
+"""Measure the error of projecting a whole training from its start-up and five stable epochs.
 
     python -m benchmarks.extrapolation [runs] [--epochs N] [--tdp WATTS] [--keep FILE | --kept FILE]
 
-Trains a small network for real, each run in a fresh process on one thread, and measures each epoch
-with the sensors that `--energy` would use. The projection sees no epoch after its window: the rest
-is held out. TDP x time stands beside it, by the processor's power for as many cores as there are.
+Trains a small network, each run in a fresh process on one thread, and measures each epoch with the
+sensors that `--energy` would use. Epochs after the window of the projection are held out. For
+comparison the table has TDP x time, with the TDP of all cores.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.extrapolation.profiling import after_start_up
-from benchmarks.extrapolation.recordings import Recording, read, write
+from benchmarks.extrapolation.recordings import Recording, after_start_up, read, write
 from benchmarks.markdown import table
 from pytest_greenops.insight.what_if.extrapolate import tdp_estimate
 from pytest_greenops.machine import cpu
@@ -31,11 +30,20 @@ from pytest_greenops.sensors.cpu_estimate.core_watts import core_power
 
 RUNS, EPOCHS = 10, 40
 GOAL = 0.05
-HEAD = ["run", "start-up", "measured", "projected", "error", "95 % interval", "held", "TDP x time"]
+HEAD = [
+    "run",
+    "start-up",
+    "measured",
+    "projected",
+    "error",
+    "95 % interval",
+    "inside",
+    "TDP x time",
+]
 
 
 def fresh(runs: int, epochs: int) -> Iterator[Recording]:
-    """Train so many times, one after the other, each in a process of its own on one thread."""
+    """Train several times in sequence, each in a fresh process on one thread."""
     for seed in range(runs):
         command = [
             sys.executable,
@@ -50,7 +58,7 @@ def fresh(runs: int, epochs: int) -> Iterator[Recording]:
 
 
 def row(recording: Recording, projected: Extrapolation, tdp_w: float) -> list[str]:
-    """One run: what was projected, and what it came to."""
+    """Return the cells of one run."""
     true_j = recording.joules
     tdp_j = tdp_estimate(tdp_w, recording.seconds)
     return [
@@ -66,46 +74,50 @@ def row(recording: Recording, projected: Extrapolation, tdp_w: float) -> list[st
 
 
 def error(projected: Extrapolation, true_j: float) -> float:
-    """How far off a projection is, as a share of what the whole training used."""
+    """Return the relative error of a projection."""
     return projected.joules / true_j - 1
 
 
 def report(recordings: Iterable[Recording], tdp_w: float) -> Iterator[str]:
-    """A row for each run, and what they come to."""
+    """Yield the lines of the table, and of the summary."""
     known = [(recording, after_start_up(recording.epochs_j)) for recording in recordings]
     yield from table(HEAD, [row(*each, tdp_w) for each in known])
     errors = [abs(error(projected, recording.joules)) for recording, projected in known]
-    held = sum(of.low <= recording.joules <= of.high for recording, of in known)
-    beside = [tdp_estimate(tdp_w, r.seconds) - r.joules for r, _ in known]
+    inside = sum(of.low <= recording.joules <= of.high for recording, of in known)
+    by_tdp = [tdp_estimate(tdp_w, r.seconds) - r.joules for r, _ in known]
     own = [of.joules - r.joules for r, of in known]
     yield ""
     yield (
         f"error: median {statistics.median(errors):.1%}, worst {max(errors):.1%}; "
         f"within {GOAL:.0%}: {sum(e <= GOAL for e in errors)} of {len(errors)}; "
-        f"the interval held in {held}"
+        f"intervals that contain the measurement: {inside}"
     )
-    yield f"RMSE: {rms(own):.1f} J; of TDP x time ({tdp_w:.1f} W): {rms(beside):.1f} J"
+    yield f"RMSE: {rms(own):.1f} J; RMSE of TDP x time ({tdp_w:.1f} W): {rms(by_tdp):.1f} J"
     yield f"measured by {known[0][0].device}"
 
 
 def rms(values: list[float]) -> float:
-    """The root mean square."""
+    """Return the root mean square."""
     return math.sqrt(statistics.fmean(value**2 for value in values))
 
 
 def all_cores_w() -> float:
-    """The thermal design power of as many cores as this machine shows."""
+    """Return the thermal design power of all cores of this machine."""
     return core_power(cpu.description(Path("/"))).watts * (os.cpu_count() or 1)
 
 
 def main() -> None:
-    """Train or read, print, keep."""
+    """Train or read, then print and write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.extrapolation")
     parser.add_argument("runs", type=int, nargs="?", default=RUNS)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--tdp", type=float, help="watts of the devices (all cores)")
-    parser.add_argument("--keep", type=Path, help="write the recordings into this file")
-    parser.add_argument("--kept", type=Path, help="train nothing, read the recordings of this file")
+    parser.add_argument(
+        "--tdp", type=float, help="thermal design power in watts (default: all cores)"
+    )
+    parser.add_argument("--keep", type=Path, help="write the recordings to this file")
+    parser.add_argument(
+        "--kept", type=Path, help="read the recordings of this file instead of training"
+    )
     given = parser.parse_args()
     recordings = read(given.kept) if given.kept else list(fresh(given.runs, given.epochs))
     if given.keep:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.extrapolation.training SEED EPOCHS
 
-trains in this process alone and prints the recording as JSON: a start-up is part of every run.
+trains in this process, start-up included, and prints the recording as JSON.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ IMAGES, BATCH, CLASSES = 1024, 64, 10
 
 
 def record(seed: int, epochs: int) -> Recording:
-    """Train from nothing, for so many epochs, and measure each of them."""
+    """Train from random weights, and measure each epoch."""
     instruments, _ = discover(["auto"])
     losses: list[float] = []
     training = _training(seed, losses)
@@ -47,11 +47,11 @@ def _epoch(instruments: Instruments, training: Iterator[None]) -> Epoch:
 
 
 def _training(seed: int, losses: list[float]) -> Iterator[None]:
-    """Each step of this is one epoch; what comes before the first epoch is in it."""
+    """Train one epoch per step; set-up is part of the first."""
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     labels = torch.randint(CLASSES, (IMAGES,))
-    # A faint pattern for each class, so that there is something to learn.
+    # A faint pattern per class, so that the network can learn.
     images = torch.randn(IMAGES, 3, 32, 32) + 0.2 * torch.randn(CLASSES, 3, 32, 32)[labels]
     images, labels = images.to(device), labels.to(device)
     model = _classifier().to(device)

@@ -1,4 +1,4 @@
-"""What every test of this room has: its model, on the device."""
+"""The model of every test in this folder, on the device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def causal_lm(
     model: Callable[..., CausalLM], device: torch.device, facts: Callable[..., None]
 ) -> CausalLM:
-    """The model of the axis `model`, loaded outside of any window."""
+    """Load the model of the axis `model`, outside of any window."""
     from benchmarks.generative.models import built
 
     loaded = built(model, device)

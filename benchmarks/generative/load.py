@@ -1,6 +1,6 @@
-"""Requests that arrive by the clock, whether or not one is free to serve them; what became of them.
+"""Requests that arrive at given times, and statistics of how they were served.
 
-An open loop: a slow model is not asked less often, its requests wait.
+An open loop: a slow model does not receive fewer requests, its requests wait.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class Load:
-    """What a model is asked.
+    """A load of requests.
 
-    rate_per_s  requests in a second, on average; how many there are is `requests`
-    slots       how many of them are served at the same time at the most
+    rate_per_s  average number of requests per second
+    slots       largest number of requests that are served at the same time
     """
 
     rate_per_s: float
@@ -28,12 +28,12 @@ class Load:
 
     @property
     def longest_text(self) -> int:
-        """Tokens of a prompt and its answer."""
+        """Return the tokens of a prompt with its answer."""
         return self.prompt_tokens + self.answer_tokens
 
 
 class Request(NamedTuple):
-    """When it comes, on the clock of its load, and what it asks: prompt and answer in tokens."""
+    """A request: arrival relative to the start of the load, prompt, and length of the answer."""
 
     arrival_s: float
     prompt: Sequence[int]
@@ -41,7 +41,7 @@ class Request(NamedTuple):
 
 
 class Served(NamedTuple):
-    """One request on the clock of its load: when it came, when its turn came, when it was done."""
+    """A served request, with times relative to the start of the load."""
 
     arrival_s: float
     begun_s: float
@@ -50,7 +50,7 @@ class Served(NamedTuple):
 
 
 def poisson_arrivals(rate_per_s: float, requests: int, seed: int) -> list[float]:
-    """When each request comes, in seconds: gaps are exponential with a mean of `1 / rate_per_s`.
+    """Return arrival times in seconds: gaps are exponential with a mean of `1 / rate_per_s`.
 
     The same seed gives the same gaps, stretched by the rate.
     """
@@ -63,7 +63,7 @@ def poisson_arrivals(rate_per_s: float, requests: int, seed: int) -> list[float]
 
 
 def requests_of(load: Load, vocabulary: int, seed: int) -> list[Request]:
-    """Its requests in the order of their arrival, with random prompts; the same for a seed."""
+    """Return the requests of a load in order of arrival, with seeded random prompts."""
     tokens = random.Random(seed + 1)
     return [
         Request(
@@ -76,9 +76,9 @@ def requests_of(load: Load, vocabulary: int, seed: int) -> list[Request]:
 
 
 def facts_of(served: Sequence[Served]) -> dict[str, float]:
-    """What a run of a load came to, beside its joules.
+    """Return the statistics of one run of a load.
 
-    utilisation  share of the time, from the begin to the last answer, in which any was served
+    utilisation  share of the time, from the start to the last answer, in which any was served
     latency      from a request's arrival to the end of its answer: median and 95th percentile
     """
     duration_s = max(request.finished_s for request in served)
@@ -95,7 +95,7 @@ def facts_of(served: Sequence[Served]) -> dict[str, float]:
 
 
 def busy_s(served: Sequence[Served]) -> float:
-    """How long at least one request was being served."""
+    """Return how long at least one request was being served."""
     total_s, until_s = 0.0, 0.0
     for request in sorted(served, key=lambda request: request.begun_s):
         total_s += max(0.0, request.finished_s - max(request.begun_s, until_s))
@@ -104,9 +104,9 @@ def busy_s(served: Sequence[Served]) -> float:
 
 
 def most_at_once(served: Sequence[Served]) -> int:
-    """How many requests were being served at the same time at the most.
+    """Return the largest number of requests that were served at the same time.
 
-    One that begins when another ends is not at the same time.
+    A request that begins when another ends does not overlap it.
     """
     changes = [(request.begun_s, 1) for request in served]
     changes += [(request.finished_s, -1) for request in served]

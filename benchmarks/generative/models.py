@@ -1,4 +1,4 @@
-"""The axes of this room, and the models that its tests run over."""
+"""The models of the generative tests, and their axes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from benchmarks.axes import Axis
 from benchmarks.causal_lm import FAMILIES, SIZES, CausalLM, Untrained
 
-#: Models of these sizes would take minutes for a test on a CPU.
+#: Sizes that would take minutes per test on a CPU.
 FOR_A_GPU = ("125m", "1b")
 MODELS: Mapping[str, Callable[..., CausalLM]] = {
     f"{family}_{size}": Untrained(family, size) for family in FAMILIES for size in SIZES
@@ -34,22 +34,18 @@ LENGTHS = {
 
 
 def models(*slice_: str) -> Axis:
-    """The axis of models, which a run without `--bench-full` takes these of."""
+    """Return the axis of models, with these ids in the slice."""
     return Axis("model", MODELS, slice_, loads=("ForCausalLM", "LMHeadModel"))
 
 
 def lengths(*slice_: str) -> Axis:
-    """The axis of what is asked and answered."""
+    """Return the axis of prompt and answer lengths, with these ids in the slice."""
     return Axis("length", LENGTHS, slice_)
 
 
-def precision(device: torch.device) -> torch.dtype:
-    """What models are run in: half of 32 bits where a device is made for that."""
-    return torch.bfloat16 if device.type == "cuda" else torch.float32
-
-
 def built(model: Callable[..., CausalLM], device: torch.device) -> CausalLM:
-    """A model on the device, ready to answer; skips the test where it would take too long."""
+    """Return a model on the device, in bf16 on a GPU; skip models that are too slow on a CPU."""
     if isinstance(model, Untrained) and model.size in FOR_A_GPU and device.type == "cpu":
         pytest.skip(f"{model.size} needs a GPU")
-    return model(device, dtype=precision(device)).eval()
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    return model(device, dtype=dtype).eval()

@@ -1,36 +1,47 @@
-"""Serves requests with the continuous batching of transformers, on a GPU or a CPU."""
+"""Serving of requests with the continuous batching of transformers, and its measurement."""
 
 from __future__ import annotations
 
 import itertools
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
 
+from benchmarks.axes import Axis
 from benchmarks.causal_lm import CausalLM
-from benchmarks.generative.load import Load, Request, Served
+from benchmarks.generative.load import Load, Request, Served, facts_of, requests_of
+from benchmarks.utilisation import Utilisation
 
-#: Tokens of the cache that are handed out together.
+if TYPE_CHECKING:
+    from pytest_greenops.hooks.fixture import Energy
+
+#: The same arrivals and prompts in every round and every run, so that runs are comparable.
+SEED = 2503_23934
+REQUESTS = 8
+ROUNDS = 3
+RATES = Axis("rate", {f"rate{n}": n for n in (1, 4, 16, 64)}, ("rate4", "rate64"))
+#: Tokens of one page of the cache.
 PAGE = 32
-#: How long to wait for an answer before asking whether the loop that makes it still lives.
-PATIENCE_S = 1.0
+#: Timeout for an answer before checking that the serving thread is alive.
+ANSWER_TIMEOUT_S = 1.0
 
 
 class Server:
-    """A model that is ready to answer: a thread waits for requests and serves them together."""
+    """A model with a thread that waits for requests and serves them together."""
 
     def __init__(self, manager: Any) -> None:
         self._manager = manager
         self._names = map(str, itertools.count())
 
     def __call__(self, requests: Sequence[Request]) -> list[Served]:
-        """Send each request when its time has come; all of them as they were served, in order.
+        """Send each request at its arrival time; return all served requests, in order.
 
-        Raises `RuntimeError` where one was not answered.
+        Raises `RuntimeError` for a request that was not answered.
         """
         begun_s = time.perf_counter()
         sent: dict[str, Request] = {}
@@ -55,7 +66,7 @@ class Server:
 
     def _next_output(self) -> Any:
         while True:
-            output = self._manager.get_result(timeout=PATIENCE_S)
+            output = self._manager.get_result(timeout=ANSWER_TIMEOUT_S)
             if output is not None and output.error is None:
                 return output
             if output is not None:
@@ -66,17 +77,17 @@ class Server:
 
 @contextmanager
 def serving(model: CausalLM, load: Load) -> Iterator[Server]:
-    """A server with room for the load: `load.slots` requests at once, greedy, to the last token.
+    """Start a server for the load: `load.slots` requests at once, greedy, without early stop.
 
-    No kernel is fetched from anywhere: attention is the one that the model was built with.
+    No kernel is downloaded: attention is that of the model.
     """
     pages = load.slots * math.ceil(load.longest_text / PAGE)
     batching = ContinuousBatchingConfig(
         page_size=PAGE,
-        num_blocks=2 * pages,  # no request ever waits for room
+        num_blocks=2 * pages,  # enough for all requests without waiting
         max_batch_tokens=load.slots * load.prompt_tokens,
         max_requests_per_batch=load.slots,
-        allow_block_sharing=False,  # prompts have nothing in common
+        allow_block_sharing=False,  # prompts have no common prefix
         auto_switch_to_flash=False,
     )
     answers = GenerationConfig(do_sample=False, eos_token_id=-1, pad_token_id=0)
@@ -84,3 +95,39 @@ def serving(model: CausalLM, load: Load) -> Iterator[Server]:
         generation_config=answers, continuous_batching_config=batching
     ) as manager:
         yield Server(manager)
+
+
+def measure_load(
+    energy: Energy,
+    causal_lm: CausalLM,
+    device: torch.device,
+    facts: Callable[..., None],
+    load: Load,
+) -> list[Served]:
+    """Measure whole runs of the load, waiting included; return the requests of the last run.
+
+    An unmeasured warm-up serves a few requests at once. The recorded facts are those of the last
+    run; the utilisation of devices is that of the whole measurement.
+    """
+    requests = requests_of(load, causal_lm.config.vocab_size, SEED)
+    with serving(causal_lm, load) as server:
+        server([request._replace(arrival_s=0.0) for request in requests[: load.slots]])
+        energy.units(request=load.requests, token=load.requests * load.answer_tokens)
+        with Utilisation(device) as used:
+            served = energy.pedantic(server, args=(requests,), rounds=ROUNDS, warmup_rounds=0)
+    facts(
+        requests=load.requests,
+        rate_per_s=load.rate_per_s,
+        slots=load.slots,
+        prompt_tokens=load.prompt_tokens,
+        answer_tokens=load.answer_tokens,
+        **facts_of(served),
+        **used.shares,
+    )
+    return served
+
+
+def assert_answered(served: list[Served], load: Load) -> None:
+    """Assert that every request has its whole answer, within the slots of the load."""
+    assert [load.answer_tokens] * load.requests == [len(request.answer) for request in served]
+    assert facts_of(served)["most_at_once"] <= load.slots

@@ -1,6 +1,6 @@
-"""Answers of a causal language model: reading the prompts and writing the answers, apart.
+"""Answers of a causal language model, with prefill and decode measured separately.
 
-A token is one of an answer, in both phases: so J/token of the phases add up to that of the whole.
+In both phases a token is one of the answer, so that their J/token add up to that of the whole.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def test_answers(
     batch: int,
     length: Length,
 ) -> None:
-    """A batch of requests is answered, each token being read from the cache ever after."""
+    """A batch of requests is answered with a cache."""
     prompts = random_prompts(batch, length.prompt_tokens, device, causal_lm.config.vocab_size)
     facts(requests=batch, **length._asdict())
 

@@ -1,8 +1,8 @@
-"""A claim of the study: a larger model need not use more where utilisation is low.
+"""A claim of the study: at low utilisation a larger model need not use more energy.
 
-Sizes of one family are asked the same, by the same clock: seldom, so that most of the time is spent
-waiting, and so often that none is; no request waits for another. What it comes to is told by the
-room's tables, whichever way it falls: no test here fails on it.
+Models of one family receive the same requests at the same times: at a low rate, with mostly waiting
+time, and at a high rate, without. No request waits for another. The tables report the result; no
+test fails on it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from benchmarks.causal_lm import CausalLM
 from benchmarks.generative.load import Load
 from benchmarks.generative.models import LENGTHS, models
-from benchmarks.generative.under_load import RATES, REQUESTS, assert_answered, under_load
+from benchmarks.generative.serving import RATES, REQUESTS, assert_answered, measure_load
 
 if TYPE_CHECKING:
     from pytest_greenops.hooks.fixture import Energy
@@ -37,4 +37,4 @@ def test_larger_model(
 ) -> None:
     """Every size answers the same requests, at low and at high utilisation."""
     load = Load(rate, REQUESTS, *LENGTHS["short_answer"], slots=REQUESTS)
-    assert_answered(under_load(energy, causal_lm, device, facts, load), load)
+    assert_answered(measure_load(energy, causal_lm, device, facts, load), load)

@@ -1,10 +1,10 @@
-"""What an installed plugin adds to `pytest` on an empty suite, beside pytest-benchmark.
+"""Measure what the plugin, and pytest-benchmark, add to the start-up of `pytest`.
 
     python -m benchmarks.overhead.startup [runs]
 
-Runs pytest in an empty folder with no plugin of the two, with this one, with the other, in turns,
-and prints the medians of each run's difference to the bare one of its turn. Install the packages
-(not in editable mode) first, so that all three run compiled modules.
+Runs pytest in an empty folder with neither plugin, with this one and with the other, in turns.
+Prints the median difference to the run without plugins in the same turn. Install the packages
+first, not in editable mode, so that all runs use compiled modules.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ARMS = {"bare": (OURS, THEIRS), "pytest-greenops": (THEIRS,), "pytest-benchmark"
 
 
 class Cost(NamedTuple):
-    """What one run of pytest took, in seconds."""
+    """Duration of one run of pytest."""
 
     wall_s: float
     cpu_s: float

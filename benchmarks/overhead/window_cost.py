@@ -1,11 +1,11 @@
-"""What the two edges of one window cost, beside pyRAPL's own readings of the same counters.
+"""Measure the cost of both edges of a window, and of pyRAPL's readings of the same counters.
 
     python -m benchmarks.overhead.window_cost
 
-from the repository's root. The counters are simulated: two sockets, each with package and dram.
-pyRAPL reads one path only, so that it takes part where root can mount a tree there, in a mount
-namespace of its own. On real counters each of the eight reads costs the kernel's access to the
-register besides, the same for both.
+from the root of the repository. The counters are simulated: two sockets, each with package and
+dram. pyRAPL reads a fixed path, so it is measured only where root can mount a tree there, in a
+separate mount namespace. With real counters each of the eight reads also includes the kernel's
+access to the register, for both.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COUNTERS = ["cpu:0", "cpu:1", "dram:0", "dram:1"]
 
 
 def costs_us(windows: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """Time each window `REPEATS` times, taking turns, so that a slow spell hits all alike."""
+    """Time each window `REPEATS` times, in turns, so that slow phases affect all of them."""
     for _ in range(WARM_UP):
         for window in windows.values():
             window()
@@ -45,14 +45,14 @@ def costs_us(windows: dict[str, Callable[[], object]]) -> dict[str, list[float]]
 
 
 def powercap_window(root: Path) -> Callable[[], object]:
-    """Both edges of a window, read by our sensor."""
+    """Return a function that reads both edges of a window with this project's sensor."""
     sensor = powercap.open_sensor(root)
     assert [domain.name for domain in sensor.domains] == COUNTERS
     return lambda: (sensor.read(), sensor.read())
 
 
 def pyrapl_window() -> Callable[[], object]:
-    """Both edges of a window, read by pyRAPL's devices; it has no call that reads them all."""
+    """Return a function that reads both edges with pyRAPL, which has no call for all counters."""
     logging.disable()
     api: Any = importlib.import_module("pyRAPL.device_api")
     package, dram = api.PkgAPI(), api.DramAPI()
@@ -61,28 +61,28 @@ def pyrapl_window() -> Callable[[], object]:
 
 
 def measure_both() -> dict[str, list[float]]:
-    """In a child with a `/sys` of its own: both on one tree at the real path."""
+    """Measure both on one tree at the real path, in a child process with a private `/sys`."""
     build_cpus(Path("/sys"), PACKAGES)
     tree = build(Path("/sys"), PACKAGES)
     return costs_us({"powercap": powercap_window(tree.root), "pyRAPL": pyrapl_window()})
 
 
 def measure_powercap() -> dict[str, list[float]]:
-    """Our sensor alone, on a tree in a temporary folder."""
+    """Measure this project's sensor alone, on a tree in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         tree = build(Path(folder), PACKAGES)
         return costs_us({"powercap": powercap_window(tree.root)})
 
 
 def why_no_pyrapl() -> str | None:
-    """Why pyRAPL cannot be measured here, or None."""
+    """Return why pyRAPL cannot be measured here, or None."""
     if importlib.util.find_spec("pyRAPL") is None:
-        return "it is not installed"
+        return "not installed"
     return child.why_no_private_sys()
 
 
 def table(costs: Mapping[str, Sequence[float]]) -> list[str]:
-    """One line for each contestant: median and 90th percentile, in microseconds."""
+    """Return a line per tool: median and 90th percentile, in microseconds."""
     return [
         f"{name:<10}{statistics.median(us):>12.2f}{statistics.quantiles(us, n=10)[-1]:>12.2f}"
         for name, us in costs.items()
@@ -90,7 +90,7 @@ def table(costs: Mapping[str, Sequence[float]]) -> list[str]:
 
 
 def main() -> None:
-    """Measure what can be measured, and print it."""
+    """Measure and print."""
     missing = why_no_pyrapl()
     costs = measure_powercap() if missing else child.run(measure_both, private_sys=True)
     print(f"both edges of one window, {len(COUNTERS)} counters, {REPEATS} windows each, in µs")
@@ -98,7 +98,7 @@ def main() -> None:
     print("\n".join(table(costs)))
     median_us = {name: statistics.median(us) for name, us in costs.items()}
     if missing:
-        print(f"pyRAPL could not be measured: {missing}")
+        print(f"pyRAPL was not measured: {missing}")
     else:
         print(f"pyRAPL / powercap, medians: {median_us['pyRAPL'] / median_us['powercap']:.2f}")
     met = "met" if median_us["powercap"] < GOAL_US else "missed"

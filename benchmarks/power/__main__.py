@@ -1,9 +1,10 @@
-"""How often the judge errs and how much it finds, beside what else could judge the same noise.
+"""Error rates and detection rates of the judge, compared with other rules on the same noise.
 
     python -m benchmarks.power [repetitions]
 
-Prints the tables; of the usual 20,000 repetitions it writes them into docs/verdict.md too. The
-verdicts are those of the project's own `screen`, on arrays. A row takes some seconds.
+Prints the tables; with the default of 20,000 repetitions it also writes them to
+docs/evidence/verdict.md. The verdicts come from the project's own `screen`, on arrays. A row takes
+a few seconds.
 """
 
 from __future__ import annotations
@@ -29,29 +30,29 @@ from benchmarks.power.rows import (
 )
 from benchmarks.power.stored import Shares
 
-PAGE = Path(__file__).parents[2] / "docs" / "verdict.md"
+PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "verdict.md"
 WRITER = "python -m benchmarks.power"
-#: A suite has twenty measurements, so that fewer of them take as long.
+#: A suite has twenty measurements, so fewer suites take the same time.
 TESTS_A_SUITE = 20
 #: Noise on which the peers are tried too.
-BESIDE_PEERS = (GOALS[0], GOALS[2], WORLDS[-1])
+PEER_ROWS = (GOALS[0], GOALS[2], WORLDS[-1])
 
 Tried = dict[float, Shares]
 
 
 def percent(share: float) -> str:
-    """`0.33 %`, `99.6 %`, `17 %`: small shares in hundredths."""
+    """Print `0.33 %`, `99.6 %`, `17 %`: small and large shares with two decimals."""
     digits = 2 if share < 0.01 or share > 0.99 else 1
     return f"{share * 100:.{digits}f} %"
 
 
 def tried(row: Row, repetitions: int) -> Tried:
-    """All true changes of a row."""
+    """Simulate all true changes of a row."""
     return {change: row.tried(change, repetitions) for change in CHANGES}
 
 
 def verdicts(rows: Sequence[Row], found: Sequence[Tried], first: str) -> list[str]:
-    """A row for each kind of noise: what unchanged code is called, which changes are found."""
+    """Return a table row for each kind of noise: outcomes of unchanged code, changes found."""
     up = [change for change in CHANGES if change > 0]
     down = [change for change in CHANGES if change < 0]
     head = [first, "sessions", "false alarms", "passed", "inconclusive", "rounds"]
@@ -67,8 +68,8 @@ def verdicts(rows: Sequence[Row], found: Sequence[Tried], first: str) -> list[st
     return table(head, lines)
 
 
-def beside(found: Sequence[tuple[Row, Tried, dict[float, dict[str, float]]]]) -> list[str]:
-    """What each rule calls regressed, on the same noise."""
+def compared(found: Sequence[tuple[Row, Tried, dict[float, dict[str, float]]]]) -> list[str]:
+    """Return a table of what each rule calls regressed on the same noise."""
     up = [change for change in CHANGES if change >= 0]
     lines = []
     for row, shares, by_peer in found:
@@ -82,25 +83,25 @@ def beside(found: Sequence[tuple[Row, Tried, dict[float, dict[str, float]]]]) ->
 
 
 def peers(row: Row, repetitions: int) -> dict[float, dict[str, float]]:
-    """What the peers call regressed, by true change."""
+    """Return the share that each peer calls regressed, by true change."""
     return {change: row.peers(change, repetitions) for change in CHANGES if change >= 0}
 
 
 def suite(run: Run, suites: int) -> list[str]:
-    """A line about runs of whole suites."""
+    """Return a table row about runs of whole suites."""
     alarms = run.any_false_alarm(suites)
     found, error = run.tried(0.10, suites)
     return [run.name, percent(alarms), percent(found.shares.regressed), percent(error)]
 
 
 def main() -> None:
-    """Print the tables, and write them into the page."""
+    """Print the tables, and write them to the page."""
     repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else REPETITIONS
     suites = repetitions // TESTS_A_SUITE
     rows = (*GOALS, *DESIGNS, *WORLDS)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         of_rows = list(pool.map(partial(tried, repetitions=repetitions), rows))
-        of_peers = list(pool.map(partial(peers, repetitions=repetitions), BESIDE_PEERS))
+        of_peers = list(pool.map(partial(peers, repetitions=repetitions), PEER_ROWS))
         of_runs = list(pool.map(partial(suite, suites=suites), RUNS))
     by_row = dict(zip(rows, of_rows, strict=True))
     gate = any_mean_5(GOALS[0].world, suites)
@@ -108,7 +109,7 @@ def main() -> None:
     lines = [
         *("### Rounds, sessions", "", *verdicts(GOALS, of_rows[: len(GOALS)], "noise"), ""),
         *("### Other rules on the same noise", ""),
-        *beside([(r, by_row[r], p) for r, p in zip(BESIDE_PEERS, of_peers, strict=True)]),
+        *compared([(r, by_row[r], p) for r, p in zip(PEER_ROWS, of_peers, strict=True)]),
         *("", "### How the baseline was saved", ""),
         *verdicts(DESIGNS, [by_row[row] for row in DESIGNS], "3 % / 1 %"),
         *("", "### Other worlds", "", *verdicts(WORLDS, [by_row[row] for row in WORLDS], "world")),

@@ -1,7 +1,7 @@
-"""What other tools and usual tests would say of the same noise: one stored run against one run.
+"""Other tools and common tests on the same noise: one stored run against one run.
 
-Each takes joules of a baseline and of a candidate, two arrays (repetitions, rounds), and tells
-which candidates it calls regressed.
+Each takes the joules of a baseline and of a candidate, two arrays (repetitions, rounds), and
+returns which candidates it calls regressed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.power.worlds import Array
 ROUNDS = 20
 THRESHOLD = 1.05
 LEVEL = 0.05
-#: Criterion.rs's default `noise_threshold`: a change that may be smaller counts as none.
+#: Criterion.rs's default `noise_threshold`: it ignores a change that may be smaller.
 NOISE_THRESHOLD = 0.01
 
 Called = NDArray[np.bool_]
@@ -29,7 +29,7 @@ def mean_5(before: Array, after: Array) -> Called:
 
 
 def median_5(before: Array, after: Array) -> Called:
-    """A threshold of 5 % on one robust figure, as pytest-codspeed's service has."""
+    """A threshold of 5 % on one robust figure, as in pytest-codspeed's service."""
     called: Called = np.median(after, -1) > THRESHOLD * np.median(before, -1)
     return called
 
@@ -50,7 +50,7 @@ def mann_whitney(before: Array, after: Array) -> Called:
 def criterion(before: Array, after: Array) -> Called:
     """Criterion.rs: a t test at 5 %, and the 95 % interval of the mean's change beyond 1 %.
 
-    Its bootstrapped interval is taken as the normal one, which it approaches.
+    This uses the normal interval, which its bootstrapped one approaches.
     """
     test = stats.ttest_ind(after, before, axis=-1, equal_var=False)
     ratio = after.mean(-1) / before.mean(-1)

@@ -1,4 +1,4 @@
-"""The rows of the tables: which world, how many sessions, what is tried on it."""
+"""The rows of the tables: the world, the number of sessions, and what is simulated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REPETITIONS = 20_000
 CHANGES = (0.0, 0.02, -0.02, 0.05, -0.05, 0.10, -0.10, 0.20, 0.30, 0.50)
 #: Rounds of an accepted session.
 SAVED = PROVISIONAL_ROUNDS
-#: How exactly a control workload of a few rounds tells the machine's shift.
+#: The error of the machine's shift as a control workload of a few rounds measures it.
 CONTROL_SD = 0.004
 
 
@@ -29,11 +29,11 @@ CONTROL_SD = 0.004
 class Row:
     """One kind of noise, and how a test was saved.
 
-    sessions   accepted ones
+    sessions   number of accepted sessions
     suite      tests that share their variance between sessions; 1 is a lone test
-    factor     the suite's tests are noisier or calmer by up to this
-    noisy      one test of the suite is noisier by this
-    has_fresh  whether a fresh process can be asked
+    factor     the suite's tests are more or less noisy by up to this factor
+    noisy      one test of the suite is noisier by this factor
+    has_fresh  whether a fresh process can confirm
     """
 
     name: str
@@ -45,7 +45,7 @@ class Row:
     has_fresh: bool = True
 
     def tried(self, change: float, repetitions: int = REPETITIONS) -> Shares:
-        """The verdicts of so many repetitions on work that truly changed by so much."""
+        """Return the shares of verdicts on work with this true change."""
         rng = self._rng(change)
         shape, world = (repetitions,), self.world
         factors = unlike(rng, shape, self.factor)[:, None]
@@ -57,7 +57,7 @@ class Row:
         return tried(baseline, candidate, fresh, suite, has_fresh=self.has_fresh).shares
 
     def peers(self, change: float, repetitions: int = REPETITIONS) -> dict[str, float]:
-        """The share that each peer calls regressed, of one run against one stored run, or five."""
+        """Return the share that each peer calls regressed, against one stored run or five."""
         rng = self._rng(change)
         shape, rounds = (repetitions,), peers.ROUNDS
         stored = np.exp(self.world.session(rng, (repetitions, 5), rounds))
@@ -70,7 +70,7 @@ class Row:
         return np.random.default_rng(zlib.crc32(f"{self}{change}".encode()))
 
     def _suite(self, rng: np.random.Generator, baseline: Sequence[Array]) -> Suite | None:
-        """Each repetition's own variance among those of others, which are its suite."""
+        """Combine each repetition's own variance with those of others, as its suite."""
         if self.sessions < MIN_SESSIONS:
             return None
         own = _between(baseline)
@@ -85,7 +85,7 @@ def _between(sessions: Sequence[Array]) -> Array:
     return levels
 
 
-#: What the goals are stated for.
+#: The noise that the goals are stated for.
 GOALS = (
     Row("3 % / 1 %", World(0.03, 0.01)),
     Row("3 % / 2 %", World(0.03, 0.02)),
@@ -94,7 +94,7 @@ GOALS = (
     Row("3 % / 2 %", World(0.03, 0.02), sessions=1),
 )
 _BAR = Row("3 % / 1 %", World(0.03, 0.01))
-#: The same test, otherwise saved.
+#: The same test, saved differently.
 DESIGNS = (
     replace(_BAR, name="3 sessions", sessions=3),
     replace(_BAR, name="5 sessions"),
@@ -120,10 +120,9 @@ WORLDS = (
 
 @dataclass(frozen=True)
 class Run:
-    """Runs of a whole suite at once, whose tests may share what the machine does.
+    """Runs of a whole suite, whose tests may share the shifts of their machine.
 
-    shared   share of the session variance that is the machine's
-    control  whether its control workload is taken out where that is sure to help
+    control  whether the control workload is taken out where it explains the tests' shifts
     """
 
     name: str
@@ -133,7 +132,7 @@ class Run:
     tests: int = 20
 
     def tried(self, change: float, suites: int) -> tuple[Tried, float]:
-        """Verdicts (suites, tests), and the standard deviation of the estimated change."""
+        """Return verdicts (suites, tests), and the standard deviation of the estimated change."""
         rng = np.random.default_rng(zlib.crc32(f"{self.world}{change}".encode()))
         shape, world = (suites, self.tests), self.world
         shifts = [world.machine(rng, suites) for _ in range(self.sessions + 1)]
@@ -162,20 +161,20 @@ class Run:
         return tried(baseline, candidate, fresh, suite), float(estimate.std())
 
     def _slopes(self, baseline: Sequence[Array], controls: Array) -> Array:
-        """The slope of each suite, as a run finds it from its baselines."""
+        """Return the slope of each suite, as a run computes it from its baselines."""
         levels = np.stack([trimmed_mean(s) for s in baseline], axis=-1)
         means = (levels - levels.mean(axis=-1, keepdims=True)).mean(axis=1)
         of_runs = zip(controls[:, :-1].tolist(), means.tolist(), strict=True)
         return np.array([slope_beyond_chance(x, y) for x, y in of_runs])
 
     def any_false_alarm(self, suites: int) -> float:
-        """The share of runs of unchanged suites in which anything is called regressed."""
+        """Return the share of runs of unchanged suites with at least one false alarm."""
         found, _ = self.tried(0.0, suites)
         return float((found.outcomes == REGRESSED).any(axis=-1).mean())
 
 
 def any_mean_5(world: World, suites: int, tests: int = 20) -> float:
-    """The same of a gate at the mean + 5 % of one stored run."""
+    """Return the same share for a gate at the mean + 5 % of one stored run."""
     rng = np.random.default_rng(5)
     shape = (suites, tests)
     before, after = (np.exp(world.session(rng, shape, peers.ROUNDS)) for _ in range(2))

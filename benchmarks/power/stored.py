@@ -1,8 +1,8 @@
 """The project's own procedure for stored baselines, on arrays of repetitions.
 
-When to look, what the noise is, each verdict and whether a fresh process contradicts it are asked
-of `pytest_greenops.judge.decision`, which judges real runs with the same lines. Their sequence is
-that of a trial; `tests/studies/test_power.py` compares the two.
+`pytest_greenops.judge` decides when to look, what the noise is, each verdict, and whether a fresh
+process contradicts it, with the code that judges real runs. This module repeats the sequence of a
+trial; `tests/studies/test_power.py` compares the two.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from pytest_greenops.judge.noise import MIN_SESSIONS, Suite, estimate_spread
 from pytest_greenops.model.run_options import Options
 
 OPTIONS = Options()
-#: What one process measures at the most.
+#: Rounds that one process measures at most.
 MOST_ROUNDS = schedule(MIN_SESSIONS, OPTIONS.min_rounds, OPTIONS.max_rounds)[-1]
 
 REGRESSED, IMPROVED, PASSED, INCONCLUSIVE = range(1, 5)
 
 
 class Shares(NamedTuple):
-    """Of many repetitions, the share of each verdict, and the mean number of rounds."""
+    """The share of each verdict over many repetitions, and the mean number of rounds."""
 
     regressed: float
     improved: float
@@ -45,14 +45,14 @@ class Shares(NamedTuple):
 
 @dataclass(frozen=True)
 class Tried:
-    """Repetitions of one measurement: its verdicts, as the numbers above, and its rounds."""
+    """Repetitions of one measurement: their verdicts, as the numbers above, and their rounds."""
 
     outcomes: Array
     rounds: Array
 
     @property
     def shares(self) -> Shares:
-        """What they come to."""
+        """The share of each verdict."""
         each = [float((self.outcomes == o).mean()) for o in range(REGRESSED, INCONCLUSIVE + 1)]
         return Shares(*each, rounds=float(self.rounds.mean()))
 
@@ -66,11 +66,15 @@ def tried(
     margin: float = OPTIONS.max_increase,
     has_fresh: bool = True,
 ) -> Tried:
-    """Judge candidates as a run would, look by look, and ask a fresh process where it is wanted.
+    """Judge candidates as a run does, look by look, with a fresh process where a run uses one.
 
-    baseline   logarithms of joules, one array (repetitions, rounds) for each accepted session
-    candidate  of this process, as many rounds as its last look needs
-    fresh      of a fresh process
+    Args:
+        baseline: logarithms of joules, one array (repetitions, rounds) for each accepted session
+        candidate: of this process, with the rounds of its last look
+        fresh: of a fresh process
+        suite: what the tests of the suite share
+        margin: the relative increase that is a regression
+        has_fresh: whether a fresh process can confirm
     """
     looks = schedule(len(baseline), OPTIONS.min_rounds, OPTIONS.max_rounds)
     planned = planned_looks(len(baseline), looks)
@@ -99,11 +103,11 @@ def tried(
 
 
 def _settle(outcomes: Array, found: Screening) -> None:
-    """Write down what a look decides of those that are still open."""
+    """Set the outcomes that a look decides among those still open."""
     open_ = outcomes == 0
-    for holds, outcome in (
+    for decided, outcome in (
         (found.regressed, REGRESSED),
         (found.improved, IMPROVED),
         (found.passed, PASSED),
     ):
-        outcomes[open_ & holds] = outcome
+        outcomes[open_ & decided] = outcome

@@ -1,4 +1,4 @@
-"""How energy scatters on real machines, as arrays of logarithms whose true change is known."""
+"""The scatter of energy on real machines, as arrays of logarithms with a known true change."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ WARM_UP = 5
 class World:
     """Scatter of one test, in logarithms: 0.03 is 3 %.
 
-    round_sd    of a round within its session, and
-    drift       the share of its variance that is an AR(1) drift; the rest is white
-    spikes      share of rounds beside which something else ran, and
-    spike       by how much such a round is dearer, in the mean (exponential)
-    creep       by how much a machine gets dearer while it warms up, in the mean
-    session_sd  of the level of a session, with Student's t5 tails or without
-    shared      the share of its variance that all tests of a run have in common
+    round_sd    of a round within its session
+    drift       the share of that variance that is an AR(1) drift; the rest is white
+    spikes      share of rounds in which something else ran
+    spike       mean increase of such a round (exponential)
+    creep       mean increase while the machine warms up
+    session_sd  of the level of a session, with Student's t5 tails if `tails`
+    shared      the share of that variance that all tests of a run share
     """
 
     round_sd: float = 0.03
@@ -49,24 +49,29 @@ class World:
         change: float = 0.0,
         machine: Array | None = None,
     ) -> Array:
-        """Sessions of so many rounds each, of work that truly changed by so much: (*shape, n).
+        """Return sessions of work with a true change: an array (*shape, rounds).
 
-        machine  what all tests of a run share, as `machine` draws it; for shape (runs, tests)
+        Args:
+            rng: the random generator
+            shape: of the sessions
+            rounds: of each session
+            change: the true relative change of the work
+            machine: what all tests of a run share, from `machine`; for shape (runs, tests)
         """
         level = math.log1p(change) + math.sqrt(1 - self.shared) * self._levels(rng, shape)
         if machine is not None:
             level = level + machine[..., None]
         white = rng.standard_normal((*shape, rounds)) * math.sqrt(1 - self.drift)
         noise = white + self._drift(rng, shape, rounds)
-        dearer = np.log1p(rng.exponential(self.spike, (*shape, rounds)))
+        increase = np.log1p(rng.exponential(self.spike, (*shape, rounds)))
         spiked = rng.random((*shape, rounds)) < self.spikes
         rise = rng.normal(self.creep, self.creep / 2, (*shape, 1))
         warming = rise * (1 - np.exp(-np.arange(rounds) / WARM_UP))
-        values: Array = level[..., None] + self.round_sd * noise + spiked * dearer + warming
+        values: Array = level[..., None] + self.round_sd * noise + spiked * increase + warming
         return values
 
     def machine(self, rng: np.random.Generator, runs: int) -> Array:
-        """By how much the whole machine is dearer in each of so many runs."""
+        """Return the shift of the whole machine in each run."""
         return math.sqrt(self.shared) * self._levels(rng, (runs,))
 
     def _levels(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -83,12 +88,12 @@ class World:
 
 
 def only(round_sd: float = 0.03, session_sd: float = 0.01, **scatter: float) -> World:
-    """A world of white noise, and no more than what is named; `tails=True` for heavy ones."""
+    """Return a world of white noise and the named scatter only; `tails=True` for heavy tails."""
     nothing = {"drift": 0.0, "spikes": 0.0, "creep": 0.0, "tails": False}
     return World(round_sd, session_sd, **{**nothing, **scatter})  # type: ignore[arg-type]
 
 
 def unlike(rng: np.random.Generator, shape: tuple[int, ...], factor: float) -> Array:
-    """How much noisier each test of a suite is than the usual one: log-uniform, up to a factor."""
+    """Return the noise of each test over the usual one: log-uniform, up to a factor."""
     reach = math.log(factor)
     return np.exp(rng.uniform(-reach, reach, shape))

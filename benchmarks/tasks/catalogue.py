@@ -10,22 +10,21 @@ import torch
 import transformers
 
 from benchmarks.checkpoints import Checkpoint
-from benchmarks.tasks import configurations as made
-from benchmarks.tasks import inference as does
+from benchmarks.tasks import configurations, inference
+from benchmarks.tasks.configurations import Size
 from benchmarks.tasks.inference import Config, Inputs, Model
-from benchmarks.tasks.sizes import Size
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task, and the model that does it here.
+    """One task, with a model for it.
 
-    model      the class of transformers
-    configure  makes its configuration
-    inputs     makes what one inference reads; of one input
-    infer      does it, and gives back what was found
-    shape      of that, for a model of its own configuration
-    loads      ends of the names of classes that do this task too
+    model      class of transformers
+    configure  makes the configuration
+    inputs     makes one input
+    infer      runs the model and returns its output
+    shape      shape of the output, for a model of this configuration
+    loads      suffixes of the classes whose checkpoints do this task
     """
 
     model: str
@@ -36,104 +35,104 @@ class Task:
     loads: tuple[str, ...]
 
     def build(self, size: Size) -> Model:
-        """The model with random weights, ready to infer."""
+        """Return the model with random weights in evaluation mode."""
         return getattr(transformers, self.model)(self.configure(size)).eval()
 
     def inputs_of(self, model: Model, size: Size) -> Inputs:
-        """What one inference of this model reads, where the model is."""
+        """Return one input on the device of the model."""
         return {k: v.to(model.device) for k, v in self.inputs(model.config, size).items()}
 
 
-#: Captioning stands before what it shares ends of names with.
+#: Captioning is before text generation, since some of its classes end with the same suffix.
 TASKS = {
     "text_classification": Task(
         "DistilBertForSequenceClassification",
-        partial(made.classes, 2),
-        does.text,
-        does.logits,
+        partial(configurations.classes, 2),
+        inference.text,
+        inference.logits,
         lambda size: (1, 2),
         ("ForSequenceClassification",),
     ),
     "token_classification": Task(
         "DistilBertForTokenClassification",
-        partial(made.classes, 9),
-        does.text,
-        does.logits,
+        partial(configurations.classes, 9),
+        inference.text,
+        inference.logits,
         lambda size: (1, size.words, 9),
         ("ForTokenClassification",),
     ),
     "question_answering": Task(
         "DistilBertForQuestionAnswering",
-        made.encoder,
-        does.text,
-        does.spans,
+        configurations.encoder,
+        inference.text,
+        inference.spans,
         lambda size: (1, size.words, 2),
         ("ForQuestionAnswering", "ForQuestionAnsweringSimple"),
     ),
     "masked_language_modelling": Task(
         "DistilBertForMaskedLM",
-        made.encoder,
-        does.text,
-        does.logits,
+        configurations.encoder,
+        inference.text,
+        inference.logits,
         lambda size: (1, size.words, size.vocabulary),
         ("ForMaskedLM",),
     ),
     "image_classification": Task(
         "ViTForImageClassification",
-        made.classifier,
-        does.picture,
-        does.logits,
+        configurations.classifier,
+        inference.picture,
+        inference.logits,
         lambda size: (1, 1000),
         ("ForImageClassification",),
     ),
     "object_detection": Task(
         "YolosForObjectDetection",
-        made.detector,
-        does.scene,
-        does.boxes,
+        configurations.detector,
+        inference.scene,
+        inference.boxes,
         lambda size: (1, 100, 4),
         ("ForObjectDetection",),
     ),
     "image_captioning": Task(
         "VisionEncoderDecoderModel",
-        made.captioner,
-        does.picture,
-        does.words,
+        configurations.captioner,
+        inference.picture,
+        inference.words,
         lambda size: (1, size.answer),
         ("VisionEncoderDecoderModel", "GitForCausalLM", "BlipForConditionalGeneration"),
     ),
     "text_generation": Task(
         "GPT2LMHeadModel",
-        made.decoder,
-        does.text,
-        does.words,
+        configurations.decoder,
+        inference.text,
+        inference.words,
         lambda size: (1, size.answer),
         ("ForCausalLM", "GPT2LMHeadModel"),
     ),
     "summarisation": Task(
         "T5ForConditionalGeneration",
-        made.text_to_text,
-        does.text,
-        does.words,
+        configurations.text_to_text,
+        inference.text,
+        inference.words,
         lambda size: (1, size.answer),
         ("ForConditionalGeneration",),
     ),
     "image_generation": Task(
         "ImageGPTForCausalImageModeling",
-        made.painter,
-        does.blank,
-        does.pixels,
+        configurations.painter,
+        inference.blank,
+        inference.pixels,
         lambda size: (1, size.drawn**2),
         ("ForCausalImageModeling",),
     ),
 }
 
-#: What a checkpoint may end with to stand in for one of them.
+#: Suffixes of classes whose checkpoints do any of the tasks.
 LOADS = tuple(suffix for task in TASKS.values() for suffix in task.loads)
 
 
 def name_of(task: Task | Checkpoint) -> str:
-    """Its name; of a checkpoint the first task whose classes its own is one of."""
+    """Return the name of a task; for a checkpoint, that of the first task with its class."""
     return next(
         name
         for name, known in TASKS.items()

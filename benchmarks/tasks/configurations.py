@@ -1,12 +1,12 @@
-"""Models of the ten tasks by their configuration, each of a kind that the study ran too.
+"""Configurations of a model for each of the ten tasks, by size.
 
-The exception is image generation: the study's were diffusion models, which transformers has not;
-ImageGPT draws an image pixel by pixel instead.
+The architectures are those of the study, except for image generation: transformers has no diffusion
+models, so ImageGPT generates an image pixel by pixel instead.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from transformers import (
     DistilBertConfig,
@@ -19,22 +19,49 @@ from transformers import (
     YolosConfig,
 )
 
-from benchmarks.tasks.sizes import Size
 
+class Size(NamedTuple):
+    """One size, the same for all tasks so that they are comparable.
+
+    width       of the hidden layers; `layers` and `heads` of each stack
+    vocabulary  tokens of a text model
+    words       input tokens of a text
+    answer      output tokens of a text
+    picture     side of an image to classify or caption, in pixels
+    scene       side of an image with objects to detect, in pixels
+    drawn       side of a generated image, in pixels
+    """
+
+    width: int
+    layers: int
+    heads: int
+    vocabulary: int
+    words: int
+    answer: int
+    picture: int
+    scene: int
+    drawn: int
+
+
+SIZES = {
+    "small": Size(128, 2, 4, 4_096, words=128, answer=8, picture=224, scene=320, drawn=8),
+    # The width and depth of BERT-base, GPT-2 and ViT-base.
+    "base": Size(768, 12, 12, 30_522, words=384, answer=32, picture=224, scene=512, drawn=16),
+}
 PATCH = 16
-#: How much wider than its stack a feed-forward layer is.
-WIDER = 4
-#: Colours of an image that ImageGPT draws (Chen et al., 2020: 512, by k-means).
+#: Width of a feed-forward layer relative to its stack.
+FEED_FORWARD = 4
+#: Colours of ImageGPT (Chen et al., 2020: 512, by k-means).
 COLOURS = 512
 
 
 def encoder(size: Size, **labels: Any) -> DistilBertConfig:
-    """A DistilBERT (Sanh et al., 2019), which reads a text."""
+    """Configure a DistilBERT (Sanh et al., 2019), which reads a text."""
     return DistilBertConfig(
         vocab_size=size.vocabulary,
         max_position_embeddings=max(size.words, 512),
         dim=size.width,
-        hidden_dim=WIDER * size.width,
+        hidden_dim=FEED_FORWARD * size.width,
         n_layers=size.layers,
         n_heads=size.heads,
         **labels,
@@ -42,12 +69,12 @@ def encoder(size: Size, **labels: Any) -> DistilBertConfig:
 
 
 def classes(number: int, size: Size) -> DistilBertConfig:
-    """The same, which gives a text, or each of its tokens, one of so many labels."""
+    """Configure a DistilBERT with labels for a text, or for each of its tokens."""
     return encoder(size, num_labels=number)
 
 
 def decoder(size: Size) -> GPT2Config:
-    """A GPT-2 (Radford et al., 2019), which goes on with a text and never ends by itself."""
+    """Configure a GPT-2 (Radford et al., 2019) that continues a text without an end token."""
     return GPT2Config(
         vocab_size=size.vocabulary,
         n_embd=size.width,
@@ -60,12 +87,12 @@ def decoder(size: Size) -> GPT2Config:
 
 
 def text_to_text(size: Size) -> T5Config:
-    """A T5 (Raffel et al., 2019), which reads a text and writes another."""
+    """Configure a T5 (Raffel et al., 2019), which reads a text and writes another."""
     return T5Config(
         vocab_size=size.vocabulary,
         d_model=size.width,
         d_kv=size.width // size.heads,
-        d_ff=WIDER * size.width,
+        d_ff=FEED_FORWARD * size.width,
         num_layers=size.layers,
         num_decoder_layers=size.layers,
         num_heads=size.heads,
@@ -74,10 +101,10 @@ def text_to_text(size: Size) -> T5Config:
 
 
 def classifier(size: Size, labels: int = 1000) -> ViTConfig:
-    """A vision transformer (Dosovitskiy et al., 2020) with as many labels as ImageNet."""
+    """Configure a ViT (Dosovitskiy et al., 2020) with as many labels as ImageNet."""
     return ViTConfig(
         hidden_size=size.width,
-        intermediate_size=WIDER * size.width,
+        intermediate_size=FEED_FORWARD * size.width,
         num_hidden_layers=size.layers,
         num_attention_heads=size.heads,
         image_size=size.picture,
@@ -87,10 +114,10 @@ def classifier(size: Size, labels: int = 1000) -> ViTConfig:
 
 
 def detector(size: Size) -> YolosConfig:
-    """A YOLOS (Fang et al., 2021), which looks for up to a hundred objects of COCO's 91 kinds."""
+    """Configure a YOLOS (Fang et al., 2021): up to a hundred objects of COCO's 91 kinds."""
     return YolosConfig(
         hidden_size=size.width,
-        intermediate_size=WIDER * size.width,
+        intermediate_size=FEED_FORWARD * size.width,
         num_hidden_layers=size.layers,
         num_attention_heads=size.heads,
         image_size=[size.scene, size.scene],
@@ -101,7 +128,7 @@ def detector(size: Size) -> YolosConfig:
 
 
 def captioner(size: Size) -> PretrainedConfig:
-    """A vision transformer that is read by a GPT-2."""
+    """Configure a ViT encoder with a GPT-2 decoder."""
     config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
         classifier(size), decoder(size)
     )
@@ -110,7 +137,7 @@ def captioner(size: Size) -> PretrainedConfig:
 
 
 def painter(size: Size) -> ImageGPTConfig:
-    """An ImageGPT (Chen et al., 2020): one token is one pixel, and one more begins an image."""
+    """Configure an ImageGPT (Chen et al., 2020): a token per pixel, and one to begin an image."""
     return ImageGPTConfig(
         vocab_size=COLOURS + 1,
         n_positions=size.drawn**2,

@@ -1,32 +1,27 @@
-"""What the ten tasks took: energy of 1,000 inferences, and that of loading the model beside it."""
+"""Tables of the ten tasks: energy of 1,000 inferences, and of loading the model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from benchmarks.tables import Row, Table
-from benchmarks.tasks.sizes import SIZES
-from pytest_greenops.model.units import JOULES, format_energy
-
-Figures = Mapping[str, Any]
+from benchmarks.tables import NOTHING, Figures, Row, Table, energy_cell, estimated_note
+from benchmarks.tasks.configurations import SIZES
+from pytest_greenops.model.units import JOULES
 
 THOUSAND = 1000
 _NOTE = (
-    "One input at a time; loading, once for each model, is in no figure of an inference, and "
-    "neither is warm-up. Loaded are files that the system has in memory already. Power Hungry "
-    "Processing (arXiv 2311.16863) found text classification cheapest and image generation "
-    "dearest, of published models on a GPU."
+    "One input at a time. Inferences include neither warm-up nor loading, which happens once per "
+    "model, from files in the page cache. In Power Hungry Processing (arXiv 2311.16863), with "
+    "published models on a GPU, text classification used least energy and image generation most."
 )
-_MADE_HERE = (
-    " Models here are of the size `{size}`, with random weights, and none is a diffusion model: "
-    "compare tasks, not joules."
+_RANDOM_WEIGHTS = (
+    " These models have size `{size}` and random weights, and none is a diffusion model: compare "
+    "tasks, not joules."
 )
-_ESTIMATED = " ~: estimated, not sensed."
 
 
 def tables(rows: Sequence[Row]) -> Iterator[Table]:
-    """Energy by task, cheapest first, and what ran: for each size."""
+    """Yield, for each size, the energy by task in increasing order, and the models."""
     for size in dict.fromkeys(row.facts["size"] for row in rows):
         of_size = [row for row in rows if row.facts["size"] == size]
         inferences = sorted(filter(_is_inference, of_size), key=_joules)
@@ -41,29 +36,29 @@ def kwh_of_a_thousand(joules: float) -> str:
 
 
 def _energy(size: str, inferences: Sequence[Row], loads: Mapping[str, Figures]) -> Table:
-    cheapest = _joules(inferences[0])
+    least_j = _joules(inferences[0])
     figures = [row.measurements["call"] for row in inferences]
-    estimated = any(each.get("estimated") for each in (*figures, *loads.values()))
+    note = _NOTE + _RANDOM_WEIGHTS.format(size=size) * (size in SIZES)
     return Table(
         f"Ten tasks, {size}: energy of 1,000 inferences",
         ("Task", "J/inference", "kWh/1,000", "Ratio", "Loading"),
         [
             (
                 _task(row),
-                _told(_joules(row), row.measurements["call"]),
+                energy_cell(_joules(row), row.measurements["call"].get("estimated")),
                 kwh_of_a_thousand(_joules(row)),
-                f"{_joules(row) / cheapest:.1f}",
+                f"{_joules(row) / least_j:.1f}",
                 _load(loads.get(_task(row))),
             )
             for row in inferences
         ],
-        _NOTE + _MADE_HERE.format(size=size) * (size in SIZES) + _ESTIMATED * estimated,
+        note + estimated_note([*figures, *loads.values()]),
     )
 
 
 def _models(size: str, inferences: Sequence[Row]) -> Table:
     return Table(
-        f"Ten tasks, {size}: what ran",
+        f"Ten tasks, {size}: models",
         ("Task", "Model", "Parameters"),
         [(_task(row), row.facts["model"], f"{row.facts['parameters']:,}") for row in inferences],
     )
@@ -82,11 +77,7 @@ def _joules(row: Row) -> float:
 
 
 def _load(figures: Figures | None) -> str:
-    return "–" if figures is None else _told(figures["joules"], figures)
-
-
-def _told(joules: float, figures: Figures) -> str:
-    return "~" * bool(figures.get("estimated")) + format_energy(joules)
+    return energy_cell(figures["joules"], figures.get("estimated")) if figures else NOTHING
 
 
 def _task(row: Row) -> str:

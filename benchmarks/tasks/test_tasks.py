@@ -1,7 +1,6 @@
-"""An inference of each of ten tasks, and the loading of its model: each by itself.
+"""Energy of one inference of each of ten tasks, and of loading its model.
 
-Energy of an inference is that of one input alone, as it comes. What has to be loaded, made or
-warmed up before is in no window of it.
+An inference takes one input. Loading, building and warm-up are outside of its windows.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ import torch
 from benchmarks.axes import Axis
 from benchmarks.checkpoints import Checkpoint
 from benchmarks.tasks.catalogue import LOADS, TASKS, Task, name_of
-from benchmarks.tasks.loading import load, saved
-from benchmarks.tasks.sizes import SIZES, Size
+from benchmarks.tasks.configurations import SIZES, Size
+from benchmarks.tasks.inference import load, saved
 
 if TYPE_CHECKING:
     from pytest_greenops.hooks.fixture import Energy
 
 task_axis = partial(Axis, "task", TASKS, loads=LOADS)
-#: Loading a model has little to do with its task: a few do where not all are asked for.
+#: Loading depends little on the task: the slice has a few.
 LOADED = ("text_classification", "image_classification", "text_generation", "image_captioning")
 
 pytestmark = [
@@ -33,13 +32,13 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def stands_in(
-    task: Task | Checkpoint, size: Size, facts: Callable[..., None], axes_told: None
+def checkpoint_facts(
+    task: Task | Checkpoint, size: Size, facts: Callable[..., None], axis_facts: None
 ) -> None:
-    """A checkpoint runs once: it has a task and a size of its own."""
+    """Run a checkpoint once, with its own task and size."""
     if isinstance(task, Checkpoint):
         if size is not SIZES["small"]:
-            pytest.skip("a checkpoint has one size, its own")
+            pytest.skip("a checkpoint has its own size")
         facts(task=name_of(task), size=task.id)
 
 
@@ -51,7 +50,7 @@ def test_inference(
     task: Task | Checkpoint,
     size: Size,
 ) -> None:
-    """One input is answered."""
+    """The model processes one input."""
     work = TASKS[name_of(task)]
     model = task(device).eval() if isinstance(task, Checkpoint) else task.build(size).to(device)
     inputs = work.inputs_of(model, size)
@@ -73,7 +72,7 @@ def test_load(
     task: Task | Checkpoint,
     size: Size,
 ) -> None:
-    """The model is loaded from its files, which the system has in memory already."""
+    """The model is loaded from files that are in the page cache."""
     if isinstance(task, Checkpoint):
         assert energy.named("load")(load, task, device).num_parameters() > 0
         return

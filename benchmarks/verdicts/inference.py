@@ -1,12 +1,12 @@
-"""How often an unchanged inference test is called regressed on this machine, for real.
+"""Verdicts on a real inference test on this machine, unchanged and changed.
 
     python -m benchmarks.verdicts.inference [unchanged] [grown] [folder]
 
-Saves sessions of a torch inference test, each in a pytest process of its own. Then runs it, in
-random order: unchanged, beside a busy neighbour that starts at random in half of those runs, and
-with a tenth more layers. Counts the verdicts; of 200 and 100 runs it writes them into
-docs/verdict.md too. That takes the better part of an hour, in which nothing else should run; what
-was done is kept in a folder that is given, and goes on from there when it is called again.
+Saves sessions of a torch inference test, each in a fresh pytest process. Then runs it in random
+order: unchanged, unchanged next to a busy process that starts at a random time (half of those
+runs), and with a tenth more layers. Counts the verdicts; with the default of 200 and 100 runs it
+also writes them to docs/evidence/verdict.md. That takes most of an hour, in which nothing else
+should run. With a folder it keeps the runs that are done, and continues from there.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from pathlib import Path
 from benchmarks.markdown import rewrite, table
 from benchmarks.verdicts.tries import Try, run
 
-PAGE = Path(__file__).parents[2] / "docs" / "verdict.md"
+PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "verdict.md"
 WRITER = "python -m benchmarks.verdicts.inference"
-#: Sessions saved before: a baseline keeps ten, and begins anew where one differs too much.
+#: Sessions to save: a baseline keeps ten, and restarts when one differs too much.
 SESSIONS = 20
 UNCHANGED, GROWN = 200, 100
 GROWTH = 1.1
 SEED = 20
-#: A neighbour keeps so many CPUs busy, and starts so much later than the test at the most.
+#: CPUs that the other process keeps busy, and its latest start after the test.
 NEIGHBOURS, LATEST_S = 2, 5.0
 FILES = {
     "pytest.ini": "",
@@ -63,14 +63,14 @@ CASES = {
     "unchanged, busy neighbour": (1.0, True),
     "a tenth more layers": (GROWTH, False),
 }
-#: The runs that were done, a line for each, in the project's folder.
+#: The runs that are done, one line each, in the project's folder.
 DONE = "done.jsonl"
 OUTCOMES = ("passed", "inconclusive", "regressed", "improved")
 
 
 @contextmanager
 def neighbour() -> Iterator[None]:
-    """Processes that keep CPUs busy, from some moment on."""
+    """Keep CPUs busy from a random moment on."""
     wait_s = random.uniform(0, LATEST_S)
     code = f"import time; time.sleep({wait_s})\nwhile True: pass"
     busy = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(NEIGHBOURS)]
@@ -83,16 +83,16 @@ def neighbour() -> Iterator[None]:
 
 
 def attempt(folder: Path, case: str) -> Try:
-    """Run the test once as a gate would."""
-    growth, beside = CASES[case]
-    if beside:
+    """Run the test once, as a gate does."""
+    growth, busy = CASES[case]
+    if busy:
         with neighbour():
             return run(folder, growth, "--energy")
     return run(folder, growth, "--energy")
 
 
 def prepared(folder: Path) -> Path:
-    """A project with saved sessions, in a folder that may have it already."""
+    """Create a project with saved sessions, unless the folder has one."""
     if not (folder / DONE).exists():
         for file, text in FILES.items():
             (folder / file).write_text(text)
@@ -103,7 +103,7 @@ def prepared(folder: Path) -> Path:
 
 
 def try_out(cases: list[str], folder: Path) -> dict[str, list[Try]]:
-    """Save the sessions, then run the cases in their order, those apart that were run before."""
+    """Save the sessions, then run the cases in order, except those run before."""
     log = prepared(folder) / DONE
     for case in cases[len(log.read_text().splitlines()) :]:
         one = attempt(folder, case)
@@ -118,7 +118,7 @@ def try_out(cases: list[str], folder: Path) -> dict[str, list[Try]]:
 
 
 def rows(found: dict[str, list[Try]]) -> Iterator[list[str]]:
-    """A row for each case that was run."""
+    """Yield a row for each case that was run."""
     for case, tries in found.items():
         if not tries:
             continue
@@ -132,7 +132,7 @@ def rows(found: dict[str, list[Try]]) -> Iterator[list[str]]:
 
 
 def main() -> None:
-    """Print the counts, and write them into the page."""
+    """Print the counts, and write them to the page."""
     given = [int(n) for n in sys.argv[1:3]]
     folder = Path(sys.argv[3] if len(sys.argv) > 3 else tempfile.mkdtemp())
     unchanged, grown = *given, *(UNCHANGED, GROWN)[len(given) :]

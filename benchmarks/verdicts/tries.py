@@ -1,10 +1,10 @@
-"""How often the plugin finds work that grew by 20 %, and leaves unchanged work alone.
+"""How often the plugin detects work that grew by 20 %, and passes unchanged work.
 
     python -m benchmarks.verdicts.tries [tries]
 
-Saves five sessions of a small project, each in a fresh pytest process, then runs it unchanged and
-grown in turns, and counts the verdicts: once with a sensor whose joules are known (1 % of noise
-between sessions, 3 % between rounds), once with what this machine has, whose noise is its own.
+Saves five sessions of a small project, each in a fresh pytest process. Then runs it unchanged and
+grown in turns, and counts the verdicts: first with a sensor of known joules (1 % noise between
+sessions, 3 % between rounds), then with the sensors of this machine.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def run(folder: Path, growth: float, *options: str) -> Try:
 
 
 def try_out(files: dict[str, str], tries: int) -> None:
-    """Save the sessions, run the tries, print what was seen."""
+    """Save the sessions, run the tries, and print the verdicts."""
     seen: dict[float, list[Try]] = {1.0: [], GROWN: []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

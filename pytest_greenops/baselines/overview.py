@@ -18,10 +18,7 @@ def by_machine(
 ) -> dict[str, list[SeriesOverview]]:
     """Return an overview of a folder's baselines by machine, in the order of their files.
 
-    Args:
-        folder: of the baselines
-        found: baselines by their file
-        tests: parts of node ids or of names of measurements to select; all by default
+    `tests` selects by parts of node ids or of names of measurements; all by default.
     """
     machines: dict[str, list[SeriesOverview]] = {}
     for path, baseline in found.items():

@@ -29,18 +29,14 @@ class Store:
 
     Its methods raise `BaselineError` for a file that cannot be read or written: one line with the
     file and the fix. A file that cannot be read is never overwritten.
+
+    machine       the name of this machine's folder
+    other_folder  the option that names another folder, for messages
     """
 
     def __init__(
         self, folder: Path, machine: str, other_folder: str = "--energy-baselines=DIR"
     ) -> None:
-        """Open a folder.
-
-        Args:
-            folder: of the baselines
-            machine: the name of this machine's folder in it
-            other_folder: the option that names another folder, for messages
-        """
         self.folder = folder
         self.machine = machine
         self._other_folder = other_folder
@@ -150,11 +146,7 @@ class Store:
 
 
 def read(path: Path) -> Baseline:
-    """Read one baseline file.
-
-    Raises:
-        BaselineError: the file cannot be read, is damaged or of a newer version
-    """
+    """Read one baseline file; raise `BaselineError`."""
     try:
         data = path.read_bytes()
         version = msgspec.json.decode(data, type=_Version).schema
@@ -188,11 +180,7 @@ class Survey(NamedTuple):
 
 
 def survey(folder: Path, naming: str = "") -> Survey:
-    """Read every baseline of the machines whose name contains `naming`.
-
-    Raises:
-        BaselineError: there are none
-    """
+    """Read every baseline of the machines whose name contains `naming`; raise `BaselineError`."""
     found: dict[Path, Baseline] = {}
     damaged = []
     for machine in machines(folder, naming):
@@ -205,11 +193,7 @@ def survey(folder: Path, naming: str = "") -> Survey:
 
 
 def machines(folder: Path, naming: str = "") -> list[Path]:
-    """Return the folders of machines whose name contains `naming`.
-
-    Raises:
-        BaselineError: there are none
-    """
+    """Return the folders of machines whose name contains `naming`; raise `BaselineError`."""
     if not folder.is_dir():
         raise BaselineError(
             f"{folder}: no such folder: name an existing folder of baselines, or save some with "
@@ -265,11 +249,7 @@ def _file_name(name: str) -> str:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file atomically; a link or a device such as /dev/stdout is written to directly.
-
-    Raises:
-        OSError: the file cannot be written
-    """
+    """Write a file atomically; write to a link or a device (/dev/stdout) directly."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_symlink() or (path.exists() and not path.is_file()):
         path.write_bytes(data)

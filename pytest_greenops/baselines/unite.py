@@ -32,13 +32,9 @@ class United(NamedTuple):
 
 
 def unite_results(shards: Sequence[tuple[str, Results]]) -> United:
-    """Merge results in order, and adjust p values to the number of all results.
+    """Merge the results of named files in order, and adjust p values for all of them.
 
-    Args:
-        shards: the name and the results of each file
-
-    Raises:
-        ResultsError: the files are of different machines
+    Raise `ResultsError` if the files are of different machines.
     """
     (first_name, first), *others = shards
     for name, results in others:

@@ -16,7 +16,7 @@ from pytest_greenops.measure.calls import (
     Amount,
     AnyTrial,
     AnyTrip,
-    Named,
+    NamedMeasurement,
     OpenWindow,
     add_work,
     result_of,
@@ -59,13 +59,13 @@ class Energy:
         return await self.named("call").acall(function, *args, **kwargs)
 
     def pedantic(self, function: Callable[..., T], **settings: Any) -> T:
-        """Call a function with a set-up outside the window; see `Named.pedantic`."""
+        """Call a function with a set-up outside the window; see `NamedMeasurement.pedantic`."""
         __tracebackhide__ = True
         return self.named("call").pedantic(function, **settings)
 
-    def named(self, name: str) -> Named:
+    def named(self, name: str) -> NamedMeasurement:
         """A measurement under its own name, so that a test can have several."""
-        return Named(self._trial, name, self._claim)
+        return NamedMeasurement(self._trial, name, self._claim)
 
     def rounds(self) -> Iterator[int]:
         """Repeat a loop as often as the measurement needs; its windows are `energy.measure`."""

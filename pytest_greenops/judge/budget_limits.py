@@ -44,8 +44,8 @@ def limits_of(case: Case, noise: Noise) -> Iterator[Level]:
         quantity: str, values: Sequence[Sequence[float]], allowed: float, unit: str = "call"
     ) -> Level:
         value = math.exp(mean_level(values))
-        held = Limit(quantity, value, value / factor, value * factor, allowed, unit)
-        return Level(held, tuple(math.exp(trimmed_mean(session)) for session in values))
+        judged = Limit(quantity, value, value / factor, value * factor, allowed, unit)
+        return Level(judged, tuple(math.exp(trimmed_mean(session)) for session in values))
 
     if budget.energy_j is not None:
         unit = budget.per or "call"

@@ -44,12 +44,8 @@ def unlike_caps(
     """Return which device reached its power limit on one side of a comparison only, or None.
 
     The limit itself must match. So a neighbour uses part of the same power budget, the cooling is
-    worse, or the work needs more: joules alone cannot distinguish these.
-
-    Args:
-        now: rounds of the measurement
-        before: rounds of each session of the baseline
-        domains: the counters that are judged
+    worse, or the work needs more: joules alone cannot distinguish these. `before` has the rounds of
+    each baseline session.
     """
     for name in domains:
         capped, baseline = _capped(now, name), [_capped(rounds, name) for rounds in before]

@@ -65,7 +65,7 @@ class Look:
 class Screening:
     """An estimated change in logarithms, its standard error, and what follows from them.
 
-    regressed, improved, passed  which of the three holds; if none, the look is inconclusive
+    regressed, improved, passed  which of the three applies; if none, the look is inconclusive
     disputed  whether half of several sessions contradict the others
     p_value   probability of so large an increase in unchanged code, at this look
     smallest  the smallest increase that is detected nine times in ten, as a logarithm
@@ -102,11 +102,6 @@ def schedule(sessions: int, min_rounds: int, max_rounds: int) -> tuple[int, ...]
 
     Without a baseline: once, after `min_rounds`. With fewer than three sessions: once, after ten.
     Otherwise after every `min_rounds`, at most three times. Never after more than `max_rounds`.
-
-    Args:
-        sessions: of the baseline
-        min_rounds: before the first look
-        max_rounds: of this process
     """
     if sessions == 0:
         return (min(min_rounds, max_rounds),)
@@ -137,8 +132,7 @@ def screen(
     A change is not called regressed if half of several candidate sessions contradict it.
 
     Args:
-        baseline: logarithms of joules per unit, one sequence of rounds for each session
-        candidate: the same for this run
+        baseline, candidate: logarithms of joules per unit, a sequence of rounds for each session
         spread: the noise to judge with
         margin: the relative increase that is a regression (0.05 is 5 %)
         look: which of the planned looks this is

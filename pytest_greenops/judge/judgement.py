@@ -25,12 +25,7 @@ ALONE = 0.01
 
 
 def judge_measurement(case: Case, look: Look | None = None) -> Verdict:
-    """Judge a measurement against its absolute limits and its baseline.
-
-    Args:
-        case: the measurement, and everything that its verdict depends on
-        look: which of the planned looks this is; the only one by default
-    """
+    """Judge a measurement against its absolute limits and its baseline, at one look."""
     measurement, budget, rules = case.measurement, case.budget, case.rules
     estimated = measurement.provenance(budget.domain).estimated
     only_warns = estimated and rules.estimates == "warn"
@@ -63,13 +58,7 @@ def judge_measurement(case: Case, look: Look | None = None) -> Verdict:
 
 
 def confirm(verdict: Verdict, case: Case) -> Verdict:
-    """Return a regression as a fresh process confirms or contradicts it.
-
-    Args:
-        verdict: on the measurement by itself
-        case: with the fresh process as its one fresh session, which only says whether the first
-            session was a mishap
-    """
+    """Return a regression as the one fresh session of a case confirms or contradicts it."""
     sides = sides_of(case)
     if verdict.change is None or not sides.accepted:
         return verdict
@@ -83,13 +72,10 @@ def confirm(verdict: Verdict, case: Case) -> Verdict:
 
 
 def unconfirmed(verdict: Verdict, why: str, may_stand: bool = True) -> Verdict:
-    """Return a red verdict of one process that no fresh process could confirm.
+    """Return a red verdict that no fresh process could confirm: inconclusive, or still red.
 
-    Args:
-        verdict: of that process
-        why: no fresh process confirmed it
-        may_stand: whether an exceeded budget, or a regression with a p value of at most 1 %, stays
-            red; not after a disturbed fresh session, since the first may have been disturbed too
+    If it `may_stand`, an exceeded budget and a regression with a p value of at most 1 % stay red.
+    After a disturbed fresh session they do not: the first may have been disturbed too.
     """
     change = verdict.change
     chance = change.p_value if change and verdict.outcome is Outcome.REGRESSED else 0.0

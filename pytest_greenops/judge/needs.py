@@ -53,12 +53,9 @@ def needs_of_change(
 
 
 def needs_of_limit(noise: Noise, rounds: int, gap: float) -> Needs:
-    """Return what would separate a level from an absolute limit with 95 % confidence.
+    """Return what would separate a level, known from `rounds`, from a limit (95 %).
 
-    Args:
-        noise: of the measurement
-        rounds: that the level rests on now
-        gap: between the logarithms of level and limit
+    `gap` is the distance of their logarithms.
     """
     affordable = (gap / t_quantile(0.975, noise.df)) ** 2
     left = affordable - noise.session_var

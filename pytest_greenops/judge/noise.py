@@ -60,11 +60,10 @@ class Spread(NamedTuple):
 
 
 def suite_of(variances: Values, degrees: Values) -> Suite | None:
-    """Return what the tests of a suite share; None for a suite of fewer than five tests.
+    """Return what the tests of a suite share; None for fewer than five tests.
 
-    Args:
-        variances: between the sessions of each test, along the last axis
-        degrees: of freedom of each variance: the number of its sessions minus one
+    The variances between the sessions of each test, with their degrees of freedom, are along the
+    last axis.
     """
     import numpy as np
 
@@ -87,8 +86,7 @@ def estimate_spread(
     the assumed spread counts for four sessions.
 
     Args:
-        baseline: logarithms of joules per unit, one sequence of rounds for each session
-        candidate: the same for this run
+        baseline, candidate: logarithms of joules per unit, a sequence of rounds for each session
         suite: what the tests of the suite share, if the suite is large enough
         session_sd: assumed spread between sessions while fewer than three are known
     """

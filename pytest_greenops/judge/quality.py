@@ -19,7 +19,7 @@ from pytest_greenops.model.units import significant
 from pytest_greenops.model.verdict import Outcome, QualityChange, Verdict
 
 
-class Known(NamedTuple):
+class AcceptedQualities(NamedTuple):
     """The qualities in a baseline: those of each session, and those that were accepted first."""
 
     sessions: Sequence[Mapping[str, float]] = ()
@@ -31,10 +31,10 @@ _ROUNDING = 1e-9
 _DIGITS = 9
 
 
-def hold(
+def judge_quality(
     verdict: Verdict,
     reported: Mapping[str, float],
-    accepted: Known,
+    accepted: AcceptedQualities,
     limit: float | None,
     action: Action,
 ) -> Verdict:
@@ -76,12 +76,6 @@ def changes(
 
     The reference is the mean over the sessions that have it, since one training session without a
     seed may have been lucky. Both sides are rounded as files keep them.
-
-    Args:
-        reported: the qualities that the test reports, by name
-        accepted: the qualities of each session of the baseline
-        limit: the largest drop that is allowed
-        first: the values that were accepted first
     """
     names = sorted({*reported, *(name for quality in accepted for name in quality)})
     return tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
 from statistics import fmean
 from typing import NamedTuple
@@ -23,12 +23,7 @@ class Sample(NamedTuple):
     control: float | None
 
     def without_shift(self, slope: float, usual: float) -> Sample:
-        """Return the session without what its machine used more or less than usual.
-
-        Args:
-            slope: the share of the control workload's shift that the tests share
-            usual: the level of the control workload in the baseline
-        """
+        """Return the session without its machine's shift: a share of that of the control."""
         assert self.control is not None
         shift = slope * (self.control - usual)
         return Sample([y - shift for y in self.values], self.control)
@@ -86,5 +81,5 @@ def _sample(case: Case, rounds: Sequence[Round], control_j: Mapping[str, float])
     return Sample(values, control_level(control_j, case.domains))
 
 
-def _controls(samples: Sequence[Sample]) -> Iterator[float]:
-    return (sample.control for sample in samples if sample.control is not None)
+def _controls(samples: Sequence[Sample]) -> list[float]:
+    return [sample.control for sample in samples if sample.control is not None]

@@ -68,11 +68,7 @@ def shared_variance(variances: Values, degrees: Values) -> tuple[Number, Number]
     logarithms of the variances scatter as chi-square predicts; scatter beyond that means unlike
     groups, and lowers the degrees. Chance alone gives infinite degrees. Median and median deviation
     replace mean and deviation, so that one noisy group moves neither (after Phipson et al., Ann.
-    Appl. Stat. 10, 2016).
-
-    Args:
-        variances: of each group, along the last axis
-        degrees: of freedom of each variance
+    Appl. Stat. 10, 2016). The groups are along the last axis.
     """
     import numpy as np
     from scipy.special import polygamma, psi
@@ -141,10 +137,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def slope(values: Sequence[float]) -> tuple[float, float]:
-    """Return the least-squares slope over the index, and its standard error.
-
-    The error is infinite for fewer than three values.
-    """
+    """Return the least-squares slope over the index, and its error (infinite below 3 values)."""
     n = len(values)
     if n < 3:
         return 0.0, math.inf

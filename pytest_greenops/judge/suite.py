@@ -52,9 +52,7 @@ def levels(series: Series, unit: str = "call") -> list[float]:
 def suite(all_series: Iterable[Series], slope: float = 0.0) -> Suite | None:
     """Return what the tests of a suite share; None if too few of them have three sessions.
 
-    Args:
-        all_series: of this machine's baselines
-        slope: of the control workload, whose shifts are taken out
+    With a `slope`, the shifts of the control workload are taken out first.
     """
     variances, degrees = [], []
     for series in all_series:
@@ -128,12 +126,8 @@ def control_shift(
     """Compare a run's control workload with those of earlier runs; None if there are none.
 
     The shift may be 3 standard deviations, or more if few runs are known, by Student's t. A run
-    that measured its control several times counts once, by the mean.
-
-    Args:
-        all_series: of this machine's baselines
-        control_j: joules of one call of the control workload, by counter
-        session_sd: assumed relative spread between runs while fewer than three are known
+    that measured its control several times counts once, by the mean. `session_sd` is the assumed
+    spread between runs while fewer than three are known.
     """
     now = control_level(control_j, control_j.keys())
     if now is None:
@@ -162,7 +156,7 @@ def control_checks(
 
     Args:
         accepted: every series of this machine's baselines, whose sessions had controls of their own
-        joules: joules of one call of the control workload, by counter
+        joules: of one call of the control workload, by counter
         session_sd: assumed relative spread between runs while fewer than three are known
         trusting: the run saves what it measures, whatever its control says
     """

@@ -52,18 +52,7 @@ def summarise(
 
     The interval rests on the sessions' levels if there are three or more (Student's t). With fewer
     it rests on the scatter of their rounds, which does not show how sessions differ; with two it is
-    widened to include both levels.
-
-    Args:
-        test: that was measured
-        measurement: in the run's own process
-        verdict: on it
-        domain: the domain judged
-        unit: the unit of work judged
-        conditions: what the test set for itself
-        control_j: joules of one call of the control workload, by counter
-        carbon: what converts joules to grams, where the grid is known
-        fresh: rounds of further sessions, each from a fresh process
+    widened to include both levels. `fresh` has the rounds of further sessions.
     """
     names = measurement.selected(domain)
     result = Result(

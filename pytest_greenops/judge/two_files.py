@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from pytest_greenops.judge.case import Case, Reference, Rules
 from pytest_greenops.judge.judgement import judge_measurement
-from pytest_greenops.judge.quality import Known, hold
+from pytest_greenops.judge.quality import AcceptedQualities, judge_quality
 from pytest_greenops.judge.summary import adjusted
 from pytest_greenops.model.baseline import Anchor, Revision, Series, Session, TestKey
 from pytest_greenops.model.budget import Budget
@@ -42,13 +42,7 @@ def compare(a: Results, b: Results, margin: float | None = None) -> Comparison:
     """Judge each measurement of B by that of the same test and name in A.
 
     Estimated joules can regress too: whoever compares two files expects an answer, whatever the
-    policy of B's run was.
-
-    Args:
-        a: the baseline
-        b: what is judged
-        margin: the increase that is a regression; by default the margin of each result of B, or
-            that of B's run
+    policy of B's run was. The default margin is that of each result of B, or of B's run.
     """
     before = {(result.test, result.name): result for result in a.results}
     after = {(result.test, result.name): result for result in b.results}
@@ -99,7 +93,9 @@ def _judged(
     if after.untrusted and verdict.outcome in COMPARED:
         verdict = verdict.with_cause(_forbids(after), Outcome.INCONCLUSIVE)
     limit = next((quality.limit for quality in after.verdict.qualities), None)
-    verdict = hold(verdict, _reported(after), Known([before.quality]), limit, "fail")
+    verdict = judge_quality(
+        verdict, _reported(after), AcceptedQualities([before.quality]), limit, "fail"
+    )
     return replace(after, verdict=verdict, saved=False, not_saved=_NOT_SAVED)
 
 

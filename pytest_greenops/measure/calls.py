@@ -85,7 +85,7 @@ class OpenWindow:
         self.result: Any = _NO_RESULT
 
 
-class Named:
+class NamedMeasurement:
     """One measurement of a test, under its own name."""
 
     def __init__(self, trial: AnyTrial, name: str, claim: Callable[[str], None]) -> None:

@@ -18,7 +18,7 @@ IDLE = 0.98
 KNOWN = 0.1
 
 
-def at_rest(
+def measure_idle_power(
     instruments: Instruments, probe: Callable[[], Load], clock: Clock = SYSTEM_CLOCK
 ) -> Rest:
     """Return the power of each counter over a tenth of a second in which this process does nothing.

@@ -34,11 +34,7 @@ class Budget:
 
     @classmethod
     def from_marks(cls, marks: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -> Budget:
-        """Merge the marks of a test, nearest first, into one budget.
-
-        Raises:
-            BudgetError: a keyword or value is wrong; names it, and the nearest valid keyword
-        """
+        """Merge the marks of a test, nearest first, into one budget; raise `BudgetError`."""
         merged: dict[str, Any] = {}
         for args, kwargs in marks:
             merged = {**_checked(args, kwargs), **merged}

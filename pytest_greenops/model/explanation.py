@@ -132,15 +132,9 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
 
 def for_as_much(accepted: LayerJoules, units: Mapping[str, float], unit: str) -> float | None:
-    """Return the factor that scales an accepted call to the work of another call.
+    """Return the factor that scales an accepted call to another call with these units of work.
 
-    Args:
-        accepted: the accepted call
-        units: the work of the other call, by unit name
-        unit: the unit of work that is judged
-
-    Returns:
-        None if the accepted call did none of that work
+    It is None if the accepted call did none of the judged `unit`.
     """
     if unit == "call":
         return 1.0

@@ -236,10 +236,8 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def untrusted(self, domain: str, estimates: bool = False) -> Check | None:
         """Return the first self-check that forbids a verdict on a judged domain, if any.
 
-        Args:
-            domain: the judged domain
-            estimates: include checks that affect estimates only indirectly: another process's
-                joules are not in an estimate, but its use of caches and shared cores is
+        With `estimates`, include checks that affect estimates only indirectly: another process's
+        joules are not in an estimate, but its use of caches and shared cores is.
         """
         names = self.selected(domain)
         for check in self.checks:

@@ -45,10 +45,8 @@ def front(points: Iterable[Point | tuple[str, float, float]]) -> Front:
     """Sort points of (name, quality, joules) into the front and what it dominates.
 
     If two points have the same quality, the one with fewer joules dominates, and vice versa. Points
-    that are equal in both do not dominate each other, nor do points whose intervals overlap.
-
-    Raises:
-        ValueError: a figure is not finite
+    that are equal in both do not dominate each other, nor do points whose intervals overlap. Raise
+    `ValueError` for a figure that is not finite.
     """
     known = sorted((Point(*point) for point in points), key=lambda p: (p.joules, -p.quality))
     for point in known:

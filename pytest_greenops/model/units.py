@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import partial
 from typing import Any
 
 from pytest_greenops.model.errors import UnitError
@@ -20,37 +21,7 @@ _QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)\
 DIGITS = 6
 
 
-def parse_energy(text: object) -> float:
-    """Return the joules of `"2.5 J"`, `"40 mJ"`, `"1 kWh"`; raise `UnitError`."""
-    return _parse(text, JOULES, "energy", "2.5 J")
-
-
-def parse_power(text: object) -> float:
-    """Return the watts of `"350 W"`; raise `UnitError`."""
-    return _parse(text, WATTS, "power", "350 W")
-
-
-def parse_mass(text: object) -> float:
-    """Return the grams of `"2 g"`; raise `UnitError`."""
-    return _parse(text, GRAMS, "mass", "2 g")
-
-
-def parse_duration(text: object) -> float:
-    """Return the seconds of `"60 s"` or `"2 min"`; raise `UnitError`."""
-    return _parse(text, SECONDS, "time", "60 s")
-
-
-def parse_intensity(text: object) -> float:
-    """Return the grams of CO2e per kWh of `"401 g/kWh"`; raise `UnitError`."""
-    return _parse(text, GRAMS_PER_KWH, "carbon intensity", "401 g/kWh")
-
-
-def parse_percent(text: object) -> float:
-    """Return the share of `"5%"` or `"5 %"` (0.05); raise `UnitError`."""
-    return _parse(text, {"%": 0.01}, "percentage", "5%")
-
-
-def _parse(text: object, units: dict[str, float], quantity: str, example: str) -> float:
+def _parse(units: dict[str, float], quantity: str, example: str, text: object) -> float:
     match = _QUANTITY.fullmatch(text) if isinstance(text, str) else None
     a = "an" if quantity[0] in "aeiou" else "a"
     if match is None or match[2] not in units:
@@ -65,24 +36,29 @@ def _parse(text: object, units: dict[str, float], quantity: str, example: str) -
     return number * units[match[2]]
 
 
-def format_energy(energy_j: float) -> str:
-    """Print an energy: `0.0312` -> `'31.2 mJ'`, three significant digits."""
-    return _prefixed(energy_j, "J")
+def _prefixed(unit: str, value: float) -> str:
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g} {unit}"
+    reached = (pair for pair in _PREFIXES if abs(value) >= pair[0] * 0.9995)
+    factor, prefix = next(reached, _PREFIXES[-1])
+    scaled = value / factor
+    digits = max(0, 2 - math.floor(math.log10(abs(scaled) * 1.0005)))
+    return f"{scaled:.{digits}f} {prefix}{unit}"
 
 
-def format_power(power_w: float) -> str:
-    """Print a power: `41.234` -> `'41.2 W'`, three significant digits."""
-    return _prefixed(power_w, "W")
+#: Parsers of a quantity with its unit into SI numbers and shares; they raise `UnitError`.
+parse_energy = partial(_parse, JOULES, "energy", "2.5 J")
+parse_power = partial(_parse, WATTS, "power", "350 W")
+parse_mass = partial(_parse, GRAMS, "mass", "2 g")
+parse_duration = partial(_parse, SECONDS, "time", "60 s")
+parse_intensity = partial(_parse, GRAMS_PER_KWH, "carbon intensity", "401 g/kWh")
+parse_percent = partial(_parse, {"%": 0.01}, "percentage", "5%")
 
-
-def format_mass(mass_g: float) -> str:
-    """Print a mass: `0.0012` -> `'1.20 mg'`, three significant digits."""
-    return _prefixed(mass_g, "g")
-
-
-def format_duration(duration_s: float) -> str:
-    """Print a time: `0.0125` -> `'12.5 ms'`, three significant digits."""
-    return _prefixed(duration_s, "s")
+#: Printers of a quantity with three significant digits: `0.0312` -> `'31.2 mJ'`.
+format_energy = partial(_prefixed, "J")
+format_power = partial(_prefixed, "W")
+format_mass = partial(_prefixed, "g")
+format_duration = partial(_prefixed, "s")
 
 
 def format_percent(share: float, signed: bool = True) -> str:
@@ -106,13 +82,3 @@ def significant(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [significant(item) for item in value]
     return value
-
-
-def _prefixed(value: float, unit: str) -> str:
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g} {unit}"
-    reached = (pair for pair in _PREFIXES if abs(value) >= pair[0] * 0.9995)
-    factor, prefix = next(reached, _PREFIXES[-1])
-    scaled = value / factor
-    digits = max(0, 2 - math.floor(math.log10(abs(scaled) * 1.0005)))
-    return f"{scaled:.{digits}f} {prefix}{unit}"

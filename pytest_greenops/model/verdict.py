@@ -26,26 +26,16 @@ class Outcome(str, Enum):
 
 
 class CauseKind(str, Enum):
-    """Why a verdict is what it is, where its outcome alone does not say it.
+    """Why a verdict is what it is, where its outcome alone does not say it."""
 
-    NOT_CONFIRMED      a fresh process contradicts the change, or none could be asked
-    SELF_CHECK         a self-check forbids a verdict
-    CONTROL            the control workload shows that the machine has changed
-    POWER_CAP          a device reached its power limit on one side of the comparison only
-    DIFFERENCES        the machine, its conditions or the work differ from the baseline's
-    NOTHING_MEASURED   no energy was measured
-    RENAMED_TEST       a test that was not collected has a baseline for the same function
-    UNUSABLE_BASELINE  what the first of two result files measured cannot serve as a baseline
-    """
-
-    NOT_CONFIRMED = "not confirmed"
-    SELF_CHECK = "self-check"
-    CONTROL = "control"
-    POWER_CAP = "power cap"
-    DIFFERENCES = "differences"
+    NOT_CONFIRMED = "not confirmed"  # a fresh process contradicts the change, or none is usable
+    SELF_CHECK = "self-check"  # one forbids a verdict
+    CONTROL = "control"  # the control workload shows that the machine has changed
+    POWER_CAP = "power cap"  # a device reached its limit on one side of the comparison only
+    DIFFERENCES = "differences"  # of the machine, its conditions or the work
     NOTHING_MEASURED = "nothing measured"
-    RENAMED_TEST = "renamed test"
-    UNUSABLE_BASELINE = "unusable baseline"
+    RENAMED_TEST = "renamed test"  # the function has a baseline under parameters that are gone
+    UNUSABLE_BASELINE = "unusable baseline"  # the first of two result files cannot serve as one
 
 
 class Cause(NamedTuple):
@@ -56,14 +46,14 @@ class Cause(NamedTuple):
 
     @classmethod
     def check(cls, check: Check) -> Cause:
-        """Return the cause that a failed self-check is."""
+        """Return a failed self-check as a cause."""
         control = check.name is CheckName.CONTROL
         kind = CauseKind.CONTROL if control else CauseKind.SELF_CHECK
         return cls(kind, f"{check.name}: {check.finding}")
 
     @classmethod
     def not_confirmed(cls, why: str) -> Cause:
-        """Return the cause that a missing or contradicting fresh session is."""
+        """Return a missing or contradicting fresh session as a cause."""
         return cls(CauseKind.NOT_CONFIRMED, f"not confirmed: {why}")
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from pytest_greenops import machine
 from pytest_greenops.judge.case import Reference
-from pytest_greenops.judge.quality import Known
+from pytest_greenops.judge.quality import AcceptedQualities
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.explanation import LayerJoules
@@ -58,12 +58,14 @@ class Accepted:
             return []
         return [session.layers for session in reference.series.sessions if session.layers]
 
-    def qualities(self, name: str) -> Known:
+    def qualities(self, name: str) -> AcceptedQualities:
         """What each session was told of its quality, on whatever machine it was."""
         series = self.reference(name).series
         if series is None:
-            return Known()
-        return Known([session.quality for session in series.sessions], series.anchor.quality)
+            return AcceptedQualities()
+        return AcceptedQualities(
+            [session.quality for session in series.sessions], series.anchor.quality
+        )
 
     def grows(self, name: str | None) -> bool:
         """Whether this run accepts what it measures under a name, if it can be accepted."""

@@ -17,7 +17,7 @@ from pytest_greenops.baselines.store import Store
 from pytest_greenops.judge.case import Rules
 from pytest_greenops.judge.suite import control_slope, suite
 from pytest_greenops.judge.summary import adjusted
-from pytest_greenops.measure.idle_power import at_rest
+from pytest_greenops.measure.idle_power import measure_idle_power
 from pytest_greenops.model.baseline import Baseline, Series, Session, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
@@ -62,7 +62,7 @@ class Run:
         self._root = root
         self.instruments, self.findings = discover(options.sensors, sensors, options.cpu_watts)
         if not options.answers:
-            self.instruments.rest = at_rest(self.instruments, machine.LoadProbe)
+            self.instruments.rest = measure_idle_power(self.instruments, machine.LoadProbe)
         self.environment = Environment(
             machine={**machine.machine_facts(self.instruments), **(facts or {})},
             recorded=machine.recorded_facts(instruments=self.instruments),

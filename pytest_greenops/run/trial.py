@@ -13,7 +13,7 @@ from pytest_greenops import machine
 from pytest_greenops.judge.case import Case
 from pytest_greenops.judge.decision import Look
 from pytest_greenops.judge.judgement import confirm, judge_measurement, unconfirmed
-from pytest_greenops.judge.quality import Known, hold
+from pytest_greenops.judge.quality import AcceptedQualities, judge_quality
 from pytest_greenops.judge.suite import control_checks
 from pytest_greenops.judge.summary import summarise
 from pytest_greenops.measure.calls import Amount, AnyTrip
@@ -65,7 +65,7 @@ class Trial:
         self._results: dict[str, Result] = {}
         self._kept: dict[str, tuple[Measurement, Plan]] = {}
         self._controls: dict[str, dict[str, float]] = {}
-        self._accepted_quality: dict[str, Known] = {}
+        self._accepted_quality: dict[str, AcceptedQualities] = {}
         self._units_of: dict[str, str] = {}
         self._begun: list[str] = []
         self._running = False
@@ -78,8 +78,8 @@ class Trial:
         action = self.budget.action or self._rules.action
         found = {}
         for name, result in self._results.items():
-            accepted = self._accepted_quality.get(name, Known())
-            verdict = hold(result.verdict, quality, accepted, limit, action)
+            accepted = self._accepted_quality.get(name, AcceptedQualities())
+            verdict = judge_quality(result.verdict, quality, accepted, limit, action)
             explained = self.explaining.of(name)
             found[name] = replace(result, quality=quality, verdict=verdict, explained=explained)
         return found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
+
+from tests.integration import forked_python
 
 ROOT = Path(__file__).parents[2]
 #: Variables that change the output.
@@ -29,14 +30,18 @@ class Ran(NamedTuple):
 def run(folder: Path, *arguments: object, **environ: str) -> Ran:
     """Run the command in a folder; keywords are environment variables."""
     outer = {name: value for name, value in os.environ.items() if name not in UNSET}
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest_greenops.commands.main", *map(str, arguments)],
-        cwd=folder,
-        env={**outer, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **environ},
-        capture_output=True,
-        encoding="utf-8",
-    )
-    return Ran(ran.returncode, ran.stdout, ran.stderr)
+    with TemporaryDirectory() as output:
+        stdout, stderr = Path(output, "stdout"), Path(output, "stderr")
+        code = forked_python.run(
+            "pytest_greenops.commands.main",
+            [str(argument) for argument in arguments],
+            environ={**outer, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **environ},
+            folder=folder,
+            stdout=stdout,
+            stderr=stderr,
+        )
+        out, err = (path.read_text(encoding="utf-8") for path in (stdout, stderr))
+    return Ran(code, out, err)
 
 
 def refused(folder: Path, *arguments: object) -> str:

@@ -21,7 +21,7 @@ import pytest
 
 from pytest_greenops.model.baseline import Baseline
 from pytest_greenops.model.result import Result, Results
-from tests.integration import forked_pytest
+from tests.integration import forked_python
 
 CONFTEST = """
 import os
@@ -96,7 +96,8 @@ def run_outside(folder: Path, *args: str, joules: float = 2.0, seed: int = 0) ->
     """Run pytest in the folder of a project, without a `Project`; its tests must pass."""
     outer = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     output = [folder / "stdout", folder / "stderr"]
-    code = forked_pytest.run(
+    code = forked_python.run(
+        "pytest",
         ["-p", "greenops", *args],
         environ={**outer, **_given(joules, seed), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         folder=folder,
@@ -211,7 +212,8 @@ class Project:
         temporary = tempfile.mkdtemp(prefix="runpytest-", dir=self.path)
         stdout, stderr = self.path / "stdout", self.path / "stderr"
         searched = filter(None, (os.getcwd(), os.environ.get("PYTHONPATH")))
-        code = forked_pytest.run(
+        code = forked_python.run(
+            "pytest",
             [f"--basetemp={temporary}", *args],
             environ={**os.environ, "PYTHONPATH": os.pathsep.join(searched)},
             stdout=stdout,

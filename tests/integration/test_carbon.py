@@ -1,11 +1,11 @@
-"""`--energy-carbon-intensity`, `--energy-region`, `--energy-pue`: grams of CO2e beside joules."""
+"""`--energy-carbon-intensity`, `--energy-region`, `--energy-pue`: grams of CO2e with the joules."""
 
 from __future__ import annotations
 
 import pytest
 
 from pytest_greenops.model.carbon_factor import CarbonFactor
-from tests.integration.projects import INI, WORKS, Project
+from tests.integration.projects import ALONE, INI, WORKS, Project
 
 LIMITED = """
 
@@ -19,7 +19,7 @@ def test_limited(work):
 
 
 def test_grams(project: Project) -> None:
-    """Grams are joules times the grid's intensity times the PUE, and are held against the limit."""
+    """Grams are joules times the grid's intensity times the PUE, and the limit applies to them."""
     project.write("test_it.py", WORKS + LIMITED)
     ran = project.energy("--energy-carbon-intensity=360 g/kWh")
     assert {name: result.grams for name, result in ran.results.items()} == {
@@ -27,7 +27,7 @@ def test_grams(project: Project) -> None:
         "test_limited": 0.0002,
     }
     assert ran.outcomes == {"passed": 2}
-    over = project.energy("--energy-carbon-intensity=0.36 kg/kWh", "--energy-pue=1.5")
+    over = project.energy("--energy-carbon-intensity=0.36 kg/kWh", "--energy-pue=1.5", *ALONE)
     assert over.results["test_works"].grams == 0.0003
     assert over.outcomes == {"passed": 1, "failed": 1}
     over.stdout.fnmatch_lines(
@@ -36,7 +36,7 @@ def test_grams(project: Project) -> None:
 
 
 def test_a_limit_without_an_intensity_is_refused(project: Project) -> None:
-    """Where the grid's intensity is not known no grams are made up: one line names the option."""
+    """Without an intensity of the grid, a limit is an error that names the options."""
     project.write("test_it.py", LIMITED)
     ran = project.energy()
     assert ran.outcomes["failed"] == 1
@@ -46,21 +46,21 @@ def test_a_limit_without_an_intensity_is_refused(project: Project) -> None:
 
 
 def test_a_region_has_an_intensity(project: Project) -> None:
-    """Joules and grams stand beside each other, with the factor, its source and its year."""
+    """Results have joules and grams, with the factor, its source and its year."""
     project.write("test_it.py", WORKS + LIMITED)
-    ran = project.energy("--energy-region=de", "--energy-pue=1.5")
+    ran = project.energy("--energy-region=de", "--energy-pue=1.5", *ALONE)
     of = ran.results["test_works"]
     assert of.grams == pytest.approx(of.joules / 3.6e6 * 342.06 * 1.5, rel=1e-5)
     factor = CarbonFactor(342.06, 1.5, "DE", "Ember, yearly electricity data", 2024)
     assert (of.carbon, ran.document.policy.carbon) == (factor, factor)
-    told = "342.1 g/kWh (DE: Ember, yearly electricity data, 2024), PUE 1.5"
-    assert f"grams of CO2e: {told}" in ran.energy_lines
+    factor_text = "342.1 g/kWh (DE: Ember, yearly electricity data, 2024), PUE 1.5"
+    assert f"grams of CO2e: {factor_text}" in ran.energy_lines
     section = " ".join(ran.failure("test_limited").split())
-    assert f"carbon 285 µg CO2e a call, at {told}" in section
+    assert f"carbon 285 µg CO2e a call, at {factor_text}" in section
 
 
-def test_an_intensity_that_was_given_has_no_source(project: Project) -> None:
-    """The user's own figure is told as it is, in the header and with each result."""
+def test_a_given_intensity_has_no_source(project: Project) -> None:
+    """The user's own figure is in the header and in each result, without a source."""
     project.write("test_it.py", WORKS)
     ran = project.energy("--energy-carbon-intensity=0.5 kg/kWh", "--energy-pue=1.25")
     assert "grams of CO2e: 500 g/kWh, PUE 1.25" in ran.energy_lines
@@ -71,7 +71,7 @@ def test_an_intensity_that_was_given_has_no_source(project: Project) -> None:
 
 
 def test_the_command_line_wins_over_the_ini(project: Project) -> None:
-    """A region on the command line replaces an intensity of the ini file, and the other way."""
+    """A region on the command line overrides an intensity of the ini file, and vice versa."""
     project.write("test_it.py", WORKS)
     project.write("pytest.ini", f"{INI}energy_carbon_intensity = 360 g/kWh\n")
     assert project.energy().results["test_works"].grams == 0.0002
@@ -83,8 +83,8 @@ def test_the_command_line_wins_over_the_ini(project: Project) -> None:
     assert given.grams == 0.0002
 
 
-def test_one_intensity_is_enough(project: Project) -> None:
-    """A region and an intensity exclude each other, on the command line and in the ini file."""
+def test_region_and_intensity_exclude_each_other(project: Project) -> None:
+    """Both are a usage error, on the command line and in the ini file."""
     ran = project.run("--energy-region=FR", "--energy-carbon-intensity=360 g/kWh")
     said = "ERROR: --energy-carbon-intensity and --energy-region exclude each other; give one"
     assert (pytest.ExitCode.USAGE_ERROR, [said]) == (ran.code, ran.errors)

@@ -1,4 +1,4 @@
-"""`--energy`: what is measured is what was spent, in every form that a test can have."""
+"""`--energy`: the joules measured are those spent, in every form of a test."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ KNOWN = """
 
 
 def test_figures_are_what_was_spent(project: Project) -> None:
-    """Every way to measure gives the joules that were spent inside it, and none from outside."""
+    """Every way to measure gives the joules spent inside it; the header says what measures."""
     project.write("test_it.py", KNOWN)
     ran = project.energy()
     assert ran.outcomes == {"passed": 7}
@@ -120,24 +120,18 @@ def test_figures_are_what_was_spent(project: Project) -> None:
         "test_unannounced": 7.0,
         "test_window/load": 6.0,
     }
+    sensors, baselines, action, *_ = ran.energy_lines
+    assert sensors == "sensed by fake (cpu:0, dram:0)"
+    assert re.fullmatch(r"no baseline yet in baselines/[a-z0-9-]+-[0-9a-f]{8}", baselines)
+    assert action == "an increase over +5 % fails, of an estimate warns"
     assert ran.closing == (
         "9 measured, 0 compared: nothing was gated; "
         "9 no baseline: accept them with --energy-save; 0 not comparable"
     )
 
 
-def test_header(project: Project) -> None:
-    """The header says what measures, what is compared with, and what fails."""
-    project.write("test_it.py", "def test_it(): pass")
-    ran = project.energy()
-    first, second, third, _ = ran.energy_lines
-    assert first == "sensed by fake (cpu:0, dram:0)"
-    assert re.fullmatch(r"no baseline yet in baselines/[a-z0-9-]+-[0-9a-f]{8}", second)
-    assert third == "an increase over +5 % fails, of an estimate warns"
-
-
-def test_collecting_is_no_gate(project: Project) -> None:
-    """`--collect-only` measures nothing: no closing line, no results, nothing to fail for."""
+def test_collecting_measures_nothing(project: Project) -> None:
+    """`--collect-only` has no closing line, no results and no failure."""
     project.write("test_it.py", "def test_it(energy): pass")
     ran = project.energy("--collect-only", "--energy-strict", "-q")
     assert ran.code == pytest.ExitCode.OK
@@ -221,7 +215,7 @@ WHOLE = """
 
 
 def test_marked_tests_are_measured_whole(project: Project) -> None:
-    """A marked function, method, parameter or TestCase is repeated, its set-up outside."""
+    """A marked function, method, parameter or TestCase is repeated, without its set-up."""
     project.write("test_it.py", WHOLE)
     project.write(
         "test_module.py",
@@ -247,14 +241,11 @@ def test_marked_tests_are_measured_whole(project: Project) -> None:
         "test_of_module": (7.0, 5),
     }
     assert project.log() == ["once"]
-    assert ran.closing == (
-        "8 measured, 8 compared: 8 passed, 0 regressed, 0 inconclusive; "
-        "0 no baseline; 0 not comparable"
-    )
+    assert ran.counts == {"measured": 8, "compared": 8, "passed": 8}
 
 
-def test_mistakes_are_told(project: Project) -> None:
-    """What cannot be measured raises in the test, with the way that it can."""
+def test_mistakes_raise(project: Project) -> None:
+    """Work that cannot be measured raises in the test, and the error names the fix."""
     project.write(
         "test_it.py",
         """
@@ -335,29 +326,35 @@ def test_mistakes_are_told(project: Project) -> None:
     assert project.energy().outcomes == {"passed": 9}
 
 
-def test_unit_of_the_budget_must_be_counted(project: Project) -> None:
-    """A budget per a unit that the test does not count fails it in one line that says so."""
+def test_units_that_no_measurement_counted(project: Project) -> None:
+    """A unit that only the budget names, or that comes too late, is an error in one line."""
     project.write(
         "test_it.py",
         """
         import pytest
 
         @pytest.mark.energy_budget("1 J", per="token")
-        def test_it(energy, work):
+        def test_budget(energy, work):
             energy(work)
+
+        def test_late(energy, work):
+            energy(work)
+            energy.units(sample=4)
         """,
     )
     ran = project.energy()
-    assert ran.outcomes == {"failed": 1}
-    [said] = [line for line in ran.lines if line.startswith("GreenopsError: ")]
-    assert said == (
+    assert ran.outcomes == {"failed": 2}
+    assert ran.failure("test_budget") == (
         "GreenopsError: energy_budget: per='token', but the test counts no such unit; "
         "declare it before the call: energy.units(token=...)"
     )
+    late = "GreenopsError: energy.units(sample=...) came after the last measurement"
+    assert ran.failure("test_late").startswith(late)
+    assert "trial.py" not in ran.text
 
 
 def test_failed_tests_keep_their_failure(project: Project) -> None:
-    """Energy adds nothing to a test that failed, save that it did so in a later repetition."""
+    """A failed test keeps its failure; energy adds only in which repetition it failed."""
     project.write(
         "test_it.py",
         """
@@ -404,7 +401,7 @@ def test_failed_tests_keep_their_failure(project: Project) -> None:
     assert len(said) == 1
 
 
-def test_skipped_and_expected_failures_are_not_of_energy(project: Project) -> None:
+def test_skips_and_expected_failures_are_kept(project: Project) -> None:
     """A skip stays a skip; a regression or an excess that a test expects is expected."""
     project.write(
         "test_it.py",
@@ -437,52 +434,35 @@ def test_skipped_and_expected_failures_are_not_of_energy(project: Project) -> No
     assert ran.code == pytest.ExitCode.OK
 
 
-def test_unreadable_counters_are_no_failure(project: Project) -> None:
-    """Work whose counter cannot be read is not measured: told, never a zero."""
+def test_tests_that_are_not_measured_pass(project: Project) -> None:
+    """An unreadable counter, or a fixture that is never called, is reported, never a zero."""
     project.sensor(more="SENSOR.fail()")
-    project.write("test_it.py", "def test_it(energy, work): energy(work)")
-    ran = project.energy()
-    assert ran.outcomes == {"passed": 1}
-    verdict = ran.results["test_it"].verdict
-    assert (verdict.outcome.value, verdict.cause) == ("not measured", "cpu:0 could not be read")
-    assert ran.closing.endswith("; 1 not measured")
-
-
-def test_never_called(project: Project) -> None:
-    """A test that asks for the fixture and never measures is told as not measured."""
-    project.write("test_it.py", "def test_it(energy): pass")
-    verdict = project.energy().results["test_it"].verdict
-    assert (verdict.outcome.value, verdict.cause) == (
-        "not measured",
-        "the test never called energy",
+    project.write(
+        "test_it.py",
+        """
+        def test_unreadable(energy, work): energy(work)
+        def test_never_called(energy): pass
+        """,
     )
+    ran = project.energy()
+    assert ran.outcomes == {"passed": 2}
+    verdicts = {name: result.verdict for name, result in ran.results.items()}
+    assert {name: (v.outcome.value, v.cause) for name, v in verdicts.items()} == {
+        "test_unreadable": ("not measured", "cpu:0 could not be read"),
+        "test_never_called": ("not measured", "the test never called energy"),
+    }
+    assert ran.counts == {"not measured": 2}
 
 
 def test_counters_wrap(project: Project) -> None:
-    """A counter that wraps inside a window loses nothing."""
+    """A counter that wraps inside a window loses no joules."""
     project.sensor('Domain("cpu:0", "cpu", range_uj=3_000_000, max_power_w=40), start_uj=2_999_999')
     project.write("test_it.py", "def test_it(energy, work): energy(work)")
     assert project.energy().results["test_it"].joules == 2.0
 
 
-def test_units_after_the_call_are_refused(project: Project) -> None:
-    """Units that no measurement counted are an error in one line, not a figure that is missing."""
-    project.write(
-        "test_late.py",
-        """
-        def test_late(energy, work):
-            energy(work)
-            energy.units(sample=4)
-        """,
-    )
-    ran = project.energy("test_late.py")
-    assert ran.outcomes == {"failed": 1}
-    assert "energy.units(sample=...) came after the last measurement" in ran.text
-    assert "trial.py" not in ran.text
-
-
 def test_a_window_of_some_rounds_is_refused(project: Project) -> None:
-    """A window that is not closed in every round is an error that names it and the mend."""
+    """A window that is not closed in every round is an error that names it and the fix."""
     project.write(
         "test_it.py",
         """
@@ -520,7 +500,7 @@ def test_a_window_of_some_rounds_is_refused(project: Project) -> None:
 
 
 def test_units_are_counted_from_each_result(project: Project) -> None:
-    """Where results differ, each call, awaited call and round counts the work that it did."""
+    """Each call, awaited call and round counts the units of its own result."""
     project.write(
         "test_it.py",
         """
@@ -586,8 +566,8 @@ def test_units_are_counted_from_each_result(project: Project) -> None:
     assert project.energy("--energy-max-rounds=5").outcomes == {"passed": 5}
 
 
-def test_what_has_not_run_is_refused(project: Project) -> None:
-    """A coroutine, a generator or an async generator has not run: the error says what runs it."""
+def test_lazy_work_is_refused(project: Project) -> None:
+    """A coroutine or generator function runs nothing: the error says how to run it."""
     project.write(
         "test_it.py",
         """
@@ -607,17 +587,17 @@ def test_what_has_not_run_is_refused(project: Project) -> None:
 
 
         @pytest.mark.parametrize(
-            "function, told",
+            "function, fix",
             [
                 (fetch, r"write: await energy.acall\\(fetch, ...\\)"),
                 (stream, r"write: energy\\(lambda: list\\(stream\\(...\\)\\)\\)"),
                 (astream, r"await energy.acall\\(\\) of a coroutine function that loops over it"),
             ],
         )
-        def test_lazy(energy, function, told):
-            with pytest.raises(TypeError, match=told):
+        def test_lazy(energy, function, fix):
+            with pytest.raises(TypeError, match=fix):
                 energy(function)
-            with pytest.raises(TypeError, match=told):
+            with pytest.raises(TypeError, match=fix):
                 energy.named("other").pedantic(function, setup=lambda: ((), {}))
         """,
     )
@@ -626,7 +606,7 @@ def test_what_has_not_run_is_refused(project: Project) -> None:
 
 
 def test_measurements_do_not_nest(project: Project) -> None:
-    """A measurement begun inside another is an error; after one that was left it may begin."""
+    """A measurement inside another is an error; after an unfinished one it may begin."""
     project.write(
         "test_it.py",
         """
@@ -671,7 +651,7 @@ def test_measurements_do_not_nest(project: Project) -> None:
 
 
 def test_a_failure_after_a_loop_that_was_left_is_plain(project: Project) -> None:
-    """Only a failure inside of a repetition is told with its number."""
+    """Only a failure inside a repetition is reported with its number."""
     project.write(
         "test_it.py",
         """
@@ -698,7 +678,7 @@ def test_a_failure_after_a_loop_that_was_left_is_plain(project: Project) -> None
 
 
 def test_settings_out_of_range_are_refused(project: Project) -> None:
-    """Amounts of work may be numbers of any library; what is no amount or no count is named."""
+    """Amounts of work may be numbers of any library; a wrong amount or count is named."""
     project.write(
         "test_it.py",
         """

@@ -1,4 +1,4 @@
-"""`--energy-explain` on torch modules that spend what a test says, through pytest."""
+"""`--energy-explain` through pytest, on torch modules that spend known joules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.integration.projects import Project
 
 pytest.importorskip("torch", reason="needs torch: make test-studies")
 
-#: Three layers of 1 J each; the one that `DEAR` names runs twice.
+#: Three layers of 1 J each; the one in `DOUBLED` uses 2 J.
 MODEL = """
 import os
 
@@ -28,8 +28,8 @@ class Spends(torch.nn.Module):
 
 @pytest.fixture
 def model(spend):
-    dear = os.environ.get("DEAR", "")
-    joules = [2.0 if str(number) == dear else 1.0 for number in range(3)]
+    doubled = os.environ.get("DOUBLED", "")
+    joules = [2.0 if str(number) == doubled else 1.0 for number in range(3)]
     return torch.nn.Sequential(*(Spends(spend, each) for each in joules))
 """
 WHOLE = (
@@ -78,14 +78,14 @@ def test_model(energy, model):
 
 
 def test_a_doubled_layer_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The failure of a test whose second layer costs twice names that layer, with both figures."""
+    """The failure names the layer that uses twice its baseline, with both figures."""
     project.write("test_net.py", WHOLE)
     for _ in range(3):
         assert project.save("--energy-explain").code == 0
     [session, *_] = project.baseline().measurements["call"].sessions
     assert session.layers is not None
     assert session.layers.by_layer["1"] == {"cpu:0": 1.0, "dram:0": 0.0}
-    monkeypatch.setenv("DEAR", "1")
+    monkeypatch.setenv("DOUBLED", "1")
     ran = project.energy("--energy-explain")
     assert ran.code == 1
     failure = ran.failure("test_model")
@@ -98,8 +98,8 @@ def test_a_doubled_layer_is_named(project: Project, monkeypatch: pytest.MonkeyPa
     assert (explained.suspect.name, explained.suspect.joules) == ("1", 2.0)
 
 
-def test_sessions_without_layers_are_no_baseline_of_them(project: Project) -> None:
-    """Saved without the option, layers are told without a change, and nothing is lost."""
+def test_a_baseline_without_layers(project: Project) -> None:
+    """Layers have no change if the baseline was saved without the option."""
     project.write("test_net.py", WHOLE)
     project.save()
     ran = project.energy("--energy-explain")
@@ -125,8 +125,8 @@ def test_each_window_has_its_layers(project: Project) -> None:
 
 
 @pytest.mark.parametrize("test", [ASYNC, SETUP], ids=["async", "setup"])
-def test_every_way_of_measuring_is_explained(project: Project, test: str) -> None:
-    """Coroutines, and calls with a set-up, are captured and replayed as plain calls are."""
+def test_coroutines_and_set_up_are_explained(project: Project, test: str) -> None:
+    """Coroutines, and calls with a set-up, are captured and replayed like plain calls."""
     project.write("test_net.py", test)
     ran = project.energy("--energy-explain")
     explained = ran.results["test_model"].explained
@@ -136,7 +136,7 @@ def test_every_way_of_measuring_is_explained(project: Project, test: str) -> Non
 
 
 def test_workers_explain_too(project: Project) -> None:
-    """Under pytest-xdist the controller tells where the joules went."""
+    """Under pytest-xdist the controller prints the layers."""
     pytest.importorskip("xdist")
     project.write("test_net.py", WHOLE)
     project.sensor('source="estimated"')
@@ -144,13 +144,13 @@ def test_workers_explain_too(project: Project) -> None:
     assert "where the joules go: test_net.py::test_model" in ran.lines
 
 
-def test_a_test_passes_whose_model_cannot_be_replayed(project: Project) -> None:
-    """Explaining fails no test: the reason is told instead."""
+def test_a_failed_replay_fails_no_test(project: Project) -> None:
+    """The reason is printed instead of the layers."""
     project.write(
         "test_net.py",
         WHOLE.replace("self.spend(self.joules)", "self.spend(self.joules); x.resolve()"),
     )
-    assert project.energy("--energy-explain").code == 1  # the test itself fails: not ours to hide
+    assert project.energy("--energy-explain").code == 1  # the test itself fails
     few = "CALLS.append(1); assert len(CALLS) < 25, 'enough'; self.spend(self"
     project.write("test_net.py", "CALLS = []\n" + WHOLE.replace("self.spend(self", few))
     ran = project.energy("--energy-explain")
@@ -158,8 +158,8 @@ def test_a_test_passes_whose_model_cannot_be_replayed(project: Project) -> None:
     assert any("cannot be called again by itself" in line for line in ran.lines)
 
 
-def test_explaining_is_not_felt_by_what_is_measured_next(project: Project) -> None:
-    """Replays are made when the test has ended: joules of a module that keeps state stay theirs."""
+def test_replays_do_not_affect_the_next_measurement(project: Project) -> None:
+    """Replays run at the end of the test, so that a module with state keeps its joules."""
     project.write(
         "test_net.py",
         """
@@ -188,12 +188,12 @@ def test_explaining_is_not_felt_by_what_is_measured_next(project: Project) -> No
     explained = project.energy("--energy-explain")
     assert explained.code == 0
     more_j = explained.results["test_two/second"].joules - plain_j
-    assert more_j == pytest.approx(0.1, abs=0.01)  # of the one call that was captured in between
+    assert more_j == pytest.approx(0.1, abs=0.01)  # the one call that was captured in between
     assert explained.results["test_two/first"].explained is not None
 
 
-def test_a_call_too_many_is_told(project: Project) -> None:
-    """A set-up that has no more for the added call fails with a line that says what added it."""
+def test_a_failure_in_the_captured_call_names_the_option(project: Project) -> None:
+    """A set-up that cannot serve the additional call fails with a line about the option."""
     project.write(
         "test_net.py",
         MODEL
@@ -210,8 +210,8 @@ def test_model(energy, model):
     assert "it failed in the call that --energy-explain adds" in ran.text
 
 
-def test_of_several_sessions_the_first_is_explained(project: Project) -> None:
-    """Only the process of the run was explained, so only its session keeps layers."""
+def test_only_the_first_of_several_sessions_has_layers(project: Project) -> None:
+    """Only the process of the run explains, so that only its session has layers."""
     project.write("test_net.py", WHOLE)
     project.save("--energy-explain", "--energy-sessions=3")
     sessions = project.baseline().measurements["call"].sessions

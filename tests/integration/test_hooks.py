@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.integration.projects import WORKS, Project
+from tests.integration.projects import ALONE, WORKS, Project
 
 
 def test_sensors(project: Project) -> None:
-    """`pytest_energy_sensors` adds the sensors of each implementation, and they are closed."""
+    """`pytest_energy_sensors` adds the sensors of each implementation, and the run closes them."""
     project.write("pytest.ini", "[pytest]\nenergy_sensors = fake,rack\n")
     project.sensor(
         'Domain("cpu:0", "cpu")',
@@ -73,7 +73,7 @@ def test_facts(project: Project) -> None:
 
 
 def test_verdict(saved: Project) -> None:
-    """`pytest_energy_verdict` sees each result before a red one fails its test."""
+    """`pytest_energy_verdict` gets each result before a red verdict fails its test."""
     saved.sensor(
         more="""
         def pytest_energy_verdict(item, result):
@@ -82,7 +82,7 @@ def test_verdict(saved: Project) -> None:
     )
     named = "\n\ndef test_named(energy, work): energy.named('a')(work)\n"
     saved.write("test_it.py", WORKS + named + "\n\ndef test_no(): pass\n")
-    ran = saved.energy("-s", joules=3.0)
+    ran = saved.energy("-s", *ALONE, joules=3.0)
     assert ran.outcomes == {"failed": 1, "passed": 2}
     text = ran.text
     assert text.count("seen:") == 2
@@ -91,7 +91,7 @@ def test_verdict(saved: Project) -> None:
 
 
 def test_verdict_may_fail_a_test(project: Project) -> None:
-    """An exception of an implementation fails the test that it was called for."""
+    """An exception of an implementation fails the test of the result."""
     project.sensor(
         more="""
         def pytest_energy_verdict(item, result):

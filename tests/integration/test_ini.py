@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.projects import WORKS, Project, conftest
 
-#: The ini twin of each option, and what it is afterwards.
+#: A value of each ini twin, and the option that it sets.
 TWINS: dict[str, tuple[Any, Any]] = {
     "energy": (True, ("measure", True)),
     "energy_save_new": (True, ("save", "new")),
@@ -68,7 +68,7 @@ SHOW = """
 
 
 def options(project: Project, *arguments: str) -> dict[str, Any]:
-    """The options that a run had."""
+    """Return the options of a run."""
     file = project.path / "options.json"
     file.unlink(missing_ok=True)
     ran = project.run(*arguments)
@@ -78,12 +78,12 @@ def options(project: Project, *arguments: str) -> dict[str, Any]:
 
 
 def as_string(value: Any) -> str:
-    """How an ini file writes a value."""
+    """Return a value as an ini file writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def test_strings_of_an_ini_file(project: Project) -> None:
-    """Each twin applies, written as a string as in pytest.ini; the command line wins over each."""
+    """Each twin applies as a string in pytest.ini; the command line overrides each."""
     project.write("conftest.py", conftest(more=SHOW))
     lines = [f"{name} = {as_string(value)}" for name, (value, _) in TWINS.items()]
     project.write("pytest.ini", "\n".join(["[pytest]", *lines]))
@@ -98,7 +98,7 @@ def test_strings_of_an_ini_file(project: Project) -> None:
     int(pytest.__version__.partition(".")[0]) < 9, reason="native TOML came with pytest 9"
 )
 def test_native_toml(project: Project) -> None:
-    """Each twin applies in `[tool.pytest]` with TOML's own types."""
+    """Each twin applies in `[tool.pytest]` as a TOML value."""
     (project.path / "pytest.ini").unlink()
     project.write("conftest.py", conftest(more=SHOW))
     lines = [f"{name} = {json.dumps(value)}" for name, (value, _) in TWINS.items()]
@@ -109,14 +109,14 @@ def test_native_toml(project: Project) -> None:
 
 
 def test_ini_can_save_and_measure(project: Project) -> None:
-    """`energy_save` measures and saves in every run, with no option given."""
+    """`energy_save` measures and saves in every run, without an option."""
     project.write("pytest.ini", "[pytest]\nenergy_sensors = fake\nenergy_save = true\n")
     project.write("test_it.py", WORKS)
     project.run()
     assert list(project.files()) == ["test_it.py/test_works.json"]
 
 
-def test_a_report_named_in_the_ini_is_for_measured_runs(project: Project) -> None:
+def test_a_report_of_the_ini_is_for_measured_runs(project: Project) -> None:
     """`energy_json` does not stop a run that measures nothing."""
     project.write("pytest.ini", "[pytest]\nenergy_sensors = fake\nenergy_json = out.json\n")
     project.write("test_it.py", WORKS)

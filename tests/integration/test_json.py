@@ -12,7 +12,7 @@ from tests.integration.projects import Project
 
 
 def test_document(project: Project) -> None:
-    """The file holds every figure of every result, and how they were judged."""
+    """The file holds every figure of every result, and the policy of the run."""
     project.write(
         "unit/test_it.py",
         """
@@ -47,7 +47,7 @@ def test_document(project: Project) -> None:
 
 
 def test_is_plain_json(project: Project) -> None:
-    """What is not known is left out, never NaN; keys are sorted; the last line ends."""
+    """Unknown figures are omitted, never NaN; keys are sorted; the last line ends."""
     project.write("test_it.py", "def test_never(energy): pass")
     project.energy()
     text = (project.path / "results.json").read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def test_is_plain_json(project: Project) -> None:
 
 
 def test_place(project: Project) -> None:
-    """The path is taken from where pytest was started; its folders are made."""
+    """The path is relative to the folder in which pytest starts; its folders are made."""
     (project.path / "below").mkdir()
     project.write("below/test_it.py", "def test_it(): pass")
     project.monkeypatch.chdir(project.path / "below")
@@ -75,7 +75,7 @@ def test_place(project: Project) -> None:
 
 
 def test_cannot_be_written(project: Project) -> None:
-    """A file that cannot be written is told, and fails the run."""
+    """A file that cannot be written is reported, and fails the run."""
     project.write("test_it.py", "def test_it(): pass")
     project.write("taken", "a file")
     ran = project.run("--energy", "--energy-json=taken/out.json")
@@ -87,7 +87,7 @@ def test_cannot_be_written(project: Project) -> None:
 
 
 def test_needs_a_measured_run(project: Project) -> None:
-    """Without `--energy` there is nothing to write: a usage error."""
+    """Without `--energy` it is a usage error."""
     ran = project.run("--energy-json=out.json")
     assert ran.code == pytest.ExitCode.USAGE_ERROR
     assert ran.errors == ["ERROR: --energy-json writes what is measured; add --energy"]

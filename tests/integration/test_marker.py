@@ -28,7 +28,7 @@ MISTAKES = {
 
 
 def test_mistakes_are_errors_of_collection(project: Project) -> None:
-    """Each wrong mark is named with its test, keyword and mend, without --energy too."""
+    """Each wrong mark is reported with its test, keyword and fix, without --energy too."""
     for number, arguments in enumerate(MISTAKES):
         project.write(
             f"test_{number}.py",
@@ -46,8 +46,8 @@ def test_mistakes_are_errors_of_collection(project: Project) -> None:
     assert ran.code == pytest.ExitCode.INTERRUPTED
     assert ran.outcomes == {"errors": len(MISTAKES)}
     for number, said in enumerate(MISTAKES.values()):
-        wanted = f"test_{number}.py::test_wrong: energy_budget{said.replace('[', '?')}"
-        ran.stdout.fnmatch_lines([wanted])
+        error = f"test_{number}.py::test_wrong: energy_budget{said.replace('[', '?')}"
+        ran.stdout.fnmatch_lines([error])
 
 
 def test_mistakes_stop_workers_too(project: Project) -> None:

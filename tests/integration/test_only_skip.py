@@ -29,7 +29,7 @@ MIXED = """
 
 
 def test_only(project: Project) -> None:
-    """Only tests with a budget or the fixture run, however they ask for it, measured or not."""
+    """Only tests with a budget or the fixture run, measured or not."""
     project.write("test_it.py", MIXED)
     for measured in ([], ["--energy"]):
         ran = project.run("--energy-only", "-v", *measured)
@@ -38,15 +38,15 @@ def test_only(project: Project) -> None:
 
 
 def test_skip(project: Project) -> None:
-    """None of them runs."""
+    """None of these tests runs."""
     project.write("test_it.py", MIXED)
     ran = project.run("--energy-skip", "-v")
     assert ran.outcomes == {"passed": 1, "deselected": 3}
     ran.stdout.fnmatch_lines(["test_it.py::test_other PASSED*"])
 
 
-def test_both_are_a_mistake(project: Project) -> None:
-    """Together they are a usage error."""
+def test_they_exclude_each_other(project: Project) -> None:
+    """Both together are a usage error."""
     ran = project.run("--energy-only", "--energy-skip")
     assert ran.code == pytest.ExitCode.USAGE_ERROR
     assert ran.errors == ["ERROR: --energy-only and --energy-skip exclude each other; give one"]

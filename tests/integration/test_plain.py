@@ -1,4 +1,4 @@
-"""Without `--energy` the suite is a functional suite: everything runs once, unmeasured."""
+"""Without `--energy` the suite is a functional suite: every test runs once, unmeasured."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ USES = """
 
 
 def test_everything_runs_once(project: Project) -> None:
-    """Each way to measure runs its work once, and the closing line counts the budgets that ran."""
+    """Every way to measure runs its work once, and the closing line counts the budgets."""
     project.write("test_it.py", USES)
     ran = project.run("-rs")
     assert ran.outcomes == {"passed": 8, "failed": 1, "skipped": 2}
@@ -149,15 +149,15 @@ def test_a_test_that_is_run_again_counts_once(project: Project) -> None:
     assert ran.energy_lines == ["1 budget not enforced; measure it with --energy"]
 
 
-def test_no_word_without_budgets(project: Project) -> None:
-    """A suite without budgets sees nothing of the plugin, and no sensor is opened."""
+def test_silent_without_budgets(project: Project) -> None:
+    """In a suite without budgets the plugin prints nothing and opens no sensor."""
     project.sensor(more="SENSOR.read = None")
     project.write("test_it.py", "def test_it(): pass")
     assert project.run().energy_lines == []
 
 
-def test_does_without_the_plugin(project: Project) -> None:
-    """`-p no:greenops` takes the plugin out: its options are gone, other tests run."""
+def test_the_plugin_can_be_disabled(project: Project) -> None:
+    """`-p no:greenops` disables the plugin: its options are unknown, other tests run."""
     project.write("conftest.py", "")
     project.write("pytest.ini", "[pytest]\n")
     project.write("test_it.py", "def test_it(): pass")
@@ -168,7 +168,7 @@ def test_does_without_the_plugin(project: Project) -> None:
 
 
 def test_marker_help(project: Project) -> None:
-    """`--markers` shows the marker with every keyword and what it is for."""
+    """`--markers` shows the marker with every keyword and its purpose."""
     [line] = [
         line for line in project.run("--markers").lines if line.startswith("@pytest.mark.energy_")
     ]
@@ -190,7 +190,7 @@ def test_option_help(project: Project) -> None:
 
 
 def test_no_option_swallows_a_path(project: Project) -> None:
-    """A test path after flags stays a test path."""
+    """A test path after an option is still a test path."""
     project.write(
         "test_it.py",
         """

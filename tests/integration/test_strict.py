@@ -1,4 +1,4 @@
-"""`--energy-strict`: what could not be shown to be within its limits fails too."""
+"""`--energy-strict`: a test that is not shown to be within its limits fails too."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ NAMES = {
 }
 
 
-def test_fails_what_is_not_shown(saved: Project) -> None:
-    """What is not shown to be within its limits fails, each with a line that says why."""
+def test_unproven_tests_fail(saved: Project) -> None:
+    """A test that is not shown to be within its limits fails with a line that says why."""
     saved.write("test_it.py", UNPROVEN)
     ran = saved.energy("--energy-strict")
     assert ran.verdicts == NAMES
@@ -80,14 +80,15 @@ def test_without_it_they_pass(saved: Project) -> None:
     ran = saved.energy()
     assert ran.outcomes == {"passed": 6}
     assert ran.verdicts == NAMES
-    assert ran.closing == (
-        "4 measured, 2 compared: 1 passed, 0 regressed, 1 inconclusive; "
-        "1 no baseline; 1 not comparable; 1 not measured"
-    )
+    assert ran.counts == {
+        "measured": 4,
+        "compared": 2,
+        **dict.fromkeys(NAMES.values(), 1),
+    }
 
 
 def test_a_gate_that_compared_nothing_fails(project: Project) -> None:
-    """A run in which nothing was compared exits with 1, and says that nothing was gated."""
+    """A run that compares nothing exits with 1, and says that nothing was gated."""
     project.write("test_it.py", "def test_it(): pass")
     ran = project.energy("--energy-strict")
     assert ran.outcomes == {"passed": 1}

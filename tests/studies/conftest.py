@@ -1,4 +1,4 @@
-"""A project of its own for each test that runs pytest on axes, facts and tables."""
+"""A project for each test that runs pytest on axes, facts and tables."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from tests.studies.projects import Study
 
 @pytest.fixture
 def study(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Study:
-    """A project without tests."""
+    """Return a project without tests."""
     return Study(pytester, monkeypatch)

@@ -1,7 +1,10 @@
-"""Small projects that share the benchmarks' options, axes, facts and tables; none needs torch."""
+"""Small projects with the options, axes, facts and tables of the benchmarks, without torch."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from tests.integration.projects import Project, Ran
 SHARED = """
 from benchmarks.checkpoints import Checkpoint
 from benchmarks.conftest import (
-    axes_told,
+    axis_facts,
     facts,
     pytest_addoption,
     pytest_collection_modifyitems,
@@ -33,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Study(Project):
-    """A project whose checkpoint, if the run names one, is that of a causal language model."""
+    """A project in which every checkpoint is that of a causal language model."""
 
     def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(pytester, monkeypatch)
@@ -41,11 +44,24 @@ class Study(Project):
         self.sensor(more=SHARED)
 
     def collected(self, *args: str) -> list[str]:
-        """The names of the tests that a run would take."""
+        """Return the names of the tests of a run."""
         ran = self.run("--collect-only", "-q", *args)
         return [line.rpartition("::")[2] for line in ran.lines if "::" in line]
 
     def refusal(self, *args: str) -> tuple[int, list[str]]:
-        """The exit status of a run, and the lines of its error."""
+        """Return the exit status and the error lines of a run."""
         ran: Ran = self.run("-q", *args)
         return ran.code, ran.errors
+
+
+def run_benchmarks(*args: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest on benchmarks in a process, offline and with this plugin only."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    settings = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "greenops", "-p", "no:cacheprovider", *args],
+        cwd=ROOT,
+        env={**others, **settings, "OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+    )

@@ -1,4 +1,4 @@
-"""The room of anomaly detection: its data, its models, its phases and its tables."""
+"""Anomaly detection: data, models, phases and tables."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ pytest.importorskip("sklearn")
 
 import numpy as np
 
-from benchmarks.anomaly.models import MODELS
-from benchmarks.anomaly.phases import PHASES
+from benchmarks.anomaly.models import MODELS, PHASES
 from benchmarks.anomaly.plant import CHANCE_F1, CHANNELS, FAULT_SHARE, recording
 from benchmarks.anomaly.report import tables
 from benchmarks.tables import Row, Table
@@ -19,8 +18,8 @@ from benchmarks.tables import Row, Table
 SAMPLES = 2000
 
 
-def test_a_seed_makes_one_recording() -> None:
-    """The same seed makes the same readings and faults, and another seed makes others."""
+def test_a_recording_is_reproducible() -> None:
+    """A seed gives the same readings and faults again, another seed gives others."""
     one, same, other = recording(SAMPLES, 1), recording(SAMPLES, 1), recording(SAMPLES, 2)
 
     assert np.array_equal(one.readings, same.readings)
@@ -30,7 +29,7 @@ def test_a_seed_makes_one_recording() -> None:
 
 
 def test_a_recording_has_the_documented_share_of_faults() -> None:
-    """Exactly one minute in twenty is faulty, and every channel is a finite number."""
+    """Exactly one minute in twenty is faulty, and all channels are finite."""
     made = recording(SAMPLES, 1)
 
     assert (SAMPLES, len(CHANNELS)) == made.readings.shape
@@ -38,8 +37,8 @@ def test_a_recording_has_the_documented_share_of_faults() -> None:
     assert np.isfinite(made.readings).all()
 
 
-def test_many_faults_stay_in_the_range_of_good_minutes() -> None:
-    """Limits on single channels would miss a third of the faulty minutes or more."""
+def test_many_faults_stay_in_the_normal_range() -> None:
+    """Limits on single channels would miss at least a third of the faulty minutes."""
     readings, faulty = recording(SAMPLES, 1)
     good, bad = readings[faulty == 0], readings[faulty == 1]
 
@@ -49,18 +48,18 @@ def test_many_faults_stay_in_the_range_of_good_minutes() -> None:
 
 
 def test_channels_follow_one_load() -> None:
-    """In good minutes current rises with the load, and speed falls with it."""
+    """In normal minutes current rises with the load, and speed falls with it."""
     readings, faulty = recording(SAMPLES, 1)
-    together = np.corrcoef(readings[faulty == 0].T)
+    correlations = np.corrcoef(readings[faulty == 0].T)
     load = CHANNELS.index("load")
 
-    assert together[load, CHANNELS.index("current")] > 0.9
-    assert together[load, CHANNELS.index("speed")] < -0.9
+    assert correlations[load, CHANNELS.index("current")] > 0.9
+    assert correlations[load, CHANNELS.index("speed")] < -0.9
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_model_beats_guessing(model: str) -> None:
-    """A model finds the faults of a recording that it has not seen better than by guessing."""
+def test_every_model_beats_chance(model: str) -> None:
+    """A model detects the faults of an unseen recording better than by chance."""
     measured: list[object] = []
     quality = PHASES["training"].run(
         lambda function, *args: measured.append(function(*args)),
@@ -74,7 +73,7 @@ def test_every_model_beats_guessing(model: str) -> None:
     assert quality["mcc"] > 0.2
 
 
-def test_phases_measure_what_they_are_called() -> None:
+def test_phases_measure_their_work() -> None:
     """Training fits once, cross-validation five times, and inference only predicts."""
     fitted: list[int] = []
 
@@ -96,7 +95,7 @@ def test_phases_measure_what_they_are_called() -> None:
     assert {"training": [1000], "cross_validation": [800] * 5, "inference": []} == windows
 
 
-def test_dominated_models_are_told() -> None:
+def test_dominated_models_are_reported() -> None:
     """A model with worse quality and more joules than another is not on the front."""
     made = list(
         tables([_row("tree", 0.95, 10.0), _row("forest", 0.94, 5.0), _row("net", 0.93, 8.0)])
@@ -110,8 +109,8 @@ def test_dominated_models_are_told() -> None:
     ] == _rows(made, _TITLE)
 
 
-def test_joules_stand_by_model_and_phase() -> None:
-    """Each phase of a model has its own column, and what was not measured is left open."""
+def test_joules_by_model_and_phase() -> None:
+    """Each phase has its own column, and an unmeasured phase has a dash."""
     rows = [
         _row("decision_tree", 0.9, 2.0),
         _row("decision_tree", 0.9, 0.001, "inference", estimated=True),
@@ -125,8 +124,8 @@ def test_joules_stand_by_model_and_phase() -> None:
     assert all(table.note.endswith("~: estimated, not sensed.") for table in made)
 
 
-def test_a_line_fits_a_terminal() -> None:
-    """Tables of all models are no wider than a terminal."""
+def test_tables_fit_a_terminal() -> None:
+    """Tables of all models are at most 79 columns wide."""
     rows = [_row(model, 0.5, i + 0.123) for i, model in enumerate(MODELS)]
 
     lines = [line for table in tables(rows) for line in table.markdown() if line.startswith("|")]

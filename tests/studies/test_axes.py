@@ -1,4 +1,4 @@
-"""The axes of the studies: which values a run takes, and what it refuses."""
+"""Axes of the studies: the values of a run, and errors."""
 
 from __future__ import annotations
 
@@ -32,40 +32,43 @@ def test_none(request):
 
 @pytest.fixture
 def axes(study: Study) -> Study:
-    """A project with a test over two axes, one over a third that a checkpoint may replace."""
+    """A project with a test over two axes, and one over a third that a checkpoint can replace."""
     study.write("test_axes.py", TESTS)
     return study
 
 
-def test_slice(axes: Study) -> None:
-    """Without options a test runs over the slices; the ids of numbers begin with their axis."""
-    expected = ["test_both[size1-b]", "test_both[size30-b]", "test_model[tiny]", "test_none"]
-    assert expected == axes.collected()
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("", "test_both[size1-b] test_both[size30-b] test_model[tiny] test_none"),
+        (
+            "--bench-full",
+            "test_both[size1-a] test_both[size1-b] test_both[size2-a] test_both[size2-b] "
+            "test_both[size30-a] test_both[size30-b] test_model[tiny] test_model[large] test_none",
+        ),
+        (
+            "--bench-axis=size=2,1 --bench-axis=model=large",
+            "test_both[size1-b] test_both[size2-b] test_model[large] test_none",
+        ),
+        (
+            "--bench-full --bench-axis=size=1 --bench-axis=size=30 -kboth",
+            "test_both[size1-a] test_both[size1-b] test_both[size30-a] test_both[size30-b]",
+        ),
+        ("--energy-model=some/real", "test_model[real]"),
+    ],
+    ids=["slice", "full", "chosen", "chosen of full", "checkpoint"],
+)
+def test_selection(axes: Study, options: str, expected: str) -> None:
+    """Options select values in the order of the axis; other axes keep their slices.
 
-
-def test_full(axes: Study) -> None:
-    """With `--bench-full` it runs over all values."""
-    expected = [f"test_both[size{size}-{kind}]" for size in (1, 2, 30) for kind in "ab"]
-    assert [*expected, "test_model[tiny]", "test_model[large]", "test_none"] == axes.collected(
-        "--bench-full"
-    )
-
-
-def test_chosen(axes: Study) -> None:
-    """Chosen values take the place of a slice, in the axis' order; other axes keep theirs."""
-    found = axes.collected("--bench-axis=size=2,1", "--bench-axis=model=large")
-    assert ["test_both[size1-b]", "test_both[size2-b]", "test_model[large]", "test_none"] == found
-
-
-def test_chosen_of_full(axes: Study) -> None:
-    """A choice holds with `--bench-full` too, and may come in several options."""
-    found = axes.collected("--bench-full", "--bench-axis=size=1", "--bench-axis=size=30", "-kboth")
-    sizes = [f"test_both[size{size}-{kind}]" for size in (1, 30) for kind in "ab"]
-    assert sizes == found
+    Ids of numbers begin with their axis. A checkpoint replaces the values of axes that load it, and
+    deselects other tests.
+    """
+    assert expected.split() == axes.collected(*options.split())
 
 
 def test_facts(study: Study) -> None:
-    """A test's place on its axes is among its facts, by the axis' own ids."""
+    """The ids of a test on its axes are among its facts."""
     study.write(
         "test_it.py",
         """
@@ -84,26 +87,25 @@ def test_facts(study: Study) -> None:
 @pytest.mark.parametrize(
     ("choice", "error"),
     [
-        ("colour=red", "--bench-axis colour: no such axis; there are: kind, model, size"),
-        ("size=30,4", "--bench-axis size=4: is none of 1, 2, 30"),
-        ("size", "--bench-axis size: write NAME=ID,ID"),
-        ("size=", "--bench-axis size=: write NAME=ID,ID"),
-        ("=30", "--bench-axis =30: write NAME=ID,ID"),
+        ("colour=red", "--bench-axis colour: expected one of: kind, model, size"),
+        ("size=30,4", "--bench-axis size=4: expected one of: 1, 2, 30"),
+        ("size", "--bench-axis size: expected NAME=ID,ID"),
+        ("size=", "--bench-axis size=: expected NAME=ID,ID"),
+        ("=30", "--bench-axis =30: expected NAME=ID,ID"),
     ],
 )
-def test_refused(axes: Study, choice: str, error: str) -> None:
-    """A choice of no axis, of no value, or not written so ends the run with one line."""
+def test_invalid_choice(axes: Study, choice: str, error: str) -> None:
+    """An unknown axis or value, or a choice in another form, ends the run with one line."""
     assert (4, [f"ERROR: {error}"]) == axes.refusal(f"--bench-axis={choice}")
 
 
 def test_checkpoint(axes: Study) -> None:
-    """A checkpoint replaces the values of the axes that it fits; tests without one are left out."""
-    assert ["test_model[real]"] == axes.collected("--energy-model=some/real")
+    """Tests that cannot run the checkpoint are deselected."""
     assert {"passed": 1, "deselected": 3} == axes.run("--energy-model=some/real").outcomes
 
 
-def test_checkpoint_beside_other_axes(study: Study) -> None:
-    """A test that runs the checkpoint still runs over its other axes."""
+def test_checkpoint_with_other_axes(study: Study) -> None:
+    """A test of the checkpoint still runs over its other axes."""
     study.write(
         "test_it.py",
         """

@@ -1,11 +1,9 @@
-"""The discriminative study: its networks, what is counted of them, and which tests a run takes."""
+"""Image classifiers: networks, counted parameters and MACs, and selected tests."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,23 +11,19 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from benchmarks.discriminative.architectures import ARCHITECTURES  # noqa: E402
+from benchmarks.discriminative.architectures import ARCHITECTURES, OPTIMISERS  # noqa: E402
 from benchmarks.discriminative.counting import macs, parameters, training_macs  # noqa: E402
-from benchmarks.discriminative.settings import OPTIMISERS  # noqa: E402
 from benchmarks.image_classifiers import (  # noqa: E402
     image_shape,
     labelled_images,
     training_step,
 )
+from tests.studies.projects import run_benchmarks  # noqa: E402
 
-ROOT = Path(__file__).parents[2]
-ROOM = "benchmarks/discriminative"
-ALONE = ("-p", "greenops", "-p", "no:cacheprovider")
-OFFLINE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
 DEVICE = torch.device("cpu")
-#: Parameters, and millions of MACs, of the variants for CIFAR-10. LeNet's by hand: 28² x 6 x 75 +
-#: 10² x 16 x 150 + 400 x 120 + 120 x 84 + 84 x 10. Published are ResNet-18's parameters, and the
-#: 910 of DenseNet-121 and SimpleDLA; the other figures are held so that none changes unnoticed.
+#: Parameters, and millions of MACs, of the CIFAR-10 variants. LeNet by hand: 28² x 6 x 75 +
+#: 10² x 16 x 150 + 400 x 120 + 120 x 84 + 84 x 10. Published: parameters of ResNet-18, and 910 M
+#: MACs of DenseNet-121 and SimpleDLA. The other figures only detect changes.
 KNOWN = {
     "lenet": (62_006, pytest.approx(0.65172)),
     "vgg11": (9_231_114, pytest.approx(153, rel=0.01)),
@@ -42,13 +36,13 @@ KNOWN = {
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """The same weights and images for each test."""
+    """Seed weights and images."""
     torch.manual_seed(0)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_architecture(name: str) -> None:
-    """An architecture answers with ten logits for each image, and learns: the loss falls."""
+    """An architecture returns ten logits per image, and its loss falls in training."""
     model = ARCHITECTURES[name](DEVICE)
     images, labels = labelled_images(4, DEVICE, model.config)
     with torch.inference_mode():
@@ -64,20 +58,20 @@ def test_architecture(name: str) -> None:
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_known_size(name: str) -> None:
-    """Parameters and MACs are those that are known of the architecture at this size."""
+    """Parameters and MACs are the known ones at this size."""
     model = ARCHITECTURES[name](DEVICE).eval()
     images, _ = labelled_images(2, DEVICE)
     assert KNOWN[name] == (parameters(model), macs(model, images) / 1e6)
 
 
 def test_training_macs() -> None:
-    """LeNet's training step by hand: thrice the forward pass, less the gradient of the images."""
+    """LeNet by hand: three times the forward pass, without the gradient of the images."""
     model = ARCHITECTURES["lenet"](DEVICE)
     assert 3 * 651_720 - 352_800 == training_macs(model, *labelled_images(2, DEVICE))
 
 
 def test_training_macs_of_groups() -> None:
-    """Convolutions in groups take no more of the backward pass than others: twice the forward."""
+    """The backward pass of grouped convolutions has twice the MACs of the forward pass."""
     model = ARCHITECTURES["mobilenet_v2"](DEVICE)
     images, labels = labelled_images(2, DEVICE)
     share = training_macs(model.train(), images, labels) / macs(model.eval(), images)
@@ -85,7 +79,7 @@ def test_training_macs_of_groups() -> None:
 
 
 def test_counting_leaves_the_model() -> None:
-    """To count what a training step computes changes neither weights nor what was averaged."""
+    """Counting a training step changes neither weights nor running statistics."""
     model = ARCHITECTURES["vgg11"](DEVICE).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     training_macs(model, *labelled_images(2, DEVICE))
@@ -94,7 +88,7 @@ def test_counting_leaves_the_model() -> None:
 
 
 def test_counting_attention() -> None:
-    """Attention's own products are counted: 2 x 65² x 192 in each of ViT's twelve layers."""
+    """The products of attention are counted: 2 x 65² x 192 in each of twelve layers of ViT."""
     images, _ = labelled_images(2, DEVICE)
     linear = 64 * 48 * 192 + 12 * 65 * (4 * 192**2 + 2 * 192 * 768) + 192 * 10
     counted = macs(ARCHITECTURES["vit"](DEVICE).eval(), images)
@@ -103,7 +97,7 @@ def test_counting_attention() -> None:
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_optimiser(name: str) -> None:
-    """Each rule moves the weights."""
+    """Each optimiser changes the weights."""
     model = ARCHITECTURES["lenet"](DEVICE)
     weight = next(model.parameters())
     before = weight.detach().clone()
@@ -112,7 +106,7 @@ def test_optimiser(name: str) -> None:
 
 
 def test_bf16_training() -> None:
-    """In bf16 the forward pass is computed so, and the weights stay what they are."""
+    """In bf16 the forward pass uses bf16, and the weights keep their dtype."""
     model = ARCHITECTURES["lenet"](DEVICE)
     seen: list[torch.dtype] = []
     model.layers[-1].register_forward_hook(lambda *call: seen.append(call[2].dtype))
@@ -124,7 +118,7 @@ def test_bf16_training() -> None:
 
 
 def test_images_of_a_configuration() -> None:
-    """Images have the size, channels and labels that a configuration names, else 224 pixels."""
+    """Images have the size, channels and labels of a configuration, by default 224 pixels."""
     config = transformers.ViTConfig(image_size=48, num_channels=1, num_labels=3)
     images, labels = labelled_images(32, DEVICE, config)
     assert (32, 1, 48, 48) == tuple(images.shape)
@@ -134,31 +128,24 @@ def test_images_of_a_configuration() -> None:
 
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest on the room, without a network, and with nothing measured."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *ALONE, "-q", ROOM, *args],
-        cwd=ROOT,
-        env={**others, **OFFLINE},
-        capture_output=True,
-        text=True,
-    )
+    """Run the tests of the folder, without measuring."""
+    return run_benchmarks("-q", "benchmarks/discriminative", *args)
 
 
 def collected(*args: str) -> list[str]:
-    """The names of the tests that a run would take."""
+    """Return the names of the tests of a run."""
     lines = run("--collect-only", *args).stdout.splitlines()
     return [line.rpartition("::")[2] for line in lines if "::" in line]
 
 
 def checkpoint(folder: Path, model: transformers.PreTrainedModel) -> str:
-    """The path of a small model, saved."""
+    """Save a small model, and return its path."""
     model.save_pretrained(folder)
     return str(folder)
 
 
 def test_axes() -> None:
-    """Options choose architecture, batch, precision and, for training alone, the optimiser."""
+    """Options select architecture, batch, precision and, for training, the optimiser."""
     found = collected(
         "--bench-axis=architecture=lenet,vit",
         "--bench-axis=batch=256",
@@ -176,20 +163,12 @@ def test_axes() -> None:
 
 
 def test_slice() -> None:
-    """Without options three architectures answer and learn."""
+    """Without options three architectures run inference and training."""
     assert 6 == len(collected())
 
 
-def test_unknown_architecture() -> None:
-    """An architecture that there is not ends the run with the list of those that there are."""
-    ran = run("--bench-axis=architecture=alexnet")
-    names = ", ".join(ARCHITECTURES)
-    expected = f"ERROR: --bench-axis architecture=alexnet: is none of {names}\n\n"
-    assert (4, expected) == (ran.returncode, ran.stderr)
-
-
 def test_image_checkpoint(tmp_path: Path) -> None:
-    """A checkpoint of an image classifier answers and learns, at the size of its own images."""
+    """A checkpoint of an image classifier runs both tests, with images of its own size."""
     config = transformers.ViTConfig(
         image_size=48,
         patch_size=16,
@@ -210,7 +189,7 @@ def test_image_checkpoint(tmp_path: Path) -> None:
 
 
 def test_causal_checkpoint(tmp_path: Path) -> None:
-    """A checkpoint of a language model leaves out every test of this room."""
+    """A checkpoint of a language model deselects every test of this folder."""
     config = transformers.LlamaConfig(
         vocab_size=32,
         hidden_size=16,
@@ -224,20 +203,24 @@ def test_causal_checkpoint(tmp_path: Path) -> None:
     assert "(6 deselected)" in ran.stdout
 
 
-def test_no_checkpoint(tmp_path: Path) -> None:
-    """A path where nothing is ends the run with one line."""
-    path = str(tmp_path / "nowhere")
-    ran = run(f"--energy-model={path}")
-    expected = f"ERROR: --energy-model {path}: there is no such folder\n\n"
-    assert (4, expected) == (ran.returncode, ran.stderr)
-
-
-def test_checkpoint_without_class(tmp_path: Path) -> None:
-    """A configuration that names no class of transformers ends the run with the mend."""
+@pytest.mark.parametrize(
+    ("option", "error"),
+    [
+        (
+            "--bench-axis=architecture=alexnet",
+            "--bench-axis architecture=alexnet: expected one of: " + ", ".join(ARCHITECTURES),
+        ),
+        ("--energy-model={path}/nowhere", "--energy-model {path}/nowhere: no such folder"),
+        (
+            "--energy-model={path}",
+            "--energy-model {path}: its config.json names no class of transformers in "
+            '"architectures": save it with save_pretrained of such a class',
+        ),
+    ],
+    ids=["architecture", "path", "class"],
+)
+def test_invalid_options(tmp_path: Path, option: str, error: str) -> None:
+    """An unknown architecture, a missing path, and a model without a class are errors."""
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "resnet"}))
-    ran = run(f"--energy-model={tmp_path}")
-    expected = (
-        f"ERROR: --energy-model {tmp_path}: its config.json names no class of transformers "
-        "(architectures); save it with save_pretrained of such a class\n\n"
-    )
-    assert (4, expected) == (ran.returncode, ran.stderr)
+    ran = run(option.format(path=tmp_path))
+    assert (4, f"ERROR: {error.format(path=tmp_path)}\n\n") == (ran.returncode, ran.stderr)

@@ -1,10 +1,10 @@
-"""The tables of the discriminative study, made of rows that are made up."""
+"""Tables of image classifiers, from invented rows."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.discriminative.correlations import correlation
+from benchmarks.discriminative.points import correlation
 from benchmarks.discriminative.report import tables
 from benchmarks.tables import Row, Table
 
@@ -22,7 +22,7 @@ def row(
     batch: int = 10,
     estimated: bool = True,
 ) -> Row:
-    """What a training step of an architecture measured, on one CPU and its memory."""
+    """Return the row of a training step, on two CPUs and memory."""
     figures = {
         "joules": joules,
         "seconds": seconds,
@@ -50,12 +50,12 @@ def row(
 
 
 def made(*rows: Row) -> dict[str, Table]:
-    """The tables of these rows by their title."""
+    """Return the tables of these rows, by title."""
     return {table.title: table for table in tables(rows)}
 
 
 def test_sizes() -> None:
-    """Each architecture's parameters, MACs and their ratio stand in one table, once."""
+    """Parameters, MACs and their ratio are listed once per architecture."""
     rows = [row("a", 2.0, parameters=11_173_962, macs=555_422_720), row("a", 3.0, batch=20)]
     table = made(*rows)["Image classifiers"]
     assert [("a", "3x32x32", "10.00 M", "1.00 G", "100.0")] == table.rows
@@ -63,41 +63,41 @@ def test_sizes() -> None:
 
 
 def test_joules() -> None:
-    """Joules are told of an image and of a step, with images and MACs of the phase for a joule."""
+    """Joules are listed per image and per step, with images and MACs per joule."""
     [cells] = made(row("a", 2.0))["Training step, fp32, adamw: joules"].rows
     assert ("a", "10", "~200 mJ", "~2.00 J", "5", "15") == cells
 
 
 def test_sensed() -> None:
-    """Joules that were sensed are not marked, and no note says that they were estimated."""
+    """Sensed joules are not marked, and no note mentions estimates."""
     found = made(row("a", 2.0, estimated=False))
     assert not any("~" in str(table.rows) + table.note for table in found.values())
     assert not any("stimated" in table.note for table in found.values())
 
 
-def test_circumstances() -> None:
-    """Time, power, utilisation and accuracy stand beside; what is unknown is a dash."""
+def test_time() -> None:
+    """Time, power, utilisation and accuracy are listed, with dashes for unknown figures."""
     found = made(row("a", 2.0), row("b", 2.0, busy=None))
     table = found["Training step, fp32, adamw: time, power, utilisation"]
     assert [
-        ("a", "10", "500 ms", "~4.00 W", "25 %", "-", "12 %"),
-        ("b", "10", "500 ms", "~4.00 W", "-", "-", "12 %"),
+        ("a", "10", "500 ms", "~4.00 W", "25 %", "–", "12 %"),
+        ("b", "10", "500 ms", "~4.00 W", "–", "–", "12 %"),
     ] == table.rows
 
 
 def test_no_accuracy() -> None:
-    """Inference, which learns nothing, has no column of accuracy."""
-    learnt = row("a", 2.0)
-    facts = {name: fact for name, fact in learnt.facts.items() if name != "accuracy"}
-    table = made(learnt._replace(facts=facts))[
+    """Without training there is no column of accuracy."""
+    trained = row("a", 2.0)
+    facts = {name: fact for name, fact in trained.facts.items() if name != "accuracy"}
+    table = made(trained._replace(facts=facts))[
         "Training step, fp32, adamw: time, power, utilisation"
     ]
-    assert [("a", "10", "500 ms", "~4.00 W", "25 %", "-")] == table.rows
+    assert [("a", "10", "500 ms", "~4.00 W", "25 %", "–")] == table.rows
     assert "ccuracy" not in str(table)
 
 
 def test_devices() -> None:
-    """The joules of a step stand apart by kind of device, where there is more than one kind."""
+    """Joules per step are listed by kind of device, if there is more than one kind."""
     both = row("a", 2.0)
     table = made(both)["Training step, fp32, adamw: J/step by device"]
     assert ("architecture", "batch", "CPU", "DRAM") == table.heading
@@ -109,7 +109,7 @@ def test_devices() -> None:
 
 
 def test_settings_apart() -> None:
-    """Inference and training, and each precision, have tables of their own."""
+    """Inference and training, and each precision, have their own tables."""
     training = row("a", 2.0)
     facts = {**training.facts, "precision": "bf16"}
     del facts["optimiser"]
@@ -121,13 +121,13 @@ def test_settings_apart() -> None:
 
 
 def test_nothing_measured() -> None:
-    """Rows of other tests, and of measurements without images, make no table."""
+    """Rows of other tests, and measurements without images, make no table."""
     assert {} == made(row("a", 2.0)._replace(test="test_other"))
     assert {} == made(Row("test_inference", {}, {"prefill": {"joules": 1.0}}))
 
 
 def test_macs_mislead() -> None:
-    """Of two networks of 0.91 GMACs, one takes 2.2 times the joules: its MACs a joule tell it."""
+    """Two networks of 0.91 GMACs differ by a factor of 2.2 in MACs per joule."""
     found = made(row("a", 2.2, macs=910 * M), row("b", 1.0, macs=910 * M))
     table = found["Training step, fp32, adamw: joules"]
     work = [float(cells[-1]) for cells in table.rows]
@@ -135,7 +135,7 @@ def test_macs_mislead() -> None:
 
 
 def test_correlations() -> None:
-    """Joules are held against parameters, MACs, time and utilisation, of each batch size apart."""
+    """Joules are correlated with parameters, MACs, time and utilisation, per batch size."""
     found = made(
         row("a", 1.0, parameters=3 * M, macs=1 * G, seconds=1.0, busy=0.1),
         row("b", 2.0, parameters=2 * M, macs=2 * G, seconds=4.0, busy=0.1),
@@ -143,25 +143,25 @@ def test_correlations() -> None:
         row("a", 1.0, batch=20),
         row("b", 2.0, batch=20),
     )
-    table = found["Training step, fp32, adamw: what J/sample follows, over the architectures"]
+    table = found["Training step, fp32, adamw: correlation of J/sample over the architectures"]
     assert [
         ("10", "parameters", "3", "-1.00", "<0.001", "-1.00", "0.33"),
         ("10", "MACs", "3", "+1.00", "<0.001", "+1.00", "0.33"),
         ("10", "time", "3", "+0.99", "0.091", "+1.00", "0.33"),
-        ("10", "utilisation", "3", "-", "-", "-", "-"),
+        ("10", "utilisation", "3", "–", "–", "–", "–"),
         *(
-            ("20", name, "2", "-", "-", "-", "-")
+            ("20", name, "2", "–", "–", "–", "–")
             for name in ("parameters", "MACs", "time", "utilisation")
         ),
     ] == table.rows
-    assert "by construction" in table.note
+    assert "computed from CPU time" in table.note
 
 
 def test_known_correlation() -> None:
-    """Of x against its square, and of ranks of which two are swapped, the coefficients are known.
+    """The coefficients of squares, and of two swapped ranks, are known.
 
-    Spearman's p of five points is exact: 2 of 120 orders follow as closely as the same one, 10 as
-    closely as one with neighbours swapped.
+    Spearman's p of five points is exact: 2 of 120 orders correlate at least as much as the identity
+    does, and 10 at least as much as one swap of neighbours.
     """
     squares = correlation([1, 2, 3, 4, 5], [1, 4, 9, 16, 25])
     assert squares == pytest.approx((5, 0.98110, 0.00311, 1.0, 2 / 120), rel=1e-3)
@@ -170,7 +170,7 @@ def test_known_correlation() -> None:
 
 
 def test_known_correlation_of_many() -> None:
-    """Of nine points Spearman's p is that of Student's t: 5.46 with seven degrees of freedom."""
+    """Spearman's p of nine points is that of Student's t: 5.46 with 7 degrees of freedom."""
     found = correlation(range(9), [1, 0, 3, 2, 5, 4, 8, 6, 7])
     assert found is not None
     assert (0.9, 0.0009) == (round(found.spearman, 4), round(found.spearman_p, 4))
@@ -178,12 +178,12 @@ def test_known_correlation_of_many() -> None:
 
 @pytest.mark.parametrize(("xs", "ys"), [([1, 2], [1, 2]), ([1, 1, 1], [1, 2, 3]), ([], [])])
 def test_no_correlation(xs: list[float], ys: list[float]) -> None:
-    """Fewer than three points, or points that do not differ, have no coefficient."""
+    """Fewer than three points, or constant values, have no coefficient."""
     assert correlation(xs, ys) is None
 
 
 def test_columns() -> None:
-    """No line of a table is wider than a terminal of 80 columns."""
+    """Tables are at most 79 columns wide."""
     rows = [row(name, 123.4) for name in ("mobilenet_v2", "efficientnet", "densenet121")]
     lines = [line for table in tables(rows) for line in table.markdown() if line.startswith("|")]
     assert max(map(len, lines)) <= 79

@@ -1,4 +1,4 @@
-"""Whole trainings from a few epochs: on trainings that were recorded, and on known truth."""
+"""Projections of whole trainings from a few epochs, on recorded and on simulated trainings."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.extrapolation.profiling import after_start_up
-from benchmarks.extrapolation.recordings import read
+from benchmarks.extrapolation.recordings import after_start_up, read
 from pytest_greenops.insight.what_if.extrapolate import (
     MAX_EPOCHS,
     extrapolate,
@@ -19,20 +18,20 @@ from pytest_greenops.insight.what_if.extrapolate import _variance_of_mean as var
 from pytest_greenops.model.errors import InsightError
 from pytest_greenops.model.scenario import Extrapolation
 
-#: Ten trainings in a row, all kept: `python -m benchmarks.extrapolation` on a virtual machine
-#: without sensors and with other work beside it; its joules are estimated from CPU time.
+#: Ten consecutive trainings, none omitted: `python -m benchmarks.extrapolation` on a busy virtual
+#: machine without sensors; joules are estimated from CPU time.
 RECORDED = read(Path(__file__).with_name("recorded_trainings.jsonl"))
-#: Relative scatter of ten repeats on one A100, the median of 417 published groups.
+#: Coefficient of variation of ten repeats on one A100: median of 417 published groups.
 PUBLISHED_CV = 0.016
 SIMULATIONS, EPOCHS = 2000, 40
 LEVEL = [10.0, 10.1, 9.9, 10.0, 10.05, 9.95, 10.1, 9.9]
 
 
-# --- what is projected -------------------------------------------------------------------------
+# --- the projection ----------------------------------------------------------------------------
 
 
-def test_the_start_up_is_left_out_but_paid() -> None:
-    """It is in what was spent, and not in what an epoch costs."""
+def test_the_start_up_is_spent_but_not_projected() -> None:
+    """The start-up is in the spent joules, and not in the mean of an epoch."""
     seen = [40.0, 20.0, *LEVEL[:5]]
     of = extrapolate(seen, total=20)
     assert (of.window_start, of.window, of.seen, of.stable) == (2, 5, 7, True)
@@ -44,7 +43,7 @@ def test_the_start_up_is_left_out_but_paid() -> None:
 
 
 def test_epochs_after_the_window_are_used_too() -> None:
-    """What was measured since the start-up ended makes the mean better, and the interval."""
+    """More epochs after the start-up improve the mean and narrow the interval."""
     few, more = (extrapolate([30.0, *LEVEL[:n]], total=50) for n in (5, 8))
     assert (few.window, more.window) == (5, 8)
     assert more.epoch_j == pytest.approx(statistics.fmean(LEVEL))
@@ -61,33 +60,33 @@ def test_the_interval_of_independent_epochs_is_the_textbook_one() -> None:
 
 
 def test_a_whole_training_is_what_was_measured() -> None:
-    """Where no epoch is left nothing is projected, and nothing is uncertain."""
+    """Without remaining epochs nothing is projected or uncertain."""
     of = extrapolate(LEVEL, total=len(LEVEL))
     assert (of.joules, of.low, of.high) == pytest.approx((sum(LEVEL),) * 3)
 
 
-def test_the_interval_is_never_below_what_was_spent() -> None:
-    """Joules that were used do not come back, however much the epochs scatter."""
+def test_the_interval_is_never_below_the_spent_joules() -> None:
+    """The lower bound is at least the spent joules, however much the epochs scatter."""
     of = extrapolate([1.0, 30.0, 2.0, 28.0, 5.0], total=6)
     assert of.low == of.spent_j
 
 
-def test_a_drift_that_goes_on_is_told() -> None:
-    """Where no window is stable the last one is projected, and not vouched for."""
+def test_a_continuing_drift_is_reported() -> None:
+    """Without a stable window the last one is projected, and marked as not stable."""
     of = extrapolate([20.0 - i for i in range(12)], total=20)
     assert not of.stable
     assert of.window_start == 12 - 5
 
 
-def test_epochs_that_are_all_the_same_are_stable() -> None:
-    """A simulator or a coarse counter may tell the same joules each time."""
+def test_equal_epochs_are_stable() -> None:
+    """A simulator or a coarse counter may report the same joules each time."""
     of = extrapolate([9.0, *[0.1 + 0.2] * 6], total=100)
     assert (of.window_start, of.stable) == (1, True)
     assert of.high == pytest.approx(of.low)
 
 
 @pytest.mark.parametrize(
-    ("epochs_j", "total", "more", "said"),
+    ("epochs_j", "total", "settings", "message"),
     [
         (LEVEL[:4], 40, {}, "4 epochs are too few: measure at least 5"),
         (LEVEL, 7, {}, "8 epochs were measured, more than 7 in total"),
@@ -98,46 +97,46 @@ def test_epochs_that_are_all_the_same_are_stable() -> None:
         ([*LEVEL, -1.0], 40, {}, "negative or unknown"),
     ],
 )
-def test_what_cannot_be_projected(
-    epochs_j: list[float], total: int, more: dict[str, float], said: str
+def test_invalid_arguments(
+    epochs_j: list[float], total: int, settings: dict[str, float], message: str
 ) -> None:
-    """One line says why, and what to do."""
-    with pytest.raises(InsightError, match=said):
-        extrapolate(epochs_j, total, **more)  # type: ignore[arg-type]
+    """One line names the reason and the fix."""
+    with pytest.raises(InsightError, match=message):
+        extrapolate(epochs_j, total, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.25, 0.5, 0.9, 0.999, 1 - 1e-6])
 @pytest.mark.parametrize("n", [1, 2, 5, 40, 1000])
 def test_the_variance_of_a_mean_is_the_sum_over_all_pairs(n: int, rho: float) -> None:
-    """The closed form is the sum that defines it, for neighbours that are nearly the same too."""
+    """The closed form equals the defining sum, for correlations close to 1 too."""
     pairs = math.fsum([n, *(2 * (n - k) * rho**k for k in range(1, n))])
     assert variance_of_mean(n, rho) == pytest.approx(pairs / n**2, rel=1e-6)
 
 
 def test_the_longest_training_is_projected() -> None:
-    """As many epochs as may be asked for take no longer than a few, and the mean is all of them."""
+    """The largest number of epochs takes no longer than a few."""
     of = extrapolate(LEVEL, total=MAX_EPOCHS)
     assert of.joules == pytest.approx(MAX_EPOCHS * of.epoch_j)
     assert of.half == pytest.approx(extrapolate(LEVEL, total=10**7).half, rel=1e-3)
 
 
 def test_tdp_times_time() -> None:
-    """The naive figure: all of the design power, all of the time."""
+    """The naive figure is the full design power over the whole time."""
     assert 6000.0 == tdp_estimate(300.0, 20.0)
     with pytest.raises(InsightError, match="-1 W for 1 s"):
         tdp_estimate(-1, 1)
 
 
-# --- trainings that were recorded --------------------------------------------------------------
+# --- recorded trainings ------------------------------------------------------------------------
 
 
 def error(of: Extrapolation, true_j: float) -> float:
-    """How far off a projection is, as a share of the truth."""
+    """Return the absolute relative error of a projection."""
     return abs(of.joules / true_j - 1)
 
 
-def test_recorded_trainings_trained() -> None:
-    """The loss fell, and the first epoch cost more than twice the others: there is a start-up."""
+def test_recorded_trainings_have_a_start_up() -> None:
+    """The loss fell, and the first epoch used more than twice the median."""
     assert len(RECORDED) == 10
     for recording in RECORDED:
         assert recording.loss[1] < 0.1 * recording.loss[0]
@@ -145,7 +144,7 @@ def test_recorded_trainings_trained() -> None:
 
 
 def test_recorded_trainings_are_projected() -> None:
-    """Of ten noisy runs, none left out, at least eight are within 5 % by five stable epochs."""
+    """Five stable epochs project at least eight of ten noisy runs within 5 %."""
     errors = []
     for recording in RECORDED:
         of = after_start_up(recording.epochs_j)
@@ -157,8 +156,8 @@ def test_recorded_trainings_are_projected() -> None:
     assert statistics.median(errors) < 0.04
 
 
-def test_longer_windows_make_up_for_noise() -> None:
-    """Twice the epochs bring the ten noisy runs closer, the worst of them too."""
+def test_longer_windows_reduce_the_error() -> None:
+    """More epochs reduce the mean and the largest error of ten noisy runs."""
     short, long = (
         [
             error(extrapolate(r.epochs_j[: after_start_up(r.epochs_j).seen + more], 40), r.joules)
@@ -170,8 +169,8 @@ def test_longer_windows_make_up_for_noise() -> None:
     assert statistics.fmean(long) < statistics.fmean(short)
 
 
-def test_the_start_up_would_spoil_the_projection() -> None:
-    """Five epochs from the very first miss every recorded run by more than a stable window does."""
+def test_the_start_up_would_bias_the_projection() -> None:
+    """The first five epochs have a larger error than a stable window in every recorded run."""
     for recording in RECORDED:
         naive_j = statistics.fmean(recording.epochs_j[:5]) * len(recording.epochs)
         of = after_start_up(recording.epochs_j)
@@ -179,11 +178,11 @@ def test_the_start_up_would_spoil_the_projection() -> None:
         assert abs(naive_j - recording.joules) > abs(of.joules - recording.joules)
 
 
-# --- known truth -------------------------------------------------------------------------------
+# --- simulated trainings -----------------------------------------------------------------------
 
 
 def traces(rho: float, cv: float, start_up: float, lasts: float) -> list[list[float]]:
-    """Trainings of a level of 100 J: first more by `start_up`, which fades; noise is AR(1)."""
+    """Return trainings of 100 J per epoch plus a fading `start_up`, with AR(1) noise."""
     import numpy as np
 
     chance = np.random.default_rng(2307)
@@ -199,16 +198,16 @@ def traces(rho: float, cv: float, start_up: float, lasts: float) -> list[list[fl
 @pytest.mark.parametrize(
     ("rho", "low", "high"),
     [(0.0, 0.97, 1.0), (0.3, 0.94, 0.99), (0.5, 0.91, 0.97)],
-    ids=["independent", "a little alike", "as alike as is allowed for"],
+    ids=["independent", "weakly correlated", "correlated as assumed"],
 )
-def test_the_interval_holds(rho: float, low: float, high: float) -> None:
-    """The interval holds about as often as it says, after a short start-up and with AR noise."""
+def test_the_interval_contains_the_truth(rho: float, low: float, high: float) -> None:
+    """The coverage is about 95 %, after a short start-up and with AR noise."""
     known = [(after_start_up(trace), sum(trace)) for trace in traces(rho, 0.03, 3.0, 0.4)]
-    held = sum(of.low <= true_j <= of.high for of, true_j in known) / len(known)
-    assert low <= held <= high
+    share = sum(of.low <= true_j <= of.high for of, true_j in known) / len(known)
+    assert low <= share <= high
 
 
 def test_published_noise_is_projected_within_5_percent() -> None:
-    """With the scatter that is published of an A100 every one of 2,000 trainings is."""
+    """All of 2,000 trainings with the published noise of an A100 are within 5 %."""
     for trace in traces(0.5, PUBLISHED_CV, 1.0, 1.5):
         assert error(after_start_up(trace), sum(trace)) < 0.05

@@ -1,4 +1,4 @@
-"""Requests at random, what became of them, and the tables: no model is needed for these."""
+"""Loads of random requests, their statistics and their tables, without a model."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from benchmarks.generative.report import tables
 from benchmarks.tables import Row, Table
 
 WIDEST = 79
-LOADS = "Requests that come at random, 64 -> 40 tokens in 4 slots"
+LOADS = "Requests at random times, 64 -> 40 tokens in 4 slots"
 
 
 def served(*times_s: tuple[float, float, float]) -> list[Served]:
-    """Requests that came, began and were done at these times, with answers of three tokens."""
+    """Return requests with these times of arrival, begin and end, and answers of three tokens."""
     return [Served(*each, answer=[1, 2, 3]) for each in times_s]
 
 
 def test_poisson_rate() -> None:
-    """Over many requests the mean gap, and the share of long gaps, are those of the rate."""
+    """The mean gap, and the share of long gaps, match the rate over many requests."""
     requests, rate = 10_000, 8.0
     arrivals = [0.0, *poisson_arrivals(rate, requests, seed=7)]
     gaps = [later - earlier for earlier, later in pairwise(arrivals)]
@@ -41,7 +41,7 @@ def test_poisson_rate() -> None:
 
 
 def test_poisson_seed() -> None:
-    """A seed gives the same arrivals again, stretched by the rate; another seed gives others."""
+    """A seed gives the same arrivals, scaled by the rate; another seed gives others."""
     slow, fast = poisson_arrivals(2.0, 20, seed=3), poisson_arrivals(8.0, 20, seed=3)
 
     assert slow == poisson_arrivals(2.0, 20, seed=3)
@@ -50,7 +50,7 @@ def test_poisson_seed() -> None:
 
 
 def test_requests() -> None:
-    """The requests of a load come in order, with prompts of the right length and vocabulary."""
+    """Requests arrive in order, with prompts of the right length and vocabulary."""
     load = Load(4.0, requests=6, prompt_tokens=5, answer_tokens=2, slots=3)
     made = requests_of(load, vocabulary=10, seed=1)
 
@@ -62,20 +62,20 @@ def test_requests() -> None:
 
 
 def test_busy_time() -> None:
-    """Time in which several are served counts once, and time in which none is not at all."""
+    """Time with several served requests counts once, and idle time does not count."""
     requests = served((0, 1, 3), (0, 2, 4), (0, 2.5, 3.5), (5, 6, 7))
 
     assert 4.0 == busy_s(requests)
     assert 3 == most_at_once(requests)
 
 
-def test_taking_over_a_slot() -> None:
+def test_consecutive_requests_do_not_overlap() -> None:
     """A request that begins when another ends is not served at the same time."""
     assert 1 == most_at_once(served((0, 0, 1), (0, 1, 2)))
 
 
 def test_facts_of_a_run() -> None:
-    """Utilisation, tokens a second and latencies are told from begin to the last answer."""
+    """Utilisation, tokens per second and latencies cover the time up to the last answer."""
     facts = facts_of(served(*((i, i, i + 0.5) for i in range(10))))
 
     assert 9.5 == facts["duration_s"]
@@ -93,7 +93,7 @@ def load_row(
     power_w: float = 300.0,
     **facts: Any,
 ) -> Row:
-    """A load of 100 requests and 4,000 tokens that took 20 s."""
+    """Return a row of 100 requests and 4,000 tokens in 20 s."""
     figures = {
         "joules": power_w * 20.0,
         "seconds": 20.0,
@@ -121,13 +121,13 @@ def load_row(
 
 
 def idle_row(power_w: float, model: str = "llama_3m") -> Row:
-    """A server that waited for half a second."""
+    """Return a row of a server that waited for half a second."""
     figures = {"joules": power_w / 2, "seconds": 0.5, "watts": power_w, "estimated": False}
     return Row("test_idle", {"model": model, "waited_s": 0.5}, {"call": figures})
 
 
 def phase_row(length: str, answer_tokens: int, prefill_j: float, decode_j: float) -> Row:
-    """Both phases of eight requests, in joules of a request."""
+    """Return a row with both phases of eight requests, in joules per request."""
     phases = {"prefill": prefill_j, "decode": decode_j}
     return Row(
         "test_answers",
@@ -151,7 +151,7 @@ def phase_row(length: str, answer_tokens: int, prefill_j: float, decode_j: float
 
 
 def made(*rows: Row) -> dict[str, Table]:
-    """The tables of some rows, by title."""
+    """Return the tables of some rows, by title."""
     return {table.title: table for table in tables(rows)}
 
 
@@ -164,34 +164,34 @@ def test_load_gross() -> None:
 
 
 def test_load_net_of_idle() -> None:
-    """With 50 W idle the same load took 50 J/request and 1.25 J/token without idling."""
+    """With 50 W idle the same load used 50 J/request and 1.25 J/token net of idling."""
     net = made(load_row(), idle_row(50.0))[f"{LOADS}: net of idle"]
 
     assert [("llama_3m", "5", "25 %", "50.0 W", "17 %", "50.0 J", "1.25 J")] == net.rows
     assert "~" not in net.note
 
 
-def test_idle_of_another_model() -> None:
-    """Where idling was measured of none of the models, nothing is told net of it."""
+def test_unknown_idle_power() -> None:
+    """Without the idle power of any model there is no table net of idling."""
     assert f"{LOADS}: net of idle" not in made(load_row(), idle_row(50.0, "llama_30m"))
 
 
 def test_impossible_idle() -> None:
-    """Where idling took more than the load, no net is told."""
+    """If idling used more than the load, net energy is a dash."""
     net = made(load_row(), idle_row(400.0))[f"{LOADS}: net of idle"]
 
-    assert [("llama_3m", "5", "25 %", "400 W", "-", "-", "-")] == net.rows
+    assert [("llama_3m", "5", "25 %", "400 W", "–", "–", "–")] == net.rows
 
 
 def test_time_table() -> None:
-    """Latencies and utilisation are told beside, and a GPU that there is not is not."""
+    """Latencies and utilisation have a table, in which a missing GPU is a dash."""
     time = made(load_row())[f"{LOADS}: time"]
 
-    assert [("llama_3m", "5", "200", "200 ms", "400 ms", "10 %", "-")] == time.rows
+    assert [("llama_3m", "5", "200", "200 ms", "400 ms", "10 %", "–")] == time.rows
 
 
 def test_claim_holds() -> None:
-    """Where the larger model used as much when seldom asked, and more when often, both are told."""
+    """The note compares the models at the lowest and at the highest rate."""
     large = {"model": "llama_30m", "parameters": 30_000_000}
     claim = made(
         idle_row(50.0),
@@ -200,19 +200,19 @@ def test_claim_holds() -> None:
         load_row("test_larger_model", rate=1.0, power_w=102.0, utilisation=0.5, **large),
         load_row("test_larger_model", rate=64.0, power_w=200.0, utilisation=0.9),
         load_row("test_larger_model", rate=64.0, power_w=350.0, utilisation=1.0, **large),
-    )["Need a larger model use more? (llama)"]
+    )["Do larger models use more energy? (llama)"]
 
     assert ("1", "llama_30m", "30.0 M", "50 %", "20.4 J", "10.0 J", "10.4 J") == claim.rows[1]
     assert claim.note == (
-        "At 1/s, in service 25 % and 50 % of the time, the larger model, llama_30m, used as much "
-        "as llama_3m: 1.02 x J/request gross, 1.04 x net of idle. "
-        "At 64/s, in service 90 % and 100 % of the time, the larger model, llama_30m, used more "
-        "than llama_3m: 1.75 x J/request gross, 2 x net of idle."
+        "At 1/s (utilisation 25 % and 50 %) the larger model, llama_30m, used as much as llama_3m: "
+        "1.02 x J/request gross, 1.04 x net of idle. "
+        "At 64/s (utilisation 90 % and 100 %) the larger model, llama_30m, used more than "
+        "llama_3m: 1.75 x J/request gross, 2 x net of idle."
     )
 
 
 def test_claim_without_low_utilisation() -> None:
-    """Where no rate left the machine idle for long, it is said that this tells little."""
+    """Without a rate of low utilisation, the note says that the claim is not tested."""
     large = {"model": "llama_30m", "parameters": 30_000_000}
     [claim] = made(
         load_row("test_larger_model", power_w=100.0, utilisation=0.6),
@@ -220,42 +220,41 @@ def test_claim_without_low_utilisation() -> None:
     ).values()
 
     assert claim.note == (
-        "At 5/s, in service 60 % and 90 % of the time, the larger model, llama_30m, used less "
-        "than llama_3m: 0.5 x J/request gross. No utilisation was low here, so that this says "
-        "little of the claim."
+        "At 5/s (utilisation 60 % and 90 %) the larger model, llama_30m, used less than llama_3m: "
+        "0.5 x J/request gross. No rate had a low utilisation, so this does not test the claim."
     )
 
 
 def test_claim_of_one_size() -> None:
-    """A checkpoint alone is compared with nothing."""
+    """A single size, for example a checkpoint, is not compared."""
     [claim] = made(load_row("test_larger_model")).values()
 
     assert claim.note == "One size only: nothing to compare."
 
 
 def test_phases() -> None:
-    """Each phase is told over requests and tokens, and marked as estimated."""
+    """Each phase has J/request and J/token, marked as estimated."""
     found = made(phase_row("short_answer", 9, prefill_j=0.64, decode_j=0.16))
 
     requests = found["Prefill and decode: J/request"]
     tokens = found["Prefill and decode: J/token"]
     assert [("qwen3_10m", "64 -> 9", "8", "~640 mJ", "~160 mJ", "~800 mJ", "20 %")] == requests.rows
     assert [("qwen3_10m", "64 -> 9", "8", "~10.0 mJ", "~20.0 mJ", "2 x", "~88.9 mJ")] == tokens.rows
-    assert "`~`: estimated" in requests.note
+    assert "~: estimated" in requests.note
 
 
 def test_long_reasoning() -> None:
-    """A long answer is held against a short one to a prompt of the same length."""
+    """A long answer is compared with a short one to a prompt of the same length."""
     found = made(
         phase_row("long_reasoning", 64, prefill_j=0.5, decode_j=4.5),
         phase_row("short_answer", 8, prefill_j=0.5, decode_j=0.5),
-    )["Long reasoning against a short answer, to prompts of one length"]
+    )["Long reasoning and short answers, to prompts of one length"]
 
     assert [("qwen3_10m", "8", "8, 64: 8 x", "~1.00 J", "~5.00 J", "5 x")] == found.rows
 
 
 def test_tables_fit() -> None:
-    """No table is wider than a terminal."""
+    """Tables are at most 79 columns wide."""
     found = made(
         phase_row("long_reasoning", 64, prefill_j=0.5, decode_j=4.5),
         phase_row("short_answer", 8, prefill_j=0.5, decode_j=0.5),
@@ -270,5 +269,5 @@ def test_tables_fit() -> None:
 
 
 def test_nothing_measured() -> None:
-    """No rows make no tables."""
+    """Without rows there are no tables."""
     assert {} == made()

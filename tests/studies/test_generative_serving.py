@@ -1,10 +1,7 @@
-"""Serving by continuous batching, and a checkpoint in place of the models made here."""
+"""Serving with continuous batching, and a checkpoint in place of the built models."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +12,8 @@ pytest.importorskip("transformers")
 from benchmarks.causal_lm import SIZES, VOCABULARY, Untrained  # noqa: E402
 from benchmarks.generative.load import Load, Request, most_at_once  # noqa: E402
 from benchmarks.generative.serving import serving  # noqa: E402
+from tests.studies.projects import run_benchmarks  # noqa: E402
 
-ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 
 
@@ -28,32 +25,32 @@ def model(request: pytest.FixtureRequest):
 
 
 def requests(*answer_tokens: int) -> list[Request]:
-    """Requests that all come at once, each with a prompt of its own."""
+    """Return requests that all arrive at once, each with its own prompt."""
     torch.manual_seed(1)
     return [Request(0.0, torch.randint(VOCABULARY, (12,)).tolist(), n) for n in answer_tokens]
 
 
 def test_served_as_one_by_one(model) -> None:
-    """Answers are those that the model gives to each request by itself, of the length asked."""
-    asked = requests(5, 2, 7, 3, 4)
+    """Answers are those of the model to each request alone, with the requested length."""
+    sent = requests(5, 2, 7, 3, 4)
     with serving(model, Load(1.0, 5, 12, 7, slots=2)) as server:
-        served = server(asked)
+        served = server(sent)
 
     alone = [
         model.generate(
             torch.tensor([request.prompt]), max_new_tokens=request.answer_tokens, do_sample=False
         )[0, 12:].tolist()
-        for request in asked
+        for request in sent
     ]
     assert alone == [request.answer for request in served]
 
 
 def test_served_in_order(model) -> None:
-    """Every request is begun in the order of arrival, and no more at once than there are slots."""
-    asked = requests(5, 2, 7, 3, 4, 6)
+    """Requests begin in order of arrival, at most as many at once as there are slots."""
+    sent = requests(5, 2, 7, 3, 4, 6)
     with serving(model, Load(1.0, 6, 12, 7, slots=2)) as server:
-        served = server(asked)
-        again = server(asked)
+        served = server(sent)
+        again = server(sent)
 
     begun_s = [request.begun_s for request in served]
     assert sorted(begun_s) == begun_s
@@ -63,7 +60,7 @@ def test_served_in_order(model) -> None:
 
 
 def test_waits_for_the_clock(model) -> None:
-    """A request is not begun before its time, however free the slots are."""
+    """A request never begins before it arrives, even if slots are free."""
     first, second = requests(2, 2)
     with serving(model, Load(1.0, 2, 12, 2, slots=2)) as server:
         served = server([first, second._replace(arrival_s=0.3)])
@@ -72,8 +69,8 @@ def test_waits_for_the_clock(model) -> None:
     assert [0.0, 0.3] == [request.arrival_s for request in served]
 
 
-def test_failure_is_told(model) -> None:
-    """A request that cannot be answered raises, and is not waited for."""
+def test_failure_is_raised(model) -> None:
+    """A request that cannot be answered raises at once."""
     unknown = Request(0.0, [VOCABULARY], 2)
     with (
         serving(model, Load(1.0, 1, 12, 2, slots=1)) as server,
@@ -84,7 +81,7 @@ def test_failure_is_told(model) -> None:
 
 @pytest.mark.parametrize(("size", "parameters"), [("3m", 3.3), ("10m", 10.2), ("30m", 29.2)])
 def test_sizes(size: str, parameters: float) -> None:
-    """A size is named by its parameters, in either family."""
+    """A size is named by its parameters, in both families."""
     for family in ("llama", "qwen3"):
         built = Untrained(family, size)(torch.device("meta"))
         millions = sum(weights.numel() for weights in built.parameters()) / 1e6
@@ -94,7 +91,7 @@ def test_sizes(size: str, parameters: float) -> None:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A causal language model on disk, with a vocabulary of its own."""
+    """A causal language model on disk, with its own vocabulary."""
     from transformers import AutoModelForCausalLM, MistralConfig
 
     path = tmp_path_factory.mktemp("models") / "tiny-mistral"
@@ -112,22 +109,14 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*args: str) -> str:
-    """What pytest prints that runs the generative benchmarks, which have to pass."""
-    outer = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "greenops", "-p", "no:cacheprovider", "-v", *args],
-        cwd=ROOT,
-        env={**outer, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Run benchmarks, assert that they pass, and return the output."""
+    ran = run_benchmarks("-v", *args)
     assert 0 == ran.returncode, ran.stdout + ran.stderr
     return ran.stdout
 
 
 def test_checkpoint(checkpoint: Path) -> None:
-    """With --energy-model every test of the room runs on the checkpoint, and on nothing else."""
+    """With --energy-model all tests of the folder run on the checkpoint only."""
     printed = run("benchmarks/generative", "--energy-model", str(checkpoint))
 
     lines = [line for line in printed.splitlines() if " PASSED" in line]

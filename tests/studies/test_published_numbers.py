@@ -1,6 +1,6 @@
-"""The figures of the studies behind this project, each as a case with a known answer.
+"""Figures of the studies behind this project, each as a case with a known answer.
 
-The row on layers and estimated networks (THOR, arXiv:2501.16397) is tested beside its code.
+Layers and estimated networks (THOR, arXiv:2501.16397) have their own test modules.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks.extrapolation.profiling import after_start_up
-from benchmarks.generative.idle_power import net_of_idle
+from benchmarks.extrapolation.recordings import after_start_up
+from benchmarks.generative.points import net_of_idle
 from pytest_greenops.insight.regions import factor_of
 from pytest_greenops.insight.what_if.extrapolate import tdp_estimate
 from pytest_greenops.insight.what_if.full_cycle import crossover, parity
@@ -57,7 +57,7 @@ def measurement(
     before: Callable[[], object] = lambda: None,
     plan: Plan = ONCE,
 ) -> Measurement:
-    """What the meter makes of some work; `before` runs before each window."""
+    """Return the measurement of some work; `before` runs before each window."""
     instruments = sensor if isinstance(sensor, Instruments) else Instruments([sensor])
     meter = Meter(instruments, plan, lambda known, look: False)
     for trip in meter.trips():
@@ -70,7 +70,7 @@ def measurement(
 
 
 def result(of: Measurement, unit: str = "call") -> Result:
-    """What a user holds of it."""
+    """Return the result that a user gets."""
     verdict = judge_measurement(Case(of, Budget(), Reference(), Rules(), unit))
     return summarise(key(), of, verdict, domain="total", unit=unit, conditions={})
 
@@ -80,14 +80,14 @@ def result(of: Measurement, unit: str = "call") -> Result:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """Ten seconds of work for 500 samples on a simulated machine, by the sensors of this project.
+    """Ten seconds of work for 500 samples on a simulated machine, measured by our sensors.
 
-    70 W of a processor whose counter is about to wrap, 30 W of memory, and two cards of 200 W and
-    100 W that are at work.
+    A processor of 70 W whose counter is about to wrap, memory of 30 W, and two busy cards of 200 W
+    and 100 W.
     """
     if why_not_a_baseline := why_impossible():
         pytest.skip(why_not_a_baseline)
-    # It wraps ten seconds after the machine begins: within the window, unless that begins late.
+    # It wraps ten seconds after the machine starts: within the window, unless that begins late.
     package = LiveZone(((0.0, 70.0),), start_uj=INTEL_RANGE_UJ - 700_000_000)
     host = Host(
         sockets=(Socket(package, LiveZone(((0.0, 30.0),))),),
@@ -101,20 +101,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 
 def _train() -> str:
-    """In a child: measure ten seconds; the result as JSON."""
+    """Measure ten seconds in a child process, and return the result as JSON."""
     instruments, _ = discover(["powercap", "nvml"])
     found = measurement(instruments, lambda: time.sleep(SECONDS), {"sample": SAMPLES})
     return msgspec.json.encode(result(found, "sample")).decode()
 
 
 def in_ten_seconds(of: Result) -> dict[str, float]:
-    """Joules by kind; a busy machine may have slept for a little longer."""
+    """Return joules by kind, scaled to ten seconds: a busy machine sleeps a little longer."""
     kinds = by_kind(of.by_domain, of.domains)
     return {kind: energy_j * SECONDS / of.seconds for kind, energy_j in kinds.items()}
 
 
 def test_joules_of_a_sample(trained: Result) -> None:
-    """Green GenOps: 70 W + 30 W for 10.0 s and 500 samples are 1,000 J, 2.0 J a sample."""
+    """Green GenOps: 70 W + 30 W for 10.0 s and 500 samples are 1,000 J, 2.0 J/sample."""
     kinds = in_ten_seconds(trained)
     joules = kinds["cpu"] + kinds["dram"]
     assert joules == pytest.approx(1000.0, rel=0.005)
@@ -129,7 +129,7 @@ def test_two_cards_are_summed(trained: Result) -> None:
 
 
 def test_macs_mislead() -> None:
-    """Green GenOps: of two networks of 0.91 GMACs one uses 2.2 x as much, and only joules tell."""
+    """Green GenOps: two networks of 0.91 GMACs differ by a factor of 2.2 in joules."""
     sensor = FakeSensor(Domain("cpu:0", "cpu"))
     simple_dla, dense_net = (
         result(measurement(sensor, lambda j=joules: sensor.spend(j), {"GMAC": 0.91}), "GMAC")  # type: ignore[misc]
@@ -140,7 +140,7 @@ def test_macs_mislead() -> None:
 
 
 def test_tokens_and_requests_with_and_without_idling() -> None:
-    """Green GenOps: 300 W for 20 s, 50 W idle: 1.5 J a token, 1.25 net of idling, 60 a request."""
+    """Green GenOps: 300 W for 20 s, 50 W idle: 1.5 J/token, 1.25 net, 60 J/request."""
     sensor = FakeSensor(Domain("gpu:0", "gpu"))
     served = result(
         measurement(
@@ -151,11 +151,11 @@ def test_tokens_and_requests_with_and_without_idling() -> None:
     )
     assert (served.watts, served.seconds) == pytest.approx((300.0, 20.0))
     assert served.per_unit == pytest.approx({"token": 1.5, "request": 60.0})
-    shares = net_of_idle(served.joules, served.seconds, idle_w=50.0)
-    token, request = shares.per(4000), shares.per(100)
+    split = net_of_idle(served.joules, served.seconds, idle_w=50.0)
+    token, request = split.per(4000), split.per(100)
     assert (token.gross_j, token.net_j) == pytest.approx((1.5, 1.25))
     assert request.gross_j == pytest.approx(60.0)
-    assert shares.idle_share == pytest.approx(1 / 6)
+    assert split.idle_share == pytest.approx(1 / 6)
 
 
 def test_a_late_sampler_is_no_error(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_late_sampler_is_no_error(tmp_path: Path) -> None:
 
 
 def test_a_wrap_is_exact(trained: Result) -> None:
-    """FROST: a counter that wraps once costs not a microjoule, nor a percent on a real path."""
+    """FROST: a counter that wraps once is exact to the microjoule."""
     domain = Domain("cpu:0", "cpu", range_uj=INTEL_RANGE_UJ)
     before, after = Reading(0, [INTEL_RANGE_UJ - 300_000_001]), Reading(10**10, [399_999_999])
     assert difference([domain], before, after).energy_uj == {"cpu:0": 700_000_000}
@@ -195,7 +195,7 @@ def test_a_wrap_is_exact(trained: Result) -> None:
 
 
 def test_loading_is_in_no_inference() -> None:
-    """Power Hungry Processing: 8.3 J each are 0.0023 kWh per 1,000, without 2.42 Wh of loading."""
+    """Power Hungry Processing: 8.3 J each are 0.0023 kWh per 1,000, without loading."""
     sensor = FakeSensor(Domain("gpu:0", "gpu"))
     found = result(
         measurement(
@@ -220,10 +220,10 @@ def test_cost_parity() -> None:
 # --- Estimating DL training energy (arXiv:2307.05520) -------------------------------------------
 
 
-def test_five_stable_epochs_tell_the_whole_training() -> None:
-    """Training energy: five stable epochs beat TDP x time by far more than ten times (RMSE).
+def test_five_stable_epochs_project_the_whole_training() -> None:
+    """Training energy: the RMSE of five stable epochs is less than a tenth of TDP x time.
 
-    The study has 7.3 kJ against 187 kJ; how close they come is in `insight/test_extrapolate.py`.
+    The study has 7.3 kJ and 187 kJ. `test_extrapolate.py` tests the size of the error.
     """
     own, naive = [], []
     for recording in RECORDED:
@@ -236,7 +236,7 @@ def test_five_stable_epochs_tell_the_whole_training() -> None:
 # --- Anomaly detection in industrial environments (arXiv:2307.00361) ----------------------------
 
 
-def test_what_is_worse_in_both_is_dominated() -> None:
+def test_a_point_that_is_worse_in_both_is_dominated() -> None:
     """Anomaly detection: of (0.95, 10 J), (0.94, 5 J), (0.93, 8 J) the third is dominated."""
     found = front([("first", 0.95, 10.0), ("second", 0.94, 5.0), ("third", 0.93, 8.0)])
     assert {point.name for point in found.best} == {"first", "second"}

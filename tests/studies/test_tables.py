@@ -1,4 +1,4 @@
-"""The tables of the studies: rows gathered from reports, shown and written."""
+"""Tables of the studies: rows from reports, printed and written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.studies.projects import SHARED, Study
 
 
 class Terminal:
-    """Keeps the lines that are written."""
+    """A terminal that keeps its lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -25,7 +25,7 @@ class Terminal:
 
 
 def reported(node_id: str, *properties: tuple[str, Any], when: Any = "call") -> pytest.TestReport:
-    """The report of a passed test with these properties."""
+    """Return the report of a passed test with these properties."""
     place = (node_id.partition("::")[0], 0, "test")
     return pytest.TestReport(
         node_id, place, {}, "passed", None, when, user_properties=list(properties)
@@ -34,7 +34,7 @@ def reported(node_id: str, *properties: tuple[str, Any], when: Any = "call") -> 
 
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch) -> list[Row]:
-    """The rows that the room `discriminative` was given, of which it makes one small table."""
+    """The rows passed to the folder `discriminative`, which returns one small table."""
     given: list[Row] = []
 
     def tables(rows: Sequence[Row]) -> Iterator[Table]:
@@ -46,7 +46,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> list[Row]:
 
 
 def shown(*reports: pytest.TestReport, path: Path | None = None) -> list[str]:
-    """The lines at the end of a run with these reports."""
+    """Return the lines at the end of a run with these reports."""
     gathered, terminal = Tables(path), Terminal()
     for report in reports:
         gathered.pytest_runtest_logreport(report)
@@ -54,11 +54,11 @@ def shown(*reports: pytest.TestReport, path: Path | None = None) -> list[str]:
     return terminal.lines
 
 
-IN_A_ROOM = "benchmarks/discriminative/test_x.py::test_it[a-b]"
+NODE_ID = "benchmarks/discriminative/test_x.py::test_it[a-b]"
 
 
 def test_markdown() -> None:
-    """A table is Markdown whose columns are as wide as their widest cell, its note below."""
+    """A table is aligned Markdown with its note below."""
     table = Table("Title", ("name", "J"), [("a", "1.00 J"), ("longer", "2")], "A note.")
     expected = [
         "",
@@ -80,10 +80,10 @@ def test_no_note() -> None:
 
 
 def test_row(rows: list[Row]) -> None:
-    """A row has the test's name, its facts, and the figures of each of its measurements."""
+    """A row has the name of the test, its facts, and the figures of each measurement."""
     shown(
         reported(
-            IN_A_ROOM,
+            NODE_ID,
             ("study.parameters", 7),
             ("energy.joules", 3.0),
             ("energy.per_unit.sample", 0.5),
@@ -102,17 +102,17 @@ def test_row(rows: list[Row]) -> None:
 
 
 def test_unmeasured(rows: list[Row]) -> None:
-    """A test that measured nothing makes no row, nor does a phase that is not its call."""
+    """Tests without measurements, and other phases than the call, make no row."""
     measured = ("energy.joules", 3.0)
     assert [] == shown(
-        reported(IN_A_ROOM, ("study.parameters", 7), ("energy.verdict", "not measured")),
-        reported(IN_A_ROOM, measured, when="teardown"),
+        reported(NODE_ID, ("study.parameters", 7), ("energy.verdict", "not measured")),
+        reported(NODE_ID, measured, when="teardown"),
     )
     assert [] == rows
 
 
-def test_room_without_tables() -> None:
-    """A room without a report, and a test that is in no room, make no table."""
+def test_folder_without_tables() -> None:
+    """A folder without a report module, and tests outside of benchmarks, make no table."""
     measured = ("energy.joules", 3.0)
     assert [] == shown(
         reported("benchmarks/regressions/test_x.py::test_it", measured),
@@ -121,16 +121,16 @@ def test_room_without_tables() -> None:
 
 
 def test_written(rows: list[Row], tmp_path: Path) -> None:
-    """What is shown is written too, into a folder that is made for it."""
+    """The printed tables are also written, to a new folder if needed."""
     path = tmp_path / "build" / "studies.md"
-    lines = shown(reported(IN_A_ROOM, ("energy.joules", 3.0)), path=path)
+    lines = shown(reported(NODE_ID, ("energy.joules", 3.0)), path=path)
     assert "### Title" == lines[1]
     assert "\n".join(lines[1:]) + "\n" == path.read_text()
     assert 1 == len(rows)
 
 
 def test_known_power(study: Study) -> None:
-    """70 W and 30 W for ten seconds and 500 images are 1,000 J, and 2 J an image, in the tables."""
+    """70 W and 30 W for ten seconds and 500 images are 1,000 J and 2 J/image in the tables."""
     study.sensor('Domain("cpu:0", "cpu"), Domain("gpu:0", "gpu")', more=SHARED + DEVICES)
     study.write("benchmarks/discriminative/test_it.py", KNOWN)
     ran = study.energy("--bench-tables=tables.md")
@@ -161,13 +161,12 @@ def test_inference(energy, facts, step):
 """
 
 
-def test_figures_beside_a_failed_check_are_counted(rows: list[Row]) -> None:
-    """A table that rests on measurements with a self-check that did not hold says so."""
+def test_failed_checks_are_counted(rows: list[Row]) -> None:
+    """The number of failed self-checks is printed below the tables."""
     contended = reported(
-        IN_A_ROOM, ("energy.joules", 1.0), ("energy.checks", "contention; fresh session")
+        NODE_ID, ("energy.joules", 1.0), ("energy.checks", "contention; fresh session")
     )
-    *_, first, second = shown(contended, reported(IN_A_ROOM, ("energy.joules", 1.0)))
-    assert f"{first} {second}" == (
-        "Of these 2 measurements some stand beside a self-check that did not hold: contention in "
-        "1, fresh session in 1."
+    lines = shown(contended, reported(NODE_ID, ("energy.joules", 1.0)))
+    assert " ".join(lines).endswith(
+        "Failed self-checks in these 2 measurements: contention in 1, fresh session in 1."
     )

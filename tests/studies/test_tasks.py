@@ -1,4 +1,4 @@
-"""The room of the ten tasks: its models, how they are loaded, and its tables."""
+"""The ten tasks: models, loading and tables."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import torch
 from benchmarks.checkpoints import Checkpoint
 from benchmarks.tables import Row, Table
 from benchmarks.tasks.catalogue import TASKS, name_of
-from benchmarks.tasks.loading import load, saved
+from benchmarks.tasks.configurations import SIZES
+from benchmarks.tasks.inference import load, saved
 from benchmarks.tasks.report import tables
-from benchmarks.tasks.sizes import SIZES
 
 SMALL = SIZES["small"]
 WH = 3600.0
@@ -29,13 +29,13 @@ def _seeded() -> None:
 
 
 def test_there_are_the_ten_tasks_of_the_study() -> None:
-    """Ten tasks, of text, of images and of both, each with a model of its own."""
+    """Ten tasks of text and images, each with its own model."""
     assert 10 == len(TASKS) == len({task.model for task in TASKS.values()})
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_model_answers_one_input(name: str) -> None:
-    """The model of a task is built, and gives back what the task asks for, in its shape."""
+    """The model of a task returns a finite output of the expected shape."""
     task = TASKS[name]
     model = task.build(SMALL)
 
@@ -49,14 +49,14 @@ def test_a_model_answers_one_input(name: str) -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_checkpoint_has_the_task_of_its_class(name: str, tmp_path: Path) -> None:
-    """A checkpoint stands in for the one task that its class does."""
+    """A checkpoint is assigned to the task of its class."""
     TASKS[name].build(SMALL).save_pretrained(tmp_path)
 
     assert name == name_of(Checkpoint(str(tmp_path)))
 
 
 def test_a_loaded_model_is_the_saved_one() -> None:
-    """Loading gives back the same weights, ready to infer, and leaves no files behind."""
+    """Loading returns the same weights in evaluation mode, and leaves no files."""
     model = TASKS["text_classification"].build(SMALL)
 
     with saved(model) as checkpoint:
@@ -69,8 +69,8 @@ def test_a_loaded_model_is_the_saved_one() -> None:
     assert all(map(torch.equal, loaded.state_dict().values(), model.state_dict().values()))
 
 
-def test_loading_enters_no_inference() -> None:
-    """8.3 J each are 0.0023 kWh per 1,000, though loading the model took 2.42 Wh."""
+def test_loading_is_in_no_inference() -> None:
+    """8.3 J per inference are 0.0023 kWh per 1,000, although loading used 2.42 Wh."""
     rows = [_inference("text_classification", 8.3), _load("text_classification", 2.42 * WH)]
 
     energy, _ = tables(rows)
@@ -78,8 +78,8 @@ def test_loading_enters_no_inference() -> None:
     assert [("text classification", "8.30 J", "0.0023", "1.0", "8.71 kJ")] == _rows(energy)
 
 
-def test_tasks_are_held_against_the_cheapest() -> None:
-    """The cheapest task stands first, and the ratio of each is to it; not loaded is left open."""
+def test_tasks_are_compared_with_the_first() -> None:
+    """Tasks are sorted by joules, with ratios to the first; without loading there is a dash."""
     rows = [_inference("image_generation", 12.0), _inference("text_classification", 0.5, True)]
 
     energy, models = tables(rows)
@@ -93,7 +93,7 @@ def test_tasks_are_held_against_the_cheapest() -> None:
 
 
 def test_sizes_are_not_compared() -> None:
-    """Each size has tables of its own, and a checkpoint is told by its name."""
+    """Each size has its own tables, and so has a checkpoint, under its name."""
     rows = [_inference("summarisation", 1.0, size=size) for size in ("small", "my-t5")]
 
     small, _, own, _ = tables(rows)
@@ -105,12 +105,12 @@ def test_sizes_are_not_compared() -> None:
 
 
 def test_loads_alone_make_no_table() -> None:
-    """Where no inference was measured there is nothing to tell of 1,000 of them."""
+    """Without inferences there are no tables."""
     assert [] == list(tables([_load("summarisation", 3.0)]))
 
 
-def test_a_line_fits_a_terminal() -> None:
-    """Tables of all tasks are no wider than a terminal."""
+def test_tables_fit_a_terminal() -> None:
+    """Tables of all tasks are at most 79 columns wide."""
     rows = [row for name in TASKS for row in (_inference(name, 0.123), _load(name, 123.0, True))]
 
     lines = [line for table in tables(rows) for line in table.markdown() if line.startswith("|")]

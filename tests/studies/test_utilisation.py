@@ -1,4 +1,4 @@
-"""How busy CPUs and GPU are around a measurement."""
+"""Utilisation of CPUs and GPU during a measurement."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ CPU: Any = SimpleNamespace(type="cpu")
 
 
 class Card:
-    """An NVML that keeps samples of one card: `(time in microseconds, percent)`."""
+    """A fake NVML with samples of one card: `(time in microseconds, percent)`."""
 
     NVML_GPU_UTILIZATION_SAMPLES = 1
 
     class NVMLError(Exception):
-        """What NVML raises where no sample is new."""
+        """The error of NVML without new samples."""
 
     def __init__(self, *samples: tuple[int, int]) -> None:
         self.samples = list(samples)
 
     def nvmlDeviceGetSamples(self, card: object, kind: int, since_us: int) -> tuple[int, list[Any]]:  # noqa: N802
-        """All that are younger."""
+        """Return newer samples."""
         new = [
             SimpleNamespace(timeStamp=at_us, sampleValue=SimpleNamespace(uiVal=percent))
             for at_us, percent in self.samples
@@ -39,7 +39,7 @@ class Card:
 
 
 def test_gpu() -> None:
-    """The GPU's share is the mean of the samples that are younger than the start."""
+    """The share of the GPU is the mean of the samples since the start."""
     card = Card((100, 90), (200, 90))
     samples = GpuSamples(card, None)
     samples.start()
@@ -48,7 +48,7 @@ def test_gpu() -> None:
 
 
 def test_gpu_without_samples() -> None:
-    """It is unknown where no sample came, and counts from the first where there was none before."""
+    """The share is unknown without samples, and starts with the first sample."""
     card = Card()
     samples = GpuSamples(card, None)
     samples.start()
@@ -58,7 +58,7 @@ def test_gpu_without_samples() -> None:
 
 
 def test_shares() -> None:
-    """What is known stands in the shares, after the exit."""
+    """Known shares are available after the exit."""
     card = Card((100, 90))
     with Utilisation(CPU, GpuSamples(card, None)) as used:
         card.samples.append((200, 30))
@@ -67,14 +67,14 @@ def test_shares() -> None:
 
 
 def test_no_gpu() -> None:
-    """On a CPU there is no share of a GPU, not a zero."""
+    """On a CPU the share of a GPU is missing, not zero."""
     with Utilisation(CPU) as used:
         pass
     assert ["cpu_utilisation"] == list(used.shares)
 
 
 def test_waiting_and_working() -> None:
-    """Waiting takes next to no CPU time; work, and that of a child, is of one CPU at most."""
+    """Waiting uses hardly any CPU time; a child process counts, as one CPU at most."""
     with Utilisation(CPU) as waiting:
         time.sleep(0.2)
     with Utilisation(CPU) as working:
@@ -84,7 +84,7 @@ def test_waiting_and_working() -> None:
 
 
 def test_failure() -> None:
-    """What fails inside goes on, and the shares are known all the same."""
+    """An exception propagates, and the shares are known."""
     used = Utilisation(CPU)
     with pytest.raises(ValueError, match="it"), used:
         raise ValueError("it")

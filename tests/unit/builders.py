@@ -1,4 +1,4 @@
-"""Measurements, baselines and their parts: the least that a test needs to say, the rest made up."""
+"""Measurements, baselines and their parts, with defaults for what a test does not state."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CPU = Domain("cpu:0", "cpu")
 DRAM = Domain("dram:0", "dram")
 GPU = Domain("gpu:0", "gpu")
 PSYS = Domain("psys", "psys", counted=False)
-#: A second card, at work and not.
+#: A second card, used and idle.
 GPU_1 = Domain("gpu:1", "gpu")
 IDLE = replace(GPU_1, counted=False, idle=True)
 #: Rounds scatter by these factors; their 20 % trimmed mean of logarithms is zero to 1e-4.
@@ -61,7 +61,7 @@ class FakeClock:
 def key(
     name: str = "test_parse", module: str = "tests/test_x.py", param: str | None = None
 ) -> TestKey:
-    """A test's key."""
+    """Return the key of a test."""
     return TestKey(module, name, param)
 
 
@@ -76,9 +76,9 @@ def a_round(
     errors: dict[str, float] | None = None,
     devices: dict[str, DeviceState] | None = None,
 ) -> Round:
-    """A round that used `joules` of the CPU, and what `more` says of other counters.
+    """Return a round that used `joules` of the CPU, and `more` of other counters.
 
-    errors  by how many joules each counter may be off
+    errors  the error of each counter, in joules
     """
     spent = {"cpu:0": joules, **(more or {})}
     return Round(
@@ -100,7 +100,7 @@ def rounds(
     units: dict[str, float] | None = None,
     more: dict[str, float] | None = None,
 ) -> tuple[Round, ...]:
-    """Rounds of one call each that scatter by about 1 % about `joules`."""
+    """Return rounds of one call each that scatter by about 1 % about `joules`."""
     return tuple(
         a_round(
             joules * wobble,
@@ -121,7 +121,7 @@ def measurement(
     checks: Sequence[Check] = (),
     lost: dict[str, str] | None = None,
 ) -> Measurement:
-    """A measurement of these rounds, all of whose counters one sensor reads."""
+    """Return a measurement of these rounds, with one sensor for all counters."""
     return Measurement(
         name=name,
         domains=tuple(domains),
@@ -134,7 +134,7 @@ def measurement(
 
 
 def session(of: Iterable[Round] | None = None, day: int = 1, **quality: float) -> Session:
-    """What one process measured, on a day of January."""
+    """Return the session of one process, on a day of January."""
     return Session(
         saved_at=f"2026-01-{day:02}T00:00:00+00:00",
         revision=Revision("1234567", dirty=False),
@@ -150,7 +150,7 @@ def series(
     conditions: dict[str, str] | None = None,
     anchor: dict[str, dict[str, float]] | None = None,
 ) -> Series:
-    """Accepted sessions; the anchor is two joules a call where nothing else is said."""
+    """Return accepted sessions; the default anchor is two joules a call."""
     return Series(
         domains=tuple(domains),
         conditions=conditions or {},
@@ -160,19 +160,19 @@ def series(
 
 
 def grown(joules: float = 2.0, sessions: int = 5, spread: float = 0.01) -> Series:
-    """A series of sessions that lie evenly about a level, from the lowest to the highest."""
+    """Return a series of sessions spread evenly about a level, lowest first."""
     steps = [spread * (i / (sessions - 1) - 0.5) if sessions > 1 else 0.0 for i in range(sessions)]
     return series(*(session(rounds(joules * (1 + s)), day) for day, s in enumerate(steps, 1)))
 
 
 def baseline(test: TestKey | None = None, **measurements: Series) -> Baseline:
-    """The file of a test; one session under `call` where nothing else is said."""
+    """Return the baseline of a test; by default one session under `call`."""
     known = measurements or {"call": series(session())}
     return Baseline(SCHEMA, test or key(), MACHINE, known)
 
 
 def change(relative: float = 0.0) -> Change:
-    """A change against a margin of 5 %, known to 1 %."""
+    """Return a change against a margin of 5 %, with an interval of 1 % to each side."""
     return Change(relative, relative - 0.01, relative + 0.01, 0.07, 0.05, 2.0, 5)
 
 
@@ -185,7 +185,7 @@ def result(
     untrusted: bool = False,
     conditions: dict[str, str] | None = None,
 ) -> Result:
-    """The result of a measurement that was compared with a baseline, or was not."""
+    """Return the result of a measurement, compared with a baseline or not."""
     return Result(
         test=key(),
         name=name,

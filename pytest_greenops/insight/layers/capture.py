@@ -16,9 +16,9 @@ from typing import Any
 from pytest_greenops.insight.layers.module_tree import CalledModule, KeptCall, TorchModes
 from pytest_greenops.insight.layers.tensor_copies import (
     ModuleState,
-    copied,
-    detached,
-    tensors_of,
+    copy_nested,
+    detach,
+    find_tensors,
 )
 
 #: torch has this function, which reads the modes of a call, from version 2.4 on.
@@ -129,7 +129,7 @@ class _Recorder:
     ) -> Any:
         """Call the module, and count the call at its place in the tree."""
         torch = self._torch
-        shapes = ["x".join(map(str, each.shape)) for each in tensors_of(torch, (args, kwargs))]
+        shapes = ["x".join(map(str, each.shape)) for each in find_tensors(torch, (args, kwargs))]
         node = self._node(module, ", ".join(shapes))
         kept = self._keep(node, shapes[0] if shapes else "", args, kwargs)
         self._stack.append(node)
@@ -149,8 +149,8 @@ class _Recorder:
         index = group.add_call(self._random)
         if index is None:
             return None
-        copy_tensor = detached if modes.grad else _shared
-        args, kwargs = copied(self._torch, (args, kwargs), copy_tensor)
+        copy_tensor = detach if modes.grad else _share
+        args, kwargs = copy_nested(self._torch, (args, kwargs), copy_tensor)
         kept = group.kept[index] = KeptCall(args, kwargs, set())
         return kept
 
@@ -202,7 +202,7 @@ class _BackwardHooks:
 
     def add(self, value: Any, reached: set[int]) -> None:
         """Record the indices of the outputs in `value` that a backward pass reaches."""
-        for index, tensor in enumerate(tensors_of(self._torch, value)):
+        for index, tensor in enumerate(find_tensors(self._torch, value)):
             if tensor.requires_grad:
                 self._handles.append(tensor.register_hook(_BackwardHook(reached, index)))
 
@@ -237,7 +237,7 @@ def _is_compiled(module: Any) -> bool:
     return in_place or type(module).__name__ == "OptimizedModule"
 
 
-def _shared(tensor: Any) -> Any:
+def _share(tensor: Any) -> Any:
     return tensor
 
 

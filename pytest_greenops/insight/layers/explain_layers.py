@@ -10,7 +10,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from pytest_greenops.insight.layers.capture import Capture
-from pytest_greenops.insight.layers.module_tree import CalledModule, cuts
+from pytest_greenops.insight.layers.module_tree import CalledModule, find_cuts
 from pytest_greenops.insight.layers.replay import ReplayPlan, measure_modules
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.explanation import (
@@ -64,7 +64,7 @@ def _by_layer(
     roots: Sequence[CalledModule], judged: Judged, units: Mapping[str, float], plan: ReplayPlan
 ) -> Explanation:
     """Return the layers of one window, or why there are none: a failure here fails no test."""
-    candidates = cuts(roots)
+    candidates = find_cuts(roots)
     nodes = list({id(node): node for parts in candidates for node in parts}.values())
     try:
         joules = measure_modules(sys.modules["torch"], roots, nodes, plan)

@@ -101,7 +101,7 @@ class CalledModule:
         return self.groups.setdefault((shape, modes), CallGroup(modes))
 
 
-def cuts(roots: Sequence[CalledModule]) -> list[list[CalledModule]]:
+def find_cuts(roots: Sequence[CalledModule]) -> list[list[CalledModule]]:
     """Return the cuts of models into parts, the finest first; measurements decide which adds up.
 
     Cuts depend on structure alone, so that two runs have the same parts. The finest cut consists

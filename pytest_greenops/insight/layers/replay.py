@@ -17,9 +17,9 @@ from pytest_greenops.insight.layers.module_tree import (
     TorchModes,
 )
 from pytest_greenops.insight.layers.tensor_copies import (
-    copied,
+    copy_nested,
+    find_tensors,
     restored_afterwards,
-    tensors_of,
 )
 from pytest_greenops.measure.self_checks import edge_error
 from pytest_greenops.measure.trip import Trip
@@ -205,7 +205,7 @@ class Replay:
         """Return how often the kept calls may be replayed in one window."""
         if not self.owns_inputs:
             return self._max_replays
-        tensors = (t for c in self._calls for t in tensors_of(self._torch, (c.args, c.kwargs)))
+        tensors = (t for c in self._calls for t in find_tensors(self._torch, (c.args, c.kwargs)))
         size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         return max(1, min(self._max_replays, int(INPUT_COPIES_BYTES // max(size, 1))))
 
@@ -221,7 +221,7 @@ class Replay:
         self.run_window(trip)
         with _in_modes(self._torch, self.group.modes):
             prepared = [self._prepare(call) for call in self._calls]
-            inputs = [t for c in prepared for t in tensors_of(self._torch, (c.args, c.kwargs))]
+            inputs = [t for c in prepared for t in find_tensors(self._torch, (c.args, c.kwargs))]
             before = [_content(tensor) for tensor in inputs]
             for call in prepared:
                 self._replay(call)
@@ -240,7 +240,7 @@ class Replay:
             leaves.append(leaf.requires_grad_())
             return leaf.clone() if self.owns_inputs else leaf
 
-        args, kwargs = copied(self._torch, (call.args, call.kwargs), fresh)
+        args, kwargs = copy_nested(self._torch, (call.args, call.kwargs), fresh)
         return _PreparedCall(call, args, kwargs, leaves)
 
     def _replay(self, call: _PreparedCall) -> None:
@@ -249,7 +249,7 @@ class Replay:
         value = self.node.module(*call.args, **call.kwargs)
         if not reached:
             return
-        outputs = [t for index, t in enumerate(tensors_of(torch, value)) if index in reached]
+        outputs = [t for index, t in enumerate(find_tensors(torch, value)) if index in reached]
         if id(call.kept) not in self._gradients:
             self._gradients[id(call.kept)] = [torch.ones_like(output) for output in outputs]
         torch.autograd.grad(

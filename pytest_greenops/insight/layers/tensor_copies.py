@@ -16,7 +16,9 @@ _COUNTER_ELEMENTS = 64
 _CONTAINERS = (list, dict, set, deque)
 
 
-def copied(torch: Any, value: Any, copy_tensor: Callable[[Any], Any], depth: int = _DEPTH) -> Any:
+def copy_nested(
+    torch: Any, value: Any, copy_tensor: Callable[[Any], Any], depth: int = _DEPTH
+) -> Any:
     """Return the value with containers, and objects that hold tensors, copied.
 
     Later changes in place then leave the copy alone: a cache that grows stays as it was. Large
@@ -30,7 +32,7 @@ def copied(torch: Any, value: Any, copy_tensor: Callable[[Any], Any], depth: int
         return value
 
     def inner(item: Any) -> Any:
-        return copied(torch, item, copy_tensor, depth - 1)
+        return copy_nested(torch, item, copy_tensor, depth - 1)
 
     try:
         if isinstance(value, list):
@@ -49,14 +51,14 @@ def copied(torch: Any, value: Any, copy_tensor: Callable[[Any], Any], depth: int
     return made
 
 
-def detached(tensor: Any) -> Any:
+def detach(tensor: Any) -> Any:
     """Return the tensor without its graph; it still requires a gradient if it did."""
     if not tensor.requires_grad or tensor.is_leaf:
         return tensor
     return tensor.detach().requires_grad_()
 
 
-def tensors_of(torch: Any, value: Any) -> list[Any]:
+def find_tensors(torch: Any, value: Any) -> list[Any]:
     """Return the tensors in the lists, tuples and dicts of arguments or outputs, in order."""
     if isinstance(value, torch.Tensor):
         return [value]
@@ -64,7 +66,7 @@ def tensors_of(torch: Any, value: Any) -> list[Any]:
         value = list(value.values())
     if not isinstance(value, list | tuple):
         return []
-    return [tensor for each in value for tensor in tensors_of(torch, each)]
+    return [tensor for each in value for tensor in find_tensors(torch, each)]
 
 
 class ModuleState:
@@ -77,9 +79,9 @@ class ModuleState:
         self._torch = torch
         self._model = model
         self._attributes = [(vars(module), dict(vars(module))) for module in model.modules()]
-        held = (value for _, saved in self._attributes for value in saved.values())
+        values = (value for _, saved in self._attributes for value in saved.values())
         self._containers: list[tuple[Any, Any]] = [
-            (value, copy.copy(value)) for value in held if isinstance(value, _CONTAINERS)
+            (value, copy.copy(value)) for value in values if isinstance(value, _CONTAINERS)
         ]
         self._buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
         self._weights = _weight_identities(model)

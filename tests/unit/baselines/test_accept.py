@@ -1,4 +1,4 @@
-"""What becomes of a baseline when a measurement is accepted."""
+"""How a baseline changes when a measurement is accepted."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TRACED = Check(CheckName.INSTRUMENTED, "coverage", "not judged")
 def accepted(
     before: Baseline | None, judged: Result, new: Session | None = None, name: str = "call"
 ) -> Series:
-    """The series of a name after a result of it was accepted."""
+    """Return the series of a name after a result of it was accepted."""
     whole = accept(before, key(), MACHINE, [(judged, new or session(day=2))])
     return whole.measurements[name]
 
@@ -62,15 +62,15 @@ def accepted(
         (Outcome.NOT_MEASURED, "not measured"),
     ],
 )
-def test_what_exceeds_its_budget_or_has_no_figure_is_not_saved(
+def test_a_result_over_budget_or_not_measured_is_not_saved(
     outcome: Outcome, why: str | None
 ) -> None:
-    """Every other outcome is: the user said that it is what shall be."""
+    """Every other outcome is saved, since the user accepts it."""
     assert why_not_a_baseline(result(outcome)) == why
 
 
-def test_what_cannot_be_trusted_is_not_saved() -> None:
-    """The self-checks that did not hold are the reason."""
+def test_an_untrusted_result_is_not_saved() -> None:
+    """The failed self-checks are the reason."""
     drift = Check(CheckName.DRIFT, "+3 %", "flagged")
     assert why_not_a_baseline(result(checks=[LOUD, drift], untrusted=True)) == (
         "contention (others used 9 %), drift (+3 %)"
@@ -79,7 +79,7 @@ def test_what_cannot_be_trusted_is_not_saved() -> None:
 
 
 def test_an_instrumented_run_is_never_saved() -> None:
-    """Trusted or not, its joules are not those of the work."""
+    """Trusted or not, its joules include those of the instrument."""
     assert (
         why_not_a_baseline(result(Outcome.NOT_COMPARABLE, checks=[TRACED]))
         == "instrumented (coverage)"
@@ -87,7 +87,7 @@ def test_an_instrumented_run_is_never_saved() -> None:
 
 
 def test_a_result_that_lost_a_counter_is_not_saved() -> None:
-    """A baseline without it would not be comparable with any whole run."""
+    """A baseline without the counter would not be comparable."""
     gone = Check(CheckName.LOST, "gpu:0 could not be read", "the other counters went on")
     assert why_not_a_baseline(result(checks=[gone])) == "lost (gpu:0 could not be read)"
     assert why_not_a_baseline(result(checks=[LOUD, gone, TRACED])) == (
@@ -96,13 +96,13 @@ def test_a_result_that_lost_a_counter_is_not_saved() -> None:
 
 
 @pytest.mark.parametrize("name", ["disagreement", "void", "drift", "too short"])
-def test_what_only_tells_does_not_keep_a_result_from_being_saved(name: str) -> None:
-    """A self-check that leaves it trusted is for the reader."""
+def test_a_check_that_only_informs_does_not_prevent_saving(name: str) -> None:
+    """The result is still trusted."""
     assert why_not_a_baseline(result(checks=[Check(CheckName(name), "seen", "told")])) is None
 
 
-def test_what_a_doubt_keeps_open_is_not_saved() -> None:
-    """An undecided result joins its baseline, unless a self-check is what leaves it undecided."""
+def test_a_result_left_open_by_a_check_is_not_saved() -> None:
+    """A result that is inconclusive for another reason is saved."""
     doubt = Verdict(Outcome.INCONCLUSIVE, "contention: others used 9 %")
     assert why_not_a_baseline(replace(result(), verdict=doubt)) == "contention: others used 9 %"
     assert why_not_a_baseline(replace(result(), verdict=Verdict(Outcome.INCONCLUSIVE))) is None
@@ -112,7 +112,7 @@ def test_what_a_doubt_keeps_open_is_not_saved() -> None:
 
 
 def test_the_first_session_begins_a_series() -> None:
-    """A new file holds its test, machine and schema; the anchor is the level of this session."""
+    """A new file has its test, machine and schema; the anchor is this session's level."""
     judged = result(Outcome.NO_BASELINE, compared=False, conditions={"threads": "4"})
     new = session(
         [a_round(4.0, iterations=2, units={"token": 8.0}), a_round(1.0, units={"token": 2.0})]
@@ -129,7 +129,7 @@ def test_the_first_session_begins_a_series() -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.PASSED, Outcome.INCONCLUSIVE])
 def test_a_session_that_agrees_joins(outcome: Outcome) -> None:
-    """It stands behind those before it; the anchor stays."""
+    """It is added after the others, and the anchor stays."""
     before = baseline()
     kept = accepted(before, result(outcome))
     old = before.measurements["call"]
@@ -138,8 +138,8 @@ def test_a_session_that_agrees_joins(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REGRESSED, Outcome.IMPROVED])
-def test_a_session_that_differs_begins_anew(outcome: Outcome) -> None:
-    """What the user accepted is the baseline, alone; the anchor stays, so that creep shows."""
+def test_a_session_that_differs_replaces_the_others(outcome: Outcome) -> None:
+    """The anchor stays, so that creep is visible."""
     old = series(session(day=1), session(day=2))
     kept = accepted(baseline(call=old), result(outcome), session([a_round(9.0)], day=3))
     assert kept.sessions == (session([a_round(9.0)], day=3),)
@@ -152,7 +152,7 @@ def test_a_session_that_differs_begins_anew(outcome: Outcome) -> None:
 def test_a_session_of_other_work_gets_a_new_anchor(
     conditions: dict[str, str], units: dict[str, float]
 ) -> None:
-    """What was not comparable says nothing about creep, and does not mix with what is now."""
+    """It is not comparable with the old one, so it has no creep."""
     old = series(session(), conditions={"threads": "4"})
     judged = result(Outcome.NOT_COMPARABLE, compared=False, conditions=conditions)
     new = session([a_round(9.0, units=units)], day=3)
@@ -162,20 +162,20 @@ def test_a_session_of_other_work_gets_a_new_anchor(
 
 
 def test_a_session_joins_what_another_run_saved_meanwhile() -> None:
-    """A run that began before there was a baseline does not push out those saved since."""
+    """A run that started without a baseline does not replace newer sessions."""
     kept = accepted(baseline(), result(Outcome.NO_BASELINE, compared=False))
     assert kept.sessions == (*baseline().measurements["call"].sessions, session(day=2))
 
 
-def test_a_gain_that_a_budget_leaves_undecided_begins_anew() -> None:
-    """What the comparison says counts, also where the verdict rests on something else."""
+def test_a_gain_with_an_open_budget_replaces_the_others() -> None:
+    """The outcome of the comparison counts, whatever the verdict rests on."""
     gain = replace(result().verdict.change, outcome=Outcome.IMPROVED)
     judged = replace(result(), verdict=Verdict(Outcome.INCONCLUSIVE, change=gain))
     assert accepted(baseline(), judged).sessions == (session(day=2),)
 
 
-def test_a_series_rolls_over_its_last_ten_sessions() -> None:
-    """The eleventh pushes out the first; the anchor remembers it."""
+def test_a_series_keeps_its_last_ten_sessions() -> None:
+    """The eleventh replaces the first, which the anchor still records."""
     known: Baseline | None = None
     for day in range(1, MAX_SESSIONS + 3):
         judged = result() if known else result(Outcome.NO_BASELINE, compared=False)
@@ -187,8 +187,8 @@ def test_a_series_rolls_over_its_last_ten_sessions() -> None:
     assert kept.anchor.saved_at.startswith("2026-01-01")
 
 
-def test_names_that_were_not_measured_stay() -> None:
-    """A test that measured `decode` alone leaves its `prefill` as it was."""
+def test_names_that_were_not_measured_are_kept() -> None:
+    """A test that measured only `decode` keeps its `prefill`."""
     old = series(session())
     whole = accept(
         baseline(prefill=old, decode=old), key(), MACHINE, [(result(name="decode"), session(day=2))]
@@ -211,7 +211,7 @@ def test_several_names_are_accepted_at_once() -> None:
 
 
 def test_conditions_of_libraries_loaded_now_are_added() -> None:
-    """What an earlier session did not know yet is known from now on; a fresh start forgets."""
+    """Conditions accumulate over sessions, until a session replaces the others."""
     old = series(session(), conditions={"threads": "4"})
     more = {"threads": "4", "tf32": "off"}
     assert accepted(baseline(call=old), result(conditions=more)).conditions == more
@@ -222,8 +222,8 @@ def test_conditions_of_libraries_loaded_now_are_added() -> None:
     assert accepted(baseline(call=old), anew).conditions == fewer
 
 
-def test_a_session_with_other_idle_cards_begins_anew() -> None:
-    """What is summed is not what was summed: the anchor is new, too."""
+def test_a_session_with_other_idle_cards_replaces_the_others() -> None:
+    """The sum is of other counters, so the anchor is new too."""
     old = series(session(), domains=(CPU, IDLE))
     judged = replace(result(Outcome.NOT_COMPARABLE, compared=False), domains=(CPU, GPU_1))
     kept = accepted(baseline(call=old), judged)
@@ -232,14 +232,14 @@ def test_a_session_with_other_idle_cards_begins_anew() -> None:
 
 
 def test_a_limit_that_differs_in_its_last_digit_is_the_same_counter() -> None:
-    """The highest plausible power is no reason to begin anew: files round it."""
+    """Files round the highest plausible power, so it does not identify a counter."""
     old = series(session(), domains=(replace(GPU_1, max_power_w=86.4),))
     judged = replace(result(Outcome.PASSED), domains=(replace(GPU_1, max_power_w=72 * 1.2),))
     assert len(accepted(baseline(call=old), judged).sessions) == 2
 
 
-def test_of_a_round_only_what_is_compared_is_stored() -> None:
-    """Not how exact its edges were; of its devices why they were slow, and nothing of the rest."""
+def test_only_compared_parts_of_a_round_are_stored() -> None:
+    """Of devices only the throttle reasons are stored, and no errors of edges."""
     warm = DeviceState(71.0, 1410, 300.0, throttle_reasons=("sync boost",), used=True)
     cool = DeviceState(40.0, 1980, 300.0, used=False)
     told = a_round(
@@ -259,14 +259,14 @@ def test_of_a_round_only_what_is_compared_is_stored() -> None:
 
 
 def test_accepting_changes_no_value() -> None:
-    """The baseline that was read stays as it was read."""
+    """The baseline that was read does not change."""
     before = baseline()
     accept(before, key(), MACHINE, [(result(), session(day=2))])
     assert before == baseline()
 
 
-def test_a_quality_that_became_nan_does_not_spoil_the_file(tmp_path: Path) -> None:
-    """JSON has no number for it: it is left out, and the file can be read again."""
+def test_a_quality_that_became_nan_is_left_out_of_the_file(tmp_path: Path) -> None:
+    """JSON cannot hold it, and the file stays readable."""
     new = session(loss=math.nan, scale=math.inf, accuracy=0.9)
     whole = accept(None, key(), MACHINE, [(result(Outcome.NO_BASELINE, compared=False), new)])
     path = tmp_path / "file.json"

@@ -1,4 +1,4 @@
-"""What baselines hold, summed up."""
+"""The overview of baselines that `pytest-greenops show` prints."""
 
 from __future__ import annotations
 
@@ -14,60 +14,64 @@ from tests.unit.builders import CPU, PSYS, baseline, key, rounds, series, sessio
 FIRST = "2026-01-01T00:00:00+00:00"
 
 
-def held(of: Series) -> SeriesOverview:
-    """What a baseline with this one series holds."""
+def overview(of: Series) -> SeriesOverview:
+    """Return the overview of a baseline with this one series."""
     [only] = overviews(baseline(call=of))
     return only
 
 
 def test_a_level_is_that_of_all_sessions() -> None:
-    """The geometric mean of the sessions' levels, the spread their standard deviation."""
-    of = held(series(session(rounds(2.0)), session(rounds(2.2)), session(rounds(1.8), day=9)))
+    """It is the geometric mean of the sessions; the spread is their standard deviation."""
+    of = overview(series(session(rounds(2.0)), session(rounds(2.2)), session(rounds(1.8), day=9)))
     assert of.joules["call"] == pytest.approx((2.0 * 2.2 * 1.8) ** (1 / 3), rel=1e-3)
     assert of.spread == pytest.approx(0.1, rel=0.02)
     assert (3, False, "2026-01-09T00:00:00+00:00") == (of.sessions, of.provisional, of.saved_at)
 
 
-def test_a_unit_of_the_test_is_told_beside_the_call() -> None:
-    """Joules of a call come first, then those of a unit, whose spread and creep are told."""
+def test_a_unit_of_the_test_follows_the_call() -> None:
+    """Spread and creep are those of the test's own unit."""
     spent = rounds(2.0, units={"token": 4.0})
     anchor = Anchor("2025-12-01T00:00:00+00:00", {"token": {"cpu:0": 0.4}, "call": {"cpu:0": 9.0}})
-    of = held(replace(series(session(spent)), anchor=anchor))
+    of = overview(replace(series(session(spent)), anchor=anchor))
     assert ["call", "token"] == list(of.joules)
     assert of.joules["token"] == pytest.approx(0.5, rel=1e-3)
     assert of.since_anchor == pytest.approx(0.25, rel=1e-3)
 
 
 def test_the_first_session_has_not_crept() -> None:
-    """Where the level is the one that was accepted first, nothing is told."""
-    of = held(series(session()))
+    """A level that is the first accepted one has no creep."""
+    of = overview(series(session()))
     assert (1, True, None, None) == (of.sessions, of.provisional, of.spread, of.since_anchor)
 
 
 def test_a_counter_that_is_not_counted_is_left_out() -> None:
-    """What stands apart, as psys does, is in no level."""
+    """An excluded counter such as psys is not in a level."""
     spent = rounds(2.0, more={"psys": 7.0})
-    of = held(series(session(spent), domains=(CPU, PSYS)))
+    of = overview(series(session(spent), domains=(CPU, PSYS)))
     assert of.joules["call"] == pytest.approx(2.0, rel=1e-3)
 
 
 def test_a_series_without_energy_has_no_level() -> None:
-    """A round without a joule, or without a counter, leaves the figures out."""
+    """A round without energy, or without a counter, leaves the figures out."""
     for broken in (rounds(0.0), rounds(2.0)[:2]):
         of = series(session(broken), session(day=2), domains=(CPU, replace(PSYS, counted=True)))
-        assert ({}, None, None) == (held(of).joules, held(of).spread, held(of).since_anchor)
+        assert ({}, None, None) == (
+            overview(of).joules,
+            overview(of).spread,
+            overview(of).since_anchor,
+        )
 
 
-def test_work_that_one_session_did_not_count_is_no_unit() -> None:
-    """A unit that only the last session knows has no level over all."""
-    of = held(series(session(), session(rounds(units={"token": 4.0}), day=2)))
+def test_a_unit_missing_from_a_session_is_left_out() -> None:
+    """A unit that only the last session has gives no level."""
+    of = overview(series(session(), session(rounds(units={"token": 4.0}), day=2)))
     assert ["call"] == list(of.joules)
 
 
 def test_the_code_is_that_of_the_last_session() -> None:
-    """Its commit, and whether the tree was dirty."""
+    """It has the commit, and whether there were uncommitted changes."""
     last = replace(session(day=2), revision=Revision("89abcde", dirty=True))
-    of = held(series(session(), last))
+    of = overview(series(session(), last))
     assert ("89abcde", True) == (of.commit, of.dirty)
 
 
@@ -82,8 +86,8 @@ def test_the_code_is_that_of_the_last_session() -> None:
         (["nothing"], []),
     ],
 )
-def test_tests_are_chosen_by_parts_of_their_names(tests: list[str], found: list[str]) -> None:
-    """A part of a node id or of a measurement's name chooses; machines with none are left out."""
+def test_tests_are_selected_by_parts_of_their_names(tests: list[str], found: list[str]) -> None:
+    """Machines without a selected test are left out."""
     folder = Path("baselines")
     files = {
         folder / "a-00000001" / "x.json": baseline(
@@ -91,6 +95,6 @@ def test_tests_are_chosen_by_parts_of_their_names(tests: list[str], found: list[
         ),
         folder / "b-00000002" / "y.json": baseline(key("test_load")),
     }
-    held = by_machine(folder, files, tests)
-    assert found == [each.name for machine in held.values() for each in machine]
-    assert all(held.values())
+    overview = by_machine(folder, files, tests)
+    assert found == [each.name for machine in overview.values() for each in machine]
+    assert all(overview.values())

@@ -1,4 +1,4 @@
-"""The baselines folder: where files are, what they hold, and that none is ever half written."""
+"""The baselines folder: paths, contents, and that no file is ever half written."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ UNSHARE = ("unshare", "--mount", "--propagation", "private")
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """An empty store in a folder that is not there yet, with a folder of its own for locks."""
+    """Return an empty store in a folder that does not exist, with its own folder for locks."""
     locks = tmp_path / "locks"
     locks.mkdir()
     monkeypatch.setenv("TMPDIR", str(locks))
@@ -43,7 +43,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that any user may enter, which `tmp_path` is not."""
+    """Yield a folder that any user may enter, unlike `tmp_path`."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o777)
         yield Path(name)
@@ -53,20 +53,20 @@ UNWRITABLE_FIX = "free space, fix its permissions, or use another folder: --ener
 
 
 def save(store: Store, test: TestKey | None = None, **measurements: Any) -> Path:
-    """Put a baseline of a test in place, whatever was there."""
+    """Write a baseline of a test, replacing any other."""
     saved = baseline(test, **measurements)
     return store.update(saved.test, lambda known: saved)
 
 
 def refusal(act: Callable[[], object]) -> str:
-    """What a `BaselineError` says."""
+    """Return the message of a `BaselineError`."""
     with pytest.raises(BaselineError) as raised:
         act()
     return str(raised.value)
 
 
 def all_files(folder: Path) -> list[str]:
-    """Every file below a folder, hidden ones too."""
+    """Return every file below a folder, hidden ones too."""
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
@@ -82,8 +82,8 @@ def all_files(folder: Path) -> list[str]:
         (key("test_parse", module="../a/./test_x.py"), "_up/a/test_x.py/test_parse.json"),
     ],
 )
-def test_a_readable_name_is_a_files_name(store: Store, test: TestKey, path: str) -> None:
-    """A file for each test, below its machine and its module, which lead nowhere else."""
+def test_a_plain_name_is_the_name_of_the_file(store: Store, test: TestKey, path: str) -> None:
+    """There is one file for each test, below its machine and module, inside the folder."""
     assert store.path(test) == store.folder / MACHINE / path
     assert store.shown(test) == f"baselines/{MACHINE}/{path}"
 
@@ -98,8 +98,8 @@ def test_a_readable_name_is_a_files_name(store: Store, test: TestKey, path: str)
         (key("test_" + "x" * 300), r"test_x{115}-[0-9a-f]{6}\.json"),
     ],
 )
-def test_any_other_name_is_made_safe_and_its_own(store: Store, test: TestKey, pattern: str) -> None:
-    """What a file system may mind is replaced, and a hash of the whole name keeps names apart."""
+def test_any_other_name_is_made_safe_and_unique(store: Store, test: TestKey, pattern: str) -> None:
+    """Unsafe characters are replaced, and a hash of the whole name is added."""
     name = store.path(test).name
     assert store.path(test).parent == store.folder / MACHINE / "tests/test_x.py"
     assert re.fullmatch(pattern, name), name
@@ -120,7 +120,7 @@ def test_any_other_name_is_made_safe_and_its_own(store: Store, test: TestKey, pa
     ],
 )
 def test_two_tests_never_share_a_file(store: Store, one: TestKey, other: TestKey) -> None:
-    """Names that look alike on some file system are different files on all."""
+    """Names that are equal on some file system have different files on all."""
     assert str(store.path(one)).lower() != str(store.path(other)).lower()
 
 
@@ -128,7 +128,7 @@ def test_two_tests_never_share_a_file(store: Store, one: TestKey, other: TestKey
 
 
 def test_what_was_saved_is_read(store: Store) -> None:
-    """Another run finds the baseline of the test, and none for others."""
+    """Another run finds the baseline of the test, and none for other tests."""
     save(store)
     again = Store(store.folder, MACHINE)
     assert again.load(key()) == baseline()
@@ -138,14 +138,14 @@ def test_what_was_saved_is_read(store: Store) -> None:
 
 
 def test_what_was_saved_is_known_at_once(store: Store) -> None:
-    """The run that saved it compares with it from there on."""
+    """The run that saved a baseline also reads it."""
     assert store.load(key()) is None
     assert save(store) == store.path(key())
     assert store.load(key()) == baseline()
 
 
-def test_a_change_is_made_to_what_is_in_the_file(store: Store) -> None:
-    """What another process saved meanwhile is changed, not what was read at the start."""
+def test_a_change_applies_to_the_current_file(store: Store) -> None:
+    """A file that another process saved meanwhile is changed, not what was read earlier."""
     store.files()
     save(Store(store.folder, MACHINE), other=series(session()))
     seen: list[Baseline | None] = []
@@ -159,7 +159,7 @@ def test_a_change_is_made_to_what_is_in_the_file(store: Store) -> None:
 
 
 def test_a_file_whose_test_did_not_run_is_not_touched(store: Store) -> None:
-    """Saving one test leaves the bytes and the time of all others."""
+    """Saving one test keeps the bytes and the time of all other files."""
     other = save(store, key("test_other"))
     os.utime(other, (1, 1))
     before = other.read_bytes()
@@ -167,14 +167,14 @@ def test_a_file_whose_test_did_not_run_is_not_touched(store: Store) -> None:
     assert (other.read_bytes(), other.stat().st_mtime) == (before, 1)
 
 
-def test_a_folder_that_is_not_there_is_empty(store: Store) -> None:
-    """Reading makes no folder."""
+def test_a_missing_folder_is_empty(store: Store) -> None:
+    """Reading does not create it."""
     assert (store.files(), store.load(key()), store.elsewhere(key())) == ({}, None, None)
     assert not store.folder.exists()
 
 
 def test_files_have_sorted_keys_rounded_figures_and_a_last_line_feed() -> None:
-    """Floats have six significant digits, counts all of theirs, so that diffs stay small."""
+    """Floats have six significant digits and counts all of theirs, for small diffs."""
     exact = replace(a_round(units={"token": 1 / 3}), energy_uj={"cpu:0": 1234567890123})
     kept = session([replace(exact, seconds=0.123456789)], accuracy=2 / 3)
     text = encode(baseline(call=series(kept))).decode()
@@ -188,14 +188,14 @@ def test_files_have_sorted_keys_rounded_figures_and_a_last_line_feed() -> None:
 
 
 def test_the_same_baseline_is_the_same_bytes() -> None:
-    """However its facts were put in, and read back and written again."""
+    """The order of its facts does not matter."""
     one, two = baseline(), baseline()
     turned = replace(two, machine=dict(reversed(two.machine.items())))
     assert encode(one) == encode(turned)
 
 
-def test_files_are_for_everyone_to_read(store: Store) -> None:
-    """A repository's files are not private, as temporary ones are."""
+def test_files_are_readable_by_everyone(store: Store) -> None:
+    """They are not private like temporary files."""
     assert save(store).stat().st_mode & 0o777 == 0o644
 
 
@@ -203,7 +203,7 @@ def test_files_are_for_everyone_to_read(store: Store) -> None:
 
 
 def test_a_baseline_of_another_machine_is_found(store: Store) -> None:
-    """The last one by the machine's name; never this machine's own."""
+    """It is the last one by the machine's name, and never this machine's."""
     for machine in ("arm-2", "arm-1", MACHINE):
         save(Store(store.folder, machine), name=series(session(quality=len(machine))))
     save(Store(store.folder, "arm-2"), arm=series(session()))
@@ -215,26 +215,26 @@ def test_a_baseline_of_another_machine_is_found(store: Store) -> None:
 
 
 def orphans(store: Store, *collected: TestKey) -> list[str]:
-    """Names of the orphans of `test_parse[new]`, in a run that collected these tests."""
+    """Return the orphans of `test_parse[new]` in a run that collected these tests."""
     return [found.test.name for found in store.orphans(key(param="new"), collected)]
 
 
 def test_a_parameter_that_no_test_has_is_an_orphan(store: Store) -> None:
-    """The same function's baseline under a param id that was not collected may be a renamed one."""
+    """A baseline under a param id that was not collected may be of a renamed test."""
     for test in (key(param="old"), key(param="kept"), key("test_other", param="old")):
         save(store, test)
     save(store, key(module="tests/test_y.py", param="old"))
     assert orphans(store, key(param="new"), key(param="kept")) == ["test_parse[old]"]
 
 
-def test_nothing_is_an_orphan_of_a_run_that_chose_its_tests(store: Store) -> None:
-    """Where it is not known what would have been collected, nothing is said to be missing."""
+def test_a_run_of_selected_tests_has_no_orphans(store: Store) -> None:
+    """The tests that it did not collect are unknown."""
     save(store, key(param="old"))
     assert orphans(store) == []
 
 
 def test_a_file_that_was_moved_is_no_orphan(store: Store) -> None:
-    """After the `git mv` that was advised, the file is the new test's though it names the old."""
+    """After the advised `git mv`, the file belongs to the new test."""
     old = save(store, key(param="old"))
     old.rename(store.path(key(param="new")))
     again = Store(store.folder, MACHINE)
@@ -260,8 +260,8 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_file_is_told_and_never_overwritten(store: Store, data: bytes) -> None:
-    """One line names it and the mend, when it is read and when it is to be saved."""
+def test_a_damaged_file_is_refused_and_never_overwritten(store: Store, data: bytes) -> None:
+    """Reading and saving raise one line with the file and the fix."""
     path = save(store)
     assert data != path.read_bytes()
     path.write_bytes(data)
@@ -275,8 +275,8 @@ def test_a_damaged_file_is_told_and_never_overwritten(store: Store, data: bytes)
     assert all_files(store.folder) == [str(path.relative_to(store.folder))]
 
 
-def test_a_newer_file_is_told_and_never_overwritten(store: Store) -> None:
-    """A file of a later schema, whatever else is in it, asks for an upgrade."""
+def test_a_newer_file_is_refused_and_never_overwritten(store: Store) -> None:
+    """A file of a newer schema needs an upgrade, whatever else is in it."""
     path = save(store)
     data = b'{"schema": %d, "sessions": "in some new way"}' % (SCHEMA + 1)
     path.write_bytes(data)
@@ -289,8 +289,8 @@ def test_a_newer_file_is_told_and_never_overwritten(store: Store) -> None:
     assert path.read_bytes() == data
 
 
-def test_a_file_that_cannot_be_read_is_told(store: Store) -> None:
-    """Here it is a folder; the operating system's reason is in the line."""
+def test_an_unreadable_file_is_refused(store: Store) -> None:
+    """The message has the reason of the operating system."""
     path = store.path(key())
     path.mkdir(parents=True)
     assert refusal(store.files) == f"{path}: cannot be read (Is a directory): fix its permissions"
@@ -300,10 +300,10 @@ def test_a_file_that_cannot_be_read_is_told(store: Store) -> None:
 
 
 @pytest.mark.parametrize("step", ["write", "fsync", "replace"])
-def test_a_write_that_fails_leaves_the_old_file(
+def test_a_failed_write_keeps_the_old_file(
     store: Store, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """Whichever step fails, the old bytes stay, no temporary file does, and the line names it."""
+    """At any step the old bytes stay, and no temporary file does."""
     path = save(store)
     before = path.read_bytes()
 
@@ -339,7 +339,7 @@ class _Unwritable:
 def test_an_interrupted_write_leaves_no_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C goes through, and cleans up as an error does."""
+    """Ctrl-C propagates, and cleans up like an error."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -351,7 +351,7 @@ def test_an_interrupted_write_leaves_no_temporary_file(
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
-    """While it is written over and over, each look at the file finds it whole."""
+    """A file that is rewritten repeatedly is whole at each read."""
     path = tmp_path / "file"
     versions = [bytes([letter]) * 200_000 for letter in b"ab"]
     write_whole(path, versions[0])
@@ -372,8 +372,8 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe"])
-def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path, kind: str) -> None:
-    """`--energy-json /dev/stdout` does not put a file in its place."""
+def test_a_link_or_pipe_is_written_to_and_kept(tmp_path: Path, kind: str) -> None:
+    """`--energy-json /dev/stdout` does not replace the device by a file."""
     path, target = tmp_path / "out", tmp_path / "target"
     if kind == "link":
         target.write_bytes(b"old")
@@ -396,7 +396,7 @@ def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path, kind: str) -> N
 
 
 def save_often(folder: str, number: int, begin: Any) -> None:
-    """In a process of its own: add one session after another to the same test."""
+    """Add one session after another to the same test, in a process."""
     store = Store(Path(folder), MACHINE)
     store.files()
     begin.wait()
@@ -411,7 +411,7 @@ def save_often(folder: str, number: int, begin: Any) -> None:
 
 
 def test_processes_that_save_the_same_test_wait_for_each_other(store: Store) -> None:
-    """Every change of every process is in the file at the end."""
+    """The file has every change of every process at the end."""
     spawn = multiprocessing.get_context("spawn")
     begin = spawn.Barrier(PROCESSES)
     processes = [
@@ -430,7 +430,7 @@ def test_processes_that_save_the_same_test_wait_for_each_other(store: Store) -> 
 
 
 def test_the_lock_is_outside_the_folder(store: Store) -> None:
-    """The folder belongs to the project's repository: nothing but baselines is left in it."""
+    """The folder may be in a repository, so it contains only baselines."""
     path = save(store)
     assert all_files(store.folder.parent) == [str(path.relative_to(store.folder.parent))]
 
@@ -439,7 +439,7 @@ def test_the_lock_is_outside_the_folder(store: Store) -> None:
 
 
 def in_own_mounts(act: Callable[[str], dict[str, Any]], folder: Path) -> dict[str, Any]:
-    """Call a function of this module in a process with mounts of its own, on an empty folder."""
+    """Call a function of this module on an empty folder, in a process with its own mounts."""
     code = f"import json; from {__name__} import {act.__name__} as act; "
     code += f"print(json.dumps(act({str(folder)!r})))"
     ran = subprocess.run([*UNSHARE, sys.executable, "-c", code], capture_output=True, text=True)
@@ -449,7 +449,7 @@ def in_own_mounts(act: Callable[[str], dict[str, Any]], folder: Path) -> dict[st
 
 
 def mount(folder: str, options: str) -> None:
-    """Mount a small tmpfs over a folder, for this process alone."""
+    """Mount a small tmpfs over a folder, for this process only."""
     outer = Path(f"/proc/{os.getppid()}/ns/mnt").readlink()
     assert Path("/proc/self/ns/mnt").readlink() != outer
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
@@ -457,7 +457,7 @@ def mount(folder: str, options: str) -> None:
 
 
 def save_on_a_full_disk(folder: str) -> dict[str, Any]:
-    """Save, fill the disk, and save more."""
+    """Save, fill the disk, and save again."""
     mount(folder, "size=64k")
     store = Store(Path(folder, "baselines"), MACHINE)
     path = save(store)
@@ -475,7 +475,7 @@ def save_on_a_full_disk(folder: str) -> dict[str, Any]:
 
 
 def save_on_a_read_only_disk(folder: str) -> dict[str, Any]:
-    """Ask whether a folder can be written that cannot, and save all the same."""
+    """Check whether a read-only folder is writable, and try to save there."""
     mount(folder, "size=64k")
     store = Store(Path(folder), MACHINE)
     path = save(store)
@@ -490,7 +490,7 @@ def save_on_a_read_only_disk(folder: str) -> dict[str, Any]:
 
 
 def why_no_mounts() -> str | None:
-    """Why no process here can have mounts of its own; None where it can."""
+    """Return why no process can have its own mounts here, or None."""
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         return "mounting a small disk needs root on Linux"
     test = [*UNSHARE, "sh", "-c", "mount -t tmpfs tmpfs /tmp"]
@@ -505,10 +505,10 @@ NO_MOUNTS = why_no_mounts()
 needs_mounts = pytest.mark.skipif(NO_MOUNTS is not None, reason=str(NO_MOUNTS))
 
 
-def test_a_temporary_folder_that_cannot_be_used_is_told(
+def test_an_unusable_temporary_folder_is_refused(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where no lock can be made nothing is saved, in one line that names the mend."""
+    """Without a lock nothing is saved, and the message has the fix."""
     taken = Path(tempfile.gettempdir(), "taken")
     taken.write_text("a file")
     monkeypatch.setattr(tempfile, "tempdir", str(taken))
@@ -520,8 +520,8 @@ def test_a_temporary_folder_that_cannot_be_used_is_told(
 
 
 @needs_mounts
-def test_a_full_disk_leaves_the_old_file(folder: Path) -> None:
-    """On a real disk without room the old baseline stays, nothing else does, and it is said."""
+def test_a_full_disk_keeps_the_old_file(folder: Path) -> None:
+    """Only the old baseline stays, and the message says why."""
     answer = in_own_mounts(save_on_a_full_disk, folder)
     assert answer["told"] == (
         f"{answer['path']}: cannot be written (No space left on device): {UNWRITABLE_FIX}"
@@ -531,8 +531,8 @@ def test_a_full_disk_leaves_the_old_file(folder: Path) -> None:
 
 
 @needs_mounts
-def test_a_read_only_disk_is_told_before_anything_is_measured(folder: Path) -> None:
-    """Baselines can be read from it; asking and saving name the folder and the file."""
+def test_a_read_only_disk_is_refused_before_measuring(folder: Path) -> None:
+    """Baselines can be read from it; checking and saving raise an error."""
     answer = in_own_mounts(save_on_a_read_only_disk, folder)
     assert answer["asked"] == (
         f"{folder}: cannot be written (Read-only file system): {UNWRITABLE_FIX}"
@@ -544,7 +544,7 @@ def test_a_read_only_disk_is_told_before_anything_is_measured(folder: Path) -> N
 
 
 def save_as_nobody(folder: str) -> dict[str, Any]:
-    """In a child: what a user without rights is told."""
+    """Try to save as a user without permissions, in a child process."""
     importlib.import_module("filelock")  # while it may be read, wherever Python is installed
     child.become_nobody()
     store = Store(Path(folder), MACHINE)
@@ -555,8 +555,8 @@ def save_as_nobody(folder: str) -> dict[str, Any]:
     }
 
 
-def test_a_folder_without_permission_is_told(folder: Path) -> None:
-    """Nothing is written, and the line says which folder and what to do."""
+def test_a_folder_without_permission_is_refused(folder: Path) -> None:
+    """Nothing is written, and the message has the folder and the fix."""
     folder.chmod(0o555)
     answer = child.run(save_as_nobody, str(folder))
     assert answer["asked"] == (f"{folder}: cannot be written (Permission denied): {UNWRITABLE_FIX}")
@@ -565,7 +565,7 @@ def test_a_folder_without_permission_is_told(folder: Path) -> None:
 
 
 def save_as_a_user_without_a_name(folder: str) -> list[str]:
-    """In a child: save as a user that no list of users has, as containers run things."""
+    """Save as a user that no list of users has, in a child process."""
     importlib.import_module("filelock")  # while it may be read, wherever Python is installed
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         os.environ.pop(name, None)
@@ -578,21 +578,21 @@ def save_as_a_user_without_a_name(folder: str) -> list[str]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 def test_a_user_without_a_name_can_save(folder: Path) -> None:
-    """A container's user need not be in any list."""
+    """That happens in containers."""
     files = child.run(save_as_a_user_without_a_name, str(folder))
     assert files == [f"{MACHINE}/tests/test_x.py/test_parse.json"]
 
 
 def test_a_writable_folder_is_left_empty(store: Store) -> None:
-    """FreshParent makes the folder, and leaves nothing in it."""
+    """The check creates the folder, and leaves nothing in it."""
     for asked in (store, Store(store.folder / "a" / "b", MACHINE)):
         for _ in ("the first time", "once more"):
             asked.check_writable()
         assert all_files(asked.folder) == []
 
 
-def test_a_file_in_place_of_the_folder_is_told(store: Store) -> None:
-    """The mistake of naming a file is found before anything is measured."""
+def test_a_file_in_place_of_the_folder_is_refused(store: Store) -> None:
+    """A file instead of a folder is found before anything is measured."""
     store.folder.parent.mkdir()
     store.folder.write_text("")
     assert refusal(store.check_writable).startswith(

@@ -1,4 +1,4 @@
-"""Looking through a whole folder of baselines, writing and removing by path."""
+"""Reading a whole folder of baselines, and writing and removing files by path."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.builders import baseline, key
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Baselines of one test on two machines, and what else may lie there."""
+    """Return baselines of one test on two machines, next to other files."""
     folder = tmp_path / "baselines"
     for machine in ("epyc-1a2b3c4d", "xeon-00000000"):
         Store(folder, machine).update(key(), lambda known: baseline())
@@ -25,55 +25,50 @@ def folder(tmp_path: Path) -> Path:
 
 
 def refusal(act: Callable[[], object]) -> str:
-    """What a `BaselineError` says."""
+    """Return the message of a `BaselineError`."""
     with pytest.raises(BaselineError) as raised:
         act()
     return str(raised.value)
 
 
-def test_machines_are_told_by_their_fingerprint(folder: Path) -> None:
-    """Other folders and files are none."""
+def test_machines_are_recognised_by_their_fingerprint(folder: Path) -> None:
+    """Other folders and files are ignored."""
     assert ["epyc-1a2b3c4d", "xeon-00000000"] == [path.name for path in machines(folder)]
 
 
 @pytest.mark.parametrize("naming", ["xeon-00000000", "xeon", "0000"])
-def test_a_part_of_a_name_chooses_a_machine(folder: Path, naming: str) -> None:
+def test_a_part_of_a_name_selects_a_machine(folder: Path, naming: str) -> None:
     """The whole name does too."""
     assert ["xeon-00000000"] == [path.name for path in machines(folder, naming)]
 
 
-def test_an_unknown_machine_is_told_with_those_that_there_are(folder: Path) -> None:
-    """The mend is in the line."""
+def test_an_unknown_machine_is_refused_with_the_known_ones(folder: Path) -> None:
+    """The message lists the machines of the folder."""
     assert refusal(lambda: machines(folder, "grace")) == (
         f"{folder}: no machine's name contains 'grace': expected part of one of "
         "epyc-1a2b3c4d, xeon-00000000"
     )
 
 
-@pytest.mark.parametrize("name", ["gone", "file"])
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path, name: str) -> None:
-    """A missing folder, and a file in its place, are none of baselines."""
-    (tmp_path / "file").touch()
-    said = refusal(lambda: machines(tmp_path / name))
-    assert said.startswith(f"{tmp_path / name}: no such folder: ")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gone", "no such folder: name an existing folder of baselines, or save some with "),
+        ("file", "no such folder: "),
+        (".", "contains no baselines: use {baselines}"),
+        ("baselines/old", "contains no baselines: save some with pytest --energy-save"),
+    ],
+)
+def test_a_path_without_baselines_is_refused(folder: Path, name: str, message: str) -> None:
+    """The message names the folder of baselines below, or says how to save some."""
+    (folder.parent / "file").touch()
+    path = folder.parent / name
+    said = refusal(lambda: machines(path))
+    assert said.startswith(f"{path}: {message.format(baselines=folder)}")
 
 
-def test_the_folder_above_is_told_from_that_of_baselines(folder: Path) -> None:
-    """Who names the project is told where its baselines begin."""
-    assert refusal(lambda: machines(folder.parent)) == (
-        f"{folder.parent}: contains no baselines: use {folder}"
-    )
-
-
-def test_an_empty_folder_is_told(tmp_path: Path) -> None:
-    """With how to fill it."""
-    assert refusal(lambda: machines(tmp_path)) == (
-        f"{tmp_path}: contains no baselines: save some with pytest --energy-save"
-    )
-
-
-def test_a_survey_reads_all_and_tells_what_it_cannot(folder: Path) -> None:
-    """A damaged file hides no other."""
+def test_a_survey_reads_all_files_and_lists_damaged_ones(folder: Path) -> None:
+    """A damaged file does not hide another."""
     path = Store(folder, "xeon-00000000").path(key())
     path.write_text("{")
     found, damaged = survey(folder)
@@ -83,7 +78,7 @@ def test_a_survey_reads_all_and_tells_what_it_cannot(folder: Path) -> None:
 
 
 def test_a_file_is_written_by_its_path(folder: Path) -> None:
-    """What stood there is given to the change, and what it makes stands there then."""
+    """The change gets the old baseline, and its result is written."""
     store = Store(folder, "")
     there = Store(folder, "xeon-00000000").path(key())
     other = baseline(key("test_other"))
@@ -94,8 +89,8 @@ def test_a_file_is_written_by_its_path(folder: Path) -> None:
     assert [baseline(), None] == seen
 
 
-def test_removing_what_is_gone_already_is_no_mishap(folder: Path) -> None:
-    """Another process may have been faster."""
+def test_removing_a_missing_file_is_no_error(folder: Path) -> None:
+    """Another process may have removed it."""
     store = Store(folder, "xeon-00000000")
     path = store.path(key())
     path.unlink()
@@ -103,8 +98,8 @@ def test_removing_what_is_gone_already_is_no_mishap(folder: Path) -> None:
     assert not (folder / "xeon-00000000").exists()
 
 
-def test_what_cannot_be_removed_is_told(folder: Path) -> None:
-    """It is named, in one line."""
+def test_a_file_that_cannot_be_removed_is_refused(folder: Path) -> None:
+    """The message names it, in one line."""
     store = Store(folder, "xeon-00000000")
     path = store.path(key())
     path.unlink()
@@ -114,8 +109,8 @@ def test_what_cannot_be_removed_is_told(folder: Path) -> None:
     assert said.endswith("): fix its permissions")
 
 
-def test_another_folder_is_named_as_its_user_would(tmp_path: Path) -> None:
-    """Who merges is not told an option of pytest."""
+def test_the_message_names_the_option_of_the_command(tmp_path: Path) -> None:
+    """`merge` does not advise an option of pytest."""
     (tmp_path / "file").touch()
     store = Store(tmp_path / "file", "", other_folder="pytest-greenops merge DIR ...")
     said = refusal(store.check_writable)

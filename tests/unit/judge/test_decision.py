@@ -65,7 +65,7 @@ SAVED = 10
 def test_looks_follow_the_baseline_and_the_limits(
     sessions: int, least: int, most: int, looks: tuple[int, ...]
 ) -> None:
-    """Without a baseline one early look, at a young one a single later one, else up to three."""
+    """There is one early look without a baseline, one at a young one, else up to three."""
     assert schedule(sessions, least, most) == looks
 
 
@@ -82,7 +82,7 @@ def test_all_looks_share_one_error() -> None:
 def test_a_grown_baseline_has_one_look_more_for_a_fresh_process(
     sessions: int, steps: tuple[int, ...], planned: int
 ) -> None:
-    """A young one is looked at once, and then at the most confirmed."""
+    """A young baseline has a single look, which is at most confirmed."""
     assert planned_looks(sessions, steps) == planned
 
 
@@ -94,7 +94,7 @@ SUITE = Suite(0.0001, POOL_WEIGHT)
 
 
 def test_a_suite_shares_its_variance() -> None:
-    """It counts for eight sessions, the test's own for those that it has."""
+    """It counts for eight sessions, and the test's own for its sessions."""
     known, _ = estimate_spread(THREE, [[0.0]], SUITE, 0.03)
     own = 0.0004
     assert known.session_var == pytest.approx((8 * 0.0001 + 2 * own) / 10, rel=1e-9)
@@ -102,7 +102,7 @@ def test_a_suite_shares_its_variance() -> None:
 
 
 def test_a_lone_test_passes_on_its_own_variance_and_fails_on_a_careful_one() -> None:
-    """With one test too few to share, what is assumed counts for four sessions against a red."""
+    """To fail, the assumed spread counts for four sessions."""
     to_pass, to_fail = estimate_spread(THREE, [[0.0]], None, 0.03)
     assert (to_pass.session_var, to_pass.df) == pytest.approx((0.0004, 2), rel=1e-9)
     careful = (ASSUMED_WEIGHT * 0.0009 + 2 * 0.0004) / (ASSUMED_WEIGHT + 2)
@@ -122,25 +122,25 @@ def test_a_lone_test_passes_on_its_own_variance_and_fails_on_a_careful_one() -> 
 def test_a_young_baseline_is_taken_to_be_noisy(
     sessions: Sequence[Sequence[float]], suite: Suite | None, variance: float
 ) -> None:
-    """What is assumed holds until the test itself, or the suite, is known to be noisier."""
+    """The assumed spread applies unless the test or its suite is noisier."""
     _, known = estimate_spread(sessions, [[0.0]], suite, 0.03)
     assert (known.session_var, known.df) == pytest.approx((variance, POOL_WEIGHT), rel=1e-9)
 
 
 def test_a_test_unlike_its_suite_shares_nothing() -> None:
-    """One that scatters as hardly any other of its suite keeps to its own variance."""
+    """A test that scatters much more than its suite uses its own variance."""
     known, _ = estimate_spread([[0.0], [0.2], [0.4]], [[0.0]], SUITE, 0.03)
     assert (known.session_var, known.df) == pytest.approx((0.04, 2), rel=1e-9)
 
 
-def test_a_small_suite_says_nothing() -> None:
-    """Fewer than five tests have nothing to pool."""
+def test_a_small_suite_shares_nothing() -> None:
+    """Fewer than five tests have no shared variance."""
     assert suite_of([0.0001] * (MIN_SUITE - 1), [4] * (MIN_SUITE - 1)) is None
     assert suite_of([0.0001] * MIN_SUITE, [4] * MIN_SUITE) is not None
 
 
 def test_one_very_noisy_test_does_not_move_its_suite() -> None:
-    """A test that scatters a hundred times as much makes its suite's variance hardly larger."""
+    """A test that scatters 100 times as much hardly raises the variance of its suite."""
     rng = random.Random(1)
     calm = [rng.gammavariate(2, 0.0001 / 2) for _ in range(20)]
     without, beside = suite_of(calm, [4] * 20), suite_of([*calm[:19], 1.0], [4] * 20)
@@ -151,7 +151,7 @@ def test_one_very_noisy_test_does_not_move_its_suite() -> None:
 
 
 def test_unlike_tests_share_little() -> None:
-    """The more the tests differ in noise, the fewer sessions their common variance counts for."""
+    """The more the tests differ in noise, the fewer sessions their variance counts for."""
     rng = random.Random(2)
     alike = [rng.gammavariate(2, 1 / 2) for _ in range(200)]
     unlike = [value * 10 ** rng.uniform(-2, 2) for value in alike]
@@ -163,7 +163,7 @@ def test_unlike_tests_share_little() -> None:
 
 
 def test_the_scatter_of_rounds_is_that_within_sessions() -> None:
-    """Sessions far apart do not make their rounds noisy; the candidate's rounds count too."""
+    """It excludes the distance between sessions, and includes the candidate's rounds."""
     _, known = estimate_spread([[0.0, 0.02], [5.0, 5.02]], [[9.0, 9.0, 9.0]], None, 0.03)
     assert known.round_var == pytest.approx((2 * 0.0002 + 2 * 0.0) / 4, rel=1e-9)
 
@@ -181,7 +181,7 @@ def look_at(
     df: float = 12,
     look: Look | None = None,
 ) -> Screening:
-    """Screen a change of logarithms by this much, with noise that is known."""
+    """Screen a change of logarithms of this size, with known noise."""
     scatter = Noise(session_sd**2, df, round_sd**2)
     baseline = [[0.7] * SAVED] * sessions
     return screen(
@@ -192,7 +192,7 @@ def look_at(
 LIMIT = math.log1p(MARGIN)
 
 
-def wanted(
+def needed(
     seen: Screening,
     session_sd: float,
     *,
@@ -201,7 +201,7 @@ def wanted(
     df: float = 12,
     look: Look | None = None,
 ) -> Needs:
-    """What such a look asks for."""
+    """Return what such a look needs."""
     scatter = Noise(session_sd**2, df, round_sd**2)
     baseline = [[0.7] * SAVED] * sessions
     return needs_of_change(baseline, seen, Spread(scatter, scatter), MARGIN, look or Look())
@@ -219,25 +219,25 @@ def wanted(
     ],
 )
 def test_a_quiet_test_is_decided_at_the_margin(change: float, outcome: Outcome) -> None:
-    """With hardly any noise the margin alone decides; only right beside it nothing can be told."""
+    """With little noise the margin decides, and only values next to it are open."""
     assert look_at(change).outcome is outcome
 
 
 def test_a_change_beyond_the_margin_must_be_beyond_chance_too() -> None:
-    """What noise may well have made fails nobody, and is not passed either."""
+    """A change that noise may explain neither fails nor passes."""
     assert look_at(0.06, session_sd=0.05).outcome is Outcome.INCONCLUSIVE
     assert look_at(-0.2, session_sd=0.2).outcome is Outcome.INCONCLUSIVE
 
 
 def test_a_change_beyond_chance_must_be_beyond_the_margin_too() -> None:
-    """A small change that is sure is within the margin, so it passes."""
+    """A small change that is certain is within the margin, so it passes."""
     sure = look_at(0.02, session_sd=0.001)
     assert sure.interval()[0] > 0
     assert sure.outcome is Outcome.PASSED
 
 
 def test_a_look_may_pass_with_five_times_the_error_that_it_may_fail_with() -> None:
-    """To call a regression unchanged costs less than to call unchanged code regressed."""
+    """A missed regression costs less than a false alarm."""
     error = 0.02 * math.sqrt(1 + 1 / 5)
     reach = t_quantile(1 - 5 * ALPHA, 12) * error
     assert look_at(LIMIT - 1.001 * reach, 0.02).outcome is Outcome.PASSED
@@ -245,23 +245,21 @@ def test_a_look_may_pass_with_five_times_the_error_that_it_may_fail_with() -> No
 
 
 def test_an_early_look_needs_more_to_decide() -> None:
-    """The first of three looks may spend a ninth of the error, so it leaves open what a last one
-    decides.
-    """
+    """The first of three looks leaves open what the last one decides."""
     seen = [look_at(0.062, 0.02, look=Look(number, 3)).outcome for number in (1, 2, 3)]
     assert seen == [Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE, Outcome.REGRESSED]
 
 
-def test_a_young_baseline_passes_what_it_cannot_find() -> None:
-    """With two sessions what is not found passes, flagged; with three it is inconclusive."""
+def test_a_young_baseline_passes_what_it_cannot_detect() -> None:
+    """With two sessions that is provisional; with three it is inconclusive."""
     young, grown = (look_at(0.06, 0.05, sessions=k) for k in (2, 3))
     assert (young.outcome, young.provisional) == (Outcome.PASSED, True)
     assert (grown.outcome, grown.provisional) == (Outcome.INCONCLUSIVE, False)
     assert look_at(0.5, 0.03, sessions=1).outcome is Outcome.REGRESSED
 
 
-def test_the_error_is_that_of_sessions_and_of_rounds_that_are_fewer() -> None:
-    """Both sides' sessions count; rounds only as far as there are fewer than in the baseline."""
+def test_the_error_is_of_sessions_and_of_missing_rounds() -> None:
+    """Rounds add to it only if there are fewer than in the baseline."""
     sessions = 0.02**2 * (1 + 1 / 5)
     fewer = 0.03**2 * (1 / 5 - 1 / SAVED)
     assert look_at(0, 0.02, round_sd=0.03).error == pytest.approx(math.sqrt(sessions))
@@ -272,14 +270,14 @@ def test_the_error_is_that_of_sessions_and_of_rounds_that_are_fewer() -> None:
 
 
 def test_the_interval_is_students() -> None:
-    """95 % about the estimate, with the degrees of freedom of the noise."""
+    """It is 95 % about the estimate, with the degrees of freedom of the noise."""
     seen = look_at(0.03, 0.02, df=8)
     half = t_quantile(0.975, 8) * seen.error
     assert seen.interval() == pytest.approx((0.03 - half, 0.03 + half))
 
 
 def test_further_sessions_of_the_candidate_lower_the_error() -> None:
-    """Two fresh processes tell more than one, as two baseline sessions do."""
+    """Two fresh processes have a smaller error than one."""
     scatter, baseline = Noise(0.02**2, 12, 0.0), [[0.0] * SAVED] * 5
     two = screen(baseline, [[0.0] * 10, [0.1] * 10], Spread(scatter, scatter), MARGIN, Look())
     assert two.estimate == pytest.approx(0.05)
@@ -287,7 +285,7 @@ def test_further_sessions_of_the_candidate_lower_the_error() -> None:
 
 
 def test_each_verdict_rests_on_its_own_noise() -> None:
-    """A quiet view may pass what a careful one could not fail, and the other way round."""
+    """Passing and failing use different estimates of the noise."""
     quiet, loud = Noise(0.005**2, 12, 0.0), Noise(0.5**2, 12, 0.0)
     seen = [
         screen([[0.0]] * 5, [[change]], spread, MARGIN, Look()).outcome
@@ -307,15 +305,15 @@ def test_each_verdict_rests_on_its_own_noise() -> None:
 
 @pytest.mark.parametrize("change", [0.0, 0.02, 0.06, 0.08])
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_as_many_rounds_as_it_needs_decide(change: float, number: int) -> None:
-    """What is inconclusive is decided with the rounds that it asks for, and not with one less."""
+def test_the_needed_rounds_decide(change: float, number: int) -> None:
+    """An inconclusive look is decided with the needed rounds, and not with one fewer."""
 
     look = Look(number, 3)
 
     def after(rounds: int) -> Screening:
         return look_at(change, 0.008, rounds=rounds, round_sd=0.08, look=look)
 
-    asked = wanted(after(2), 0.008, round_sd=0.08, look=look).rounds
+    asked = needed(after(2), 0.008, round_sd=0.08, look=look).rounds
     assert after(2).outcome is Outcome.INCONCLUSIVE
     assert asked is not None
     assert 2 < asked <= SAVED
@@ -337,8 +335,8 @@ def test_as_many_rounds_as_it_needs_decide(change: float, number: int) -> None:
         (Look(), 0.09, 0.035),
     ],
 )
-def test_as_many_processes_as_it_needs_decide(look: Look, change: float, session_sd: float) -> None:
-    """Where rounds do not help, the processes that it asks for do, and one less do not."""
+def test_the_needed_processes_decide(look: Look, change: float, session_sd: float) -> None:
+    """If rounds do not help, the needed processes do, and one fewer does not."""
 
     def after(processes: int) -> Screening:
         scatter = Noise(session_sd**2, 12, 0.0)
@@ -346,7 +344,7 @@ def test_as_many_processes_as_it_needs_decide(look: Look, change: float, session
         baseline = [[0.7] * SAVED] * 5
         return screen(baseline, candidate, Spread(scatter, scatter), MARGIN, look)
 
-    rounds, asked, sessions = wanted(after(1), session_sd, look=look)
+    rounds, asked, sessions = needed(after(1), session_sd, look=look)
     assert after(1).outcome is Outcome.INCONCLUSIVE
     assert (rounds, sessions) == (None, None)
     assert asked is not None
@@ -356,14 +354,14 @@ def test_as_many_processes_as_it_needs_decide(look: Look, change: float, session
 
 
 @pytest.mark.parametrize("session_sd", [0.025, 0.029, 0.033])
-def test_as_many_sessions_as_it_needs_decide(session_sd: float) -> None:
-    """Where the baseline itself is too uncertain, more of its sessions are asked for."""
+def test_the_needed_sessions_decide(session_sd: float) -> None:
+    """If the baseline is too uncertain, more of its sessions decide."""
 
     def after(more: int) -> Screening:
         return look_at(0.09, session_sd, sessions=3 + more, df=2 + more)
 
     seen = after(0)
-    asked = wanted(seen, session_sd, sessions=3, df=2)
+    asked = needed(seen, session_sd, sessions=3, df=2)
     assert (seen.outcome, asked.rounds, asked.processes) == (Outcome.INCONCLUSIVE, None, None)
     assert asked.sessions is not None
     assert 1 <= asked.sessions <= MAX_SESSIONS - 3
@@ -371,19 +369,19 @@ def test_as_many_sessions_as_it_needs_decide(session_sd: float) -> None:
     assert after(asked.sessions).outcome is Outcome.REGRESSED
 
 
-def test_nothing_is_asked_for_where_nothing_would_help() -> None:
-    """Right beside the margin neither rounds, processes nor as many sessions as are kept decide."""
-    assert wanted(look_at(LIMIT - 1e-4, 0.02), 0.02) == Needs()
+def test_nothing_is_needed_if_nothing_helps() -> None:
+    """Next to the margin no rounds, processes or sessions decide."""
+    assert needed(look_at(LIMIT - 1e-4, 0.02), 0.02) == Needs()
 
 
-def test_rounds_are_asked_for_of_a_test_without_scatter_too() -> None:
-    """Rounds that are all alike divide by no zero: sessions are asked for, if anything."""
+def test_rounds_without_scatter_are_not_needed() -> None:
+    """Identical rounds cause no division by zero."""
     for change in (0.0, 0.04, LIMIT, 0.06):
-        assert wanted(look_at(change, 0.05, rounds=2), 0.05).rounds is None
+        assert needed(look_at(change, 0.05, rounds=2), 0.05).rounds is None
 
 
-def test_an_absolute_limit_asks_for_what_tells_it_from_the_level() -> None:
-    """With the rounds or the processes it asks for, half the interval is less than the gap."""
+def test_an_absolute_limit_needs_what_separates_it_from_the_level() -> None:
+    """With the needed rounds or processes half the interval is less than the gap."""
     scatter = Noise(0.01**2, 8, 0.06**2)
     t = t_quantile(0.975, 8)
     rounds = needs_of_limit(scatter, 10, 0.035).rounds
@@ -399,8 +397,8 @@ def test_an_absolute_limit_asks_for_what_tells_it_from_the_level() -> None:
 # --- fresh processes -------------------------------------------------------------------------
 
 
-def test_what_half_of_the_sessions_contradict_is_no_regression() -> None:
-    """A session that would pass alone makes the other one a mishap; of three it is outvoted."""
+def test_half_of_the_sessions_can_contradict_a_regression() -> None:
+    """One session that passes alone outweighs another, but not two others."""
     scatter = Noise(0.005**2, 12, 0.0)
     spread, baseline = Spread(scatter, scatter), [[0.0] * SAVED] * 5
 
@@ -430,17 +428,17 @@ def test_what_half_of_the_sessions_contradict_is_no_regression() -> None:
         (1, 0.03, 0.06, False),
     ],
 )
-def test_a_session_contradicts_that_has_not_grown(
+def test_a_session_without_an_increase_contradicts(
     sessions: int, session_sd: float, change: float, against: bool
 ) -> None:
-    """One that would pass alone does, and one within the margin that shows little of 30 %."""
+    """It passes alone, or is within the margin and shows little of 30 %."""
     scatter = Noise(session_sd**2, 12, 0.0)
     spread, baseline = Spread(scatter, scatter), [[0.0] * SAVED] * sessions
     assert contradicts(baseline, [change] * SAVED, [[0.3] * SAVED], spread, MARGIN) is against
 
 
-def test_repetitions_are_judged_as_each_by_itself() -> None:
-    """Arrays of repetitions give what their rows give one by one, to the last look."""
+def test_repetitions_are_judged_like_single_runs() -> None:
+    """Arrays of repetitions give the same results as their rows."""
     rng = np.random.default_rng(3)
     baseline = [rng.normal(0.0, 0.03, (200, SAVED)) for _ in range(4)]
     candidate = [rng.normal(0.05, 0.03, (200, n)) for n in (15, 10)]
@@ -465,14 +463,14 @@ def test_repetitions_are_judged_as_each_by_itself() -> None:
     assert outcomes == {Outcome.REGRESSED, Outcome.PASSED, Outcome.INCONCLUSIVE}
 
 
-def test_no_change_below_the_margin_is_called_findable() -> None:
-    """Even of a test without noise the smallest change that counts is the margin."""
+def test_no_change_below_the_margin_is_detectable() -> None:
+    """Without noise the smallest detectable increase is the margin."""
     assert look_at(0.0, 0.0).smallest == pytest.approx(LIMIT)
     assert look_at(0.0, 0.001).smallest > LIMIT
 
 
-def test_what_could_be_found_is_what_could_fail() -> None:
-    """The smallest change rests on the noise that a red verdict rests on."""
+def test_the_smallest_increase_rests_on_the_noise_to_fail() -> None:
+    """It uses the noise of a red verdict."""
     quiet, loud = Noise(0.005**2, 12, 0.0), Noise(0.02**2, 12, 0.0)
     seen = screen([[0.0]] * 5, [[0.0]], Spread(quiet, loud), MARGIN, Look())
     expected = (t_quantile(1 - ALPHA, 12) + t_quantile(POWER, 12)) * 0.02 * math.sqrt(1.2)

@@ -1,4 +1,4 @@
-"""The judge: each of the eight outcomes, which of two wins, and the figures it rests on."""
+"""The judge: the eight outcomes, which one takes precedence, and their figures."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def judged(
 
 
 def untrusted(*kinds: Kind) -> Check:
-    """A self-check that forbids a verdict."""
+    """Return a self-check that forbids a verdict."""
     return Check(CheckName.CONTENTION, "others used 9 %", "kept", untrusted=True, kinds=kinds)
 
 
@@ -78,7 +78,7 @@ def not_comparable(why: str, kind: CauseKind = CauseKind.DIFFERENCES) -> Verdict
 
 
 def close(value: float) -> Any:
-    """A figure to a thousandth: rounds scatter, and counters count whole microjoules."""
+    """Compare to a thousandth: rounds scatter, and counters count whole microjoules."""
     return pytest.approx(value, rel=2e-3, abs=1e-3)
 
 
@@ -97,18 +97,18 @@ def close(value: float) -> Any:
     ],
 )
 def test_a_baseline_decides(joules: float, outcome: Outcome) -> None:
-    """Against 2 J and 5 %: about the same passes, more or less is told, at the margin neither."""
+    """Against 2 J and 5 %: a small change passes, a large one does not, the margin is open."""
     verdict = judged(joules)
     assert (verdict.outcome, verdict.cause) == (outcome, None)
 
 
-def test_nothing_to_compare_with_is_no_baseline() -> None:
-    """Without a baseline and without limits nothing is claimed."""
+def test_no_reference_means_no_baseline() -> None:
+    """Without a baseline and without limits the outcome is `no baseline`."""
     assert judged(2.0, reference=Reference()) == Verdict(Outcome.NO_BASELINE)
 
 
 def test_another_machine_is_not_comparable() -> None:
-    """The differences are the cause, and its baseline yields no figure of change."""
+    """The differences are the cause, and there is no change."""
     both = Reference(grown(), ("cpu: A -> B", "threads: 4 -> 8"))
     verdict = judged(2.0, reference=both)
     assert verdict == not_comparable("cpu: A -> B, threads: 4 -> 8")
@@ -123,7 +123,7 @@ def test_another_machine_is_not_comparable() -> None:
     ],
 )
 def test_an_absolute_budget_needs_no_baseline(limit: float, outcome: Outcome) -> None:
-    """2 J are over 1.9, within 2.1, and at 2.0 nobody can tell."""
+    """2 J exceed 1.9 J and are within 2.1 J; a budget of 2.0 J is open."""
     assert judged(2.0, Budget(energy_j=limit), Reference()).outcome is outcome
 
 
@@ -143,8 +143,8 @@ def test_an_absolute_budget_needs_no_baseline(limit: float, outcome: Outcome) ->
         ),
     ],
 )
-def test_what_has_no_joules_is_not_measured(seen: Measurement, cause: str) -> None:
-    """No round, none that could be read, or a counter that stood still: never a figure."""
+def test_a_measurement_without_joules_is_not_measured(seen: Measurement, cause: str) -> None:
+    """A measurement without rounds, or with a counter that did not move, has no figure."""
     verdict = judged(seen, Budget(energy_j=1.0))
     assert verdict == not_measured(cause)
 
@@ -157,17 +157,17 @@ def test_what_has_no_joules_is_not_measured(seen: Measurement, cause: str) -> No
         ((), "total", "no sensor reads total here, only nothing"),
     ],
 )
-def test_a_domain_that_nobody_reads_is_not_measured(
+def test_a_domain_without_sensor_is_not_measured(
     domains: Sequence[Domain], domain: str, cause: str
 ) -> None:
-    """A budget of the GPU says so on a machine without one, and names what there is."""
+    """The cause names the domains that are measured."""
     verdict = judged(measurement(rounds(), domains=domains), Budget(domain=domain))
     assert verdict == not_measured(cause)
 
 
 @pytest.mark.parametrize("joules", [2.0, 9.0])
 def test_an_instrumented_run_is_not_comparable(joules: float) -> None:
-    """Coverage uses joules of its own: neither baseline nor budget is held against them."""
+    """Coverage uses energy itself, so neither baseline nor budget is compared."""
     traced = Check(CheckName.INSTRUMENTED, "coverage (sys.settrace)", "not judged")
     verdict = judged(measurement(rounds(joules), checks=[traced]), Budget(energy_j=1.0))
     assert verdict == not_comparable("instrumented: coverage (sys.settrace)", CauseKind.SELF_CHECK)
@@ -177,27 +177,27 @@ def test_an_instrumented_run_is_not_comparable(joules: float) -> None:
 
 
 def test_over_budget_wins_over_regressed() -> None:
-    """A limit that is exceeded is the graver news; the change is told beside it."""
+    """An exceeded limit takes precedence; the change is still reported."""
     verdict = judged(2.6, Budget(energy_j=2.5))
     assert verdict.outcome is Outcome.OVER_BUDGET
     assert verdict.change is not None
     assert verdict.change.relative == close(0.3)
 
 
-def test_regressed_wins_over_a_limit_that_nobody_can_tell() -> None:
-    """A sure regression is not hidden by an unsure budget."""
+def test_regressed_wins_over_an_open_limit() -> None:
+    """An open limit does not hide a clear regression."""
     assert judged(2.6, Budget(energy_j=2.6)).outcome is Outcome.REGRESSED
 
 
-def test_a_limit_that_nobody_can_tell_wins_over_passed() -> None:
-    """No test passes while one of its limits may be exceeded; no rounds are asked for either."""
+def test_an_open_limit_wins_over_passed() -> None:
+    """No test passes while one of its limits may be exceeded."""
     verdict = judged(2.0, Budget(energy_j=2.0))
     assert (verdict.outcome, verdict.cause) == (Outcome.INCONCLUSIVE, None)
     assert (verdict.needs_rounds, verdict.needs_sessions) == (None, None)
 
 
 def test_one_limit_of_several_is_enough() -> None:
-    """The energy fits, the power does not."""
+    """The energy is within its limit, the power is not."""
     verdict = judged(2.0, Budget(energy_j=3.0, max_power_w=15.0))
     assert verdict.outcome is Outcome.OVER_BUDGET
     assert verdict.exceeded is not None
@@ -212,7 +212,7 @@ def test_one_limit_of_several_is_enough() -> None:
 def test_an_untrusted_measurement_decides_nothing(
     joules: float, budget: Budget, reference: Reference
 ) -> None:
-    """However far over or within it seems, it is inconclusive, with the self-check as the cause."""
+    """It is inconclusive at any change, with the self-check as its cause."""
     seen = measurement(rounds(joules), checks=[untrusted()])
     verdict = judged(seen, budget, reference, Rules(suite=Suite(0.018**2, 8)), look=Look(1, 3))
     assert verdict.outcome is Outcome.INCONCLUSIVE
@@ -221,15 +221,15 @@ def test_an_untrusted_measurement_decides_nothing(
     assert (verdict.needs_rounds, verdict.needs_sessions) == (None, None)
 
 
-def test_an_untrusted_measurement_that_nothing_is_compared_with_stays_what_it_is() -> None:
-    """Without a baseline there is no verdict that could be mistrusted."""
+def test_an_untrusted_measurement_without_comparison_keeps_its_outcome() -> None:
+    """Without a comparison there is no verdict to distrust."""
     seen = measurement(rounds(), checks=[untrusted()])
     assert judged(seen, reference=Reference()).outcome is Outcome.NO_BASELINE
     assert judged(seen, reference=MOVED).outcome is Outcome.NOT_COMPARABLE
 
 
 def test_a_check_of_the_cpu_leaves_the_gpu_judged() -> None:
-    """A neighbour on the CPU does not put the joules of the GPU in doubt."""
+    """Another process on the CPU does not make the joules of the GPU doubtful."""
     seen = measurement(
         rounds(2.0, more={"gpu:0": 5.0}), domains=(CPU, GPU), checks=[untrusted("cpu")]
     )
@@ -247,18 +247,18 @@ def test_a_check_of_the_cpu_leaves_the_gpu_judged() -> None:
         (2.0, 3.0, Outcome.PASSED),
     ],
 )
-def test_a_neighbour_may_have_made_an_estimate_dear_but_not_cheap(
+def test_contention_may_raise_an_estimate_but_not_lower_it(
     joules: float, limit: float | None, outcome: Outcome
 ) -> None:
-    """Its joules are not in an estimate, its wear is: red is doubted, the rest stands."""
+    """Contention makes a red verdict on an estimate inconclusive, and no other."""
     seen = measurement(rounds(joules), estimated=["cpu:0"], checks=[untrusted("cpu")])
     verdict = judged(seen, Budget(energy_j=limit))
     doubted = "contention: others used 9 %" if outcome is Outcome.INCONCLUSIVE else None
     assert (verdict.outcome, verdict.cause) == (outcome, doubted)
 
 
-def test_a_budget_that_also_asks_for_a_comparison_does_not_pass_without_one() -> None:
-    """`"3 J", max_increase="5%"` without a baseline: the limit holds, the increase is not known."""
+def test_a_budget_with_a_margin_does_not_pass_without_a_baseline() -> None:
+    """With `"3 J", max_increase="5%"` and no baseline, the increase is unknown."""
     both = Budget(energy_j=3.0, max_increase=0.05)
     assert judged(2.0, both, Reference()).outcome is Outcome.NO_BASELINE
     assert judged(2.0, both, MOVED).outcome is Outcome.NOT_COMPARABLE
@@ -282,7 +282,7 @@ def test_a_budget_that_also_asks_for_a_comparison_does_not_pass_without_one() ->
 def test_estimates_warn_unless_they_may_fail(
     action: Any, rule: Any, estimates: Any, expected: str
 ) -> None:
-    """What was estimated fails a test where its budget says so, else where the run lets it."""
+    """An estimate fails a test if its budget says so, or else if the run allows it."""
     seen = measurement(rounds(3.0), estimated=["cpu:0"])
     rules = Rules(action=rule, estimates=estimates, session_sd=0.001)
     verdict = judged(seen, Budget(action=action), rules=rules)
@@ -294,17 +294,17 @@ def test_estimates_warn_unless_they_may_fail(
     ("action", "rule", "expected"),
     [(None, "fail", "fail"), (None, "warn", "warn"), ("warn", "fail", "warn")],
 )
-def test_sensed_joules_do_as_the_budget_or_the_run_says(
+def test_the_action_on_sensed_joules_is_that_of_the_budget_or_the_run(
     action: Any, rule: Any, expected: str
 ) -> None:
-    """The nearest word counts, and what is said of estimates is not about them."""
+    """The budget's action comes first; the rule for estimates does not apply."""
     rules = Rules(action=rule, estimates="warn", session_sd=0.001)
     verdict = judged(3.0, Budget(action=action), rules=rules)
     assert (verdict.action, verdict.estimated) == (expected, False)
 
 
-def test_a_sensed_domain_beside_an_estimated_one_may_fail() -> None:
-    """The GPU is sensed, though the CPU is estimated; the total of both only warns."""
+def test_a_sensed_domain_next_to_an_estimated_one_may_fail() -> None:
+    """A sensed GPU fails, while the total with an estimated CPU only warns."""
     seen = measurement(rounds(2.0, more={"gpu:0": 5.0}), domains=(CPU, GPU), estimated=["cpu:0"])
     verdicts = [
         judged(seen, Budget(energy_j=1.0, domain=domain), Reference())
@@ -317,20 +317,20 @@ def test_a_sensed_domain_beside_an_estimated_one_may_fail() -> None:
 
 
 def per_token(joules: float, tokens: float) -> Series:
-    """Five sessions that counted tokens."""
+    """Return five sessions that count tokens."""
     return series(*(session(rounds(joules, units={"token": tokens})) for _ in range(5)))
 
 
 def test_a_change_is_of_the_unit_of_work() -> None:
-    """Twice the joules for twice the tokens is no change by token, though it is one by call."""
+    """Twice the joules for twice the tokens are no change per token."""
     seen = measurement(rounds(4.0, units={"token": 200.0}))
     reference = Reference(per_token(2.0, 100.0))
     assert judged(seen, reference=reference, unit="token").outcome is Outcome.PASSED
     assert judged(seen, reference=reference, unit="call").outcome is Outcome.REGRESSED
 
 
-def test_a_unit_that_the_baseline_never_counted_is_not_comparable() -> None:
-    """Nothing is guessed for a baseline from before the unit was declared."""
+def test_a_unit_missing_from_the_baseline_is_not_comparable() -> None:
+    """A baseline saved before the unit was declared is not guessed from."""
     seen = measurement(rounds(units={"token": 200.0}))
     verdict = judged(seen, unit="token")
     assert verdict == not_comparable("unit: the baseline counts no token")
@@ -338,7 +338,7 @@ def test_a_unit_that_the_baseline_never_counted_is_not_comparable() -> None:
 
 
 def test_a_baseline_without_the_judged_energy_is_not_comparable() -> None:
-    """A counter that stood still when the baseline was saved has no level to compare with."""
+    """A counter that did not move in the baseline has no level."""
     still = series(session(rounds(2.0, more={"gpu:0": 0.0})), domains=(CPU, GPU))
     seen = measurement(rounds(2.0, more={"gpu:0": 5.0}), domains=(CPU, GPU))
     verdict = judged(seen, Budget(domain="gpu"), Reference(still))
@@ -355,8 +355,8 @@ SPENT = rounds(2.0, more={"gpu:0": 5.0, "gpu:1": 1.0})
 
 @pytest.mark.parametrize("domain", ["total", "gpu", "gpu:0"])
 @pytest.mark.parametrize("kept", [True, False])
-def test_what_holds_a_lost_counter_is_not_measured(domain: str, kept: bool) -> None:
-    """A part is not the whole: the reason is told, whether or not rounds were kept without it."""
+def test_a_domain_with_a_lost_counter_is_not_measured(domain: str, kept: bool) -> None:
+    """The cause is the reason of the loss, even if rounds were kept without the counter."""
     seen = measurement(rounds() if kept else [], domains=(CPU, GPU, GPU_1), lost={"gpu:0": WHY})
     known = Reference(series(session(SPENT), domains=(CPU, GPU, GPU_1)))
     verdict = judged(seen, Budget(domain=domain, energy_j=9.0), known)
@@ -364,8 +364,8 @@ def test_what_holds_a_lost_counter_is_not_measured(domain: str, kept: bool) -> N
 
 
 @pytest.mark.parametrize("domain", ["cpu", "cpu:0", "gpu:1"])
-def test_what_does_not_hold_it_is_judged(domain: str) -> None:
-    """The joules of the CPU are what they would be, and so are those of another card."""
+def test_a_domain_without_the_lost_counter_is_judged(domain: str) -> None:
+    """The CPU and other cards are judged as usual."""
     seen = measurement(
         rounds(2.0, more={"gpu:1": 2.0}), domains=(CPU, GPU, GPU_1), lost={"gpu:0": WHY}
     )
@@ -378,13 +378,13 @@ def test_what_does_not_hold_it_is_judged(domain: str) -> None:
 
 
 def test_a_lost_card_that_was_idle_is_not_missed() -> None:
-    """It is in no total, and so nothing lacks it."""
+    """An idle card is not part of the total."""
     seen = measurement(rounds(), domains=(CPU, IDLE), lost={"gpu:1": WHY})
     assert judged(seen, Budget(energy_j=3.0), Reference()).outcome is Outcome.PASSED
 
 
-def test_a_domain_all_of_whose_devices_were_idle_is_not_measured() -> None:
-    """Rather than judging what cards draw at rest."""
+def test_a_domain_with_only_idle_devices_is_not_measured() -> None:
+    """The idle power of cards is not judged."""
     idle = [replace(GPU, counted=False, idle=True), IDLE]
     verdict = judged(measurement(SPENT, domains=(CPU, *idle)), Budget(domain="gpu", energy_j=1.0))
     assert verdict == not_measured("the work used no gpu: all were idle")
@@ -393,8 +393,8 @@ def test_a_domain_all_of_whose_devices_were_idle_is_not_measured() -> None:
 @pytest.mark.parametrize(
     ("domain", "joules"), [("total", 7.0), ("gpu", 5.0), ("gpu:0", 5.0), ("gpu:1", 1.0)]
 )
-def test_an_idle_card_is_judged_by_its_own_name_alone(domain: str, joules: float) -> None:
-    """It is in no sum; who names it wants to know what it draws at rest."""
+def test_an_idle_card_is_judged_only_by_its_own_name(domain: str, joules: float) -> None:
+    """It is not in a sum, but a budget may name it."""
     seen = measurement(SPENT, domains=(CPU, GPU, IDLE))
     [limit] = judged(seen, Budget(domain=domain, energy_j=9.0), Reference()).limits
     assert limit.value == close(joules)
@@ -409,10 +409,10 @@ def test_an_idle_card_is_judged_by_its_own_name_alone(domain: str, joules: float
         (IDLE, GPU_1, "gpu", "gpu:1: idle -> used"),
     ],
 )
-def test_a_card_more_or_less_is_not_comparable(
+def test_another_set_of_used_cards_is_not_comparable(
     before: Domain, now: Domain, domain: str, turned: str
 ) -> None:
-    """What is summed is not what was summed: neither a regression nor an improvement."""
+    """The sums are of different counters, so neither can regress."""
     known = Reference(series(*[session(SPENT)] * 5, domains=(CPU, GPU, before)))
     seen = measurement(SPENT, domains=(CPU, GPU, now))
     assert judged(seen, Budget(domain=domain), known) == not_comparable(turned)
@@ -428,14 +428,16 @@ def test_a_card_more_or_less_is_not_comparable(
         (IDLE, GPU_1, "gpu:0"),
     ],
 )
-def test_cards_that_are_as_they_were_are_compared(before: Domain, now: Domain, domain: str) -> None:
-    """And so is what holds no card that changed."""
+def test_an_unchanged_set_of_used_cards_is_compared(
+    before: Domain, now: Domain, domain: str
+) -> None:
+    """A domain without a changed card is compared too."""
     known = Reference(series(*[session(SPENT)] * 5, domains=(CPU, GPU, before)))
     seen = measurement(SPENT, domains=(CPU, GPU, now))
     assert judged(seen, Budget(domain=domain), known).outcome is Outcome.PASSED
 
 
-def test_a_budget_is_judged_though_a_card_turned() -> None:
+def test_a_budget_is_judged_despite_another_set_of_cards() -> None:
     """An absolute limit needs no baseline."""
     known = Reference(series(*[session(SPENT)] * 5, domains=(CPU, GPU, IDLE)))
     seen = measurement(SPENT, domains=(CPU, GPU, GPU_1))
@@ -443,8 +445,8 @@ def test_a_budget_is_judged_though_a_card_turned() -> None:
     assert (verdict.outcome, verdict.change) == (Outcome.OVER_BUDGET, None)
 
 
-def test_where_the_machine_differs_idle_cards_are_not_told() -> None:
-    """The baseline is of no use in any case."""
+def test_on_another_machine_idle_cards_are_not_reported() -> None:
+    """The baseline cannot be used anyway."""
     moved = Reference(series(session(SPENT), domains=(CPU, GPU, IDLE)), ("cpu: A -> B",))
     verdict = judged(measurement(SPENT, domains=(CPU, GPU, GPU_1)), reference=moved)
     assert verdict == not_comparable("cpu: A -> B")
@@ -454,7 +456,7 @@ def test_where_the_machine_differs_idle_cards_are_not_told() -> None:
 
 
 def test_the_energy_of_a_budget_is_per_its_own_unit() -> None:
-    """Per call where the budget names no unit, whatever else the test counts."""
+    """It is per call if the budget names no unit, whatever the test counts."""
     seen = measurement(rounds(4.0, units={"token": 100.0}))
     by_call = judged(seen, Budget(energy_j=5.0), Reference(), unit="token")
     by_token = judged(seen, Budget(energy_j=0.05, per="token"), Reference(), unit="token")
@@ -477,7 +479,7 @@ def test_power_is_energy_over_the_time_of_a_round(watts: float, outcome: Outcome
 @pytest.mark.parametrize(
     ("grams", "outcome"), [(0.19, Outcome.OVER_BUDGET), (0.21, Outcome.PASSED)]
 )
-def test_carbon_is_that_of_a_call(grams: float, outcome: Outcome) -> None:
+def test_carbon_is_per_call(grams: float, outcome: Outcome) -> None:
     """1,800 J a call at 400 g/kWh are 0.2 g."""
     seen = measurement([a_round(3600.0, iterations=2) for _ in range(10)])
     rules = Rules(session_sd=0.001, carbon=CarbonFactor(320.0, 1.25))
@@ -488,12 +490,12 @@ def test_carbon_is_that_of_a_call(grams: float, outcome: Outcome) -> None:
 
 
 def test_carbon_without_an_intensity_is_not_judged() -> None:
-    """Grams cannot be had of joules alone, and none are made up."""
+    """Joules alone give no grams."""
     assert judged(2.0, Budget(max_carbon_g=1e-9), Reference()).limits == ()
 
 
 def test_a_limit_is_uncertain_by_sessions_as_well() -> None:
-    """Its interval holds what is assumed of sessions, though the rounds hardly scatter."""
+    """Its interval includes the assumed spread of sessions, even if rounds scatter little."""
     narrow, wide = (
         judged(2.0, Budget(energy_j=9.0), Reference(), Rules(session_sd=sd)).limits[0]
         for sd in (0.001, 0.03)
@@ -505,7 +507,7 @@ def test_a_limit_is_uncertain_by_sessions_as_well() -> None:
 
 
 def test_fresh_sessions_narrow_a_limit() -> None:
-    """Three sessions know the level by the root of three better than one."""
+    """Three sessions know the level better than one by the root of three."""
     rules, limit = Rules(session_sd=0.03), Budget(energy_j=9.0)
     widths = []
     for fresh in ([], [rounds()] * 2):
@@ -515,7 +517,7 @@ def test_fresh_sessions_narrow_a_limit() -> None:
 
 
 def test_the_share_of_a_limit() -> None:
-    """Used is value over limit; of a limit of zero anything is infinitely much."""
+    """It is value over limit, and infinite for a limit of zero."""
     assert Limit("energy", 2.0, 1.9, 2.1, 4.0).used == 0.5
     assert Limit("energy", 2.0, 1.9, 2.1, 0.0).used == math.inf
 
@@ -523,8 +525,8 @@ def test_the_share_of_a_limit() -> None:
 # --- figures of a change ---------------------------------------------------------------------
 
 
-def test_a_change_tells_its_grounds() -> None:
-    """The increase with its interval, the margin, the baseline's level, sessions and origin."""
+def test_a_change_has_its_figures() -> None:
+    """It has its interval, margin, level, sessions, date and commit of the baseline."""
     change = judged(2.3).change
     assert change is not None
     assert change.relative == close(0.15)
@@ -546,13 +548,13 @@ def test_a_young_baseline_is_flagged() -> None:
 
 
 def test_the_margin_is_the_budgets_or_the_runs() -> None:
-    """A budget of 30 % lets +15 % pass that the run's 5 % does not; zero percent is a margin."""
+    """The margin of a budget, even zero, comes before that of the run."""
     assert judged(2.3, Budget(max_increase=0.30)).outcome is Outcome.PASSED
     assert judged(2.3, rules=Rules(margin=0.30, session_sd=0.001)).outcome is Outcome.PASSED
     assert judged(2.04, Budget(max_increase=0.0)).outcome is Outcome.REGRESSED
 
 
-def test_creep_is_told_since_the_first_accepted_level() -> None:
+def test_creep_is_since_the_first_accepted_level() -> None:
     """Ten accepted steps of 2 % are 22 %, though each was within the margin."""
     level = 2.0 * 1.02**10
     crept = grown(level)
@@ -563,7 +565,7 @@ def test_creep_is_told_since_the_first_accepted_level() -> None:
 
 
 def test_creep_is_of_the_judged_domain_and_unit() -> None:
-    """The anchor holds each counter by each unit; where it lacks one, no creep is told."""
+    """If the anchor lacks a counter or unit, there is no creep."""
     spent = rounds(2.0, units={"token": 10.0}, more={"gpu:0": 3.0})
     anchor = {"call": {"cpu:0": 1.0, "gpu:0": 3.0}, "token": {"cpu:0": 0.1}}
     known = Reference(series(*[session(spent)] * 5, domains=(CPU, GPU), anchor=anchor))
@@ -586,15 +588,15 @@ def test_creep_is_of_the_judged_domain_and_unit() -> None:
 # --- sessions and looks ----------------------------------------------------------------------
 
 
-def test_the_suite_tells_how_sessions_scatter() -> None:
-    """The same increase is beyond chance in a quiet suite, and is not in a noisy one."""
+def test_the_suite_gives_the_scatter_of_sessions() -> None:
+    """The same increase is beyond chance only in a quiet suite."""
     quiet, noisy = (Rules(suite=Suite(sd**2, 8)) for sd in (0.01, 0.1))
     assert judged(2.3, rules=quiet).outcome is Outcome.REGRESSED
     assert judged(2.3, rules=noisy).outcome is Outcome.INCONCLUSIVE
 
 
 def test_an_early_look_is_more_careful() -> None:
-    """A first of three looks leaves open what a single one decides, and says what it needs."""
+    """The first of three looks leaves open what a single look decides."""
     rules = Rules(suite=Suite(0.018**2, 8))
     assert judged(2.12, rules=rules).outcome is Outcome.REGRESSED
     early = judged(2.12, rules=rules, look=Look(1, 3))
@@ -603,7 +605,7 @@ def test_an_early_look_is_more_careful() -> None:
 
 
 def test_fresh_sessions_count_as_sessions() -> None:
-    """A fresh process that agrees with the baseline halves an increase that one session showed."""
+    """A fresh process that agrees with the baseline halves an increase."""
     rules = Rules(suite=Suite(0.01**2, 8))
     alone = judged(2.18, rules=rules)
     both = judged(2.18, rules=rules, fresh=[rounds(2.0)])
@@ -616,10 +618,8 @@ def test_fresh_sessions_count_as_sessions() -> None:
 
 
 @pytest.mark.parametrize(("fresh_j", "confirmed"), [(2.3, 0.15), (2.12, 0.06)])
-def test_a_regression_stands_that_a_fresh_process_finds_too(
-    fresh_j: float, confirmed: float
-) -> None:
-    """Its figures stay those of this process; how much the fresh one found is said beside them."""
+def test_a_fresh_process_confirms_a_regression(fresh_j: float, confirmed: float) -> None:
+    """The change stays that of this process; the fresh one's is added."""
     alone = judged(2.3)
     verdict = confirm(alone, case(2.3, fresh=[rounds(fresh_j)]))
     assert (verdict.outcome, verdict.change) == (Outcome.REGRESSED, alone.change)
@@ -627,8 +627,8 @@ def test_a_regression_stands_that_a_fresh_process_finds_too(
 
 
 @pytest.mark.parametrize("sessions", [1, 2, 3, 5])
-def test_what_hardly_shows_in_a_fresh_process_confirms_nothing(sessions: int) -> None:
-    """However noisy or young a baseline is, +1 % does not bear out +25 %."""
+def test_a_small_change_in_a_fresh_process_confirms_nothing(sessions: int) -> None:
+    """+1 % does not confirm +25 %, at any noise and number of sessions."""
     noisy = Reference(grown(sessions=sessions, spread=0.06))
     alone = judged(2.5, reference=noisy)
     assert alone.outcome is Outcome.REGRESSED
@@ -637,14 +637,14 @@ def test_what_hardly_shows_in_a_fresh_process_confirms_nothing(sessions: int) ->
 
 
 def test_processes_that_disagree_decide_nothing() -> None:
-    """Of two sessions one that has not grown forbids a regression, and both are told."""
+    """One of two sessions without an increase forbids a regression; both are reported."""
     verdict = judged(2.02, fresh=[rounds(2.6)])
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.cause == "not confirmed: +1.0 %, +30 % in 2 processes"
 
 
-def test_a_budget_that_one_of_two_processes_keeps_is_not_exceeded() -> None:
-    """Over the budget in the mean is not over it while half of the processes are within."""
+def test_a_budget_that_one_of_two_processes_meets_is_not_exceeded() -> None:
+    """The mean exceeds the budget, but half of the processes are within it."""
     verdict = judged(3.25, Budget(energy_j=2.5), Reference(), fresh=[rounds(2.375)])
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.cause == "not confirmed: 3.25 J, 2.37 J in 2 processes"
@@ -654,12 +654,12 @@ def test_a_budget_that_one_of_two_processes_keeps_is_not_exceeded() -> None:
     ("joules", "outcome"), [(2.5, Outcome.REGRESSED), (9.0, Outcome.REGRESSED)]
 )
 def test_a_sure_regression_needs_no_second_process(joules: float, outcome: Outcome) -> None:
-    """Where none can be had, what chance makes in at most 1 % stands by itself."""
+    """If no process can confirm it, a p value of at most 1 % is enough."""
     assert unconfirmed(judged(joules), "it crashed").outcome is outcome
 
 
-def test_what_may_be_chance_does_not_stand_unconfirmed() -> None:
-    """A regression that is just beyond chance needs a second process to fail."""
+def test_an_unsure_regression_needs_a_second_process() -> None:
+    """A regression that is barely beyond chance is inconclusive without one."""
     shaky = judged(2.3)
     assert shaky.change is not None
     shaky = replace(shaky, change=replace(shaky.change, p_value=0.012))
@@ -671,16 +671,16 @@ def test_what_may_be_chance_does_not_stand_unconfirmed() -> None:
 @pytest.mark.parametrize(
     ("may_stand", "outcome"), [(True, Outcome.OVER_BUDGET), (False, Outcome.INCONCLUSIVE)]
 )
-def test_a_budget_stands_unconfirmed_unless_something_disturbed(
+def test_an_exceeded_budget_needs_no_second_process_unless_disturbed(
     may_stand: bool, outcome: Outcome
 ) -> None:
-    """An exceeded budget fails alone, but not where its second process was disturbed."""
+    """It is red by itself, but not if its second process was disturbed."""
     over = judged(3.0, Budget(energy_j=2.0), Reference())
     assert unconfirmed(over, "contention", may_stand).outcome is outcome
 
 
 def test_sessions_of_one_day_share_no_suite() -> None:
-    """Three sessions of one run are taken as carefully as a lone test's."""
+    """Three sessions of one run are judged as carefully as those of a lone test."""
     days = grown(sessions=3, spread=0.001)
     day = replace(days, sessions=tuple(replace(s, run="2026-01-01") for s in days.sessions))
     quiet = Rules(suite=Suite(0.001**2, 8))
@@ -689,7 +689,7 @@ def test_sessions_of_one_day_share_no_suite() -> None:
 
 
 def test_a_mishap_of_one_process_is_no_regression() -> None:
-    """What a fresh process does not find is inconclusive, and both figures are said."""
+    """An increase that a fresh process does not find is inconclusive."""
     verdict = confirm(judged(2.3), case(2.3, fresh=[rounds(2.01)]))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.cause == "not confirmed: +15 % in this process, +0.5 % in a fresh one"
@@ -700,7 +700,7 @@ def test_a_mishap_of_one_process_is_no_regression() -> None:
 
 
 def controlled(*sessions: tuple[float, float]) -> Series:
-    """A series of sessions by their joules, and those of their control workload."""
+    """Return a series of sessions by their joules and those of their control workload."""
     return series(
         *(
             replace(session(rounds(joules), day), control_j={"cpu:0": c})
@@ -712,8 +712,8 @@ def controlled(*sessions: tuple[float, float]) -> Series:
 BESIDE = Reference(controlled((2.0, 1.0), (2.0, 1.0), (2.02, 1.01), (1.98, 0.99)))
 
 
-def test_what_the_whole_machine_shares_is_taken_out() -> None:
-    """Work that grew as the control workload did has not changed; what was taken out is told."""
+def test_the_shift_of_the_machine_is_taken_out() -> None:
+    """Work that grew with the control workload has not changed."""
     rules = Rules(session_sd=0.001, control_slope=1.0)
     verdict = judged(2.4, reference=BESIDE, rules=rules, controls=[{"cpu:0": 1.2}])
     assert verdict.outcome is Outcome.PASSED
@@ -721,8 +721,8 @@ def test_what_the_whole_machine_shares_is_taken_out() -> None:
     assert (verdict.change.relative, verdict.change.taken_out) == close((0.0, 0.2))
 
 
-def test_each_session_is_freed_of_its_own_shift() -> None:
-    """Of two processes each is compared without what the machine had more or less in it then."""
+def test_each_session_loses_its_own_shift() -> None:
+    """Two processes are compared without what their machine used at their time."""
     rules = Rules(session_sd=0.001, control_slope=1.0)
     controls = [{"cpu:0": 1.2}, {"cpu:0": 0.9}]
     verdict = judged(2.4, reference=BESIDE, rules=rules, fresh=[rounds(1.8)], controls=controls)
@@ -735,10 +735,8 @@ def test_each_session_is_freed_of_its_own_shift() -> None:
     ("slope", "controls"),
     [(0.0, [{"cpu:0": 1.2}]), (1.0, [{"dram:0": 1.2}]), (1.0, [{}]), (1.0, [])],
 )
-def test_a_control_that_tells_nothing_is_left_alone(
-    slope: float, controls: list[dict[str, float]]
-) -> None:
-    """Without a slope, without the judged counter, or without a control, nothing is taken out."""
+def test_an_unusable_control_is_ignored(slope: float, controls: list[dict[str, float]]) -> None:
+    """It has no slope, no judged counter, or no joules."""
     rules = Rules(session_sd=0.001, control_slope=slope)
     verdict = judged(2.4, reference=BESIDE, rules=rules, controls=controls)
     assert verdict.outcome is Outcome.REGRESSED
@@ -746,8 +744,8 @@ def test_a_control_that_tells_nothing_is_left_alone(
     assert (verdict.change.relative, verdict.change.taken_out) == (close(0.2), None)
 
 
-def test_a_budget_says_what_would_decide_it() -> None:
-    """A level beside its absolute limit asks for rounds, or for processes."""
+def test_an_open_budget_says_what_would_decide_it() -> None:
+    """A level close to its limit needs rounds or processes."""
     quiet = Rules(suite=Suite(0.001**2, 8), session_sd=0.001)
     few = judged(measurement(rounds(2.0, n=5)), Budget(energy_j=2.015), Reference(), quiet)
     assert (few.outcome, few.needs_processes) == (Outcome.INCONCLUSIVE, None)

@@ -1,4 +1,4 @@
-"""A card that keeps to its power limit on one side of a comparison alone: from check to advice."""
+"""A card that reaches its power limit on one side of a comparison only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CAP = "gpu:0: software power cap (baseline: none)"
 
 
 def on_card(joules: float, capped: bool) -> list[Round]:
-    """Rounds of work on a card, which keeps to its power limit or need not."""
+    """Return rounds of work on a card, at its power limit or not."""
     state = DeviceState(throttle_reasons=("software power cap",) * capped, used=True)
     return [a_round(1.0, more={"gpu:0": joules * w}, devices={"gpu:0": state}) for w in WOBBLE]
 
@@ -45,14 +45,14 @@ FREE = series(
 
 
 def measured(joules: float, capped: bool) -> Measurement:
-    """What the card uses now."""
+    """Return a measurement of work on the card."""
     return measurement(on_card(joules, capped), domains=(CPU, GPU))
 
 
 def verdict(
     joules: float, capped: bool, domain: str = "gpu", energy_j: float | None = None
 ) -> Verdict:
-    """What is said of it."""
+    """Judge such a measurement."""
     budget = Budget(domain=domain, energy_j=energy_j)
     return judge_measurement(Case(measured(joules, capped), budget, Reference(FREE), Rules()))
 
@@ -70,19 +70,19 @@ def verdict(
 def test_a_change_under_another_cap_is_inconclusive(
     joules: float, capped: bool, outcome: Outcome, cause: str | None
 ) -> None:
-    """Whichever way it goes; joules that stayed within the margin pass, for the cap is in them."""
+    """Changes in both directions are inconclusive; joules within the margin pass."""
     said = verdict(joules, capped)
     assert (said.outcome, said.cause) == (outcome, cause)
     assert said.cause_kind is (CauseKind.POWER_CAP if cause else None)
 
 
-def test_the_cap_of_a_card_that_is_not_judged_says_nothing_of_the_processor() -> None:
-    """Its own joules are comparable."""
+def test_the_cap_of_a_card_does_not_affect_the_cpu() -> None:
+    """The joules of the CPU are comparable."""
     assert verdict(15.0, capped=True, domain="cpu").outcome is Outcome.PASSED
 
 
 def test_a_baseline_of_another_cap_can_be_replaced() -> None:
-    """The reason says how, and accepting it begins the baseline anew."""
+    """The reason says how, and accepting it replaces the sessions."""
     said = verdict(15.0, capped=True)
     known = summarise(
         key(), measured(15.0, capped=True), said, domain="gpu", unit="call", conditions={}
@@ -99,8 +99,8 @@ def test_a_baseline_of_another_cap_can_be_replaced() -> None:
     assert grown.anchor == FREE.anchor
 
 
-def test_over_budget_is_so_under_any_cap() -> None:
-    """A budget is compared with no baseline."""
+def test_a_budget_can_be_exceeded_under_any_cap() -> None:
+    """A budget is not compared with a baseline."""
     said = verdict(15.0, capped=True, energy_j=8.0)
     assert (said.outcome, said.cause) == (Outcome.OVER_BUDGET, None)
 

@@ -1,4 +1,4 @@
-"""Numbers in, numbers out, against values that are known from elsewhere."""
+"""Statistics, checked against known values."""
 
 from __future__ import annotations
 
@@ -36,33 +36,31 @@ VALUES = list(map(random.Random(20).gauss, [5.0] * 20, [2.0] * 20))
         ([float(i) ** 3 for i in range(15)], sum(i**3 for i in range(3, 12)) / 9),
     ],
 )
-def test_a_trimmed_mean_leaves_out_a_fifth_at_either_end(
-    values: Sequence[float], mean: float
-) -> None:
-    """One value of five, two of ten, three of fifteen go at each end; fewer than five: median."""
+def test_a_trimmed_mean_drops_a_fifth_at_each_end(values: Sequence[float], mean: float) -> None:
+    """It drops one of five, two of ten, three of fifteen; below five it is the median."""
     assert trimmed_mean(values) == pytest.approx(mean, rel=1e-12)
 
 
-def test_a_trimmed_mean_does_not_mind_the_order() -> None:
+def test_a_trimmed_mean_ignores_the_order() -> None:
     """The same values in any order have the same mean, to the last bit."""
     assert trimmed_mean(VALUES) == trimmed_mean(VALUES[::-1])
 
 
-def test_a_spoilt_fifth_leaves_a_trimmed_mean_as_it_was() -> None:
-    """Two rounds of ten may be off by any factor."""
+def test_outliers_in_a_fifth_do_not_move_a_trimmed_mean() -> None:
+    """Two of ten rounds may be wrong by any factor."""
     clean = [1.0] * 8
     assert trimmed_mean([*clean, 50.0, 1e9]) == 1.0
     assert trimmed_mean([*clean[:7], 50.0, 60.0, 1e9]) > 1.0
 
 
 def test_variance_is_that_of_a_sample() -> None:
-    """It divides by n - 1, as the standard library does."""
+    """It divides by n - 1, like the standard library."""
     assert variance(VALUES) == pytest.approx(statistics.variance(VALUES), rel=1e-12)
     assert (variance([3.0]), variance([])) == (0.0, 0.0)
 
 
-def test_pooled_variance_is_within_groups_alone() -> None:
-    """However far apart the groups are, it is the mean of their variances by degrees of freedom."""
+def test_pooled_variance_is_within_groups() -> None:
+    """It is the mean of the groups' variances, weighted by degrees of freedom."""
     groups = [[1.0, 3.0], [101.0, 102.0, 103.0], [7.0], []]
     assert pooled_variance(groups) == pytest.approx((1 * 2.0 + 2 * 1.0) / 3, rel=1e-12)
     assert (pooled_variance([[1.0], [2.0]]), pooled_variance([])) == (0.0, 0.0)
@@ -87,14 +85,14 @@ def test_pooled_variance_is_within_groups_alone() -> None:
 def test_t_quantiles_are_those_of_the_tables(
     probability: float, df: float, quantile: float
 ) -> None:
-    """To the three digits that tables of Student's t print."""
+    """They agree with printed tables of Student's t to three digits."""
     assert t_quantile(probability, df) == pytest.approx(quantile, abs=5e-4)
 
 
 @pytest.mark.parametrize("looks", [1, 2, 3, 4, 10])
 @pytest.mark.parametrize("alpha", [0.01, 0.05])
 def test_all_looks_together_spend_alpha(alpha: float, looks: int) -> None:
-    """What the looks may spend adds up to the whole error, however many there are."""
+    """The shares of all looks add up to the whole error."""
     spent = [spending(alpha, look, looks) for look in range(1, looks + 1)]
     assert math.fsum(spent) == pytest.approx(alpha, rel=1e-12)
 
@@ -106,13 +104,13 @@ def test_early_looks_spend_little() -> None:
 
 
 def test_the_slope_of_a_line_is_exact() -> None:
-    """Points on a line have its slope, and no error."""
+    """Points on a line have its slope, without error."""
     rise, error = slope([2.0 + 0.5 * i for i in range(7)])
     assert (rise, error) == pytest.approx((0.5, 0.0), abs=1e-12)
 
 
 def test_the_slope_is_that_of_least_squares() -> None:
-    """Slope and standard error are those of the textbook's regression over the index."""
+    """Slope and standard error are those of linear regression over the index."""
     rise, error = slope(VALUES)
     line = statistics.linear_regression(range(20), VALUES)
     left = [v - line.intercept - line.slope * i for i, v in enumerate(VALUES)]
@@ -122,7 +120,7 @@ def test_the_slope_is_that_of_least_squares() -> None:
 
 
 @pytest.mark.parametrize("values", [[], [1.0], [1.0, 2.0]])
-def test_two_points_tell_no_slope(values: Sequence[float]) -> None:
-    """Under three values a slope is nothing, with an infinite error; of three there is one."""
+def test_two_points_have_no_slope(values: Sequence[float]) -> None:
+    """With fewer than three values the slope is 0, with an infinite error."""
     assert slope(values) == (0.0, math.inf)
     assert slope([1.0, 2.0, 3.0])[0] == pytest.approx(1.0)

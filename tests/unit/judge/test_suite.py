@@ -1,4 +1,4 @@
-"""What the accepted sessions of a suite have in common: their scatter, and their machine's."""
+"""What the accepted sessions of a suite share: their scatter, and their machine's shifts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.unit.builders import GPU, grown, rounds, series, session
 
 
 def runs(shared: float, own: float, n: int = 8, tests: int = 20, seed: int = 1) -> list[Series]:
-    """A suite's series over n runs, whose controls shift by `shared`, and their tests by `own`."""
+    """Return a suite's series over n runs; controls shift by `shared`, tests also by `own`."""
     rng = np.random.default_rng(seed)
     machine = rng.normal(0, shared, n)
     controls = [{"cpu:0": float(np.exp(m + rng.normal(0, 0.001)))} for m in machine]
@@ -38,33 +38,33 @@ def runs(shared: float, own: float, n: int = 8, tests: int = 20, seed: int = 1) 
     ]
 
 
-def test_a_shift_that_all_tests_share_with_the_control_is_seen() -> None:
+def test_a_shift_shared_with_the_control_is_found() -> None:
     """Tests that move with the control have a slope of about one."""
     assert control_slope(runs(0.03, 0.01)) == pytest.approx(1.0, abs=0.15)
 
 
 def test_a_control_that_explains_nothing_is_not_used() -> None:
-    """Tests that move for themselves have no slope, however the control moves."""
+    """Tests that move independently of the control have no slope."""
     slopes = [control_slope(runs(0.0, 0.03, seed=seed)) for seed in range(40)]
     assert sum(slope > 0 for slope in slopes) <= 2
 
 
-def test_too_few_runs_tell_no_slope() -> None:
-    """Two points are a line, whatever they are."""
+def test_too_few_runs_have_no_slope() -> None:
+    """Two points always lie on a line."""
     assert control_slope(runs(0.03, 0.0, n=2)) == 0.0
     assert slope_beyond_chance([-1.0, 1.0], [-1.0, 1.0]) == 0.0
     assert slope_beyond_chance([-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0]) == 1.0
 
 
-def test_sessions_without_a_control_count_for_their_scatter_alone() -> None:
-    """Baselines from before there was a control still tell how sessions scatter."""
+def test_sessions_without_a_control_still_give_their_scatter() -> None:
+    """Baselines saved before there was a control have no slope."""
     plain = [grown(spread=0.01 * n) for n in (1, 2, 3, 4, 5)]
     assert control_slope(plain) == 0.0
     assert suite(plain) is not None
 
 
-def test_what_the_control_explains_is_no_scatter_of_the_tests() -> None:
-    """With the machine's shifts taken out, the suite scatters less."""
+def test_the_scatter_excludes_what_the_control_explains() -> None:
+    """Without the machine's shifts the suite scatters less."""
     noisy = runs(0.03, 0.005)
     with_it, without = suite(noisy), suite(noisy, slope=1.0)
     assert with_it is not None
@@ -72,8 +72,8 @@ def test_what_the_control_explains_is_no_scatter_of_the_tests() -> None:
     assert without.session_var < with_it.session_var / 10
 
 
-def test_few_series_with_sessions_enough_are_no_suite() -> None:
-    """Of series with fewer than three sessions nothing is learnt, nor of four others."""
+def test_a_suite_needs_five_series_of_three_sessions() -> None:
+    """Series with fewer sessions do not count."""
     assert suite([grown(sessions=2)] * 9 + [grown()] * 4) is None
     assert suite([grown(sessions=2)] * 9 + [grown()] * 5) is not None
 
@@ -87,8 +87,8 @@ def test_few_series_with_sessions_enough_are_no_suite() -> None:
         ([], None),
     ],
 )
-def test_a_control_speaks_for_its_own_counters(domains: list[str], level: float | None) -> None:
-    """It is the sum over the counters that are judged, and nothing where it did not use one."""
+def test_a_control_covers_only_its_counters(domains: list[str], level: float | None) -> None:
+    """Its level is the sum of the judged counters, if it used all of them."""
     assert control_level({"cpu:0": 2.0, "dram:0": 0.5, GPU.name: 0.0}, domains) == level
 
 
@@ -96,7 +96,7 @@ def test_a_control_speaks_for_its_own_counters(domains: list[str], level: float 
     ("joules", "trusted"), [(1.0, True), (1.02, True), (1.2, False), (0.8, False)]
 )
 def test_a_control_far_from_its_history_is_not_trusted(joules: float, trusted: bool) -> None:
-    """Eight runs within 1 % let a ninth be off by a few of those, and no more."""
+    """After eight runs within 1 %, a ninth may differ by a few percent only."""
     shift = control_shift(runs(0.01, 0.01), {"cpu:0": joules}, 0.03)
     assert shift is not None
     assert shift.change == pytest.approx(joules - 1, abs=0.01)
@@ -104,7 +104,7 @@ def test_a_control_far_from_its_history_is_not_trusted(joules: float, trusted: b
 
 
 def test_a_run_that_measured_its_control_often_is_one_run() -> None:
-    """Controls of one run are one point of history, and of the slope."""
+    """Several controls of one run are one point of the history."""
     once = runs(0.03, 0.01)
     as_one = [
         replace(s, sessions=tuple(replace(each, run="2026-01-01") for each in s.sessions))
@@ -117,8 +117,8 @@ def test_a_run_that_measured_its_control_often_is_one_run() -> None:
     assert control_slope(as_one) == 0.0
 
 
-def test_a_short_history_says_nothing_of_a_control() -> None:
-    """Of one or two runs 3 % is assumed; none, or a control of other counters, tell nothing."""
+def test_a_short_history_allows_the_assumed_spread() -> None:
+    """With one or two runs 3 % is assumed; without history there is no shift."""
     for n, allowed in ((1, 0.19), (2, 0.165)):
         shift = control_shift(runs(0.0, 0.01, n=n), {"cpu:0": 1.3}, 0.03)
         assert shift is not None

@@ -1,4 +1,4 @@
-"""The figures of a measurement: that they add up, and where there are none."""
+"""The figures of a measurement: that they add up, and when there are none."""
 
 from __future__ import annotations
 
@@ -39,30 +39,30 @@ PASSED = Verdict(Outcome.PASSED)
 
 
 def summary(of: Measurement, domain: str = "total", unit: str = "call", **more: Any) -> Result:
-    """The result of a measurement that passed."""
+    """Return the result of a measurement that passed."""
     return summarise(key(), of, PASSED, domain=domain, unit=unit, conditions={}, **more)
 
 
 def of_calls(*joules: float, seconds: float = 0.5) -> Measurement:
-    """Rounds of one call each."""
+    """Return a measurement with rounds of one call each."""
     return measurement([a_round(j, seconds=seconds) for j in joules])
 
 
-def test_joules_are_the_level_that_is_judged() -> None:
-    """The trimmed mean of the logarithms: of five, the middle three by their geometric mean."""
+def test_joules_are_the_judged_level() -> None:
+    """They are the trimmed mean of logarithms: for five rounds, of the middle three."""
     assert summary(of_calls(1.0, 8.0, 4.0, 1000.0, 2.0)).joules == pytest.approx(4.0)
     assert summary(of_calls(3.0)).joules == pytest.approx(3.0)
 
 
 def test_joules_and_seconds_are_of_one_call() -> None:
-    """A round of four calls is four calls' energy and time."""
+    """A round of four calls has the energy and time of four calls."""
     seen = summary(measurement([a_round(8.0, seconds=2.0, iterations=4)] * 5))
     assert (seen.joules, seen.seconds, seen.watts) == pytest.approx((2.0, 0.5, 4.0))
 
 
 @pytest.mark.parametrize("domain", ["total", "cpu", "gpu", "gpu:0"])
 def test_parts_add_up_to_the_whole(domain: str) -> None:
-    """However the rounds scatter, the judged counters' joules are the judged joules."""
+    """The joules of the judged counters add up to the judged joules."""
     uneven = [
         a_round(j, more={"dram:0": j / 3, "gpu:0": g, "psys": 9 * j})
         for j, g in ((1.0, 5.0), (2.0, 1.0), (1.5, 9.0), (7.0, 2.0), (1.1, 3.0), (0.3, 4.0))
@@ -79,7 +79,7 @@ def test_parts_add_up_to_the_whole(domain: str) -> None:
 
 
 def test_counters_outside_the_judged_domain_are_shown_too() -> None:
-    """A budget of the GPU hides neither the CPU nor the wall plug."""
+    """A budget of the GPU hides neither the CPU nor psys."""
     of = measurement(rounds(2.0, more={"gpu:0": 6.0, "psys": 9.0}), domains=(CPU, GPU, PSYS))
     seen = summary(of, "gpu")
     assert seen.joules == pytest.approx(6.0, rel=1e-3)
@@ -91,23 +91,23 @@ def test_counters_outside_the_judged_domain_are_shown_too() -> None:
 
 
 def test_a_lost_counter_is_in_no_figure() -> None:
-    """The others have theirs, and it is not among the counters of the result."""
+    """The result has the other counters only."""
     of = measurement(rounds(2.0), domains=(CPU, GPU), lost={"gpu:0": "it fell off the bus"})
     seen = summary(of, "cpu")
     assert (seen.domains, seen.by_domain) == ((CPU,), {"cpu:0": pytest.approx(2.0, rel=1e-3)})
     assert seen.joules == pytest.approx(2.0, rel=1e-3)
 
 
-def test_what_holds_a_lost_counter_has_no_figure() -> None:
-    """A total without it would look like one that fell."""
+def test_a_domain_with_a_lost_counter_has_no_figure() -> None:
+    """A total without the counter would look like a decrease."""
     of = measurement(rounds(2.0), domains=(CPU, GPU), lost={"gpu:0": "it fell off the bus"})
     seen = summary(of)
     assert (math.isnan(seen.joules), seen.by_domain, seen.interval) == (True, {}, None)
     assert seen.provenance == Provenance({}, estimated=False)
 
 
-def test_an_idle_card_is_shown_beside_the_whole() -> None:
-    """Its joules are told by its name, and are not in the sum."""
+def test_an_idle_card_is_shown_but_not_summed() -> None:
+    """Its joules appear under its own name."""
     of = measurement(rounds(2.0, more={"gpu:0": 6.0, "gpu:1": 1.0}), domains=(CPU, GPU, IDLE))
     seen = summary(of)
     assert seen.joules == pytest.approx(8.0, rel=1e-3)
@@ -115,7 +115,7 @@ def test_an_idle_card_is_shown_beside_the_whole() -> None:
 
 
 def test_joules_of_a_unit_are_by_the_work_of_each_round() -> None:
-    """Rounds that did twice the work with twice the joules are alike by unit."""
+    """Rounds with twice the work and twice the joules are equal per unit."""
     of = measurement(
         [a_round(j, units={"token": 10 * j, "request": 2.0}) for j in (1.0, 2.0, 1.0, 2.0, 1.0)]
     )
@@ -129,7 +129,7 @@ def test_joules_of_a_unit_are_by_the_work_of_each_round() -> None:
 
 
 def test_the_interval_is_students_on_logarithms() -> None:
-    """95 % about the level, by the scatter of the rounds; none of a single round."""
+    """It is 95 % about the level, from the scatter of rounds; a single round has none."""
     logs = [0.0, 0.1, 0.2, 0.3, 0.4]
     seen = summary(of_calls(*(math.exp(log) for log in logs)))
     half = t_quantile(0.975, 4) * math.sqrt(0.025 / 5)
@@ -145,7 +145,7 @@ def test_the_interval_is_students_on_logarithms() -> None:
 def test_the_interval_of_a_single_round_is_that_of_its_edges(
     domain: str, interval: tuple[float, float]
 ) -> None:
-    """Counters err independently, and their joules are shared by the calls of the round."""
+    """The errors of counters are independent, and shared by the calls of the round."""
     one = a_round(
         4.0,
         iterations=4,
@@ -157,7 +157,7 @@ def test_the_interval_of_a_single_round_is_that_of_its_edges(
 
 
 def test_the_interval_of_edges_ends_at_zero() -> None:
-    """A counter that moves seldom knows little, but not of less than no joules."""
+    """A counter that rarely ticks is uncertain, but not below zero."""
     one = a_round(1.0, errors={"cpu:0": 3.0})
     assert summary(measurement([one])).interval == (0.0, 4.0)
 
@@ -169,30 +169,30 @@ def test_the_interval_of_edges_ends_at_zero() -> None:
 def test_an_estimate_has_no_edges(
     estimated: list[str], interval: tuple[float, float] | None
 ) -> None:
-    """How exactly it was read says nothing about how exact it is."""
+    """The reading error of an estimate does not show its accuracy."""
     one = a_round(2.0, more={"gpu:0": 9.0}, errors={"cpu:0": 1.0, "gpu:0": 0.1})
     of = measurement([one], domains=(CPU, GPU), estimated=estimated)
     assert summary(of, "cpu").interval == interval
     assert (summary(of).interval is None) == bool(estimated)
 
 
-def test_of_several_rounds_the_edges_are_not_the_interval() -> None:
-    """Their scatter shows it; where only one of them has joules, nothing does."""
+def test_several_rounds_ignore_the_edges() -> None:
+    """Their scatter gives the interval, if at least two have joules."""
     alike = [a_round(2.0, errors={"cpu:0": 1.0})] * 3
     assert summary(measurement(alike)).interval == pytest.approx((2.0, 2.0))
     still = [a_round(2.0, errors={"cpu:0": 1.0}), a_round(0.0, errors={"cpu:0": 1.0})]
     assert summary(measurement(still)).interval is None
 
 
-def test_calls_that_are_in_no_round_are_told() -> None:
-    """As the measurement has them; where it does not know, neither does the result."""
+def test_calls_outside_rounds_are_reported() -> None:
+    """The result has the counts of the measurement, or None."""
     known = replace(of_calls(1.0), uncounted=Uncounted(2, 1))
     assert summary(known).uncounted == Uncounted(2, 1)
     assert summary(of_calls(1.0)).uncounted is None
 
 
-def test_grams_are_by_the_intensity_of_the_grid() -> None:
-    """3.6 MJ are a kilowatt-hour, of which a PUE makes more; without it there are no grams."""
+def test_grams_follow_the_intensity_of_the_grid() -> None:
+    """3.6 MJ are a kilowatt-hour, times the PUE; without intensity there are no grams."""
     assert summary(of_calls(3.6e6), carbon=CarbonFactor(401.0, 1.5)).grams == pytest.approx(601.5)
     assert summary(of_calls(3.6e6)).grams is None
 
@@ -207,21 +207,21 @@ def test_grams_are_by_the_intensity_of_the_grid() -> None:
     ],
 )
 def test_nothing_measured_is_not_a_number(of: Measurement, domain: str) -> None:
-    """No round, no energy, no such counter: NaN and nothing, never zero joules."""
+    """No rounds, no energy or no such counter give NaN, never zero joules."""
     seen = summary(of, domain, carbon=CarbonFactor(400.0))
     assert [math.isnan(v) for v in (seen.joules, seen.watts, seen.seconds)] == [True] * 3
     assert (seen.by_domain, seen.per_unit, seen.interval, seen.grams) == ({}, {}, None, None)
 
 
-def test_a_round_that_stood_still_does_not_break_the_figures() -> None:
-    """A counter that did not tick in one round has no logarithm; the others have."""
+def test_a_round_without_energy_does_not_break_the_figures() -> None:
+    """It has no logarithm; the other rounds have."""
     assert summary(of_calls(0.0, 2.0, 2.0, 2.0)).joules == pytest.approx(2.0)
     still = [a_round(joules, units={"token": 4.0}) for joules in (0.0, 2.0, 2.0, 2.0)]
     assert summary(measurement(still)).per_unit == {"token": pytest.approx(0.5)}
 
 
 def test_joules_of_no_work_are_not_a_number() -> None:
-    """A unit of which a round did nothing has no figure; the others have theirs."""
+    """A unit of which a round did nothing has no figure."""
     idle = [a_round(units={"token": tokens, "request": 1.0}) for tokens in (0.0, 1.0, 0.5)]
     assert summary(measurement(idle)).per_unit == {
         "token": pytest.approx(math.nan, nan_ok=True),
@@ -232,12 +232,12 @@ def test_joules_of_no_work_are_not_a_number() -> None:
 
 
 def test_power_of_no_time_is_not_a_number() -> None:
-    """Joules in zero seconds are no watts."""
+    """Joules in zero seconds have no watts."""
     assert math.isnan(summary(of_calls(1.0, seconds=0.0)).watts)
 
 
-def test_a_result_carries_where_it_comes_from() -> None:
-    """Test, name, domain, rounds, counters, sensors, verdict, self-checks and conditions."""
+def test_a_result_has_its_origin() -> None:
+    """It has test, name, domain, rounds, sensors, verdict, self-checks and conditions."""
     loud = Check(CheckName.CONTENTION, "loud", "kept", untrusted=True, kinds=("cpu",))
     told: Sequence[Round] = rounds(2.0, more={"gpu:0": 1.0})
     of = measurement(told, name="decode", domains=(CPU, GPU), estimated=["cpu:0"], checks=[loud])
@@ -249,7 +249,7 @@ def test_a_result_carries_where_it_comes_from() -> None:
 
 
 def test_trust_is_that_of_the_judged_domain() -> None:
-    """A neighbour on the CPU leaves the GPU's result trusted."""
+    """Another process on the CPU leaves the GPU's result trusted."""
     loud = Check(CheckName.CONTENTION, "loud", "kept", untrusted=True, kinds=("cpu",))
     of = measurement(rounds(2.0, more={"gpu:0": 1.0}), domains=(CPU, GPU), checks=[loud])
     assert [summary(of, domain).untrusted for domain in ("gpu", "cpu", "total")] == [
@@ -263,7 +263,7 @@ def test_trust_is_that_of_the_judged_domain() -> None:
 
 
 def over(*sessions: Sequence[Round]) -> Result:
-    """The result of several sessions, the first of which is this process's."""
+    """Return the result of several sessions, first that of this process."""
     first, *fresh = map(tuple, sessions)
     return summarise(
         key(),
@@ -277,7 +277,7 @@ def over(*sessions: Sequence[Round]) -> Result:
 
 
 def test_joules_are_the_mean_of_the_sessions() -> None:
-    """Each session counts the same, however many rounds it has; the parts add up to it."""
+    """Each session counts equally, whatever its number of rounds."""
     parts = over(rounds(2.0, 5, units={"sample": 4.0}), rounds(8.0, 10, units={"sample": 4.0}))
     assert parts.joules == pytest.approx(4.0, rel=1e-3)
     assert parts.per_unit == {"sample": pytest.approx(1.0, rel=1e-3)}
@@ -286,7 +286,7 @@ def test_joules_are_the_mean_of_the_sessions() -> None:
     assert [len(session) for session in parts.sessions] == [5, 10]
 
 
-def test_the_interval_of_two_sessions_holds_both() -> None:
+def test_the_interval_of_two_sessions_includes_both() -> None:
     """Their rounds scatter by less than they differ."""
     interval = over(rounds(2.0), rounds(2.2)).interval
     assert interval
@@ -296,7 +296,7 @@ def test_the_interval_of_two_sessions_holds_both() -> None:
 
 
 def test_the_interval_of_sessions_that_agree_is_that_of_their_rounds() -> None:
-    """It is narrower than that of either alone."""
+    """It is narrower than that of one session."""
     both, one = over(rounds(2.0), rounds(2.0)).interval, over(rounds(2.0)).interval
     assert both
     assert one
@@ -304,7 +304,7 @@ def test_the_interval_of_sessions_that_agree_is_that_of_their_rounds() -> None:
 
 
 def test_the_interval_of_three_sessions_is_that_of_their_levels() -> None:
-    """Student's t with two degrees of freedom on their logarithms."""
+    """It is Student's t with two degrees of freedom on their logarithms."""
     sessions = [rounds(joules) for joules in (1.9, 2.0, 2.1)]
     levels = [math.log(over(session).joules) for session in sessions]
     middle = sum(levels) / 3
@@ -316,5 +316,5 @@ def test_the_interval_of_three_sessions_is_that_of_their_levels() -> None:
 
 
 def test_the_interval_of_single_rounds() -> None:
-    """Of two sessions with a round each it reaches from one to the other."""
+    """For two sessions of one round each it reaches from one to the other."""
     assert over([a_round(2.0)], [a_round(2.2)]).interval == pytest.approx((2.0, 2.2))

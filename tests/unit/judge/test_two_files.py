@@ -1,4 +1,4 @@
-"""Two JSON results: what A measured stands as the baseline, B is judged by it."""
+"""The comparison of two JSON results: A is the baseline, and B is judged by it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def measured(
     units: dict[str, float] | None = None,
     **more: Any,
 ) -> Result:
-    """What a run measured of a test that uses about so many joules a call."""
+    """Return a result of a test that uses about this many joules a call."""
     given: dict[str, Any] = {
         "name": "call",
         "domain": "total",
@@ -49,19 +49,19 @@ def measured(
 
 
 def results(*of: Result, margin: float = 0.05, machine: dict[str, str] = MACHINE) -> Results:
-    """The document of a run on the machine of all tests."""
+    """Return the results of a run on one machine."""
     policy = Policy("baselines", margin, "fail", "warn", strict=False)
     return Results(SCHEMA, "2026-01-02T00:00:00+00:00", "0.1", Environment(machine), policy, of)
 
 
 def only(comparison: Comparison) -> Verdict:
-    """The verdict on the one measurement that both have."""
+    """Return the verdict on the one measurement that both have."""
     [result] = comparison.results
     return result.verdict
 
 
 def judged(before: Result, after: Result, margin: float | None = None) -> Verdict:
-    """What is said of one result by another."""
+    """Judge one result by another."""
     return only(compare(results(before), results(after), margin))
 
 
@@ -70,14 +70,14 @@ def judged(before: Result, after: Result, margin: float | None = None) -> Verdic
     [(2.0, Outcome.PASSED), (3.0, Outcome.REGRESSED), (1.0, Outcome.IMPROVED)],
 )
 def test_b_is_judged_by_a(joules: float, outcome: Outcome) -> None:
-    """The same is passed, much more is a regression, much less an improvement."""
+    """The same energy passes, much more is a regression, much less an improvement."""
     compared = compare(results(measured()), results(measured(joules)))
     assert outcome == only(compared).outcome
     assert (outcome is Outcome.REGRESSED) == compared.regressed
 
 
 def test_a_single_session_of_a_is_a_young_baseline() -> None:
-    """What passed is provisional, and the change is that over A."""
+    """A verdict on it is provisional."""
     change = judged(measured(2.0), measured(2.04)).change
     assert change is not None
     assert (1, True) == (change.sessions, change.provisional)
@@ -86,37 +86,37 @@ def test_a_single_session_of_a_is_a_young_baseline() -> None:
     assert change.since_anchor is None
 
 
-def test_further_sessions_of_a_count_each() -> None:
-    """Three processes of A are a baseline of three sessions, which is not provisional."""
-    before = measured(fresh=(rounds(2.01), rounds(1.99)))
+@pytest.mark.parametrize(
+    "before",
+    [
+        measured(fresh=(rounds(2.01), rounds(1.99))),
+        measured(fresh=(rounds(2.01),), confirming=rounds(1.99)),
+    ],
+    ids=["fresh", "confirming"],
+)
+def test_further_sessions_of_a_are_baseline_sessions(before: Result) -> None:
+    """Three processes of A are a baseline of three sessions, confirming ones included."""
     change = judged(before, measured()).change
     assert change is not None
     assert (3, False) == (change.sessions, change.provisional)
 
 
-def test_further_sessions_of_b_count() -> None:
-    """What one process of B used more does not stand against nine that did not."""
+def test_fresh_sessions_of_b_count() -> None:
+    """One process with an increase does not outweigh nine without."""
     alone = judged(measured(), measured(2.5))
     among = judged(measured(), measured(2.5, fresh=(rounds(2.0),) * 9))
     assert [Outcome.REGRESSED, Outcome.PASSED] == [alone.outcome, among.outcome]
 
 
 @pytest.mark.parametrize(("confirming", "regressed"), [(2.5, True), (2.0, False)])
-def test_the_session_that_b_was_asked_for_counts(confirming: float, regressed: bool) -> None:
-    """A fresh process stands beside the first one, and against it where it found no increase."""
+def test_the_confirming_session_of_b_counts(confirming: float, regressed: bool) -> None:
+    """It supports the first session, or contradicts it."""
     verdict = judged(measured(), measured(2.5, confirming=rounds(confirming)))
     assert regressed == (verdict.outcome is Outcome.REGRESSED)
 
 
-def test_the_session_that_a_was_asked_for_counts() -> None:
-    """It is one of the baseline's sessions."""
-    change = judged(measured(fresh=(rounds(2.01),), confirming=rounds(1.99)), measured()).change
-    assert change is not None
-    assert (3, False) == (change.sessions, change.provisional)
-
-
-def test_every_chance_is_one_of_so_many() -> None:
-    """Each comparison is adjusted for all of them (Holm), not for those of B's run."""
+def test_p_values_are_adjusted_for_all_comparisons() -> None:
+    """The adjustment (Holm) is for the comparisons of the two files."""
     pairs = [(measured(test=key(name)), measured(3.0, test=key(name))) for name in ("a", "b")]
     before, after = (results(*of) for of in zip(*pairs, strict=True))
     alone, together = (
@@ -130,49 +130,39 @@ def test_every_chance_is_one_of_so_many() -> None:
 
 
 def test_a_session_without_energy_is_left_out() -> None:
-    """A further session whose counter stood still says nothing, on either side."""
+    """A fresh session whose counter did not move is ignored on both sides."""
     still = (builders.a_round(0.0),)
     assert Outcome.PASSED is judged(measured(fresh=(still,)), measured(fresh=(still,))).outcome
 
 
-class TestMargin:
-    """The increase from which on it is a regression."""
-
-    def test_is_that_of_b_s_run(self) -> None:
-        """Its policy says it, where nothing else does."""
-        verdict = only(compare(results(measured()), results(measured(2.5), margin=0.5)))
-        assert verdict.change is not None
-        assert (Outcome.PASSED, 0.5) == (verdict.outcome, verdict.change.margin)
-
-    def test_is_that_which_b_was_judged_by(self) -> None:
-        """A margin of the test's own marker stands in B's verdict, and comes before the run's."""
-        own = replace(builders.change(), margin=0.4)
-        after = measured(2.5, verdict=Verdict(Outcome.PASSED, change=own))
-        verdict = judged(measured(), after)
-        assert verdict.change is not None
-        assert (Outcome.PASSED, 0.4) == (verdict.outcome, verdict.change.margin)
-
-    def test_is_the_one_that_is_given(self) -> None:
-        """A margin that the user names holds for all."""
-        own = replace(builders.change(), margin=0.4)
-        after = measured(2.5, verdict=Verdict(Outcome.PASSED, change=own))
-        verdict = judged(measured(), after, margin=0.1)
-        assert verdict.change is not None
-        assert (Outcome.REGRESSED, 0.1) == (verdict.outcome, verdict.change.margin)
+@pytest.mark.parametrize(
+    ("of_run", "of_test", "given", "used"),
+    [(0.5, None, None, 0.5), (0.05, 0.4, None, 0.4), (0.05, 0.4, 0.1, 0.1)],
+)
+def test_the_margin_is_the_given_one_or_that_of_b(
+    of_run: float, of_test: float | None, given: float | None, used: float
+) -> None:
+    """A given margin comes first, then that of B's own verdict, then that of B's run."""
+    own = None if of_test is None else replace(builders.change(), margin=of_test)
+    after = measured(2.5, verdict=replace(NO_VERDICT, change=own))
+    verdict = only(compare(results(measured()), results(after, margin=of_run), given))
+    assert verdict.change is not None
+    assert verdict.change.margin == used
+    assert verdict.outcome is (Outcome.REGRESSED if used < 0.25 else Outcome.PASSED)
 
 
 class TestNotComparable:
-    """What is not held against each other, and why."""
+    """Results that are not compared, and why."""
 
     def test_other_machines(self) -> None:
-        """A fact of the machine that differs is named, from A to B."""
+        """A different fact of the machine is named, from A to B."""
         there = {**MACHINE, "cpu": "Xeon"}
         verdict = only(compare(results(measured(), machine=there), results(measured(3.0))))
         assert verdict.outcome is Outcome.NOT_COMPARABLE
         assert verdict.cause == "cpu: Xeon -> AMD EPYC 9654"
 
     def test_other_conditions(self) -> None:
-        """So is a condition of the test; one that only a single side knows is no difference."""
+        """A different condition is named, unless only one side has it."""
         before = measured(conditions={"threads": "1", "dtype": "float32"})
         verdict = judged(before, measured(3.0, conditions={"threads": "4"}))
         assert (Outcome.NOT_COMPARABLE, "threads: 1 -> 4") == (verdict.outcome, verdict.cause)
@@ -185,19 +175,19 @@ class TestNotComparable:
         ],
     )
     def test_other_domains_or_units(self, before: Result, cause: str) -> None:
-        """Joules of another domain, or of another unit of work, are others."""
+        """Joules of another domain or unit are not compared."""
         verdict = judged(before, measured(3.0))
         assert (Outcome.NOT_COMPARABLE, cause) == (verdict.outcome, verdict.cause)
 
     def test_a_traced_b(self) -> None:
-        """What a tracer was on in is not judged."""
+        """A result with a tracer on is not judged."""
         traced = Check(CheckName.INSTRUMENTED, "coverage is on", "not judged", untrusted=True)
         verdict = judged(measured(), measured(3.0, checks=(traced,), untrusted=True))
         assert Outcome.NOT_COMPARABLE is verdict.outcome
 
 
 class TestNothingToCompareWith:
-    """A result of A on which nothing can rest."""
+    """A result of A that cannot be a baseline."""
 
     BUSY = Check(CheckName.CONTENTION, "others use 12 %", "flagged", untrusted=True)
 
@@ -221,22 +211,22 @@ class TestNothingToCompareWith:
         ],
     )
     def test_is_no_baseline_with_the_reason(self, before: Result, cause: str) -> None:
-        """The reason is A's, and no regression comes of it."""
+        """The reason is A's, and nothing regresses."""
         verdict = judged(before, measured(9.0))
         assert Outcome.NO_BASELINE is verdict.outcome
         assert cause in (verdict.cause or "")
 
     def test_is_not_one_that_was_over_its_budget(self) -> None:
-        """What was over an absolute budget was measured well enough."""
+        """A result over its absolute budget can be a baseline."""
         over = Verdict(Outcome.OVER_BUDGET, limits=(Limit("energy", 2.0, 1.9, 2.1, 1.0),))
         assert Outcome.PASSED is judged(measured(verdict=over), measured()).outcome
 
 
 class TestDoubtfulB:
-    """What B itself could not vouch for."""
+    """A result of B that is not reliable."""
 
     def test_was_not_measured(self) -> None:
-        """Its own reason is told again."""
+        """Its own cause is kept."""
         why = Cause(CauseKind.NOTHING_MEASURED, "every round was void")
         verdict = Verdict(Outcome.NOT_MEASURED).with_cause(why)
         after = measured(rounds=(), provenance=Provenance({}, False), verdict=verdict)
@@ -244,7 +234,7 @@ class TestDoubtfulB:
 
     @pytest.mark.parametrize("sensors", [{"cpu:0": "fake"}, {"cpu:0": "estimate"}])
     def test_is_no_regression(self, sensors: dict[str, str]) -> None:
-        """Where a self-check forbade a verdict in its run, it forbids one here."""
+        """A self-check that forbade a verdict in B's run forbids one here."""
         checks = (Check(CheckName.CONTENTION, "others use 12 %", "flagged", True, ("cpu",)),)
         provenance = Provenance(sensors, "estimate" in sensors.values())
         after = measured(9.0, checks=checks, untrusted=True, provenance=provenance)
@@ -254,14 +244,14 @@ class TestDoubtfulB:
 
 
 def test_an_estimated_regression_counts_too() -> None:
-    """Estimates do not only warn here, whatever the policy of B's run was."""
+    """Estimates do not only warn here, whatever B's policy was."""
     estimate = Provenance({"cpu:0": "estimate"}, True)
     verdict = judged(measured(provenance=estimate), measured(3.0, provenance=estimate))
     assert (Outcome.REGRESSED, "fail", True) == (verdict.outcome, verdict.action, verdict.estimated)
 
 
-def test_only_what_is_judged_has_to_agree() -> None:
-    """A card that only one of them used is no matter to a test whose CPU is judged."""
+def test_only_the_judged_counters_must_agree() -> None:
+    """A card that only one side used does not affect a test of the CPU."""
     sensors = Provenance({"cpu:0": "fake"}, False)
     before = measured(domain="cpu", provenance=sensors)
     both = rounds(2.0, more={"gpu:0": 5.0})
@@ -270,7 +260,7 @@ def test_only_what_is_judged_has_to_agree() -> None:
 
 
 def test_tests_are_paired_by_test_and_name() -> None:
-    """What only one of them measured stands apart, in its order."""
+    """Results that only one file has are listed in order."""
     names = ("prefill", "decode")
     a = results(measured(test=key("gone")), *(measured(name=name) for name in names))
     b = results(measured(name="decode"), measured(test=key("new")), measured(name="load"))
@@ -284,15 +274,15 @@ def test_tests_are_paired_by_test_and_name() -> None:
     ]
 
 
-def test_nothing_is_said_to_be_saved() -> None:
-    """B's run may have saved what it measured; the comparison did not."""
+def test_no_result_is_marked_as_saved() -> None:
+    """B's run may have saved it, but the comparison did not."""
     [result] = compare(results(measured()), results(measured(saved=True))).results
     assert not result.saved
     assert result.not_saved
 
 
-def test_the_rounds_of_a_lost_counter_are_not_missed() -> None:
-    """A card that was lost is in no round, and spoils only what it belongs to."""
+def test_a_lost_counter_affects_only_its_domain() -> None:
+    """A lost card does not affect a test of the CPU."""
     lost = Check(CheckName.LOST, "gpu:0 fell off the bus", "left out")
     after = measured(domain="cpu", checks=(lost,))
     assert Outcome.PASSED is judged(measured(domain="cpu"), after).outcome
@@ -307,8 +297,8 @@ def test_rounds_of_many_calls_count_per_call() -> None:
     assert Outcome.PASSED is judged(measured(2.0), measured(rounds=twice)).outcome
 
 
-def test_the_tests_of_a_stand_each_on_their_own() -> None:
-    """Sessions of one run share its day: a suite of them finds no smaller increase."""
+def test_the_tests_of_a_share_no_suite() -> None:
+    """Sessions of one run share its day, so they detect no smaller increase."""
     levels = ((2.0, 2.06, 1.94), (2.0, 2.02, 1.98), (2.0, 2.05, 1.95), (2.0, 2.03, 1.97))
 
     def of(sessions: tuple[float, ...], name: str) -> Result:
@@ -327,8 +317,8 @@ def test_the_tests_of_a_stand_each_on_their_own() -> None:
 # --- qualities -----------------------------------------------------------------------------------
 
 
-def told(value: float | None, baseline: float | None = None, **quality: float) -> Result:
-    """What a run measured of a test whose accuracy may fall by 1 %, as JSON keeps it."""
+def reported(value: float | None, baseline: float | None = None, **quality: float) -> Result:
+    """Return a result with an accuracy that may fall by 1 %, as JSON keeps it."""
     broken = value is None and baseline is not None
     held = QualityChange("accuracy", 0.01, value, baseline, exceeded=broken)
     return measured(verdict=replace(NO_VERDICT, qualities=(held,)), quality=quality)
@@ -336,16 +326,16 @@ def told(value: float | None, baseline: float | None = None, **quality: float) -
 
 @pytest.mark.parametrize("baseline", [None, 0.9])
 def test_a_quality_that_broke_is_a_drop(baseline: float | None) -> None:
-    """JSON has no number for NaN, but the verdict of B names it, whatever that was held against."""
-    verdict = judged(measured(quality={"accuracy": 0.9}), told(None, baseline))
+    """JSON has no NaN, but B's verdict names the quality."""
+    verdict = judged(measured(quality={"accuracy": 0.9}), reported(None, baseline))
     assert Outcome.REGRESSED is verdict.outcome
     assert [(each.name, each.value, each.baseline) for each in verdict.drops] == [
         ("accuracy", None, 0.9)
     ]
 
 
-def test_a_quality_that_b_tells_no_more_is_not_held() -> None:
-    """It is said, and is no regression."""
+def test_a_quality_that_b_no_longer_reports_is_not_compared() -> None:
+    """It is listed, and is not a regression."""
     gone = QualityChange("accuracy", 0.01, None, 0.9)
     new = QualityChange("f1", 0.01, 0.9, None)
     after = measured(verdict=replace(NO_VERDICT, qualities=(gone, new)), quality={"f1": 0.9})
@@ -354,8 +344,8 @@ def test_a_quality_that_b_tells_no_more_is_not_held() -> None:
     assert Outcome.PASSED is verdict.outcome
 
 
-def test_a_quality_that_broke_in_a_leaves_its_joules() -> None:
-    """They are compared; the quality has nothing to be held against."""
-    verdict = judged(told(None), told(0.9, accuracy=0.9))
+def test_a_quality_that_broke_in_a_leaves_the_joules_comparable() -> None:
+    """The quality has nothing to compare with."""
+    verdict = judged(reported(None), reported(0.9, accuracy=0.9))
     assert Outcome.PASSED is verdict.outcome
     assert [each.unheld for each in verdict.qualities] == [True]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_greenops import machine
-from pytest_greenops.measure.idle_power import IDLE, REST_S, at_rest
+from pytest_greenops.measure.idle_power import IDLE, REST_S, measure_idle_power
 from pytest_greenops.model.measurement import DeviceState, Domain, LoadShare, Reading, Rest, Source
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.run.run import Run
@@ -91,7 +91,7 @@ class Load:
 
 def rest_of(*sensors: Sensor, load: Load | None = None) -> Rest:
     """Return what these sensors show on the fake clock."""
-    return at_rest(Instruments(sensors), load or Load(), CLOCK)
+    return measure_idle_power(Instruments(sensors), load or Load(), CLOCK)
 
 
 def test_the_power_of_each_counter_is_measured() -> None:

@@ -1,61 +1,70 @@
-"""What a measurement says against itself, and where each check begins to."""
+"""Self-checks: from where on each fails, and what it reports."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 
 from pytest_greenops.measure import self_checks
-from pytest_greenops.measure.faults import Fault, decisive_counters, throttled
+from pytest_greenops.measure.faults import Fault
 from pytest_greenops.model.measurement import (
     Check,
     CheckName,
     DeviceState,
     Domain,
+    Kind,
     LoadShare,
     Round,
 )
-from tests.unit.builders import a_round
+from tests.unit.builders import CPU, GPU, a_round
 
 MARGIN = 0.05
+IDLE_CARD = Domain("gpu:0", "gpu", counted=False, idle=True)
 
 
-def rising(total: float, n: int = 10) -> list[float]:
-    """Energies that rise evenly by so much from first to last."""
-    return [math.exp(math.log1p(total) * i / max(1, n - 1)) for i in range(n)]
+def with_card(*states: DeviceState) -> list[Round]:
+    """Return rounds over which a card had these states."""
+    return [a_round(more={"gpu:0": 1.0}, devices={"gpu:0": state}) for state in states]
 
 
 # --- too short -------------------------------------------------------------------------------
 
-CPU, GPU = Domain("cpu:0", "cpu"), Domain("gpu:0", "gpu")
 
-
-def erring(cpu: float, gpu: float = 0.0, seconds: float = 1.0, **devices: bool) -> Round:
-    """A round whose energies may be off by these shares."""
-    return Round(
-        {"cpu:0": 1_000_000, "gpu:0": 4_000_000},
-        seconds,
-        iterations=1,
-        error_uj={"cpu:0": 1_000_000 * cpu, "gpu:0": 4_000_000 * gpu},
-        devices={name.replace("_", ":"): DeviceState(used=used) for name, used in devices.items()},
+def erring(cpu: float, gpu: float = 0.0, seconds: float = 1.0, used: bool | None = None) -> Round:
+    """Return a round whose energies may be off by these shares."""
+    return a_round(
+        1.0,
+        seconds=seconds,
+        more={"gpu:0": 4.0},
+        errors={"cpu:0": cpu, "gpu:0": 4.0 * gpu},
+        devices={"gpu:0": DeviceState(used=used)},
     )
 
 
-def short(rounds: list[Round], margin: float = MARGIN) -> list[Check]:
-    """What is said of rounds that read one CPU and one GPU."""
+def too_short(rounds: list[Round], margin: float = MARGIN) -> list[Check]:
+    """Return the checks of rounds that read one CPU and one GPU."""
     return list(self_checks.too_short(rounds, (CPU, GPU), margin))
 
 
-@pytest.mark.parametrize(("error", "found"), [(0.0099, False), (0.0101, True)])
-def test_edges_may_err_by_a_fifth_of_the_margin(error: float, found: bool) -> None:
-    """At a margin of 5 %, by 1 %."""
-    assert bool(short([erring(error)] * 5)) == found
+@pytest.mark.parametrize(
+    ("margin", "error", "fails"),
+    [
+        (0.05, 0.0099, False),
+        (0.05, 0.0101, True),
+        (0.0, 0.00019, False),
+        (0.0, 0.00021, True),
+    ],
+)
+def test_edges_may_err_by_a_fifth_of_the_margin(margin: float, error: float, fails: bool) -> None:
+    """A margin of zero counts as 0.1 %, since no edges are exact."""
+    assert bool(too_short([erring(error)] * 5, margin)) == fails
 
 
-def test_too_short_says_how_short() -> None:
-    """Span, kind and error are in the finding; no verdict on that kind may rest on it."""
-    assert short([erring(0.001, 0.16, seconds=0.1)] * 5) == [
+def test_too_short_reports_span_kind_and_error() -> None:
+    """No verdict on that kind of counter may rest on it."""
+    assert too_short([erring(0.001, 0.16, seconds=0.1)] * 5) == [
         Check(
             CheckName.TOO_SHORT,
             "a round spans 100 ms, and its edges are off by up to 16 % of its gpu energy",
@@ -66,49 +75,37 @@ def test_too_short_says_how_short() -> None:
     ]
 
 
-def test_each_kind_of_counter_errs_by_itself() -> None:
-    """The worst of them decides how long a round has to be; one that stood apart does not."""
-    assert self_checks.edge_error(erring(0.01, 0.16), (CPU, GPU)) == pytest.approx(0.16)
-    apart = Domain("gpu:0", "gpu", counted=False)
-    assert self_checks.edge_error(erring(0.01, 0.16), (CPU, apart)) == pytest.approx(0.01)
-
-
-def test_a_device_without_work_does_not_make_rounds_longer() -> None:
-    """Of a card that the round did not use, edges need not be known."""
-    assert self_checks.edge_error(erring(0.01, 0.16, gpu_0=False), (CPU, GPU)) == pytest.approx(
-        0.01
-    )
-    assert self_checks.edge_error(erring(0.01, 0.16, gpu_0=True), (CPU, GPU)) == pytest.approx(0.16)
-
-
-def test_errors_of_like_counters_add_up_as_independent() -> None:
-    """Two sockets that err by 3 and 4 J of 100 J err by 5 % together."""
-    sockets = (CPU, Domain("cpu:1", "cpu"))
-    round_ = Round(
-        {"cpu:0": 60_000_000, "cpu:1": 40_000_000},
-        1.0,
-        iterations=1,
-        error_uj={"cpu:0": 3_000_000, "cpu:1": 4_000_000},
-    )
-    assert self_checks.edge_error(round_, sockets) == pytest.approx(0.05)
-
-
-def test_one_short_round_of_ten_does_not_count() -> None:
+def test_one_short_round_of_ten_is_ignored() -> None:
     """The level is a trimmed mean, and so is the error of its edges."""
-    assert short([erring(0.001)] * 9 + [erring(1.0)]) == []
+    assert too_short([erring(0.001)] * 9 + [erring(1.0)]) == []
 
 
-def test_no_round_and_no_error_are_not_too_short() -> None:
-    """Nothing was measured, or by a counter that moves with every joule."""
-    assert short([]) == []
-    assert short([a_round(seconds=0.0)]) == []
-    assert self_checks.edge_error(a_round(seconds=0.0), (CPU, GPU)) == 0.0
+def test_without_rounds_or_errors_nothing_is_too_short() -> None:
+    """Nothing was measured, or the counter moves with every joule."""
+    assert too_short([]) == []
+    assert too_short([a_round(seconds=0.0)]) == []
 
 
-def test_a_margin_of_zero_can_be_met() -> None:
-    """`max_increase="0%"` asks for exact edges, not for infinitely exact ones."""
-    assert short([erring(0.00019)], margin=0.0) == []
-    assert short([erring(0.00021)], margin=0.0) != []
+SOCKETS = a_round(60.0, more={"cpu:1": 40.0}, errors={"cpu:0": 3.0, "cpu:1": 4.0})
+
+
+@pytest.mark.parametrize(
+    ("round_", "domains", "error"),
+    [
+        (erring(0.01, 0.16), (CPU, GPU), 0.16),
+        (erring(0.01, 0.16, used=True), (CPU, GPU), 0.16),
+        (erring(0.01, 0.16, used=False), (CPU, GPU), 0.01),
+        (erring(0.01, 0.16), (CPU, Domain("gpu:0", "gpu", counted=False)), 0.01),
+        (SOCKETS, (CPU, Domain("cpu:1", "cpu")), 0.05),
+        (a_round(seconds=0.0), (CPU, GPU), 0.0),
+    ],
+    ids=["two kinds", "used", "unused", "not counted", "two sockets", "no errors"],
+)
+def test_the_error_of_a_round_is_that_of_its_worst_kind(
+    round_: Round, domains: Sequence[Domain], error: float
+) -> None:
+    """Devices without work are ignored; errors of one kind add up as independent."""
+    assert self_checks.edge_error(round_, domains) == pytest.approx(error)
 
 
 # --- in step ---------------------------------------------------------------------------------
@@ -132,75 +129,19 @@ def test_a_margin_of_zero_can_be_met() -> None:
 def test_calls_near_the_sampling_period_keep_in_step(
     call_s: float, period_s: float, keeps: bool
 ) -> None:
-    """Within 5 % of the period, of a few of them or of a part of it."""
+    """They are within 5 % of the period, of a few periods or of a part of one."""
     assert self_checks.in_step(call_s, period_s) is keeps
 
 
-# --- throttled, lost, disagreement -----------------------------------------------------------
+# --- faults, lost counters, disagreement -----------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("reasons", "used", "expected"),
-    [
-        (
-            ("hardware thermal slowdown",),
-            True,
-            "gpu:0 was throttled: hardware thermal slowdown (let it cool, or lower its limit)",
-        ),
-        (
-            ("hardware slowdown",),
-            None,
-            "gpu:0 was throttled: hardware slowdown (let it cool, or lower its limit)",
-        ),
-        (
-            ("thermal throttle",),
-            None,
-            "gpu:0 was throttled: thermal throttle (let it cool, or turn turbo off)",
-        ),
-        (("software power cap",), True, None),
-        (("hardware thermal slowdown",), False, None),
-        ((), True, None),
-    ],
-)
-def test_a_card_that_protects_itself_spoils_its_round(
-    reasons: tuple[str, ...], used: bool | None, expected: str | None
-) -> None:
-    """Heat and brakes do, of a card that may have had work; keeping to the power limit does not."""
-    state = DeviceState(throttle_reasons=reasons, used=used)
-    assert throttled("gpu:0", state) == expected
-
-
-DRAM, PSYS = Domain("dram:0", "dram"), Domain("psys", "psys", counted=False)
-
-
-@pytest.mark.parametrize(
-    ("judged", "decisive"),
-    [
-        ("total", {"cpu:0", "dram:0", "gpu:0"}),
-        ("cpu", {"cpu:0"}),
-        ("gpu:0", {"gpu:0"}),
-        ("dram", {"cpu:0", "dram:0"}),
-        ("psys", {"cpu:0", "dram:0", "gpu:0", "psys"}),
-        ("gpu:7", set()),
-    ],
-)
-def test_what_is_judged_decides_whose_faults_matter(judged: str, decisive: set[str]) -> None:
-    """A processor's, for its memory too, which waits for it; anything on it, for a board."""
-    assert decisive_counters((CPU, DRAM, GPU, PSYS), judged) == decisive
-
-
-def test_faults_beside_what_is_judged_are_told() -> None:
-    """Each device once for each check, with its kind and its rounds; none of an idle one."""
+def test_faults_of_devices_that_are_not_judged_are_reported() -> None:
+    """Each device and check is reported once, with its kind and rounds; an idle card is not."""
     hot = Fault(CPU, CheckName.THROTTLED, "it was hot")
-    odd = Fault(CPU, CheckName.IMPLAUSIBLE, "it told 9 kW")
-    idle = Domain("gpu:0", "gpu", counted=False, idle=True)
-    faults = [
-        hot,
-        odd,
-        hot._replace(finding="hot again"),
-        Fault(GPU, CheckName.IMPLAUSIBLE, ""),
-    ]
-    assert list(self_checks.unjudged_faults(faults, (CPU, idle))) == [
+    odd = Fault(CPU, CheckName.IMPLAUSIBLE, "it counted 9 kW")
+    faults = [hot, odd, hot._replace(finding="hot again"), odd._replace(domain=GPU)]
+    assert list(self_checks.unjudged_faults(faults, (CPU, IDLE_CARD))) == [
         Check(
             CheckName.THROTTLED,
             "it was hot",
@@ -209,19 +150,18 @@ def test_faults_beside_what_is_judged_are_told() -> None:
         ),
         Check(
             CheckName.IMPLAUSIBLE,
-            "it told 9 kW",
+            "it counted 9 kW",
             "1 round kept, since cpu:0 is not judged",
             kinds=("cpu",),
         ),
     ]
 
 
-def test_a_lost_counter_is_told() -> None:
-    """With its reason, and what becomes of what holds it; of an idle device it is no matter."""
-    gone = {"gpu:0": "gpu:0 could not be read: GPU is lost"}
-    apart = Domain("gpu:0", "gpu", counted=False, idle=True)
-    assert list(self_checks.lost(gone, (CPU, apart))) == []
-    assert list(self_checks.lost(gone, (CPU, GPU))) == [
+def test_a_lost_counter_is_reported_unless_its_device_is_idle() -> None:
+    """The check has the reason, and the consequence for domains that include the counter."""
+    reasons = {"gpu:0": "gpu:0 could not be read: GPU is lost"}
+    assert list(self_checks.lost(reasons, (CPU, IDLE_CARD))) == []
+    assert list(self_checks.lost(reasons, (CPU, GPU))) == [
         Check(
             CheckName.LOST,
             "gpu:0 could not be read: GPU is lost",
@@ -230,93 +170,85 @@ def test_a_lost_counter_is_told() -> None:
     ]
 
 
-def test_a_counter_that_contradicts_its_power_is_told_where_it_counts() -> None:
-    """Each measurement says so, unless the device had no work in it."""
+def test_a_counter_that_contradicts_its_power_is_reported_unless_idle() -> None:
+    """Each measurement in which the device had work reports it."""
     doubts = {"gpu:0": "gpu:0 counts 15 % less than its integrated power"}
     assert [c.finding for c in self_checks.disagreement(doubts, (CPU, GPU))] == [doubts["gpu:0"]]
-    idle = Domain("gpu:0", "gpu", counted=False, idle=True)
-    assert list(self_checks.disagreement(doubts, (CPU, idle))) == []
+    assert list(self_checks.disagreement(doubts, (CPU, IDLE_CARD))) == []
 
 
 # --- drift -----------------------------------------------------------------------------------
 
 
+def rising(total: float, n: int = 10) -> list[float]:
+    """Return energies that rise evenly, by `total` from first to last."""
+    return [math.exp(math.log1p(total) * i / max(1, n - 1)) for i in range(n)]
+
+
 @pytest.mark.parametrize(
-    ("total", "drifts"), [(0.014, True), (-0.014, True), (0.011, False), (-0.011, False)]
+    ("energies", "drifts"),
+    [
+        (rising(0.014), True),
+        (rising(-0.014), True),
+        (rising(0.011), False),
+        (rising(-0.011), False),
+        (rising(0.5, 0), False),
+        (rising(0.5, 1), False),
+        (rising(0.5, 4), False),
+        (rising(0.5, 5), True),
+        ([0.0] * 10, False),
+    ],
 )
-def test_a_drift_is_more_than_a_quarter_of_the_margin(total: float, drifts: bool) -> None:
-    """Rounds that rise or fall by more than 1.25 % over all, at a margin of 5 %."""
-    assert bool(self_checks.drift(rising(total), MARGIN)) is drifts
+def test_a_drift_is_more_than_a_quarter_of_the_margin(energies: list[float], drifts: bool) -> None:
+    """Five rounds or more rise or fall by more than 1.25 % at a margin of 5 %."""
+    assert (self_checks.drift(energies, MARGIN) is not None) == drifts
 
 
-def test_a_slope_by_chance_is_no_drift() -> None:
-    """Rounds that scatter more than they rise do not drift; the same rise without scatter does."""
+def test_a_slope_by_chance_is_not_a_drift() -> None:
+    """Rounds that scatter more than they rise do not drift; without the scatter they do."""
     rise = rising(0.03)
     scatter = (0.0, 0.1, -0.1, 0.05, -0.05, 0.05, -0.05, -0.1, 0.1, 0.0)
     noisy = [energy * (1 + wobble) for energy, wobble in zip(rise, scatter, strict=True)]
-    assert (bool(self_checks.drift(rise, MARGIN)), bool(self_checks.drift(noisy, MARGIN))) == (
-        True,
-        False,
-    )
-
-
-def test_four_rounds_tell_no_drift() -> None:
-    """Five are the fewest that a slope is believed of."""
-    assert [bool(self_checks.drift(rising(0.5, n), MARGIN)) for n in (0, 1, 4, 5)] == [
-        False,
-        False,
-        False,
-        True,
-    ]
-
-
-@pytest.mark.parametrize(("total", "told"), [(0.2, "+20.0 %"), (-0.05, "-5.0 %")])
-def test_a_drift_is_told_over_all_rounds(total: float, told: str) -> None:
-    """The finding is the change from the first to the last round; the verdict may stand."""
-    assert self_checks.drift(rising(total), MARGIN) == Check(
-        CheckName.DRIFT, f"{told} over the rounds", "warmed up once more, then flagged"
-    )
-    assert self_checks.drift(rising(0.0), MARGIN) is None
-
-
-def test_a_round_without_energy_tells_nothing_of_drift() -> None:
-    """A counter that stood still in one round is left out, and breaks nothing."""
-    assert self_checks.drift([0.0, *rising(0.2)], MARGIN) == self_checks.drift(rising(0.2), MARGIN)
-    assert self_checks.drift([0.0] * 10, MARGIN) is None
-
-
-def heats(*heat_c: float | None, used: bool | None = True) -> list[Round]:
-    """Rounds after which a card had these temperatures."""
-    states = [DeviceState(temperature_c=c, used=used) for c in heat_c]
-    return [a_round(more={"gpu:0": 1.0}, devices={"gpu:0": state}) for state in states]
+    assert self_checks.drift(rise, MARGIN) is not None
+    assert self_checks.drift(noisy, MARGIN) is None
 
 
 @pytest.mark.parametrize(
-    ("heat_c", "told"),
+    ("energies", "finding"),
     [
-        ((40.0, 42.0, 45.0), None),
-        ((40.0, 44.0, 46.0), "gpu:0 warmed by 6 C over the rounds"),
-        ((70.0, 66.0, 61.0), "gpu:0 cooled by 9 C over the rounds"),
-        ((None, 40.0, None, 48.0), "gpu:0 warmed by 8 C over the rounds"),
-        ((None, None), None),
-        ((), None),
+        (rising(0.2), "+20.0 % over the rounds"),
+        (rising(-0.05), "-5.0 % over the rounds"),
+        ([0.0, *rising(0.2)], "+20.0 % over the rounds"),
+    ],
+)
+def test_a_drift_is_reported_over_all_rounds(energies: list[float], finding: str) -> None:
+    """It is the change from the first to the last round that has energy; a verdict is allowed."""
+    assert self_checks.drift(energies, MARGIN) == Check(
+        CheckName.DRIFT, finding, "warmed up once more, then flagged"
+    )
+
+
+@pytest.mark.parametrize(
+    ("heat_c", "findings"),
+    [
+        ((40.0, 42.0, 45.0), []),
+        ((40.0, 44.0, 46.0), ["gpu:0 warmed by 6 C over the rounds"]),
+        ((70.0, 66.0, 61.0), ["gpu:0 cooled by 9 C over the rounds"]),
+        ((None, 40.0, None, 48.0), ["gpu:0 warmed by 8 C over the rounds"]),
+        ((None, None), []),
+        ((), []),
     ],
 )
 def test_a_device_may_warm_by_five_degrees(
-    heat_c: tuple[float | None, ...], told: str | None
+    heat_c: tuple[float | None, ...], findings: list[str]
 ) -> None:
-    """More is told as a drift, in either direction; what tells no temperature has none."""
-    found = [check.finding for check in self_checks.warming(heats(*heat_c), (CPU, GPU))]
-    assert found == ([told] if told else [])
+    """More is a drift, in either direction, unless the device is idle."""
+    rounds = with_card(*(DeviceState(temperature_c=c) for c in heat_c))
+    assert [check.finding for check in self_checks.warming(rounds, (CPU, GPU))] == findings
+    assert list(self_checks.warming(rounds, (CPU, IDLE_CARD))) == []
 
 
-def test_a_device_without_work_may_be_as_warm_as_it_likes() -> None:
-    """A card that stands apart, because no round used it, does not drift."""
-    apart = Domain("gpu:0", "gpu", counted=False, idle=True)
-    assert list(self_checks.warming(heats(40.0, 60.0, used=False), (CPU, apart))) == []
-
-
-# --- the others ------------------------------------------------------------------------------
+# --- contention ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -331,27 +263,27 @@ def test_a_device_without_work_may_be_as_warm_as_it_likes() -> None:
 def test_others_may_use_three_percent_and_a_hypervisor_none(
     share: LoadShare, contended: bool
 ) -> None:
-    """A round is spoilt by what others take, not by what this process itself leaves idle."""
+    """What this process itself leaves idle does not matter."""
     assert self_checks.contended(share) is contended
 
 
-def test_contention_is_told_with_its_share() -> None:
-    """How much others took, in how many rounds; it spoils what the whole machine counts."""
-    assert self_checks.contention([LoadShare(0.12, 0.0)], 10) == Check(
-        CheckName.CONTENTION,
-        "other processes used up to 12 % of the machine in 1 of 10 rounds",
-        "rounds redone, then kept",
-        kinds=("cpu", "dram", "psys"),
-    )
-
-
-def test_the_worst_of_the_contended_rounds_is_told() -> None:
-    """The highest share of others and the highest steal, be they of two rounds."""
-    kept = [LoadShare(0.04, 0.0), LoadShare(0.09, 0.0), LoadShare(0.0, 0.021)]
-    check = self_checks.contention(kept, 5)
-    assert check is not None
-    assert check.finding == (
-        "other processes used up to 9 % of the machine, the hypervisor 2.1 % in 3 of 5 rounds"
+@pytest.mark.parametrize(
+    ("shares", "rounds", "finding"),
+    [
+        ([(0.12, 0.0)], 10, "other processes used up to 12 % of the machine in 1 of 10 rounds"),
+        (
+            [(0.04, 0.0), (0.09, 0.0), (0.0, 0.021)],
+            15,
+            "other processes used up to 9 % of the machine, the hypervisor 2.1 % in 3 of 15 rounds",
+        ),
+    ],
+)
+def test_contention_reports_the_highest_shares(
+    shares: list[tuple[float, float]], rounds: int, finding: str
+) -> None:
+    """Others and hypervisor may be of two rounds; the counters of the whole machine are spoilt."""
+    assert self_checks.contention([LoadShare(*share) for share in shares], rounds) == Check(
+        CheckName.CONTENTION, finding, "rounds redone, then kept", kinds=("cpu", "dram", "psys")
     )
 
 
@@ -370,10 +302,10 @@ def test_as_many_spoilt_rounds_as_are_trimmed_do_no_harm(
 @pytest.mark.parametrize(
     ("crowded", "kinds"), [(2, ("cpu", "dram", "psys")), (3, ())], ids=["two", "three"]
 )
-def test_a_crowded_machine_spoils_estimates_too(crowded: int, kinds: tuple[str, ...]) -> None:
-    """Where others leave no CPU idle, the work itself gets slower, in more than a fifth."""
-    full, roomy = LoadShare(0.6, 0.0, idle=0.09), LoadShare(0.6, 0.0, idle=0.11)
-    check = self_checks.contention([full] * crowded + [roomy] * (5 - crowded), 10)
+def test_a_crowded_machine_spoils_estimates_too(crowded: int, kinds: tuple[Kind, ...]) -> None:
+    """If others leave no CPU idle in more than a fifth of the rounds, the work gets slower."""
+    full, free = LoadShare(0.6, 0.0, idle=0.09), LoadShare(0.6, 0.0, idle=0.11)
+    check = self_checks.contention([full] * crowded + [free] * (5 - crowded), 10)
     assert check is not None
     assert (check.untrusted, check.kinds) == (True, kinds)
 
@@ -382,18 +314,19 @@ def test_a_crowded_machine_spoils_estimates_too(crowded: int, kinds: tuple[str, 
     ("foreign", "used", "intruded"),
     [(True, True, True), (True, None, True), (True, False, False), (None, True, False)],
 )
-def test_a_stranger_on_a_card_with_work_spoils_the_round(
+def test_a_foreign_process_on_a_used_card_spoils_the_round(
     foreign: bool | None, used: bool | None, intruded: bool
 ) -> None:
-    """On a card that the round did not use it does not, and where nobody can tell neither."""
+    """It does not if the round did not use the card, or if nobody knows of such a process."""
     assert self_checks.intruded({"gpu:0": DeviceState(foreign=foreign, used=used)}) is intruded
 
 
 @pytest.mark.parametrize(("spoilt", "untrusted"), [(1, False), (2, False), (3, True)])
-def test_strangers_on_a_card_are_told_with_their_rounds(spoilt: int, untrusted: bool) -> None:
-    """They spoil the card's kind alone, and as contention does: in more than a fifth of rounds."""
-    states = [DeviceState(foreign=number < spoilt, used=True) for number in range(10)]
-    rounds = [a_round(more={"gpu:0": 1.0}, devices={"gpu:0": state}) for state in states]
+def test_foreign_processes_on_a_card_are_reported_with_their_rounds(
+    spoilt: int, untrusted: bool
+) -> None:
+    """They spoil the card's kind alone, in more than a fifth of the rounds."""
+    rounds = with_card(*(DeviceState(foreign=number < spoilt, used=True) for number in range(10)))
     assert list(self_checks.intrusion(rounds, (CPU, GPU))) == [
         Check(
             CheckName.CONTENTION,
@@ -403,18 +336,21 @@ def test_strangers_on_a_card_are_told_with_their_rounds(spoilt: int, untrusted: 
             kinds=("gpu",),
         )
     ]
-    idle = Domain("gpu:0", "gpu", counted=False, idle=True)
-    assert list(self_checks.intrusion(rounds, (CPU, idle))) == []
+    assert list(self_checks.intrusion(rounds, (CPU, IDLE_CARD))) == []
+
+
+# --- the others ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("voided", "done"), [(1, "1 round left out"), (3, "3 rounds left out")])
-def test_void_windows_are_counted(voided: int, done: str) -> None:
-    """The last reason, and how many were left out."""
-    assert self_checks.void(["it wrapped"] * voided) == Check(CheckName.VOID, "it wrapped", done)
+def test_void_rounds_are_counted(voided: int, done: str) -> None:
+    """The finding is the last reason."""
+    reasons = [*["it failed"] * (voided - 1), "it wrapped"]
+    assert self_checks.void(reasons) == Check(CheckName.VOID, "it wrapped", done)
 
 
 def test_a_tracer_is_named() -> None:
-    """What traces is the finding."""
+    """The finding is what traces."""
     assert self_checks.instrumented("coverage (sys.settrace)") == Check(
         CheckName.INSTRUMENTED,
         "coverage (sys.settrace)",
@@ -422,10 +358,8 @@ def test_a_tracer_is_named() -> None:
     )
 
 
-def test_where_all_is_well_nothing_is_told() -> None:
-    """A check that holds is no check."""
-    assert [
-        self_checks.contention([], 10),
-        self_checks.void([]),
-        self_checks.instrumented(None),
-    ] == [None, None, None]
+def test_a_check_that_holds_is_not_reported() -> None:
+    """A quiet, complete, untraced measurement has no check."""
+    assert self_checks.contention([], 10) is None
+    assert self_checks.void([]) is None
+    assert self_checks.instrumented(None) is None

@@ -1,4 +1,4 @@
-"""Waiting for what the measured code queued: only for frameworks that are loaded and in use."""
+"""Waiting for queued work: only for frameworks that are loaded and in use."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ from pytest_greenops.measure.synchronize import synchronize
 FRAMEWORKS = ("torch", "jax", "jax._src.xla_bridge", "cupy")
 
 
-@pytest.fixture(autouse=True)
-def _nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No framework is loaded, whatever ran before."""
-    for name in FRAMEWORKS:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-
-
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Put a module with these contents where an import would."""
+    """Return a function that puts a module with some contents where an import would.
+
+    No other framework is loaded, whatever ran before.
+    """
+    for name in FRAMEWORKS:
+        monkeypatch.delitem(sys.modules, name, raising=False)
 
     def put(name: str, **contents: Any) -> None:
         module = ModuleType(name)
@@ -34,10 +32,16 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return put
 
 
+@pytest.fixture
+def waits() -> list[object]:
+    """Return a list of what was waited for."""
+    return []
+
+
 def cuda(
-    waits: list[object], devices: int = 2, initialized: bool = True, unused: int | None = None
+    waits: list[object], devices: int = 3, initialized: bool = True, unused: int | None = None
 ) -> SimpleNamespace:
-    """What `torch.cuda` has, noting what is waited for."""
+    """Return a `torch.cuda` that records what is waited for."""
 
     def device_count() -> int:
         assert initialized, "counting devices loads the driver"
@@ -51,25 +55,8 @@ def cuda(
     )
 
 
-def mps(waits: list[object], available: bool = True) -> dict[str, Any]:
-    """What torch has for the GPU of a Mac."""
-    backend = SimpleNamespace(is_available=lambda: available)
-    return {
-        "mps": SimpleNamespace(synchronize=lambda: waits.append("mps")),
-        "backends": SimpleNamespace(mps=backend),
-    }
-
-
-def test_a_card_that_torch_never_used_is_left_alone(load: Callable[..., None]) -> None:
-    """To wait for it would start a context there, which takes its memory and power."""
-    waits: list[object] = []
-    load("torch", cuda=cuda(waits, devices=3, unused=1))
-    synchronize()
-    assert waits == [0, 2]
-
-
 def test_nothing_is_imported() -> None:
-    """Where no framework is loaded, none is loaded for it."""
+    """Synchronizing loads no framework."""
     code = (
         "import sys; from pytest_greenops.measure.synchronize import synchronize; "
         "before = set(sys.modules); synchronize(); print(sorted(set(sys.modules) - before))"
@@ -78,39 +65,40 @@ def test_nothing_is_imported() -> None:
     assert ran.stdout == "[]\n"
 
 
-def test_every_device_of_torch_is_waited_for(load: Callable[..., None]) -> None:
-    """Work may be queued on any card, in any stream."""
-    waits: list[object] = []
-    load("torch", cuda=cuda(waits, devices=3))
-    synchronize()
-    assert waits == [0, 1, 2]
-
-
-def test_torch_without_a_context_is_left_alone(load: Callable[..., None]) -> None:
-    """A test on the CPU makes no context on a card, which takes memory and joules."""
-    waits: list[object] = []
-    load("torch", cuda=cuda(waits, initialized=False))
-    synchronize()
-    assert waits == []
-
-
-@pytest.mark.parametrize(("available", "waited"), [(True, ["mps"]), (False, [])])
-def test_the_gpu_of_a_mac_is_waited_for(
-    load: Callable[..., None], available: bool, waited: list[str]
+@pytest.mark.parametrize(
+    ("state", "waited"),
+    [({}, [0, 1, 2]), ({"unused": 1}, [0, 2]), ({"initialized": False}, [])],
+    ids=["every card", "a card without memory", "no context"],
+)
+def test_torch_waits_for_the_cards_that_it_uses(
+    load: Callable[..., None], waits: list[object], state: dict[str, Any], waited: list[object]
 ) -> None:
-    """Where torch has one."""
-    waits: list[object] = []
-    load("torch", cuda=cuda(waits, initialized=False), **mps(waits, available))
+    """Waiting for another card would start a context there, which takes memory and power."""
+    load("torch", cuda=cuda(waits, **state))
     synchronize()
     assert waits == waited
 
 
-def test_a_torch_that_is_being_imported_is_no_error(load: Callable[..., None]) -> None:
-    """A module that has nothing yet has nothing queued."""
+@pytest.mark.parametrize(("available", "waited"), [(True, ["mps"]), (False, [])])
+def test_torch_waits_for_the_gpu_of_a_mac(
+    load: Callable[..., None], waits: list[object], available: bool, waited: list[object]
+) -> None:
+    """It does if torch has one."""
+    load(
+        "torch",
+        cuda=cuda(waits, initialized=False),
+        mps=SimpleNamespace(synchronize=lambda: waits.append("mps")),
+        backends=SimpleNamespace(mps=SimpleNamespace(is_available=lambda: available)),
+    )
+    synchronize()
+    assert waits == waited
+
+
+def test_a_framework_that_is_being_imported_is_not_an_error(load: Callable[..., None]) -> None:
+    """An empty module has nothing queued."""
     load("torch")
     load("jax")
     synchronize()
-    assert "torch" in sys.modules
 
 
 @pytest.mark.parametrize(
@@ -122,11 +110,13 @@ def test_a_torch_that_is_being_imported_is_no_error(load: Callable[..., None]) -
         (None, [["array"]]),
     ],
 )
-def test_arrays_of_jax_are_waited_for_once_a_backend_runs(
-    load: Callable[..., None], bridge: dict[str, Any] | None, waited: list[object]
+def test_jax_waits_for_its_arrays_once_a_backend_runs(
+    load: Callable[..., None],
+    waits: list[object],
+    bridge: dict[str, Any] | None,
+    waited: list[object],
 ) -> None:
-    """To ask for live arrays starts the backend; of a version that does not tell they are asked."""
-    waits: list[object] = []
+    """Listing arrays starts the backend; a version that does not say whether it runs lists them."""
     load("jax", live_arrays=lambda: ["array"], block_until_ready=waits.append)
     if bridge is not None:
         load("jax._src.xla_bridge", **bridge)
@@ -135,11 +125,10 @@ def test_arrays_of_jax_are_waited_for_once_a_backend_runs(
 
 
 @pytest.mark.parametrize(("available", "waited"), [(True, ["cupy"]), (False, [])])
-def test_cupy_is_waited_for_where_it_has_a_device(
-    load: Callable[..., None], available: bool, waited: list[str]
+def test_cupy_waits_if_it_has_a_device(
+    load: Callable[..., None], waits: list[object], available: bool, waited: list[object]
 ) -> None:
-    """Without a driver its device count raises, so it is asked whether it can be used."""
-    waits: list[object] = []
+    """Its device count raises without a driver, so it is not called then."""
 
     def no_driver() -> int:
         raise RuntimeError("cudaErrorInsufficientDriver")

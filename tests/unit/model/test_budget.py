@@ -1,4 +1,4 @@
-"""The arguments of the marker: each keyword, how marks merge, and what is refused."""
+"""The arguments of the marker: each keyword, how marks merge, and errors."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ KEYWORDS = (
 
 
 def budget(*args: Any, **kwargs: Any) -> Budget:
-    """The budget of a single mark."""
+    """Return the budget of a single mark."""
     return Budget.from_marks([(args, kwargs)])
 
 
 def refusal(*args: Any, **kwargs: Any) -> str:
-    """What is said of a single mark."""
+    """Return the error message of a single mark."""
     with pytest.raises(BudgetError) as raised:
         budget(*args, **kwargs)
     return str(raised.value)
 
 
 def test_no_mark_limits_nothing() -> None:
-    """A test without a mark has a budget without limits, over all that is measured."""
+    """Without a mark there is no limit, and the domain is `total`."""
     assert Budget() == Budget.from_marks([])
     assert (Budget().domain, Budget().energy_j, Budget().max_increase) == ("total", None, None)
 
@@ -76,23 +76,23 @@ def test_no_mark_limits_nothing() -> None:
 def test_a_keyword_sets_its_limit_and_no_other(
     given: dict[str, Any], field: str, value: Any
 ) -> None:
-    """Each keyword is read into its field, in SI units, and leaves the others unset."""
+    """Each keyword is parsed into its field, in SI units."""
     assert Budget(**{field: value}) == budget(**given)
 
 
 def test_the_energy_may_be_given_by_position() -> None:
-    """The one positional argument is the energy."""
+    """It is the only positional argument."""
     assert budget(energy="40 mJ") == budget("40 mJ")
 
 
 @pytest.mark.parametrize("keyword", KEYWORDS)
 def test_none_is_the_same_as_not_given(keyword: str) -> None:
-    """A keyword that is None, such as one computed by a test's author, limits nothing."""
+    """A keyword that is None, perhaps from a computation, sets no limit."""
     assert Budget() == budget(**{keyword: None})
 
 
 def test_every_keyword_at_once() -> None:
-    """A mark may hold all there is."""
+    """A mark may have all keywords."""
     everything = Budget(
         energy_j=0.04,
         per="token",
@@ -125,7 +125,7 @@ def test_every_keyword_at_once() -> None:
 
 
 def test_the_nearest_mark_wins_keyword_by_keyword() -> None:
-    """Function before class before module; what a nearer mark leaves open comes from further."""
+    """Function comes before class, and class before module."""
     function = (("1 J",), {"per": "token"})
     class_ = (("2 J",), {"max_increase": "3%", "domain": "gpu"})
     module = ((), {"max_increase": "9%", "domain": "cpu", "action": "warn"})
@@ -135,18 +135,18 @@ def test_the_nearest_mark_wins_keyword_by_keyword() -> None:
 
 
 def test_a_nearer_mark_of_a_default_wins_too() -> None:
-    """`domain="total"` of a function undoes `domain="gpu"` of its class."""
+    """`domain="total"` of a function overrides `domain="gpu"` of its class."""
     assert Budget() == Budget.from_marks([((), {"domain": "total"}), ((), {"domain": "gpu"})])
 
 
-def test_a_nearer_none_leaves_the_further_mark_in_force() -> None:
-    """None is no limit of its own, so it does not lift that of the class."""
+def test_a_nearer_none_does_not_override_a_limit() -> None:
+    """None sets no limit, so that of the class applies."""
     merged = Budget.from_marks([((), {"max_power": None}), ((), {"max_power": "5 W"})])
     assert Budget(max_power_w=5.0) == merged
 
 
 def test_marks_that_contradict_each_other_are_refused() -> None:
-    """More rounds at least than at most, be they of two marks, is an error that names both."""
+    """The error names min_rounds and max_rounds, even of two marks."""
     with pytest.raises(BudgetError) as raised:
         Budget.from_marks([((), {"min_rounds": 9}), ((), {"max_rounds": 8})])
     assert str(raised.value) == (
@@ -155,8 +155,8 @@ def test_marks_that_contradict_each_other_are_refused() -> None:
     assert budget(min_rounds=8, max_rounds=8).min_rounds == 8
 
 
-def test_a_wrong_mark_is_refused_wherever_it_stands() -> None:
-    """A mistake in the module's mark is found though the function's mark hides its keyword."""
+def test_a_wrong_mark_is_refused_even_if_it_is_overridden() -> None:
+    """An error in the module's mark is found even if the function's mark is valid."""
     with pytest.raises(BudgetError, match=r"^energy_budget\(energy='1 lightyear'\): "):
         Budget.from_marks([(("1 J",), {}), (("1 lightyear",), {})])
 
@@ -233,7 +233,7 @@ def test_only_one_energy_is_accepted() -> None:
 
 
 def test_the_help_shows_the_whole_signature() -> None:
-    """`pytest --markers` has each keyword once, with its default, in the order of the marker."""
+    """`pytest --markers` shows each keyword with its default, in order."""
     signature, _, meaning = marker_help().partition("): ")
     assert "energy_budget(energy=None, *, per=None, max_increase=None, max_q" in signature
     assert ", domain='total', " in signature

@@ -1,4 +1,4 @@
-"""On what was measured: fingerprints, folder names, and why two are not comparable."""
+"""Environments: fingerprints, folder names, and why two are not comparable."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ MACHINE = {"cpu": "AMD EPYC 9654", "cores": "4", "sensors": "powercap nvml", "gp
 
 
 def environment(conditions: dict[str, str] | None = None, **facts: str) -> Environment:
-    """A machine that differs from `MACHINE` in these facts."""
+    """Return a machine that differs from `MACHINE` in these facts."""
     return Environment({**MACHINE, **facts}, conditions or {})
 
 
 def test_the_fingerprint_is_eight_digits_over_all_facts() -> None:
-    """Any fact of the machine that changes, comes or goes changes it; their order does not."""
+    """Any changed, added or missing fact changes it; their order does not."""
     turned = Environment(dict(reversed(MACHINE.items())))
     fingerprints = {
         environment().fingerprint,
@@ -30,38 +30,38 @@ def test_the_fingerprint_is_eight_digits_over_all_facts() -> None:
     assert re.fullmatch("[0-9a-f]{8}", environment().fingerprint)
 
 
-def test_the_fingerprint_lasts() -> None:
-    """It names folders that users commit: the same facts give the same digits for ever."""
+def test_the_fingerprint_is_stable() -> None:
+    """It names folders that users commit, so it must never change."""
     assert Environment({"cpu": "x", "cores": "4"}).fingerprint == "f4fd094b"
 
 
-def test_what_is_not_matched_is_not_in_the_fingerprint() -> None:
-    """Conditions that a test sets and facts for the reader leave it alone."""
+def test_only_facts_of_the_machine_are_in_the_fingerprint() -> None:
+    """Conditions and recorded facts do not change it."""
     other = Environment(MACHINE, {"threads": "8"}, {"kernel": "6.8"})
     assert environment().fingerprint == other.fingerprint
 
 
 def test_the_folder_name_is_readable_and_ends_in_the_fingerprint() -> None:
-    """CPU, cores, GPU and sensors in lower case, nothing that a file system minds, then digits."""
+    """It has CPU, cores, GPU and sensors in lower case, safe for file systems."""
     here = environment()
     assert f"amd-epyc-9654-4c-nvidia-h100-powercap-nvml-{here.fingerprint}" == here.slug
 
 
 def test_a_long_folder_name_is_cut_before_the_fingerprint() -> None:
-    """However long the names of the parts, the folder name stays short and its own."""
+    """The folder name stays short and unique."""
     one, two = environment(cpu="Intel(R) Xeon(R) " * 9), environment(cpu="Intel(R) Xeon(R) " * 8)
     assert (one.slug[:30], len(one.slug) <= 69) == ("intel-r-xeon-r-intel-r-xeon-r-", True)
     assert (one.slug[:-8], one.slug[-8:]) == (two.slug[:-8], one.fingerprint)
     assert one.slug != two.slug
 
 
-def test_like_machines_have_no_difference() -> None:
+def test_equal_machines_have_no_difference() -> None:
     """The same facts and conditions are comparable."""
     assert environment({"threads": "8"}).differences(environment({"threads": "8"})) == ()
 
 
-def test_each_difference_is_told_from_there_to_here() -> None:
-    """Facts first, in the order of their names, then conditions: what it was, what it is."""
+def test_differences_are_listed_from_there_to_here() -> None:
+    """Facts come first, sorted by name, then conditions."""
     here = environment({"threads": "8"}, cpu="B", affinity="0-3")
     there = environment({"threads": "4"}, cpu="A")
     assert here.differences(there) == (
@@ -72,7 +72,7 @@ def test_each_difference_is_told_from_there_to_here() -> None:
 
 
 @pytest.mark.parametrize(("here", "there"), [({"tf32": "on"}, {}), ({}, {"tf32": "on"})])
-def test_a_condition_that_one_side_does_not_know_is_no_difference(
+def test_a_condition_of_one_side_is_no_difference(
     here: dict[str, str], there: dict[str, str]
 ) -> None:
     """It belongs to a library that the other had not loaded."""
@@ -80,7 +80,7 @@ def test_a_condition_that_one_side_does_not_know_is_no_difference(
 
 
 def test_recorded_facts_never_differ() -> None:
-    """A kernel update does not break a comparison."""
+    """A kernel update does not prevent a comparison."""
     assert (
         Environment(MACHINE, {}, {"kernel": "6.8"}).differences(
             Environment(MACHINE, {}, {"kernel": "6.9"})

@@ -1,4 +1,4 @@
-"""Where joules go by layer: what adds up, what stands out, what grew."""
+"""Joules by layer: what adds up, what stands out, what grew."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_greenops.model.explanation import Explanation, Layer, among_its_kind
 
 
 def layers(*joules: float, shapes: str = "8x16", **known: float) -> list[Layer]:
-    """Layers of one kind and shape."""
+    """Return layers of one kind and shape."""
     return [Layer(f"layers.{i}", "MLP", 1, j, shapes, **known) for i, j in enumerate(joules)]
 
 
@@ -16,14 +16,14 @@ def layers(*joules: float, shapes: str = "8x16", **known: float) -> list[Layer]:
     ("whole_j", "adds_up"), [(6.0, True), (6.6, True), (5.5, True), (7.0, False), (5.0, False)]
 )
 def test_parts_add_up_within_ten_percent(whole_j: float, adds_up: bool) -> None:
-    """Parts of 6 J make a whole of 5.5 to 6.6 J, and no other."""
+    """Parts of 6 J add up to a whole of 5.5 to 6.6 J."""
     explained = Explanation(among_its_kind(layers(1.0, 2.0, 3.0)), whole_j)
     assert explained.additivity == pytest.approx(6.0 / whole_j)
     assert explained.adds_up is adds_up
 
 
-def test_layers_stand_by_joules() -> None:
-    """The highest first, each held against the median of the others like it."""
+def test_layers_are_sorted_by_joules() -> None:
+    """Each is compared with the median of the similar ones."""
     told = among_its_kind(layers(1.0, 1.0, 3.0))
     assert [(each.name, each.of_kind) for each in told] == [
         ("layers.2", 3.0),
@@ -33,21 +33,21 @@ def test_layers_stand_by_joules() -> None:
 
 
 def test_one_layer_stands_out() -> None:
-    """The dearest that costs at least half as much again as its like."""
+    """It is the one with the highest factor of at least 1.5 over similar layers."""
     explained = Explanation(among_its_kind(layers(1.0, 1.6, 1.0, 2.0)), 5.6)
     assert explained.suspect is not None
     assert explained.suspect.name == "layers.3"
 
 
-def test_layers_of_other_shapes_are_no_like() -> None:
-    """A layer that works on larger tensors is no mishap, nor is one of two."""
+def test_layers_of_other_shapes_are_not_compared() -> None:
+    """Neither are layers with a single similar one."""
     told = among_its_kind([*layers(1.0, 1.0), *layers(9.0, shapes="8x99")])
     assert Explanation(told, 11.0).suspect is None
     assert {each.of_kind for each in told} == {None}
 
 
 def test_with_a_baseline_only_growth_counts() -> None:
-    """Of layers that the baseline knows, the one that grew most is named, large or small."""
+    """The layer that grew most is named, large or small."""
     large = Layer("large", "MLP", 1, 12.0, baseline_j=10.0)
     small = Layer("small", "MLP", 1, 1.0, baseline_j=0.4)
     assert Explanation((large, small), 13.0).suspect == small
@@ -56,13 +56,13 @@ def test_with_a_baseline_only_growth_counts() -> None:
 
 
 def test_noise_is_no_growth() -> None:
-    """A layer within a tenth of its baseline is not named, though it is dear among its kind."""
+    """A layer within 10 % of its baseline is not named, even if it stands out."""
     told = among_its_kind(layers(1.0, 1.0, 3.05, baseline_j=3.0))
     assert Explanation(told, 5.05).suspect is None
 
 
-def test_a_trifle_is_not_named() -> None:
-    """A layer that uses next to nothing is nobody's suspect, though it doubled."""
+def test_a_negligible_layer_is_not_named() -> None:
+    """A layer that uses next to nothing is not named, even if it doubled."""
     large = Layer("large", "MLP", 1, 10.0, baseline_j=10.0)
     small = Layer("small", "Dropout", 1, 0.02, baseline_j=0.01)
     assert Explanation((large, small), 10.0).suspect is None

@@ -31,7 +31,7 @@ ALL = (CPU, CPU_1, DRAM, GPU, GPU_1, IDLE_GPU, PSYS)
 
 
 def check(*kinds: Kind, untrusted: bool = True) -> Check:
-    """A self-check that did not hold."""
+    """Return a failed self-check."""
     return Check(CheckName.CONTENTION, "it is loud", "nothing", untrusted, kinds)
 
 
@@ -49,12 +49,12 @@ def check(*kinds: Kind, untrusted: bool = True) -> Check:
     ],
 )
 def test_a_judged_domain_sums_each_joule_once(domain: str, names: tuple[str, ...]) -> None:
-    """What another counter holds already is in no sum, and is had by its own name alone."""
+    """A counter that another one includes is selected only by its own name."""
     assert names == measurement([], domains=ALL).selected(domain)
 
 
-def test_a_kind_that_is_not_there_selects_nothing() -> None:
-    """Without a GPU, `gpu` is no counter at all, rather than zero joules."""
+def test_a_missing_kind_selects_nothing() -> None:
+    """Without a GPU, `gpu` selects no counter, rather than zero joules."""
     assert measurement([], domains=(CPU,)).selected("gpu") == ()
 
 
@@ -69,10 +69,10 @@ def test_a_kind_that_is_not_there_selects_nothing() -> None:
         ("psys", (), "psys is lost"),
     ],
 )
-def test_what_holds_a_lost_counter_selects_nothing(
+def test_a_domain_with_a_lost_counter_selects_nothing(
     domain: str, names: tuple[str, ...], why: str | None
 ) -> None:
-    """A part is not the whole: none of its counters is summed, and the reason can be asked."""
+    """The rest is not the whole, and the reason is available."""
     of = measurement([], domains=ALL, lost={"psys": "psys is lost", "gpu:1": "gpu:1 is lost"})
     assert (names, why) == (of.selected(domain), of.lost_of(domain))
 
@@ -80,19 +80,19 @@ def test_what_holds_a_lost_counter_selects_nothing(
 @pytest.mark.parametrize(
     ("domain", "names"), [("total", ("cpu:0",)), ("gpu", ()), ("gpu:1", ("gpu:1",))]
 )
-def test_an_idle_card_is_had_by_its_own_name_alone(domain: str, names: tuple[str, ...]) -> None:
-    """Where all cards are idle, there is no GPU to judge."""
+def test_an_idle_card_is_selected_only_by_its_own_name(domain: str, names: tuple[str, ...]) -> None:
+    """If all cards are idle, `gpu` selects nothing."""
     assert names == measurement([], domains=(CPU, IDLE)).selected(domain)
 
 
-def test_where_nothing_is_lost_there_is_no_reason() -> None:
-    """Neither of what is there nor of what never was."""
+def test_a_domain_without_lost_counter_has_no_reason() -> None:
+    """This includes domains that never existed."""
     of = measurement([], domains=ALL)
     assert [of.lost_of(domain) for domain in ("total", "gpu", "gpu:9")] == [None] * 3
 
 
-def test_what_is_not_said_of_a_value_is_its_harmless_default() -> None:
-    """A counter counts and never wraps, a round is one window, a check only tells."""
+def test_values_have_harmless_defaults() -> None:
+    """A counter counts and never wraps, a round is one window, a check only informs."""
     assert Domain("cpu:0", "cpu") == Domain("cpu:0", "cpu", None, 1000.0, counted=True)
     assert Round({}, 1.0, 2) == Round({}, 1.0, 2, windows=1, units={}, error_uj={}, devices={})
     assert DeviceState() == DeviceState(None, None, None, throttle_reasons=(), used=None)
@@ -118,8 +118,8 @@ def test_what_is_not_said_of_a_value_is_its_harmless_default() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_values_never_change(value: Any) -> None:
-    """What one room was given, another cannot alter."""
+def test_values_are_immutable(value: Any) -> None:
+    """A package cannot change the values of another."""
     field = next(iter(getattr(value, "__struct_fields__", None) or vars(value)))
     with pytest.raises(AttributeError):
         setattr(value, field, None)
@@ -128,8 +128,8 @@ def test_values_never_change(value: Any) -> None:
 # --- devices ---------------------------------------------------------------------------------
 
 
-def test_a_state_over_a_round_is_that_after_it() -> None:
-    """Heat, clock and limit are those of the end, with every reason that was seen, once."""
+def test_a_state_over_a_round_is_the_one_after_it() -> None:
+    """Temperature, clock and limit are the last ones; all reasons are kept once."""
     before = DeviceState(40.0, 1980, 300.0, ("sync boost", "software power cap"))
     after = DeviceState(71.0, 1410, 250.0, ("hardware slowdown", "sync boost"))
     assert after.after(before) == DeviceState(
@@ -137,65 +137,68 @@ def test_a_state_over_a_round_is_that_after_it() -> None:
     )
 
 
+@pytest.mark.parametrize("field", ["used", "foreign"])
 @pytest.mark.parametrize(
-    ("before", "now", "used"),
+    ("before", "now", "over"),
     [
         (True, False, True),
         (False, True, True),
         (True, None, True),
+        (None, True, True),
         (False, False, False),
         (False, None, None),
-        (None, True, True),
+        (None, False, None),
         (None, None, None),
     ],
 )
-def test_a_device_was_used_if_it_was_seen_at_work(
-    before: bool | None, now: bool | None, used: bool | None
+def test_use_of_a_device_at_either_end_counts(
+    field: str, before: bool | None, now: bool | None, over: bool | None
 ) -> None:
-    """Before or after; what is not known in the end was not shown to be idle."""
-    assert DeviceState(used=now).after(DeviceState(used=before)).used is used
+    """A device is idle over a round only if it was idle at both ends."""
+    state = DeviceState(**{field: now}).after(DeviceState(**{field: before}))
+    assert getattr(state, field) is over
 
 
 # --- trust -----------------------------------------------------------------------------------
 
 
-def test_a_check_that_forbids_a_verdict_is_found_behind_those_that_do_not() -> None:
-    """The first untrusted check is the one that is told."""
+def test_the_first_untrusted_check_is_found() -> None:
+    """Checks that only inform are skipped."""
     first, second = check(), Check(CheckName.DRIFT, "it is louder", "nothing", untrusted=True)
     loud = measurement([], checks=(check(untrusted=False), first, second))
     assert first == loud.untrusted("total")
 
 
-def test_checks_that_only_tell_leave_the_measurement_trusted() -> None:
-    """A check without `untrusted` is for the reader."""
+def test_checks_that_only_inform_leave_the_measurement_trusted() -> None:
+    """They are for the reader."""
     assert None is measurement([], checks=(check(untrusted=False),)).untrusted("total")
 
 
 @pytest.mark.parametrize(
     ("domain", "spoilt"), [("total", True), ("cpu", True), ("cpu:0", True), ("gpu", False)]
 )
-def test_a_check_spoils_only_the_kinds_it_names(domain: str, spoilt: bool) -> None:
-    """A neighbour on the CPU says nothing against the joules of the GPU."""
+def test_a_check_affects_only_its_kinds(domain: str, spoilt: bool) -> None:
+    """Another process on the CPU does not affect the joules of the GPU."""
     beside = measurement([], domains=(CPU, GPU), checks=(check("cpu", "dram"),))
     assert spoilt == (beside.untrusted(domain) is not None)
 
 
-def test_a_check_of_a_kind_does_not_spoil_estimates() -> None:
-    """An estimate is of this process alone, so that a neighbour's joules are not in it."""
+def test_a_check_of_a_kind_does_not_affect_estimates() -> None:
+    """An estimate does not include another process's joules."""
     beside = measurement([], estimated=("cpu:0",), checks=(check("cpu"),))
     assert None is beside.untrusted("total")
 
 
-def test_a_check_of_a_kind_puts_estimates_in_doubt() -> None:
-    """Asked for estimates too, a neighbour on the CPU is found; on another kind it is not."""
+def test_a_check_of_a_kind_makes_estimates_doubtful() -> None:
+    """With `estimates=True` a process on the CPU is found, and one on another kind is not."""
     beside = measurement([], estimated=("cpu:0",), checks=(check("cpu"),))
     assert beside.untrusted("total", estimates=True) == check("cpu")
     other = measurement([], estimated=("cpu:0",), checks=(check("gpu"),))
     assert other.untrusted("total", estimates=True) is None
 
 
-def test_a_check_of_every_kind_spoils_estimates_too() -> None:
-    """A check that names no kind is about the measurement itself."""
+def test_a_check_of_every_kind_affects_estimates() -> None:
+    """A check without a kind is about the whole measurement."""
     assert check() == measurement([], estimated=("cpu:0",), checks=(check(),)).untrusted("total")
 
 
@@ -203,7 +206,7 @@ def test_a_check_of_every_kind_spoils_estimates_too() -> None:
 
 
 def test_provenance_is_that_of_the_judged_counters() -> None:
-    """A total with an estimated part is estimated; a sensed part of it by itself is not."""
+    """A total with an estimate is estimated; a sensed part of it is not."""
     mixed = measurement([], domains=(CPU, GPU), estimated=("cpu:0",))
     assert Provenance({"cpu:0": "fake", "gpu:0": "fake"}, True) == mixed.provenance("total")
     assert Provenance({"gpu:0": "fake"}, False) == mixed.provenance("gpu")
@@ -214,7 +217,7 @@ def test_provenance_is_that_of_the_judged_counters() -> None:
 
 
 def test_joules_of_a_call_are_of_one_iteration() -> None:
-    """The counters asked for are added up and divided by the iterations, round by round."""
+    """The counters are summed and divided by the iterations of each round."""
     rounds = [
         a_round(8.0, iterations=4, more={"dram:0": 2.0}),
         a_round(3.0, iterations=1, more={"dram:0": 1.0}),
@@ -224,8 +227,8 @@ def test_joules_of_a_call_are_of_one_iteration() -> None:
     assert joules_per_unit(rounds, (), "call") == (0.0, 0.0)
 
 
-def test_joules_of_a_unit_are_of_the_work_that_all_iterations_did() -> None:
-    """Units of a round count all its calls, so the iterations do not divide once more."""
+def test_joules_of_a_unit_are_over_all_iterations() -> None:
+    """Units of a round include all its calls, so the iterations do not divide again."""
     done = a_round(8.0, iterations=4, units={"token": 16.0, "request": 4.0})
     assert (
         joules_per_unit([done], ("cpu:0",), "token"),
@@ -235,43 +238,18 @@ def test_joules_of_a_unit_are_of_the_work_that_all_iterations_did() -> None:
 
 
 def test_counters_of_one_kind_are_added_up() -> None:
-    """Two sockets are one CPU figure; counters without a figure, and figures without, are left."""
+    """Counters without energy and energies without counter are ignored."""
     energy = {"cpu:0": 1.0, "cpu:1": 2.0, "gpu:0": 4.0, "other": 8.0}
     assert by_kind(energy, ALL) == {"cpu": 3.0, "gpu": 4.0}
-
-
-@pytest.mark.parametrize(
-    ("before", "now", "over"),
-    [
-        (True, False, True),
-        (None, False, None),
-        (False, None, None),
-        (False, True, True),
-        (False, False, False),
-    ],
-)
-def test_a_device_is_idle_only_if_it_was_known_to_be(
-    before: bool | None, now: bool | None, over: bool | None
-) -> None:
-    """Work that was seen at either end counts, and what was not known is not taken for rest."""
-    assert DeviceState(used=now).after(DeviceState(used=before)).used is over
 
 
 @pytest.mark.parametrize(
     ("before", "now", "throttled"),
     [(7, 8, True), (0, 1, True), (7, 7, False), (8, 7, False), (None, 8, False), (7, None, False)],
 )
-def test_a_processor_that_was_slowed_down_meanwhile_has_a_reason(
+def test_a_cpu_that_throttled_during_a_round_has_a_reason(
     before: int | None, now: int | None, throttled: bool
 ) -> None:
-    """A count that grew is one; that of a processor that went offline falls."""
+    """A higher count is one; the count of a CPU that went offline decreases."""
     over = DeviceState(throttle_count=now).after(DeviceState(throttle_count=before))
     assert over.throttle_reasons == ("thermal throttle",) * throttled
-
-
-@pytest.mark.parametrize(("before", "now", "over"), [(True, False, True), (None, False, None)])
-def test_a_stranger_that_was_there_is_remembered(
-    before: bool | None, now: bool, over: bool | None
-) -> None:
-    """At either end of a round, as the use of a device is."""
-    assert DeviceState(foreign=now).after(DeviceState(foreign=before)).foreign is over

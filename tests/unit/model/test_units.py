@@ -1,4 +1,4 @@
-"""Quantities as people write them, read and printed."""
+"""Quantities: parsing and printing."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from pytest_greenops.model.errors import GreenopsError, UnitError
         ("1.2E-3 J", 0.0012),
     ],
 )
-def test_energy_is_read_in_every_unit(text: str, joules: float) -> None:
-    """Each unit of energy, with or without blanks and exponents, is read into joules."""
+def test_energy_is_parsed_in_every_unit(text: str, joules: float) -> None:
+    """Blanks and exponents are allowed."""
     assert joules == pytest.approx(units.parse_energy(text), rel=1e-12)
 
 
@@ -57,10 +57,10 @@ def test_energy_is_read_in_every_unit(text: str, joules: float) -> None:
         (units.parse_percent, "0%", 0.0),
     ],
 )
-def test_other_quantities_are_read_too(
+def test_other_quantities_are_parsed(
     parse: Callable[[object], float], text: str, value: float
 ) -> None:
-    """Power, mass, time, carbon intensity and percentages are read into SI numbers and shares."""
+    """Power, mass, time, carbon intensity and percentages become SI numbers and shares."""
     assert value == pytest.approx(parse(text), rel=1e-12)
 
 
@@ -109,8 +109,8 @@ def test_a_wrong_quantity_is_refused(
     assert raised.value.expected == expected
 
 
-def test_a_wrong_quantity_is_a_mistake_of_the_user() -> None:
-    """It is caught as a `GreenopsError` and as the `ValueError` that it is."""
+def test_a_unit_error_is_a_value_error() -> None:
+    """It is also a `GreenopsError`."""
     assert (
         issubclass(UnitError, GreenopsError),
         issubclass(UnitError, ValueError),
@@ -142,12 +142,12 @@ def test_a_wrong_quantity_is_a_mistake_of_the_user() -> None:
     ],
 )
 def test_energy_is_printed_with_three_digits(joules: float, text: str) -> None:
-    """Three significant digits with the prefix that fits, also where rounding reaches the next."""
+    """The prefix fits the rounded value."""
     assert text == units.format_energy(joules)
 
 
 def test_other_quantities_are_printed_alike() -> None:
-    """Power, mass and time have the same digits and prefixes with their own unit."""
+    """Power, mass and time have the same digits and prefixes."""
     assert (
         units.format_power(41.234),
         units.format_mass(0.0012),
@@ -169,18 +169,18 @@ def test_other_quantities_are_printed_alike() -> None:
     ],
 )
 def test_percentages_are_printed_whole_from_ten_up(share: float, signed: bool, text: str) -> None:
-    """A decimal below ten percent, none above, and a sign where one is wanted."""
+    """Below ten percent they have one decimal; the sign is optional."""
     assert text == units.format_percent(share, signed)
     assert units.format_percent(0.05) == "+5.0 %"
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 rounds"), (1, "1 round"), (2, "2 rounds")])
-def test_things_are_counted_in_words(number: int, text: str) -> None:
-    """Only one of it stands in the singular."""
+def test_counts_have_a_singular_and_a_plural(number: int, text: str) -> None:
+    """Only one round is in the singular."""
     assert text == units.counted(number, "round")
 
 
 @pytest.mark.parametrize("joules", [1.7e-3, 0.42, 7.0, 123.0, 98765.0])
-def test_what_is_printed_can_be_read_again(joules: float) -> None:
-    """An energy that was printed reads back as itself, to the three digits shown."""
+def test_a_printed_energy_can_be_parsed(joules: float) -> None:
+    """It has the same value, to the printed digits."""
     assert joules == pytest.approx(units.parse_energy(units.format_energy(joules)), rel=0.005)

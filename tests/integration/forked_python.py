@@ -1,8 +1,8 @@
-"""Run pytest in a fork of a process that has imported the dependencies of pytest and the plugin.
+"""Run a module in a fork of a process that has imported the dependencies of pytest and the plugin.
 
 Each run is a process of its own, and nothing of the plugin is imported before the fork. Only the
 import of third-party libraries is saved, which is half the time of a small run.
-`GREENOPS_TESTS_EXEC=1` starts each run as `python -m pytest` instead.
+`GREENOPS_TESTS_EXEC=1` starts each run as `python -m MODULE` instead.
 
 Run as a script, this file is the server: it reads one run from each line and answers with its
 exit code.
@@ -35,11 +35,14 @@ DEPENDENCIES = (
     *("filelock", "msgspec", "numpy", "psutil", "scipy.special"),
     *("rich.console", "rich.padding", "rich.table", "rich.text", "xml.etree.ElementTree"),
 )
-#: Variables that Python reads only as it starts: a fork does not see another value of them.
+#: Variables that Python reads only as it starts, so that a fork ignores other values.
 READ_AT_START = ("PYTHON", "LC_", "LANG")
+#: Those of them that a fork applies, and output that is always buffered, as users have it.
+APPLIED = ("PYTHONPATH", "PYTHONIOENCODING", "PYTHONUNBUFFERED")
 
 
 def run(
+    module: str,
     args: Sequence[str],
     *,
     environ: Mapping[str, str],
@@ -48,10 +51,10 @@ def run(
     folder: Path | None = None,
     forked: bool = True,
 ) -> int:
-    """Run pytest with its output in two files, and return its exit code."""
+    """Run a module with its output in two files, and return its exit code."""
     folder = folder or Path.cwd()
     if not forked or os.environ.get("GREENOPS_TESTS_EXEC") or _at_start(environ) != _AT_START:
-        command = [sys.executable, "-m", "pytest", *args]
+        command = [sys.executable, "-m", module, *args]
         with stdout.open("wb") as out, stderr.open("wb") as err:
             return subprocess.call(
                 command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=err
@@ -60,7 +63,7 @@ def run(
     assert server.stdin
     assert server.stdout
     paths = {"folder": str(folder), "stdout": str(stdout), "stderr": str(stderr)}
-    request = {"args": list(args), "environ": dict(environ), **paths}
+    request = {"module": module, "args": list(args), "environ": dict(environ), **paths}
     server.stdin.write(json.dumps(request) + "\n")
     server.stdin.flush()
     return int(server.stdout.readline())
@@ -70,7 +73,7 @@ def _at_start(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if name.startswith(READ_AT_START) and name != "PYTHONPATH"
+        if name.startswith(READ_AT_START) and name not in APPLIED
     }
 
 
@@ -81,11 +84,10 @@ _AT_START = _at_start(os.environ)
 def _server() -> subprocess.Popen[str]:
     """Start the server of this process, which ends when its standard input is closed."""
     # NumPy starts no threads: a fork has only the thread that calls it.
-    environ = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    environ.pop("PYTHONPATH", None)
+    environ = {name: value for name, value in os.environ.items() if name not in APPLIED}
     server = subprocess.Popen(
         [sys.executable, __file__],
-        env=environ,
+        env={**environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -107,9 +109,14 @@ def _serve() -> dict[str, str] | None:
 
 
 def _become(
-    args: Sequence[str], environ: Mapping[str, str], folder: str, stdout: str, stderr: str
+    module: str,
+    args: Sequence[str],
+    environ: Mapping[str, str],
+    folder: str,
+    stdout: str,
+    stderr: str,
 ) -> None:
-    """Give this fork what a new process is started with."""
+    """Give this fork what a new process is started with, and run the module."""
     stdin, closed = os.pipe()
     os.close(closed)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -120,9 +127,14 @@ def _become(
     os.environ.clear()
     os.environ.update(environ)
     time.tzset()
+    encoding, _, errors = environ.get("PYTHONIOENCODING", "").partition(":")
+    if encoding:
+        sys.stdout.reconfigure(encoding=encoding, errors=errors or "strict")
+        sys.stderr.reconfigure(encoding=encoding)
     searched = environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [os.getcwd(), *filter(None, searched), *sys.path[1:]]
     sys.argv[1:] = args
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
@@ -131,4 +143,3 @@ if __name__ == "__main__":
     gc.freeze()
     if request := _serve():
         _become(**request)
-        runpy.run_module("pytest", run_name="__main__", alter_sys=True)
