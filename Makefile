@@ -21,13 +21,13 @@ NEED_TORCH = tests/studies tests/layers tests/integration/test_explain_layers.py
 # Tests that measure against the clock run alone, and run even if others failed.
 test: $(VENV)/.test  ## all tests but those that need torch
 	@status=0; set -x; \
-	$(PYTEST) tests -m "not real_time" $(addprefix --ignore=,$(NEED_TORCH)) $(SIDE_BY_SIDE) || status=1; \
+	$(PYTEST) tests -m "not real_time and not needs_torch" $(addprefix --ignore=,$(NEED_TORCH)) $(SIDE_BY_SIDE) || status=1; \
 	$(PYTEST) tests -m real_time || status=1; \
 	exit $$status
 
 # On one thread each: threads of torch in several processes slow each other down.
 test-studies: $(VENV)/.test $(VENV)/.bench  ## the tests that need torch
-	OMP_NUM_THREADS=1 $(PYTEST) $(NEED_TORCH) tests/unit/insight $(SIDE_BY_SIDE)
+	OMP_NUM_THREADS=1 $(PYTEST) $(NEED_TORCH) tests/unit/insight tests/test_docs.py $(SIDE_BY_SIDE)
 
 test-all:  ## all tests; the second half runs even if the first one failed
 	$(MAKE) --keep-going test test-studies

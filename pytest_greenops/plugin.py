@@ -1,4 +1,4 @@
-"""The entry point: hooks that forward. With `--energy` the plugin `Measuring` joins them."""
+"""The entry point: light hooks. With `--energy` they register the plugin `Measuring`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pytest_greenops.hooks import hookspec, selection
 from pytest_greenops.hooks.options import add_options, read_options
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.marker import marker_help
-from pytest_greenops.model.run_options import ASKED, Options
+from pytest_greenops.model.run_options import REQUEST_VARIABLE, Options
 
 if TYPE_CHECKING:
     from pytest_greenops.hooks.fixture import Energy
 
 OPTIONS = pytest.StashKey[Options]()
-#: How this run was started: its module path and its environment, before a conftest.py changed them.
+#: `sys.path` and the environment of this run, before a conftest.py changed them.
 STARTED = pytest.StashKey[tuple[list[str], dict[str, str]]]()
 
 
@@ -29,15 +29,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Register the hooks that others may implement."""
+    """Register the hooks that other plugins may implement."""
     pluginmanager.add_hookspecs(hookspec)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
-    """Remember how this run was started, and whether it measures for another one."""
+    """Remember how this run was started, and join it if it is a fresh process."""
     early_config.stash[STARTED] = list(sys.path), dict(os.environ)
-    if ASKED in os.environ:
+    if REQUEST_VARIABLE in os.environ:
         from pytest_greenops.hooks.fresh_child import FreshChild
 
         FreshChild.begin(early_config)
@@ -45,13 +45,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the options; measure, or count what is not enforced."""
+    """Read the options; measure, or count the budgets that are not enforced."""
     config.addinivalue_line("markers", marker_help())
     try:
         options = config.stash[OPTIONS] = read_options(config)
     except GreenopsError as error:
         raise pytest.UsageError(str(error)) from None
-    if ASKED in os.environ:  # this plugin was loaded too late for the run to be narrowed
+    if REQUEST_VARIABLE in os.environ:  # this plugin was loaded too late to narrow the run
         raise pytest.UsageError("load pytest-greenops before any conftest.py: -p greenops")
     if options.measure or config.pluginmanager.hasplugin("greenops-fresh-child"):
         from pytest_greenops.hooks.measuring import Measuring
@@ -63,53 +63,52 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Refuse wrong marks, as an error of the collection that brought them."""
+    """Reject invalid marks, as an error of the collection that found them."""
     report = yield
-    selection.refuse_wrong_marks(report)
+    selection.reject_invalid_marks(report)
     return report
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that were not asked for."""
-    dropped = selection.choose(items, config.stash[OPTIONS])
+    """Deselect the tests that `--energy-only` or `--energy-skip` excludes."""
+    dropped = selection.select(items, config.stash[OPTIONS])
     if dropped:
         config.hook.pytest_deselected(items=dropped)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse wrong marks that a hook has added to what was collected."""
-    wrong = selection.wrong_marks(session.items)
-    if not wrong:
+    """Reject invalid marks that a hook has added to the collected tests."""
+    invalid = selection.invalid_marks(session.items)
+    if not invalid:
         return
     if not hasattr(session.config, "workerinput"):
-        raise pytest.UsageError(*wrong)
-    session.items.clear()  # an error of usage would be a crash of pytest-xdist's worker
-    report = pytest.CollectReport("", "failed", "\n".join(wrong), [])
+        raise pytest.UsageError(*invalid)
+    session.items.clear()  # a usage error would crash pytest-xdist's worker
+    report = pytest.CollectReport("", "failed", "\n".join(invalid), [])
     session.config.hook.pytest_collectreport(report=report)
 
 
 @pytest.fixture
 def energy(request: pytest.FixtureRequest) -> Energy:
     """Measure the energy of a call: `energy(function, *args)` returns what it returned."""
-    from pytest_greenops.hooks.fixture import HANDLE, Energy, PlainTrial
+    if measuring := request.config.pluginmanager.get_plugin("greenops-measuring"):
+        handle: Energy = measuring.handle(request.node)
+        return handle
+    from pytest_greenops.hooks.fixture import Energy, UnmeasuredTrial
 
-    handle = request.node.stash.get(HANDLE, None)
-    measuring = request.config.pluginmanager.get_plugin("greenops-measuring")
-    if handle is None and measuring is not None:
-        handle = measuring.begin(request.node)
-    return handle or Energy(PlainTrial(), enabled=False)
+    return Energy(UnmeasuredTrial(), enabled=False)
 
 
 class NotMeasuring:
-    """Without `--energy`: say how many budgets were not enforced."""
+    """Without `--energy`: counts the budgets that are not enforced."""
 
     def __init__(self) -> None:
         self._not_enforced: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count the energy tests that ran, each once however often it is run again."""
+        """Count the energy tests that ran; a rerun test counts once."""
         if report.when == "call" and selection.MARKER in report.keywords:
             self._not_enforced.add(report.nodeid)
 
@@ -120,6 +119,6 @@ class NotMeasuring:
 
 
 def not_enforced(budgets: int) -> str:
-    """How many budgets were not enforced: `energy: 4 budgets not enforced; …`."""
-    many, them = ("budget", "it") if budgets == 1 else ("budgets", "them")
-    return f"energy: {budgets} {many} not enforced; measure {them} with --energy"
+    """Return the line `energy: 4 budgets not enforced; …`."""
+    noun, them = ("budget", "it") if budgets == 1 else ("budgets", "them")
+    return f"energy: {budgets} {noun} not enforced; measure {them} with --energy"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +20,7 @@ from pytest_greenops.model.marker import keywords
 from pytest_greenops.model.result import Policy, Result, Results
 from pytest_greenops.model.verdict import Change, Limit, Outcome, QualityChange, Verdict
 from pytest_greenops.sensors.rapl.powercap import UDEV_RULE
+from tests.integration import forked_python
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -94,24 +93,21 @@ def projects(page: Path) -> Iterator[dict[str, str]]:
         yield files
 
 
-def missing(files: dict[str, str]) -> list[str]:
-    """Return the libraries that a project imports and that are not installed."""
-    found = re.findall(r"^(?:import|from) (\w+)", "\n".join(files.values()), re.MULTILINE)
-    return [name for name in set(found) if f"{name}.py" not in files and not find_spec(name)]
+def imports(files: dict[str, str]) -> set[str]:
+    """Return the modules that a project imports and does not contain."""
+    text = "\n".join(files.values())
+    found = re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)
+    return {name for name in found if f"{name}.py" not in files}
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start pytest in a folder, with this plugin only."""
+def run(folder: Path, *arguments: str) -> list[str]:
+    """Run pytest in a folder, with this plugin only, and return the lines of its output."""
     strict = ("--strict-markers", "--strict-config", "--color=no")
     others = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "greenops", *strict, *arguments],
-        cwd=folder,
-        env={**others, **ALONE},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
+    ran = forked_python.run(
+        "pytest", "-p", "greenops", *strict, *arguments, environ={**others, **ALONE}, folder=folder
     )
+    return [*ran.lines, *ran.err.splitlines()]
 
 
 def options() -> dict[str, tuple[str | None, str]]:
@@ -162,10 +158,17 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("files", STEPS.values(), ids=STEPS)
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param(files, marks=pytest.mark.needs_torch if "torch" in imports(files) else ())
+        for files in STEPS.values()
+    ],
+    ids=STEPS,
+)
 def test_snippets_run(files: dict[str, str], tmp_path: Path) -> None:
     """The snippets of a page are a project whose tests pass, both plain and measured."""
-    if absent := missing(files):
+    if absent := [name for name in imports(files) if not find_spec(name)]:
         pytest.skip(f"needs {', '.join(absent)}")
     more = {"conftest.py": CONFTEST}
     if not any(file.startswith("test_") for file in files):
@@ -173,9 +176,7 @@ def test_snippets_run(files: dict[str, str], tmp_path: Path) -> None:
     for file, text in {**more, **files}.items():
         (tmp_path / file).write_text(text, encoding="utf-8")
 
-    running = [start(tmp_path), start(tmp_path, "--energy")]
-    plain, measured = (process.communicate()[0].splitlines() for process in running)
-
+    plain, measured = run(tmp_path), run(tmp_path, "--energy")
     outcomes = pytest.RunResult.parse_summary_nouns(plain)
     assert outcomes.keys() - {"skipped"} == {"passed"}, "\n".join(plain)
     passed = {"passed": sum(outcomes.values())}

@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy
 
-from the repository's root, with zeus, pyRAPL and codecarbon beside this project, as root on Linux
+from the repository's root, with zeus, pyRAPL and codecarbon next to this project, as root on Linux
 with a C compiler. Prints a table of errors and one of figures, and writes both into
 docs/evidence/accuracy.md. Takes some minutes.
 """
@@ -48,7 +48,7 @@ SENSORS: dict[str, tuple[Callable[[], Host], str]] = {
     NO_COUNTER: (hosts.gpu_without_counter, "nvml"),
     RAPL: (hosts.sockets, "powercap"),
 }
-#: The call that is repeated, and how often it is measured, by so many processes at once.
+#: The call that is repeated, how often it is measured, and by how many processes at once.
 CALL_S, MEASUREMENTS, PROCESSES = 0.05, 30, 6
 #: Of the repeated calls, which error there may be at each tick: in the median, and at worst.
 REPEATED_GOALS = {SLOW: ("100 ms", 0.1, 0.01, 0.02), FAST: ("20 ms", 0.02, 0.005, 0.02)}

@@ -1,4 +1,4 @@
-"""Errors of what was seen, and how they are told."""
+"""Errors of measured windows, and how they are printed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.simulated_host.host import Host
 
 
 class Errors(NamedTuple):
-    """Errors of some measurements, as shares of the truth, and how many tell nothing."""
+    """Errors of some measurements, as shares of the truth, and how many have no figure."""
 
     shares: tuple[float, ...]
-    untold: int = 0
+    unanswered: int = 0
 
     @property
     def median(self) -> float:
@@ -30,23 +30,23 @@ class Errors(NamedTuple):
     def __str__(self) -> str:
         if not self.shares:
             return "no answer"
-        told = f"{percent(self.median)} / {percent(self.worst)}"
-        return f"{told}, {self.untold} no answer" if self.untold else told
+        text = f"{percent(self.median)} / {percent(self.worst)}"
+        return f"{text}, {self.unanswered} no answer" if self.unanswered else text
 
 
 def percent(share: float) -> str:
-    """A share in percent, with two digits that tell something."""
+    """Return a share in percent, with two significant digits."""
     return f"{share * 100:.2g} %" if share * 100 < 99.5 else f"{share * 100:.0f} %"
 
 
-def errors(told_and_true: Sequence[tuple[float | None, float]]) -> Errors:
-    """The errors of what was told, where anything was."""
-    shares = [abs(told / true - 1) for told, true in told_and_true if told is not None]
-    return Errors(tuple(shares), len(told_and_true) - len(shares))
+def errors(measured_and_true: Sequence[tuple[float | None, float]]) -> Errors:
+    """Return the errors of measured joules, some of which may be missing."""
+    shares = [abs(value / true - 1) for value, true in measured_and_true if value is not None]
+    return Errors(tuple(shares), len(measured_and_true) - len(shares))
 
 
 def by_length(tool: str, host: Host, seen: Sequence[Seen]) -> dict[float, Errors]:
-    """The errors of a tool's windows, by the length that these were to have."""
+    """Return the errors of a tool's windows, by their intended length."""
     lengths = dict.fromkeys(window.length_s for window in seen)
     return {
         length_s: errors(
@@ -61,7 +61,7 @@ def by_length(tool: str, host: Host, seen: Sequence[Seen]) -> dict[float, Errors
 
 
 def _true_j(tool: str, host: Host, window: Seen) -> float:
-    """The joules of a window, of the devices that the tool says to count."""
+    """Return the joules of a window, of the devices that the tool counts."""
     if window.true_j is not None:
         return window.true_j
     joules = host.joules(host.seconds(window.begun_s), host.seconds(window.ended_s))

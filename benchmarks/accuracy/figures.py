@@ -146,7 +146,7 @@ def card_edges(cost: EdgeCost, *, goal: bool) -> Figure:
 
 
 def neighbours(found: Growth | None, why_not_a_baseline: str | None) -> Figure:
-    """The estimate beside busy neighbours."""
+    """Return the row of the estimate with busy neighbours."""
     what = "the estimate of the same work with two busy neighbours on four cores"
     goal = f"{NEIGHBOURS:.0%} more or less"
     if found is None:

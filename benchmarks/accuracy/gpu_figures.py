@@ -24,7 +24,7 @@ class TickFigures(msgspec.Struct, frozen=True):
 
     load         what the card did meanwhile
     interval_ms  from one move to the next
-    known_to_ms  95 % of the moves are known to so much either way, by the polls around them
+    known_to_ms  how exactly 95 % of the moves are known either way, by the polls around them
     quantum_mj   the largest step of which all moves are multiples
     power_ms     from one new power to the next
     """
@@ -46,7 +46,7 @@ class ReadCost(msgspec.Struct, frozen=True):
 
 
 class Agreement(msgspec.Struct, frozen=True):
-    """The counter's joules beside integrated power, between the same two ticks."""
+    """The counter's joules and integrated power, between the same two ticks."""
 
     load: str
     seconds: float
@@ -69,7 +69,7 @@ class Lag(msgspec.Struct, frozen=True):
 
     counter_ms, power_ms  by area: a sudden step of power that much later has the same energy
     counter_half_ms       when the mean power of a tick first passes half of the step
-    power_half_ms         when the told power does
+    power_half_ms         when the reported power does
     """
 
     edge: str
@@ -95,7 +95,7 @@ def tick_figures(load: str, trace: Trace) -> TickFigures:
 
 
 def read_costs(probe: Probe, number: int, at_most_s: float = 5.0) -> list[ReadCost]:
-    """Time each kind of read `number` times, or for so many seconds."""
+    """Time each kind of read `number` times, or for at most some seconds."""
     reads: dict[str, Callable[[], int]] = {"nvmlDeviceGetTotalEnergyConsumption": probe.energy_mj}
     if probe.instant:
         reads["NVML_FI_DEV_POWER_INSTANT"] = probe.instant_mw

@@ -29,7 +29,7 @@ class Load(Protocol):
     call_s: float
 
     def calls(self, number: int) -> None:
-        """Do so many calls, and wait for them."""
+        """Make this many calls, and wait for them."""
 
     def until(self, monotonic_s: float) -> None:
         """Do calls until a time of the monotonic clock, and wait for the last."""
@@ -112,7 +112,7 @@ class Matmul:
         self.words = f"torch.matmul of {self.size} x {self.size}, {kind}"
 
     def calls(self, number: int) -> None:
-        """Queue so many calls, and wait for the last."""
+        """Queue this many calls, and wait for the last."""
         for _ in range(number):
             self._call()
         self._torch.cuda.synchronize()
@@ -149,11 +149,11 @@ def _cuda_torch() -> Any:
     try:
         import torch
     except ImportError:
-        raise GreenopsError("torch is not installed; to mend: pip install torch") from None
+        raise GreenopsError("torch is not installed; fix: pip install torch") from None
     if not torch.cuda.is_available():
         built = torch.version.cuda or "none"
         raise GreenopsError(
             f"torch {torch.__version__} sees no CUDA card (its CUDA: {built}); "
-            "to mend: install a CUDA build of torch that fits the driver"
+            "fix: install a CUDA build of torch that fits the driver"
         )
     return torch

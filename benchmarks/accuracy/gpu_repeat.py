@@ -43,7 +43,7 @@ class Repeatability(msgspec.Struct, frozen=True):
 def rounds_j(
     instruments: Instruments, domain: str, load: Load, calls: int, rounds: int
 ) -> list[float]:
-    """Joules of one call in each round, as the meter measures a loop of so many calls.
+    """Return joules of one call in each round, as the meter measures a loop of this many calls.
 
     Raises `GreenopsError` where there are not even two, as of a card that is throttled.
     """
@@ -56,15 +56,15 @@ def rounds_j(
     measurement = meter.measurements()[_NAME]
     if domain in measurement.lost or len(measurement.rounds) < 2:
         why = [measurement.lost.get(domain, ""), *(c.finding for c in measurement.checks)]
-        told = "; ".join(filter(None, why))
-        raise GreenopsError(f"the meter has no two rounds of {domain}: {told}")
+        reasons = "; ".join(filter(None, why))
+        raise GreenopsError(f"the meter has no two rounds of {domain}: {reasons}")
     return list(joules_per_unit(measurement.rounds, [domain], "call"))
 
 
 def repeatability(
     one_process: Callable[[int, int], Sequence[float]], processes: int, calls: int, rounds: int
 ) -> Repeatability:
-    """Measure in so many processes; `one_process` takes calls and rounds, gives joules a call."""
+    """Measure in this many processes; `one_process` takes calls and rounds, returns joules."""
     seen = [one_process(calls, rounds) for _ in range(processes)]
     means = [statistics.fmean(each) for each in seen]
     whole = statistics.fmean(means)

@@ -47,7 +47,7 @@ class Phase(NamedTuple):
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """A distribution of so many values, in the unit of the name that holds it."""
+    """A distribution of `count` values, in the unit of its name."""
 
     median: float
     p5: float
@@ -57,7 +57,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Trace:
-    """Samples in the order of their times, out of so many polls, and what the load did."""
+    """Samples in the order of their times, the number of polls, and what the load did."""
 
     samples: tuple[Sample, ...]
     polls: int
@@ -77,7 +77,7 @@ class Trace:
         return Trace(samples, round(self.polls * share), self.phases, self.facts)
 
     def ticks(self) -> list[Tick]:
-        """When the counter moved, as the sensor's own `Ticker` sees it; counts in microjoules."""
+        """Return when the counter moved, as the sensor's own `Ticker` sees it."""
         ticker, ticks = Ticker(), []
         for sample in self.samples:
             count_uj = sample.energy_mj * _UJ_PER_MJ
@@ -89,7 +89,7 @@ class Trace:
 class Probe:
     """The three reads of one card; raises `NVMLError` where one fails.
 
-    instant  whether the card tells its power at the instant; else its mean power stands for it
+    instant  whether the card reports its instantaneous power; else its mean power is used
     """
 
     def __init__(self, nvml: Any, handle: Any) -> None:
@@ -186,7 +186,7 @@ def power_spans_ms(trace: Trace) -> list[float]:
 
 
 def integrated_j(trace: Trace, start_ns: int, end_ns: int) -> float:
-    """The power that was told, integrated by trapezoid with both edges on straight lines."""
+    """Return the reported power, integrated by trapezoid with interpolated edges."""
     joules = 0.0
     for a, b in pairwise(trace.samples):
         from_ns, to_ns = max(a.time_ns, start_ns), min(b.time_ns, end_ns)

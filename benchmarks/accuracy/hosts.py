@@ -54,12 +54,12 @@ def gpu(tick_s: float, **more: object) -> Host:
 
 
 def gpu_without_counter() -> Host:
-    """A machine with one card that tells only its power, at the instant or as a short mean."""
+    """Return a machine with one card that reports only its power, instantaneous or as a mean."""
     return Host(cards=(card(0.0, counter=False, average_s=RENEWAL_S),))
 
 
 def sockets() -> Host:
-    """A machine with two sockets, with memory beside each, whose power is never the same."""
+    """Return a machine with two sockets and their memory, whose power always changes."""
     chance = random.Random(SEED)
 
     def zone(watts: tuple[float, float], phase_s: float, start_uj: int) -> LiveZone:

@@ -1,4 +1,4 @@
-"""The same work alone and beside busy neighbours: what estimates of it say.
+"""Estimates of the same work, alone and with busy neighbours.
 
 On the real machine: other processes change what it measures, so that medians of turns are taken.
 """
@@ -22,7 +22,7 @@ from benchmarks.accuracy.tools import Measure, Work, greenops
 CPUS, NEIGHBOURS = 4, 2
 WORK_S = 0.7
 TURNS = 7
-#: A neighbour ends by itself, should nobody end it.
+#: A neighbour ends by itself if it is not ended.
 LONGEST_S = 60.0
 _SPIN = f"""
 import os, sys, time
@@ -56,7 +56,7 @@ def why_not_a_baseline() -> str | None:
 
 
 def growth() -> Growth:
-    """In a child: measure the same work by turns alone and beside neighbours, with each tool."""
+    """In a child: measure the same work in turns alone and with neighbours, with each tool."""
     cpus = sorted(os.sched_getaffinity(0))
     tools = [greenops("estimate"), _codecarbon_by_load()]
     os.sched_setaffinity(0, {cpus[0]})
@@ -67,8 +67,8 @@ def growth() -> Growth:
     for _ in range(TURNS):
         alone = [measure(work) for measure in tools]
         with _busy(cpus[-NEIGHBOURS:]):
-            beside = [measure(work) for measure in tools]
-        for kept, before, after in zip(ratios, alone, beside, strict=True):
+            shared = [measure(work) for measure in tools]
+        for kept, before, after in zip(ratios, alone, shared, strict=True):
             if before and after:
                 kept.append(after / before)
     return Growth(*map(statistics.median, ratios))

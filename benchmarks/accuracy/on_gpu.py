@@ -3,11 +3,13 @@
     python -m benchmarks.accuracy.on_gpu --out FOLDER
     python -m benchmarks.accuracy.on_gpu --trace tests/gpu/traces/NAME.csv.gz
 
-from the repository's root, on a card that nobody else uses. The first takes under eight minutes and
-writes `report.md`, `report.json` and `trace.csv.gz`; the second writes the trace alone, which the
-tests replay. What is told: the tick of the counter, what a read costs, the counter against
-integrated power for steady and for pulsed load, single windows against the long run, the lag of
-counter and power, what edges wait, and a fixed loop in fresh processes.
+from the repository's root, on a card that no other process uses. The first takes under eight
+minutes and writes `report.md`, `report.json` and `trace.csv.gz`. The second writes only the trace,
+which the tests replay.
+
+The report has the tick of the counter, the cost of a read, the counter against integrated power for
+steady and for pulsed load, single windows against the long run, the lag of counter and power, the
+wait at edges, and a fixed loop in fresh processes.
 """
 
 from __future__ import annotations
@@ -78,7 +80,7 @@ class RunContext:
 def measure(
     bench: RunContext, plan: Plan, process: Process, say: Callable[[str], None] = lambda what: None
 ) -> gpu_report.Figures:
-    """Everything, one after the other; `say` is told what is next."""
+    """Measure everything in turn; `say` receives the name of the next step."""
     windows = Windows(bench.instruments, bench.domain)
     say("reads")
     costs = gpu_figures.read_costs(bench.probe, plan.reads)
@@ -166,7 +168,7 @@ def open_card(card: int | None, environ: MutableMapping[str, str]) -> tuple[Nvml
 
 
 def ready(sensor: NvmlSensor, probe: Probe, load: Load, settle_s: float = 1.0) -> RunContext:
-    """The card with its load, and what it tells of itself while it works."""
+    """The card with its load, and what it reports while it works."""
     with busy(load, settle_s):
         about = facts(probe.nvml, probe.handle, probe.instant, load)
     return RunContext(probe, Instruments([sensor]), sensor.domains[0].name, load, about)
@@ -183,12 +185,14 @@ def facts(nvml: Any, handle: Any, instant: bool, load: Load) -> dict[str, str]:
     return {
         "device": str(_asked(nvml, nvml.nvmlDeviceGetName, handle)),
         "driver": str(_asked(nvml, nvml.nvmlSystemGetDriverVersion)),
-        "CUDA of the driver": "not told" if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}",
+        "CUDA of the driver": "not reported"
+        if cuda is None
+        else f"{cuda // 1000}.{cuda % 1000 // 10}",
         "torch": "not loaded" if torch is None else str(torch.__version__),
-        "power limit": "not told" if limit_mw is None else f"{limit_mw / 1000:.0f} W",
+        "power limit": "not reported" if limit_mw is None else f"{limit_mw / 1000:.0f} W",
         "temperature under load": f"{heat} C",
         "clocks under load": f"SM {sm_mhz} MHz, memory {memory_mhz} MHz",
-        "power": "at the instant" if instant else "a mean over time: no instantaneous one is told",
+        "power": "instantaneous" if instant else "a mean over time, not instantaneous",
         "load": f"{load.words}, {load.call_s * 1e3:.2f} ms a call",
         "Python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d"),
@@ -227,7 +231,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def run(known: argparse.Namespace) -> None:
-    """Measure what was asked for on a real card, and write it."""
+    """Measure the chosen figures on a real card, and write them."""
     sensor, handle = open_card(known.card, os.environ)
     import pynvml
 
@@ -251,7 +255,7 @@ def _say(what: str) -> None:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Run it; 2 where it cannot, with one line that says why and what mends it."""
+    """Run it; return 2 if it cannot run, with the reason and the fix in one line."""
     known = arguments(given)
     try:
         run(known)

@@ -34,7 +34,7 @@ class Measured(NamedTuple):
 
 
 def measurements(call_s: float, repeats: int) -> list[Measured]:
-    """In a child: so many measurements of a call that keeps a card busy."""
+    """In a child: measure a call that keeps a card busy, this many times."""
     from pytest_greenops.sensors.discover import discover
 
     instruments, _ = discover(["nvml"])

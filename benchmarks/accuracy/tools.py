@@ -47,8 +47,8 @@ def zeus(sensor: str) -> Measure:
     def measure(work: Work) -> float | None:
         monitor.begin_window("window", sync_execution=False)
         work()
-        told = monitor.end_window("window", sync_execution=False)
-        parts = [told.gpu_energy] if gpu else [told.cpu_energy, told.dram_energy]
+        found = monitor.end_window("window", sync_execution=False)
+        parts = [found.gpu_energy] if gpu else [found.cpu_energy, found.dram_energy]
         return sum(sum((part or {}).values()) for part in parts)
 
     return measure
@@ -67,8 +67,9 @@ def pyrapl(sensor: str) -> Measure | None:
         window.begin()
         work()
         window.end()
-        told = window.result
-        return None if told.pkg is None or told.dram is None else sum(told.pkg + told.dram) * 1e-6
+        found = window.result
+        missing = found.pkg is None or found.dram is None
+        return None if missing else sum(found.pkg + found.dram) * 1e-6
 
     return measure
 
@@ -90,8 +91,8 @@ def codecarbon(sensor: str) -> Measure:
     def measure(work: Work) -> float | None:
         tracker.start_task()
         work()
-        told = tracker.stop_task()
-        kwh = told.gpu_energy if sensor == "nvml" else told.cpu_energy
+        found = tracker.stop_task()
+        kwh = found.gpu_energy if sensor == "nvml" else found.cpu_energy
         return float(kwh) * JOULES_PER_KWH
 
     return measure

@@ -13,7 +13,7 @@ from benchmarks.anomaly.plant import CHANCE_F1, recording
 from benchmarks.axes import Axis
 
 if TYPE_CHECKING:
-    from pytest_greenops.hooks.fixture import Energy
+    from pytest_greenops import Energy
 
 pytestmark = [
     Axis("phase", PHASES, slice=tuple(PHASES)).mark,

@@ -25,7 +25,7 @@ from benchmarks.image_classifiers import Classifier, image_shape, labelled_image
 from benchmarks.utilisation import Utilisation
 
 if TYPE_CHECKING:
-    from pytest_greenops.hooks.fixture import Energy
+    from pytest_greenops import Energy
 
 pytestmark = [
     pytest.mark.energy_budget(max_increase="5%"),

@@ -18,7 +18,7 @@ from benchmarks.generative.load import Load, Request, Served, facts_of, requests
 from benchmarks.utilisation import Utilisation
 
 if TYPE_CHECKING:
-    from pytest_greenops.hooks.fixture import Energy
+    from pytest_greenops import Energy
 
 #: The same arrivals and prompts in every round and every run, so that runs are comparable.
 SEED = 2503_23934

@@ -16,7 +16,7 @@ from benchmarks.causal_lm import CausalLM, decode, prefill, random_prompts
 from benchmarks.generative.models import Length, lengths, models
 
 if TYPE_CHECKING:
-    from pytest_greenops.hooks.fixture import Energy
+    from pytest_greenops import Energy
 
 pytestmark = [
     pytest.mark.energy_budget(max_increase="5%", max_time="15 s"),

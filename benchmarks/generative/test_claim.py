@@ -19,7 +19,7 @@ from benchmarks.generative.models import LENGTHS, models
 from benchmarks.generative.serving import RATES, REQUESTS, assert_answered, measure_load
 
 if TYPE_CHECKING:
-    from pytest_greenops.hooks.fixture import Energy
+    from pytest_greenops import Energy
 
 pytestmark = [
     pytest.mark.energy_budget(max_increase="5%", max_time="40 s"),

@@ -28,7 +28,7 @@ from benchmarks.generative.serving import (
 )
 
 if TYPE_CHECKING:
-    from pytest_greenops.hooks.fixture import Energy
+    from pytest_greenops import Energy
 
 pytestmark = pytest.mark.energy_budget(max_increase="5%", max_time="40 s")
 

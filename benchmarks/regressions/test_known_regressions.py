@@ -42,7 +42,7 @@ from benchmarks.image_classifiers import (
 )
 
 if TYPE_CHECKING:
-    from pytest_greenops.hooks.fixture import Energy
+    from pytest_greenops import Energy
 
 MISTAKES = (
     *("autograd_left_on", "one_by_one", "unfused_optimizer"),

@@ -19,7 +19,7 @@ from benchmarks.tasks.configurations import SIZES, Size
 from benchmarks.tasks.inference import load, saved
 
 if TYPE_CHECKING:
-    from pytest_greenops.hooks.fixture import Energy
+    from pytest_greenops import Energy
 
 task_axis = partial(Axis, "task", TASKS, loads=LOADS)
 #: Loading depends little on the task: the slice has a few.

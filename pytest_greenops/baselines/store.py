@@ -47,7 +47,7 @@ class Store:
         module = [_folder_name(part) for part in test.module.split("/") if part not in ("", ".")]
         return self.folder.joinpath(machine or self.machine, *module, _file_name(test.name))
 
-    def shown(self, test: TestKey) -> str:
+    def relative_path(self, test: TestKey) -> str:
         """Return that path relative to the parent of the baselines folder."""
         return str(self.path(test).relative_to(self.folder.parent))
 

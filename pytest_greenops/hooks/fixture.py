@@ -1,9 +1,7 @@
-"""The handle `energy` that a test holds. Without `--energy` it runs everything once, unmeasured."""
+"""The handle `energy` of a test. Without `--energy` it runs everything once, unmeasured."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import math
 import reprlib
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
@@ -27,26 +25,26 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-#: Where an item keeps the handle of its test, which the fixture `energy` gives out.
-HANDLE: pytest.StashKey[Energy] = pytest.StashKey()
 
 
 class Energy:
-    """Measures the energy of calls, loops and windows of one test."""
+    """Measures the energy of calls, loops and windows of one test.
+
+    Attributes:
+        enabled: Whether the run measures (`pytest --energy`).
+    """
 
     def __init__(self, trial: AnyTrial, enabled: bool) -> None:
+        self.enabled = enabled
         self._trial = trial
         self._claimed: set[str] = set()
-        self._trip: AnyTrip | None = None
-        self._opened: set[str] = set()
-        self._measured: dict[str, OpenWindow] = {}
+        self._round: _Round | None = None
         self._failed_in = 0
-        self.enabled = enabled
 
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function as often as the measurement needs, and return what it returned last.
+        """Call a function as often as the measurement needs, and return its last result.
 
-        Raises `TypeError` for a coroutine function: those are for `await energy.acall(...)`.
+        Raises `TypeError` for a coroutine function: write `await energy.acall(...)`.
         """
         __tracebackhide__ = True
         return self.named("call")(function, *args, **kwargs)
@@ -54,7 +52,7 @@ class Energy:
     async def acall(
         self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """The same for a coroutine function."""
+        """Await a coroutine function as often as the measurement needs."""
         __tracebackhide__ = True
         return await self.named("call").acall(function, *args, **kwargs)
 
@@ -64,90 +62,89 @@ class Energy:
         return self.named("call").pedantic(function, **settings)
 
     def named(self, name: str) -> NamedMeasurement:
-        """A measurement under its own name, so that a test can have several."""
+        """Return a measurement with its own name, so that a test can have several."""
         return NamedMeasurement(self._trial, name, self._claim)
 
     def rounds(self) -> Iterator[int]:
         """Repeat a loop as often as the measurement needs; its windows are `energy.measure`."""
         __tracebackhide__ = True
         number = 0
-        own: set[str] = set()
+        expected: set[str] = set()
         trips = self._trial.trips()
         try:
             for trip in trips:
-                self._trip = trip
                 for _ in range(trip.iterations):
-                    self._opened, self._measured, self._failed_in = set(), {}, 0
+                    self._round, self._failed_in = _Round(trip), 0
                     yield number
+                    measured = self._round.measured
                     if number == 0:
-                        own = set(self._measured)
-                        for name in self._measured:
+                        expected = set(measured)
+                        for name in measured:
                             self._claim(name)
-                    for name in sorted(own ^ set(self._measured)):
+                    for name in sorted(expected ^ set(measured)):
                         raise ValueError(
                             f"energy.rounds(): {name!r} is not measured in every round; measure "
                             "it in each, or in a loop of its own"
                         )
                     number += 1
-                    windows = self._measured.values()
-                    add_work(trip, self._trial.work(result_of(self._trial, windows), 1))
+                    result = result_of(self._trial, measured.values())
+                    add_work(trip, self._trial.work(result, 1))
         finally:
-            self._trip = None
-            self._measured = {}
+            self._round = None
             trips.close()
             self._trial.repetition = self._failed_in
 
     @contextmanager
     def measure(self, name: str) -> Iterator[OpenWindow]:
-        """One window: inside `energy.rounds()` one of each round, outside of it the only one.
+        """Measure one window: of each round inside `energy.rounds()`, else a single one.
 
-        Units that are counted from a result are counted from what its `result` is set to.
+        Units that are counted from a result use the window's `result`.
         """
         __tracebackhide__ = True
-        if self._trip is None:
+        if self._round is None:
             with self.named(name).once() as window:
                 yield window
             return
-        if name in self._opened:
+        if name in self._round.opened:
             raise ValueError(
                 f"energy.measure: {name!r} is measured twice in one round; give each its own name"
             )
-        self._opened.add(name)
-        window = OpenWindow()
+        self._round.opened.add(name)
+        window, current = OpenWindow(), self._round
         try:
-            with self._trip.window(name):
+            with current.trip.window(name):
                 yield window
         except BaseException:
-            self._opened.discard(name)
+            current.opened.discard(name)
             self._failed_in = self._trial.repetition
             raise
-        self._measured[name] = window
+        current.measured[name] = window
 
     def units(self, **units: Amount) -> None:
-        """Say how much work one call does: `units(sample=64)`, or counted from its result."""
+        """Set the work that one call does: `units(sample=64)`, or a function of its result."""
         __tracebackhide__ = True
         if "call" in units:
-            raise ValueError("energy.units: the name 'call' is taken, by a call; choose another")
+            raise ValueError("energy.units(call=...): the name 'call' is reserved; choose another")
         amounts = {name: _amount(name, amount) for name, amount in units.items()}
         if self.enabled:
             self._trial.units = amounts
 
     def quality(self, **quality: float) -> None:
-        """Keep the quality of what was computed beside its joules.
+        """Keep the quality of what was computed with its joules; higher is better.
 
-        Higher is better: tell a loss or an error as its negative, `quality(loss=-0.31)`. The
-        marker's `max_quality_drop` limits how far it may fall below the baseline's. Raises
-        `ValueError` for what is no number.
+        Give a loss or an error as its negative: `quality(loss=-0.31)`. The marker's
+        `max_quality_drop` limits how far it may fall below the baseline's. Raises `ValueError`
+        if a value is not a number.
         """
         __tracebackhide__ = True
-        told = {}
-        for name, value in quality.items():  # no comprehension: its frame would be shown
-            told[name] = _told(name, value)
-        self._trial.quality.update(told)
+        values = {}
+        for name, value in quality.items():  # a comprehension would show its frame
+            values[name] = _quality(name, value)
+        self._trial.add_quality(values)
 
     @property
     def results(self) -> Mapping[str, Result]:
-        """What was measured so far, by name; `call` where none was given."""
+        """Return what was measured so far, by name; `call` by default."""
         return self._trial.results
 
     def _claim(self, name: str) -> None:
@@ -160,79 +157,68 @@ class Energy:
         self._claimed.add(name)
 
 
+class _Round:
+    """One round of `energy.rounds()`: its trip, and the windows opened and measured in it."""
+
+    def __init__(self, trip: AnyTrip) -> None:
+        self.trip = trip
+        self.opened: set[str] = set()
+        self.measured: dict[str, OpenWindow] = {}
+
+
 def _amount(name: str, amount: Any) -> Any:
-    """An amount of work, in a number of any library."""
+    """Return an amount of work as a float, or the function that counts it."""
+    __tracebackhide__ = True
     if callable(amount):
         return amount
     work = _number(amount)
     if work is None or not 0 < work < math.inf:
-        raise ValueError(
-            f"energy.units: {name}={amount!r} is no amount of work; give a number above 0"
-        )
+        raise ValueError(f"energy.units({name}={amount!r}): expected a number > 0")
     return work
 
 
-def _told(name: str, value: Any) -> float:
-    """A quality, in a number of any library; one that is not finite is one too."""
+def _quality(name: str, value: Any) -> float:
+    """Return a quality as a float, which may be NaN or infinite."""
     __tracebackhide__ = True
-    told = _number(value)
-    if told is None:
+    quality = _number(value)
+    if quality is None:
         shown = " ".join(reprlib.repr(value).split())
-        raise ValueError(
-            f"energy.quality: {name}={shown} is no quality; give a number, higher being better"
-        )
-    return told
+        raise ValueError(f"energy.quality({name}={shown}): expected a number, higher is better")
+    return quality
 
 
 def _number(value: Any) -> float | None:
+    """Return a number of any library as a float, or None."""
     try:
         return None if isinstance(value, str | bytes) else float(value)
     except (TypeError, ValueError, OverflowError, RuntimeError):
         return None
 
 
-@contextmanager
-def measured_whole(item: pytest.Item) -> Iterator[None]:
-    """Let the item's function be measured as a call, for a test that does not ask for the fixture.
-
-    It is repeated with the same fixture values; their set-up stays outside.
-    """
-    function, handle = getattr(item, "obj", None), item.stash.get(HANDLE, None)
-    if function is None or handle is None or "energy" in getattr(item, "fixturenames", ()):
-        yield
-        return
-    call = handle.acall if inspect.iscoroutinefunction(function) else handle
-    item.obj = wrapped = _wrapped(function, call)  # type: ignore[attr-defined]
-    case = getattr(item, "instance", None)
-    if getattr(case, "_testMethodName", None) == item.name:  # unittest looks it up by itself
-        setattr(case, item.name, wrapped)
-    try:
-        yield
-    finally:
-        item.obj = function  # type: ignore[attr-defined]
+# --- without --energy ------------------------------------------------------------------------
 
 
-def _wrapped(function: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., Any]:
-    if inspect.iscoroutinefunction(function):
+class UnmeasuredTrial:
+    """The trial of a test in a run without `--energy`: everything runs once."""
 
-        @functools.wraps(function)
-        async def acall(*args: Any, **kwargs: Any) -> Any:
-            __tracebackhide__ = True
-            return await call(function, *args, **kwargs)
+    def __init__(self) -> None:
+        self.units: dict[str, Amount] = {}
+        self.repetition = 0
+        self.results: Mapping[str, Result] = _NoResults()
 
-        return acall
+    def trips(self, name: str | None = None, **plan: int | None) -> Generator[AnyTrip]:
+        """Yield the only trip."""
+        yield _UnmeasuredTrip()
 
-    @functools.wraps(function)
-    def plain(*args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
-        return call(function, *args, **kwargs)
+    def work(self, value: Any, iterations: int) -> dict[str, float]:
+        """Return nothing: there are no joules to divide."""
+        return {}
 
-    return plain
+    def add_quality(self, quality: Mapping[str, float]) -> None:
+        """Ignore the quality."""
 
 
-class _PlainTrip:
-    """The one trip that an unmeasured test makes."""
-
+class _UnmeasuredTrip:
     def __init__(self) -> None:
         self.iterations = 1
         self.units: dict[str, float] = {}
@@ -244,26 +230,8 @@ class _PlainTrip:
         return nullcontext()
 
 
-class PlainTrial:
-    """Stands where a trial would: everything runs once, nothing is measured."""
-
-    def __init__(self) -> None:
-        self.units: dict[str, Amount] = {}
-        self.quality: dict[str, float] = {}
-        self.repetition = 0
-        self.results: Mapping[str, Result] = _Unmeasured()
-
-    def trips(self, name: str | None = None, **plan: int | None) -> Generator[_PlainTrip]:
-        """One trip."""
-        yield _PlainTrip()
-
-    def work(self, value: Any, iterations: int) -> dict[str, float]:
-        """Nothing is divided by it."""
-        return {}
-
-
-class _Unmeasured(dict[str, "Result"]):
-    """No results: a test that goes on to read one is skipped from there, for it passed so far."""
+class _NoResults(dict[str, "Result"]):
+    """No results: reading one skips the rest of the test, which has passed so far."""
 
     def __missing__(self, name: str) -> Result:
         pytest.skip(f"reads energy.results[{name!r}], which only pytest --energy measures")

@@ -1,4 +1,4 @@
-"""A run of pytest that measures one test for another process: hooks that narrow it, and answer."""
+"""The fresh process: hooks that narrow this run of pytest to one test, and answer its parent."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 
 from pytest_greenops.hooks.fresh_parent import node_of
 from pytest_greenops.model.run_options import Options
-from pytest_greenops.run.fresh_process import Answer, Request, asked
+from pytest_greenops.run.fresh_process import Answer, Request, take_request
 from pytest_greenops.run.run import Run
 
 NAME = "greenops-fresh-child"
-#: Options of pytest and of its plugins that would choose other tests, run them elsewhere or again,
-#: or write what the asking run writes, by attribute; and the values with which they do not.
+#: Options that would select other tests, run them elsewhere or again, or write files of the
+#: parent: their values that do not, by attribute.
 _NEUTRAL: dict[str, Any] = {
     # which tests
     "lf": False,
@@ -61,7 +61,7 @@ _NEUTRAL: dict[str, Any] = {
 
 
 class FreshChild:
-    """Narrows a run to the test that was asked for, and writes down what it measured."""
+    """Narrows a run to the requested test, and writes what it measured."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -69,46 +69,52 @@ class FreshChild:
 
     @classmethod
     def begin(cls, config: pytest.Config) -> None:
-        """Join a run that answers another process, before its plugins read their options."""
-        request = asked()
+        """Join the run of a fresh process, before its plugins read their options."""
+        request = take_request()
         if request is not None:
-            end_with(request.asker)
+            end_with_parent(request.parent_id)
             _neutralise(config.known_args_namespace, {})
             config.pluginmanager.register(cls(request), NAME)
 
+    @staticmethod
+    def of(config: pytest.Config) -> FreshChild | None:
+        """Return the fresh child that this run is, or None."""
+        child: FreshChild | None = config.pluginmanager.get_plugin(NAME)
+        return child
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, Any, Any]:
-        """Choose the test, and take away what else the run would do."""
-        apart = {"basetemp": Path(self._request.folder, "tmp")}
-        _neutralise(config.option, {**apart, **self._request.options})
+        """Select the test, and turn off what else the run would do."""
+        temporary = {"basetemp": Path(self._request.folder, "tmp")}
+        _neutralise(config.option, {**temporary, **self._request.options})
         config.args = [self._request.node]
         return (yield)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Keep why nothing could be collected."""
+        """Note why nothing could be collected."""
         if report.failed:
-            self._keep("its collection failed there", report.longrepr)
+            self._note("its collection failed there", report.longrepr)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Make sure that it is the test that was asked for."""
+        """Check that the requested test, and no other, was found."""
         node, found = self._request.node, [node_of(item) for item in session.items]
         if found != [node] and self._failure is None:
-            self._failure = f"{len(found)} tests were found there as {node}, and not it alone"
+            self._failure = f"{len(found)} tests were found there as {node}, expected one"
             session.items.clear()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep how the test failed, or that it was skipped."""
+        """Note how the test failed, or that it was skipped."""
         if report.failed:
             where = "" if report.when == "call" else f" in its {report.when}"
-            self._keep(f"the test failed there{where}", report.longrepr)
+            self._note(f"the test failed there{where}", report.longrepr)
         elif report.skipped and self._failure is None:
             self._failure = "the test was skipped there"
 
     def answer(self, run: Run) -> None:
-        """Write what the run measured, for the process that asked."""
+        """Write what the run measured, for the parent."""
         Answer(run.environment, run.results, self._failure).write(self._request.answer)
 
-    def _keep(self, what: str, longrepr: Any) -> None:
+    def _note(self, what: str, longrepr: Any) -> None:
         crash = getattr(longrepr, "reprcrash", None)
         text = getattr(crash, "message", None) or getattr(longrepr, "errorstring", longrepr)
         said = [line.strip() for line in str(text).splitlines()]
@@ -117,9 +123,9 @@ class FreshChild:
 
 
 def measuring_only(options: Options) -> Options:
-    """The options of a run that measures for another one: it neither judges nor keeps."""
+    """Return the options of a fresh process, which neither judges nor saves."""
     return options._replace(
-        measure=True, answers=True, save=None, sessions=1, json=None, strict=False
+        measure=True, fresh_child=True, save=None, sessions=1, json=None, strict=False
     )
 
 
@@ -129,8 +135,8 @@ def _neutralise(option: Any, more: dict[str, Any]) -> None:
             setattr(option, name, value)
 
 
-def end_with(asker: int) -> None:
-    """Let the system end this process as soon as the one that asked for it is gone (Linux)."""
+def end_with_parent(parent_id: int) -> None:
+    """Let the system end this process as soon as its parent has ended (Linux)."""
     if not sys.platform.startswith("linux"):
         return
     import ctypes
@@ -139,7 +145,7 @@ def end_with(asker: int) -> None:
     with suppress(OSError, AttributeError):
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-    if os.getppid() != asker:  # it was gone before, or another process stands in between
-        told = "sys.executable starts Python as a process of its own; let that wrapper exec Python"
-        print(told, file=sys.stderr, flush=True)
+    if os.getppid() != parent_id:  # it has ended, or another process is in between
+        error = "sys.executable starts Python as a process of its own; let that wrapper exec Python"
+        print(error, file=sys.stderr, flush=True)
         os._exit(1)

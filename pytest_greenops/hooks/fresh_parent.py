@@ -1,4 +1,4 @@
-"""Asks a fresh process to measure a test: how this pytest was started, and what time is left."""
+"""The parent of fresh processes: how this pytest was started, and how long a test may still run."""
 
 from __future__ import annotations
 
@@ -6,47 +6,51 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
-from pytest_greenops.run import fresh_process as fresh
-from pytest_greenops.run.fresh_process import Answer, FreshFailure, FreshTimeout, Start
+from pytest_greenops.run import fresh_process
+from pytest_greenops.run.fresh_process import Answer, FreshFailure, FreshTimeout, Invocation
 
 BEGUN = pytest.StashKey[float]()
 DEADLINE = pytest.StashKey[float]()
-#: What a process of pytest-xdist, or a test that runs, adds to the environment.
-_OWN = ("PYTEST_XDIST_", "PYTEST_CURRENT_TEST", "PYTEST_VERSION")
-_WORKERINPUT = "greenops_start"
-#: Options whose values are drawn by chance unless they are given.
-_DRAWN = ("randomly_seed",)
-#: A fresh process may take this long, and so many times what its test took here.
+#: Variables that pytest-xdist, or a test that runs, adds to the environment.
+_ADDED = ("PYTEST_XDIST_", "PYTEST_CURRENT_TEST", "PYTEST_VERSION")
+_WORKERINPUT = "greenops_invocation"
+#: Options whose values are random unless they are given.
+_RANDOM = ("randomly_seed",)
+#: A fresh process may take this long, plus this many times what its test took here.
 LIMIT_S, PATIENCE = 300.0, 4.0
-#: What a process takes to start, and what is kept of a timeout that runs out.
+#: What a process takes to start, and what is kept of a timeout as a reserve.
 START_S, RESERVE_S = 5.0, 1.0
 
 
 class FreshParent:
-    """Knows how to run a test of this run once more, and by when it has to be done."""
+    """Runs a test of this run in a fresh process, within what is left of the test's timeout."""
 
     def __init__(
         self,
         config: pytest.Config,
         started: tuple[list[str], dict[str, str]] | None,
         allowed: bool = True,
+        clock: Callable[[], float] = time.monotonic,  # a test may freeze the module's
+        run: Callable[..., Answer] = fresh_process.measure,
     ) -> None:
-        """Ask for processes that are started as this one was.
+        """Start processes as this one was started.
 
-        started  the module path and the environment, if they were seen at the start
+        started  `sys.path` and the environment at the start, if they were seen
         allowed  `energy_fresh_process`
         """
         path, environ = started or (list(sys.path), dict(os.environ))
         self._config = config
         self._refusal = None if allowed else "energy_fresh_process is off"
-        self._clock = time.monotonic  # a test may freeze the module's
-        self._environ = {k: v for k, v in environ.items() if not k.startswith(_OWN)}
-        self._start = _handed_over(config) or Start(
+        self._clock = clock
+        self._environ = {k: v for k, v in environ.items() if not k.startswith(_ADDED)}
+        self._run = run
+        self._invocation = _of_controller(config) or Invocation(
             args=[str(arg) for arg in config.invocation_params.args],
             folder=str(config.invocation_params.dir),
             path=path,
@@ -54,8 +58,8 @@ class FreshParent:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker of pytest-xdist how its controller was started."""
-        node.workerinput[_WORKERINPUT] = msgspec.to_builtins(self._start)
+        """Pass on to a worker of pytest-xdist how its controller was started."""
+        node.workerinput[_WORKERINPUT] = msgspec.to_builtins(self._invocation)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -69,26 +73,26 @@ class FreshParent:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_timeout_cancel_timer(self, item: pytest.Item) -> None:
-        """Note that nothing will end it any more."""
+        """Note that no timeout ends the test any more."""
         item.stash[DEADLINE] = math.inf
 
     def left_s(self, item: pytest.Item) -> float:
-        """How long a test may still run; infinite where nothing ends it."""
+        """Return how long a test may still run; infinite if it has no timeout."""
         return item.stash.get(DEADLINE, math.inf) - self._clock()
 
     def measure(self, item: pytest.Item) -> Answer:
         """Measure a test in a fresh process; raises `FreshFailure`.
 
-        After one that was not done in time none is started any more: each might take as long.
+        After a timeout no process is started any more: each might take as long.
         """
         if self._refusal:
             raise FreshFailure(self._refusal)
         limit_s = self._limit_s(item)
         option = self._config.option
-        drawn = {name: getattr(option, name) for name in _DRAWN if hasattr(option, name)}
+        drawn = {name: getattr(option, name) for name in _RANDOM if hasattr(option, name)}
         try:
-            return fresh.measure(
-                self._start,
+            return self._run(
+                self._invocation,
                 node_of(item),
                 options=drawn,
                 environ=self._environ,
@@ -96,26 +100,26 @@ class FreshParent:
                 limit_s=limit_s,
             )
         except FreshTimeout:
-            self._refusal = f"none was started, for that of {item.name} was not done in time"
+            self._refusal = f"none was started, since that of {item.name} did not end in time"
             raise
 
     def _limit_s(self, item: pytest.Item) -> float:
-        """How long a fresh process of a test may take; raises `FreshFailure` if that is too little.
+        """Return how long a fresh process may take; raises `FreshFailure` if that is too little.
 
-        It is bound by the timeout of the test, which it runs within.
+        It runs within the test's own timeout.
         """
         elapsed_s = self._clock() - item.stash[BEGUN]
         left_s = self.left_s(item) - RESERVE_S
         if left_s < START_S + elapsed_s:
             raise FreshFailure(
-                f"its timeout leaves {max(0.0, left_s):.0f} s, and it would take about "
+                f"its timeout leaves {max(0.0, left_s):.0f} s, but it needs about "
                 f"{START_S + elapsed_s:.0f} s; raise the timeout"
             )
         return min(LIMIT_S + PATIENCE * elapsed_s, left_s)
 
 
 def node_of(item: pytest.Item) -> str:
-    """The whole path of a test's file and its names, which choose it wherever pytest is called.
+    """Return the absolute path and the names of a test, which select it from any directory.
 
     Not the item's own id: pytest-xdist appends the group of a test to it (`--dist loadgroup`).
     """
@@ -124,6 +128,6 @@ def node_of(item: pytest.Item) -> str:
     return f"{item.path}::{classes}{inside}{item.name}"
 
 
-def _handed_over(config: pytest.Config) -> Start | None:
-    start = getattr(config, "workerinput", {}).get(_WORKERINPUT)
-    return None if start is None else msgspec.convert(start, Start)
+def _of_controller(config: pytest.Config) -> Invocation | None:
+    invocation = getattr(config, "workerinput", {}).get(_WORKERINPUT)
+    return None if invocation is None else msgspec.convert(invocation, Invocation)

@@ -1,4 +1,4 @@
-"""What other plugins and a conftest.py may add to a run."""
+"""The hooks that other plugins and a conftest.py may implement."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def pytest_energy_sensors(config: pytest.Config) -> Sequence[Sensor] | None:
 
 @pytest.hookspec
 def pytest_energy_facts(config: pytest.Config) -> Mapping[str, str] | None:
-    """Add facts to the machine's fingerprint: measurements on others are not compared."""
+    """Add facts to the machine's fingerprint; only equal fingerprints are compared."""
 
 
 @pytest.hookspec
 def pytest_energy_verdict(item: pytest.Item, result: Result) -> None:
-    """See a result and its verdict, before a red one fails its test."""
+    """Receive a result and its verdict, before a red verdict fails the test."""

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from pytest_greenops.baselines.store import write_whole
-from pytest_greenops.hooks import pytest_report as outcome
-from pytest_greenops.hooks import selection
-from pytest_greenops.hooks.fixture import HANDLE, Energy, measured_whole
-from pytest_greenops.hooks.fresh_child import NAME, FreshChild, measuring_only
+from pytest_greenops.hooks import failure, selection
+from pytest_greenops.hooks.fixture import Energy
+from pytest_greenops.hooks.fresh_child import FreshChild, measuring_only
 from pytest_greenops.hooks.fresh_parent import FreshParent
+from pytest_greenops.hooks.measured_item import MeasuredItem, measured_whole
+from pytest_greenops.hooks.report_data import GatheredReports
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.result import Result
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import closing, terminal
 from pytest_greenops.report.document import to_json
@@ -26,27 +26,22 @@ from pytest_greenops.report.drawing import plain, shows_blocks
 from pytest_greenops.report.layer_table import where_joules_go
 from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.run import Run
-from pytest_greenops.run.trial import Trial
 
-TRIAL = pytest.StashKey[Trial]()
-#: How the latest phase of a test ended; `failed` as soon as any has, or a subtest.
-ENDED = pytest.StashKey[str]()
 #: Options with which pytest shows something and runs no test.
-SHOWS = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
+_SHOW_ONLY = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
 
 
 class Measuring:
     """One run with `--energy` in this process; each worker of pytest-xdist has its own."""
 
-    def __init__(self, config: pytest.Config, options: Options, asking: FreshParent) -> None:
+    def __init__(self, config: pytest.Config, options: Options, parent: FreshParent) -> None:
         self._config = config
         self._options = options
-        self._asking = asking
+        self._parent = parent
         self._is_worker = hasattr(config, "workerinput")
+        self._progress = ProgressBar(config)
         self._run: Run | None = None
-        self._progress: terminal.MeasurementProgress | None = None
-        self._problems: list[str] = []
-        self._refused: dict[TestKey, list[str]] = {}
+        self._gathered: GatheredReports | None = None
 
     @classmethod
     def join(
@@ -55,42 +50,41 @@ class Measuring:
         options: Options,
         started: tuple[list[str], dict[str, str]] | None,
     ) -> None:
-        """Join a run with `--energy`, or one that measures for another."""
+        """Join a run with `--energy`, or a run that measures for another process."""
         plugins = config.pluginmanager
-        if plugins.hasplugin(NAME):
+        if FreshChild.of(config):
             options = measuring_only(options)
-        asking = FreshParent(config, started, options.fresh_process)
-        plugins.register(asking, "greenops-fresh-parent")
-        plugins.register(cls(config, options, asking), "greenops-measuring")
+        parent = FreshParent(config, started, options.fresh_process)
+        plugins.register(parent, "greenops-fresh-parent")
+        plugins.register(cls(config, options, parent), "greenops-measuring")
 
     @property
     def run(self) -> Run:
-        """The run, once its session has started."""
+        """Return the run, once its session has started."""
         assert self._run is not None
         return self._run
 
     @property
-    def _runs_tests(self) -> bool:
-        """Whether pytest was started to run tests, and not to show what there is."""
-        return not any(getattr(self._config.option, name, False) for name in SHOWS)
+    def gathered(self) -> GatheredReports:
+        """Return what the reports carried, once the session has started."""
+        assert self._gathered is not None
+        return self._gathered
+
+    def handle(self, item: pytest.Item) -> Energy:
+        """Return the handle of a test, which begins here if no marker or argument announced it."""
+        return (MeasuredItem.of(item) or self._begin(item)).handle
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """Open the sensors and read the baselines, before anything is collected."""
-        config, hooks = self._config, self._config.hook
         try:
-            self._run = Run(
-                self._options,
-                config.rootpath,
-                sensors=[s for many in hooks.pytest_energy_sensors(config=config) for s in many],
-                facts=dict(f for d in hooks.pytest_energy_facts(config=config) for f in d.items()),
-                progress=self._show_progress,
-            )
-            selection.refuse_workers(config, self._run.estimated_only)
+            self._run = self._open()
+            selection.refuse_workers(self._config, self._run.estimated_only)
             if self._options.save and self._runs_tests:
                 self._run.store.check_writable()
         except GreenopsError as error:
             raise pytest.UsageError(str(error)) from None
+        self._gathered = GatheredReports(self._run)
 
     def pytest_report_header(self) -> list[str]:
         """Say what measures, what it is compared with, and what fails."""
@@ -98,105 +92,61 @@ class Measuring:
         return list(lines if _unicode() else map(plain, lines))
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Remember which tests there are, chosen or not, to tell a renamed one from a new one."""
+        """Remember every test, selected or not, to recognise a renamed test."""
         chosen = any("::" in argument for argument in self._config.args)
         if not chosen and not getattr(self._config.option, "lf", False):
             self.run.collected.add(TestKey(*selection.key_parts(item)))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Give an energy test its trial, each time that it is run."""
-        if TRIAL in item.stash:  # it is run again
-            del item.stash[TRIAL], item.stash[HANDLE]
-            item.stash[ENDED] = "passed"
-            outcome.keep_properties(item, ())
+        """Begin a trial each time that an energy test runs."""
+        MeasuredItem.forget(item)
         if selection.is_energy_test(item):
-            self.begin(item)
-
-    def begin(self, item: pytest.Item) -> Energy:
-        """Begin the trial of an item; one that nothing announces begins as it takes the fixture."""
-        key = TestKey(*selection.key_parts(item))
-        left_s = partial(self._asking.left_s, item)
-        trial = item.stash[TRIAL] = self.run.trial(key, selection.budget_of(item), left_s)
-        handle = item.stash[HANDLE] = Energy(trial, enabled=True)
-        return handle
+            self._begin(item)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Measure a marked test that does not ask for the fixture as a whole; then enforce."""
+        """Measure a marked test without the fixture as a whole; then enforce its budget."""
         __tracebackhide__ = True
-        try:
-            with measured_whole(item):
-                returned = yield
-        finally:
-            self._end_progress()
-        if TRIAL not in item.stash or getattr(item, "_excinfo", None):  # unittest's own outcome
-            return returned
-        trial = item.stash[TRIAL]
-        trial.close()
-        self._end_progress()
-        if self._options.answers or item.stash.get(ENDED, None) == "failed":  # a subtest
-            return returned
-        trial.renew(partial(self._measure_afresh, item))
-        results = trial.results.values()
-        for result in results:
-            item.ihook.pytest_energy_verdict(item=item, result=result)
-        outcome.enforce(results, self._options, self.run.acceptable(trial))
+        with self._progress, measured_whole(item):
+            returned = yield
+        self._conclude(item)
         return returned
-
-    def _measure_afresh(self, item: pytest.Item) -> Answer:
-        """Measure a test in a fresh process, while the progress shows that."""
-        try:
-            self._show_progress(f"{item.name} in a fresh process", 0, 1, at_once=True)
-            return self._asking.measure(item)
-        finally:
-            self._end_progress()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put results and short failures on the reports, which carry them to xdist's controller."""
-        trial = item.stash.get(TRIAL, None)
-        if trial is None:
+        measured = MeasuredItem.of(item)
+        if measured is None:
             return (yield)
-        results: tuple[Result, ...] = ()
-        if call.when == "call":
-            results = outcome.results_of(item, call.excinfo, trial)
-            outcome.keep_properties(item, results)
+        measured.keep_figures(call)
         report = yield
-        if call.when == "teardown":
-            outcome.save(report, self.run, trial, item.stash[ENDED])
-        elif item.stash.get(ENDED, None) != "failed":
-            item.stash[ENDED] = report.outcome
-        if call.when == "setup":
-            outcome.Carried(trial.test).put(report)
-        elif call.when == "call":
-            outcome.describe_call(report, call.excinfo, trial, results, _unicode())
+        measured.describe(report, call, self.run, _unicode())
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
         """Give energy failures a letter and a word of their own."""
-        return outcome.status(report)
+        return failure.status(report)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather what was measured, in this process and in others."""
         if not self._is_worker:
-            outcome.gather(report, self.run, self._problems, self._refused)
+            self.gathered.add(report)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the results; a gate that could not do its work does not pass."""
+        """Write the results; a run that could not do its work does not pass."""
         if self._is_worker or self._run is None or not self._runs_tests:
             return
-        if self._options.answers:
-            answering: FreshChild = self._config.pluginmanager.get_plugin(NAME)  # type: ignore[assignment]
-            answering.answer(self._run)
+        if child := FreshChild.of(self._config):
+            child.answer(self._run)
             return
-        self._problems += _write_json(self._run)
+        self.gathered.problems += _write_json(self._run)
         idle = self._options.strict and not self._options.save and not self._run.compared
         fine = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-        if (self._problems or idle) and session.exitstatus in fine:
+        if (self.gathered.problems or idle) and session.exitstatus in fine:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(
@@ -213,53 +163,104 @@ class Measuring:
         if self._run is not None:
             self._run.close()
 
+    @property
+    def _runs_tests(self) -> bool:
+        """Whether pytest runs tests, and does not only show what it collected."""
+        return not any(getattr(self._config.option, name, False) for name in _SHOW_ONLY)
+
+    def _open(self) -> Run:
+        config, hooks = self._config, self._config.hook
+        return Run(
+            self._options,
+            config.rootpath,
+            sensors=[s for many in hooks.pytest_energy_sensors(config=config) for s in many],
+            facts=dict(f for d in hooks.pytest_energy_facts(config=config) for f in d.items()),
+            progress=self._progress.update,
+        )
+
+    def _begin(self, item: pytest.Item) -> MeasuredItem:
+        key = TestKey(*selection.key_parts(item))
+        left_s = partial(self._parent.left_s, item)
+        return MeasuredItem(item, self.run.trial(key, selection.budget_of(item), left_s))
+
+    def _conclude(self, item: pytest.Item) -> None:
+        """Judge what a test measured, confirm it in a fresh process if needed, and enforce."""
+        __tracebackhide__ = True
+        measured = MeasuredItem.of(item)
+        if measured is None or getattr(item, "_excinfo", None):  # unittest's own outcome
+            return
+        trial = measured.trial
+        with self._progress:
+            trial.close()
+        if self._options.fresh_child or measured.outcome == "failed":  # a subtest
+            return
+        trial.confirm(partial(self._measure_afresh, item))
+        results = trial.results.values()
+        for result in results:
+            item.ihook.pytest_energy_verdict(item=item, result=result)
+        failure.enforce(results, self._options, self.run.saver.acceptable(trial))
+
+    def _measure_afresh(self, item: pytest.Item) -> Answer:
+        """Measure a test in a fresh process, and show that meanwhile."""
+        with self._progress:
+            self._progress.update(f"{item.name} in a fresh process", 0, 1, at_once=True)
+            return self._parent.measure(item)
+
     def _summary(self, reporter: Any) -> Iterator[str]:
-        unicode = _unicode()
+        results, width, unicode = self.run.results, reporter._tw.fullwidth, _unicode()
         render = terminal.render_brief if self._config.get_verbosity() < 0 else terminal.render
         yield ""
-        yield from render(
-            self.run.results,
-            width=reporter._tw.fullwidth,
-            color=reporter.hasmarkup,
-            unicode=unicode,
-        )
-        say = str if unicode else plain
-        yield from where_joules_go(self.run.results, max(80, reporter._tw.fullwidth), say)
-        yield from (
-            f"energy: not saved: {line}" for lines in self._refused.values() for line in lines
-        )
-        yield from (f"energy: {line}" for line in self._problems)
-        last = closing.closing_line(self.run.results)
+        yield from render(results, width=width, color=reporter.hasmarkup, unicode=unicode)
+        yield from where_joules_go(results, max(80, width), str if unicode else plain)
+        yield from (f"energy: {line}" for line in self.gathered.lines())
+        last = closing.closing_line(results)
         yield last if unicode else plain(last)
 
-    def _show_progress(self, label: str, done: int, most: int, at_once: bool = False) -> None:
-        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
-        if self._is_worker or self._config.get_verbosity() < 0:
+
+class ProgressBar:
+    """The progress bar of the measurement that runs, if the terminal can show it.
+
+    As a context manager it takes the bar away at the end.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._bar: terminal.MeasurementProgress | None = None
+
+    def __enter__(self) -> None:
+        """Begin with no bar: `update` draws it."""
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            with self._uncaptured():
+                self._bar.close()
+            self._bar = None
+
+    def update(self, label: str, done: int, most: int, at_once: bool = False) -> None:
+        """Show how many rounds are done, at once or after two seconds."""
+        config = self._config
+        reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        if hasattr(config, "workerinput") or config.get_verbosity() < 0:
             return
         if reporter is None or not reporter.isatty:
             return
         with self._uncaptured():
-            if self._progress is None:
+            if self._bar is None:
                 delay: Any = {"delay_s": 0.0} if at_once else {}
-                self._progress = terminal.MeasurementProgress(
+                self._bar = terminal.MeasurementProgress(
                     reporter._tw._file, width=reporter._tw.fullwidth, **delay
                 )
-            self._progress.update(label, done, most)
-
-    def _end_progress(self) -> None:
-        if self._progress is not None:
-            with self._uncaptured():
-                self._progress.close()
-            self._progress = None
+            self._bar.update(label, done, most)
 
     def _uncaptured(self) -> AbstractContextManager[None]:
-        """While a test runs, only this reaches the terminal."""
+        """Let the bar alone reach the terminal while a test runs."""
         capture: Any = self._config.pluginmanager.get_plugin("capturemanager")
         return capture.global_and_fixture_disabled() if capture else nullcontext()
 
 
 def _unicode() -> bool:
-    """Whether the terminal shows more than ASCII."""
+    """Return whether the terminal shows more than ASCII."""
     return shows_blocks(getattr(sys.__stdout__, "encoding", None))
 
 
@@ -280,7 +281,7 @@ def _header(run: Run) -> Iterator[str]:
 
 
 def _write_json(run: Run) -> Iterator[str]:
-    """Write the results where the options say so; yield the problem where that fails."""
+    """Write the file of `--energy-json`, if there is one; yield the problem if that fails."""
     path = run.options.json
     try:
         if path:

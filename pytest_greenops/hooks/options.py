@@ -1,4 +1,4 @@
-"""Flags and ini values -> frozen Options. A flag that is not given leaves its ini twin in force."""
+"""The options of pytest: command-line flags first, then their ini twins."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from pytest_greenops.model.errors import GreenopsError, OptionError
-from pytest_greenops.model.marker import ACTIONS
+from pytest_greenops.model.errors import GreenopsError, OptionError, UnitError
+from pytest_greenops.model.marker import parse_action
 from pytest_greenops.model.run_options import Options, Saving
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Option(NamedTuple):
-    """One option: its flag without dashes, what the ini twin holds, its help."""
+    """One option: its flag without dashes, the type of its ini twin, its help."""
 
     name: str
     type: str
@@ -31,39 +31,62 @@ class _Option(NamedTuple):
 
 
 _OPTIONS = (
-    _Option("energy", "bool", "measure, compare with the baselines, judge"),
-    _Option("energy-save", "bool", "measure, and accept the results of passed tests as baselines"),
-    _Option("energy-save-new", "bool", "the same, only for tests that have no baseline yet"),
-    _Option("energy-sessions", "int", "processes in which each test is measured (1)", "N"),
-    _Option("energy-baselines", "string", "folder of the baselines (baselines)", "DIR"),
-    _Option("energy-max-increase", "string", "margin of a regression (5%%)", "P"),
-    _Option("energy-action", "string", "what a regression does: fail or warn (fail)", "ACTION"),
-    _Option("energy-estimates", "string", "the same for estimated joules (warn)", "ACTION"),
-    _Option("energy-strict", "bool", "fail on what could not be shown to be within its limits"),
-    _Option("energy-only", "bool", "run only the energy tests"),
-    _Option("energy-skip", "bool", "run none of the energy tests"),
+    _Option("energy", "bool", "measure, compare with the baselines, and judge"),
+    _Option("energy-save", "bool", "measure, and save the results of passed tests as baselines"),
+    _Option("energy-save-new", "bool", "like --energy-save, for tests without a baseline only"),
+    _Option("energy-sessions", "int", "measure each test in N processes (default: 1)", "N"),
+    _Option("energy-baselines", "string", "directory of the baselines (default: baselines)", "DIR"),
+    _Option(
+        "energy-max-increase", "string", "increase that is a regression (default: 5%%)", "PERCENT"
+    ),
+    _Option(
+        "energy-action", "string", "what a regression does: fail or warn (default: fail)", "ACTION"
+    ),
+    _Option(
+        "energy-estimates",
+        "string",
+        "what a regression of estimated joules does: fail or warn (default: warn)",
+        "ACTION",
+    ),
+    _Option("energy-strict", "bool", "fail also if a limit could not be judged"),
+    _Option("energy-only", "bool", "run only energy tests"),
+    _Option("energy-skip", "bool", "skip energy tests"),
     _Option(
         "energy-sensors",
         "string",
-        "auto, or some of powercap,pyrapl,nvml,zeus,estimate (auto)",
+        "auto, or a list of powercap,pyrapl,nvml,zeus,estimate (default: auto)",
         "LIST",
     ),
-    _Option("energy-min-rounds", "int", "rounds of a measurement, at least (5)", "N"),
-    _Option("energy-max-rounds", "int", "rounds of a measurement, at most (25)", "N"),
-    _Option("energy-max-time", "string", "time of a measurement, at most (60 s)", "T"),
-    _Option("energy-explain", "bool", "tell where the joules go: by named window, and by layer"),
+    _Option("energy-min-rounds", "int", "minimum rounds of a measurement (default: 5)", "N"),
+    _Option("energy-max-rounds", "int", "maximum rounds of a measurement (default: 25)", "N"),
+    _Option("energy-max-time", "string", "maximum time of a measurement (default: 60 s)", "TIME"),
+    _Option("energy-explain", "bool", "report where the joules go: by named window and by layer"),
     _Option("energy-json", "string", "write the results to this file", "PATH"),
-    _Option("energy-carbon-intensity", "string", "of the grid, such as '401 g/kWh'", "V"),
-    _Option("energy-region", "string", "take the intensity of this region, such as DE", "CODE"),
-    _Option("energy-pue", "float", "power usage effectiveness of the data centre (1)", "X"),
-    _Option("energy-cpu-watts", "string", "estimate: power of a busy core, '4 W'", flag=False),
+    _Option(
+        "energy-carbon-intensity",
+        "string",
+        "report grams of CO2e for this carbon intensity: '401 g/kWh'",
+        "INTENSITY",
+    ),
+    _Option(
+        "energy-region", "string", "report grams of CO2e for the grid of this region: DE", "CODE"
+    ),
+    _Option(
+        "energy-pue", "float", "power usage effectiveness of the data centre (default: 1)", "PUE"
+    ),
+    _Option("energy-cpu-watts", "string", "estimate: power of a busy core: 4 W", flag=False),
     _Option(
         "energy-fresh-process",
         "bool",
-        "measure once more in a second process, before a test fails (true)",
+        "confirm in a second process before a test fails (default: true)",
         flag=False,
     ),
-    _Option("energy-session-sd", "string", "assumed spread between sessions (3%%)", flag=False),
+    _Option(
+        "energy-session-sd",
+        "string",
+        "assumed spread between sessions (default: 3%%)",
+        flag=False,
+    ),
 )
 
 _SAVINGS: dict[str, Saving] = {"energy-save": "all", "energy-save-new": "new"}
@@ -85,27 +108,27 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def read_options(config: pytest.Config) -> Options:
-    """The options of this run; raises `OptionError` that names the option at fault."""
+    """Return the options of this run; raises `OptionError` that names the invalid option."""
     read, default = _Reader(config), Options()
     saving = read.either("energy-save", "energy-save-new")
     selection = read.either("energy-only", "energy-skip")
     measure = read.flag("energy") or saving is not None
     json = read.value("energy-json", Path)
     if read.given("energy-json") and not measure:
-        raise OptionError("--energy-json writes what is measured; add --energy")
+        raise OptionError("--energy-json needs a measurement: add --energy")
     if read.given("energy-explain") and not measure:
-        raise OptionError("--energy-explain explains what is measured; add --energy")
-    least = read.value("energy-min-rounds", _number_of("rounds"))
-    most = read.value("energy-max-rounds", _number_of("rounds"))
+        raise OptionError("--energy-explain needs a measurement: add --energy")
+    least = read.value("energy-min-rounds", _count)
+    most = read.value("energy-max-rounds", _count)
     if least and most and least > most:
         raise OptionError(
-            f"--energy-min-rounds {least} is more than --energy-max-rounds {most}; change one"
+            f"--energy-min-rounds {least} is more than --energy-max-rounds {most}: change one"
         )
-    sessions = read.value("energy-sessions", _number_of("sessions"), default.sessions)
+    sessions = read.value("energy-sessions", _count, default.sessions)
     fresh_process = read.flag("energy-fresh-process", default.fresh_process)
     if sessions > 1 and not fresh_process:
         raise OptionError(
-            f"--energy-sessions {sessions} needs fresh processes, and energy_fresh_process is off; "
+            f"--energy-sessions {sessions} needs fresh processes, but energy_fresh_process is off: "
             "change one"
         )
     return Options(
@@ -113,8 +136,8 @@ def read_options(config: pytest.Config) -> Options:
         save=_SAVINGS[saving] if saving else None,
         baselines=config.rootpath / (read.value("energy-baselines", Path) or default.baselines),
         max_increase=read.value("energy-max-increase", _quantity("percent"), default.max_increase),
-        action=read.value("energy-action", _action, default.action),
-        estimates=read.value("energy-estimates", _action, default.estimates),
+        action=read.value("energy-action", parse_action, default.action),
+        estimates=read.value("energy-estimates", parse_action, default.estimates),
         strict=read.flag("energy-strict"),
         only=selection == "energy-only",
         skip=selection == "energy-skip",
@@ -133,7 +156,7 @@ def read_options(config: pytest.Config) -> Options:
 
 
 class _Reader:
-    """Looks an option up: the command line first, then its ini twin."""
+    """Reads an option from the command line, else from its ini twin."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -143,15 +166,15 @@ class _Reader:
         return default if raw is None else bool(raw)
 
     def given(self, name: str) -> bool:
-        """Whether it stands on the command line."""
+        """Return whether the option is on the command line."""
         return self._config.getoption(name.replace("-", "_"), None) is not None
 
     def either(self, *names: str) -> str | None:
-        """Which of these is set: one of the command line, else one of their ini twins."""
+        """Return which option is set: on the command line, else by an ini twin."""
         found = [name for name in names if self.given(name)]
         found = found or [name for name in names if self.flag(name)]
         if len(found) > 1:
-            raise OptionError(f"--{' and --'.join(found)} exclude each other; give one")
+            raise OptionError(f"--{' and --'.join(found)} exclude each other: use one")
         return found[0] if found else None
 
     def value(self, name: str, parse: Callable[[Any], Any], default: Any = None) -> Any:
@@ -171,12 +194,12 @@ class _Reader:
         try:
             return self._config.getini(ini), ini
         except (TypeError, ValueError, pytest.UsageError) as error:
-            said = str(error)
-            raise OptionError(said if ini in said else f"{ini}: {said}") from None
+            message = str(error)
+            raise OptionError(message if ini in message else f"{ini}: {message}") from None
 
 
 def _quantity(name: str) -> Callable[[str], float]:
-    """A parser of `model.units`, which is loaded only where an option needs it."""
+    """Return a parser of `model.units`, which is loaded only when an option needs it."""
 
     def parse(text: str) -> float:
         from pytest_greenops.model import units
@@ -187,33 +210,22 @@ def _quantity(name: str) -> Callable[[str], float]:
     return parse
 
 
-def _number_of(things: str) -> Callable[[Any], int]:
-    """A parser of how many of them there shall be."""
-
-    def parse(value: Any) -> int:
-        number = int(value) if str(value).isdecimal() else 0
-        if number < 1:
-            raise OptionError(f"{value!r} is no number of {things}; write a whole number from 1 up")
-        return number
-
-    return parse
-
-
-def _action(value: str) -> str:
-    if value not in ACTIONS:
-        raise OptionError(f"{value!r} is neither 'fail' nor 'warn'")
-    return value
+def _count(value: Any) -> int:
+    number = int(value) if str(value).isdecimal() else 0
+    if number < 1:
+        raise UnitError(value, "expected a whole number >= 1")
+    return number
 
 
 def _names(value: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
     if not names:
-        raise OptionError("names no sensor; write auto, or some like powercap,nvml")
+        raise UnitError(value, "expected auto, or a list such as powercap,nvml")
     return names
 
 
 def _carbon(read: _Reader) -> CarbonFactor | None:
-    """What makes grams of joules; regions and their table are loaded only where an option asks."""
+    """Return what converts joules to grams; the table of regions is loaded only if needed."""
     pue = read.value("energy-pue", _pue, 1.0)
     grid = read.either("energy-carbon-intensity", "energy-region")
     if grid is None:

@@ -1,4 +1,4 @@
-"""The energy tests of a run: which items they are, their budgets, their keys."""
+"""The energy tests of a run: which items they are, their budgets and their keys."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ MARKER = "energy_budget"
 
 
 def budget_of(item: pytest.Item) -> Budget:
-    """The budget of an item's marks, nearest first; raises `BudgetError`."""
+    """Return the budget of an item's marks, nearest first; raises `BudgetError`."""
     from pytest_greenops.model.budget import Budget
 
     return Budget.from_marks((mark.args, mark.kwargs) for mark in item.iter_markers(MARKER))
 
 
-def refuse_wrong_marks(report: pytest.CollectReport) -> None:
-    """Make a collection fail that brought tests with wrong marks, with a line for each of them."""
-    wrong = wrong_marks(item for item in report.result or () if isinstance(item, pytest.Item))
-    if wrong:
+def reject_invalid_marks(report: pytest.CollectReport) -> None:
+    """Fail a collection that found tests with invalid marks, with a line for each test."""
+    invalid = invalid_marks(item for item in report.result or () if isinstance(item, pytest.Item))
+    if invalid:
         report.outcome = "failed"
         report.result = []
-        report.longrepr = "\n".join(wrong)
+        report.longrepr = "\n".join(invalid)
 
 
-def wrong_marks(items: Iterable[pytest.Item]) -> list[str]:
-    """A line for each test function whose marks cannot be used."""
-    wrong: dict[str, str] = {}
+def invalid_marks(items: Iterable[pytest.Item]) -> list[str]:
+    """Return a line for each test function with invalid marks."""
+    invalid: dict[str, str] = {}
     for item in items:
         try:
             if item.get_closest_marker(MARKER):
                 budget_of(item)
         except BudgetError as error:
             module, qualname, _ = key_parts(item)
-            wrong.setdefault(f"{module}::{qualname.replace('.', '::')}", str(error))
-    return [f"{test}: {why}" for test, why in wrong.items()]
+            invalid.setdefault(f"{module}::{qualname.replace('.', '::')}", str(error))
+    return [f"{test}: {why}" for test, why in invalid.items()]
 
 
 def is_energy_test(item: pytest.Item) -> bool:
-    """Whether the item has a budget, or asks for the fixture `energy`."""
+    """Return whether the item has a budget or uses the fixture `energy`."""
     marked = item.get_closest_marker(MARKER) is not None
     return marked or "energy" in getattr(item, "fixturenames", ())
 
 
-def choose(items: list[pytest.Item], options: Options) -> list[pytest.Item]:
-    """Keep what `--energy-only` or `--energy-skip` leaves, in place; return what it does not."""
+def select(items: list[pytest.Item], options: Options) -> list[pytest.Item]:
+    """Remove in place what `--energy-only` or `--energy-skip` excludes, and return it."""
     if not (options.only or options.skip):
         return []
     energy = {item for item in items if is_energy_test(item)}
@@ -66,11 +66,11 @@ def choose(items: list[pytest.Item], options: Options) -> list[pytest.Item]:
 
 
 def key_parts(item: pytest.Item) -> tuple[str, str, str | None]:
-    """Module path from the root directory, qualified name, and param id of an item."""
+    """Return the module path from the root directory, qualified name and param id of an item."""
     assert item.parent is not None
     function = getattr(item, "originalname", None) or item.name
     module, *classes = item.parent.nodeid.split("::")
-    if not module:  # it lies outside the root directory
+    if not module:  # outside the root directory
         module = Path(os.path.relpath(item.path, item.config.rootpath)).as_posix()
     callspec = getattr(item, "callspec", None)
     param_id = _param_id(callspec) if callspec and item.name != function else None
@@ -78,7 +78,7 @@ def key_parts(item: pytest.Item) -> tuple[str, str, str | None]:
 
 
 def _param_id(callspec: Any) -> str | None:
-    """What stands in the brackets; repetitions by pytest-repeat (`[gzip-1-3]`) are one test."""
+    """Return what is in the brackets; repetitions by pytest-repeat (`[gzip-1-3]`) are one test."""
     number = callspec.params.get("__pytest_repeat_step_number")
     if number is None:
         return str(callspec.id)
@@ -86,16 +86,16 @@ def _param_id(callspec: Any) -> str | None:
 
 
 def refuse_workers(config: pytest.Config, estimated_only: bool) -> None:
-    """Raise `OptionError` where several workers would share counters of the whole machine."""
+    """Raise `OptionError` if several workers would share counters of the whole machine."""
     workers = sum(map(_workers, getattr(config.option, "tx", None) or ()))
     if workers > 1 and not estimated_only:
         raise OptionError(
-            f"-n {workers}: energy counters count the whole machine, so tests that run side by "
-            "side would be charged for each other; measure with -n0, or --energy-sensors estimate"
+            f"-n {workers}: energy counters count the whole machine, so parallel tests would be "
+            "charged for each other; measure with -n0, or --energy-sensors estimate"
         )
 
 
 def _workers(spec: str) -> int:
-    """How many workers an argument of `--tx` stands for: of `2*popen`, two."""
+    """Return the number of workers in an argument of `--tx`: two in `2*popen`."""
     number, times, _ = spec.partition("*")
     return int(number) if times and number.strip().isdigit() else 1

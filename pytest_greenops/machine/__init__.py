@@ -1,4 +1,4 @@
-"""What this machine and this process are: the one room that reads /proc and /sys for facts."""
+"""Facts about this machine and this process, from /proc and /sys among others."""
 
 from pytest_greenops.machine.facts import machine_facts, recorded_facts
 from pytest_greenops.machine.load import LoadProbe, LoadShare

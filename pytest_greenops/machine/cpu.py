@@ -1,4 +1,4 @@
-"""The processor: what it is, and the settings that decide how much a piece of work draws."""
+"""The processor: its model, and the settings that affect its power."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from pytest_greenops.machine.tree import cpu_count, text, texts
+from pytest_greenops.sensors.cpu_estimate.estimate import first_processor
 
 UNKNOWN = "unknown"
 CPUS = Path("sys/devices/system/cpu")
 
 _MARKS = re.compile(r"\((?:R|TM|C)\)", re.IGNORECASE)
-#: What a name says besides: the nominal clock, and how many cores the part has.
-_BESIDES = re.compile(r"( CPU)?( \d+-Core)?( Processor)?( @ [\d.]+ ?GHz)?$", re.IGNORECASE)
-#: Arm cores by implementer and part, which is all that /proc/cpuinfo says of them (Arm, MIDR_EL1).
+#: The end of a name: the number of cores, and the nominal clock.
+_SUFFIX = re.compile(r"( CPU)?( \d+-Core)?( Processor)?( @ [\d.]+ ?GHz)?$", re.IGNORECASE)
+#: Arm cores by implementer and part, the only names in /proc/cpuinfo (Arm, MIDR_EL1).
 _ARM_CORES = {
     ("0x41", "0xd08"): "Arm Cortex-A72",
     ("0x41", "0xd0b"): "Arm Cortex-A76",
@@ -31,34 +32,25 @@ _ARM_CORES = {
 
 
 def description(root: Path) -> dict[str, str]:
-    """What /proc/cpuinfo says of the first processor, by field; empty where there is no such file.
-
-    Machines built of unlike cores are described by their first.
-    """
-    fields: dict[str, str] = {}
-    for line in (text(root / "proc/cpuinfo") or "").splitlines():
-        name, colon, value = line.partition(":")
-        if not colon:
-            break
-        fields[name.strip()] = value.strip()
-    return fields
+    """Return the fields of the first processor in /proc/cpuinfo; empty if there is no such file."""
+    return first_processor(root / "proc/cpuinfo")
 
 
 def model(root: Path) -> str:
-    """`AMD EPYC 9654`: the processor's name without trademarks, core count and nominal clock.
+    """Return the name without trademarks, core count and nominal clock: `AMD EPYC 9654`.
 
-    The clock stays where nothing else tells models apart: `Intel Xeon CPU @ 2.20GHz`.
+    The clock stays if nothing else distinguishes models: `Intel Xeon CPU @ 2.20GHz`.
     """
     fields = description(root)
     arm = (fields.get("CPU implementer", ""), fields.get("CPU part", ""))
     name = fields.get("model name") or _ARM_CORES.get(arm) or " ".join(filter(None, arm))
     name = " ".join(_MARKS.sub(" ", name).split()) or _apple_model(root)
-    short = _BESIDES.sub("", name)
+    short = _SUFFIX.sub("", name)
     return short if re.search(r"\d", short) or not re.search(r"\d", name) else name
 
 
 def stepping(root: Path) -> str:
-    """`family 25 model 17 stepping 1`: tells processors apart whose name a cloud has shortened."""
+    """Return `family 25 model 17 stepping 1`, as clouds shorten the names of processors."""
     fields = description(root)
     x86 = {"family": "cpu family", "model": "model", "stepping": "stepping"}
     arm = {"variant": "CPU variant", "revision": "CPU revision"}
@@ -67,13 +59,13 @@ def stepping(root: Path) -> str:
 
 
 def sockets(root: Path) -> str:
-    """How many packages hold the CPUs that are online."""
+    """Return the number of packages of the CPUs that are online."""
     packages = texts((root / CPUS).glob("cpu[0-9]*/topology/physical_package_id"))
     return str(len(packages)) if packages else UNKNOWN
 
 
 def cores(root: Path) -> str:
-    """How many physical cores are online; logical CPUs where the machine does not tell."""
+    """Return the number of physical cores online; of logical CPUs if that is unknown."""
     siblings = texts((root / CPUS).glob("cpu[0-9]*/topology/thread_siblings_list"))
     if siblings:
         return str(len(siblings))
@@ -84,7 +76,7 @@ def cores(root: Path) -> str:
 
 
 def affinity(root: Path) -> str:
-    """`all 8`, or `2 of 8 (0-1)`: the logical CPUs that this process may use."""
+    """Return which logical CPUs this process may use: `all 8` or `2 of 8 (0-1)`."""
     status = text(root / "proc/self/status") or ""
     allowed = re.search(r"^Cpus_allowed_list:\s*(\S+)$", status, re.MULTILINE)
     online = text(root / CPUS / "online")
@@ -95,14 +87,14 @@ def affinity(root: Path) -> str:
 
 
 def smt(root: Path) -> str:
-    """Whether threads share cores: `on`, `off` or `unknown`."""
+    """Return whether threads share cores: `on`, `off` or `unknown`."""
     return _switch(text(root / CPUS / "smt/active"), on="1")
 
 
 def turbo_switch(root: Path) -> tuple[Path, str] | None:
-    """The file that rules turbo, and what to write there to turn it off; None where there is none.
+    """Return the file that controls turbo, and the value that turns it off, or None.
 
-    Intel's driver has one switch, others have one for all CPUs or one for each clock policy.
+    Intel's driver has one switch; others have one for all CPUs or one for each clock policy.
     """
     no_turbo = root / CPUS / "intel_pstate/no_turbo"
     if no_turbo.exists():
@@ -115,7 +107,7 @@ def turbo_switch(root: Path) -> tuple[Path, str] | None:
 
 
 def turbo(root: Path) -> str:
-    """Whether the clock may rise above the nominal one: `on`, `off` or `unknown`."""
+    """Return whether the clock may exceed its nominal frequency: `on`, `off` or `unknown`."""
     switch = turbo_switch(root)
     if switch is None:
         return UNKNOWN
@@ -124,20 +116,20 @@ def turbo(root: Path) -> str:
 
 
 def governors(root: Path) -> list[str]:
-    """Names of the clock governors in use, in alphabetical order; empty where none is shown."""
+    """Return the names of the clock governors in use, in alphabetical order."""
     return sorted(texts((root / CPUS / "cpufreq").glob("policy*/scaling_governor")))
 
 
 def governor(root: Path) -> str:
-    """`powersave, balance_performance`: who sets the clocks, and its preference if it has one."""
+    """Return the governors with their energy preference: `powersave, balance_performance`."""
     names = governors(root)
     preferences = (root / CPUS / "cpufreq").glob("policy*/energy_performance_preference")
-    wishes = sorted(texts(preferences) - set(names))
-    return ", ".join(filter(None, ["/".join(names) or UNKNOWN, "/".join(wishes)]))
+    preferred = sorted(texts(preferences) - set(names))
+    return ", ".join(filter(None, ["/".join(names) or UNKNOWN, "/".join(preferred)]))
 
 
 def temperature_c(root: Path) -> float | None:
-    """Degrees Celsius of the hottest processor, if a sensor tells."""
+    """Return the temperature of the hottest processor in degrees Celsius, or None."""
     monitors = (root / "sys/class/hwmon").glob("hwmon*")
     chips = [m for m in monitors if text(m / "name") in ("coretemp", "k10temp", "cpu_thermal")]
     readings = texts(chip / "temp1_input" for chip in chips)
@@ -146,18 +138,18 @@ def temperature_c(root: Path) -> float | None:
     return None
 
 
-def _switch(said: str | None, on: str) -> str:
-    if said is None:
+def _switch(value: str | None, on: str) -> str:
+    if value is None:
         return UNKNOWN
-    return "on" if said == on else "off"
+    return "on" if value == on else "off"
 
 
 def _apple_model(root: Path) -> str:
-    """`Apple M2 Pro`, from macOS, which has no /proc."""
+    """Return the name on macOS, which has no /proc: `Apple M2 Pro`."""
     if root != Path("/") or platform.system() != "Darwin":
         return UNKNOWN
     command = ["sysctl", "-n", "machdep.cpu.brand_string"]
     with suppress(OSError, subprocess.SubprocessError):
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=2, check=True)
-        return asked.stdout.strip() or UNKNOWN
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=2, check=True)
+        return ran.stdout.strip() or UNKNOWN
     return UNKNOWN

@@ -1,4 +1,4 @@
-"""The facts of the machine's fingerprint, and those that are kept for the reader alone."""
+"""The facts of the machine's fingerprint, and further facts for the reader."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ROOT = Path("/")
 
 
 def machine_facts(instruments: Instruments, root: Path = ROOT) -> dict[str, str]:
-    """Facts on which two measurements must agree, as short readable strings.
+    """Return the facts that two comparable measurements must share, as short strings.
 
-    None of them names the host or a user, and none changes while the machine is left alone. A fact
-    that cannot be read is `unknown`; those of GPUs are there only if one is measured through NVML.
+    They do not name the host or a user, and do not change by themselves. A fact that cannot be read
+    is `unknown`. Facts of GPUs are included if one is measured through NVML.
     """
     sensors = instruments.sensors
     estimates = "; ".join(sensor.method for sensor in sensors if sensor.source == "estimated")
@@ -43,10 +43,9 @@ def machine_facts(instruments: Instruments, root: Path = ROOT) -> dict[str, str]
 
 
 def recorded_facts(root: Path = ROOT, instruments: Instruments | None = None) -> dict[str, str]:
-    """Facts for the reader, never matched: they jitter, or do not decide joules by themselves.
+    """Return further facts, which are not compared: they vary, or do not determine joules.
 
-    What cannot be read is left out. The UUIDs, clocks and temperatures of GPUs are there only if
-    `instruments` measure one through NVML.
+    Unknown facts are omitted. Facts of GPUs are included if `instruments` measure one through NVML.
     """
     fields = cpu.description(root)
     temperature_c, quota = cpu.temperature_c(root), virtual.cpu_quota(root)
@@ -58,5 +57,5 @@ def recorded_facts(root: Path = ROOT, instruments: Instruments | None = None) ->
         "cpu quota": None if quota is None else f"{quota:g} CPUs",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }
-    known = {name: said for name, said in facts.items() if said is not None}
+    known = {name: value for name, value in facts.items() if value is not None}
     return {**known, **libraries(), **(gpu.recorded(instruments) if instruments else {})}

@@ -1,4 +1,4 @@
-"""NVIDIA cards: the settings that decide joules, of the cards that are measured."""
+"""NVIDIA GPUs: the settings that affect joules, for the measured GPUs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pytest_greenops.sensors.instruments import Instruments
 
 
 class _Cards(NamedTuple):
-    """The NVML library, and handles of the cards that its sensor counts."""
+    """The NVML library, and handles of the GPUs that its sensor measures."""
 
     nvml: Any
     handles: list[Any]
 
     def each(self, ask: Callable[[Any], object]) -> str:
-        """What each card answers, each answer once: `A` or `A + B`; unknown where none does."""
+        """Return the distinct answers of all GPUs, `A` or `A + B`; unknown if there are none."""
         answers: list[str] = []
         for handle in self.handles:
             with suppress(self.nvml.NVMLError):
@@ -25,14 +25,14 @@ class _Cards(NamedTuple):
         return " + ".join(dict.fromkeys(answers)) or UNKNOWN
 
     def one(self, ask: Callable[[], object]) -> str:
-        """What the driver answers; unknown where it does not."""
+        """Return the answer of the driver; unknown if there is none."""
         with suppress(self.nvml.NVMLError):
             return str(ask())
         return UNKNOWN
 
 
 def matched(instruments: Instruments) -> dict[str, str]:
-    """Facts on which two measurements must agree; empty where no card is measured through NVML."""
+    """Return the facts that comparable measurements must share; empty without a measured GPU."""
     cards = _cards(instruments)
     if cards is None:
         return {}
@@ -52,7 +52,7 @@ def matched(instruments: Instruments) -> dict[str, str]:
 
 
 def recorded(instruments: Instruments) -> dict[str, str]:
-    """Facts for the reader: they differ between like machines, or from one minute to the next."""
+    """Return facts that differ between equal machines, or vary from minute to minute."""
     cards = _cards(instruments)
     if cards is None:
         return {}
@@ -70,7 +70,7 @@ def recorded(instruments: Instruments) -> dict[str, str]:
 
 
 def _cards(instruments: Instruments) -> _Cards | None:
-    """The cards of the NVML sensor, which holds the library open and names them by NVML's index."""
+    """Return the GPUs of the NVML sensor, which keeps the library open and uses NVML's indices."""
     sensor = next((sensor for sensor in instruments.sensors if sensor.name == "nvml"), None)
     if sensor is None:
         return None

@@ -1,4 +1,4 @@
-"""What else runs on the machine while something is measured."""
+"""The load of other processes during a measurement."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pytest_greenops.sensors.cpu_estimate.estimate import best_count
 
 __all__ = ["CpuTime", "LoadProbe", "LoadShare"]
 
-#: The kernel shows the machine's CPU time in hundredths of a second: each end of a window is cut
-#: to one. Within two of them, what others used cannot be told from nothing, and counts as nothing.
+#: The kernel reports the machine's CPU time in hundredths of a second, rounded at both ends of a
+#: window. Less than two of them cannot be distinguished from zero, and count as zero.
 RESOLUTION_S = 0.02
 
 
 class CpuTime(NamedTuple):
-    """CPU seconds since some beginning: of the whole machine, stolen from it, of this process tree.
+    """CPU seconds of the machine, stolen by the hypervisor, and of this process tree.
 
-    `at_s` is when, on the clock of `time.monotonic`.
+    `at_s` is the time of the reading, by `time.monotonic`.
     """
 
     at_s: float
@@ -30,13 +30,14 @@ class CpuTime(NamedTuple):
 
 
 class LoadProbe:
-    """Sees what other processes and the hypervisor take of the machine's CPU time.
+    """A probe of the CPU time that other processes and the hypervisor use.
 
-    cpu_time  reads the counts; the machine's own by default
-    cpus      logical CPUs that share the machine's time; those that are online by default
+    Own work includes living descendants and children that were waited for. A reading takes well
+    under a millisecond in a process without children.
 
-    Work of this process, of its living descendants and of those it waited for is not the others'.
-    Costs well under a millisecond at each end where the process has no children.
+    Attributes:
+        cpu_time: reads the counts; by default those of this machine.
+        cpus: the number of logical CPUs; by default those that are online.
     """
 
     def __init__(
@@ -47,13 +48,13 @@ class LoadProbe:
         self._before: CpuTime | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the window."""
         self._before = self._cpu_time()
 
     def stop(self) -> LoadShare:
-        """Shares of the machine's CPU time since `start`: of other processes, stolen, and idle.
+        """Return the shares of CPU time since `start`: other processes, stolen, and idle.
 
-        Neither is below zero. Raises `RuntimeError` if it was not started.
+        Raises `RuntimeError` if it was not started.
         """
         if self._before is None:
             raise RuntimeError("LoadProbe.stop() before LoadProbe.start()")
@@ -70,7 +71,7 @@ class LoadProbe:
 
 
 def _best_reader() -> Callable[[], CpuTime]:
-    """A reader of the counts of the machine that this runs on."""
+    """Return a function that reads the counts of this machine."""
     import psutil
 
     tree_ns = best_count()
@@ -84,5 +85,5 @@ def _best_reader() -> Callable[[], CpuTime]:
     return read
 
 
-#: Kinds of CPU time in which something runs. Guests are in `user` already.
+#: The kinds of busy CPU time; `user` includes guests.
 _BUSY = ("user", "nice", "system", "irq", "softirq", "interrupt", "dpc")

@@ -1,4 +1,4 @@
-"""The process that is measured: its settings, the versions it loaded, its code, who traces it."""
+"""The measured process: its settings, library versions, git revision, and tracers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_greenops.model.baseline import Revision
 
 __all__ = ["Revision", "conditions", "instrumented", "libraries", "revision", "versions"]
 
-#: Distributions that do the work in a test, with the module that tells that one is loaded.
+#: Distributions that do the work in a test, with the module that shows that they are loaded.
 _LIBRARIES = {
     "numpy": "numpy",
     "scipy": "scipy",
@@ -31,18 +31,18 @@ _LIBRARIES = {
 }
 _MONITORING_TOOLS = 6
 _GIT_S = 2.0
-#: What git sets for the hooks of one repository, and what would make it look there from elsewhere.
-_HOOKED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
+#: Variables that git sets for the hooks of a repository, and that redirect it to that repository.
+_HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
 
 
 def conditions() -> dict[str, str]:
-    """What a test may set for itself and another must share to be comparable.
+    """Return the settings that a test may change, and that comparable measurements must share.
 
-    `threads` are torch's where it is loaded, else those of OMP_NUM_THREADS if that is set; `dtype`
-    and `tf32` are torch's defaults, the latter where it can use CUDA. Never loads torch.
+    `threads` are torch's if it is loaded, else OMP_NUM_THREADS if set; `dtype` and `tf32` are
+    torch's defaults, the latter if it can use CUDA. This never loads torch.
     """
     torch: Any = sys.modules.get("torch")
-    if not hasattr(torch, "get_num_threads"):  # not loaded, or in the middle of it
+    if not hasattr(torch, "get_num_threads"):  # not loaded, or still loading
         threads = os.environ.get("OMP_NUM_THREADS")
         return {"threads": threads} if threads else {}
     facts = {
@@ -53,7 +53,7 @@ def conditions() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of this plugin and Python, and of torch and transformers where they are loaded."""
+    """Return the versions of this plugin and Python, and of torch and transformers if loaded."""
     loaded = libraries()
     return {
         "pytest-greenops": __version__,
@@ -63,7 +63,7 @@ def versions() -> dict[str, str]:
 
 
 def libraries() -> dict[str, str]:
-    """Versions of the libraries that are loaded and do the work in tests; loads none."""
+    """Return the versions of the loaded libraries that do the work in tests."""
     found = {}
     for distribution, module in _LIBRARIES.items():
         if module in sys.modules:
@@ -73,14 +73,14 @@ def libraries() -> dict[str, str]:
 
 
 def revision(directory: Path) -> Revision:
-    """The commit that a folder is at, and whether files that git tracks differ from it.
+    """Return the commit of a folder, and whether tracked files differ from it.
 
-    Both None where git does not tell within two seconds: no git, no repository, a huge one. The
-    commit alone is None in a repository without one.
+    Both are None without an answer of git within two seconds: no git, no repository, a huge one.
+    Only the commit is None in a repository without commits.
     """
     command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
     try:
-        told = subprocess.run(
+        lines = subprocess.run(
             command,
             cwd=directory,
             env=_plain_git(os.environ),
@@ -91,13 +91,13 @@ def revision(directory: Path) -> Revision:
         ).stdout.splitlines()
     except (OSError, ValueError, subprocess.SubprocessError):
         return Revision(None, None)
-    heads = [line.rpartition(" ")[2] for line in told if line.startswith("# branch.oid ")]
+    heads = [line.rpartition(" ")[2] for line in lines if line.startswith("# branch.oid ")]
     commit = next((head for head in heads if head != "(initial)"), None)
-    return Revision(commit, any(not line.startswith("#") for line in told))
+    return Revision(commit, any(not line.startswith("#") for line in lines))
 
 
 def instrumented() -> str | None:
-    """What traces or profiles this thread, such as `coverage (sys.settrace)`; None if nothing."""
+    """Return what traces or profiles this thread, e.g. `coverage (sys.settrace)`, or None."""
     found = [
         f"{_origin(hook)} ({setter})"
         for hook, setter in (
@@ -111,7 +111,7 @@ def instrumented() -> str | None:
 
 
 def _origin(hook: Any) -> str:
-    """The package that a trace function, or the object it is bound to, comes from."""
+    """Return the package of a trace function, or of the object that it is bound to."""
     owner = getattr(hook, "__self__", hook)
     module = getattr(owner, "__module__", None) or type(owner).__module__
     return str(module).partition(".")[0]
@@ -126,8 +126,8 @@ def _monitoring_tools() -> Iterator[str]:
 
 
 def _plain_git(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a look at a repository, from within a hook of another too."""
-    kept = {name: value for name, value in environ.items() if name not in _HOOKED}
+    """Return an environment for git that also works within a hook of another repository."""
+    kept = {name: value for name, value in environ.items() if name not in _HOOK_VARIABLES}
     return {**kept, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 
 
@@ -142,7 +142,7 @@ def _tf32(torch: Any) -> str:
 
 @lru_cache(maxsize=1)
 def _cuda_available(torch: ModuleType) -> bool:
-    """Whether torch can use CUDA, asked so that the process may still fork and use it after."""
+    """Return whether torch can use CUDA, without initializing CUDA: the process may still fork."""
     with _environment("PYTORCH_NVML_BASED_CUDA_CHECK", "1"):
         return bool(torch.cuda.is_available())
 

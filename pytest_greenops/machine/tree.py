@@ -1,4 +1,4 @@
-"""The small files of /proc and /sys, below a root that tests may make."""
+"""Reading small files of /proc and /sys, below a root that tests can replace."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def text(file: Path) -> str | None:
-    """What a file says, without space around it; None where it is missing, empty or unreadable."""
+    """Return the stripped text of a file; None if it is missing, empty or unreadable."""
     try:
         return file.read_text(errors="replace").strip("\0 \n\t") or None
     except OSError:
@@ -15,11 +15,11 @@ def text(file: Path) -> str | None:
 
 
 def texts(files: Iterable[Path]) -> set[str]:
-    """What several files say, each saying once."""
-    return {said for file in files if (said := text(file)) is not None}
+    """Return the distinct texts of several files."""
+    return {found for file in files if (found := text(file)) is not None}
 
 
 def cpu_count(cpu_list: str) -> int:
-    """How many CPUs the kernel's list `0-3,8` names; raises `ValueError` where it is none."""
+    """Return the number of CPUs in a list of the kernel, e.g. `0-3,8`; raises `ValueError`."""
     spans = [span.partition("-") for span in cpu_list.split(",")]
     return sum(int(last or first) - int(first) + 1 for first, _, last in spans)

@@ -1,4 +1,4 @@
-"""What stands between this process and the hardware: a container, a virtual machine."""
+"""Layers between this process and the hardware: a container, a virtual machine, a quota."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pytest_greenops.machine import cpu
 from pytest_greenops.machine.tree import text
 
 NONE = "none"
-#: What names a hypervisor in the maker and product that a machine's firmware states.
-_MAKERS = {
+#: Hypervisors by words in the vendor and product name of the firmware.
+_VENDORS = {
     "amazon ec2": "amazon ec2",
     "google compute engine": "google",
     "microsoft corporation virtual machine": "hyper-v",
@@ -25,7 +25,7 @@ _MAKERS = {
     "qemu": "qemu",
     "apple virtualization": "apple",
 }
-#: How containers' control groups are called, and where runtimes keep the files of each.
+#: Names of the control groups of containers, and folders of their runtimes.
 _TRACES = {
     "kubernetes": re.compile(r"/kubepods|/kubelet/pods/"),
     "podman": re.compile(r"/libpod-|/overlay-containers/"),
@@ -35,13 +35,13 @@ _TRACES = {
 
 
 def container(root: Path) -> str:
-    """`docker`, `podman`, `kubernetes`, …, or `none`."""
+    """Return `docker`, `podman`, `kubernetes`, …, or `none`."""
     if (root / "var/run/secrets/kubernetes.io").exists():
         return "kubernetes"
-    told = (text(root / "proc/self/cgroup") or "") + _borrowed_files(root)
-    seen = next((kind for kind, trace in _TRACES.items() if trace.search(told)), None)
-    if seen:
-        return seen
+    traces = (text(root / "proc/self/cgroup") or "") + _mounted_files(root)
+    found = next((kind for kind, trace in _TRACES.items() if trace.search(traces)), None)
+    if found:
+        return found
     if (root / "run/.containerenv").exists():
         return "podman"
     if (root / ".dockerenv").exists():
@@ -50,19 +50,19 @@ def container(root: Path) -> str:
 
 
 def hypervisor(root: Path) -> str:
-    """`kvm`, `amazon ec2`, …, `unnamed` where one does not say its name, `none`, or `unknown`."""
+    """Return `kvm`, `amazon ec2`, …, `unnamed` for one without a name, `none`, or `unknown`."""
     if "microsoft" in (text(root / "proc/sys/kernel/osrelease") or "").lower():
         return "wsl"
     fields = cpu.description(root)
     if not fields:
         return cpu.UNKNOWN
-    if "flags" in fields:  # x86 says in a flag whether there is one: bare metal of a cloud has none
+    if "flags" in fields:  # x86 has a flag for it, which bare-metal clouds lack
         return (_named(root) or "unnamed") if "hypervisor" in fields["flags"].split() else NONE
     return _named(root) or NONE
 
 
 def cpu_quota(root: Path) -> float | None:
-    """How many CPUs' time a control group grants this process at most; None where nothing does."""
+    """Return the number of CPUs to which control groups limit this process, or None."""
     path = re.search(r"^0::(/.*)$", text(root / "proc/self/cgroup") or "", re.MULTILINE)
     group = root / "sys/fs/cgroup" / (path[1].strip("/") if path else "")
     limits = [text(folder / "cpu.max") for folder in (group, *group.parents)]
@@ -72,15 +72,15 @@ def cpu_quota(root: Path) -> float | None:
     return min((quota for limit in limits if (quota := _quota(limit))), default=None)
 
 
-def _borrowed_files(root: Path) -> str:
-    """Where the few files come from that every runtime mounts into its containers."""
+def _mounted_files(root: Path) -> str:
+    """Return the sources of the files that every runtime mounts into its containers."""
     mounts = [line.split() for line in (text(root / "proc/self/mountinfo") or "").splitlines()]
-    borrowed = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
-    return "\n".join(mount[3] for mount in mounts if len(mount) > 4 and mount[4] in borrowed)
+    mounted = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+    return "\n".join(mount[3] for mount in mounts if len(mount) > 4 and mount[4] in mounted)
 
 
 def _quota(limit: str | None) -> float | None:
-    """CPUs of `200000 100000`: microseconds of CPU time in a period of so many microseconds."""
+    """Return the CPUs of `200000 100000`: CPU time and period in microseconds."""
     with suppress(ValueError, ZeroDivisionError):
         quota_us, period_us = map(int, (limit or "").split())
         return quota_us / period_us if quota_us > 0 else None
@@ -89,10 +89,10 @@ def _quota(limit: str | None) -> float | None:
 
 def _named(root: Path) -> str | None:
     firmware = root / "sys/class/dmi/id"
-    told = [text(firmware / name) or "" for name in ("sys_vendor", "product_name")]
-    maker = " ".join(told).lower()
-    if maker.endswith(".metal"):  # a whole Arm machine of a cloud, under the name of the cloud
+    names = [text(firmware / name) or "" for name in ("sys_vendor", "product_name")]
+    vendor = " ".join(names).lower()
+    if vendor.endswith(".metal"):  # an Arm server of a cloud, named after the cloud
         return None
-    named = next((kind for words, kind in _MAKERS.items() if words in maker), None)
+    named = next((kind for words, kind in _VENDORS.items() if words in vendor), None)
     tree = text(root / "proc/device-tree/hypervisor/compatible") or ""
     return named or text(root / "sys/hypervisor/type") or ("kvm" if "kvm" in tree else None)

@@ -43,12 +43,10 @@ class AnyTrial(Protocol):
 
     Attributes:
         units: the work of one call, by unit name.
-        quality: the quality that the test reported, by name.
         repetition: the number of the trip in progress, from 1; 0 outside of trips.
     """
 
     units: dict[str, Amount]
-    quality: dict[str, float]
     repetition: int
 
     @property
@@ -72,6 +70,9 @@ class AnyTrial(Protocol):
 
     def work(self, value: Any, iterations: int) -> dict[str, float]:
         """Return the work of `iterations` calls, one of which returned `value`, by unit."""
+
+    def add_quality(self, quality: Mapping[str, float]) -> None:
+        """Keep the quality of what the test computed, by name."""
 
 
 class OpenWindow:

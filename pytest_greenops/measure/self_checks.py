@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from pytest_greenops.judge.stats import slope, t_quantile, trimmed_mean
+from pytest_greenops.judge.stats import logs, slope, t_quantile, trimmed_mean
 from pytest_greenops.measure.faults import Fault
 from pytest_greenops.model.measurement import (
     CONTROL_KINDS,
@@ -147,9 +147,9 @@ def drift(energies: Sequence[float], margin: float, warms_up: bool = True) -> Ch
         margin: the change that matters.
         warms_up: whether the warm-up was repeated before these rounds.
     """
-    logs = [math.log(energy) for energy in energies if energy > 0]
-    n = len(logs)
-    rise, error = slope(logs)
+    levels = logs(energies)
+    n = len(levels)
+    rise, error = slope(levels)
     total = rise * (n - 1)
     if n < 5 or abs(total) <= margin * DRIFT_SHARE or abs(rise) <= t_quantile(0.995, n - 2) * error:
         return None

@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_greenops.model import units
 from pytest_greenops.model.errors import BudgetError, UnitError
-from pytest_greenops.model.marker import ACTIONS, Action, keywords
+from pytest_greenops.model.marker import Action, keywords, parse_action
 
 DOMAINS = ("total", "cpu", "dram", "gpu")
 _DEVICE = re.compile(r"(cpu|dram|gpu):\d+(-die-\d+)?|psys(:\d+)?")
@@ -82,12 +82,6 @@ def _domain(value: Any) -> str:
     raise UnitError(value, f"expected {known}, or one device such as gpu:0{nearest}")
 
 
-def _action(value: Any) -> Action:
-    if value not in ACTIONS:
-        raise UnitError(value, "expected 'fail' or 'warn'")
-    return "fail" if value == "fail" else "warn"
-
-
 def _rounds(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UnitError(value, "expected a whole number >= 1")
@@ -111,7 +105,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "max_increase": ("max_increase", units.parse_percent),
     "max_quality_drop": ("max_quality_drop", units.parse_percent),
     "domain": ("domain", _domain),
-    "action": ("action", _action),
+    "action": ("action", parse_action),
     "max_power": ("max_power_w", units.parse_power),
     "max_carbon": ("max_carbon_g", units.parse_mass),
     "min_rounds": ("min_rounds", _rounds),

@@ -59,7 +59,7 @@ class SensorUnavailable(GreenopsError):
 
     reason  why not
     remedy  the command or step that fixes it, if there is one
-    absent  whether the machine has no such device, so that nobody misses it
+    absent  whether the machine has no such device to read
     """
 
     def __init__(self, reason: str, remedy: str | None = None, absent: bool = False) -> None:

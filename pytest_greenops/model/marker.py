@@ -5,8 +5,18 @@ from __future__ import annotations
 import inspect
 from typing import Literal
 
+from pytest_greenops.model.errors import UnitError
+
 Action = Literal["fail", "warn"]
 ACTIONS: tuple[Action, ...] = ("fail", "warn")
+
+
+def parse_action(value: object) -> Action:
+    """Return the action that a marker or an option names; raises `UnitError`."""
+    for action in ACTIONS:
+        if value == action:
+            return action
+    raise UnitError(value, "expected 'fail' or 'warn'")
 
 
 def energy_budget(

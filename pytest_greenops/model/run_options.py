@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pytest_greenops.model.carbon_factor import CarbonFactor
 
 Saving = Literal["all", "new"]
-#: The environment variable with the file that says what to measure for another process.
-ASKED = "PYTEST_GREENOPS_FRESH"
+#: The environment variable of a fresh process that names the file with its request.
+REQUEST_VARIABLE = "PYTEST_GREENOPS_FRESH"
 
 #: Names, in the environment of `pytest --collect-only`, the file for the keys of all tests.
 COLLECTED = "PYTEST_GREENOPS_COLLECTED"
@@ -30,7 +30,7 @@ class Options(NamedTuple):
     sessions       processes in which each test is measured, including this one
     fresh_process  whether a test may be measured in a second process while this one waits
     explain        whether to report where the joules go, by window and by layer
-    answers        not an option: this run measures one test for another run, which judges it
+    fresh_child    not an option: this run measures one test for its parent, which judges it
     """
 
     measure: bool = False
@@ -53,4 +53,4 @@ class Options(NamedTuple):
     sessions: int = 1
     fresh_process: bool = True
     explain: bool = False
-    answers: bool = False
+    fresh_child: bool = False

@@ -1,4 +1,4 @@
-"""The first and the last words of a run: its header, and the line that counts its verdicts."""
+"""The header of a run, and the closing line that counts its verdicts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from pytest_greenops.model.verdict import COMPARED, UNPROVEN, Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report.reasons import ESTIMATE_BAND
 
-#: Verdicts that the closing line counts even where there is none of them.
+#: Verdicts that the closing line counts even if there are none.
 _ALWAYS = (Outcome.PASSED, Outcome.REGRESSED, Outcome.INCONCLUSIVE)
 
 
 class SensorLine(NamedTuple):
-    """A sensor of this run: its name, how it makes a number, the names of its domains.
-
-    notes  what a reader of its figures has to know
-    """
+    """A sensor of this run: its name, source, method and domains, and notes for the reader."""
 
     name: str
     source: Source
@@ -30,7 +27,7 @@ class SensorLine(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A sensor that cannot be read here: why, and the command or step that mends it."""
+    """A sensor that cannot be read here: why, and the fix."""
 
     name: str
     reason: str
@@ -44,9 +41,9 @@ def header(
     saved_tests: int,
     policy: Policy,
 ) -> Iterator[str]:
-    """What this run measures with, compares with, and fails at.
+    """Yield the sensors, the baselines and the rules of a run.
 
-    `machine` is the folder name of this machine's baselines, which hold `saved_tests` tests.
+    `machine` is the folder of this machine's baselines, which has `saved_tests` tests.
     """
     sensed = [sensor for sensor in sensors if sensor.source == "sensed"]
     if sensed:
@@ -61,30 +58,30 @@ def header(
     if not sensors:
         yield "energy: NOTHING CAN BE MEASURED here: no sensor can be read"
     for problem in unreadable:
-        mend = f"; fix: {problem.remedy}" if problem.remedy else ""
-        yield f"energy: {problem.name} cannot be read: {problem.reason}{mend}"
+        fix = f"; fix: {problem.remedy}" if problem.remedy else ""
+        yield f"energy: {problem.name} cannot be read: {problem.reason}{fix}"
     yield f"energy: {_baselines(policy.baselines, machine, saved_tests)}"
     yield f"energy: {_rules(policy, bool(sensors) and not sensed)}"
     if policy.carbon is not None:
-        yield f"energy: grams of CO2e: {figures.factor(policy.carbon)}"
+        yield f"energy: CO2e at {figures.factor(policy.carbon)}"
     if policy.saving is not None:
         yield f"energy: {_saving(policy.saving)}"
 
 
 def closing_line(results: Sequence[Result]) -> str:
-    """One line that counts every measurement once by its joules, and every verdict once.
+    """Return the line that counts measurements by their joules, and verdicts.
 
-    So a drop of quality whose joules could not be compared is not compared, and regressed.
+    A drop in quality counts as regressed, even if its joules could not be compared.
     """
     of = {outcome: [r for r in results if r.verdict.outcome is outcome] for outcome in COMPARED}
     unproven = {each: [r for r in results if r.verdict.energy is each] for each in UNPROVEN}
     compared = sum(result.verdict.energy in COMPARED for result in results)
     verdicts = (_verdicts(outcome, of[outcome]) for outcome in COMPARED)
-    said = ", ".join(filter(None, verdicts)) if any(of.values()) else "nothing was gated"
+    counts = ", ".join(filter(None, verdicts)) if any(of.values()) else "nothing was gated"
     saved = sum(result.saved for result in results)
     missing = len(unproven[Outcome.NOT_MEASURED])
     parts = [
-        f"{len(results) - missing} measured, {compared} compared: {said}",
+        f"{len(results) - missing} measured, {compared} compared: {counts}",
         _no_baseline(unproven[Outcome.NO_BASELINE], nothing_compared=not compared),
         f"{len(unproven[Outcome.NOT_COMPARABLE])} not comparable",
         f"{missing} not measured" if missing else "",
@@ -135,11 +132,11 @@ def _rules(policy: Policy, all_estimated: bool) -> str:
     if all_estimated:
         text += " (estimates)"
     elif policy.estimates != policy.action:
-        text += f", of an estimate {verb[policy.estimates]}"
-    return f"{text}; strict: what cannot be shown fails" if policy.strict else text
+        text += f", or {verb[policy.estimates]} if estimated"
+    return f"{text}; strict: a test that cannot be judged fails" if policy.strict else text
 
 
 def _saving(saving: str) -> str:
     if "new" in saving:
-        return "saving a baseline for tests that have none yet (--energy-save-new)"
-    return "saving what passed tests use as their baseline (--energy-save)"
+        return "saving baselines for tests without one (--energy-save-new)"
+    return "saving the results of passed tests as baselines (--energy-save)"

@@ -1,4 +1,4 @@
-"""What is said where one file of results, B, is held against another, A."""
+"""Sentences about a comparison of one result file, B, with another, A."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pytest_greenops.report import figures
 from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.drawing import wrapped
 from pytest_greenops.report.notes import Sentences
-from pytest_greenops.report.reasons import Advice
+from pytest_greenops.report.reasons import Advice, doubt
 
-#: How many measurements are named that have no counterpart.
+#: At most this many measurements without a counterpart are named.
 _NAMED = 3
 
 
 def heading(names: tuple[str, str], both: tuple[Results, Results], width: int) -> Iterator[str]:
-    """Which file is A, which is B, and what they hold."""
+    """Yield which file is A and which is B."""
     for letter, name, results in zip("AB", names, both, strict=True):
         when = results.created_at[:16].replace("T", " ")
         count = counted(len(results.results), "measurement")
-        yield from wrapped(f"energy: {letter} is {name}: {count} of {when}", width)
+        yield from wrapped(f"energy: {letter} is {name}: {count}, {when}", width)
 
 
 def unmatched(letter: str, results: Sequence[Result], width: int) -> Iterator[str]:
-    """What only one of the two measured: counted, and a few of it named."""
+    """Yield how many measurements only one file has, and a few names."""
     if results:
         named = [result.test.node_id + figures.label(result) for result in results[:_NAMED]]
         more = len(results) - len(named)
@@ -40,15 +40,15 @@ def _explain(result: Result) -> Advice:
 
 
 def _regressed(result: Result) -> str:
-    change, kept = result.verdict.change, ""
+    change, dropped = result.verdict.change, ""
     if result.verdict.drops:
-        kept = quality.kept(result, " in B, {} in A")
+        dropped = quality.drops(result, " in B, {} in A")
         if result.verdict.energy is not Outcome.REGRESSED:
-            return f"{result.name} {kept}"
-        kept = f" and {kept}"
+            return f"{result.name} {dropped}"
+        dropped = f" and {dropped}"
     used = figures.energy(result.judged_j, result.unit)
     against = f", {_against(result, change)}" if change else ""
-    return f"{result.name} used {used} in B{against}{kept}"
+    return f"{result.name} used {used} in B{against}{dropped}"
 
 
 def _against(result: Result, change: Change) -> str:
@@ -60,23 +60,20 @@ def _against(result: Result, change: Change) -> str:
 
 
 def _inconclusive(result: Result) -> str:
-    verdict = result.verdict
-    compared = figures.against_baseline(verdict.change) if verdict.change else ""
-    doubts = [text for text in (compared, verdict.cause) if text]
-    text = f"can't tell: {', '.join(doubts) or 'the rounds do not agree'}"
+    verdict, text = result.verdict, doubt(result)
     if verdict.needs_rounds is not None:
         return f"{text}; about {verdict.needs_rounds} rounds in B would decide"
     if verdict.needs_processes is not None:
-        return f"{text}; B in --energy-sessions={verdict.needs_processes} would decide"
+        return f"{text}; B with --energy-sessions={verdict.needs_processes} would decide"
     if verdict.needs_sessions is not None:
         return f"{text}; {counted(verdict.needs_sessions, 'more session')} in A would decide"
     if verdict.cause:
-        return f"{text}; mend that and measure B again"
+        return f"{text}; fix this and measure B again"
     return text
 
 
 def _no_baseline(result: Result) -> str:
-    return f"A has nothing to compare with: {result.verdict.cause or 'it was not measured'}"
+    return f"nothing to compare with in A: {result.verdict.cause or 'it was not measured'}"
 
 
 def _not_comparable(result: Result) -> str:
@@ -94,17 +91,17 @@ def _within(result: Result) -> str:
 
 def _few_sessions(count: int, smallest: float) -> Advice:
     return Advice(
-        f"{count} passed provisionally: with fewer than 3 sessions in A only an increase from "
-        f"{format_percent(smallest)} on is sure to be found. Measure A with --energy-sessions=3 to "
-        "find smaller ones."
+        f"{count} passed provisionally: with fewer than 3 sessions in A, only increases of at "
+        f"least {format_percent(smallest)} are detected. Measure A with --energy-sessions=3 to "
+        "detect smaller ones."
     )
 
 
-def _unheld(results: Sequence[Result]) -> Iterator[Advice]:
+def _quality_not_judged(results: Sequence[Result]) -> Iterator[Advice]:
     for result in results:
         names = [each.name for each in result.verdict.qualities if each.unheld]
         if names:
-            yield Advice(f"{figures.subject(result)}: only one of both tells {', '.join(names)}.")
+            yield Advice(f"{figures.subject(result)}: only one file has {', '.join(names)}.")
 
 
 _REASONS: dict[Outcome, Callable[[Result], str]] = {
@@ -117,5 +114,5 @@ _REASONS: dict[Outcome, Callable[[Result], str]] = {
     Outcome.NOT_COMPARABLE: _not_comparable,
     Outcome.NOT_MEASURED: _not_measured,
 }
-#: No command is told: the tests of two files may be of other commits, machines and days.
-OF_TWO_FILES = Sentences(_explain, lambda result: None, _few_sessions, _unheld)
+#: There are no commands: the files may come from other commits and machines.
+OF_TWO_FILES = Sentences(_explain, lambda result: None, _few_sessions, _quality_not_judged)

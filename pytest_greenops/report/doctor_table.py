@@ -1,4 +1,4 @@
-"""What the doctor says, as plain lines: for a terminal, a pipe, a bug report."""
+"""The diagnosis of the doctor as plain lines."""
 
 from __future__ import annotations
 
@@ -7,55 +7,48 @@ import textwrap
 from collections.abc import Iterator
 
 from pytest_greenops.model.diagnosis import Diagnosis, Observation
+from pytest_greenops.report.drawing import hanging, wrapped
 
 WIDTH = 80
 _NAME_AT, _WHAT_AT = 8, 25
-#: A remedy that begins with one of these is a command, and must survive being copied.
+#: A fix that starts with one of these is a command, which users copy.
 _PROGRAMS = ("sudo", "echo", "pip", "docker", "podman", "ps")
 _SHELL_WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*")+""")
 _JOINTS = ("&&", "|", "||", ";")
 
 
 def doctor_lines(diagnosis: Diagnosis) -> Iterator[str]:
-    """A table of the findings with their remedies, then what a measurement is worth.
+    """Yield a table of the findings with their fixes, then what a measurement is worth.
 
-    No line is longer than 80 characters; a command that is longer goes on over several lines, which
-    a shell reads as one.
+    No line is longer than 80 characters. A longer command is split where a shell allows it.
     """
     for finding in diagnosis.findings:
         yield from _finding(finding)
     yield ""
-    yield from _wrapped(diagnosis.worth)
+    yield from wrapped(diagnosis.worth, WIDTH)
 
 
 def _finding(finding: Observation) -> Iterator[str]:
     label = f"{finding.state:{_NAME_AT}}{finding.name:{_WHAT_AT - _NAME_AT}}"
-    yield from _wrapped(finding.what, label, " " * _WHAT_AT)
+    yield from hanging(label, finding.what, WIDTH)
     if finding.remedy is None:
         return
     if finding.remedy.startswith(tuple(f"{program} " for program in _PROGRAMS)):
         yield f"{' ' * _NAME_AT}Fix:"
         yield from (f"{' ' * (_NAME_AT + 2)}{line}" for line in _command(finding.remedy))
     else:
-        first, rest = " " * _NAME_AT, " " * (_NAME_AT + 2)
-        yield from _wrapped(f"Fix: {finding.remedy}", first, rest)
-
-
-def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
-    )
+        yield from hanging(f"{' ' * _NAME_AT}Fix: ", finding.remedy, WIDTH)
 
 
 def _command(command: str) -> Iterator[str]:
-    """Break a long command where a shell allows it: after an operator, or at a backslash."""
-    room = WIDTH - _NAME_AT - 2 - len(" \\")
-    if len(command) <= room:
+    """Split a long command where a shell allows it: after an operator, or at a backslash."""
+    width = WIDTH - _NAME_AT - 2 - len(" \\")
+    if len(command) <= width:
         yield command
         return
     line = ""
-    for word in _words(command, room):
-        if line and (len(line) + 1 + len(word) > room or line.endswith("&&")):
+    for word in _words(command, width):
+        if line and (len(line) + 1 + len(word) > width or line.endswith("&&")):
             yield line if line.endswith(_JOINTS) else f"{line} \\"
             line = word
         else:
@@ -63,12 +56,12 @@ def _command(command: str) -> Iterator[str]:
     yield line
 
 
-def _words(command: str, room: int) -> Iterator[str]:
-    """The words of a command. What `echo` is given in quotes is split, as it joins it again."""
+def _words(command: str, width: int) -> Iterator[str]:
+    """Yield the words of a command; a quoted argument of `echo` is split, as echo joins it."""
     echoed = False
     for word in _SHELL_WORD.findall(command):
-        if echoed and len(word) > room and word[0] == word[-1] == "'":
-            yield from (f"'{part}'" for part in textwrap.wrap(word[1:-1], room - 2))
+        if echoed and len(word) > width and word[0] == word[-1] == "'":
+            yield from (f"'{part}'" for part in textwrap.wrap(word[1:-1], width - 2))
         else:
             yield word
         echoed = word == "echo"

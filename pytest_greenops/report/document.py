@@ -18,18 +18,18 @@ Property = str | float | int
 
 
 def to_json(results: Results) -> bytes:
-    """The results as JSON: sorted keys, two spaces, floats of six significant digits.
+    """Return the results as JSON: sorted keys, indented, floats with six significant digits.
 
-    A figure that is not known, or not finite, is left out.
+    Values that are unknown or not finite are omitted.
     """
     document = significant(_known(msgspec.to_builtins(results)))
     return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
 
 
 def properties(result: Result) -> list[tuple[str, Property]]:
-    """Every figure of a result by name, for JUnit XML: `('energy.joules', 3.1)`.
+    """Return every value of a result by name, for JUnit XML: `('energy.joules', 3.1)`.
 
-    The name of a measurement other than `call` stands in between: `energy.prefill.joules`.
+    The name of a measurement other than `call` is included: `energy.prefill.joules`.
     """
     prefix = "energy." if result.name == "call" else f"energy.{result.name}."
     return [(prefix + name, significant(value)) for name, value in _figures(result)]
@@ -106,7 +106,7 @@ def _change(change: Change) -> Iterator[tuple[str, Property]]:
 
 
 def _known(value: Any) -> Any:
-    """The same tree of builtins without the entries that are, or list, no finite number."""
+    """Return a tree of builtins without entries that are not finite numbers."""
     if isinstance(value, dict):
         return {key: _known(item) for key, item in value.items() if _finite(item)}
     return [_known(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""Small drawings in characters, with plain ASCII where a terminal has nothing better."""
+"""Text that fits a terminal: wrapped, aligned, elided, and drawn in characters or ASCII."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import math
 import re
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _ASCII_LEVELS = ".:-=+*#"
 _ASCII = str.maketrans({"…": "..", "·": "-", "±": "+-", "µ": "u", "─": "-"})
-#: A space that must not break a line: before a unit, and in `95 % CI`.
+#: A space at which a line must not break: before a unit, and in `95 % CI`.
 _JOINED = re.compile(r"(?<=\d) (?=%|[mkµuMG]?[JWgs]\b)|(?<=%) (?=CI)")
-#: The full height of a sparkline is at least this share of its lowest value: noise stays flat.
+#: The height of a sparkline is at least this share of its lowest value, so noise stays flat.
 _LEAST_SPREAD = 0.05
 
 
 def shows_blocks(encoding: str | None) -> bool:
-    """Whether text in this encoding can hold the block characters of the drawings."""
+    """Return whether an encoding has all characters of the drawings."""
     try:
         f"{_BLOCKS}{_EIGHTHS}▸·…±µ".encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -29,33 +29,58 @@ def shows_blocks(encoding: str | None) -> bool:
 
 
 def plain(text: str) -> str:
-    """The same text in ASCII."""
+    """Return the text in ASCII."""
     return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
 def cells(text: str) -> int:
-    """How many columns of a terminal the text takes."""
+    """Return the width of a text in columns of a terminal."""
     return len(text) if text.isascii() else sum(map(_cells, text))
 
 
 def elide(text: str, width: int, ellipsis: str = "…") -> str:
-    """The text in at most `width` columns, cut in its middle: `'test_resnet_i…nce[64]'`."""
+    """Return the text in at most `width` columns, cut in the middle: `'test_resnet_i…nce[64]'`."""
     if cells(text) <= width:
         return text
-    room = width - cells(ellipsis)
-    if room < 2:
+    kept = width - cells(ellipsis)
+    if kept < 2:
         return _head(text, max(width, 0))
-    return _head(text, room - room // 2) + ellipsis + _head(text[::-1], room // 2)[::-1]
+    return _head(text, kept - kept // 2) + ellipsis + _head(text[::-1], kept // 2)[::-1]
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """The lines of a text; a number stays with its unit."""
+    """Return the lines of a text; a number is not separated from its unit."""
     lines = textwrap.wrap(_JOINED.sub("\u00a0", text), width, break_on_hyphens=False)
     return [line.replace("\u00a0", " ") for line in lines]
 
 
+def hanging(label: str, text: str, width: int) -> Iterator[str]:
+    """Wrap a text behind a label, to `width` columns; further lines are indented as far."""
+    first = label
+    for line in wrapped(text, width - cells(label)) or [""]:
+        yield f"{first}{line}"
+        first = " " * cells(label)
+
+
+def column_widths(rows: Iterable[Sequence[str]]) -> list[int]:
+    """Return the width of the widest cell of each column."""
+    return [max(map(cells, column)) for column in zip(*rows, strict=True)]
+
+
+def aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[int] = ()) -> str:
+    """Return the cells of a row in one line, in columns of these widths, two spaces apart.
+
+    The columns with a number in `right` are aligned to the right.
+    """
+    padded = []
+    for number, (text, width) in enumerate(zip(row, widths, strict=True)):
+        space = " " * (width - cells(text))
+        padded.append(space + text if number in right else text + space)
+    return "  ".join(padded).rstrip()
+
+
 def sparkline(values: Sequence[float], width: int, unicode: bool) -> str:
-    """One character a value; neighbours are averaged where there are more values than room."""
+    """Return one character per value; neighbors are averaged if there are more than `width`."""
     if not values or width < 1:
         return ""
     points = _condensed(values, width)
@@ -67,7 +92,7 @@ def sparkline(values: Sequence[float], width: int, unicode: bool) -> str:
 
 
 def bar(share: float, width: int, unicode: bool) -> str:
-    """A bar of a share of one, `width` characters long; it ends in an arrow above one."""
+    """Return a bar of `width` characters for a share of one; an arrow marks a share above one."""
     full, rest, over = ("█", "·", "▸") if unicode else ("#", ".", ">")
     if share > 1:
         return full * (width - 1) + over

@@ -1,4 +1,4 @@
-"""Figures as a reader sees them: an energy of a unit of work, a change, an interval, a limit."""
+"""Figures as text: an energy, a change, an interval, a limit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.measurement import by_kind, joules_per_unit
 from pytest_greenops.model.result import Attempt, Result
 from pytest_greenops.model.units import (
+    counted,
     format_energy,
     format_mass,
     format_percent,
@@ -20,88 +21,90 @@ KINDS = ("cpu", "dram", "gpu", "psys")
 
 
 def energy(energy_j: float, unit: str) -> str:
-    """`'3.10 J/sample'`; joules of a call are `'3.10 J'`."""
+    """Return `'3.10 J/sample'`, or `'3.10 J'` for a call."""
     return format_energy(energy_j) if unit == "call" else f"{format_energy(energy_j)}/{unit}"
 
 
 def margin(share: float) -> str:
-    """A limit as its author wrote it: `0.05` -> `'+5 %'`."""
+    """Return a margin as its author wrote it: `0.05` -> `'+5 %'`."""
     return f"{share * 100:+g} %"
 
 
 def used(share: float) -> str:
-    """How much of a limit was used: `1.24` -> `'124 %'`, `1e6` -> `'>999 %'`."""
+    """Return a share of a limit: `1.24` -> `'124 %'`, `1e6` -> `'>999 %'`."""
     return format_percent(share, signed=False) if share < 9.995 else ">999 %"
 
 
 def span(low: float, high: float, form: Callable[[float], str]) -> str:
-    """An interval, its unit said once where both ends share it: `'3.02…3.19 J'`."""
+    """Return an interval, with one unit if both ends have the same: `'3.02…3.19 J'`."""
     (first, first_unit), last = form(low).split(" ", 1), form(high)
     return f"{first}…{last}" if last.split(" ", 1)[1] == first_unit else f"{form(low)}…{last}"
 
 
 def change_span(change: Change) -> str:
-    """`'+48…+61 %'`."""
+    """Return `'+48…+61 %'`."""
     return span(change.low, change.high, format_percent)
 
 
 def against_baseline(change: Change) -> str:
-    """`'+3.1 % (95 % CI -1.0…+7.3 %) against a limit of +5 %'`."""
-    shift = "" if change.taken_out is None else f", without {machine_shift(change)}"
-    return (
-        f"{format_percent(change.relative)} (95 % CI {change_span(change)}) "
-        f"against a limit of {margin(change.margin)}{shift}"
-    )
+    """Return `'+3.1 % (95 % CI -1.0…+7.3 %) against a limit of +5 %'`."""
+    return f"{measured_change(change)} against a limit of {margin(change.margin)}"
+
+
+def measured_change(change: Change) -> str:
+    """Return `'+3.1 % (95 % CI -1.0…+7.3 %)'`, and what it is corrected for."""
+    text = f"{format_percent(change.relative)} (95 % CI {change_span(change)})"
+    return text if change.taken_out is None else f"{text}, corrected for {machine_shift(change)}"
 
 
 def machine_shift(change: Change) -> str:
-    """`"the machine's own +2.0 % (its control workload)"`."""
-    return f"the machine's own {format_percent(change.taken_out or 0.0)} (its control workload)"
+    """Return `"the machine's own +2.0 % (control workload)"`."""
+    return f"the machine's own {format_percent(change.taken_out or 0.0)} (control workload)"
 
 
 def chance(change: Change) -> str:
-    """`'p 0.0012 of so large an increase in unchanged code'`."""
-    return f"p {_p(change.p_value)} of so large an increase in unchanged code"
+    """Return `'p = 0.0012 for such an increase in unchanged code'`."""
+    return f"p {_p(change.p_value)} for such an increase in unchanged code"
 
 
 def chances(change: Change) -> str:
-    """`'p 0.0012, adjusted 0.017'`."""
+    """Return `'p = 0.0012, adjusted = 0.017'`."""
     return f"p {_p(change.p_value)}, adjusted {_p(change.p_adjusted)}"
 
 
 def label(result: Result) -> str:
-    """What follows the name of a test that measures more than one thing: `' · prefill'`."""
+    """Return the name of a measurement, to follow that of its test: `' · prefill'`."""
     return "" if result.name == "call" else f" · {result.name}"
 
 
 def subject(result: Result) -> str:
-    """A measurement by the name of its test: `'test_generate[8] · prefill'`."""
+    """Return the names of test and measurement: `'test_generate[8] · prefill'`."""
     return f"{result.test.name}{label(result)}"
 
 
 def _p(value: float | None) -> str:
     known = value or 0.0
-    return f"{known:.2g}" if known >= 1e-4 else "<0.0001"
+    return f"= {known:.2g}" if known >= 1e-4 else "< 0.0001"
 
 
 def factor(carbon: CarbonFactor) -> str:
-    """`'342 g/kWh (DE: Ember, yearly electricity data, 2024), PUE 1.2'`."""
+    """Return `'342 g/kWh (DE: Ember, yearly electricity data, 2024), PUE 1.2'`."""
     of = f" ({carbon.region}: {carbon.source}, {carbon.year})" if carbon.region else ""
     pue = "" if carbon.pue == 1.0 else f", PUE {carbon.pue:g}"
     return f"{carbon.grams_per_kwh:.4g} g/kWh{of}{pue}"
 
 
 def carbon(mass_g: float, made_with: CarbonFactor | None) -> str:
-    """`'2.00 g CO2e a call, at 342 g/kWh (…)'`."""
+    """Return `'2.00 g CO2e per call, at 342 g/kWh (…)'`."""
     at = f", at {factor(made_with)}" if made_with else ""
-    return f"{_carbon(mass_g)} a call{at}"
+    return f"{_carbon(mass_g)} per call{at}"
 
 
 def _carbon(mass_g: float) -> str:
     return f"{format_mass(mass_g)} CO2e"
 
 
-#: How a limited quantity is written, and what a call does with it.
+#: For each limited quantity, its format and the verb for a call.
 QUANTITIES: dict[str, tuple[Callable[[float], str], str]] = {
     "energy": (format_energy, "used"),
     "power": (format_power, "drew"),
@@ -110,12 +113,12 @@ QUANTITIES: dict[str, tuple[Callable[[float], str], str]] = {
 
 
 def kinds_changed(result: Result) -> dict[str, float]:
-    """How much each counted kind of energy changed over the baseline: `{'gpu': 0.8}`."""
+    """Return the change of each counted kind of domain over the baseline: `{'gpu': 0.8}`."""
     change = result.verdict.change
     if change is None or not result.joules:
         return {}
-    counted = [domain for domain in result.domains if domain.counted]
-    before = by_kind(change.by_domain, counted)
+    domains = [domain for domain in result.domains if domain.counted]
+    before = by_kind(change.by_domain, domains)
     per_unit = result.judged_j / result.joules
     return {
         kind: energy_j * per_unit / before[kind] - 1
@@ -125,67 +128,66 @@ def kinds_changed(result: Result) -> dict[str, float]:
 
 
 def of_limit(limit: Limit, value: float) -> str:
-    """A value in the quantity of a limit: `'2.50 J/sample'`, `'350 W'`, `'2.00 g CO2e'`."""
+    """Return a value in the unit of a limit: `'2.50 J/sample'`, `'350 W'`, `'2.00 g CO2e'`."""
     if limit.quantity == "energy":
         return energy(value, limit.unit)
     return QUANTITIES[limit.quantity][0](value)
 
 
 def limit_span(limit: Limit) -> str:
-    """The 95 % interval of a limited value: `'3.02…3.19 J'`."""
+    """Return the 95 % interval of a limited value: `'3.02…3.19 J'`."""
     return span(limit.low, limit.high, QUANTITIES[limit.quantity][0])
 
 
 def tightest(result: Result) -> Limit | None:
-    """The absolute limit that matters most: the exceeded one, else the one used most."""
+    """Return the exceeded absolute limit, else the one with the highest use, else None."""
     exceeded = result.verdict.exceeded
     return exceeded or max(result.verdict.limits, key=lambda limit: limit.used, default=None)
 
 
 def estimated(result: Result) -> bool:
-    """Whether any joule of this result was estimated, not sensed."""
+    """Return whether any joules of a result are estimated."""
     return result.verdict.estimated or result.provenance.estimated
 
 
 def measured(result: Result) -> bool:
-    """Whether there are joules to show."""
+    """Return whether a result has joules."""
     return bool(result.rounds) and not math.isnan(result.joules)
 
 
 def round_values(result: Result) -> tuple[float, ...]:
-    """Joules of the judged unit of work in each round of any session that did some."""
+    """Return the joules per judged unit of each round, over all sessions."""
     rounds = [round_ for session in result.sessions for round_ in session]
     worked = [r for r in rounds if result.unit == "call" or r.units.get(result.unit, 0) > 0]
     return joules_per_unit(worked, tuple(result.provenance.sensors), result.unit)
 
 
 def tally(result: Result) -> str:
-    """`'10 rounds'`, `'25 rounds in 2 sessions'`: those that `round_values` holds."""
-    count = len(round_values(result))
+    """Return `'10 rounds'`, or `'25 rounds in 2 sessions'`."""
     several = f" in {len(result.sessions)} sessions" if result.fresh else ""
-    return f"{count} round{'' if count == 1 else 's'}{several}"
+    return f"{counted(len(round_values(result)), 'round')}{several}"
 
 
 def attempt(earlier: Attempt) -> str:
-    """What an earlier attempt at a test came to: `'regressed (3.00 J)'`."""
+    """Return the verdict of an earlier attempt: `'regressed (3.00 J)'`."""
     known = "" if math.isnan(earlier.joules) else f" ({format_energy(earlier.joules)})"
     return f"{earlier.outcome.value}{known}"
 
 
 def known_units(result: Result) -> dict[str, float]:
-    """Joules of each unit of work that every round did, the judged one first."""
+    """Return the joules per unit of work, the judged unit first."""
     known = {unit: j for unit, j in result.per_unit.items() if not math.isnan(j)}
     return dict(sorted(known.items(), key=lambda item: (item[0] != result.unit, item[0])))
 
 
 def counted_kinds(result: Result) -> dict[str, float]:
-    """Joules of one call by kind of domain, without double counting, in a fixed order."""
+    """Return the joules of one call by kind of domain, without double counting."""
     kinds = by_kind(result.by_domain, [domain for domain in result.domains if domain.counted])
     return {kind: kinds[kind] for kind in KINDS if kind in kinds}
 
 
 def apart(result: Result) -> Iterator[tuple[str, str, float]]:
-    """Counters that no total holds, such as psys and idle cards: name, why, joules of a call."""
+    """Yield counters outside of the total, e.g. idle GPUs: name, why, joules per call."""
     for domain in result.domains:
         if not domain.counted and domain.name in result.by_domain:
             why = "idle, not counted" if domain.idle else "not counted"
@@ -193,12 +195,12 @@ def apart(result: Result) -> Iterator[tuple[str, str, float]]:
 
 
 def edge_error(result: Result) -> float | None:
-    """How far the joules of a single round may be off for its edges, as a share; None of others."""
+    """Return the relative error of a single round from its window edges; else None."""
     if len(result.rounds) != 1 or result.fresh or result.interval is None:
         return None
     return result.interval[1] / result.joules - 1
 
 
 def watts(result: Result, energy_j: float) -> float:
-    """The mean power of a part of a call's joules."""
+    """Return the mean power of a part of a call's joules."""
     return energy_j / result.seconds if result.seconds else 0.0

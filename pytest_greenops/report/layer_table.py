@@ -1,4 +1,4 @@
-"""Where the joules go: by named window, and by layer of the models that were called."""
+"""Where the joules go: by named window, and by layer of the models."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from pytest_greenops.model.explanation import Explanation, Layer
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_energy, format_percent
 from pytest_greenops.report import figures
-from pytest_greenops.report.drawing import cells, elide, wrapped
+from pytest_greenops.report.drawing import aligned, cells, column_widths, elide, hanging
 
-#: So many layers are told by name; the others together.
-_MOST_TOLD = 8
-#: The widest that the class of a layer is told, and what all but name and class take of a line.
+#: At most this many layers are listed; the others are summed up.
+_MOST_LISTED = 8
+#: The longest class name, and the width of a line without name and class.
 _KIND, _REST = 18, 40
+_INDENT = " " * 4
 
 
 def where_joules_go(
     results: Sequence[Result], width: int, say: Callable[[str], str] = str
 ) -> Iterator[str]:
-    """For each test its named windows, and the layers of each; nothing of what was not asked."""
+    """Yield the named windows of each test with their layers, for `--energy-explain`."""
     by_test: dict[TestKey, list[Result]] = {}
     for result in results:
         if result.explained is not None and figures.measured(result):
@@ -32,22 +33,22 @@ def where_joules_go(
 
 
 def failed_while_explained() -> str:
-    """What stands under a test that failed in the call that was added to explain it."""
+    """Return the note for a test that failed in the additional call of `--energy-explain`."""
     return (
-        "it failed in the call that --energy-explain adds to its measurement: give it what one "
-        "call more takes, or leave the option out"
+        "the test failed in the additional call of --energy-explain: provide data for one more "
+        "call, or omit the option"
     )
 
 
 def in_brief(explained: Explanation) -> str:
-    """The layer to look at, or those that take most, in one sentence."""
+    """Return the layer to look at, or those that use the most energy."""
     if explained.doubt:
-        return f"not to be trusted: {explained.doubt}"
+        return f"unreliable: {explained.doubt}"
     if explained.suspect is not None:
         return _suspicion(explained.suspect)
     most = explained.layers[:3]
-    told = ", ".join(f"{each.name} {_share(each, explained)}" for each in most)
-    return f"{told} of the model's joules"
+    listed = ", ".join(f"{each.name} {_share(each, explained)}" for each in most)
+    return f"{listed} of the model's joules"
 
 
 def _window(result: Result, width: int) -> Iterator[str]:
@@ -58,62 +59,66 @@ def _window(result: Result, width: int) -> Iterator[str]:
         place = f", {figures.used(explained.share)} of its loop"
     elif explained.within is not None:
         place = f", within {explained.within}"
-    yield f"  {result.name}: {_mark(result)}{format_energy(result.joules)} a call{place}"
+    yield f"  {result.name}: {_mark(result)}{format_energy(result.joules)} per call{place}"
     if explained.why is not None:
-        yield from _indented(f"not by layer: {explained.why}", width)
+        yield from hanging(_INDENT, f"no layers: {explained.why}", width)
         return
-    yield from _indented(_account(explained), width)
+    yield from hanging(_INDENT, _summary(explained), width)
     yield from _table(explained, width)
     if explained.suspect is not None:
-        yield from _indented(f"look at {_suspicion(explained.suspect)}", width)
+        yield from hanging(_INDENT, f"look at {_suspicion(explained.suspect)}", width)
 
 
-def _account(explained: Explanation) -> str:
-    """How much of the call the layers explain, and how well they add up."""
+def _summary(explained: Explanation) -> str:
+    """Return how much of the call the layers explain, and how well they add up."""
     passes = "forward and backward" if explained.backward else "forward"
     text = (
-        f"its models, replayed {passes}, take {figures.used(explained.of_call)} of it; their "
-        f"parts, each replayed alone, add up to {figures.used(explained.additivity)} of them"
+        f"the models, replayed {passes}, use {figures.used(explained.of_call)} of the call; their "
+        f"layers, replayed one by one, add up to {figures.used(explained.additivity)} of that"
     )
-    return f"{text}. NOT to be trusted: {explained.doubt}" if explained.doubt else text
+    return f"{text}. UNRELIABLE: {explained.doubt}" if explained.doubt else text
 
 
 def _table(explained: Explanation, width: int) -> Iterator[str]:
-    told, rest = explained.layers[:_MOST_TOLD], explained.layers[_MOST_TOLD:]
-    kinds = min(_KIND, max(len(each.kind) for each in told))
-    names = min(max(cells(each.name) for each in told), width - kinds - _REST)
-    for each in told:
-        against = _against(each)
-        yield (
-            f"    {_tail(each.name, names):<{names}}  {elide(each.kind, kinds):<{kinds}}  "
-            f"{format_energy(each.joules):>8}  {_share(each, explained):>5}  {against}"
-        ).rstrip()
+    listed, rest = explained.layers[:_MOST_LISTED], explained.layers[_MOST_LISTED:]
+    kinds = min(_KIND, max(len(each.kind) for each in listed))
+    names = min(max(cells(each.name) for each in listed), width - kinds - _REST)
+    rows = [
+        (
+            _tail(each.name, names),
+            elide(each.kind, kinds),
+            format_energy(each.joules),
+            _share(each, explained),
+            _against(each),
+        )
+        for each in listed
+    ]
     if rest:
         joules = sum(each.joules for each in rest)
-        label = f"{len(rest)} more"
-        yield (
-            f"    {label:<{names + kinds + 2}}  {format_energy(joules):>8}  "
-            f"{figures.used(joules / explained.whole_j):>5}"
-        )
+        share = figures.used(joules / explained.whole_j)
+        rows.append((f"{len(rest)} more", "", format_energy(joules), share, ""))
+    widths = column_widths(rows)
+    for row in rows:
+        yield _INDENT + aligned(row, widths, right=(2, 3))
 
 
 def _tail(name: str, width: int) -> str:
-    """The end of a name, which tells layers apart."""
+    """Return the end of a name, which distinguishes layers."""
     return name if cells(name) <= width else f"…{name[len(name) - width + 1 :]}"
 
 
 def _against(layer: Layer) -> str:
-    """Its change over the baseline, or how it stands among its kind."""
+    """Return the change over the baseline, or the ratio to similar layers."""
     if layer.change is not None:
         return format_percent(layer.change)
-    return "" if layer.of_kind is None else f"{layer.of_kind:.1f} x its like"
+    return "" if layer.of_kind is None else f"{layer.of_kind:.1f} x similar"
 
 
 def _suspicion(layer: Layer) -> str:
     if layer.baseline_j is not None and layer.change is not None:
         before, now = format_energy(layer.baseline_j), format_energy(layer.joules)
         return f"{layer.name}, which grew most: {format_percent(layer.change)} ({before} -> {now})"
-    return f"{layer.name}: {layer.of_kind or 0:.1f} times what the others like it use"
+    return f"{layer.name}: {layer.of_kind or 0:.1f} times as much as similar layers"
 
 
 def _share(layer: Layer, explained: Explanation) -> str:
@@ -122,7 +127,3 @@ def _share(layer: Layer, explained: Explanation) -> str:
 
 def _mark(result: Result) -> str:
     return "~" if figures.estimated(result) else ""
-
-
-def _indented(text: str, width: int) -> Iterator[str]:
-    return (f"    {line}" for line in wrapped(text, width - 4))

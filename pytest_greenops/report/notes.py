@@ -1,37 +1,38 @@
-"""What of a run needs a reader's eye: one note for each, and one for all that say the same."""
+"""Notes below the table: one for each verdict that needs attention, or one for a group."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from pytest_greenops.model.measurement import Check
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.units import format_percent
+from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import RED, CauseKind, Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report import quality_text as quality
-from pytest_greenops.report.front import fronts
 from pytest_greenops.report.reasons import (
     ESTIMATE_BAND,
     Advice,
     again,
     explain,
-    unheld,
+    quality_not_judged,
     verdict_word,
     warned,
 )
 
-#: Of those that a remark is about, so many are named.
+#: A remark names at most this many measurements.
 _MOST_NAMED = 3
-#: From this adjusted probability on a regression may be the chance of many comparisons.
+#: With this adjusted probability or more, a regression may be due to many comparisons.
 SIGNIFICANT = 0.05
-#: Verdicts that many tests share for one reason; told once for all of them.
+#: Verdicts that many tests have for the same reason: one note for all of them.
 _SHARED = (Outcome.NOT_COMPARABLE, Outcome.NOT_MEASURED, Outcome.NO_BASELINE)
+#: Verdicts whose reason starts with the verdict.
+_WORDED = (Outcome.INCONCLUSIVE, Outcome.NOT_COMPARABLE, Outcome.NOT_MEASURED)
 
 
 class Note(NamedTuple):
-    """A verdict, whose it is, why and what to do; `brief` is the reason in a few words."""
+    """A verdict, its test, the reason and the next step; `brief` is the reason in a few words."""
 
     word: str
     subject: str
@@ -42,42 +43,43 @@ class Note(NamedTuple):
 
 
 class Sentences(NamedTuple):
-    """What is said under a table: of a run, or of two that are compared.
+    """The sentences below a table, for a run or for a comparison of two files.
 
-    explain      why a verdict is what it is, and what to do
-    again        the command that measures a test once more, if one is to be told
-    provisional  how many passed with few baseline sessions, and the increase that is found
-    beside       what else is said of the results, beside what was compared
+    Attributes:
+        explain: returns the reason of a verdict and the next step.
+        again: returns the command that measures a test again, if it makes sense.
+        provisional: describes passed tests with few sessions, and the detected increase.
+        quality: yields remarks about quality.
     """
 
     explain: Callable[[Result], Advice]
     again: Callable[[Result], str | None]
     provisional: Callable[[int, float], Advice]
-    beside: Callable[[Sequence[Result]], Iterable[Advice]]
+    quality: Callable[[Sequence[Result]], Iterator[Advice]]
 
 
 def _add_a_session(count: int, smallest: float) -> Advice:
     return Advice(
-        f"{count} passed provisionally: with fewer than 3 baseline sessions only an "
-        f"increase from {format_percent(smallest)} on is sure to be found. Add a session",
+        f"{count} passed provisionally: with fewer than 3 baseline sessions, only increases of at "
+        f"least {format_percent(smallest)} are detected. Add a session",
         "pytest --energy-save",
     )
 
 
 def _of_quality(results: Sequence[Result]) -> Iterator[Advice]:
-    """What a limit of quality could not be held against; the fronts of quality and joules."""
-    lacking = [(r, why) for r in results if not r.saved and (why := unheld(r))]
-    for result, why in lacking:
-        if result.verdict.outcome is not Outcome.NO_BASELINE:
+    """Yield limits of quality that could not be judged, and the fronts of quality and joules."""
+    for result in results:
+        noted = result.saved or result.verdict.outcome is Outcome.NO_BASELINE
+        if not noted and (why := quality_not_judged(result)):
             yield Advice(f"{figures.subject(result)}: {why.text}", why.command)
-    yield from fronts(results)
+    yield from map(Advice, quality.fronts(results))
 
 
 OF_A_RUN = Sentences(explain, again, _add_a_session, _of_quality)
 
 
 def notes(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Iterator[Note]:
-    """The gravest first: what failed, what only warned, what could not be told."""
+    """Yield failures first, then warnings, then what could not be judged."""
     red = [result for result in results if result.verdict.outcome in RED]
     for result in sorted(red, key=lambda result: result.verdict.action != "fail"):
         yield _note(result, sentences)
@@ -87,8 +89,8 @@ def notes(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Iterato
     for outcome in (Outcome.INCONCLUSIVE, *_SHARED):
         alike: dict[str | None, list[Result]] = {}
         for result in results:
-            told = outcome is Outcome.INCONCLUSIVE and not _of_the_machine(result)
-            if result.verdict.outcome is outcome and not result.saved and not told:
+            noted = outcome is Outcome.INCONCLUSIVE and not _of_the_machine(result)
+            if result.verdict.outcome is outcome and not result.saved and not noted:
                 alike.setdefault(result.verdict.cause, []).append(result)
         for group in alike.values():
             if len(group) == 1:
@@ -98,12 +100,12 @@ def notes(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Iterato
 
 
 def _of_the_machine(result: Result) -> bool:
-    """Whether it says of the whole run why nothing can be told."""
+    """Return whether the cause applies to the whole run."""
     return result.verdict.cause_kind is CauseKind.CONTROL
 
 
 def remarks(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Iterator[Advice]:
-    """What holds for many results and is no reason to act at once."""
+    """Yield what applies to many results and needs no immediate action."""
     if any(figures.estimated(r) and figures.measured(r) for r in results):
         yield Advice(f"~ is estimated, not sensed: {ESTIMATE_BAND} on the absolute figure.")
     passed = [r for r in results if r.verdict.outcome is Outcome.PASSED and not r.saved]
@@ -113,28 +115,28 @@ def remarks(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Itera
     yield from _multiplicity(results)
     yield from _creep(results)
     yield from _failed_checks(results, sentences)
-    yield from sentences.beside(results)
+    yield from sentences.quality(results)
 
 
 def _multiplicity(results: Sequence[Result]) -> Iterator[Advice]:
-    """How much of a run's regressions chance explains, raw and for so many comparisons at once."""
+    """Yield which regressions remain significant, given the number of comparisons."""
     changes = [(r, r.verdict.change) for r in results if r.verdict.energy is Outcome.REGRESSED]
     known = [(r, c) for r, c in changes if c is not None and c.p_adjusted is not None]
     compared = sum(r.verdict.change is not None for r in results)
     if not known or compared == 1:
         return
     worst = sorted(known, key=lambda pair: pair[1].p_value or 0.0)
-    told = "; ".join(f"{figures.subject(r)} {figures.chances(c)}" for r, c in worst[:_MOST_NAMED])
+    named = "; ".join(f"{figures.subject(r)} {figures.chances(c)}" for r, c in worst[:_MOST_NAMED])
     more = f"; and {len(worst) - _MOST_NAMED} more" if len(worst) > _MOST_NAMED else ""
     beyond = sum((c.p_adjusted or 0.0) < SIGNIFICANT for _, c in known)
     yield Advice(
-        f"{beyond} of {len(known)} regressed stand among {compared} comparisons too "
-        f"(Holm, 5 %): {told}{more}."
+        f"{beyond} of {counted(len(known), 'regression')} significant among {compared} "
+        f"comparisons (Holm, 5 %): {named}{more}."
     )
 
 
 def _creep(results: Sequence[Result]) -> Iterator[Advice]:
-    """Small accepted steps that have added up to more than a margin, or a limit of quality."""
+    """Yield small accepted steps that add up to more than a margin or a limit of quality."""
     crept = [
         (change.since_anchor or 0.0, figures.subject(result))
         for result in results
@@ -142,40 +144,40 @@ def _creep(results: Sequence[Result]) -> Iterator[Advice]:
         if result.verdict.outcome in (Outcome.PASSED, Outcome.INCONCLUSIVE)
         if result.verdict.cause_kind is not CauseKind.NOT_CONFIRMED
     ]
-    yield from _crept("up", crept)
+    yield from _crept("Energy crept up", crept)
     lost = [
         (each.since_anchor, f"{figures.subject(result)} {each.name}")
         for result in results
         for each in result.verdict.qualities
         if each.since_anchor is not None and each.since_anchor < -each.limit and not each.exceeded
     ]
-    yield from _crept("down", lost)
+    yield from _crept("Quality crept down", lost)
 
 
-def _crept(way: str, by_how_much: Sequence[tuple[float, str]]) -> Iterator[Advice]:
-    most = sorted(by_how_much, key=lambda pair: -abs(pair[0]))[:_MOST_NAMED]
-    told = ", ".join(f"{name} {format_percent(share)}" for share, name in most)
-    left = len(by_how_much) - len(most)
+def _crept(verb: str, changes: Sequence[tuple[float, str]]) -> Iterator[Advice]:
+    most = sorted(changes, key=lambda pair: -abs(pair[0]))[:_MOST_NAMED]
+    named = ", ".join(f"{name} {format_percent(share)}" for share, name in most)
+    left = len(changes) - len(most)
     if most:
         more = f", and {left} more" if left else ""
-        yield Advice(f"Crept {way} since first accepted, step by step: {told}{more}.")
+        yield Advice(f"{verb} since the first accepted baseline: {named}{more}.")
 
 
 def _failed_checks(results: Sequence[Result], sentences: Sentences) -> Iterator[Advice]:
-    """One line for each self-check that did not hold and that nothing else tells."""
+    """Yield a line for each failed self-check that no note mentions."""
     found: dict[str, list[Check]] = {}
     for result in results:
         for check in {check.name: check for check in reversed(result.checks)}.values():
-            if not _told(result, check, sentences):
+            if not _mentioned(result, check, sentences):
                 found.setdefault(check.name, []).append(check)
     for name, checks in found.items():
         worst = next((check for check in checks if check.untrusted), checks[0])
-        count = f"{len(checks)} measurement{'' if len(checks) == 1 else 's'}"
+        count = counted(len(checks), "measurement")
         yield Advice(f"{count}: {name} ({worst.finding}); {worst.done}")
 
 
-def _told(result: Result, check: Check, sentences: Sentences) -> bool:
-    """Whether the section under a failure, or a note, holds the finding."""
+def _mentioned(result: Result, check: Check, sentences: Sentences) -> bool:
+    """Return whether a failure section or a note mentions the finding."""
     outcome = result.verdict.outcome
     noted = outcome is Outcome.INCONCLUSIVE or (outcome in _SHARED and not result.saved)
     failed = result.verdict.red and result.verdict.action == "fail" and not result.saved
@@ -198,16 +200,16 @@ def _note(result: Result, sentences: Sentences) -> Note:
 
 
 def _runnable(result: Result, sentences: Sentences) -> Advice:
-    """The reason with a command wherever one can be told: it holds the whole name of a test."""
+    """Return the reason with a command if possible: it contains the full name of the test."""
     advice, command = sentences.explain(result), sentences.again(result)
     if advice.command or result.saved or command is None:
         return advice
-    return Advice(f"{advice.text}; to try again", command)
+    return Advice(f"{advice.text}; try again", command)
 
 
 def _without_word(result: Result, advice: Advice) -> Advice:
-    """The reason without the verdict's word, which stands before it already."""
-    if result.verdict.outcome not in (Outcome.NOT_COMPARABLE, Outcome.NOT_MEASURED):
+    """Return the reason without the verdict, which is in the line above."""
+    if result.verdict.outcome not in _WORDED:
         return advice
     text = advice.text.removeprefix(result.verdict.outcome.value).lstrip(": ")
     return Advice(text, advice.command)
@@ -234,5 +236,5 @@ def _brief(result: Result) -> str:
         change = verdict.change
         return f"{format_percent(change.relative)}, limit {figures.margin(change.margin)}"
     if verdict.outcome is Outcome.NO_BASELINE:
-        return "accept: pytest --energy-save"
+        return "save one: pytest --energy-save"
     return verdict.cause or ""

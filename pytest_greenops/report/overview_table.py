@@ -1,4 +1,4 @@
-"""What baselines hold, as plain lines: two for each measurement, aligned over all machines."""
+"""A list of baselines as plain lines: two for each measurement, aligned over all machines."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from typing import NamedTuple
 from pytest_greenops.model.baseline import SeriesOverview
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.report import figures
-from pytest_greenops.report.drawing import cells, elide, plain, wrapped
+from pytest_greenops.report.drawing import (
+    aligned,
+    cells,
+    column_widths,
+    elide,
+    plain,
+    wrapped,
+)
 
-#: A level that is this much above the one that was accepted first is worth a look: the margin of a
-#: run that names none.
+#: An increase since the first accepted baseline that is worth a look: the default margin.
 CREEP = 0.05
-_NARROWEST, _GAP, _LEAST_NAME = 80, 2, 20
+_NARROWEST, _LEAST_NAME = 80, 20
 _NOTHING = "-"
-#: How many are named of those that crept.
+#: At most this many measurements that crept are named.
 _NAMED = 5
 
 
 class _Cells(NamedTuple):
-    """The upper and the lower line of one measurement, name first."""
+    """The upper and the lower line of a measurement, the name first."""
 
     upper: tuple[str, str, str, str]
     lower: tuple[str, str, str, str]
@@ -29,7 +35,7 @@ class _Cells(NamedTuple):
 def inventory_lines(
     machines: Mapping[str, Sequence[SeriesOverview]], width: int, unicode: bool
 ) -> Iterator[str]:
-    """A table for each machine, by module; then what is provisional, and what crept."""
+    """Yield a table for each machine, by module, then what is provisional and what crept."""
     say: Callable[[str], str] = str if unicode else plain
     width = max(width, _NARROWEST)
     rows = {
@@ -46,9 +52,9 @@ def inventory_lines(
         for of, row in members:
             if of != module:
                 module = of
-                yield _rule(say(of), sum(widths) + _GAP * 3, say)
-            yield _aligned(row.upper, widths, say)
-            yield _aligned(row.lower, widths, say)
+                yield _rule(say(of), sum(widths) + 6, say)
+            for name, *others in row:
+                yield aligned([elide(name, widths[0], say("…")), *others], widths)
     everything = [held for holdings in machines.values() for held in holdings]
     yield ""
     for sentence in _sentences(everything):
@@ -80,18 +86,10 @@ def _cells(held: SeriesOverview, say: Callable[[str], str]) -> _Cells:
 
 
 def _widths(rows: Sequence[_Cells], width: int) -> list[int]:
-    """As wide as the text; names share what is left."""
-    columns = list(zip(*(line for row in rows for line in row), strict=True))
-    name, *others = (max(map(cells, column)) for column in columns)
-    left = width - sum(others) - _GAP * len(others)
+    """Return the width of each column; names are cut if the line gets too long."""
+    name, *others = column_widths([line for row in rows for line in row])
+    left = width - sum(others) - 2 * len(others)
     return [min(name, max(_LEAST_NAME, left)), *others]
-
-
-def _aligned(line: Sequence[str], widths: Sequence[int], say: Callable[[str], str]) -> str:
-    name, *others = line
-    shown = [elide(name, widths[0], say("…")), *others]
-    padded = (text + " " * (w - cells(text)) for text, w in zip(shown, widths, strict=True))
-    return (" " * _GAP).join(padded).rstrip()
 
 
 def _rule(module: str, width: int, say: Callable[[str], str]) -> str:
@@ -105,8 +103,8 @@ def _sentences(holdings: Sequence[SeriesOverview]) -> Iterator[str]:
     provisional = sum(held.provisional for held in holdings)
     if provisional:
         yield (
-            f"{provisional} provisional: with fewer than 3 sessions only large increases are "
-            "found; add sessions with pytest --energy-save"
+            f"{provisional} provisional: with fewer than 3 sessions, only large increases are "
+            "detected; add sessions: pytest --energy-save"
         )
     crept = [held for held in holdings if (held.since_anchor or 0.0) > CREEP]
     if crept:
@@ -114,11 +112,11 @@ def _sentences(holdings: Sequence[SeriesOverview]) -> Iterator[str]:
         named = ", ".join(_crept(held) for held in crept[:_NAMED])
         more = f" and {len(crept) - _NAMED} more" if len(crept) > _NAMED else ""
         yield (
-            f"{len(crept)} crept: more than {CREEP * 100:g} % above the level that was accepted "
-            f"first: {named}{more}"
+            f"{len(crept)} crept more than {CREEP * 100:g} % above the first accepted baseline: "
+            f"{named}{more}"
         )
     if any(held.dirty and held.commit for held in holdings):
-        yield "+ behind a commit: saved with uncommitted changes"
+        yield "+ after a commit: saved with uncommitted changes"
 
 
 def _crept(held: SeriesOverview) -> str:
@@ -126,5 +124,5 @@ def _crept(held: SeriesOverview) -> str:
 
 
 def _subject(held: SeriesOverview) -> str:
-    """A measurement by the name of its test: `'test_generate[8] · prefill'`."""
+    """Return the names of test and measurement: `'test_generate[8] · prefill'`."""
     return held.test.name + ("" if held.name == "call" else f" · {held.name}")

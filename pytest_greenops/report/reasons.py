@@ -1,4 +1,4 @@
-"""Why a verdict is what it is, and what to do about it: one sentence for each outcome."""
+"""The reason of each verdict, and what to do next."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from typing import NamedTuple
 
 from pytest_greenops.model.measurement import Check, CheckName
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.units import format_percent
+from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import UNPROVEN, CauseKind, Change, Limit, Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report import quality_text as quality
 
 ESTIMATE_BAND = "±50 %"
-#: What to do before measuring again, by the self-check that forbade a verdict.
-_MENDS = {
-    "contention": "stop what else runs on the machine",
-    "drift": "let the machine settle",
-    "too short": "make one call longer",
+#: What to do before measuring again, by the self-check that failed.
+_FIXES = {
+    CheckName.CONTENTION: "stop other processes",
+    CheckName.DRIFT: "let the machine reach a stable temperature",
+    CheckName.TOO_SHORT: "make one call longer",
 }
+_QUIET = "reduce the load on the machine"
 
 
 class Advice(NamedTuple):
-    """A sentence, and the shell command to run next, if one helps."""
+    """A sentence, and the shell command to run next, if there is one."""
 
     text: str
     command: str | None = None
@@ -34,7 +35,7 @@ class Advice(NamedTuple):
 
 
 def verdict_word(result: Result) -> str:
-    """The verdict in a word or two: `passed (provisional)`, `~regressed (warned)` of estimates."""
+    """Return the verdict: `passed (provisional)`, or `~regressed (warned)` for an estimate."""
     of_joules = figures.measured(result) and not result.verdict.of_joules
     mark = "~" if figures.estimated(result) and of_joules else ""
     flag = _flag(result)
@@ -42,60 +43,60 @@ def verdict_word(result: Result) -> str:
 
 
 def reason(result: Result) -> str:
-    """Why the verdict is what it is, and what to do next, in one line."""
+    """Return the reason and the next step in one line."""
     return str(explain(result))
 
 
 def failure(result: Result) -> str:
-    """The message of the exception that fails the test, in one line."""
+    """Return the message of the exception that fails the test, in one line."""
     return reason(result) if result.verdict.red else unproven(result)
 
 
 def unproven(result: Result) -> str:
-    """The same where only `--energy-strict` fails it: what could not be shown, and why."""
+    """Return the message if only `--energy-strict` fails the test."""
     energy = result.verdict.energy
-    why = _REASONS[energy](result) if energy in UNPROVEN else unheld(result)
+    why = _REASONS[energy](result) if energy in UNPROVEN else quality_not_judged(result)
     return f"{result.name} could not be judged, and --energy-strict is on: {why}"
 
 
 def explain(result: Result) -> Advice:
-    """The reason, with its command apart."""
+    """Return the reason, and the next step as a command."""
     return _REASONS[result.verdict.outcome](result)
 
 
-def unheld(result: Result) -> Advice | None:
-    """Why a drop of its quality could not be judged, where it is limited."""
-    why = quality.unheld(result)
+def quality_not_judged(result: Result) -> Advice | None:
+    """Return why a limited quality could not be judged, or None."""
+    why = quality.not_judged(result)
     refused = any(each.broken for each in result.verdict.qualities)
     return Advice(why, None if refused else save(result)) if why else None
 
 
 def node(result: Result) -> str:
-    """The node id of the result's test, quoted for a shell where that is needed."""
+    """Return the node id of the test, quoted for a shell if necessary."""
     return shlex.quote(result.test.node_id)
 
 
 def save(result: Result) -> str:
-    """The command that accepts what this test uses now."""
+    """Return the command that saves the current energy as the baseline."""
     return f"pytest --energy-save {node(result)}"
 
 
 def again(result: Result) -> str:
-    """The command that measures this test once more."""
+    """Return the command that measures this test again."""
     return f"pytest --energy {node(result)}"
 
 
 def sessions(count: int, which: str = "") -> str:
-    """`'1 baseline session'`, `'3 more baseline sessions'`."""
-    return f"{count} {which}baseline session{'' if count == 1 else 's'}"
+    """Return `'1 baseline session'` or `'3 more baseline sessions'`."""
+    return counted(count, f"{which}baseline session")
 
 
 def failed_in_repetition(number: int) -> str:
-    """What stands under a test that failed for its own reason, but not the first time."""
+    """Return the note for a test that failed by itself, but not in its first repetition."""
     return (
-        f"it failed in repetition {number} of its measurement, not in the first: what it works on "
-        "changes from one repetition to the next. Make it anew each time: "
-        "energy.pedantic(function, setup=make_it), or measure once: max_rounds=1"
+        f"the test failed in repetition {number} of its measurement, not in the first: its data "
+        "changed between repetitions. Create the data for each repetition: "
+        "energy.pedantic(function, setup=make_data), or measure once: max_rounds=1"
     )
 
 
@@ -122,55 +123,55 @@ def _figure(result: Result, text: str) -> str:
 
 
 def _regressed(result: Result) -> Advice:
-    change, kept = result.verdict.change, ""
+    change, dropped = result.verdict.change, ""
     if result.verdict.drops:
         if result.verdict.energy is not Outcome.REGRESSED:
-            return _worse(result, quality.kept(result))
-        kept = f" and {quality.kept(result)}"
+            return _worse(result, quality.drops(result))
+        dropped = f" and {quality.drops(result)}"
     now = _figure(result, figures.energy(result.judged_j, result.unit))
     if change is None:
-        return _accept(result, f"{result.name} used {now}{kept}")
+        return _accept(result, f"{result.name} used {now}{dropped}")
     return _accept(
         result,
         f"{result.name} used {now}, "
         f"baseline {figures.energy(change.baseline_j, result.unit)} "
-        f"({format_percent(change.relative)}{_without_shift(change)}, "
+        f"({format_percent(change.relative)}{_correction(change)}, "
         f"95 % CI {figures.change_span(change)}, "
-        f"limit {figures.margin(change.margin)}){kept}",
+        f"limit {figures.margin(change.margin)}){dropped}",
     )
 
 
-def _worse(result: Result, kept: str) -> Advice:
-    """A drop of quality whose joules did not regress; what has none to save cannot be accepted."""
+def _worse(result: Result, dropped: str) -> Advice:
+    """Return the reason of a drop in quality without a regression of the joules."""
     if result.verdict.energy is Outcome.NOT_MEASURED:
-        return Advice(f"{result.name} {kept}. It can be accepted once its energy is measured")
-    return _accept(result, f"{result.name} {kept}")
+        return Advice(f"{result.name} {dropped}. It can be accepted once its energy is measured")
+    return _accept(result, f"{result.name} {dropped}")
 
 
-def _without_shift(change: Change) -> str:
-    return "" if change.taken_out is None else f" without {figures.machine_shift(change)}"
+def _correction(change: Change) -> str:
+    return "" if change.taken_out is None else f", corrected for {figures.machine_shift(change)}"
 
 
 def _accept(result: Result, text: str) -> Advice:
     if result.saved:
         return Advice(f"{text}. This run accepted it as the baseline")
     if any(drop.broken for drop in result.verdict.drops):
-        return Advice(f"{text}. It cannot be accepted: a quality has to be a finite number")
+        return Advice(f"{text}. It cannot be accepted: a quality must be a finite number")
     return Advice(f"{text}. Accept it", save(result))
 
 
 def _over_budget(result: Result) -> Advice:
     limit = figures.tightest(result)
     if limit is None:
-        return Advice(f"{result.name} is over its budget")
+        return Advice(f"{result.name} exceeds its budget")
     verb = figures.QUANTITIES[limit.quantity][1]
     interval = "" if limit.low == limit.high else f" (95 % CI {figures.limit_span(limit)})"
     return Advice(
         f"{result.name} {verb} "
         f"{_figure(result, figures.of_limit(limit, limit.value))}, "
         f"budget {figures.of_limit(limit, limit.limit)}{interval}: "
-        f"{figures.used(limit.used)} of it. "
-        f"Raise it if that is meant: energy_budget({raised(limit)})"
+        f"{figures.used(limit.used)} of the budget. "
+        f"If this is intended, raise it: energy_budget({raised(limit)})"
     )
 
 
@@ -180,8 +181,8 @@ def _passed(result: Result) -> Advice:
     if change is None or result.saved or not change.provisional:
         return Advice(text)
     return Advice(
-        f"{text}; provisional: with {sessions(change.sessions)} only an increase from "
-        f"{format_percent(change.smallest)} on can be found; add a session",
+        f"{text}; provisional: with {sessions(change.sessions)}, only increases of at least "
+        f"{format_percent(change.smallest)} are detected; add a session",
         save(result),
     )
 
@@ -190,7 +191,7 @@ def _improved(result: Result) -> Advice:
     text = "; ".join(_grounds(result)) or "less than the baseline"
     if result.saved:
         return Advice(f"{text}; this run accepted it as the baseline")
-    return Advice(f"{text}; keep the gain", save(result))
+    return Advice(f"{text}; save the improvement", save(result))
 
 
 def _grounds(result: Result) -> Iterator[str]:
@@ -198,21 +199,17 @@ def _grounds(result: Result) -> Iterator[str]:
     if change is not None:
         yield figures.against_baseline(change)
         if change.since_anchor is not None and change.since_anchor > change.margin:
-            yield f"{format_percent(change.since_anchor)} since the first accepted level"
+            yield f"{format_percent(change.since_anchor)} since the first accepted baseline"
     for limit in result.verdict.limits:
         budget = figures.of_limit(limit, limit.limit)
         yield f"{figures.used(limit.used)} of the budget of {budget}"
 
 
 def _inconclusive(result: Result) -> Advice:
-    verdict = result.verdict
+    verdict, untrusted = result.verdict, _untrusted(result)
+    text = doubt(result)
     if verdict.cause_kind is CauseKind.NOT_CONFIRMED:
-        margin = figures.margin(verdict.change.margin) if verdict.change else ""
-        limit = f", limit {margin}" if margin and not verdict.limits else ""
-        return Advice(
-            f"can't tell: {verdict.cause}{limit}; quieten the machine, then", again(result)
-        )
-    text = f"can't tell: {', '.join(_doubts(result)) or 'the rounds do not agree'}"
+        return Advice(f"{text}; {_QUIET}, then measure again", again(result))
     if verdict.needs_rounds is not None:
         command = f"pytest --energy --energy-min-rounds={verdict.needs_rounds} {node(result)}"
         return Advice(f"{text}; about {verdict.needs_rounds} rounds would decide", command)
@@ -221,43 +218,57 @@ def _inconclusive(result: Result) -> Advice:
         return Advice(f"{text}; about {verdict.needs_processes} processes would decide", command)
     if verdict.needs_sessions is not None:
         more = sessions(verdict.needs_sessions, "more ")
-        return Advice(f"{text}; {more} would decide; at the accepted commit", save(result))
-    untrusted = _untrusted(result)
-    if untrusted and untrusted.name == "control":
+        return Advice(f"{text}; {more} would decide; at the accepted commit, run", save(result))
+    if untrusted and untrusted.name is CheckName.CONTROL:
         return Advice(
-            f"{text}; look what else changed, or accept the machine as it is", save(result)
+            f"{text}; check what else changed, or accept the machine as it is", save(result)
         )
     if verdict.cause_kind is CauseKind.POWER_CAP:
-        return Advice(f"{text}; if the work is meant to use so much, accept it", save(result))
+        return Advice(f"{text}; if the work is meant to use this much, accept it", save(result))
     if _near_limits(result) and untrusted is None:
         if verdict.change is None or verdict.change.provisional:
             return Advice(
-                f"{text}; raise it, or save sessions, which tell its spread", save(result)
+                f"{text}; raise the budget, or save sessions to estimate the spread", save(result)
             )
-        return Advice(f"{text}; raise it, or use less", again(result))
-    mend = _MENDS.get(untrusted.name if untrusted else "", "quieten the machine")
+        return Advice(f"{text}; raise the budget, or reduce the energy and measure", again(result))
+    fix = _FIXES.get(untrusted.name, _QUIET) if untrusted else _QUIET
     if verdict.change is not None and untrusted is None:
-        mend = f"only {format_percent(verdict.change.smallest)} or more could be found; {mend}"
-    return Advice(f"{text}; {mend}, then", again(result))
+        smallest = format_percent(verdict.change.smallest)
+        text += f"; this measurement detects increases of at least {smallest}"
+    return Advice(f"{text}; {fix}, then measure again", again(result))
 
 
-def _doubts(result: Result) -> Iterator[str]:
-    verdict, untrusted = result.verdict, _untrusted(result)
-    near = _near_limits(result)
-    for limit in near:
-        yield (
-            f"{figures.of_limit(limit, limit.value)} "
-            f"(95 % CI {figures.limit_span(limit)}) "
-            f"against a budget of {figures.of_limit(limit, limit.limit)}"
+def doubt(result: Result) -> str:
+    """Return why a result is inconclusive: `'inconclusive because +3.1 % (…) is too …'`."""
+    verdict, near = result.verdict, _near_limits(result)
+    if verdict.cause_kind is CauseKind.NOT_CONFIRMED:
+        margin = figures.margin(verdict.change.margin) if verdict.change else ""
+        limit = f", limit {margin}" if margin and not verdict.limits else ""
+        return f"inconclusive because it is {verdict.cause}{limit}"
+    measured = [
+        (
+            f"{figures.of_limit(limit, limit.value)} (95 % CI {figures.limit_span(limit)})",
+            f"budget of {figures.of_limit(limit, limit.limit)}",
         )
+        for limit in near
+    ]
     if verdict.change is not None and not near:
-        yield figures.against_baseline(verdict.change)
-    if verdict.cause and (untrusted or not near):
-        yield verdict.cause
+        limit = f"limit of {figures.margin(verdict.change.margin)}"
+        measured.append((figures.measured_change(verdict.change), limit))
+    if verdict.cause and (_untrusted(result) or not near):
+        cause = {
+            CauseKind.SELF_CHECK: f"a self-check failed ({verdict.cause})",
+            CauseKind.CONTROL: f"a self-check failed ({verdict.cause})",
+            CauseKind.POWER_CAP: f"a power limit applied on one side only, {verdict.cause}",
+        }.get(verdict.cause_kind or CauseKind.DIFFERENCES, f"of {verdict.cause}")
+        against = [f"measured {value} against a {limit}" for value, limit in measured]
+        return "; ".join([f"inconclusive because {cause}", *against])
+    uncertain = [f"{value} is too uncertain for a {limit}" for value, limit in measured]
+    return f"inconclusive because {' and '.join(uncertain) or 'the rounds differ too much'}"
 
 
 def _near_limits(result: Result) -> list[Limit]:
-    """The absolute limits that lie within the interval of their value."""
+    """Return the absolute limits that lie within the interval of their value."""
     return [limit for limit in result.verdict.limits if limit.low <= limit.limit < limit.high]
 
 
@@ -270,7 +281,7 @@ def _no_baseline(result: Result) -> Advice:
         return Advice("there was no baseline on this machine; this run saved one")
     if result.not_saved:
         return Advice(f"no baseline on this machine; not saved: {result.not_saved}")
-    return Advice(f"no baseline on this machine{_because(result)}; accept one", save(result))
+    return Advice(f"no baseline on this machine{_because(result)}; save one", save(result))
 
 
 def _not_comparable(result: Result) -> Advice:
@@ -281,7 +292,7 @@ def _not_comparable(result: Result) -> Advice:
         return Advice(f"{text}; this run saved a new baseline")
     if result.not_saved:
         return Advice(f"{text}; not saved: {result.not_saved}")
-    return Advice(f"{text}; accept what it uses here", save(result))
+    return Advice(f"{text}; save a baseline for these conditions", save(result))
 
 
 def _not_measured(result: Result) -> Advice:
@@ -289,10 +300,7 @@ def _not_measured(result: Result) -> Advice:
 
 
 def _because(result: Result) -> str:
-    cause = (result.verdict.cause or "").strip()
-    if cause.startswith("(") and cause.endswith(")"):
-        cause = cause[1:-1]
-    return f" ({cause})" if cause else ""
+    return f" ({result.verdict.cause})" if result.verdict.cause else ""
 
 
 _REASONS: dict[Outcome, Callable[[Result], Advice]] = {
@@ -308,7 +316,7 @@ _REASONS: dict[Outcome, Callable[[Result], Advice]] = {
 
 
 def raised(limit: Limit) -> str:
-    """The argument of the marker that would let this value pass: `'max_power="390 W"'`."""
+    """Return the marker argument with which this value passes: `'max_power="390 W"'`."""
     if limit.quantity == "power":
         return f'max_power="{_written(limit.high, "W")}"'
     if limit.quantity == "carbon":
@@ -318,7 +326,7 @@ def raised(limit: Limit) -> str:
 
 
 def _written(value: float, unit: str) -> str:
-    """A value that the marker can read, rounded up to two digits: `3.19` -> `'3.2 J'`."""
+    """Return a value for the marker, rounded up to two digits: `3.19` -> `'3.2 J'`."""
     factor, prefix = next(((f, p) for f, p in ((1e3, "k"), (1.0, "")) if value >= f), (1e-3, "m"))
     scaled = value / factor
     step = 10.0 ** (math.floor(math.log10(scaled)) - 1) if scaled > 0 else 1.0

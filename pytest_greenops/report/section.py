@@ -1,4 +1,4 @@
-"""The section under a failure: where the joules went, and how far the figure can be trusted."""
+"""The section below a failed test: the measurement, the baseline, and the checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_greenops.model.units import (
 from pytest_greenops.model.verdict import Change, Outcome, Verdict
 from pytest_greenops.report import figures, reasons
 from pytest_greenops.report import quality_text as quality
-from pytest_greenops.report.drawing import sparkline, wrapped
+from pytest_greenops.report.drawing import hanging, sparkline
 from pytest_greenops.report.layer_table import in_brief
 
 _WIDTH = 79
@@ -23,64 +23,63 @@ _MOST_POINTS = 40
 
 
 def failure_section(result: Result, unicode: bool = True) -> Iterator[str]:
-    """Aligned lines, none longer than 79 characters save those that hold a command."""
+    """Yield labelled lines of at most 79 characters; only commands may be longer."""
     for label, text in _facts(result, unicode):
-        yield from _aligned(label, text)
+        yield from hanging(f"{label:<{_LABEL}}", text, _WIDTH)
     for label, command in _commands(result):
         yield f"{label:<{_LABEL}}{command}"
 
 
-def _aligned(label: str, text: str) -> Iterator[str]:
-    lines = wrapped(text, _WIDTH - _LABEL) or [""]
-    yield f"{label:<{_LABEL}}{lines[0]}"
-    for line in lines[1:]:
-        yield " " * _LABEL + line
-
-
 def _facts(result: Result, unicode: bool) -> Iterator[tuple[str, str]]:
-    if figures.measured(result):
-        yield "energy", _energy(result)
-        if len(result.domains) > 1:
-            yield "domains", _domains(result)
-        yield "power", f"{format_power(result.watts)} over {format_duration(result.seconds)} a call"
-        units = figures.known_units(result)
-        if units:
-            yield "per unit", ", ".join(figures.energy(j, unit) for unit, j in units.items())
-        if result.grams is not None:
-            yield "carbon", figures.carbon(result.grams, result.carbon)
-        if result.quality:
-            yield "quality", quality.told(result)
+    """Yield what was measured, what it was compared with, and how reliable it is."""
+    measured, verdict = figures.measured(result), result.verdict
+    if measured:
+        yield from _measured(result)
+    if result.quality if measured else verdict.qualities:
+        yield "quality", quality.overview(result)
+    if verdict.of_joules is not None:
+        yield "its energy", _energy_alone(verdict, verdict.of_joules)
+    if verdict.change is not None:
+        yield "baseline", _baseline(result, verdict.change)
+        yield from _evidence(verdict, verdict.change)
+    if measured:
         yield "rounds", _rounds(result, unicode)
-        if result.explained is not None and result.explained.layers:
-            yield "layers", in_brief(result.explained)
-    elif result.verdict.qualities:
-        yield "quality", quality.told(result)
-    if result.verdict.of_joules is not None:
-        yield "its energy", _alone(result.verdict, result.verdict.of_joules)
     if result.attempts:
         yield "attempts", _attempts(result)
     for check in result.checks:
         yield "check", f"{check.name}: {check.finding}; {check.done}"
     if result.provenance.sensors:
         yield "sensors", _sensors(result)
-    if result.verdict.change is not None:
-        yield "baseline", _baseline(result, result.verdict.change)
-        yield "finds", _found(result.verdict.change)
-        yield from _grounds(result.verdict, result.verdict.change)
 
 
-def _alone(verdict: Verdict, of_joules: Outcome) -> str:
-    """What the joules came to, where a drop of quality outweighs that."""
+def _measured(result: Result) -> Iterator[tuple[str, str]]:
+    yield "energy", _energy(result)
+    if len(result.domains) > 1:
+        yield "domains", _domains(result)
+    if result.explained is not None and result.explained.layers:
+        yield "layers", in_brief(result.explained)
+    yield "power", f"{format_power(result.watts)} over {format_duration(result.seconds)} per call"
+    units = figures.known_units(result)
+    if units:
+        yield "per unit", ", ".join(figures.energy(j, unit) for unit, j in units.items())
+    if result.grams is not None:
+        yield "carbon", figures.carbon(result.grams, result.carbon)
+
+
+def _energy_alone(verdict: Verdict, of_joules: Outcome) -> str:
+    """Return the verdict on the joules, if a drop in quality is more important."""
     compared = figures.against_baseline(verdict.change) if verdict.change else ""
     why = verdict.cause or compared
     return f"{of_joules.value}{f': {why}' if why else ''}"
 
 
-def _grounds(verdict: Verdict, change: Change) -> Iterator[tuple[str, str]]:
+def _evidence(verdict: Verdict, change: Change) -> Iterator[tuple[str, str]]:
+    yield "detects", f"increases of at least {format_percent(change.smallest)}"
     if verdict.confirmed is not None:
-        yield "confirmed", f"a fresh process found {format_percent(verdict.confirmed)}"
+        yield "confirmed", f"a fresh process measured {format_percent(verdict.confirmed)}"
     if change.taken_out is not None:
-        yield "machine", f"{figures.machine_shift(change)} is taken out of the change"
+        shift = format_percent(change.taken_out)
+        yield "machine", f"its own {shift} (control workload) is subtracted from the change"
     if change.p_value is not None:
         yield "chance", figures.chance(change)
 
@@ -89,9 +88,9 @@ def _energy(result: Result) -> str:
     interval = ""
     if result.interval is not None:
         several = len(figures.round_values(result)) > 1
-        of = "these rounds" if several else "its edges"
+        of = "these rounds" if several else "the window edges"
         interval = f" (95 % CI of {of} {figures.span(*result.interval, format_energy)})"
-    return f"{format_energy(result.joules)} a call{interval}"
+    return f"{format_energy(result.joules)} per call{interval}"
 
 
 def _domains(result: Result) -> str:
@@ -113,17 +112,17 @@ def _domains(result: Result) -> str:
 def _rounds(result: Result, unicode: bool) -> str:
     values = figures.round_values(result)
     if len(values) == 1:
-        return "1 round: how it would vary is not known"
+        return "1 round: the spread is unknown"
     calls = sum(round_.iterations for rounds in result.sessions for round_ in rounds)
     ends = figures.span(min(values), max(values), lambda j: figures.energy(j, result.unit))
     drawn = sparkline(values, _MOST_POINTS, unicode)
-    of_calls = "" if calls == len(values) else f" of {calls} calls in all"
+    of_calls = "" if calls == len(values) else f" with {calls} calls"
     return f"{drawn}  {figures.tally(result)}{of_calls}, {ends}"
 
 
 def _attempts(result: Result) -> str:
     before = ", ".join(figures.attempt(attempt) for attempt in result.attempts)
-    return f"{len(result.attempts) + 1}, this one the last; before it: {before}"
+    return f"{len(result.attempts) + 1}; before this one: {before}"
 
 
 def _sensors(result: Result) -> str:
@@ -137,20 +136,16 @@ def _sensors(result: Result) -> str:
 
 
 def _baseline(result: Result, change: Change) -> str:
-    few = " (provisional: 3 make it firm)" if change.provisional else ""
+    few = " (provisional: fewer than 3)" if change.provisional else ""
     text = f"{figures.energy(change.baseline_j, result.unit)} from "
     text += f"{reasons.sessions(change.sessions)}{few}"
     if change.accepted_at is not None:
-        text += f", the last saved {change.accepted_at[:10]}"
+        text += f", last saved {change.accepted_at[:10]}"
     if change.commit is not None:
         text += f" at commit {change.commit[:10]}"
     if change.since_anchor is not None:
-        text += f"; {format_percent(change.since_anchor)} since the first accepted level"
+        text += f"; {format_percent(change.since_anchor)} since the first accepted baseline"
     return text
-
-
-def _found(change: Change) -> str:
-    return f"increases of {format_percent(change.smallest)} or more"
 
 
 def _commands(result: Result) -> Iterator[tuple[str, str]]:

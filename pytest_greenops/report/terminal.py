@@ -1,4 +1,4 @@
-"""Results on a terminal, readable at 80 columns, without colour and in plain ASCII too."""
+"""Results on a terminal, readable at 80 columns, also without color and in plain ASCII."""
 
 from __future__ import annotations
 
@@ -9,14 +9,6 @@ from typing import IO, TYPE_CHECKING
 
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
-from pytest_greenops.report.columns import (
-    GAP,
-    HEADINGS,
-    LEAST_BAR,
-    NARROWEST,
-    Widths,
-    fit,
-)
 from pytest_greenops.report.drawing import (
     bar,
     cells,
@@ -28,7 +20,19 @@ from pytest_greenops.report.drawing import (
 )
 from pytest_greenops.report.notes import OF_A_RUN, Note, Sentences, notes, remarks
 from pytest_greenops.report.reasons import Advice
-from pytest_greenops.report.rows import Part, Row, by_module, parts, row
+from pytest_greenops.report.result_table import (
+    GAP,
+    HEADINGS,
+    NARROWEST,
+    SHORTEST_BAR,
+    Part,
+    Row,
+    Widths,
+    by_module,
+    fit,
+    parts,
+    row,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -55,10 +59,9 @@ def render(
     unicode: bool,
     sentences: Sentences = OF_A_RUN,
 ) -> Iterator[str]:
-    """The table by module, then one note for each verdict that needs an eye.
+    """Yield the table by module, then a note for each verdict that needs attention.
 
-    No line is longer than `width`, taken as 80 at the least, save one that holds a command: it
-    can be copied whole.
+    No line is longer than `width`, at least 80, except for commands, which users copy.
     """
     if not results:
         return
@@ -87,13 +90,13 @@ def render(
 def render_brief(
     results: Sequence[Result], width: int, color: bool, unicode: bool
 ) -> Iterator[str]:
-    """One line for each verdict that is red or undecided, and none for the rest."""
+    """Yield one line for each verdict that needs attention."""
     say = _identity if unicode else plain
     for note in notes(results):
         word, subject, brief = say(note.word), say(note.subject), say(note.brief)
-        room = width - cells(word) - 2 * GAP
-        brief = elide(brief, max(room // 2, room - cells(subject)), say("…"))
-        subject = elide(subject, room - cells(brief), say("…"))
+        free = width - cells(word) - 2 * GAP
+        brief = elide(brief, max(free // 2, free - cells(subject)), say("…"))
+        subject = elide(subject, free - cells(brief), say("…"))
         line = f"{word}  {subject}  {brief}".rstrip()
         yield from _painted(line, _style(note), color)
 
@@ -101,12 +104,12 @@ def render_brief(
 class MeasurementProgress:
     """A progress bar for measurements that take longer than two seconds.
 
-    It draws only inside `update`, which is called between rounds: no thread runs in a measured
-    window. Nothing is drawn where the file is no terminal. The line that the terminal was on is
-    left as it was. `width` is the terminal's, found out if not given.
+    It draws only in `update`, which is called between rounds, so no thread runs in a measured
+    window. It draws nothing if the file is not a terminal, and leaves the current line unchanged.
+    `width` is that of the terminal by default.
     """
 
-    #: Keep two lines free below, and remember the place: rich draws on the next line.
+    #: Keep two lines free below and save the cursor position: rich draws on the next line.
     _LEAVE, _RETURN = "\x1bD\x1bD\x1b[2A\x1b7\r\n", "\x1b8"
 
     def __init__(
@@ -126,7 +129,7 @@ class MeasurementProgress:
         self._shown: tuple[Progress, TaskID] | None = None
 
     def update(self, label: str, done: int, total: int) -> None:
-        """Tell how many rounds of a measurement are done; the last one takes the bar away."""
+        """Show how many rounds of a measurement are done; the last one removes the bar."""
         if not self._enabled:
             return
         if label != self._label:
@@ -138,7 +141,7 @@ class MeasurementProgress:
             self._draw(label, done, total)
 
     def close(self) -> None:
-        """Take the bar away, if there is one."""
+        """Remove the bar, if there is one."""
         self._label = None
         if self._shown:
             self._shown[0].stop()
@@ -182,7 +185,7 @@ class MeasurementProgress:
 
 
 class _Layout:
-    """Turns rows of text into cells of fitting width."""
+    """Cells of a rich table, cut to their widths."""
 
     def __init__(self, widths: Widths, unicode: bool, say: Callable[[str], str]) -> None:
         self.widths = widths
@@ -234,8 +237,8 @@ class _Layout:
         count = self.say(one.tally)
         if len(one.rounds) == 1:
             return f"  {count}"
-        room = self.widths.name - len(count) - 3
-        return f"  {sparkline(one.rounds, room, self.unicode)} {count}"
+        free = self.widths.name - len(count) - 3
+        return f"  {sparkline(one.rounds, free, self.unicode)} {count}"
 
     def _gauge(self, one: Row) -> str:
         if one.gauge is None:
@@ -243,13 +246,13 @@ class _Layout:
         width = self.widths.verdict
         for words in one.gauge.words():
             words = self.say(words)
-            room = min(width - cells(words) - 1, 20)
-            if room >= LEAST_BAR:
+            bar_width = min(width - cells(words) - 1, 20)
+            if bar_width >= SHORTEST_BAR:
                 break
         else:
-            room = LEAST_BAR
-            words = elide(words, width - room - 1, self.say("…"))
-        return f"{bar(one.gauge.share, room, self.unicode)} {words}"
+            bar_width = SHORTEST_BAR
+            words = elide(words, width - bar_width - 1, self.say("…"))
+        return f"{bar(one.gauge.share, bar_width, self.unicode)} {words}"
 
 
 def _listed(
@@ -277,7 +280,7 @@ def _note(note: Note, width: int, color: bool, say: Callable[[str], str]) -> Ite
 
 
 def _sentence(advice: Advice, width: int, say: Callable[[str], str], indent: str) -> Iterator[str]:
-    """A wrapped sentence; its command on a line alone."""
+    """Yield a wrapped sentence, and its command on a line of its own."""
     text = say(f"{advice.text}:" if advice.command else advice.text)
     for line in wrapped(text, width - len(indent)):
         yield indent + line
@@ -300,7 +303,7 @@ def _painted(line: str, style: str, color: bool) -> Iterable[str]:
 
 
 def _drawn(drawing: Table | Text, width: int | None, color: bool) -> Iterator[str]:
-    """The lines of a drawing; ANSI codes only with colour; nothing of the environment counts."""
+    """Yield the lines of a drawing, with ANSI codes only for color, whatever the environment."""
     from rich.console import Console
 
     console = Console(

@@ -1,4 +1,4 @@
-"""What is said of energy that nobody measured: lives of models, whole trainings, other places."""
+"""Answers about energy that nobody measured: other places, lifetimes, whole trainings."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ from pytest_greenops.model.units import (
     format_percent,
 )
 from pytest_greenops.report import figures
-from pytest_greenops.report.drawing import cells, wrapped
+from pytest_greenops.report.drawing import aligned, column_widths, hanging, wrapped
 
-_INDENT, _GAP = 2, 2
-#: From so many joules on energy is told in kWh too, as meters and bills do.
+#: From this energy on, kWh are printed too, as on a bill.
 _BILLED_J = 0.01 * JOULES["kWh"]
 
 
@@ -35,9 +34,9 @@ def region_lines(
     grid_named: bool,
     width: int,
 ) -> Iterator[str]:
-    """Each measurement, and what it would be; `other` says in words what differs.
+    """Yield each measurement as measured, and as it would be with `other` conditions.
 
-    grid_named  the other grid is among that; else it is the one that the run had
+    `grid_named` says that these conditions name a grid; otherwise it is the grid of the run.
     """
     yield from wrapped(f"energy: HYPOTHETICAL: the same work {', '.join(other)}", width)
     for result, answer in answers:
@@ -50,7 +49,7 @@ def region_lines(
 def cycle_lines(
     lives: Mapping[str, Life], crossing: Crossover, inferences: float | None, width: int
 ) -> Iterator[str]:
-    """Training and inference of both models, where they cross, and both at one usage."""
+    """Yield the energies of both models, where they cross, and both after N inferences."""
     rows = [("", "training", "an inference")]
     rows += [
         (name, format_energy(life.training_j), format_energy(life.inference_j))
@@ -62,25 +61,25 @@ def cycle_lines(
 
 
 def source_lines(energies: Iterable[Energy], width: int) -> Iterator[str]:
-    """Where energies that were taken from files come from."""
+    """Yield the source of each energy that was read from a file."""
     for joules, source in dict.fromkeys(energies):
         if source is not None:
             figure = f"{format_energy(joules)}{_of_domain(source.domain)}"
             mark = "ESTIMATED, " if source.estimated else ""
-            told = f"energy: {figure}: {mark}a call of {source.name} in {source.file}"
-            yield from wrapped(told, width)
+            text = f"energy: {figure}: {mark}a call of {source.name} in {source.file}"
+            yield from wrapped(text, width)
 
 
 def parity_lines(
     inferences: float, training_j: float, inference_j: float, fine_tuning_j: float, width: int
 ) -> Iterator[str]:
-    """After how many inferences they have used as much as the training."""
+    """Yield after how many inferences they have used as much energy as the training."""
     fine_tuning = f" and fine-tuning {_energy(fine_tuning_j)}" if fine_tuning_j else ""
     thousand_j = 1000 * inference_j
     for sentence in (
         f"training {_energy(training_j)}{fine_tuning}, an inference {format_energy(inference_j)} "
-        f"(1,000 of them {_in_kwh(thousand_j)})",
-        f"cost parity: {_count(inferences)} inferences use as much as "
+        f"(1,000 inferences {_in_kwh(thousand_j)})",
+        f"cost parity: {_count(inferences)} inferences use as much energy as "
         f"{'both' if fine_tuning_j else 'the training'}",
     ):
         yield from wrapped(f"energy: {sentence}", width)
@@ -89,16 +88,16 @@ def parity_lines(
 def training_lines(
     result: Result, of: Extrapolation, tdp_j: float | None, tdp: str, width: int
 ) -> Iterator[str]:
-    """The energy of a whole training, and what it rests on; `tdp` says what TDP x time is made of.
+    """Yield the energy of a whole training, and its basis; `tdp` describes TDP x time.
 
-    Epochs are counted from 1.
+    Epochs are numbered from 1.
     """
     for sentence in _training_sentences(result, of, tdp_j, tdp):
         yield from wrapped(f"energy: {sentence}", width)
 
 
 def regions_lines(regions: Iterable[CarbonFactor]) -> Iterator[str]:
-    """A row for each region: its code, grams per kWh, source and year."""
+    """Yield a row for each region: code, grams per kWh, source and year."""
     rows = [("region", "g/kWh", "source, year")]
     rows += [(f"{r.region}", f"{r.grams_per_kwh:.0f}", f"{r.source}, {r.year}") for r in regions]
     yield from _table(rows)
@@ -109,17 +108,17 @@ def _cycle_sentences(
 ) -> Iterator[str]:
     if crossing.inferences is not None:
         yield (
-            f"{crossing.below} uses less up to {_count(crossing.inferences)} inferences, "
-            f"{crossing.above} from there on"
+            f"{crossing.below} uses less energy up to {_count(crossing.inferences)} "
+            f"inferences, {crossing.above} after that"
         )
     elif crossing.below is None:
-        yield "both use the same, however often they are used"
+        yield "both use the same energy for any number of inferences"
     else:
-        yield f"{crossing.below} uses less, however often they are used: the lines do not cross"
+        yield f"{crossing.below} uses less energy for any number of inferences"
     if inferences is not None:
         used = {name: life.joules(inferences) for name, life in lives.items()}
-        told = ", ".join(f"{name} {_energy(joules)}" for name, joules in used.items())
-        yield f"over {_count(inferences)} inferences: {told}"
+        listed = ", ".join(f"{name} {_energy(joules)}" for name, joules in used.items())
+        yield f"after {_count(inferences)} inferences: {listed}"
 
 
 def _training_sentences(
@@ -130,26 +129,26 @@ def _training_sentences(
     seen = f"{of.seen} of {counted(of.total, 'epoch')}"
     yield f"{name}{mark}: {seen} measured, {_energy(of.spent_j)}"
     if result.uncounted is None:
-        yield "whether epochs came before the first round is not known: the file is older"
+        yield "this older file does not say whether epochs before the first round are missing"
     elif later := result.uncounted.later:
         yield (
-            f"{counted(later, 'epoch')} after the first {'is' if later == 1 else 'are'} in no "
-            "round; projected like the others"
+            f"{counted(later, 'epoch')} after the first {'has' if later == 1 else 'have'} no "
+            "figure; projected like the others"
         )
     if of.stable:
         before = (
             f"start-up: {counted(of.window_start, 'epoch')}, {format_energy(of.start_up_j)}; "
             if of.window_start
-            else "no start-up was measured; "
+            else "no start-up measured; "
         )
         yield (
-            f"{before}stable from epoch {of.window_start + 1} on: {format_energy(of.epoch_j)} an "
+            f"{before}stable from epoch {of.window_start + 1} on: {format_energy(of.epoch_j)} per "
             f"epoch over {of.window} epochs"
         )
     else:
         yield (
-            f"NOT STABLE: in no {of.window} epochs in a row does the energy stay level, so the "
-            "start-up may not be over; measure more epochs before you trust the projection"
+            f"NOT STABLE: no {of.window} consecutive epochs use the same energy, so the start-up "
+            "may not be over; measure more epochs before you trust the projection"
         )
     yield (
         f"EXTRAPOLATED, not measured: {_energy(of.joules)} for all {of.total} epochs "
@@ -158,50 +157,44 @@ def _training_sentences(
     )
     if tdp_j is not None:
         over = tdp_j / of.joules if of.joules else 0.0
-        yield f"TDP x time would say {_energy(tdp_j)} ({tdp}), {over:.2g} x as much"
+        yield f"TDP x time gives {_energy(tdp_j)} ({tdp}), {over:.2g} times as much"
 
 
 def _measured(result: Result) -> str:
     mark = ", ESTIMATED" if figures.estimated(result) else ""
     carbon = "" if result.grams is None else f", {figures.carbon(result.grams, result.carbon)}"
     figure = f"{format_energy(result.joules)}{_of_domain(result.domain)}"
-    return f"{figure} a call{mark}{carbon or ', no grid known'}"
+    return f"{figure} per call{mark}{carbon or ', grid unknown'}"
 
 
 def _of_domain(domain: str) -> str:
-    """What stands behind joules that are not all: `' (dram)'`."""
+    """Return the domain of joules, unless it is the total: `' (dram)'`."""
     return "" if domain == "total" else f" ({domain})"
 
 
 def _hypothetical(answer: Hypothetical, grid_named: bool, of_domain: str) -> str:
     kinds = ", ".join(f"{kind} {format_energy(j)}" for kind, j in answer.by_kind_j.items())
     parts = f" ({kinds})" if len(answer.by_kind_j) > 1 else ""
-    text = f"{format_energy(answer.computer_j)}{of_domain} a call{parts}"
+    text = f"{format_energy(answer.computer_j)}{of_domain} per call{parts}"
     if answer.facility_j != answer.computer_j:
-        text += f", {format_energy(answer.facility_j)} with the data centre (PUE {answer.pue:g})"
+        text += f", {format_energy(answer.facility_j)} with the data center (PUE {answer.pue:g})"
     if answer.grams is None or answer.factor is None:
-        return f"{text}; no grid is known, so no grams"
+        return f"{text}; grid unknown, so no CO2e"
     grid = None if grid_named else replace(answer.factor, pue=1.0)
     return f"{text}, {figures.carbon(answer.grams, grid)}"
 
 
 def _row(label: str, text: str, width: int) -> Iterator[str]:
-    label_width = _INDENT + len("hypothetical") + _GAP
-    first = f"{' ' * _INDENT}{label}".ljust(label_width)
-    for line in wrapped(text, width - label_width):
-        yield first + line
-        first = " " * label_width
+    return hanging(f"  {label:<14}", text, width)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        padded = [text + " " * (w - cells(text)) for text, w in zip(row, widths, strict=True)]
-        yield (" " * _GAP).join(padded).rstrip()
+    widths = column_widths(rows)
+    return (aligned(row, widths) for row in rows)
 
 
 def _energy(energy_j: float) -> str:
-    """Joules, and kWh where bills would tell them."""
+    """Return joules, with kWh if there are enough for a bill."""
     kwh = f" ({_in_kwh(energy_j)})" if energy_j >= _BILLED_J else ""
     return f"{format_energy(energy_j)}{kwh}"
 
@@ -212,5 +205,5 @@ def _in_kwh(energy_j: float) -> str:
 
 
 def _count(number: float) -> str:
-    """`592570000.0` -> `'592,570,000'`; small counts with what is behind the point."""
+    """Return `'592,570,000'` for `592570000.0`; small counts have decimals."""
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"

@@ -1,6 +1,6 @@
-"""Where the joules of a test go: its calls are captured as they are measured, replayed at its end.
+"""Where the joules of a test go: its calls are captured when measured, and replayed at its end.
 
-At its end, since replays are work too: they would be felt by what the test measures next.
+At its end, since replays are work too, which would affect what the test measures next.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pytest_greenops.measure.synchronize import synchronize
 from pytest_greenops.model.explanation import Explanation
 from pytest_greenops.model.result import Result
 from pytest_greenops.run.context import RunContext
-from pytest_greenops.run.reference import Accepted
+from pytest_greenops.run.stored_baseline import StoredBaseline
 
 _ONCE = "its work runs once only"
 
@@ -25,25 +25,26 @@ _ONCE = "its work runs once only"
 class Explaining:
     """The explanations of one test.
 
-    capturing  whether the trip is under way that it adds to a measurement
+    Attributes:
+        capturing: Whether the trip that is added to a measurement is in progress.
     """
 
-    def __init__(self, context: RunContext, accepted: Accepted, label: str) -> None:
+    def __init__(self, context: RunContext, baseline: StoredBaseline, label: str) -> None:
         self.capturing = False
         self._context = context
-        self._accepted = accepted
+        self._baseline = baseline
         self._label = label
         self._captured: list[tuple[Capture, Plan]] = []
         self._found: dict[str, Explanation] = {}
 
     @property
-    def asked(self) -> bool:
-        """Whether this run explains."""
-        return self._context.options.explain and not self._context.options.answers
+    def enabled(self) -> bool:
+        """Return whether this run explains."""
+        return self._context.options.explain and not self._context.options.fresh_child
 
     def trip(self, names: list[str], plan: Plan) -> Generator[AnyTrip]:
-        """One trip more through work that was measured under these names, which is captured."""
-        if not self.asked:
+        """Yield one more trip through the work measured under these names, and capture it."""
+        if not self.enabled:
             return
         if plan.once:
             self._found.update(dict.fromkeys(names, Explanation(why=_ONCE)))
@@ -55,7 +56,7 @@ class Explaining:
         self._captured.append((capture, plan))
 
     def replay(self, results: Mapping[str, Result], left_s: Callable[[], float]) -> None:
-        """Replay all that was captured, in no more time than a measurement may take."""
+        """Replay all captured work, in no more time than a measurement may take."""
         captured, self._captured = self._captured, []
         for number, (capture, plan) in enumerate(captured):
             may_take_s = min(plan.max_time_s, left_s() / 2 / (len(captured) - number))
@@ -73,15 +74,15 @@ class Explaining:
                         ),
                     ),
                 )
-            except Exception as error:  # to explain a test must not fail it
+            except Exception as error:  # explaining a test must not fail it
                 why = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 self._found.update(dict.fromkeys(judged, Explanation(why=why)))
 
     def of(self, name: str) -> Explanation | None:
-        """What was found of a name."""
+        """Return the explanation of a name, or None."""
         return self._found.get(name)
 
     def _judged(self, result: Result) -> Judged:
         joules = 0.0 if math.isnan(result.joules) else result.joules
         counters = list(result.provenance.sensors)
-        return Judged(joules, counters, result.unit, self._accepted.layers(result.name))
+        return Judged(joules, counters, result.unit, self._baseline.layers(result.name))

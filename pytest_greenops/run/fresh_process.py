@@ -1,10 +1,10 @@
-"""A test measured once more, in a process of its own: what is asked, how it is run, the answer.
+"""Measure a test once more in a fresh process: the request, the process, the answer.
 
-The fresh process is pytest again, started as this one was, that runs this one test and writes what
-it measured into a file. While it runs no window is open here, so that its joules are its own.
+The fresh process is pytest again, started as its parent was. It runs this one test and writes what
+it measured into a file. Meanwhile no window is open in the parent.
 
-It is asked for while the fixtures of a test still hold, which may have replaced parts of `os`,
-`subprocess` or `tempfile`: what is needed of them is bound as this module is loaded.
+It starts while the fixtures of the test are still active, which may have replaced parts of `os`,
+`subprocess` or `tempfile`: this module binds what it needs of them when it is imported.
 """
 
 from __future__ import annotations
@@ -29,42 +29,42 @@ from msgspec.structs import replace
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.run_options import ASKED
+from pytest_greenops.model.run_options import REQUEST_VARIABLE
 
-#: How long a process may take to end by itself, with what its fixtures have to put away.
+#: How long an interrupted process may take to tear its fixtures down.
 GRACE_S = 5.0
-_TAIL = 200
+_MOST_CHARACTERS = 200
 EXECUTABLE: str | None = sys.executable
 _FLAGS = subprocess._args_from_interpreter_flags  # type: ignore[attr-defined]
-#: None where the system has no such thing.
+#: None where the system does not have it.
 _PIDFD_OPEN = getattr(os, "pidfd_open", None)
 _POLL = getattr(select, "poll", None)
 _KILL_GROUP = getattr(os, "killpg", None)
-#: Starts pytest as the asking process was started; nothing of ours is needed to find it.
+#: Starts pytest as the parent was started, without importing this package to find it.
 _BOOTSTRAP = f"""
 import json, os, sys
-with open(os.environ["{ASKED}"], encoding="utf-8") as file:
-    start = json.load(file)["start"]
-sys.path[:] = start["path"]
+with open(os.environ["{REQUEST_VARIABLE}"], encoding="utf-8") as file:
+    invocation = json.load(file)["invocation"]
+sys.path[:] = invocation["path"]
 import pytest
-sys.exit(pytest.main(start["args"]))
+sys.exit(pytest.main(invocation["args"]))
 """
 
 
 class FreshFailure(GreenopsError):
-    """Why a fresh session cannot be used, in a few words that follow `fresh session: `."""
+    """A fresh session cannot be used; the message follows `fresh session: `."""
 
 
 class FreshTimeout(FreshFailure):
-    """A fresh process was not done in time."""
+    """A fresh process did not end in time."""
 
 
-class Start(msgspec.Struct, frozen=True):
+class Invocation(msgspec.Struct, frozen=True):
     """How a process of pytest was started.
 
-    args    of its command line
-    folder  where it was called
-    path    where it looks for modules, before any conftest.py has changed that
+    args    its command-line arguments
+    folder  its working directory
+    path    its `sys.path`, before any conftest.py changed it
     """
 
     args: list[str]
@@ -73,45 +73,45 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What a fresh process shall do.
+    """What a fresh process does for its parent.
 
-    asker    the id of the process that asks
-    node     path and names of the one test to run, as an argument for pytest
-    options  values that options of pytest have to take, by their attribute's name
-    folder   an empty one, for what the run would write elsewhere, and for the answer
+    parent_id  process id of the parent
+    node       path and names of the one test to run, as an argument for pytest
+    options    values of pytest's options, by attribute name
+    folder     an empty folder for the answer, and for what the run would write elsewhere
     """
 
-    start: Start
-    asker: int
+    invocation: Invocation
+    parent_id: int
     node: str
     options: dict[str, Any]
     folder: str
 
     @property
     def answer(self) -> Path:
-        """The file that the answer is written to."""
+        """Return the path of the answer."""
         return Path(self.folder, "answer")
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a fresh process measured, where, and how its test failed if it did."""
+    """What a fresh process measured, on which machine, and how its test failed, if it did."""
 
     environment: Environment
     results: tuple[Result, ...]
     failure: str | None = None
 
     def write(self, path: Path) -> None:
-        """Put it into a file; MessagePack, for figures that are no number have none in JSON."""
+        """Write the answer as MessagePack, since JSON has no NaN."""
         path.write_bytes(msgspec.msgpack.encode(self))
 
 
-def asked() -> Request | None:
-    """What this process was started for, if it is a fresh one; the processes it starts are not.
+def take_request() -> Request | None:
+    """Return the request if this is a fresh process, and remove it from the environment.
 
-    The file is removed once it is read: it holds arguments, and the process that asked may be
-    killed before it can tidy up.
+    The file is deleted at once: it holds arguments, and the parent may be killed before it can
+    clean up.
     """
-    name = os.environ.pop(ASKED, None)
+    name = os.environ.pop(REQUEST_VARIABLE, None)
     if not name:
         return None
     path = Path(name)
@@ -121,7 +121,7 @@ def asked() -> Request | None:
 
 
 def measure(
-    start: Start,
+    invocation: Invocation,
     node: str,
     *,
     options: Mapping[str, Any],
@@ -131,31 +131,32 @@ def measure(
 ) -> Answer:
     """Run one test in a fresh process, and return what it measured.
 
-    caches  pytest keeps a cache, so that this run needs one apart
+    caches  whether pytest keeps a cache: then the fresh process gets another
 
-    Raises `FreshFailure` where the process or its test failed, could not be started or read, and
-    `FreshTimeout` where it took longer than `limit_s`; the process is ended whatever is raised
-    here meanwhile.
+    Raises `FreshFailure` if the process or its test failed, or could not be started or read, and
+    `FreshTimeout` if it took longer than `limit_s`. The process ends whatever is raised here
+    meanwhile.
     """
-    with _told("its folder could not be made"):
+    with _failing("its folder could not be made"):
         folder = mkdtemp(prefix="pytest-greenops-")
     try:
-        asks, output = Path(folder, "request.json"), Path(folder, "output")
-        with _told("its request could not be written"):
+        request_path, output = Path(folder, "request.json"), Path(folder, "output")
+        with _failing("its request could not be written"):
             if caches:
-                start = replace(start, args=_cached_in(folder, start.args))
-            request = Request(start, getpid(), node, dict(options), folder)
-            asks.write_bytes(msgspec.json.encode(request))
-        code = _run({**environ, ASKED: str(asks)}, start.folder, output, limit_s)
-        with _told("its answer could not be read"):
+                invocation = replace(invocation, args=_cached_in(folder, invocation.args))
+            request = Request(invocation, getpid(), node, dict(options), folder)
+            request_path.write_bytes(msgspec.json.encode(request))
+        environ = {**environ, REQUEST_VARIABLE: str(request_path)}
+        code = _run(environ, invocation.folder, output, limit_s)
+        with _failing("its answer could not be read"):
             return _read(request.answer, code, output)
     finally:
         rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Tell a full disk, a lost folder or a name that cannot be encoded as a `FreshFailure`."""
+def _failing(what: str) -> Iterator[None]:
+    """Turn a full disk, a lost folder or a name that cannot be encoded into a `FreshFailure`."""
     try:
         yield
     except (OSError, TypeError, ValueError) as error:
@@ -164,7 +165,7 @@ def _told(what: str) -> Iterator[None]:
 
 
 def _cached_in(folder: str, args: Sequence[str]) -> list[str]:
-    """The arguments with a cache in the folder: the last value counts, paths follow `--`."""
+    """Return the arguments with a cache in the folder: the last value counts, paths follow `--`."""
     end = args.index("--") if "--" in args else len(args)
     return [*args[:end], "-o", f"cache_dir={folder}/cache", *args[end:]]
 
@@ -172,7 +173,7 @@ def _cached_in(folder: str, args: Sequence[str]) -> list[str]:
 def _run(environ: Mapping[str, str], folder: str, output: Path, limit_s: float) -> int:
     if not EXECUTABLE:
         raise FreshFailure("its process could not be started (sys.executable is not known)")
-    with _told("its process could not be started"), output.open("wb") as file:
+    with _failing("its process could not be started"), output.open("wb") as file:
         process = Popen(
             [EXECUTABLE, *_FLAGS(), "-c", _BOOTSTRAP],
             cwd=folder,
@@ -184,14 +185,14 @@ def _run(environ: Mapping[str, str], folder: str, output: Path, limit_s: float) 
         )
     try:
         if not _ends_within(process, limit_s):
-            raise FreshTimeout(f"it was not done after {limit_s:.0f} s")
+            raise FreshTimeout(f"it did not end within {limit_s:.0f} s")
         return process.wait()
     finally:
         _end(process)
 
 
 def _ends_within(process: Popen[bytes], limit_s: float) -> bool:
-    """Whether it ends by then; nothing polls meanwhile where the system can tell of its end."""
+    """Wait for the process, without polling where the system can; return whether it ended."""
     handle = _handle(process)
     if handle is None or _POLL is None:
         with suppress(TimeoutExpired):
@@ -207,7 +208,7 @@ def _ends_within(process: Popen[bytes], limit_s: float) -> bool:
 
 
 def _handle(process: Popen[bytes]) -> int | None:
-    """A file descriptor that becomes readable as the process ends, where there are such."""
+    """Return a file descriptor that becomes readable when the process ends, or None."""
     if _PIDFD_OPEN is None:
         return None
     with suppress(OSError):
@@ -216,7 +217,7 @@ def _handle(process: Popen[bytes]) -> int | None:
 
 
 def _end(process: Popen[bytes]) -> None:
-    """Interrupt what still runs, so that its fixtures are put away; then kill it."""
+    """Interrupt a process that still runs, so that it tears its fixtures down; then kill it."""
     if process.poll() is not None:
         return
     try:
@@ -229,7 +230,7 @@ def _end(process: Popen[bytes]) -> None:
 
 
 def _signal(process: Popen[bytes], number: int) -> None:
-    """Tell it and the processes that it started."""
+    """Send a signal to the process and to those that it started."""
     with suppress(ProcessLookupError):
         if _KILL_GROUP is not None:
             _KILL_GROUP(process.pid, number)
@@ -246,12 +247,14 @@ def _read(path: Path, code: int, output: Path) -> Answer:
         raise FreshFailure(answer.failure)
     if code == 0 and answer is not None:
         return answer
-    said = output.read_text(encoding="utf-8", errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(said) if line.strip()), "")
-    raise FreshFailure(f"its process {_ended(code)}{f': {last[:_TAIL]}' if last else ''}")
+    printed = output.read_text(encoding="utf-8", errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(printed) if line.strip()), "")
+    raise FreshFailure(
+        f"its process {_exit_text(code)}{f': {last[:_MOST_CHARACTERS]}' if last else ''}"
+    )
 
 
-def _ended(code: int) -> str:
+def _exit_text(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
     with suppress(ValueError):

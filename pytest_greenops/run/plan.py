@@ -1,4 +1,4 @@
-"""How long a test is measured: as it says itself, else its budget, else the options."""
+"""How long a test is measured: set by the test itself, its budget, or the options."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from pytest_greenops.judge.noise import MIN_SESSIONS
 from pytest_greenops.measure.meter import Plan
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.run.context import RunContext
-from pytest_greenops.run.reference import Accepted
+from pytest_greenops.run.stored_baseline import StoredBaseline
 
-#: How much of the time that a test may still run one measurement takes at most.
+#: One measurement takes at most this share of the time that its test may still run.
 SHARE_OF_LEFT = 0.5
 
 
 class Planner:
     """Plans the measurements of one test."""
 
-    def __init__(self, context: RunContext, budget: Budget, accepted: Accepted) -> None:
+    def __init__(self, context: RunContext, budget: Budget, baseline: StoredBaseline) -> None:
         self._rules = context.rules
         self._options = context.options
         self._budget = budget
-        self._accepted = accepted
+        self._baseline = baseline
 
     def plan(
         self,
@@ -30,7 +30,10 @@ class Planner:
         iterations: int | None,
         left_s: float,
     ) -> Plan:
-        """The plan of one measurement, of which the test says these; it may still run `left_s`."""
+        """Return the plan of one measurement of a test that may still run for `left_s`.
+
+        rounds, warmup, iterations  what the test itself sets; None leaves it to the plan
+        """
         options, budget = self._options, self._budget
         most = budget.max_rounds or max(options.max_rounds, budget.min_rounds or 0)
         least = min(budget.min_rounds or options.min_rounds, most)
@@ -48,10 +51,10 @@ class Planner:
         )
 
     def looks(self, name: str | None, plan: Plan) -> int:
-        """How many looks there may be: those of this process, and the last with a fresh one.
+        """Return the number of looks: those of this process, and a last one with a fresh process.
 
-        None is with a fresh one where the work runs once only, where the results are accepted, and
-        where all sessions are measured in any case.
+        There is no last look if the work runs only once, if the run saves the results, or if it
+        measures all sessions in any case.
         """
         if plan.once or self._looks_once(name):
             return len(plan.looks)
@@ -59,7 +62,7 @@ class Planner:
 
     @property
     def limited(self) -> bool:
-        """Whether the budget has an absolute limit."""
+        """Return whether the budget has an absolute limit."""
         limits = (self._budget.energy_j, self._budget.max_power_w, self._budget.max_carbon_g)
         return any(limit is not None for limit in limits)
 
@@ -70,12 +73,12 @@ class Planner:
 
     def _looks_once(self, name: str | None) -> bool:
         options = self._options
-        return self._accepted.grows(name) or options.answers or options.sessions > 1
+        return self._baseline.grows(name) or options.fresh_child or options.sessions > 1
 
     def _sessions(self, name: str | None) -> int:
-        """Baseline sessions, by which the looks are planned.
+        """Return the number of baseline sessions, which determines the looks.
 
-        An absolute limit is judged by several looks as a grown baseline is, where there is none.
+        Without a baseline, an absolute limit gets the looks of a grown baseline.
         """
-        sessions = self._accepted.sessions(name)
+        sessions = self._baseline.sessions(name)
         return MIN_SESSIONS if self.limited and not sessions else sessions

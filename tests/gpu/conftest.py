@@ -1,4 +1,4 @@
-"""Tests on a real NVIDIA card: where NVML finds none, all are skipped with its reason."""
+"""Tests on a real NVIDIA card: if NVML finds none, all are skipped with its reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sensor() -> Iterator[NvmlSensor]:
 
 @pytest.fixture(scope="session")
 def instruments(sensor: NvmlSensor) -> Instruments:
-    """That sensor alone, as a meter reads it."""
+    """The instruments with this sensor alone."""
     return Instruments([sensor])
 
 

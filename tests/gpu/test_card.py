@@ -1,6 +1,6 @@
-"""What has to hold on any NVIDIA card with an energy counter; needs torch with CUDA for the work.
+"""Requirements on any NVIDIA card with an energy counter; the work needs torch with CUDA.
 
-`python -m benchmarks.accuracy.on_gpu --out FOLDER` measures how well it holds.
+`python -m benchmarks.accuracy.on_gpu --out FOLDER` measures how well they are met.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ MARGIN = 0.05
 
 
 def test_opens_and_reads(sensor: NvmlSensor) -> None:
-    """Every card that is shown has a count of microjoules."""
+    """Every visible card has a count of microjoules."""
     assert sensor.domains
     counts = sensor.read().energy_uj
     assert [type(count) for count in counts] == [int] * len(sensor.domains)
 
 
 def test_tick_is_plausible(sensor: NvmlSensor) -> None:
-    """The tick that the sensor measured is one that drivers are known to have."""
+    """The measured tick is one that drivers are known to have."""
     assert 0.005 <= sensor.update_period_s <= 0.6
 
 
 def test_begin_states_a_finite_error(sensor: NvmlSensor) -> None:
-    """The edge of a window has a count, and says how far it may be off."""
+    """The edge of a window has a count and an error."""
     reading = sensor.begin()
     sensor.end()
     assert None not in reading.energy_uj
@@ -46,7 +46,7 @@ def test_begin_states_a_finite_error(sensor: NvmlSensor) -> None:
 
 
 def test_work_costs_more_than_rest(instruments: Instruments, domain: str, load: Matmul) -> None:
-    """A product that runs for more than a second costs more than the same time at rest."""
+    """A product that runs for more than a second costs more than the same idle time."""
     windows = Windows(instruments, domain)
     time.sleep(1.0)
     rest = windows.take(lambda: time.sleep(WORK_S))
@@ -66,12 +66,12 @@ def test_counter_agrees_with_power(sensor: NvmlSensor, domain: str, load: Matmul
     assert domain in sensor.doubts or abs(found.ratio - 1) <= 0.15, found
 
 
-def test_tells_the_card_that_is_used(sensor: NvmlSensor, domain: str, load: Matmul) -> None:
-    """The card with the work is in use, any other is not."""
+def test_only_the_card_with_the_work_is_used(sensor: NvmlSensor, domain: str, load: Matmul) -> None:
+    """Every other card is not in use."""
     load.calls(1)
     used = {name: state.used for name, state in sensor.states().items()}
     if used[domain] is None:
-        pytest.skip("the driver knows this process by another number, as it does in a container")
+        pytest.skip("the driver knows this process by another id, as in a container")
     assert used == {name: name == domain for name in used}
 
 
@@ -85,7 +85,7 @@ def test_meter_makes_rounds_that_are_long_enough(
         lambda measurements, look: True,
         synchronize=synchronize,
     )
-    for trip in meter.passes():
+    for trip in meter.trips():
         for calls in trip.batches():
             with trip.window("matmul"):
                 load.calls(calls)

@@ -18,10 +18,12 @@ import runpy
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple, NoReturn
 
 #: What a run with --energy imports, apart from the plugin.
 DEPENDENCIES = (
@@ -41,29 +43,52 @@ READ_AT_START = ("PYTHON", "LC_", "LANG")
 APPLIED = ("PYTHONPATH", "PYTHONIOENCODING", "PYTHONUNBUFFERED")
 
 
+class Finished(NamedTuple):
+    """The exit code of a process and its output."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines on stdout."""
+        return self.out.splitlines()
+
+
 def run(
     module: str,
-    args: Sequence[str],
-    *,
+    *args: object,
     environ: Mapping[str, str],
-    stdout: Path,
-    stderr: Path,
     folder: Path | None = None,
     forked: bool = True,
+) -> Finished:
+    """Run a module in a folder, by default the current one."""
+    environ, folder = dict(environ), folder or Path.cwd()
+    if os.environ.get("GREENOPS_TESTS_EXEC") or _at_start(environ) != _AT_START:
+        forked = False
+    with TemporaryDirectory() as output:
+        out, err = Path(output, "out"), Path(output, "err")
+        code = (_fork if forked else _start)(module, [*map(str, args)], environ, folder, out, err)
+        return Finished(code, out.read_text("utf-8"), err.read_text("utf-8"))
+
+
+def _start(
+    module: str, args: list[str], environ: dict[str, str], folder: Path, out: Path, err: Path
 ) -> int:
-    """Run a module with its output in two files, and return its exit code."""
-    folder = folder or Path.cwd()
-    if not forked or os.environ.get("GREENOPS_TESTS_EXEC") or _at_start(environ) != _AT_START:
+    with out.open("wb") as stdout, err.open("wb") as stderr:
         command = [sys.executable, "-m", module, *args]
-        with stdout.open("wb") as out, stderr.open("wb") as err:
-            return subprocess.call(
-                command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=err
-            )
+        streams = {"stdin": subprocess.DEVNULL, "stdout": stdout, "stderr": stderr}
+        return subprocess.call(command, cwd=folder, env=environ, **streams)
+
+
+def _fork(
+    module: str, args: list[str], environ: dict[str, str], folder: Path, out: Path, err: Path
+) -> int:
     server = _server()
     assert server.stdin
     assert server.stdout
-    paths = {"folder": str(folder), "stdout": str(stdout), "stderr": str(stderr)}
-    request = {"module": module, "args": list(args), "environ": dict(environ), **paths}
+    request = [module, args, environ, *map(str, (folder, out, err))]
     server.stdin.write(json.dumps(request) + "\n")
     server.stdin.flush()
     return int(server.stdout.readline())
@@ -96,31 +121,24 @@ def _server() -> subprocess.Popen[str]:
     return server
 
 
-def _serve() -> dict[str, str] | None:
-    """Fork for each request; return the request in the fork, and None when there are no more."""
+def _serve() -> None:
+    """Fork for each request, and return when there are no more."""
     while line := sys.stdin.readline():
         fork = os.fork()
         if not fork:
-            request: dict[str, str] = json.loads(line)
-            return request
+            _become(*json.loads(line))
         _, status = os.waitpid(fork, 0)
         os.write(1, b"%d\n" % os.waitstatus_to_exitcode(status))
-    return None
 
 
 def _become(
-    module: str,
-    args: Sequence[str],
-    environ: Mapping[str, str],
-    folder: str,
-    stdout: str,
-    stderr: str,
-) -> None:
-    """Give this fork what a new process is started with, and run the module."""
+    module: str, args: list[str], environ: dict[str, str], folder: str, out: str, err: str
+) -> NoReturn:
+    """Give this fork what a new process is started with, run the module and exit."""
     stdin, closed = os.pipe()
     os.close(closed)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    for number, opened in enumerate((stdin, os.open(stdout, flags), os.open(stderr, flags))):
+    flags = os.O_WRONLY | os.O_CREAT
+    for number, opened in enumerate((stdin, os.open(out, flags), os.open(err, flags))):
         os.dup2(opened, number)
         os.close(opened)
     os.chdir(folder)
@@ -135,11 +153,11 @@ def _become(
     sys.path[:] = [os.getcwd(), *filter(None, searched), *sys.path[1:]]
     sys.argv[1:] = args
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.exit()
 
 
 if __name__ == "__main__":
     for dependency in DEPENDENCIES:
         import_module(dependency)
     gc.freeze()
-    if request := _serve():
-        _become(**request)
+    _serve()

@@ -95,18 +95,9 @@ def fill(folder: Path, files: Mapping[str, str]) -> None:
 def run_outside(folder: Path, *args: str, joules: float = 2.0, seed: int = 0) -> None:
     """Run pytest in the folder of a project, without a `Project`; its tests must pass."""
     outer = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    output = [folder / "stdout", folder / "stderr"]
-    code = forked_python.run(
-        "pytest",
-        ["-p", "greenops", *args],
-        environ={**outer, **_given(joules, seed), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        folder=folder,
-        stdout=output[0],
-        stderr=output[1],
-    )
-    assert code == 0, "\n".join(path.read_text(encoding="utf-8") for path in output)
-    for path in output:
-        path.unlink()
+    environ = {**outer, **_given(joules, seed), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    ran = forked_python.run("pytest", "-p", "greenops", *args, environ=environ, folder=folder)
+    assert ran.code == 0, f"{ran.out}\n{ran.err}"
 
 
 def _given(joules: float, seed: int) -> dict[str, str]:
@@ -210,19 +201,12 @@ class Project:
         results = self.path / "results.json"
         results.unlink(missing_ok=True)
         temporary = tempfile.mkdtemp(prefix="runpytest-", dir=self.path)
-        stdout, stderr = self.path / "stdout", self.path / "stderr"
         searched = filter(None, (os.getcwd(), os.environ.get("PYTHONPATH")))
-        code = forked_python.run(
-            "pytest",
-            [f"--basetemp={temporary}", *args],
-            environ={**os.environ, "PYTHONPATH": os.pathsep.join(searched)},
-            stdout=stdout,
-            stderr=stderr,
-            forked=not plugins,
-        )
-        out, err = (path.read_text(encoding="utf-8") for path in (stdout, stderr))
-        print(out, err, sep="\n")
-        return Ran(code, out, err, results)
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(searched)}
+        basetemp = f"--basetemp={temporary}"
+        ran = forked_python.run("pytest", basetemp, *args, environ=environ, forked=not plugins)
+        print(ran.out, ran.err, sep="\n")
+        return Ran(ran.code, ran.out, ran.err, results)
 
     def energy(self, *args: str, joules: float = 2.0, seed: int = 0, plugins: bool = False) -> Ran:
         """Run pytest --energy and keep its results."""

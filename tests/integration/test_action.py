@@ -39,4 +39,4 @@ def test_mistake(project: Project) -> None:
     """Another word is a usage error that names the option and both words."""
     ran = project.run("--energy-action=ignore")
     assert ran.code == pytest.ExitCode.USAGE_ERROR
-    assert ran.errors == ["ERROR: --energy-action: 'ignore' is neither 'fail' nor 'warn'"]
+    assert ran.errors == ["ERROR: --energy-action: 'ignore': expected 'fail' or 'warn'"]

@@ -54,19 +54,19 @@ def test_a_region_has_an_intensity(project: Project) -> None:
     factor = CarbonFactor(342.06, 1.5, "DE", "Ember, yearly electricity data", 2024)
     assert (of.carbon, ran.document.policy.carbon) == (factor, factor)
     factor_text = "342.1 g/kWh (DE: Ember, yearly electricity data, 2024), PUE 1.5"
-    assert f"grams of CO2e: {factor_text}" in ran.energy_lines
+    assert f"CO2e at {factor_text}" in ran.energy_lines
     section = " ".join(ran.failure("test_limited").split())
-    assert f"carbon 285 µg CO2e a call, at {factor_text}" in section
+    assert f"carbon 285 µg CO2e per call, at {factor_text}" in section
 
 
 def test_a_given_intensity_has_no_source(project: Project) -> None:
     """The user's own figure is in the header and in each result, without a source."""
     project.write("test_it.py", WORKS)
     ran = project.energy("--energy-carbon-intensity=0.5 kg/kWh", "--energy-pue=1.25")
-    assert "grams of CO2e: 500 g/kWh, PUE 1.25" in ran.energy_lines
+    assert "CO2e at 500 g/kWh, PUE 1.25" in ran.energy_lines
     assert ran.results["test_works"].carbon == CarbonFactor(500.0, 1.25)
     plain = project.energy()
-    assert "grams of CO2e" not in plain.text
+    assert "CO2e" not in plain.text
     assert (None, None) == (plain.results["test_works"].carbon, plain.document.policy.carbon)
 
 
@@ -86,7 +86,7 @@ def test_the_command_line_wins_over_the_ini(project: Project) -> None:
 def test_region_and_intensity_exclude_each_other(project: Project) -> None:
     """Both are a usage error, on the command line and in the ini file."""
     ran = project.run("--energy-region=FR", "--energy-carbon-intensity=360 g/kWh")
-    said = "ERROR: --energy-carbon-intensity and --energy-region exclude each other; give one"
+    said = "ERROR: --energy-carbon-intensity and --energy-region exclude each other: use one"
     assert (pytest.ExitCode.USAGE_ERROR, [said]) == (ran.code, ran.errors)
     project.write("pytest.ini", f"{INI}energy_region = FR\nenergy_carbon_intensity = 360 g/kWh\n")
     assert project.run().errors == [said]

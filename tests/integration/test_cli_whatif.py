@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.commands import Ran, refused, run
+from tests.integration.commands import refused, run
+from tests.integration.forked_python import Finished
 from tests.integration.projects import INI, Project, conftest, fill, run_outside
 
 DOMAINS = 'Domain("cpu:0", "cpu"), Domain("gpu:0", "gpu")'
@@ -70,7 +71,7 @@ def files(project: Project, files_folder: Path) -> Path:
     return project.path
 
 
-def asked(folder: Path, *arguments: object) -> Ran:
+def asked(folder: Path, *arguments: object) -> Finished:
     """Return the answer to a question; no line is wider than 80 columns."""
     ran = run(folder, "whatif", *arguments)
     assert (0, "") == (ran.code, ran.err)
@@ -78,7 +79,7 @@ def asked(folder: Path, *arguments: object) -> Ran:
     return ran
 
 
-def joined(ran: Ran) -> str:
+def joined(ran: Finished) -> str:
     """Return an answer without its line breaks."""
     return " ".join(ran.out.split())
 
@@ -92,27 +93,27 @@ def test_another_region_is_hypothetical(files: Path) -> None:
     assert ran.lines[0].startswith("energy: HYPOTHETICAL: the same work at 833.5 g/kWh (US-KY: ")
     said = joined(ran)
     assert "EnergyVis (arXiv:2103.16435), 2020), with a PUE of 1.59 test_infer_twice" in said
-    assert "measured 2.00 J a call, no grid known hypothetical 2.00 J a call (" in said
-    assert said.endswith("3.18 J with the data centre (PUE 1.59), 736 µg CO2e a call")
+    assert "measured 2.00 J per call, grid unknown hypothetical 2.00 J per call (" in said
+    assert said.endswith("3.18 J with the data center (PUE 1.59), 736 µg CO2e per call")
 
 
 def test_the_grid_of_the_run_is_the_default(files: Path) -> None:
     """Another PUE keeps the grid, and another grid keeps the PUE."""
     pue = joined(asked(files, "region", "grid.json", "--pue=3", "--test=test_it.py::test_infer"))
-    assert "measured 2.00 J a call, 300 µg CO2e a call, at 360 g/kWh, PUE 1.5" in pue
-    assert "6.00 J with the data centre (PUE 3), 600 µg CO2e a call, at 360 g/kWh" in pue
+    assert "measured 2.00 J per call, 300 µg CO2e per call, at 360 g/kWh, PUE 1.5" in pue
+    assert "6.00 J with the data center (PUE 3), 600 µg CO2e per call, at 360 g/kWh" in pue
     grid = joined(
         asked(files, "region", "grid.json", "--carbon-intensity=720 g/kWh", "--test=infer_twice")
     )
     assert "the same work at 720 g/kWh test_infer_twice" in grid
-    assert grid.endswith("3.00 J with the data centre (PUE 1.5), 600 µg CO2e a call")
+    assert grid.endswith("3.00 J with the data center (PUE 1.5), 600 µg CO2e per call")
 
 
 def test_another_gpu_changes_only_the_gpu(files: Path) -> None:
     """The 325 J of the CPU stay, and without a grid no grams are printed."""
     said = joined(asked(files, "region", "plain.json", "--gpu-efficiency=2", "--test=train"))
     assert "the same work on a GPU with 2 times as many operations per joule" in said
-    assert "(cpu 325 J, gpu 338 J); no grid is known, so no grams" in said
+    assert "(cpu 325 J, gpu 338 J); grid unknown, so no CO2e" in said
 
 
 def test_all_tests_are_the_default(files: Path) -> None:
@@ -127,8 +128,8 @@ def test_all_tests_are_the_default(files: Path) -> None:
 def test_joules_of_one_domain_name_the_domain(files: Path) -> None:
     """The domain is printed with measured, hypothetical and projected joules."""
     region = joined(asked(files, "region", "plain.json", "--pue=2", "--test=card"))
-    assert "measured 500 mJ (gpu) a call, no grid" in region
-    assert "hypothetical 500 mJ (gpu) a call, 1.00 J with" in region
+    assert "measured 500 mJ (gpu) per call, grid" in region
+    assert "hypothetical 500 mJ (gpu) per call, 1.00 J with" in region
     parity = asked(files, "parity", "--training=1 kJ", "--inference=plain.json::test_card")
     assert "energy: 500 mJ (gpu): a call of test_it.py::test_card in plain.json" in parity.out
     training = asked(files, "training", "plain.json", "--epochs=9", "--test=card")
@@ -193,17 +194,17 @@ def test_two_models_cross(files: Path) -> None:
         "   training  an inference",
         "A  100 kJ    2.00 J",
         "B  300 kJ    1.00 J",
-        "energy: A uses less up to 200,000 inferences, B from there on",
-        "energy: over 300,000 inferences: A 700 kJ (0.194 kWh), B 600 kJ (0.167 kWh)",
+        "energy: A uses less energy up to 200,000 inferences, B after that",
+        "energy: after 300,000 inferences: A 700 kJ (0.194 kWh), B 600 kJ (0.167 kWh)",
     ]
 
 
 @pytest.mark.parametrize(
     ("energies", "said"),
     [
-        (["1 J", "2 J", "2 J", "2 J"], "A uses less, however often they are used"),
-        (["2 J", "2 J", "1 J", "1 J"], "B uses less, however often they are used"),
-        (["1 J", "2 J", "1 J", "2 J"], "both use the same, however often they are used"),
+        (["1 J", "2 J", "2 J", "2 J"], "A uses less energy for any number of inferences"),
+        (["2 J", "2 J", "1 J", "1 J"], "B uses less energy for any number of inferences"),
+        (["1 J", "2 J", "1 J", "2 J"], "both use the same energy for any number of inferences"),
     ],
 )
 def test_two_models_that_never_cross(files: Path, energies: list[str], said: str) -> None:
@@ -226,7 +227,7 @@ def test_estimated_energies_say_so(files: Path) -> None:
     (files / "plain.json").write_text(json.dumps(document))
     ran = asked(files, "parity", "--training=1 kJ", "--inference=plain.json::infer_twice")
     assert "energy: 2.00 J: ESTIMATED, a call of test_it.py::test_infer_twice" in ran.out
-    assert "2.00 J a call, ESTIMATED" in asked(files, "region", "plain.json", "--pue=2").out
+    assert "2.00 J per call, ESTIMATED" in asked(files, "region", "plain.json", "--pue=2").out
     assert "(ESTIMATED)" in asked(files, "training", "plain.json", "--epochs=9", "--test=train").out
 
 
@@ -236,7 +237,7 @@ def test_cost_parity(files: Path) -> None:
         *(files, "parity", "--training=51686 kWh", "--fine-tuning=7571 kWh"),
         "--inference=1.0e-4 kWh",
     )
-    assert "cost parity: 592,570,000 inferences use as much as both" in ran.out
+    assert "cost parity: 592,570,000 inferences use as much energy as both" in ran.out
     assert "fine-tuning 27.3 GJ (7,571 kWh)" in joined(ran)
 
 
@@ -266,9 +267,9 @@ def test_a_whole_training_is_extrapolated(files: Path) -> None:
     )
     said = joined(ran)
     assert ran.lines[0] == "energy: test_train: 8 of 90 epochs measured, 8.31 kJ"
-    assert "start-up: 1 epoch, 1.30 kJ; stable from epoch 2 on: 1.00 kJ an epoch over 7" in said
+    assert "start-up: 1 epoch, 1.30 kJ; stable from epoch 2 on: 1.00 kJ per epoch over 7" in said
     assert "EXTRAPOLATED, not measured: 90.4 kJ (0.0251 kWh) for all 90 epochs (95 % 90." in said
-    assert "TDP x time would say 198 kJ (0.055 kWh) (2.00 kW for 99.0 s), 2.2 x as much" in said
+    assert "TDP x time gives 198 kJ (0.055 kWh) (2.00 kW for 99.0 s), 2.2 times as much" in said
 
 
 def test_a_drift_is_reported(files: Path) -> None:
@@ -278,7 +279,7 @@ def test_a_drift_is_reported(files: Path) -> None:
         round_["energy_uj"]["cpu:0"] = (100 - 10 * number) * 1_000_000_000
     (files / "plain.json").write_text(json.dumps(document))
     said = asked(files, "training", "plain.json", "--epochs=90", "--test=train").out
-    assert "energy: NOT STABLE: in no 5 epochs in a row" in said
+    assert "energy: NOT STABLE: no 5 consecutive epochs" in said
 
 
 @pytest.mark.parametrize(
@@ -299,16 +300,16 @@ def test_trainings_that_cannot_be_projected(files: Path, test: str, epochs: int,
 def test_epochs_of_repeated_rounds_are_reported(files: Path) -> None:
     """They were trained but not counted: they are projected like the others."""
     said = joined(training_with(files, {"before": 0, "later": 2}))
-    assert "2 epochs after the first are in no round; projected like the others" in said
+    assert "2 epochs after the first have no figure; projected like the others" in said
 
 
 def test_a_file_that_does_not_know_what_came_before_says_so(files: Path) -> None:
     """A file of an earlier version does not say whether its first round was the first epoch."""
     said = joined(training_with(files, None))
-    assert "whether epochs came before the first round is not known: the file is older" in said
+    assert "this older file does not say whether epochs before the first round are missing" in said
 
 
-def training_with(folder: Path, uncounted: dict[str, int] | None) -> Ran:
+def training_with(folder: Path, uncounted: dict[str, int] | None) -> Finished:
     """Return the answer for a training with these uncounted calls; None: an older file."""
     document: dict[str, Any] = json.loads((folder / "plain.json").read_text())
     assert document["results"][0].pop("uncounted") == {"before": 0, "later": 0}

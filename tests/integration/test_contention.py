@@ -1,4 +1,4 @@
-"""Beside a process that keeps a CPU busy nothing that it may have caused is called a regression."""
+"""While another process keeps a CPU busy, its energy is not reported as a regression."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 
 from tests.integration.projects import Project
 
-#: The machine is watched as it is, and the work takes some of its time.
+pytestmark = pytest.mark.real_time
+
+#: The real machine is watched, and the work takes some of its time.
 WATCHED = """
     import time
 
@@ -35,9 +37,9 @@ WATCHED = """
 
 @pytest.fixture
 def _neighbours() -> Iterator[None]:
-    """Busy processes that are no children of the pytest that measures.
+    """Busy processes that are not children of the pytest that measures.
 
-    As many as take more than 3 % of a machine of any size: one alone is less on about thirty CPUs.
+    They take more than 3 % of a machine of any size: one alone takes less on about thirty CPUs.
     """
     with ExitStack() as running:
         for _ in range(1 + (os.cpu_count() or 1) // 16):
@@ -49,7 +51,7 @@ def _neighbours() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_neighbours")
 def test_a_busy_neighbour_makes_a_regression_inconclusive(saved: Project) -> None:
-    """Its joules are in the counters: the rounds are redone three times, then kept and flagged."""
+    """The counters include its joules: rounds are repeated three times, then kept and flagged."""
     saved.sensor(more=WATCHED)
     rounds = "--energy-min-rounds=5", "--energy-max-rounds=5"
     ran = saved.energy(*rounds, joules=3.0)
@@ -60,13 +62,13 @@ def test_a_busy_neighbour_makes_a_regression_inconclusive(saved: Project) -> Non
     assert (check.untrusted, result.verdict.outcome.value) == (True, "inconclusive")
     assert result.verdict.cause == f"contention: {check.finding}"
     assert ran.outcomes == {"passed": 1}
-    # A warm-up, a call that calibrates, three rounds redone and five kept.
+    # A warm-up, a calibration call, three repeated rounds and five kept ones.
     assert len(saved.log()) == 1 + 1 + 3 + 5
 
 
 @pytest.mark.usefixtures("_neighbours")
-def test_what_was_measured_beside_a_neighbour_is_not_saved(saved: Project) -> None:
-    """A baseline with its joules in it would let regressions pass."""
+def test_a_measurement_with_a_busy_neighbour_is_not_saved(saved: Project) -> None:
+    """A baseline that includes its joules would hide regressions."""
     saved.sensor(more=WATCHED)
     before = saved.files()
     ran = saved.save("--energy-min-rounds=5", "--energy-max-rounds=5")

@@ -81,4 +81,4 @@ def test_mistake(project: Project) -> None:
     """Another word is a usage error that names the option."""
     ran = project.run("--energy-estimates=maybe")
     assert ran.code == pytest.ExitCode.USAGE_ERROR
-    assert ran.errors == ["ERROR: --energy-estimates: 'maybe' is neither 'fail' nor 'warn'"]
+    assert ran.errors == ["ERROR: --energy-estimates: 'maybe': expected 'fail' or 'warn'"]

@@ -33,12 +33,12 @@ def test_named_windows_and_work_that_runs_once(project: Project) -> None:
     ran = project.energy("--energy-explain")
     start = ran.lines.index(TITLE)
     assert ran.lines[start + 1 : start + 5] == [
-        "  prefill: 1.00 J a call, 25 % of its loop",
-        "    not by layer: no torch module is called in it",
-        "  decode: 3.00 J a call, 75 % of its loop",
-        "    not by layer: no torch module is called in it",
+        "  prefill: 1.00 J per call, 25 % of its loop",
+        "    no layers: no torch module is called in it",
+        "  decode: 3.00 J per call, 75 % of its loop",
+        "    no layers: no torch module is called in it",
     ]
-    assert "    not by layer: its work runs once only" in ran.lines
+    assert "    no layers: its work runs once only" in ran.lines
     assert ran.code == 0
 
 
@@ -65,4 +65,4 @@ def test_the_option_needs_a_measurement(project: Project) -> None:
     project.write("test_llm.py", LOOP)
     ran = project.run("--energy-explain")
     assert ran.code == 4
-    assert "ERROR: --energy-explain explains what is measured; add --energy" in ran.errors
+    assert "ERROR: --energy-explain needs a measurement: add --energy" in ran.errors

@@ -207,7 +207,7 @@ def test_model(energy, model):
     assert project.energy().code == 0
     ran = project.energy("--energy-explain")
     assert ran.code == 1
-    assert "it failed in the call that --energy-explain adds" in ran.text
+    assert "the test failed in the additional call of --energy-explain" in ran.text
 
 
 def test_only_the_first_of_several_sessions_has_layers(project: Project) -> None:

@@ -49,4 +49,4 @@ def test_they_exclude_each_other(project: Project) -> None:
     """Both together are a usage error."""
     ran = project.run("--energy-only", "--energy-skip")
     assert ran.code == pytest.ExitCode.USAGE_ERROR
-    assert ran.errors == ["ERROR: --energy-only and --energy-skip exclude each other; give one"]
+    assert ran.errors == ["ERROR: --energy-only and --energy-skip exclude each other: use one"]

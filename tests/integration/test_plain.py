@@ -7,23 +7,8 @@ import pytest
 from tests.integration.projects import Project
 
 OPTIONS = (
-    "energy",
-    "energy-save",
-    "energy-save-new",
-    "energy-baselines",
-    "energy-max-increase",
-    "energy-action",
-    "energy-estimates",
-    "energy-strict",
-    "energy-only",
-    "energy-skip",
-    "energy-sensors",
-    "energy-min-rounds",
-    "energy-max-rounds",
-    "energy-max-time",
-    "energy-json",
-    "energy-carbon-intensity",
-    "energy-pue",
+    *("save", "save-new", "baselines", "max-increase", "action", "estimates", "strict", "only"),
+    *("skip", "sensors", "min-rounds", "max-rounds", "max-time", "json", "carbon-intensity", "pue"),
 )
 USES = """
     import asyncio
@@ -184,7 +169,7 @@ def test_marker_help(project: Project) -> None:
 def test_option_help(project: Project) -> None:
     """`--help` shows every option and every ini twin, all under the prefix `energy`."""
     text = project.run("--help").text
-    for option in OPTIONS:
+    for option in ("energy", *(f"energy-{option}" for option in OPTIONS)):
         assert f"  --{option}" in text
         assert f"  {option.replace('-', '_')} (" in text
 

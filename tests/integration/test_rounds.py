@@ -97,15 +97,15 @@ def test_time_is_bounded(project: Project) -> None:
     [
         (
             ["--energy-min-rounds=9", "--energy-max-rounds=3"],
-            "--energy-min-rounds 9 is more than --energy-max-rounds 3; change one",
+            "--energy-min-rounds 9 is more than --energy-max-rounds 3: change one",
         ),
         (
             ["--energy-min-rounds=0"],
-            "--energy-min-rounds: '0' is no number of rounds; write a whole number from 1 up",
+            "--energy-min-rounds: '0': expected a whole number >= 1",
         ),
         (
             ["--energy-max-rounds=many"],
-            "--energy-max-rounds: 'many' is no number of rounds; write a whole number from 1 up",
+            "--energy-max-rounds: 'many': expected a whole number >= 1",
         ),
         (
             ["--energy-max-time=60"],

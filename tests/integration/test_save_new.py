@@ -50,4 +50,4 @@ def test_excludes_energy_save(project: Project) -> None:
     """With `--energy-save` it is a usage error."""
     ran = project.run("--energy-save", "--energy-save-new")
     assert ran.code == pytest.ExitCode.USAGE_ERROR
-    assert ran.errors == ["ERROR: --energy-save and --energy-save-new exclude each other; give one"]
+    assert ran.errors == ["ERROR: --energy-save and --energy-save-new exclude each other: use one"]

@@ -1,12 +1,12 @@
-"""Each self-check through the whole plugin, on a simulated machine that provokes it."""
+"""Each self-check through the whole plugin, on a simulated machine and clock that provoke it."""
 
 from __future__ import annotations
 
+import io
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
@@ -18,34 +18,39 @@ from pytest_greenops.model.result import Results
 from tests.simulated_host.host import Host, Socket, why_impossible
 from tests.simulated_host.live_counters import LiveZone
 from tests.simulated_host.nvml import Card
+from tests.simulated_host.simulated_clock import START_NS, SimulatedClock
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(why_impossible() is not None, reason=str(why_impossible()))
 
-#: What else runs on the machine of this test is no part of the simulated one.
+#: Other work on the machine of this test is not work on the simulated one.
 CONFTEST = """
     from pytest_greenops import machine
     from pytest_greenops.measure.observer import NoLoad
+    from tests.simulated_host.simulated_clock import SimulatedClock
 
     machine.LoadProbe = NoLoad
+    SimulatedClock.of_environment(read_cost_ns=20_000).install()
 """
 TEST = """
-    import time
-
     import pytest
+
+    from pytest_greenops.sensors.clock import SYSTEM_CLOCK
 
 
     @pytest.mark.energy_budget({budget})
     def test_works(energy):
-        energy(time.sleep, 0.02)
+        energy(SYSTEM_CLOCK.sleep, 0.02)
 """
-#: Nothing else uses this process's card.
+#: Only this process uses the card.
 CARD = Card(processes=(0,))
-#: How NVML tells what holds clocks down.
+#: How NVML reports what limits clocks.
 POWER_CAP, THERMAL_SLOWDOWN = ((0.0, 0x04),), ((0.0, 0x40),)
 
 
 class Outcome:
-    """What a run of pytest printed, and what it measured."""
+    """What a run of pytest printed and measured."""
 
     def __init__(self, printed: str, results: bytes) -> None:
         self.text = " ".join(printed.split())
@@ -60,7 +65,7 @@ class Outcome:
 
     @property
     def checks(self) -> dict[str, str]:
-        """The finding of each self-check that did not hold."""
+        """The finding of each self-check that failed."""
         return {check.name: check.finding for check in self.result.checks}
 
 
@@ -69,7 +74,7 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs pytest on a simulated machine, in one folder all the time."""
+    """Runs pytest on a simulated machine, in the same folder each time."""
     project = tmp_path / "project"
     project.mkdir()
     (project / "conftest.py").write_text(dedent(CONFTEST))
@@ -79,41 +84,50 @@ def run(tmp_path: Path) -> Run:
         (project / "test_it.py").write_text(dedent(test or TEST.format(budget=budget)))
         folder = tmp_path / f"host_{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
-        printed = host.run(_pytest, str(project), list(args), folder=folder)
+        environ = {
+            **SimulatedClock(folder / "clock").environ,
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "COLUMNS": "200",
+            "PYTHONPATH": str(ROOT),
+        }
+        asked = str(project), list(args)
+        printed = host.run(_pytest, *asked, folder=folder, environ=environ)
         return Outcome(printed, (project / "results.json").read_bytes())
 
     return run
 
 
 def _pytest(project: str, args: list[str]) -> str:
-    """In a child, on the machine: run pytest there, and give back what it printed."""
+    """In a child, on the machine: run pytest in a folder, and return what it prints."""
+    os.chdir(project)
     options = ["--energy", "--energy-json=results.json", "-p", "no:cacheprovider", *args]
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "greenops", *options],
-        cwd=project,
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"},
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout
+    with redirect_stdout(io.StringIO()) as printed:
+        pytest.main(["-p", "greenops", *options])
+    return printed.getvalue()
+
+
+def machine(*cards: Card, **socket: LiveZone) -> Host:
+    """Return a machine with a socket and cards, whose time begins with the simulated clock."""
+    return Host((Socket(**socket),), cards=cards, start_s=START_NS * 1e-9)
 
 
 def socket(watts: float = 50.0, **zone: object) -> Host:
-    """A machine with one package."""
-    return Host((Socket(LiveZone(((0.0, watts),), **zone)),))  # type: ignore[arg-type]
+    """Return a machine with one package."""
+    return machine(package=LiveZone(((0.0, watts),), **zone))  # type: ignore[arg-type]
 
 
 def with_card(**changes: object) -> Host:
-    """A machine with a package and a card that this process uses."""
-    return Host((Socket(LiveZone()),), cards=(replace(CARD, **changes),))  # type: ignore[arg-type]
+    """Return a machine with a package and a card that this process uses."""
+    return machine(replace(CARD, **changes), package=LiveZone())  # type: ignore[arg-type]
 
 
 GPU = '"9 kJ", domain="gpu"'
-#: As many rounds as tell a change of 100 %.
+#: Enough rounds to detect a change of 100 %.
 FEW = "--energy-min-rounds=3", "--energy-max-rounds=3"
 
 
-def test_a_sound_machine_has_nothing_against_itself(run: Run) -> None:
-    """The same machine as below, without what they provoke."""
+def test_a_sound_machine_fails_no_check(run: Run) -> None:
+    """The machine of the other tests, without their faults."""
     seen = run(with_card())
     assert (seen.said, seen.checks) == ("passed: None", {})
     assert seen.header[0] == "sensed by powercap (cpu:0), nvml (gpu:0)"
@@ -124,14 +138,14 @@ def test_a_sound_machine_has_nothing_against_itself(run: Run) -> None:
 
 
 def test_a_round_that_is_too_short_decides_nothing(run: Run) -> None:
-    """Of work that is done once, and over before the counter has moved twice."""
+    """The work is done once, and ends before the counter has moved twice."""
     seen = run(with_card(tick_s=0.1), budget=f"{GPU}, max_rounds=1")
     assert seen.said.startswith("inconclusive: too short: a round spans 20")
     assert "make one call longer" in seen.text
 
 
 def test_a_counter_that_contradicts_its_power_is_labelled(run: Run) -> None:
-    """In the header, and with the measurement; its verdict stands."""
+    """In the header and with the measurement; its verdict stays."""
     seen = run(with_card(gain=0.8), budget=GPU)
     found = "gpu:0 counts 20 % less than its integrated power"
     assert f"nvml: {found}" in seen.header
@@ -150,7 +164,7 @@ def test_a_counter_that_wraps_loses_nothing(run: Run) -> None:
 
 
 def test_a_window_in_which_it_may_have_wrapped_twice_is_void(run: Run) -> None:
-    """A package of 820 W could fill 25 J three times in a round: nothing can be said."""
+    """A package of 820 W could fill 25 J three times in a round."""
     seen = run(socket(50.0, range_uj=25_000_000))
     assert seen.result.verdict.outcome == "not measured"
     assert seen.checks["void"].startswith("cpu:0 may have wrapped unseen in a window")
@@ -159,8 +173,8 @@ def test_a_window_in_which_it_may_have_wrapped_twice_is_void(run: Run) -> None:
 # --- stuck -----------------------------------------------------------------------------------
 
 
-def test_a_processor_whose_counter_stands_still_is_estimated(run: Run) -> None:
-    """The header says why, and what mends it."""
+def test_a_processor_whose_counter_is_stuck_is_estimated(run: Run) -> None:
+    """The header has the reason and the fix."""
     seen = run(socket(stick_s=0.0))
     assert seen.result.provenance.estimated
     assert seen.header[0].startswith("ESTIMATED, not sensed")
@@ -170,9 +184,9 @@ def test_a_processor_whose_counter_stands_still_is_estimated(run: Run) -> None:
     )
 
 
-def test_memory_whose_counter_stands_still_is_left_out(run: Run) -> None:
+def test_memory_whose_counter_is_stuck_is_left_out(run: Run) -> None:
     """The processor is sensed without it, and the header says so."""
-    seen = run(Host((Socket(LiveZone(), dram=LiveZone(stick_s=0.0)),)))
+    seen = run(machine(package=LiveZone(), dram=LiveZone(stick_s=0.0)))
     assert seen.result.provenance.sensors == {"cpu:0": "powercap"}
     assert seen.header[:2] == [
         "sensed by powercap (cpu:0)",
@@ -184,7 +198,7 @@ def test_memory_whose_counter_stands_still_is_left_out(run: Run) -> None:
 
 
 def test_power_beyond_the_limit_is_void(run: Run) -> None:
-    """A package of 205 W cannot draw 4 kW: its counter is wrong, and no figure comes of it."""
+    """A package of 205 W cannot draw 4 kW: its counter is wrong, and there is no figure."""
     seen = run(socket(4000.0))
     assert re.fullmatch(
         r"not measured: cpu:0 counted [34]\.\d+ kW, which is implausible: its limit is 820 W",
@@ -195,17 +209,18 @@ def test_power_beyond_the_limit_is_void(run: Run) -> None:
 # --- throttled -------------------------------------------------------------------------------
 
 HOT = """
-    import time
     from pathlib import Path
 
     import pytest
+
+    from pytest_greenops.sensors.clock import SYSTEM_CLOCK
 
     COUNT = Path("/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count")
     CALLS = []
 
 
     def work():
-        time.sleep(0.15)
+        SYSTEM_CLOCK.sleep(0.15)
         CALLS.append(1)
         if len(CALLS) in {hot}:
             COUNT.write_text(f"{{len(CALLS)}}\\n")
@@ -220,7 +235,7 @@ THROTTLED = "cpu:0 was throttled: thermal throttle (let it cool, or turn turbo o
 
 
 def test_a_round_of_a_processor_that_is_too_hot_is_made_again(run: Run) -> None:
-    """The kernel counted it in two rounds; both are left out, and told."""
+    """The kernel counted it in two rounds; both are left out and reported."""
     seen = run(socket(), test=HOT.format(hot=[3, 5]))
     [check] = seen.result.checks
     assert (check.finding, check.done) == (THROTTLED, "2 rounds left out")
@@ -228,14 +243,14 @@ def test_a_round_of_a_processor_that_is_too_hot_is_made_again(run: Run) -> None:
 
 
 def test_a_processor_that_stays_too_hot_measures_nothing(run: Run) -> None:
-    """After four such rounds the reason is all there is; an estimate is no better off."""
+    """After four such rounds only the reason is reported, for an estimate too."""
     assert run(socket(), test=ALWAYS_HOT).said == f"not measured: {THROTTLED}"
     estimated = run(socket(), "--energy-sensors=estimate", test=ALWAYS_HOT)
     assert estimated.said == f"not measured: {THROTTLED}"
 
 
 def test_a_processor_that_stays_too_hot_leaves_the_card_alone(run: Run) -> None:
-    """Where only the card is judged its verdict stands, and the throttling is told."""
+    """If only the card is judged, its verdict stays, and the throttling is reported."""
     test = ALWAYS_HOT.replace('"9 kJ"', GPU)
     seen = run(with_card(), "--energy-sensors=estimate,nvml", *FEW, test=test)
     assert (seen.said, seen.checks) == ("passed: None", {"throttled": THROTTLED})
@@ -243,7 +258,7 @@ def test_a_processor_that_stays_too_hot_leaves_the_card_alone(run: Run) -> None:
 
 
 def test_a_card_that_is_too_hot_measures_nothing(run: Run) -> None:
-    """Of the rounds in which it slowed down for heat, none is left."""
+    """No round is left in which heat did not slow it down."""
     seen = run(with_card(throttle=THERMAL_SLOWDOWN), budget=GPU)
     assert seen.said.startswith("not measured: gpu:0 was throttled: hardware thermal slowdown")
 
@@ -251,8 +266,8 @@ def test_a_card_that_is_too_hot_measures_nothing(run: Run) -> None:
 # --- drift -----------------------------------------------------------------------------------
 
 
-def test_a_card_that_warms_on_is_told(run: Run) -> None:
-    """By how many degrees, after its rounds were made twice."""
+def test_a_card_that_keeps_warming_is_flagged(run: Run) -> None:
+    """With the degrees, after its rounds were made twice."""
     seen = run(with_card(temperature_c=((0.0, 30.0), (60.0, 3030.0))), budget=GPU)
     assert seen.checks["drift"].startswith("gpu:0 warmed by ")
     assert "warmed up once more, then flagged" in seen.text
@@ -262,7 +277,7 @@ def test_a_card_that_warms_on_is_told(run: Run) -> None:
 
 
 def test_a_stranger_on_the_card_makes_it_inconclusive(run: Run) -> None:
-    """Another process computes on it: no verdict on the card, and what to do is said."""
+    """Another process computes on it: there is no verdict on the card, but advice."""
     seen = run(with_card(processes=(0, 1)), *FEW, budget=GPU)
     rounds = len(seen.result.rounds)
     finding = f"another process used gpu:0 in {rounds} of {rounds} rounds"
@@ -280,7 +295,7 @@ def test_a_stranger_on_the_card_leaves_the_processor_alone(run: Run) -> None:
 
 
 def test_a_card_with_another_limit_is_another_machine(run: Run) -> None:
-    """What it draws there is no regression here."""
+    """A higher power with another limit is not a regression."""
     budget = 'domain="gpu"'
     run(with_card(limit_w=300.0), "--energy-save", *FEW, budget=budget)
     seen = run(with_card(limit_w=250.0, power_w=((0.0, 200.0),)), *FEW, budget=budget)
@@ -291,11 +306,11 @@ def test_a_card_with_another_limit_is_another_machine(run: Run) -> None:
 
 
 def watts(power_w: float, capped: bool) -> Host:
-    """A card that draws so much, and keeps to its power limit or need not."""
+    """Return a card of this power, which its power limit holds down or not."""
     return with_card(power_w=((0.0, power_w),), throttle=POWER_CAP if capped else ())
 
 
-def test_a_power_cap_that_the_baseline_had_not_is_no_regression(run: Run) -> None:
+def test_a_power_cap_that_the_baseline_did_not_have_is_not_a_regression(run: Run) -> None:
     """It is inconclusive until the user accepts it; then it is normal."""
     budget = 'domain="gpu"'
     run(watts(100.0, capped=False), "--energy-save", *FEW, budget=budget)

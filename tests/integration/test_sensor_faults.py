@@ -1,4 +1,4 @@
-"""A sensor that fails in the middle of a run: the others go on, and nothing is passed off."""
+"""A sensor that fails in the middle of a run: the others continue, and the loss is reported."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.projects import Project, Ran
 
-#: A card beside the CPU, that fails for good once the work was done so often.
+#: A card in addition to the CPU, which fails for good after `FAILS` calls of the work.
 CARD = """
     CARD = FakeSensor(Domain("gpu:0", "gpu"), name="card")
     CALLS = []
@@ -59,14 +59,14 @@ def faulty(project: Project) -> Project:
 
 
 def run(faulty: Project, *args: str, fails: int) -> Ran:
-    """Run, and let the card fail after so many calls; -1 is never."""
+    """Run, and let the card fail after this many calls; -1 is never."""
     faulty.monkeypatch.setenv("FAILS", str(fails))
     return faulty.energy(*args)
 
 
 @pytest.mark.parametrize("fails", [1, 4])
 def test_the_other_counters_are_judged(faulty: Project, fails: int) -> None:
-    """A budget of the CPU passes; what holds the card is not measured, and fails nothing."""
+    """A budget of the CPU passes; what includes the card is not measured, and does not fail."""
     ran = run(faulty, fails=fails)
     assert ran.verdicts == {
         "test_total": "not measured",
@@ -79,8 +79,8 @@ def test_the_other_counters_are_judged(faulty: Project, fails: int) -> None:
     assert (cpu.joules, cpu.by_domain) == (pytest.approx(2.0), {"cpu:0": pytest.approx(2.0)})
 
 
-def test_why_is_told(faulty: Project) -> None:
-    """Beneath the table: what could not be measured for it, and where it was lost."""
+def test_the_reason_is_reported(faulty: Project) -> None:
+    """Below the table: what could not be measured because of it, and where it was lost."""
     ran = run(faulty, fails=4)
     assert "\nnot measured: 2 measurements\n  gpu:0 could not be read\n" in ran.text
     assert f"1 measurement: {LOST}" in " ".join(ran.lines)
@@ -88,7 +88,7 @@ def test_why_is_told(faulty: Project) -> None:
 
 
 def test_strict_fails_what_was_not_measured(faulty: Project) -> None:
-    """With `--energy-strict` a lost card is no way to pass."""
+    """With `--energy-strict`, a test whose card was lost fails."""
     ran = run(faulty, "--energy-strict", fails=4)
     assert (ran.outcomes, ran.code) == ({"passed": 1, "failed": 2}, pytest.ExitCode.TESTS_FAILED)
     said = [line for line in ran.lines if line.startswith("EnergyUnproven: ")]
@@ -96,7 +96,7 @@ def test_strict_fails_what_was_not_measured(faulty: Project) -> None:
 
 
 def test_nothing_of_it_is_saved(faulty: Project) -> None:
-    """Not even the CPU's joules, beside which later runs would have those of the card."""
+    """Not even the CPU's joules: later runs would have those of the card as well."""
     ran = run(faulty, "--energy-save", fails=4)
     assert faulty.files() == {}
     assert {name: result.not_saved for name, result in ran.results.items()} == {
@@ -128,9 +128,9 @@ def test_without_a_fault_all_are_measured(faulty: Project) -> None:
 
 
 def test_the_section_of_a_failure_names_the_loss(faulty: Project) -> None:
-    """A CPU over its budget tells beside its joules that another counter was lost."""
+    """The section of a CPU over its budget also names the counter that was lost."""
     faulty.write("test_it.py", TESTS.replace('"3 J"', '"1 J"'))
     ran = run(faulty, fails=4)
     assert ran.outcomes == {"passed": 2, "failed": 1}
-    told = " ".join(line.strip() for line in ran.failure("test_cpu").splitlines())
-    assert f"check lost: {WHY}; the other counters continued" in re.sub(" +", " ", told)
+    section = " ".join(line.strip() for line in ran.failure("test_cpu").splitlines())
+    assert f"check lost: {WHY}; the other counters continued" in re.sub(" +", " ", section)

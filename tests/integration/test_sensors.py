@@ -25,7 +25,7 @@ TWO = """
 
 
 def test_list(project: Project) -> None:
-    """Sensors are read in the order named; others are left alone."""
+    """Sensors are read in the order named; others are ignored."""
     project.sensor('Domain("cpu:0", "cpu")', more=TWO)
     project.write("test_it.py", WORKS)
     both = project.energy("--energy-sensors=card, fake")
@@ -36,7 +36,7 @@ def test_list(project: Project) -> None:
     assert one.results["test_works"].by_domain == {"cpu:0": 2.0}
 
 
-def test_auto_prefers_those_brought(project: Project) -> None:
+def test_auto_prefers_sensors_of_plugins(project: Project) -> None:
     """`auto` takes a plugin's sensor, and nothing of the machine that counts the same."""
     project.write("test_it.py", WORKS)
     ran = project.energy("--energy-sensors=auto")
@@ -70,7 +70,7 @@ def test_estimate_is_always_there(project: Project) -> None:
             "fake,xyz",
             "unknown sensor 'xyz'; one of: auto, fake, second, powercap, *",
         ),
-        (",", "names no sensor; write auto, or some like powercap,nvml"),
+        (",", "',': expected auto, or a list such as powercap,nvml"),
         ("fake,second", "fake and second both count gpu:0; name one of them"),
     ],
 )
@@ -90,7 +90,7 @@ def test_mistakes(project: Project, value: str, said: str) -> None:
 
 
 def test_unreadable(project: Project) -> None:
-    """A sensor that is asked for by name and cannot be read is a usage error that says why."""
+    """A named sensor that cannot be read is a usage error that says why."""
     project.sensor(
         more="""
         from pytest_greenops.model.errors import SensorUnavailable
@@ -109,9 +109,9 @@ def test_unreadable(project: Project) -> None:
         "ERROR: --energy-sensors: powercap cannot be used: only root may read it; "
         "fix: sudo chmod o+r the counter"
     ]
-    told = project.energy("--energy-sensors=auto")
-    assert told.energy_lines[0].startswith("sensed by fake ")
+    automatic = project.energy("--energy-sensors=auto")
+    assert automatic.energy_lines[0].startswith("sensed by fake ")
     assert (
         "powercap cannot be read: only root may read it; fix: sudo chmod o+r the counter"
-        in told.energy_lines
+        in automatic.energy_lines
     )

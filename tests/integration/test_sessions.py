@@ -24,6 +24,15 @@ def again():
     seen.touch()
     return False
 """
+#: Work that uses 2 J in the fresh process, and the joules of the run in the first one.
+CALMS_DOWN = (
+    AGAIN
+    + """
+@pytest.fixture
+def work(again):
+    return lambda: SENSOR.spend(2.0 if again else float(os.environ["JOULES"]))
+"""
+)
 LOGS = """
     import os
 
@@ -69,16 +78,9 @@ def test_three_sessions_at_once_make_a_firm_baseline(project: Project) -> None:
 
 def test_sessions_are_judged_together(saved: Project) -> None:
     """Without saving, all sessions of a test are judged together, and none is kept."""
-    saved.sensor(
-        more=AGAIN
-        + """
-@pytest.fixture
-def work(again):
-    return lambda: SENSOR.spend(2.0 if again else 2.04)
-"""
-    )
+    saved.sensor(more=CALMS_DOWN)
     before = saved.files()
-    result = only(saved, "--energy-sessions=2")
+    result = only(saved, "--energy-sessions=2", joules=2.04)
     assert result.verdict.outcome == "passed"
     assert [len(rounds) for rounds in result.sessions] == [10, 10]
     assert result.joules == pytest.approx((2.0 * 2.04) ** 0.5)
@@ -106,12 +108,11 @@ def test_the_ini_twin(project: Project) -> None:
     [
         (
             ["--energy-sessions=0"],
-            "ERROR: --energy-sessions: '0' is no number of sessions; write a whole number from 1 "
-            "up",
+            "ERROR: --energy-sessions: '0': expected a whole number >= 1",
         ),
         (
             ["--energy-sessions=3", "-o", "energy_fresh_process=false"],
-            "ERROR: --energy-sessions 3 needs fresh processes, and energy_fresh_process is off; "
+            "ERROR: --energy-sessions 3 needs fresh processes, but energy_fresh_process is off: "
             "change one",
         ),
     ],
@@ -131,15 +132,7 @@ def test_impossible_sessions_are_usage_errors(
 
 def test_an_open_test_is_measured_once_more(grown: Project) -> None:
     """A test that its looks leave open is measured in one fresh process, then judged."""
-    grown.sensor(
-        NOISY,
-        AGAIN
-        + """
-@pytest.fixture
-def work(again):
-    return lambda: SENSOR.spend(2.0 if again else float(os.environ["JOULES"]))
-""",
-    )
+    grown.sensor(NOISY, CALMS_DOWN)
     grown.write("test_it.py", LOGS)
     ran = grown.energy(joules=OPEN, seed=9)
     result = ran.results["test_works"]
@@ -184,24 +177,17 @@ def test_a_regression_is_reported_with_its_confirmation(saved: Project) -> None:
     assert ran.outcomes == {"failed": 1}
     assert len(set(saved.log())) == 2
     assert ran.results["test_works"].verdict.confirmed == pytest.approx(0.5)
-    assert "confirmed  a fresh process found +50 %" in ran.failure("test_works")
+    assert "confirmed  a fresh process measured +50 %" in ran.failure("test_works")
 
 
 def test_an_unconfirmed_increase_does_not_fail(saved: Project) -> None:
     """A test that a fresh process finds unchanged is inconclusive, and the run says why."""
-    saved.sensor(
-        more=AGAIN
-        + """
-@pytest.fixture
-def work(again):
-    return lambda: SENSOR.spend(2.0 if again else 3.0)
-"""
-    )
-    ran = saved.energy()
+    saved.sensor(more=CALMS_DOWN)
+    ran = saved.energy(joules=3.0)
     assert ran.outcomes == {"passed": 1}
     assert ran.verdicts == {"test_works": "inconclusive"}
     ran.stdout.fnmatch_lines(
-        ["*can't tell: not confirmed: +50 % in this process, +0.0 % in a fresh one, limit*"]
+        ["*because it is not confirmed: +50 % in this process, +0.0 % in a fresh one,"]
     )
 
 

@@ -33,9 +33,9 @@ def test_regressions_are_adjusted_for_many_comparisons(project: Project) -> None
     adjusted = {name: c.p_adjusted for name, c in changes.items() if c}
     assert adjusted["test_grows[one]"] == pytest.approx(3 * (p["test_grows[one]"] or 0), rel=1e-3)
     assert (p["test_stays"], adjusted["test_stays"]) == (0.5, 0.5)
-    ran.stdout.fnmatch_lines(["2 of 2 regressed stand among 3 comparisons too (Holm, 5 %):*"])
+    ran.stdout.fnmatch_lines(["2 of 2 regressions significant among 3 comparisons (Holm, 5 %):*"])
     failure = ran.failure("test_grows[one]")
-    assert "chance     p <0.0001 of so large an increase in unchanged code" in failure
+    assert "chance     p < 0.0001 for such an increase in unchanged code" in failure
 
 
 def test_a_lone_comparison_is_not_adjusted(saved: Project) -> None:
@@ -56,4 +56,6 @@ def test_small_steps_add_up(saved: Project) -> None:
     change = ran.results["test_works"].verdict.change
     assert change
     assert change.since_anchor == pytest.approx(0.217, abs=1e-3)
-    ran.stdout.fnmatch_lines(["Crept up since first accepted, step by step: test_works +22 %."])
+    ran.stdout.fnmatch_lines(
+        ["Energy crept up since the first accepted baseline: test_works +22 %."]
+    )

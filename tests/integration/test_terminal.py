@@ -48,8 +48,8 @@ def test_eighty_columns(project: Project) -> None:
     assert commands
     assert [line for line in table if len(line) > 80 and line not in commands] == []
     [section] = [number for number, line in enumerate(ran.lines) if line.strip("-") == " energy "]
-    told = [line for line in ran.lines[section:start] if "pytest --energy" not in line]
-    assert [line for line in told if len(line) > 80] == []
+    lines = [line for line in ran.lines[section:start] if "pytest --energy" not in line]
+    assert [line for line in lines if len(line) > 80] == []
 
 
 def test_colour_on_request(project: Project) -> None:
@@ -103,7 +103,7 @@ def test_progress(project: Project) -> None:
 
 
 def test_progress_of_a_fresh_process(project: Project) -> None:
-    """A terminal is told what it waits for, and no more of it afterwards."""
+    """A terminal shows what it waits for, and clears it afterwards."""
     project.write("test_it.py", BUDGETED)
     project.monkeypatch.setenv("JOULES", "2")
     seen = on_a_terminal("--energy", "--energy-sessions=2")

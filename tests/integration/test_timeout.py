@@ -85,6 +85,6 @@ def test_a_fresh_process_does_not_outlast_the_timeout(grown: Project) -> None:
     ran = grown.energy(*TIMEOUT, "--timeout=60", joules=2.1)
     assert ran.outcomes == {"passed": 1}
     [check] = ran.results["test_works"].checks
-    assert check.finding.startswith("it was not done after ")
+    assert check.finding.startswith("it did not end within ")
     [process] = grown.log("began")
     assert not psutil.pid_exists(int(process))

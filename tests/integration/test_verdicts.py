@@ -81,7 +81,9 @@ def test_few_sessions_are_provisional(saved: Project) -> None:
     assert ran.verdicts == {"test_works": "passed"}
     assert (change.sessions, change.provisional) == (1, True)
     assert change.smallest == pytest.approx(0.2, abs=0.02)
-    ran.stdout.fnmatch_lines(["1 passed provisionally: with fewer than 3 baseline sessions only *"])
+    ran.stdout.fnmatch_lines(
+        ["1 passed provisionally: with fewer than 3 baseline sessions, only *"]
+    )
 
 
 def test_pytest_sees_a_failed_test(saved: Project) -> None:

@@ -34,8 +34,8 @@ def test_sensed_counters_do_not_share(project: Project) -> None:
     ran = project.energy(*XDIST, "-n2")
     assert ran.code == pytest.ExitCode.USAGE_ERROR
     assert (
-        "ERROR: -n 2: energy counters count the whole machine, so tests that run side by side "
-        "would be charged for each other; measure with -n0, or --energy-sensors estimate"
+        "ERROR: -n 2: energy counters count the whole machine, so parallel tests would be "
+        "charged for each other; measure with -n0, or --energy-sensors estimate"
     ) in ran.errors
     assert "test_over" not in ran.text
 

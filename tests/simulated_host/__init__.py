@@ -1,1 +1,1 @@
-"""Machines that the tests make up, so that the true energy of every window is known."""
+"""Simulated machines, for which the true energy of every window is known."""

@@ -1,6 +1,6 @@
 """A whole machine: sockets with live RAPL counters and cards, in a `/sys` of its own.
 
-What runs on it sees it at the real paths, so that tools which know no other path run unmodified.
+Its files are at the real paths, so that tools which know no other path run unmodified.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CPUS_EACH = 2
 
 @dataclass(frozen=True)
 class Socket:
-    """A CPU package, and what stands inside its zone: `core` is a part of it, `dram` is not."""
+    """A CPU package, and the zones inside its zone: it includes `core`, but not `dram`."""
 
     package: LiveZone
     dram: LiveZone | None = None
@@ -44,11 +44,11 @@ class Host:
     start_s: float = field(default_factory=time.monotonic)
 
     def seconds(self, monotonic_s: float) -> float:
-        """A time of the monotonic clock as one of the scripts."""
+        """Return a time of the monotonic clock as a time of the scripts."""
         return monotonic_s - self.start_s
 
     def joules(self, from_s: float, to_s: float) -> dict[str, float]:
-        """What each device draws from one time to another: `cpu:0`, `dram:0`, `gpu:0`, `psys`."""
+        """Return what each device draws between two times: `cpu:0`, `dram:0`, `gpu:0`, `psys`."""
         return {name: device.joules(from_s, to_s) for name, device in self._devices()}
 
     def run(
@@ -61,9 +61,12 @@ class Host:
     ) -> Any:
         """Call a module's function on this machine, in a fresh interpreter; see `child.run`.
 
-        folder   an empty one, for what is built
-        python   the interpreter, which may have packages that this one has not
-        environ  more of the environment
+        Args:
+            function: what to call.
+            args: its arguments.
+            folder: an empty folder, for what is built.
+            python: the interpreter, which may have other packages than this one.
+            environ: additions to the environment.
         """
         (folder / "host").write_bytes(pickle.dumps(self))
         nvml.build(folder)
@@ -73,7 +76,7 @@ class Host:
         return child.run(_on_host, str(folder), python, more, *called, private_sys=True)
 
     def build(self, base: Path, folder: Path) -> Mapping[str, str]:
-        """Make the tree under `base`; returns what the environment of a process there needs."""
+        """Make the tree below `base`; return the environment of a process on the machine."""
         packages = range(max(1, len(self.sockets)))
         build_cpus(base, packages, each=CPUS_EACH, throttle=bool(self.sockets))
         tree = PowercapTree(base)
@@ -114,12 +117,12 @@ class Host:
 
 
 def why_impossible() -> str | None:
-    """Why no such machine can be made here; None where it can."""
+    """Return why no such machine can be made here; None if it can."""
     return child.why_no_private_sys() if native.POSSIBLE else native.WHY_NOT
 
 
 def _tools(folder: Path, cards: Sequence[Card]) -> Path:
-    """The programs of a driver: codecarbon looks for cards only where `nvidia-smi` starts."""
+    """Make the programs of a driver: codecarbon looks for cards only if `nvidia-smi` starts."""
     tools = folder / "bin"
     tools.mkdir()
     if cards:

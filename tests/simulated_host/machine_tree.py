@@ -1,4 +1,4 @@
-"""The files of /proc and /sys that tell what a machine is, written below a folder."""
+"""The files of /proc and /sys that describe a machine, written below a folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GRAVITON = "processor\t: 0\nBogoMIPS\t: 243.75\nFeatures\t: fp asimd\n" + (
 
 
 def bare_metal(cpuinfo: str = XEON) -> dict[str, str]:
-    """A server of two sockets, with two cores of two threads in each, on bare metal."""
+    """Return a bare-metal server of two sockets, with two cores of two threads in each."""
     second = cpuinfo.replace("processor\t: 0", "processor\t: 1").replace("2700.123", "1200.456")
     files = {
         "proc/cpuinfo": f"{cpuinfo}\n{second}",
@@ -49,16 +49,16 @@ def bare_metal(cpuinfo: str = XEON) -> dict[str, str]:
 
 
 def write(root: Path, files: Mapping[str, str], **changes: str | None) -> Path:
-    """Write the files below a root, and return it; a change by the last part of a path wins.
+    """Write the files below a root, and return it; changes are by the last part of a path.
 
-    `no_turbo="0"` rewrites every file of this name, `no_turbo=None` leaves them out.
+    `no_turbo="0"` rewrites every file of this name, `no_turbo=None` omits them.
     """
     names = {path.rpartition("/")[2] for path in files}
     assert changes.keys() <= names, f"no such files: {changes.keys() - names}"
     for path, text in files.items():
-        said = changes.get(path.rpartition("/")[2], text)
-        if said is not None:
+        written = changes.get(path.rpartition("/")[2], text)
+        if written is not None:
             file = root / path
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(said)
+            file.write_text(written)
     return root

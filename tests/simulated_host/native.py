@@ -1,4 +1,4 @@
-"""The C parts of the simulated host: how they are built, and whether they can be."""
+"""The C parts of the simulated host: how they are built, and whether that is possible."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SCRIPT = Path(__file__).with_name("script")
 _OPTIONS = (
     *("-std=c11", "-D_GNU_SOURCE", "-U_FORTIFY_SOURCE"),
     *("-O2", "-Wall", "-Wextra", "-Werror"),
-    # Names of ours must not stand in for others' in the process that loads the library.
+    # Our names must not replace those of others in the process that loads the library.
     *("-shared", "-fPIC", "-fvisibility=hidden"),
 )
 
@@ -24,7 +24,7 @@ _OPTIONS = (
 def compile_library(folder: Path, library: Path) -> Path:
     """Make a shared library of the sources of a folder and of what all devices share.
 
-    They are compiled once in each process, which takes a second: sources do not change under it.
+    Each process compiles them once, because that takes a second.
     """
     library.write_bytes(_compiled(folder))
     return library

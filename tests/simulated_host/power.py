@@ -1,23 +1,23 @@
-"""Power over time, its integral, and the pseudo-random numbers that the C parts make too."""
+"""Power over time, its integral, and the same pseudo-random numbers as in the C parts."""
 
 from __future__ import annotations
 
 import math
 from itertools import pairwise
 
-#: From which second on there are how many watts; none before the first.
+#: Watts from a second on; none before the first.
 PowerOverTime = tuple[tuple[float, float], ...]
 
 _BITS = (1 << 64) - 1
 
 
 def watts_at(power_w: PowerOverTime, seconds: float) -> float:
-    """The power at a time."""
+    """Return the power at a time."""
     return next((watts for start, watts in reversed(power_w) if start <= seconds), 0.0)
 
 
 def joules_until(power_w: PowerOverTime, seconds: float) -> float:
-    """The energy from the first second of the script to a time."""
+    """Return the energy from the first second of the script to a time."""
     steps = pairwise((*power_w, (math.inf, 0.0)))
     return sum(
         watts * (min(end, seconds) - start) for (start, watts), (end, _) in steps if start < seconds
@@ -25,12 +25,12 @@ def joules_until(power_w: PowerOverTime, seconds: float) -> float:
 
 
 def last_multiple(seconds: float, period_s: float) -> float:
-    """The last multiple of a period up to a time; the time itself where the period is 0."""
+    """Return the last multiple of a period up to a time; the time itself if the period is 0."""
     return math.floor(seconds / period_s) * period_s if period_s > 0 else seconds
 
 
 def share(first: int, second: int) -> float:
-    """A share of one that looks random; the same two numbers have the same, in C as here."""
+    """Return a pseudo-random share of one, which depends on the two numbers only."""
     return (_mixed(_mixed(first & _BITS) ^ (second & _BITS)) >> 11) * 2.0**-53
 
 

@@ -1,4 +1,4 @@
-"""A powercap tree in a folder, laid out as the kernel does, with counters that tests move."""
+"""A powercap tree in a folder, laid out like the kernel's, with counters that tests move."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Counter:
         self.show(b"%d\n" % energy_uj)
 
     def advance(self, energy_uj: int) -> None:
-        """Count this energy, over the range and on from zero where it is full."""
+        """Count this energy, and wrap at the range."""
         self.set((self.energy_uj + energy_uj) % self.range_uj)
 
     def show(self, text: bytes) -> None:
-        """Show any text: a torn count, or none. The file stays the one that readers hold open."""
+        """Show any text, for example a torn count, in the file that readers hold open."""
         handle = os.open(self.file, os.O_WRONLY)
         try:
             os.pwrite(handle, text, 0)
@@ -48,11 +48,11 @@ class Counter:
             os.close(handle)
 
     def forbid(self) -> None:
-        """Let nobody but root read the count."""
+        """Let only root read the count."""
         self.file.chmod(0o000)
 
     def fail(self) -> None:
-        """Make every handle that this process holds on the count answer EIO, as a lost one does."""
+        """Make every handle of this process on the count answer EIO, like that of a lost device."""
         broken = os.open("/proc/self/mem", os.O_RDONLY)  # its first page can never be read
         try:
             for handle in Path("/proc/self/fd").iterdir():
@@ -65,8 +65,8 @@ class Counter:
 class PowercapTree:
     """A tree under `base`: zones in `devices/virtual/powercap`, links in `class/powercap`.
 
-    `root` is what stands for `/sys/class/powercap`. Counters are found by zone name, those inside
-    a package by `package-0/dram`, those of another control type by `intel-rapl-mmio/package-0`.
+    `root` replaces `/sys/class/powercap`. Counters are found by zone name, those inside a package
+    by `package-0/dram`, those of another control type by `intel-rapl-mmio/package-0`.
     """
 
     def __init__(self, base: Path) -> None:
@@ -80,7 +80,7 @@ class PowercapTree:
         return self._counters[name]
 
     def control(self, name: str) -> Path:
-        """The folder of a control type such as `intel-rapl`, made on first use."""
+        """Return the folder of a control type, for example `intel-rapl`, made on first use."""
         folder = self._devices / name
         if not folder.exists():
             folder.mkdir()
@@ -99,9 +99,9 @@ class PowercapTree:
         max_power_uw: Sequence[int] = (TDP_UW, 0),
         mirror_of: Counter | None = None,
     ) -> Counter:
-        """Add a zone inside a control type or a zone, numbered on in hexadecimal.
+        """Add a zone inside a control type or a zone, with the next hexadecimal number.
 
-        A mirror shows the counter of another zone. `range_uj` None leaves the range file out.
+        A mirror shows the counter of another zone. `range_uj` None omits the range file.
         """
         number = sum(1 for entry in parent.iterdir() if entry.name.startswith(f"{parent.name}:"))
         zone = parent / f"{parent.name}:{number:x}"
@@ -119,18 +119,18 @@ class PowercapTree:
         else:
             # No two counters start alike, or two dies would look like one.
             counter.file.write_text(f"{1_000_003 * (len(self._counters) + 1)}\n")
-        # The kernel's is 0400; who runs the tests must also write, root or not.
+        # The kernel's is 0400; the user of the tests must also write, root or not.
         counter.file.chmod(0o600)
         self._link(zone)
         self._counters[key or name] = counter
         return counter
 
     def hide(self) -> None:
-        """Leave the links with nothing behind them, as container runtimes do."""
+        """Leave dead links, as container runtimes do."""
         self._devices.rename(self._devices.with_name("hidden"))
 
     def unlink_flat(self) -> None:
-        """Leave the nested zones alone, without a link to each at the top."""
+        """Keep the nested zones, without a link to each at the top."""
         for link in self.root.iterdir():
             if ":" in link.name:
                 link.unlink()
@@ -153,10 +153,10 @@ def build(
     range_uj: int | None = INTEL_RANGE_UJ,
     max_power_uw: Sequence[int] = (TDP_UW, 0),
 ) -> PowercapTree:
-    """A machine with these CPU packages.
+    """Return a machine with these CPU packages.
 
     dram      packages with a dram zone; None is all of them, and mirrored dies have none
-    psys      a zone of the whole platform beside each package
+    psys      a zone of the whole platform for each package
     dies      zones for each package, whose counters are its own or `mirrored`
     core      core and uncore zones inside each package
     msr, mmio which control types show the packages; mmio repeats the counters of msr
@@ -207,10 +207,10 @@ def build_cpus(
     offline: Collection[int] = (),
     throttle: bool = False,
 ) -> None:
-    """The part of `devices/system/cpu` under `base` that tells which CPU is on which package.
+    """Make the part of `devices/system/cpu` below `base` that has the package of each CPU.
 
     offline   CPUs that keep their folder and have no topology
-    throttle  each CPU counts how often it was slowed down for heat: never, until a test says so
+    throttle  each CPU counts how often it was slowed down by heat: never, until a test writes it
     """
     folder = base / "devices" / "system" / "cpu"
     for cpu in range(each * len(packages)):
@@ -228,5 +228,5 @@ def build_cpus(
 
 
 def throttle_counter(cpus: Path, cpu: int, level: str) -> Path:
-    """The file that counts how often a CPU's `core` or `package` was slowed down for heat."""
+    """Return the file that counts how often heat slowed a CPU's `core` or `package` down."""
     return cpus / f"cpu{cpu}" / "thermal_throttle" / f"{level}_throttle_count"

@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pytest_greenops.sensors.clock import SystemClock
+
 #: The environment variable that names the file of the time, for the C parts and for children.
 VARIABLE = "SIMULATED_CLOCK"
 START_NS = 1_000_000_000_000
@@ -30,9 +32,14 @@ class SimulatedClock:
         self._runs = False
 
     @classmethod
-    def of_environment(cls) -> SimulatedClock:
+    def of_environment(cls, read_cost_ns: int = 1_000) -> SimulatedClock:
         """Return the clock that this process was given."""
-        return cls(Path(os.environ[VARIABLE]))
+        return cls(Path(os.environ[VARIABLE]), read_cost_ns)
+
+    def install(self) -> None:
+        """Replace the clock of the system in this process, for everything that has no other."""
+        for method in (self.now_ns, self.sleep, self.repeat):
+            setattr(SystemClock, method.__name__, staticmethod(method))
 
     @property
     def environ(self) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""Devices that are not there, for Zeus: vendors' libraries, files of the kernel, Zeus itself."""
+"""Simulated devices for Zeus: vendors' libraries, files of the kernel, Zeus itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RESOLUTION_UJ = 15.259
 
 
 def stand_in(**parts: Any) -> dict[str, ModuleType]:
-    """A `zeus` with these parts of `zeus.device`, to be put into `sys.modules`."""
+    """Return a `zeus` with these parts of `zeus.device`, for `sys.modules`."""
     modules = {"zeus": ModuleType("zeus"), "zeus.device": ModuleType("zeus.device")}
     vars(modules["zeus.device"]).update(parts)
     return modules
@@ -31,9 +31,9 @@ def stand_in(**parts: Any) -> dict[str, ModuleType]:
 class AmdCard:
     """A card of AMD that draws a constant power.
 
-    shown_w  what it says that it draws, where that is not true
+    shown_w  the power that it reports, if that is wrong
     error    what its counter answers with
-    hip_id   its number in HIP; that of its place where None
+    hip_id   its number in HIP; None: its place
     """
 
     watts: float = 100.0
@@ -44,13 +44,13 @@ class AmdCard:
     hip_id: int | None = None
 
     def accumulator(self) -> int:
-        """The count now."""
+        """Return the count now."""
         ticks = time.monotonic() // self.tick_s
         return int(ticks * self.tick_s * self.watts * 1e6 / RESOLUTION_UJ)
 
 
 def amdsmi(cards: Sequence[AmdCard], init_error: int | None = None) -> ModuleType:
-    """The functions of AMD's library that Zeus calls, over these cards."""
+    """Return the functions of AMD's library that Zeus calls, on these cards."""
     module = ModuleType("amdsmi")
 
     class AmdSmiException(Exception):
@@ -99,7 +99,7 @@ def amdsmi(cards: Sequence[AmdCard], init_error: int | None = None) -> ModuleTyp
 
 
 def kfd_nodes(root: Path, nodes: Sequence[Mapping[str, int]]) -> Path:
-    """The kernel's topology of CPUs and AMD GPUs, below a root, which is returned."""
+    """Write the kernel's topology of CPUs and AMD GPUs below a root; return the root."""
     for number, properties in enumerate(nodes):
         folder = root / "sys/class/kfd/kfd/topology/nodes" / str(number)
         folder.mkdir(parents=True)
@@ -110,7 +110,7 @@ def kfd_nodes(root: Path, nodes: Sequence[Mapping[str, int]]) -> Path:
 
 CPU_NODE = {"cpu_cores_count": 64, "simd_count": 0, "gfx_target_version": 0}
 CARD_NODE = {"cpu_cores_count": 0, "simd_count": 880, "gfx_target_version": 90402}
-#: Graphics on the die of a CPU: in a node with it, and in one of its own.
+#: Graphics on the die of a CPU: in the same node, and in a node of its own.
 OLD_APU_NODE = {"cpu_cores_count": 16, "simd_count": 8, "gfx_target_version": 90012}
 NEW_APU_NODE = {"cpu_cores_count": 0, "simd_count": 4, "gfx_target_version": 100306}
 
@@ -133,7 +133,7 @@ APPLE_FIELDS = (
 
 
 def apple_silicon(read_mj: Callable[[], Mapping[str, int]]) -> ModuleType:
-    """The library that Zeus reads Apple's counters with; those not named are not there."""
+    """Return the library with which Zeus reads Apple's counters; others are None."""
     module = ModuleType("zeus_apple_silicon")
 
     class AppleEnergyMonitor:
@@ -145,8 +145,8 @@ def apple_silicon(read_mj: Callable[[], Mapping[str, int]]) -> ModuleType:
 
 
 def pretend_apple() -> None:
-    """Let this process, for good, take its machine for a Mac with Apple silicon."""
-    # It loads a module that only Python for a Mac has, if it believes to be there.
+    """Make this process believe, for good, that its machine is a Mac with Apple silicon."""
+    # On a Mac it would load a module that only Python for a Mac has.
     importlib.import_module("urllib.request")
     sys.platform = "darwin"
     platform.system = lambda: "Darwin"
@@ -158,7 +158,7 @@ def pretend_apple() -> None:
 
 
 def jetson_rails(root: Path, rails_mw: Mapping[str, int]) -> Path:
-    """The power monitor of a Jetson below a root; the folder of its files is returned."""
+    """Write the power monitor of a Jetson below a root; return the folder of its files."""
     folder = root / "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1"
     folder.mkdir(parents=True)
     for number, (rail, milliwatts) in enumerate(rails_mw.items(), 1):
@@ -169,7 +169,7 @@ def jetson_rails(root: Path, rails_mw: Mapping[str, int]) -> Path:
 
 
 def release_file(root: Path) -> Path:
-    """What NVIDIA's system for Jetson has in `/etc`, below a root, which is returned."""
+    """Write the release file of NVIDIA's system for Jetson below a root; return the root."""
     (root / "etc").mkdir(exist_ok=True)
     (root / "etc/nv_tegra_release").write_text("# R36 (release), REVISION: 4.3\n")
     return root

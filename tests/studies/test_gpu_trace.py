@@ -66,7 +66,7 @@ class Replayed:
 
 
 def replay(trace: Trace, edges: int = EDGES) -> Replayed:
-    """Begin and end windows where power is steady: only there the counter tells what is between."""
+    """Begin and end windows where power is steady: there the true count is known at any time."""
     ticks, chance = trace.ticks(), random.Random(7)
     steady = [
         place for place in range(1, len(ticks) - 2) if is_steady(ticks[place - 1 : place + 3])
@@ -85,7 +85,7 @@ def replay(trace: Trace, edges: int = EDGES) -> Replayed:
 
 
 def is_steady(ticks: Sequence[Tick]) -> bool:
-    """Whether the mean power of three ticks is the same to a tenth, and their moments are known."""
+    """Return whether three ticks have the same mean power to a tenth, and known times."""
     if any(b.time_ns - a.time_ns < 20 * max(a.half_ns, b.half_ns) for a, b in pairwise(ticks)):
         return False
     watts = [(b.count_uj - a.count_uj) / (b.time_ns - a.time_ns) for a, b in pairwise(ticks)]
@@ -93,20 +93,20 @@ def is_steady(ticks: Sequence[Tick]) -> bool:
 
 
 def began(trace: Trace, tick: Tick, time_ns: int) -> Edge:
-    """What the sensor makes of the beginning of a window after a tick."""
-    return count_after(tick, time_ns, told(trace, tick.time_ns, time_ns))
+    """Return the count of the sensor at the beginning of a window after a tick."""
+    return count_after(tick, time_ns, reported(trace, tick.time_ns, time_ns))
 
 
 def ended(trace: Trace, ticks: Sequence[Tick], time_ns: int) -> Edge:
-    """What the sensor makes of the end of a window before one tick or two."""
-    samples = told(trace, time_ns, ticks[0].time_ns + ticks[0].half_ns)
+    """Return the count of the sensor at the end of a window, before one tick or two."""
+    samples = reported(trace, time_ns, ticks[0].time_ns + ticks[0].half_ns)
     if max(sample.watts for sample in samples) <= 1.1 * min(sample.watts for sample in samples):
         return count_at_rest(ticks[0], time_ns, samples)
     return count_between(ticks[0], ticks[1], time_ns, samples[-1].watts)
 
 
-def told(trace: Trace, start_ns: int, end_ns: int) -> list[PowerSample]:
-    """The power that the card told at a time, and what else until another."""
+def reported(trace: Trace, start_ns: int, end_ns: int) -> list[PowerSample]:
+    """Return the power that the card reported at a time, and until another."""
     first = next(s for s in reversed(trace.samples) if s.time_ns <= start_ns)
     later = [s for s in trace.samples if start_ns < s.time_ns <= end_ns]
     moments = [start_ns, *(sample.time_ns for sample in later)]
@@ -181,7 +181,7 @@ class SimulatedWork:
         self._work.draw(REST_W)
 
     def calls(self, number: int) -> None:
-        """Draw for as long as so many calls take."""
+        """Draw for as long as this many calls take."""
         self.until(time.monotonic() + number * CALL_S)
 
     def until(self, monotonic_s: float) -> None:
@@ -366,7 +366,7 @@ def polled(card: Card, seconds: float, phases: Sequence[Phase] = ()) -> Trace:
 def test_tick_and_gain_are_found(
     tick_s: float, power_w: tuple[tuple[float, float], ...], gain: float
 ) -> None:
-    """The tick is found to 2 %, and what a counter counts of the told power to 1 %."""
+    """The tick is found to 2 %, and the ratio of counter and reported power to 1 %."""
     trace = polled(Card(power_w=power_w, tick_s=tick_s, gain=gain), 3.0)
     found = gpu_figures.tick_figures("", trace)
     assert found.interval_ms.median == pytest.approx(tick_s * 1e3, rel=0.02)
@@ -410,7 +410,7 @@ def test_what_holds_for_a_real_trace_holds_for_a_truthful_script(tick_s: float) 
 
 
 def test_replay_finds_a_counter_that_lies() -> None:
-    """Edges of a counter that counts 30 % less than was told are not within their error."""
+    """Edges of a counter that counts 30 % less than reported are not within their error."""
     trace = polled(Card(power_w=STEP_W, tick_s=0.1, gain=0.7), 3.0)
     assert statistics.fmean(replay(trace).within) < 0.95
 
@@ -447,7 +447,7 @@ def test_trace_keeps_what_moved_and_the_poll_before() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"no gzip", None])
 def test_refuses_what_is_no_trace(tmp_path: Path, text: bytes | None) -> None:
-    """A file of another kind, or none, is told with its name."""
+    """The error names a file of another kind, or a missing one."""
     path = tmp_path / "trace.csv.gz"
     if text is not None:
         path.write_bytes(text)
@@ -499,7 +499,7 @@ class FakeCuda:
         self.ahead = max(self.ahead, self.queued - self.done)
 
     def wait(self, number: int) -> None:
-        """Wait until so many calls are done: each takes a millisecond."""
+        """Wait until this many calls are done: each takes a millisecond."""
         time.sleep(max(0, number - self.done) * 1e-3)
         self.done = max(self.done, number)
 
@@ -523,7 +523,7 @@ class FakeEvent:
         self._torch, self._place = torch, 0
 
     def record(self) -> None:
-        """It stands behind what is queued now."""
+        """Queue it after the others."""
         self._place = self._torch.queued
 
     def synchronize(self) -> None:
@@ -551,14 +551,14 @@ def test_load_is_one_call_ahead_of_the_card(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("torch", "why"),
     [
-        (lambda: None, "torch is not installed; to mend: pip install torch"),
-        (no_cuda, "torch 2.4 sees no CUDA card (its CUDA: none); to mend: install a CUDA build"),
+        (lambda: None, "torch is not installed; fix: pip install torch"),
+        (no_cuda, "torch 2.4 sees no CUDA card (its CUDA: none); fix: install a CUDA build"),
     ],
 )
 def test_says_what_torch_lacks(
     monkeypatch: pytest.MonkeyPatch, torch: Callable[[], object], why: str
 ) -> None:
-    """Without torch, or without its CUDA, one line says so and what mends it."""
+    """Without torch, or without its CUDA, one line has the reason and the fix."""
     monkeypatch.setitem(sys.modules, "torch", torch())
     with pytest.raises(GreenopsError) as caught:
         gpu_loads.Matmul()
@@ -568,7 +568,7 @@ def test_says_what_torch_lacks(
 def test_ends_with_2_where_there_is_no_card(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """NVML's own reason is told in one line."""
+    """One line has the reason of NVML."""
     monkeypatch.setattr(on_gpu, "open_sensor", no_driver)
     assert on_gpu.main(["--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "on_gpu: no NVIDIA driver; fix: install it\n"

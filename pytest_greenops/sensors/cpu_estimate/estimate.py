@@ -104,7 +104,7 @@ def open_sensor(
         OptionError: the watts are not above zero.
     """
     if watts_per_core is None:
-        core = core_power(_first_processor(cpuinfo))
+        core = core_power(first_processor(cpuinfo))
     elif math.isfinite(watts_per_core) and watts_per_core > 0:
         core = CorePower(watts_per_core, "energy_cpu_watts")
     else:
@@ -194,11 +194,11 @@ def _memory_watts() -> float:
     return MEMORY_WATTS_PER_GB * (psutil.virtual_memory().total / 2**30) / (os.cpu_count() or 1)
 
 
-def _first_processor(cpuinfo: Path) -> dict[str, str]:
+def first_processor(cpuinfo: Path) -> dict[str, str]:
     """Return the fields of the first processor; empty if the file is missing."""
     fields: dict[str, str] = {}
     try:
-        with cpuinfo.open() as lines:
+        with cpuinfo.open(errors="replace") as lines:
             for line in lines:
                 name, colon, value = line.partition(":")
                 if not colon:  # an empty line ends the first of many processors

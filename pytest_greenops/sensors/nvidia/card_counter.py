@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from pytest_greenops.model.measurement import DeviceState, Domain
 from pytest_greenops.sensors.nvidia import device_state
 from pytest_greenops.sensors.nvidia.visible_cards import Card
-from pytest_greenops.sensors.ticks import Edge
 
 #: Power peaks above the limit that the driver enforces, because it holds the limit on average only.
 HEADROOM = 1.2
@@ -15,45 +14,8 @@ HEADROOM = 1.2
 _POWER_INSTANT = 186
 
 
-class WindowEnd(Protocol):
-    """A window that has ended: its last count is known once `done`, or when patience ends."""
-
-    @property
-    def done(self) -> bool:
-        """Whether the last count is known as well as it can be."""
-
-    def look(self) -> None:
-        """Read the card again."""
-
-    def edge(self) -> Edge | None:
-        """Return the count at the end of the window; None if it is unknown."""
-
-
-class OpenWindow(Protocol):
-    """A window that has begun, with its first count; None if that is unknown."""
-
-    edge: Edge | None
-
-    def end(self, end_ns: int) -> WindowEnd:
-        """End the window now, at `end_ns`."""
-
-
-class WindowStart(Protocol):
-    """A window that is about to begin: when `done`, or when patience ends, it may be opened."""
-
-    @property
-    def done(self) -> bool:
-        """Whether the count is known as well as it can be."""
-
-    def look(self) -> None:
-        """Read the card again."""
-
-    def open(self, begin_ns: int) -> OpenWindow:
-        """Open the window at `begin_ns`."""
-
-
 class CardCounter:
-    """The energy of one card; its windows are `WindowStart`, `OpenWindow`, `WindowEnd` in turn.
+    """What the counter of one card has, whatever counts.
 
     why       why its energy was unknown at the last look, or None
     used      whether this process or a descendant used it at the last check; None: unknown
@@ -71,17 +33,6 @@ class CardCounter:
         self.clocks = device_state.Clocks(nvml, handle)
         self.why: str | None = None
         self.used: bool | None = None
-
-    def count_now(self) -> Edge | None:
-        """Return the count now, without a wait; None if it cannot be read."""
-        raise NotImplementedError
-
-    def start(self) -> WindowStart:
-        """Prepare a window."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Stop what runs in the background."""
 
     def state(self, presence: device_state.Presence) -> DeviceState:
         """Return its state now, with what limited its clocks since the last call."""

@@ -10,18 +10,28 @@ without a counter is sampled.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Reading, Source
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock, poll
 from pytest_greenops.sensors.nvidia import device_state
-from pytest_greenops.sensors.nvidia.card_counter import CardCounter, OpenWindow
-from pytest_greenops.sensors.nvidia.sampled_power import PAUSE_S, SampledCounter
+from pytest_greenops.sensors.nvidia.sampled_power import (
+    PAUSE_S,
+    SampledCounter,
+    SampledEnd,
+    SampledStart,
+    SampledWindow,
+)
 from pytest_greenops.sensors.nvidia.tick_watch import watch_ticks
-from pytest_greenops.sensors.nvidia.ticking_counter import TickingCounter
+from pytest_greenops.sensors.nvidia.ticking_counter import (
+    Beginning,
+    Ending,
+    Opened,
+    TickingCounter,
+)
 from pytest_greenops.sensors.nvidia.visible_cards import Card, all_cards, visible_cards
 from pytest_greenops.sensors.ticks import POLL_S, POWER_ERROR, Edge
 
@@ -30,12 +40,8 @@ PATIENCE = 3
 #: How long before its moment an edge is computed, so that nothing is left to do at the moment.
 _AHEAD_NS = 100_000
 
-
-class _Awaited(Protocol):
-    @property
-    def done(self) -> bool: ...
-
-    def look(self) -> None: ...
+_Counter = TickingCounter | SampledCounter
+_Awaited = Beginning | Ending | SampledStart | SampledEnd
 
 
 class NvmlSensor:
@@ -52,7 +58,7 @@ class NvmlSensor:
     def __init__(
         self,
         nvml: Any,
-        counters: Sequence[CardCounter],
+        counters: Sequence[_Counter],
         notes: Sequence[str] = (),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -72,7 +78,7 @@ class NvmlSensor:
             raise SensorUnavailable(
                 f"no card can be measured: {'; '.join(stuck)}", "reload the driver"
             )
-        self._windows: list[OpenWindow] = []
+        self._windows: list[Opened | SampledWindow] = []
         self.domains = tuple(counter.domain for counter in self._counters)
         self.update_period_s = max(counter.period_s for counter in self._counters)
         self.phase_period_s = max((counter.period_s for counter in sampled), default=0.0)
@@ -135,7 +141,8 @@ class NvmlSensor:
     def close(self) -> None:
         """Release NVML; a later reading has no counts."""
         for counter in self._counters:
-            counter.close()
+            if isinstance(counter, SampledCounter):
+                counter.close()
         with suppress(self._nvml.NVMLError):
             self._nvml.nvmlShutdown()
 
@@ -214,17 +221,16 @@ def _no_driver(nvml: Any, error: Any) -> SensorUnavailable:
 
 def _open_counters(
     nvml: Any, cards: Sequence[Card], clock: Clock
-) -> tuple[list[CardCounter], list[str]]:
+) -> tuple[list[_Counter], list[str]]:
     """Return counters of the cards that report energy or power, and why others have none."""
-    counters: list[CardCounter] = []
+    counters: list[_Counter] = []
     reasons = []
     for card in cards:
         try:
             handle = nvml.nvmlDeviceGetHandleByUUID(card.uuid)
-            opened: Callable[..., CardCounter] = (
-                TickingCounter if _has_energy_counter(nvml, handle) else SampledCounter
-            )
-            counters.append(opened(nvml, card, handle, clock))
+            counts = _has_energy_counter(nvml, handle)
+            counter = TickingCounter if counts else SampledCounter
+            counters.append(counter(nvml, card, handle, clock))
         except nvml.NVMLError as error:
             missing = error.value == nvml.NVML_ERROR_NOT_SUPPORTED
             none = "has neither an energy counter nor a power reading"
@@ -252,7 +258,7 @@ def _sampled_note(counters: Sequence[SampledCounter]) -> list[str]:
     return [note] * bool(counters)
 
 
-def _mig_notes(nvml: Any, counters: Sequence[CardCounter]) -> list[str]:
+def _mig_notes(nvml: Any, counters: Sequence[_Counter]) -> list[str]:
     split = []
     for counter in counters:
         with suppress(nvml.NVMLError):  # a card that cannot be split, or an old driver

@@ -12,7 +12,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_greenops.sensors.base import EDGE_ERROR
 from pytest_greenops.sensors.clock import NANOSECONDS, SYSTEM_CLOCK, Clock, Repetition
@@ -43,9 +43,9 @@ class SampledCounter(CardCounter):
         """Return the energy since the last window began; None if the power could not be read."""
         return self._sampler.edge_now()
 
-    def start(self) -> SampledWindow:
+    def start(self) -> SampledStart:
         """Prepare a window, which may begin at once."""
-        return SampledWindow(self._sampler, self)
+        return SampledStart(self._sampler, self)
 
     def close(self) -> None:
         """End the sampling."""
@@ -59,8 +59,8 @@ class SampledCounter(CardCounter):
             return None
 
 
-class SampledWindow:
-    """A window of sampled power. It waits for nothing, so it is its own start and end."""
+class SampledStart:
+    """A window that is about to begin; it waits for nothing."""
 
     done = True
 
@@ -70,41 +70,39 @@ class SampledWindow:
     def look(self) -> None:
         """Do nothing: the sampler looks by itself."""
 
-    def open(self, begin_ns: int) -> OpenSampledWindow:
+    def open(self, begin_ns: int) -> SampledWindow:
         """Start from zero joules."""
         self._counter.why = None
         self._sampler.start()
-        return OpenSampledWindow(self._sampler)
+        return SampledWindow(self._sampler)
 
 
-class OpenSampledWindow:
+class SampledWindow:
     """A window in which power is sampled."""
 
     def __init__(self, sampler: PowerSampler) -> None:
         self.edge: Edge | None = Edge(0, 0.0)
         self._sampler = sampler
 
-    def end(self, end_ns: int) -> EndedSampledWindow:
+    def end(self, end_ns: int) -> SampledEnd:
         """Take the last sample."""
         edge = self._sampler.edge_now()
         self._sampler.stop()
-        return EndedSampledWindow(edge)
+        return SampledEnd(edge)
 
 
-class EndedSampledWindow:
-    """A window whose energy is known."""
+class SampledEnd(NamedTuple):
+    """A window that has ended; its energy is known."""
 
-    done = True
-
-    def __init__(self, edge: Edge | None) -> None:
-        self._edge = edge
+    last: Edge | None
+    done: bool = True
 
     def look(self) -> None:
-        """Do nothing: the window is complete."""
+        """Do nothing."""
 
     def edge(self) -> Edge | None:
         """Return the energy since the beginning."""
-        return self._edge
+        return self.last
 
 
 class PowerSampler:

@@ -1,4 +1,4 @@
-"""RAPL counters that move: what a process reads from their files is the count at that moment."""
+"""RAPL counters that move: a process reads the count of the moment from their files."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SOURCES = Path(__file__).parent
 
 @dataclass(frozen=True)
 class LiveZone:
-    """The counter of one zone; times are seconds of its script, power holds from a second on.
+    """The counter of one zone; times are seconds of its script, power is from a second on.
 
     tick_s     how often it moves; 0: at once
     phase_s    how long after each multiple of the tick
-    unit_uj    it moves by multiples of so many microjoules; 0: by any
+    unit_uj    it moves by multiples of this; 0: by any amount
     start_uj   the count at the first second of its power
-    range_uj   where it starts again from zero; None: nowhere, and the tree shows no range
-    stick_s    from when on it stands still
-    tears      from when to when how many characters are missing at the end of its text
-    failures   from when to when a read fails with which errno
-    deny_s     from when on a read says that this user may not
+    range_uj   where it wraps to zero; None: nowhere, and the tree shows no range
+    stick_s    when it stops moving
+    tears      from, to, and how many characters are missing at the end of its text
+    failures   from, to, and the errno with which a read fails
+    deny_s     when reads start to fail for lack of permission
     """
 
     power_w: PowerOverTime = ((0.0, 50.0),)
@@ -42,29 +42,29 @@ class LiveZone:
     deny_s: float = math.inf
 
     def watts_at(self, seconds: float) -> float:
-        """What the zone draws at a time of its script."""
+        """Return what the zone draws at a time of its script."""
         return power.watts_at(self.power_w, seconds)
 
     def joules_until(self, seconds: float) -> float:
-        """What the zone has drawn since the start of its script."""
+        """Return what the zone has drawn since the start of its script."""
         return power.joules_until(self.power_w, seconds)
 
     def joules(self, from_s: float, to_s: float) -> float:
-        """What the zone draws from one time of its script to another, whatever it shows."""
+        """Return what the zone draws between two times of its script, whatever it shows."""
         return self.joules_until(to_s) - self.joules_until(from_s)
 
     def last_tick_s(self, seconds: float) -> float:
-        """When the counter last moved, up to a time."""
+        """Return when the counter last moved, up to a time."""
         return power.last_multiple(seconds - self.phase_s, self.tick_s) + self.phase_s
 
     def energy_uj_at(self, seconds: float) -> int:
-        """The count that the zone shows at a time, where its text is whole."""
+        """Return the count that the zone shows at a time, if its text is whole."""
         joules = self.joules_until(self.last_tick_s(min(seconds, self.stick_s)))
         count = int(power.last_multiple(self.start_uj + 1e6 * joules, self.unit_uj))
         return count % self.range_uj if self.range_uj else count
 
     def statements(self) -> list[str]:
-        """The lines of the script that make this counter; `live_counters.c` says what they mean."""
+        """Return the script of this counter; `live_counters.c` explains it."""
         numbers = {
             "tick": self.tick_s,
             "phase": self.phase_s,
@@ -89,17 +89,20 @@ class LiveZone:
 
 
 def build(folder: Path) -> Path:
-    """Compile the library into a folder, for `environment`; returns its path."""
+    """Compile the library into a folder, for `environment`; return its path."""
     return native.compile_library(SOURCES, folder / "live_counters.so")
 
 
 def environment(
     library: Path, script: Path, zones: Mapping[Path, LiveZone], start_s: float
 ) -> Mapping[str, str]:
-    """Write the script, and say what a process needs in its environment to see counters move.
+    """Write the script; return the environment of a process that sees the counters move.
 
-    zones    the live counters, by the `energy_uj` file of each, which is there already
-    start_s  when the script's time is zero, on the monotonic clock
+    Args:
+        library: the compiled library.
+        script: the file to write.
+        zones: the live counters, by the existing `energy_uj` file of each.
+        start_s: when the script's time is zero, on the monotonic clock.
     """
     lines = [f"start {start_s:.9f}"]
     for file, zone in zones.items():

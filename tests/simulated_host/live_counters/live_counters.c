@@ -1,24 +1,25 @@
-/* For LD_PRELOAD: what a process reads from an energy counter's file is the count at this moment.
+/* For LD_PRELOAD: a process reads the count of the moment from the file of an energy counter.
  *
- * The counters are files of a powercap tree, known by device and inode, so that every link to one
- * shows the same. The script is the file named by SIMULATED_POWERCAP, read once when the process
- * starts. One statement a line; times are seconds since `start`, a time of CLOCK_MONOTONIC:
+ * The counters are files of a powercap tree, identified by device and inode, so that every link to
+ * a file shows the same. The script is the file named by SIMULATED_POWERCAP, read once when the
+ * process starts. It has one statement a line. Times are seconds since `start`, a time of
+ * CLOCK_MONOTONIC or of the simulated clock:
  *
  *   start 1234.5           when time is zero
- *   zone 66 4711           a counter: its device and inode; what follows belongs to it:
+ *   zone 66 4711           a counter: its device and inode; the next lines belong to it:
  *
- *   power 0.5 250            from 0.5 s on 250 W are drawn
+ *   power 0.5 250            it draws 250 W from 0.5 s on
  *   tick 0.001               it moves every millisecond; 0: at once
- *   phase 0.0005             and so 0.5 ms after each multiple of these
- *   unit 61.035              it moves by multiples of so many microjoules; 0: by any
+ *   phase 0.0005             0.5 ms after each multiple of that
+ *   unit 61.035              it moves by multiples of 61.035 microjoules; 0: by any amount
  *   count 12345              the count at the first second of its power, in microjoules
- *   range 262143328850       it starts again from zero there; 0: it never does
- *   stick 3                  it stands still from 3 s on
- *   tear 1 2 4               from 1 to 2 s the last four characters are missing, one if unsaid
+ *   range 262143328850       it wraps to zero there; 0: never
+ *   stick 3                  it does not move after 3 s
+ *   tear 1 2 4               from 1 to 2 s the last four characters are missing; default 1
  *   fail 1 2 5               from 1 to 2 s a read fails with errno 5
  *
- * Covered are read, pread and what Python's files are made of; not the C library's own FILE, which
- * never calls them by name.
+ * This replaces read and pread, which Python's files use too. It does not affect FILE of the C
+ * library, which does not call them by name.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -57,7 +58,7 @@ static int zone_count;
 static double start_s;
 static const struct statement start_statement[] = {{"start", NUMBER, 0}, {"", NUMBER, 0}};
 
-/* A file's text is made where it is read from its beginning; what is read on is the rest of it. */
+/* The text is made when a file is read from its beginning; later reads return the rest of it. */
 static _Thread_local struct {
     const struct zone *zone;
     char text[COUNT_TEXT];
@@ -115,8 +116,8 @@ static void show(const struct zone *zone, double t)
     shown.length = (size_t)(left > 0 ? left : 0);
 }
 
-/* What a read of a zone's file from an offset gives. */
-static ssize_t read_zone(const struct zone *zone, void *buffer, size_t room, off_t offset)
+/* Read the file of a zone from an offset. */
+static ssize_t read_zone(const struct zone *zone, void *buffer, size_t capacity, off_t offset)
 {
     double t = monotonic_s() - start_s;
     int error = (int)value_at(&zone->errors, t);
@@ -130,8 +131,8 @@ static ssize_t read_zone(const struct zone *zone, void *buffer, size_t room, off
     if (offset < 0 || (size_t)offset >= shown.length)
         return 0;
     size_t given = shown.length - (size_t)offset;
-    if (given > room)
-        given = room;
+    if (given > capacity)
+        given = capacity;
     memcpy(buffer, shown.text + offset, given);
     return (ssize_t)given;
 }
@@ -143,7 +144,7 @@ static void *real(const char *name)
 
 #pragma GCC visibility push(default)
 
-ssize_t read(int handle, void *buffer, size_t room)
+ssize_t read(int handle, void *buffer, size_t capacity)
 {
     static ssize_t (*real_read)(int, void *, size_t);
     const struct zone *zone = zone_of(handle);
@@ -151,55 +152,55 @@ ssize_t read(int handle, void *buffer, size_t room)
     if (!zone) {
         if (!real_read)
             real_read = real("read");
-        return real_read(handle, buffer, room);
+        return real_read(handle, buffer, capacity);
     }
-    ssize_t given = read_zone(zone, buffer, room, lseek(handle, 0, SEEK_CUR));
+    ssize_t given = read_zone(zone, buffer, capacity, lseek(handle, 0, SEEK_CUR));
     if (given > 0)
         lseek(handle, given, SEEK_CUR);
     return given;
 }
 
-ssize_t pread64(int handle, void *buffer, size_t room, off64_t offset)
+ssize_t pread64(int handle, void *buffer, size_t capacity, off64_t offset)
 {
     static ssize_t (*real_pread)(int, void *, size_t, off64_t);
     const struct zone *zone = zone_of(handle);
 
     if (zone)
-        return read_zone(zone, buffer, room, offset);
+        return read_zone(zone, buffer, capacity, offset);
     if (!real_pread)
         real_pread = real("pread64");
-    return real_pread(handle, buffer, room, offset);
+    return real_pread(handle, buffer, capacity, offset);
 }
 
-ssize_t pread(int handle, void *buffer, size_t room, off_t offset)
+ssize_t pread(int handle, void *buffer, size_t capacity, off_t offset)
 {
-    return pread64(handle, buffer, room, offset);
+    return pread64(handle, buffer, capacity, offset);
 }
 
-/* As programs call them that are compiled with _FORTIFY_SOURCE. */
+/* For programs that are compiled with _FORTIFY_SOURCE. */
 
-static void check(size_t room, size_t size)
+static void check(size_t capacity, size_t size)
 {
-    if (room > size)
+    if (capacity > size)
         abort();
 }
 
-ssize_t __read_chk(int handle, void *buffer, size_t room, size_t size)
+ssize_t __read_chk(int handle, void *buffer, size_t capacity, size_t size)
 {
-    check(room, size);
-    return read(handle, buffer, room);
+    check(capacity, size);
+    return read(handle, buffer, capacity);
 }
 
-ssize_t __pread64_chk(int handle, void *buffer, size_t room, off64_t offset, size_t size)
+ssize_t __pread64_chk(int handle, void *buffer, size_t capacity, off64_t offset, size_t size)
 {
-    check(room, size);
-    return pread64(handle, buffer, room, offset);
+    check(capacity, size);
+    return pread64(handle, buffer, capacity, offset);
 }
 
-ssize_t __pread_chk(int handle, void *buffer, size_t room, off_t offset, size_t size)
+ssize_t __pread_chk(int handle, void *buffer, size_t capacity, off_t offset, size_t size)
 {
-    check(room, size);
-    return pread64(handle, buffer, room, offset);
+    check(capacity, size);
+    return pread64(handle, buffer, capacity, offset);
 }
 
 #pragma GCC visibility pop

@@ -1,4 +1,4 @@
-"""NVIDIA cards that are not there: a small `libnvidia-ml.so.1` and the script that it follows."""
+"""Simulated NVIDIA cards: a small `libnvidia-ml.so.1` and the script that it follows."""
 
 from __future__ import annotations
 
@@ -8,52 +8,53 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from tests.simulated_host import native, power, simulated_clock
 from tests.simulated_host.power import PowerOverTime
 from tests.simulated_host.simulated_clock import SimulatedClock
+
+if TYPE_CHECKING:
+    import pytest
 
 SOURCES = Path(__file__).parent
 POSSIBLE = native.POSSIBLE
 #: What `nvmlInit` returns on a machine without cards.
 DRIVER_NOT_LOADED = 9
 
-#: Values in steps: from which second on which value.
+#: Values in steps: a second, and the value from then on.
 Steps = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
 class Card:
-    """One card; times are seconds of its script, power and all `Steps` hold from a second on.
+    """One card; times are seconds of its script, power and all `Steps` are from a second on.
 
     tick_s         how often its counter moves; 0: at once
     phase_s        how long after each multiple of the tick
-    jitter         by which share of a tick, at most, each tick comes late
+    jitter         how late each tick is at most, as a share of a tick
     start_mj       the count at time zero, in millijoules
     gain           the share of the energy that it counts
     counter        whether it has a counter
-    stick_s        from when on its counter stands still
+    stick_s        when its counter stops moving
     reset_s        when its counter starts again from zero
-    fail           after how many reads its counter returns which error
-    fail_between   from when to when reads of energy and power return which error
-    instant        whether it tells its power at the instant
-    average_s      its other power is the mean of so many seconds
-    power_tick_s   how often its powers are new; 0: at once
+    fail           after how many reads its counter returns an error, and the error
+    fail_between   from, to, and the error that reads of energy and power return
+    instant        whether it reports its instantaneous power
+    average_s      the time of which its other power is the mean
+    power_tick_s   how often its powers are renewed; 0: at once
     power_lag_s    how old they are
-    power_gain     the share of the power that it tells
-    power_noise    by which share, at most, each new power is off
+    power_gain     the share of the power that it reports
+    power_noise    how far each new power is off at most, as a share
     read_cost_s    how long a read of energy or power takes
-    limit_w        its power limit, `limit_at_w` from a second on
-    throttle       the bits of the reasons why its clocks are held down
+    limit_w        its power limit; `limit_at_w` changes it
+    throttle       the bits of what limits its clocks
     temperature_c  points in time, with straight lines between them
-    processes      who computes on it, 0 for the process that asks; None: it does not tell
-    mig            the id of each instance it is split into
-    ecc            whether its memory corrects errors; None: it does not tell
-    lost_s         from when on each call says that the card is lost
-    deny_s         from when on each call says that this user may not
+    processes      what computes on it, 0 for the process that asks; None: unsupported
+    mig            the ids of its MIG instances
+    ecc            whether its memory corrects errors; None: unsupported
+    lost_s         when it is lost: each call fails from then on
+    deny_s         when calls start to fail for lack of permission
     """
 
     uuid: str = "GPU-1111aaaa-0000-0000-0000-000000000000"
@@ -88,19 +89,19 @@ class Card:
     deny_s: float = math.inf
 
     def watts_at(self, seconds: float) -> float:
-        """What the card draws at a time of its script."""
+        """Return what the card draws at a time of its script."""
         return power.watts_at(self.power_w, seconds)
 
     def joules_until(self, seconds: float) -> float:
-        """What the card has drawn since the start of its script."""
+        """Return what the card has drawn since the start of its script."""
         return power.joules_until(self.power_w, seconds)
 
     def joules(self, from_s: float, to_s: float) -> float:
-        """What the card draws from one time of its script to another, whatever it shows."""
+        """Return what the card draws between two times of its script, whatever it shows."""
         return self.joules_until(to_s) - self.joules_until(from_s)
 
     def last_tick_s(self, seconds: float, index: int = 0) -> float:
-        """When its counter last moved, up to a time; `index` is the card's place in the script."""
+        """Return when its counter last moved; `index` is the card's place in the script."""
         if self.tick_s <= 0:
             return seconds
         number = math.floor((seconds - self.phase_s) / self.tick_s)
@@ -112,7 +113,7 @@ class Card:
         return self.phase_s + (number + late) * self.tick_s
 
     def count_mj_at(self, seconds: float, index: int = 0) -> int:
-        """What its counter shows at a time; `index` is the card's place in the script."""
+        """Return what its counter shows at a time; `index` is its place in the script."""
         live_s = min(seconds, self.stick_s)
         joules = self.joules_until(self.last_tick_s(live_s, index))
         if live_s >= self.reset_s:
@@ -120,7 +121,7 @@ class Card:
         return int(self.start_mj + 1000 * self.gain * joules)
 
     def statements(self) -> list[str]:
-        """The lines of the script that make this card; `card.c` says what they mean."""
+        """Return the script of this card; `card.c` explains it."""
         numbers = {
             "tick": self.tick_s,
             "phase": self.phase_s,
@@ -170,7 +171,7 @@ class Card:
 
 
 def build(folder: Path) -> Path:
-    """Compile the library into a folder, for `LD_LIBRARY_PATH`; returns the folder."""
+    """Compile the library into a folder, for `LD_LIBRARY_PATH`; return the folder."""
     native.compile_library(SOURCES, folder / "libnvidia-ml.so.1")
     return folder
 
@@ -242,10 +243,10 @@ def load(
 
 
 class Work:
-    """In a process that sees simulated cards: makes one draw what its work says, from now on.
+    """Work that sets the power of a simulated card from now on.
 
-    NVML has to be started. One such work at a time; a script that knows what the card draws later
-    leaves no room for it.
+    NVML has to be initialised. Only one work at a time may do so, and only if the script has no
+    later power.
     """
 
     def __init__(self, index: int = 0) -> None:
@@ -259,13 +260,13 @@ class Work:
         self._index = index
 
     def draw(self, watts: float) -> float:
-        """From now on the card draws so much; the joules that it has drawn until this moment."""
+        """Set the power from now on; return the joules that the card has drawn until now."""
         joules: float = self._library.simulated_draw(self._index, watts)
         if joules < 0:
             raise RuntimeError(f"card {self._index} cannot draw {watts} W now")
         return joules
 
     def joules(self) -> float:
-        """The joules that the card has drawn until now."""
+        """Return the joules that the card has drawn until now."""
         joules: float = self._library.simulated_joules(self._index)
         return joules

@@ -1,48 +1,49 @@
-/* What simulated cards do, by their script.
+/* Simulated cards follow their script.
  *
- * The script is the file named by SIMULATED_NVML, read once at the first nvmlInit. One statement a
- * line; times are seconds since `start`, which is a time of CLOCK_MONOTONIC.
+ * The script is the file named by SIMULATED_NVML, read once at the first nvmlInit. It has one
+ * statement a line. Times are seconds since `start`, a time of CLOCK_MONOTONIC or of the simulated
+ * clock.
  *
- *   start 1234.5           when time is zero; the first nvmlInit where it is not given
+ *   start 1234.5           when time is zero; default: the first nvmlInit
  *   init 9                 nvmlInit returns this error
- *   cuda 12040             the version of CUDA that the driver tells; 0: it tells none
- *   card GPU-1111 Name     a new card, in the order of the PCI bus; what follows belongs to it:
+ *   cuda 12040             the version of CUDA that the driver reports; 0: none
+ *   card GPU-1111 Name     a new card, in the order of the PCI bus; the next lines belong to it:
  *
- *   power 0.5 250            from 0.5 s on it draws 250 W
+ *   power 0.5 250            it draws 250 W from 0.5 s on
  *
- *   counter off              it has no energy counter, and is of an architecture that had none
+ *   counter off              it has no energy counter, and an architecture without one
  *   tick 0.02                its counter moves every 20 ms; 0: at once
- *   phase 0.005              and so 5 ms after each multiple of these
- *   jitter 0.3               each tick comes late, by up to 0.3 of a tick
+ *   phase 0.005              5 ms after each multiple of that
+ *   jitter 0.3               each tick is late by up to 0.3 of a tick
  *   count 12345              the count at time zero in millijoules
- *   gain 0.85                it counts 85 % of what there is
- *   stick 3                  it stands still from 3 s on
- *   reset 3                  it starts again from zero at 3 s
+ *   gain 0.85                it counts 85 % of the energy
+ *   stick 3                  it does not move after 3 s
+ *   reset 3                  it restarts from zero at 3 s
  *   fail 7 15                after 7 reads it returns error 15
  *   fail_between 1 2 999     reads of energy and power return error 999 from 1 to 2 s
  *
- *   instant off              it does not tell its power at the instant
- *   average 1                its other power is the mean of so many seconds; 0: at the instant
+ *   instant off              it does not report its instantaneous power
+ *   average 1                its other power is the mean of 1 s; 0: the instantaneous power
  *   power_tick 0.025         its powers are those at the last multiple of 25 ms
- *   power_lag 0.1            and so of 100 ms ago
- *   power_gain 1.05          it tells 105 % of what there is
+ *   power_lag 0.1            and are 100 ms old
+ *   power_gain 1.05          it reports 105 % of the power
  *   power_noise 0.02         each new power is up to 2 % off
  *   read_cost 100            a read of energy or power takes 100 microseconds
  *
  *   limit 300                its power limit in watts
  *   limit_at 2 250           its power limit from 2 s on
- *   throttle 2 4             the bits of the reasons why its clocks are held down, from 2 s on
- *   temperature 2 71         its temperature at 2 s, on straight lines between such points
+ *   throttle 2 4             the bits of what limits its clocks, from 2 s on
+ *   temperature 2 71         its temperature at 2 s; straight lines join such points
  *   clock 2 1410             its clocks in MHz from 2 s on
- *   process 4242             computes on it; 0 is the process that asks
- *   processes off            it does not tell who computes on it
- *   mig MIG-2222             it is split, and this is one instance
- *   ecc 1                    its memory corrects errors; 0: it does not, -1: it does not tell
- *   lost 3                   from 3 s on each call says that it is lost
- *   deny 3                   from 3 s on each call says that this user may not
+ *   process 4242             this process computes on it; 0 is the process that asks
+ *   processes off            it does not list its processes
+ *   mig MIG-2222             it is split, and has this instance
+ *   ecc 1                    its memory corrects errors; 0: it does not, -1: unsupported
+ *   lost 3                   each call after 3 s fails because it is lost
+ *   deny 3                   each call after 3 s fails for lack of permission
  *
- * Where the file of the script's name and `.drawn` is there, a process may also make a card draw
- * another power from now on, with `simulated_draw`.
+ * If a file with the name of the script and `.drawn` exists, a process may also set the power of a
+ * card from now on, with `simulated_draw`.
  */
 #include "card.h"
 
@@ -56,8 +57,8 @@
 
 static const double NOISE_PERIOD_S = 0.001;
 
-/* What was drawn by hand: in a file beside the script, so that each process sees the same. Steps
- * are only ever added, and counted when they are whole: who reads needs no lock. */
+/* The power that was set by `simulated_draw`, in a file that all processes share. Steps are only
+ * added, and counted when they are complete, so readers need no lock. */
 enum { DRAWN = 1 << 16 };
 struct drawn {
     atomic_size_t count;
@@ -90,7 +91,7 @@ static const struct statement statements[] = {
     {"temperature", STEP, offsetof(struct card, temperature)},
     {"clock", STEP, offsetof(struct card, clock)},
     {"process", ONE_OF, offsetof(struct card, processes)},
-    {"processes", SWITCH, offsetof(struct card, tells_processes)},
+    {"processes", SWITCH, offsetof(struct card, lists_processes)},
     {"mig", WORD, offsetof(struct card, mig)},
     {"ecc", NUMBER, offsetof(struct card, ecc)},
     {"lost", NUMBER, offsetof(struct card, lost_s)},
@@ -118,7 +119,7 @@ static int add_card(const char *line)
 
     if (card_count == CARDS || sscanf(line, "card %95s %95[^\n]", card->uuid, card->name) != 2)
         return 0;
-    card->counter = card->instant = card->tells_processes = 1;
+    card->counter = card->instant = card->lists_processes = 1;
     card->gain = card->power_gain = card->average_s = 1;
     card->tick_s = 0.02;
     card->ecc = -1;
@@ -139,7 +140,7 @@ static int obey(const char *line)
            (card_count && obey_statement(statements, &cards[card_count - 1], line));
 }
 
-static void share_what_is_drawn(void)
+static void map_drawn(void)
 {
     char path[4096];
     int length = snprintf(path, sizeof path, "%s.drawn", getenv("SIMULATED_NVML"));
@@ -157,10 +158,10 @@ static void share_what_is_drawn(void)
 
 struct series power_of(const struct card *card)
 {
-    struct drawn *by_hand = drawn ? &drawn[card - cards] : NULL;
-    size_t count = by_hand ? atomic_load(&by_hand->count) : 0;
+    struct drawn *set = drawn ? &drawn[card - cards] : NULL;
+    size_t count = set ? atomic_load(&set->count) : 0;
 
-    return count ? (struct series){by_hand->steps, count, DRAWN} : card->power;
+    return count ? (struct series){set->steps, count, DRAWN} : card->power;
 }
 
 double draw(struct card *card, double watts)
@@ -170,12 +171,12 @@ double draw(struct card *card, double watts)
 
     if (!drawn || power.count >= DRAWN || (power.count && t < power.steps[power.count - 1].from_s))
         return -1;
-    struct drawn *by_hand = &drawn[card - cards];
+    struct drawn *set = &drawn[card - cards];
     double joules = integral_until(&power, t);
-    if (power.steps != by_hand->steps && power.count)
-        memcpy(by_hand->steps, power.steps, power.count * sizeof *power.steps);
-    by_hand->steps[power.count] = (struct step){t, watts, joules};
-    atomic_store(&by_hand->count, power.count + 1);
+    if (power.steps != set->steps && power.count)
+        memcpy(set->steps, power.steps, power.count * sizeof *power.steps);
+    set->steps[power.count] = (struct step){t, watts, joules};
+    atomic_store(&set->count, power.count + 1);
     return joules;
 }
 
@@ -184,7 +185,7 @@ int start_cards(void)
     if (!loaded) {
         driver.start_s = monotonic_s();
         read_script("SIMULATED_NVML", obey);
-        share_what_is_drawn();
+        map_drawn();
         loaded = 1;
     }
     return (int)driver.error;

@@ -1,4 +1,4 @@
-/* A simulated card: what its script says of it, and what it is at a time. */
+/* A simulated card: its script, and its state at a time. */
 #ifndef SIMULATED_CARD_H
 #define SIMULATED_CARD_H
 
@@ -14,13 +14,13 @@ struct card {
     double counter, tick_s, phase_s, jitter, start_mj, gain, stick_s, reset_s;
     double fail_after_code[2];
     double instant, average_s, power_tick_s, power_lag_s, power_gain, power_noise, read_cost_us;
-    double limit_w, tells_processes, lost_s, deny_s, ecc;
+    double limit_w, lists_processes, lost_s, deny_s, ecc;
     struct numbers processes;
     struct texts mig;
     atomic_long reads;
 };
 
-/* A handle: the card itself where `instance` is 0, or one of its MIG instances. */
+/* A handle: the card itself if `instance` is 0, else one of its MIG instances. */
 struct device {
     struct card *card;
     int instance;
@@ -30,22 +30,22 @@ extern struct card cards[CARDS];
 extern struct device handles[CARDS][1 + INSTANCES];
 extern int card_count;
 
-/* Reads the script, where that is not done; returns the error with which NVML starts. */
+/* Read the script, if that is not done yet; return the error with which NVML starts. */
 int start_cards(void);
 
-/* The version of CUDA that the driver tells; 0: none. */
+/* The version of CUDA that the driver reports; 0: none. */
 int cuda_version(void);
 
 /* The time of the script. */
 double now_s(void);
-/* The card's power: that of its script, with what was drawn by hand since in place of the rest. */
+/* The card's power: that of its script, replaced by `draw` from its first call on. */
 struct series power_of(const struct card *card);
-/* From now on it draws so much, in whatever process it is seen; one caller at a time. Returns the
- * joules until then, or -1 where it cannot. */
+/* Set its power from now on, in every process; one caller at a time. Return the joules until now,
+ * or -1 if the power cannot be set. */
 double draw(struct card *card, double watts);
 /* What the energy counter shows at t. */
 unsigned long long count_mj(const struct card *card, double t);
-/* What power is told at t, as the mean of so many seconds; 0: at the instant. */
+/* The power that it reports at t: the mean over `mean_of_s`; 0: the instantaneous power. */
 unsigned power_mw(const struct card *card, double t, double mean_of_s);
 unsigned limit_mw(const struct card *card);
 

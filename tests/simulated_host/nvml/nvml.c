@@ -1,6 +1,6 @@
 /* A libnvidia-ml.so.1 whose cards follow a script, so that the true energy of any window is known.
  *
- * card.c says what a script can hold. A read tells what is at the middle of the time that it takes.
+ * card.c explains the script. A read returns the value at the middle of the time that it takes.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -71,9 +71,9 @@ struct pci {
 
 static atomic_int users;
 
-/* --- what a call has to say before it answers ------------------------------------------------- */
+/* --- before a call answers -------------------------------------------------------------------- */
 
-/* Why a call on this card fails now, if it does. */
+/* The error of a call on this card now, if there is one. */
 static int trouble(const struct device *device)
 {
     double t = now_s();
@@ -92,7 +92,7 @@ static int trouble(const struct device *device)
             return failure;            \
     } while (0)
 
-/* Takes as long as a read of energy or power does, and says what `t` was in the middle of it. */
+/* Take as long as a read of energy or power does; set `t` to the middle of that time. */
 static int take_reading(struct device *device, double *t)
 {
     double half_s = device->card->read_cost_us * 0.5e-6;
@@ -104,7 +104,7 @@ static int take_reading(struct device *device, double *t)
     return (int)value_at(&device->card->errors, *t);
 }
 
-static int tell(const char *from, char *to, unsigned length)
+static int copy_text(const char *from, char *to, unsigned length)
 {
     if (strlen(from) >= length)
         return INSUFFICIENT_SIZE;
@@ -152,12 +152,12 @@ const char *nvmlErrorString(int code)
 
 int nvmlSystemGetDriverVersion(char *version, unsigned length)
 {
-    return tell("550.54.15", version, length);
+    return copy_text("550.54.15", version, length);
 }
 
 int nvmlSystemGetNVMLVersion(char *version, unsigned length)
 {
-    return tell("12.550.54.15", version, length);
+    return copy_text("12.550.54.15", version, length);
 }
 
 int nvmlSystemGetCudaDriverVersion_v2(int *version)
@@ -246,13 +246,13 @@ int nvmlDeviceGetIndex(struct device *device, unsigned *index)
 int nvmlDeviceGetUUID(struct device *device, char *uuid, unsigned length)
 {
     REACH(device);
-    return tell(uuid_of(device), uuid, length);
+    return copy_text(uuid_of(device), uuid, length);
 }
 
 int nvmlDeviceGetName(struct device *device, char *name, unsigned length)
 {
     REACH(device);
-    return tell(device->card->name, name, length);
+    return copy_text(device->card->name, name, length);
 }
 
 int nvmlDeviceGetBrand(struct device *device, unsigned *brand)
@@ -280,21 +280,21 @@ int nvmlDeviceGetPciInfo_v3(struct device *device, struct pci *pci)
     return OK;
 }
 
-static int say_unsigned(struct device *device, unsigned *told, unsigned value)
+static int set_unsigned(struct device *device, unsigned *target, unsigned value)
 {
     REACH(device);
-    *told = value;
+    *target = value;
     return OK;
 }
 
 int nvmlDeviceGetPersistenceMode(struct device *device, unsigned *mode)
 {
-    return say_unsigned(device, mode, 1);
+    return set_unsigned(device, mode, 1);
 }
 
 int nvmlDeviceGetPowerManagementMode(struct device *device, unsigned *mode)
 {
-    return say_unsigned(device, mode, 1);
+    return set_unsigned(device, mode, 1);
 }
 
 int nvmlDeviceGetEccMode(struct device *device, unsigned *now, unsigned *after_reboot)
@@ -308,7 +308,7 @@ int nvmlDeviceGetEccMode(struct device *device, unsigned *now, unsigned *after_r
 
 int nvmlDeviceGetComputeMode(struct device *device, unsigned *mode)
 {
-    return say_unsigned(device, mode, 0);
+    return set_unsigned(device, mode, 0);
 }
 
 int nvmlDeviceGetMemoryInfo(struct device *device, struct memory *memory)
@@ -403,7 +403,7 @@ int nvmlDeviceGetFieldValues(struct device *device, int count, struct field_valu
 
 int nvmlDeviceGetEnforcedPowerLimit(struct device *device, unsigned *milliwatts)
 {
-    return say_unsigned(device, milliwatts, limit_mw(device->card));
+    return set_unsigned(device, milliwatts, limit_mw(device->card));
 }
 
 int nvmlDeviceGetPowerManagementLimit(struct device *device, unsigned *milliwatts)
@@ -413,7 +413,7 @@ int nvmlDeviceGetPowerManagementLimit(struct device *device, unsigned *milliwatt
 
 int nvmlDeviceGetPowerManagementDefaultLimit(struct device *device, unsigned *milliwatts)
 {
-    return say_unsigned(device, milliwatts, (unsigned)(1000 * device->card->limit_w));
+    return set_unsigned(device, milliwatts, (unsigned)(1000 * device->card->limit_w));
 }
 
 int nvmlDeviceGetPowerManagementLimitConstraints(struct device *device, unsigned *least,
@@ -464,14 +464,14 @@ int nvmlDeviceGetClockInfo(struct device *device, int kind, unsigned *mhz)
     const struct series *clock = &device->card->clock;
 
     (void)kind;
-    return say_unsigned(device, mhz, (unsigned)(clock->count ? value_at(clock, now_s())
+    return set_unsigned(device, mhz, (unsigned)(clock->count ? value_at(clock, now_s())
                                                              : USUAL_MHZ));
 }
 
 int nvmlDeviceGetMaxClockInfo(struct device *device, int kind, unsigned *mhz)
 {
     (void)kind;
-    return say_unsigned(device, mhz, (unsigned)USUAL_MHZ);
+    return set_unsigned(device, mhz, (unsigned)USUAL_MHZ);
 }
 
 int nvmlDeviceGetUtilizationRates(struct device *device, struct utilization *percent)
@@ -485,38 +485,38 @@ int nvmlDeviceGetUtilizationRates(struct device *device, struct utilization *per
 }
 
 int nvmlDeviceGetComputeRunningProcesses_v3(struct device *device, unsigned *count,
-                                            struct process *told)
+                                            struct process *listed)
 {
     const struct numbers *processes = &device->card->processes;
-    unsigned room = *count;
+    unsigned capacity = *count;
 
     REACH(device);
-    if (!device->card->tells_processes)
+    if (!device->card->lists_processes)
         return NOT_SUPPORTED;
     *count = (unsigned)processes->count;
-    if (room < *count)
+    if (capacity < *count)
         return INSUFFICIENT_SIZE;
     for (unsigned i = 0; i < *count; i++) {
         uint32_t pid = (uint32_t)processes->values[i];
-        told[i] = (struct process){pid ? pid : (uint32_t)getpid(), 1ull << 30, ~0u, ~0u};
+        listed[i] = (struct process){pid ? pid : (uint32_t)getpid(), 1ull << 30, ~0u, ~0u};
     }
     return OK;
 }
 
 int nvmlDeviceGetGraphicsRunningProcesses_v3(struct device *device, unsigned *count,
-                                             struct process *told)
+                                             struct process *listed)
 {
-    (void)told;
+    (void)listed;
     REACH(device);
     *count = 0;
-    return device->card->tells_processes ? OK : NOT_SUPPORTED;
+    return device->card->lists_processes ? OK : NOT_SUPPORTED;
 }
 
-/* --- the library: what no card here tells ----------------------------------------------------- */
+/* --- the library: unsupported calls ----------------------------------------------------------- */
 
-int nvmlDeviceGetC2cModeInfoV(struct device *device, void *told)
+int nvmlDeviceGetC2cModeInfoV(struct device *device, void *info)
 {
-    (void)told;
+    (void)info;
     REACH(device);
     return NOT_SUPPORTED;
 }
@@ -536,15 +536,15 @@ int nvmlDeviceGetSupportedGraphicsClocks(struct device *device, unsigned memory_
     return NOT_SUPPORTED;
 }
 
-/* --- no part of NVML: what makes a card follow the work ---------------------------------------- */
+/* --- not part of NVML: a card follows the work ------------------------------------------------- */
 
-/* From now on a card draws so many watts. The joules that it has drawn until then; -1: it cannot. */
+/* Set the power of a card from now on; return the joules that it has drawn, or -1 on failure. */
 double simulated_draw(unsigned index, double watts)
 {
     return users && index < (unsigned)card_count ? draw(&cards[index], watts) : -1;
 }
 
-/* The joules that a card has drawn until now; -1: there is none. */
+/* The joules that a card has drawn until now; -1 if there is no such card. */
 double simulated_joules(unsigned index)
 {
     if (!users || index >= (unsigned)card_count)

@@ -40,9 +40,9 @@ static int add_step(struct series *series, double from_s, double value)
     if (last && from_s < last->from_s)
         return 0;
     double integral = last ? last->integral + last->value * (from_s - last->from_s) : 0;
-    if (series->count == series->room) {
-        series->room = series->room ? 2 * series->room : 64;
-        series->steps = realloc(series->steps, series->room * sizeof *series->steps);
+    if (series->count == series->capacity) {
+        series->capacity = series->capacity ? 2 * series->capacity : 64;
+        series->steps = realloc(series->steps, series->capacity * sizeof *series->steps);
         if (!series->steps)
             give_up("no memory for", "a series");
     }
@@ -66,11 +66,11 @@ static int add_text(struct texts *texts, const char *value)
     return 1;
 }
 
-static int fill(void *target, enum form form, const char *said)
+static int fill(void *target, enum form form, const char *text)
 {
     double *number = target;
     double a, b, c = 1;
-    int given = sscanf(said, "%lf %lf %lf", &a, &b, &c);
+    int given = sscanf(text, "%lf %lf %lf", &a, &b, &c);
 
     switch (form) {
     case NUMBER:
@@ -82,12 +82,12 @@ static int fill(void *target, enum form form, const char *said)
     case SPAN:
         return given >= 2 && add_step(target, a, c) && add_step(target, b, 0);
     case SWITCH:
-        *number = strcmp(said, "on") == 0;
-        return *number || strcmp(said, "off") == 0;
+        *number = strcmp(text, "on") == 0;
+        return *number || strcmp(text, "off") == 0;
     case ONE_OF:
         return given == 1 && add_number(target, a);
     case WORD:
-        return add_text(target, said);
+        return add_text(target, text);
     }
     return 0;
 }
@@ -103,7 +103,7 @@ int obey_statement(const struct statement *table, void *object, const char *line
     return 0;
 }
 
-/* The step that holds at t; NULL before the first. */
+/* The step of time t; NULL before the first. */
 static const struct step *step_at(const struct series *series, double t)
 {
     size_t low = 0, high = series->count;

@@ -98,7 +98,7 @@ def test_a_result_that_lost_a_counter_is_not_saved() -> None:
 @pytest.mark.parametrize("name", ["disagreement", "void", "drift", "too short"])
 def test_a_check_that_only_informs_does_not_prevent_saving(name: str) -> None:
     """The result is still trusted."""
-    assert why_not_a_baseline(result(checks=[Check(CheckName(name), "seen", "told")])) is None
+    assert why_not_a_baseline(result(checks=[Check(CheckName(name), "found", "flagged")])) is None
 
 
 def test_a_result_left_open_by_a_check_is_not_saved() -> None:
@@ -218,8 +218,8 @@ def test_conditions_of_libraries_loaded_now_are_added() -> None:
     fewer = {"threads": "4"}
     old = series(session(), conditions=more)
     assert accepted(baseline(call=old), result(conditions=fewer)).conditions == more
-    anew = result(Outcome.REGRESSED, conditions=fewer)
-    assert accepted(baseline(call=old), anew).conditions == fewer
+    replacing = result(Outcome.REGRESSED, conditions=fewer)
+    assert accepted(baseline(call=old), replacing).conditions == fewer
 
 
 def test_a_session_with_other_idle_cards_replaces_the_others() -> None:
@@ -242,11 +242,11 @@ def test_only_compared_parts_of_a_round_are_stored() -> None:
     """Of devices only the throttle reasons are stored, and no errors of edges."""
     warm = DeviceState(71.0, 1410, 300.0, throttle_reasons=("sync boost",), used=True)
     cool = DeviceState(40.0, 1980, 300.0, used=False)
-    told = a_round(
+    full = a_round(
         4.0, errors={"cpu:0": 0.1}, devices={"gpu:0": warm, "gpu:1": cool}, units={"token": 8.0}
     )
     plain = a_round(units={"token": 2.0})
-    kept = accepted(None, result(Outcome.NO_BASELINE, compared=False), session([told, plain]))
+    kept = accepted(None, result(Outcome.NO_BASELINE, compared=False), session([full, plain]))
     assert kept.sessions[0].rounds == (
         a_round(
             4.0,
@@ -255,7 +255,7 @@ def test_only_compared_parts_of_a_round_are_stored() -> None:
         ),
         plain,
     )
-    assert told.error_uj == {"cpu:0": 100_000.0}
+    assert full.error_uj == {"cpu:0": 100_000.0}
 
 
 def test_accepting_changes_no_value() -> None:

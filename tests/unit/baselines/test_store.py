@@ -85,7 +85,7 @@ def all_files(folder: Path) -> list[str]:
 def test_a_plain_name_is_the_name_of_the_file(store: Store, test: TestKey, path: str) -> None:
     """There is one file for each test, below its machine and module, inside the folder."""
     assert store.path(test) == store.folder / MACHINE / path
-    assert store.shown(test) == f"baselines/{MACHINE}/{path}"
+    assert store.relative_path(test) == f"baselines/{MACHINE}/{path}"
 
 
 @pytest.mark.parametrize(
@@ -267,10 +267,12 @@ def test_a_damaged_file_is_refused_and_never_overwritten(store: Store, data: byt
     path.write_bytes(data)
     fresh = Store(store.folder, MACHINE)
     for act in (fresh.files, lambda: fresh.load(key()), lambda: save(fresh), lambda: read(path)):
-        told = refusal(act)
-        assert told.startswith(f"{path}: damaged (")
-        assert told.endswith(f": restore it (git checkout -- {path}), or delete it and save again")
-        assert "\n" not in told
+        message = refusal(act)
+        assert message.startswith(f"{path}: damaged (")
+        assert message.endswith(
+            f": restore it (git checkout -- {path}), or delete it and save again"
+        )
+        assert "\n" not in message
     assert path.read_bytes() == data
     assert all_files(store.folder) == [str(path.relative_to(store.folder))]
 
@@ -435,7 +437,7 @@ def test_the_lock_is_outside_the_folder(store: Store) -> None:
     assert all_files(store.folder.parent) == [str(path.relative_to(store.folder.parent))]
 
 
-# --- no room, no permission ------------------------------------------------------------------
+# --- no space, no permission ------------------------------------------------------------------
 
 
 def in_own_mounts(act: Callable[[str], dict[str, Any]], folder: Path) -> dict[str, Any]:
@@ -465,9 +467,9 @@ def save_on_a_full_disk(folder: str) -> dict[str, Any]:
     disk = os.statvfs(folder)
     Path(folder, "filler").write_bytes(bytes(disk.f_bavail * disk.f_frsize))
     large = {f"m{number}": series(session()) for number in range(40)}
-    told = refusal(lambda: save(store, key(), **large))
+    message = refusal(lambda: save(store, key(), **large))
     return {
-        "told": told,
+        "message": message,
         "kept": path.read_bytes() == before,
         "files": all_files(Path(folder)),
         "path": str(path),
@@ -523,7 +525,7 @@ def test_an_unusable_temporary_folder_is_refused(
 def test_a_full_disk_keeps_the_old_file(folder: Path) -> None:
     """Only the old baseline stays, and the message says why."""
     answer = in_own_mounts(save_on_a_full_disk, folder)
-    assert answer["told"] == (
+    assert answer["message"] == (
         f"{answer['path']}: cannot be written (No space left on device): {UNWRITABLE_FIX}"
     )
     assert answer["kept"]

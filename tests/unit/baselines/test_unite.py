@@ -116,8 +116,8 @@ def of(*days: int, anchor_day: int = 1, joules: float = 2.0) -> Series:
 
 def merged(*all_series: Series) -> tuple[Series, tuple[str, ...]]:
     """Return the merged series `call` of several baselines, and the messages."""
-    whole, told = unite_baselines([baseline(call=each) for each in all_series])
-    return whole.measurements["call"], told
+    whole, messages = unite_baselines([baseline(call=each) for each in all_series])
+    return whole.measurements["call"], messages
 
 
 def days(sessions: Sequence[Session]) -> list[int]:
@@ -130,9 +130,9 @@ class TestBaselines:
 
     def test_have_all_sessions_in_their_order(self) -> None:
         """Each session of the shards appears once, oldest first."""
-        series, told = merged(of(1, 2, 5), of(1, 2, 3), of(1, 4))
+        series, messages = merged(of(1, 2, 5), of(1, 2, 3), of(1, 4))
         assert [1, 2, 3, 4, 5] == days(series.sessions)
-        assert () == told
+        assert () == messages
 
     def test_keep_the_last_ten_sessions(self) -> None:
         """Two full baselines make one full baseline."""
@@ -141,10 +141,10 @@ class TestBaselines:
 
     def test_keep_the_oldest_anchor(self) -> None:
         """Baselines that started separately are merged from the first one on."""
-        series, told = merged(of(7, anchor_day=7), of(4, anchor_day=4))
+        series, messages = merged(of(7, anchor_day=7), of(4, anchor_day=4))
         assert [4, 7] == days(series.sessions)
         assert "2026-01-04T00:00:00+00:00" == series.anchor.saved_at
-        assert () == told
+        assert () == messages
 
     def test_keep_the_first_value_of_a_quality(self) -> None:
         """It is that of the oldest anchor that has the quality."""
@@ -159,8 +159,8 @@ class TestBaselines:
     def test_with_the_same_anchor_may_differ_in_quality(self) -> None:
         """Time and joules identify an anchor, not its qualities."""
         old, new = of(1, 2, 3), of(4, joules=3.0)
-        told = replace(new, anchor=replace(new.anchor, quality={"accuracy": 0.94}))
-        assert [4] == days(merged(old, told)[0].sessions)
+        with_quality = replace(new, anchor=replace(new.anchor, quality={"accuracy": 0.94}))
+        assert [4] == days(merged(old, with_quality)[0].sessions)
 
     def test_with_different_rounds_of_one_second_are_two_sessions(self) -> None:
         """Time, code and rounds identify a session."""
@@ -173,12 +173,12 @@ class TestBaselines:
     def test_do_not_restore_a_replaced_level(self, turn: int) -> None:
         """A series that replaced another does not get its sessions back."""
         old, new = of(1, 2, 3), of(4, joules=3.0)
-        series, told = merged(*(old, new)[::turn])
+        series, messages = merged(*(old, new)[::turn])
         assert new == series
         assert (
             "call: one replaced the other at another level: the series saved last is kept: if that "
             "is wrong, delete it and merge again",
-        ) == told
+        ) == messages
 
     @pytest.mark.parametrize(
         "other",
@@ -192,9 +192,9 @@ class TestBaselines:
     def test_of_other_work_are_not_merged(self, other: Series) -> None:
         """The newer series is kept, and a message says so."""
         newer = replace(of(2, 3), conditions={"threads": "4"})
-        series, told = merged(newer, other)
+        series, messages = merged(newer, other)
         assert newer == series
-        [line] = told
+        [line] = messages
         expected = (
             "call: counters, conditions or units of work differ: the series saved last is kept: if "
             "that is wrong, delete it and merge again"
@@ -203,16 +203,16 @@ class TestBaselines:
 
     def test_have_the_names_of_all(self) -> None:
         """A name that only one shard measured is kept."""
-        whole, told = unite_baselines([baseline(prefill=of(1)), baseline(decode=of(2))])
+        whole, messages = unite_baselines([baseline(prefill=of(1)), baseline(decode=of(2))])
         assert {"prefill": of(1), "decode": of(2)} == whole.measurements
-        assert () == told
+        assert () == messages
 
     def test_of_another_machine_are_not_merged(self) -> None:
         """The newer baseline is kept, and a message says so."""
         there: Baseline = replace(baseline(call=of(1)), machine={**MACHINE, "cpu": "Xeon"})
-        whole, told = unite_baselines([there, baseline(call=of(2))])
+        whole, messages = unite_baselines([there, baseline(call=of(2))])
         assert (MACHINE, [2]) == (whole.machine, days(whole.measurements["call"].sessions))
-        [line] = told
+        [line] = messages
         assert line.startswith("the machine differs: the baseline saved last is kept: ")
 
     def test_alone_stay_as_they_are(self) -> None:

@@ -143,10 +143,10 @@ def test_one_very_noisy_test_does_not_move_its_suite() -> None:
     """A test that scatters 100 times as much hardly raises the variance of its suite."""
     rng = random.Random(1)
     calm = [rng.gammavariate(2, 0.0001 / 2) for _ in range(20)]
-    without, beside = suite_of(calm, [4] * 20), suite_of([*calm[:19], 1.0], [4] * 20)
+    without, with_noisy = suite_of(calm, [4] * 20), suite_of([*calm[:19], 1.0], [4] * 20)
     assert without is not None
-    assert beside is not None
-    assert beside.session_var == pytest.approx(without.session_var, rel=0.15)
+    assert with_noisy is not None
+    assert with_noisy.session_var == pytest.approx(without.session_var, rel=0.15)
     assert without.session_var == pytest.approx(0.0001, rel=0.5)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -754,3 +755,14 @@ def test_an_open_budget_says_what_would_decide_it() -> None:
     loud = judged(2.0, Budget(energy_j=2.1), Reference(), Rules(session_sd=0.03))
     assert (loud.outcome, loud.needs_rounds) == (Outcome.INCONCLUSIVE, None)
     assert loud.needs_processes == 3
+
+
+def test_a_verdict_of_an_older_file_has_no_kind_of_cause() -> None:
+    """JSON results keep the cause as text, and files without its kind still load."""
+    verdict = unconfirmed(judged(3.0, Budget(energy_j=2.0), Reference()), "it crashed", False)
+    document = msgspec.to_builtins(verdict)
+    assert document["cause"] == "not confirmed: it crashed"
+    assert msgspec.convert(document, Verdict) == verdict
+    del document["cause_kind"]
+    older = msgspec.convert(document, Verdict)
+    assert (older.cause, older.cause_kind) == (verdict.cause, None)

@@ -26,8 +26,8 @@ def only(now: float, *before: float, limit: float = 0.01) -> QualityChange:
 
 def held(verdict: Verdict, now: float = 0.90, action: str = "fail") -> Verdict:
     """Return a verdict after a quality of 0.94, which may fall by 1 %, became `now`."""
-    told = {"accuracy": now}
-    return judge_quality(verdict, told, KNOWN, 0.01, "warn" if action == "warn" else "fail")
+    reported = {"accuracy": now}
+    return judge_quality(verdict, reported, KNOWN, 0.01, "warn" if action == "warn" else "fail")
 
 
 # --- how far it fell -------------------------------------------------------------------------
@@ -174,9 +174,9 @@ def judged(
 ) -> Result:
     """Return a result whose quality was compared with that of earlier sessions."""
     one = result(outcome)
-    told = {"accuracy": now}
-    verdict = judge_quality(one.verdict, told, AcceptedQualities(before), limit, "fail")
-    return replace(one, quality=told, verdict=verdict)
+    reported = {"accuracy": now}
+    verdict = judge_quality(one.verdict, reported, AcceptedQualities(before), limit, "fail")
+    return replace(one, quality=reported, verdict=verdict)
 
 
 def qualities_after(now: float, limit: float | None = 0.01) -> list[dict[str, float]]:
@@ -225,9 +225,9 @@ def saved(steps: list[float]) -> Series:
     known: Baseline | None = None
     for now in steps:
         past = known.measurements["call"].sessions if known else ()
-        told = judged(Outcome.PASSED, now, [each.quality for each in past], limit=0.03)
-        assert not told.verdict.drops
-        known = accept(known, key(), MACHINE, [(told, session(accuracy=now))])
+        reported = judged(Outcome.PASSED, now, [each.quality for each in past], limit=0.03)
+        assert not reported.verdict.drops
+        known = accept(known, key(), MACHINE, [(reported, session(accuracy=now))])
     assert known is not None
     return known.measurements["call"]
 
@@ -245,8 +245,12 @@ def test_small_steps_add_up() -> None:
 
 def test_without_a_first_value_there_is_no_creep() -> None:
     """The quality is new, is not finite, or began at zero."""
-    for told, first in (({"q": 0.9}, {}), ({"q": math.nan}, {"q": 0.9}), ({"q": 0.1}, {"q": 0.0})):
-        assert changes(told, [{"q": 0.9}], 0.01, first)[0].since_anchor is None
+    for reported, first in (
+        ({"q": 0.9}, {}),
+        ({"q": math.nan}, {"q": 0.9}),
+        ({"q": 0.1}, {"q": 0.0}),
+    ):
+        assert changes(reported, [{"q": 0.9}], 0.01, first)[0].since_anchor is None
 
 
 def test_the_first_value_is_that_of_the_oldest_session() -> None:

@@ -239,11 +239,11 @@ def test_power_of_no_time_is_not_a_number() -> None:
 def test_a_result_has_its_origin() -> None:
     """It has test, name, domain, rounds, sensors, verdict, self-checks and conditions."""
     loud = Check(CheckName.CONTENTION, "loud", "kept", untrusted=True, kinds=("cpu",))
-    told: Sequence[Round] = rounds(2.0, more={"gpu:0": 1.0})
-    of = measurement(told, name="decode", domains=(CPU, GPU), estimated=["cpu:0"], checks=[loud])
+    spent: Sequence[Round] = rounds(2.0, more={"gpu:0": 1.0})
+    of = measurement(spent, name="decode", domains=(CPU, GPU), estimated=["cpu:0"], checks=[loud])
     seen = summarise(key(), of, PASSED, domain="gpu", unit="call", conditions={"threads": "4"})
     assert (seen.test, seen.name, seen.domain, seen.unit) == (key(), "decode", "gpu", "call")
-    assert (seen.rounds, seen.domains, seen.checks) == (told, (CPU, GPU), (loud,))
+    assert (seen.rounds, seen.domains, seen.checks) == (spent, (CPU, GPU), (loud,))
     assert (seen.verdict, seen.conditions) == (PASSED, {"threads": "4"})
     assert seen.provenance == Provenance({"gpu:0": "fake"}, estimated=False)
 

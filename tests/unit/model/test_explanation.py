@@ -24,8 +24,8 @@ def test_parts_add_up_within_ten_percent(whole_j: float, adds_up: bool) -> None:
 
 def test_layers_are_sorted_by_joules() -> None:
     """Each is compared with the median of the similar ones."""
-    told = among_its_kind(layers(1.0, 1.0, 3.0))
-    assert [(each.name, each.of_kind) for each in told] == [
+    compared = among_its_kind(layers(1.0, 1.0, 3.0))
+    assert [(each.name, each.of_kind) for each in compared] == [
         ("layers.2", 3.0),
         ("layers.0", 0.5),
         ("layers.1", 0.5),
@@ -41,9 +41,9 @@ def test_one_layer_stands_out() -> None:
 
 def test_layers_of_other_shapes_are_not_compared() -> None:
     """Neither are layers with a single similar one."""
-    told = among_its_kind([*layers(1.0, 1.0), *layers(9.0, shapes="8x99")])
-    assert Explanation(told, 11.0).suspect is None
-    assert {each.of_kind for each in told} == {None}
+    compared = among_its_kind([*layers(1.0, 1.0), *layers(9.0, shapes="8x99")])
+    assert Explanation(compared, 11.0).suspect is None
+    assert {each.of_kind for each in compared} == {None}
 
 
 def test_with_a_baseline_only_growth_counts() -> None:
@@ -57,8 +57,8 @@ def test_with_a_baseline_only_growth_counts() -> None:
 
 def test_noise_is_no_growth() -> None:
     """A layer within 10 % of its baseline is not named, even if it stands out."""
-    told = among_its_kind(layers(1.0, 1.0, 3.05, baseline_j=3.0))
-    assert Explanation(told, 5.05).suspect is None
+    compared = among_its_kind(layers(1.0, 1.0, 3.05, baseline_j=3.0))
+    assert Explanation(compared, 5.05).suspect is None
 
 
 def test_a_negligible_layer_is_not_named() -> None:
@@ -66,5 +66,5 @@ def test_a_negligible_layer_is_not_named() -> None:
     large = Layer("large", "MLP", 1, 10.0, baseline_j=10.0)
     small = Layer("small", "Dropout", 1, 0.02, baseline_j=0.01)
     assert Explanation((large, small), 10.0).suspect is None
-    told = among_its_kind([*layers(10.0), *layers(0.01, 0.01, 0.05, shapes="8")])
-    assert Explanation(told, 10.0).suspect is None
+    compared = among_its_kind([*layers(10.0), *layers(0.01, 0.01, 0.05, shapes="8")])
+    assert Explanation(compared, 10.0).suspect is None

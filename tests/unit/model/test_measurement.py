@@ -179,20 +179,20 @@ def test_checks_that_only_inform_leave_the_measurement_trusted() -> None:
 )
 def test_a_check_affects_only_its_kinds(domain: str, spoilt: bool) -> None:
     """Another process on the CPU does not affect the joules of the GPU."""
-    beside = measurement([], domains=(CPU, GPU), checks=(check("cpu", "dram"),))
-    assert spoilt == (beside.untrusted(domain) is not None)
+    busy = measurement([], domains=(CPU, GPU), checks=(check("cpu", "dram"),))
+    assert spoilt == (busy.untrusted(domain) is not None)
 
 
 def test_a_check_of_a_kind_does_not_affect_estimates() -> None:
     """An estimate does not include another process's joules."""
-    beside = measurement([], estimated=("cpu:0",), checks=(check("cpu"),))
-    assert None is beside.untrusted("total")
+    busy = measurement([], estimated=("cpu:0",), checks=(check("cpu"),))
+    assert None is busy.untrusted("total")
 
 
 def test_a_check_of_a_kind_makes_estimates_doubtful() -> None:
     """With `estimates=True` a process on the CPU is found, and one on another kind is not."""
-    beside = measurement([], estimated=("cpu:0",), checks=(check("cpu"),))
-    assert beside.untrusted("total", estimates=True) == check("cpu")
+    busy = measurement([], estimated=("cpu:0",), checks=(check("cpu"),))
+    assert busy.untrusted("total", estimates=True) == check("cpu")
     other = measurement([], estimated=("cpu:0",), checks=(check("gpu"),))
     assert other.untrusted("total", estimates=True) is None
 

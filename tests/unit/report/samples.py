@@ -1,4 +1,4 @@
-"""Results as a run would make them: the least that a test needs to say, the rest made up."""
+"""Results as a run makes them, with defaults for everything that a test does not set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POLICY = Policy("baselines", 0.05, "fail", "warn", strict=False)
 def key(
     name: str = "test_parse", module: str = "tests/test_x.py", param: str | None = None
 ) -> TestKey:
-    """A test's key."""
+    """Return the key of a test."""
     return TestKey(module, name, param)
 
 
@@ -43,10 +43,10 @@ def result(
     sensor: str = "powercap",
     **more: Any,
 ) -> Result:
-    """A result of one call of `joules`, split over the counters by `shares`.
+    """Return a result of one call of `joules`, split over the counters by `shares`.
 
-    `joules` are those of the judged domain; `units` is the work of one call. What is not named
-    here goes into the result where it has a field of that name, and else into its verdict.
+    `joules` are those of the judged domain; `units` is the work of one call. Other keywords are
+    fields of the result or of its verdict.
     """
     shares = shares or {CPU: 1.0}
     units = units or {}
@@ -82,7 +82,7 @@ def result(
 
 
 def unmeasured(cause: str, test: TestKey | None = None) -> Result:
-    """A result without a single figure."""
+    """Return a result without figures."""
     verdict = Verdict(Outcome.NOT_MEASURED, cause)
     return Result(
         test=test or key(),
@@ -105,19 +105,19 @@ def change(
     provisional: bool = False,
     since_anchor: float | None = None,
 ) -> Change:
-    """A change against a margin of 5 %."""
+    """Return a change with a margin of 5 %."""
     return Change(
         relative, low, high, smallest, 0.05, baseline_j, sessions, provisional, since_anchor
     )
 
 
 def limit(quantity: str, value: float, allowed: float) -> Limit:
-    """A limit with a measured value that is known to 2 %."""
+    """Return a limit with a measured value that is known to 2 %."""
     return Limit(quantity, value, value * 0.98, value * 1.02, allowed)
 
 
 def regressed(**more: Any) -> Result:
-    """The contract's regression: 3.10 J/sample after 2.00 J/sample."""
+    """Return a regression: 3.10 J/sample after 2.00 J/sample."""
     return result(
         Outcome.REGRESSED,
         joules=3.1 * 64,
@@ -130,7 +130,7 @@ def regressed(**more: Any) -> Result:
 
 
 def over_budget(**more: Any) -> Result:
-    """3.10 J/sample in a budget of 2.50 J/sample."""
+    """Return a result of 3.10 J/sample with a budget of 2.50 J/sample."""
     return result(
         Outcome.OVER_BUDGET,
         joules=3.1 * 64,
@@ -143,12 +143,12 @@ def over_budget(**more: Any) -> Result:
 
 
 def inconclusive(**more: Any) -> Result:
-    """+3.1 %, which may be more or less than the margin."""
+    """Return a change of +3.1 %, which may be more or less than the margin."""
     return result(Outcome.INCONCLUSIVE, change=change(0.031, -0.01, 0.073), **more)
 
 
 def suite() -> Sequence[Result]:
-    """One of each, with names as long as people write them."""
+    """Return one result of each kind, with names of realistic length."""
     long = key("TestTokenizer.test_throughput_of_a_batch", param="bert-base-uncased-512 tokens")
     deep = "tests/models/transformers/generation/test_generate_with_cache.py"
     gpu = {CPU: 0.3, DRAM: 0.08, GPU: 0.62, IDLE: 0.05, PSYS: 1.2}
@@ -191,6 +191,6 @@ def suite() -> Sequence[Result]:
 
 
 def run(results: Sequence[Result]) -> Results:
-    """The document of a run."""
+    """Return the document of a run."""
     environment = Environment({"cpu": "AMD EPYC 9654", "cores": "4", "sensors": "powercap"})
     return Results(SCHEMA, "2026-01-02T03:04:05Z", "0.1.0", environment, POLICY, tuple(results))

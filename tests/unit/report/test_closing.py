@@ -17,7 +17,7 @@ from tests.unit.report.samples import (
 
 
 def counted(**outcomes: int) -> list[Result]:
-    """So many results of each outcome."""
+    """Return results with these numbers of outcomes."""
     return [result(Outcome[name.upper()]) for name, n in outcomes.items() for _ in range(n)]
 
 
@@ -33,7 +33,7 @@ class TestClosingLine:
         )
         assert expected == closing.closing_line(results)
 
-    def test_counts_the_rarer_verdicts_where_there_are_any(self) -> None:
+    def test_counts_rare_verdicts_if_there_are_any(self) -> None:
         """Improvements, exceeded budgets and failed measurements appear when they occur."""
         results = [*counted(passed=1, improved=2, over_budget=1), unmeasured("no tick")]
         expected = (
@@ -43,7 +43,7 @@ class TestClosingLine:
         assert expected == closing.closing_line(results)
 
     def test_of_a_gate_that_compared_nothing_says_so(self) -> None:
-        """A run without baselines does not look like one that passed."""
+        """A run without baselines says that nothing was compared."""
         expected = (
             "energy: 3 measured, 0 compared: nothing was gated; 3 no baseline: accept them with "
             "--energy-save; 0 not comparable"
@@ -51,14 +51,14 @@ class TestClosingLine:
         assert expected == closing.closing_line(counted(no_baseline=3))
 
     def test_of_nothing_at_all_says_that_nothing_was_gated(self) -> None:
-        """A run that measured no test at all says so too."""
+        """A run without any measurement says the same."""
         expected = (
             "energy: 0 measured, 0 compared: nothing was gated; 0 no baseline; 0 not comparable"
         )
         assert expected == closing.closing_line([])
 
     def test_of_saving_counts_what_was_saved(self) -> None:
-        """Saving runs say how many baselines they wrote, and do not ask to save again."""
+        """A run that saves counts its baselines, and does not ask to save again."""
         results = [result(Outcome.NO_BASELINE, saved=True), regressed(saved=True)]
         assert closing.closing_line(results) == (
             "energy: 2 measured, 1 compared: 0 passed, 1 regressed (accepted), 0 inconclusive; "
@@ -68,8 +68,8 @@ class TestClosingLine:
             "nothing was gated; 1 no baseline; 0 not comparable; 1 baseline saved"
         )
 
-    def test_tells_warnings_from_failures(self) -> None:
-        """A regression that only warned is counted as one, and told."""
+    def test_distinguishes_warnings_from_failures(self) -> None:
+        """A regression that only warned is counted and marked."""
         warned = regressed(action="warn")
         assert "1 regressed (warned)" in closing.closing_line([warned])
         assert "3 regressed (2 warned)" in closing.closing_line([warned, warned, regressed()])
@@ -90,16 +90,16 @@ class TestHeader:
     )
     ESTIMATE = closing.SensorLine("estimate", "estimated", "CPU seconds x 4 W", ("cpu:0",))
 
-    def test_says_what_measures_compares_and_fails(self) -> None:
-        """Before the first test a reader knows sensors, baselines and rules."""
+    def test_has_sensors_baselines_and_rules(self) -> None:
+        """The header has sensors, baselines and rules."""
         assert list(closing.header(self.SENSED, (), "amd-epyc-1a2b3c4d", 12, POLICY)) == [
             "energy: sensed by powercap (cpu:0, dram:0), nvml (gpu:0)",
             "energy: baselines of 12 tests in baselines/amd-epyc-1a2b3c4d",
-            "energy: an increase over +5 % fails, of an estimate warns",
+            "energy: an increase over +5 % fails, or warns if estimated",
         ]
 
-    def test_is_loud_about_estimates_and_says_why(self) -> None:
-        """An estimate is never taken for a sensor, and the way to a sensor is told."""
+    def test_marks_estimates_and_says_why(self) -> None:
+        """An estimate is marked, and the fix for the sensor is printed."""
         why = closing.Unreadable("powercap", "only root may read it", "sudo chgrp energy …")
         lines = list(closing.header((self.ESTIMATE,), (why,), "x-1a2b3c4d", 0, POLICY))
         assert lines == [
@@ -109,8 +109,8 @@ class TestHeader:
             "energy: an increase over +5 % warns (estimates)",
         ]
 
-    def test_says_what_a_reader_of_the_figures_has_to_know(self) -> None:
-        """A sensor that is not what it seems is labelled before the first test."""
+    def test_has_the_notes_of_a_sensor(self) -> None:
+        """A sensor with a known problem is marked before the first test."""
         lies = closing.SensorLine(
             "nvml", "sensed", "counter", ("gpu:0",), ("gpu:0 counts too little",)
         )
@@ -127,9 +127,11 @@ class TestHeader:
         ("saving", "option"), [("all", "(--energy-save)"), ("new", "(--energy-save-new)")]
     )
     def test_says_that_it_saves_and_is_strict(self, saving: str, option: str) -> None:
-        """A run that changes baselines, or fails on doubt, says so."""
+        """A run that saves baselines, or is strict, says so."""
         policy = Policy("baselines", 0.025, "warn", "warn", strict=True, saving=saving)
         *_, rules, last = closing.header(self.SENSED, (), "x", 1, policy)
-        expected = "energy: an increase over +2.5 % warns; strict: what cannot be shown fails"
+        expected = (
+            "energy: an increase over +2.5 % warns; strict: a test that cannot be judged fails"
+        )
         assert expected == rules
         assert last.endswith(option)

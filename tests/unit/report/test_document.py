@@ -25,7 +25,7 @@ from tests.unit.report.samples import (
 
 
 def test_json_can_be_read_back_as_results() -> None:
-    """What is written is what the schema says, to six significant digits."""
+    """The document decodes to the same results, to six significant digits."""
     one = result(joules=2.0, change=change(0.5, 0.4, 0.6), limits=(limit("energy", 2.0, 3.0),))
     document = run([one, unmeasured("no tick")])
     read = msgspec.json.decode(to_json(document), type=Results)
@@ -45,7 +45,7 @@ def test_json_reads_well_in_a_diff() -> None:
 
 
 def test_json_has_no_figure_that_is_not_finite() -> None:
-    """An infinite figure, and an interval with one, are left out as unknown ones are."""
+    """Infinite figures, and intervals with one, are omitted like unknown ones."""
     one = msgspec.structs.replace(result(), joules=math.inf, interval=(1.0, math.inf))
     text = to_json(run([one])).decode()
     [found] = json.loads(text)["results"]
@@ -54,14 +54,14 @@ def test_json_has_no_figure_that_is_not_finite() -> None:
 
 
 def test_json_rounds_to_six_significant_digits() -> None:
-    """Digits that say nothing are not written."""
+    """Insignificant digits are not written."""
     document = json.loads(to_json(run([result(joules=1.23456789, seconds=1 / 3)])))
     assert document["results"][0]["joules"] == 1.23457
     assert document["results"][0]["seconds"] == 0.333333
 
 
-def test_json_leaves_out_what_is_not_known() -> None:
-    """A figure that is no number is absent, since JSON has none for it."""
+def test_json_omits_unknown_figures() -> None:
+    """NaN is omitted, as JSON cannot represent it."""
     one = result(units={"token": 4.0})
     text = to_json(run([msgspec.structs.replace(one, per_unit={"token": math.nan})]))
     (written,) = json.loads(text)["results"]
@@ -69,8 +69,8 @@ def test_json_leaves_out_what_is_not_known() -> None:
     assert "joules" not in json.loads(to_json(run([unmeasured("no tick")])))["results"][0]
 
 
-def test_properties_hold_every_figure() -> None:
-    """JUnit XML gets what the table shows, under names that begin with `energy.`."""
+def test_properties_have_every_figure() -> None:
+    """JUnit XML gets the figures of the table, with names that start with `energy.`."""
     grid = CarbonFactor(400.0, 1.25, "XX", "somebody", 2024)
     one = regressed(
         shares={CPU: 0.25, GPU: 0.75}, quality={"accuracy": 0.94}, grams=0.02, carbon=grid
@@ -111,30 +111,30 @@ def test_properties_hold_every_figure() -> None:
     }
 
 
-def test_properties_hold_what_a_verdict_rests_on() -> None:
-    """The probability, the machine's own shift, and what a fresh process found, where there are."""
-    told = msgspec.structs.replace(change(0.55, 0.48, 0.61), p_value=0.00123456789, taken_out=0.02)
-    one = result(Outcome.REGRESSED, change=told, confirmed=0.5)
+def test_properties_have_the_evidence() -> None:
+    """They have the probability, the machine's shift, and the change in a fresh process."""
+    known = msgspec.structs.replace(change(0.55, 0.48, 0.61), p_value=0.00123456789, taken_out=0.02)
+    one = result(Outcome.REGRESSED, change=known, confirmed=0.5)
     found = dict(properties(one))
     names = ("energy.p_value", "energy.taken_out", "energy.confirmed")
     assert [found[name] for name in names] == [0.00123457, 0.02, 0.5]
 
 
-def test_properties_hold_the_limits() -> None:
-    """An absolute limit stands there with the share that was used of it."""
+def test_properties_have_the_limits() -> None:
+    """An absolute limit has the share that was used."""
     one = dict(properties(result(limits=(limit("power", 38.0, 40.0),))))
     assert (one["energy.limit.power"], one["energy.used.power"]) == (40.0, 0.95)
 
 
 def test_properties_are_named_after_the_measurement() -> None:
-    """Two measurements of one test do not overwrite each other's figures."""
+    """Two measurements of a test do not overwrite each other."""
     names = {name for name, _ in properties(result(name="prefill"))}
     assert "energy.prefill.joules" in names
     assert all(name.startswith("energy.prefill.") for name in names)
 
 
-def test_properties_of_nothing_measured_hold_no_figure() -> None:
-    """A test without joules has a verdict and a reason, and no NaN."""
+def test_properties_of_nothing_measured_have_no_figure() -> None:
+    """A test without joules has a verdict and a reason, but no NaN."""
     found = dict(properties(unmeasured("no tick")))
     assert found["energy.reason"] == "not measured: no tick"
     assert found.keys() == {
@@ -146,7 +146,7 @@ def test_properties_of_nothing_measured_hold_no_figure() -> None:
 
 
 def test_every_outcome_has_properties() -> None:
-    """No verdict is without a reason in the properties."""
+    """Every verdict has a reason."""
     found = [(dict(properties(one)), one) for one in suite() if one.name == "call"]
     assert {outcome.value for outcome in Outcome} == {each["energy.verdict"] for each, _ in found}
     assert all(each["energy.reason"] for each, _ in found)

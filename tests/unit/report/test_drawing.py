@@ -23,13 +23,13 @@ class TestDrawing:
             ((), ""),
         ],
     )
-    def test_a_sparkline_does_not_blow_up_noise(
+    def test_a_sparkline_does_not_magnify_noise(
         self, values: Sequence[float], expected: str
     ) -> None:
-        """The scale spans at least five percent, so that a per mille stays flat."""
+        """The scale covers at least 5 %, so a change of 0.1 % is flat."""
         assert expected == sparkline(values, 10, unicode=True)
 
-    def test_a_sparkline_averages_what_it_has_no_room_for(self) -> None:
+    def test_a_sparkline_averages_neighbors(self) -> None:
         """More rounds than columns keep their shape."""
         assert sparkline([1.0] * 50 + [2.0] * 50, 2, unicode=True) == "▁█"
 
@@ -46,29 +46,27 @@ class TestDrawing:
         ],
     )
     def test_a_bar_ends_in_an_arrow_beyond_its_limit(self, share: float, expected: str) -> None:
-        """Exactly the limit is a full bar; anything more shows that it does not fit."""
+        """Exactly the limit is a full bar; more than that has an arrow."""
         assert expected == bar(share, 4, unicode=True)
 
     @pytest.mark.parametrize("text", ["test_parse[a]", "test_データを読む", "é" * 30])
     @pytest.mark.parametrize("width", range(14))
     def test_an_elided_text_fits(self, text: str, width: int) -> None:
-        """Wide characters count for the two columns that they take."""
+        """Wide characters count as two columns."""
         assert cell_len(elide(text, width)) <= width
 
     def test_an_elided_text_keeps_both_ends(self) -> None:
-        """The start and the parameters of a test name are what tells it apart."""
+        """The start and the parameters of a test name distinguish it."""
         assert elide("test_resnet_inference[64]", 12) == "test_r…e[64]"
 
     @pytest.mark.parametrize(
         ("encoding", "expected"),
         [("utf-8", True), ("ascii", False), ("cp1252", False), ("nonsense", False), (None, False)],
     )
-    def test_an_encoding_is_asked_for_its_blocks(
-        self, encoding: str | None, expected: bool
-    ) -> None:
-        """Only an encoding that holds every character of the drawings is trusted with them."""
+    def test_an_encoding_must_have_the_blocks(self, encoding: str | None, expected: bool) -> None:
+        """Only an encoding with every character of the drawings is used for them."""
         assert expected is shows_blocks(encoding)
 
     def test_plain_text_stays_readable(self) -> None:
-        """Signs have a stand-in of ASCII."""
+        """Signs are replaced by ASCII."""
         assert plain("+48…+61 % ±50 % 750 µs é") == "+48..+61 % +-50 % 750 us \\xe9"

@@ -1,4 +1,4 @@
-"""The table of what baselines hold."""
+"""The list of baselines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.report.samples import key
 
 
 def held(**more: Any) -> SeriesOverview:
-    """A level of five sessions."""
+    """Return a baseline of five sessions."""
     given: dict[str, Any] = {
         "test": key(),
         "name": "call",
@@ -31,12 +31,12 @@ def held(**more: Any) -> SeriesOverview:
 
 
 def shown(*holdings: SeriesOverview, width: int = 80, unicode: bool = True) -> list[str]:
-    """The lines of one machine."""
+    """Return the lines of one machine."""
     return list(inventory_lines({"epyc-1a2b3c4d": holdings}, width, unicode))
 
 
-def test_two_lines_tell_all_of_a_measurement() -> None:
-    """Level, spread and date above; sessions, work, creep and commit below."""
+def test_a_measurement_has_two_lines() -> None:
+    """Energy, spread and date are above sessions, energy per unit, creep and commit."""
     assert [
         "epyc-1a2b3c4d: 1 test",
         "── tests/test_x.py ──────────────────────────────────",
@@ -49,15 +49,15 @@ def test_two_lines_tell_all_of_a_measurement() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 100])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
-    """Long names are cut in their middle; 80 columns are the least."""
+    """Long names are cut in the middle; the least width is 80 columns."""
     long = key("test_" + "a_rather_long_name_" * 5, "tests/" + "deep/" * 30 + "test_x.py")
     lines = shown(held(test=long, joules={"call": 2.0, "token": 0.123}), width=width)
     assert max(map(cells, lines)) <= max(80, width)
     assert any("…" in line for line in lines)
 
 
-def test_modules_and_machines_stand_apart() -> None:
-    """Each machine with its tests counted, each module once."""
+def test_modules_and_machines_are_separated() -> None:
+    """Each machine has the number of its tests, and each module a heading."""
     two = [held(), held(name="decode"), held(test=key("test_z", "tests/test_z.py"))]
     lines = list(inventory_lines({"a-00000001": two, "b-00000002": [held()]}, 80, True))
     assert ["a-00000001: 2 tests", "b-00000002: 1 test"] == [
@@ -68,8 +68,8 @@ def test_modules_and_machines_stand_apart() -> None:
     assert "energy: 4 measurements with a baseline" in lines
 
 
-def test_what_is_not_known_is_a_dash() -> None:
-    """A single session has no spread, and the first has not crept."""
+def test_an_unknown_figure_is_a_dash() -> None:
+    """A single session has no spread and no creep."""
     text = "\n".join(
         shown(held(sessions=1, spread=None, since_anchor=None, commit=None, provisional=True))
     )
@@ -80,38 +80,38 @@ def test_what_is_not_known_is_a_dash() -> None:
 
 
 def test_a_series_without_energy_says_so() -> None:
-    """There is no level to show."""
+    """There are no joules to show."""
     assert any("no energy" in line for line in shown(held(joules={}, spread=None)))
 
 
-def test_creep_over_five_percent_is_told() -> None:
-    """The most of it first; what is within is not."""
+def test_creep_over_five_percent_is_reported() -> None:
+    """The largest creep is first; smaller creep is not mentioned."""
     lines = shown(
         held(test=key("test_a"), since_anchor=0.051),
         held(test=key("test_b"), since_anchor=0.3, name="decode"),
         held(test=key("test_c"), since_anchor=0.05),
     )
     assert (
-        "2 crept: more than 5 % above the level that was accepted first: test_b · decode\n"
-        "+30 %, test_a +5.1 %"
+        "2 crept more than 5 % above the first accepted baseline: test_b · decode +30 %,\n"
+        "test_a +5.1 %"
     ) == "\n".join(lines[-2:])
 
 
 def test_many_that_crept_are_counted() -> None:
-    """Five are named."""
+    """Only five are named."""
     many = [held(test=key(f"test_{n}"), since_anchor=0.1) for n in range(7)]
     assert "\n".join(shown(*many)).endswith("and 2 more")
 
 
 def test_a_dirty_tree_is_marked() -> None:
-    """The commit bears a sign, which is explained."""
+    """The commit has a sign, which is explained."""
     lines = shown(held(dirty=True))
     assert any(line.endswith(" 0123456+") for line in lines)
-    assert lines[-1] == "+ behind a commit: saved with uncommitted changes"
+    assert lines[-1] == "+ after a commit: saved with uncommitted changes"
 
 
-def test_plain_ascii_where_there_is_nothing_better() -> None:
-    """No character is lost on a terminal without Unicode."""
+def test_plain_ascii_without_unicode() -> None:
+    """A terminal without Unicode gets ASCII."""
     lines = shown(held(name="décode", joules={"call": 2e-6}), unicode=False)
     assert all(line.isascii() for line in lines)
     assert any("2.00 uJ" in line for line in lines)

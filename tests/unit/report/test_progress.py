@@ -12,15 +12,15 @@ from pytest_greenops.report.terminal import MeasurementProgress
 
 
 class Terminal(io.StringIO):
-    """A file that says that it is a terminal."""
+    """A file that claims to be a terminal."""
 
     def isatty(self) -> bool:
-        """It is one."""
+        """Return true."""
         return True
 
 
 class TestProgress:
-    """When it is drawn, and what it leaves behind."""
+    """When the bar is drawn, and what remains of it."""
 
     @pytest.fixture(autouse=True)
     def _terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +30,7 @@ class TestProgress:
 
     @staticmethod
     def measure(file: io.StringIO, round_s: float, rounds: int = 5) -> None:
-        """Tell of some rounds, each of so many seconds."""
+        """Report some rounds of `round_s` seconds each."""
         now_s = 0.0
         progress = MeasurementProgress(file, width=80, clock=lambda: now_s)
         for done in range(rounds):
@@ -45,7 +45,7 @@ class TestProgress:
         assert file.getvalue() == ""
 
     def test_shows_a_long_measurement_and_leaves_the_line_as_it_was(self) -> None:
-        """After two seconds the bar is drawn below, and taken away in the end."""
+        """After two seconds the bar is drawn, and it is removed at the end."""
         file = Terminal()
         self.measure(file, round_s=1.5)
         text = file.getvalue()
@@ -56,7 +56,7 @@ class TestProgress:
         assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
 
     def test_ends_with_the_last_round(self) -> None:
-        """The bar goes when all rounds are done, without being closed."""
+        """The bar is removed after the last round, without being closed."""
         file, now_s = Terminal(), 0.0
         progress = MeasurementProgress(file, width=80, clock=lambda: now_s)
         progress.update("test_long", 0, 2)
@@ -67,7 +67,7 @@ class TestProgress:
         assert file.getvalue().endswith("\x1b8")
 
     def test_counts_the_two_seconds_for_each_measurement(self) -> None:
-        """Many short measurements draw nothing, however long they take together."""
+        """Many short measurements draw nothing."""
         file, now_s = Terminal(), 0.0
         progress = MeasurementProgress(file, width=80, clock=lambda: now_s)
         for number in range(10):
@@ -76,7 +76,7 @@ class TestProgress:
         assert file.getvalue() == ""
 
     def test_runs_no_thread_and_leaves_the_streams_alone(self) -> None:
-        """Nothing of it works, or stands in the way, while a window is measured."""
+        """The bar does not disturb a measured window."""
         threads, streams = threading.active_count(), (sys.stdout, sys.stderr)
         file, now_s = Terminal(), 0.0
         progress = MeasurementProgress(file, width=80, clock=lambda: now_s)
@@ -88,10 +88,10 @@ class TestProgress:
         progress.close()
 
     @pytest.mark.parametrize("file", [io.StringIO(), Terminal()], ids=["file", "dumb terminal"])
-    def test_is_silent_where_nothing_can_be_drawn(
+    def test_is_silent_if_nothing_can_be_drawn(
         self, file: io.StringIO, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A log file gets no control characters, and a dumb terminal none either."""
+        """Neither a log file nor a dumb terminal gets control characters."""
         monkeypatch.setenv("TERM", "dumb")
         self.measure(file, round_s=1.5)
         assert file.getvalue() == ""

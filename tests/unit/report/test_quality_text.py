@@ -1,10 +1,11 @@
-"""What is said of a test's quality."""
+"""Sentences about quality: drops, and Pareto fronts."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_greenops.judge.quality import changes
 from pytest_greenops.model.result import Result
@@ -14,17 +15,18 @@ from pytest_greenops.report import reasons, section
 from pytest_greenops.report.closing import closing_line
 from pytest_greenops.report.comparison import OF_TWO_FILES
 from pytest_greenops.report.document import properties
+from pytest_greenops.report.drawing import wrapped
 from pytest_greenops.report.notes import remarks
 from pytest_greenops.report.terminal import render, render_brief
 from tests.unit.report.samples import change, key, regressed, result, unmeasured
 
 FELL = changes({"accuracy": 0.9}, [{"accuracy": 0.94}], 0.01)
 [BROKE] = changes({"q": float("nan")}, [], 0.01)
-SAYS = "kept accuracy 0.90, baseline 0.94 (-4.3 %, limit -1 %)"
+DROP = "reached accuracy 0.90, baseline 0.94 (-4.3 %, limit -1 %)"
 
 
 def fell(**more: Any) -> Result:
-    """Half the joules, and 0.90 after 0.94."""
+    """Return a result with half the joules, and 0.90 after 0.94."""
     given: dict[str, Any] = {
         "of_joules": Outcome.IMPROVED,
         "change": change(-0.5, -0.52, -0.48),
@@ -35,7 +37,7 @@ def fell(**more: Any) -> Result:
 
 
 def one(now: float, before: float, limit: float = 0.01) -> QualityChange:
-    """The change of one quality."""
+    """Return the change of one quality."""
     [found] = changes({"q": now}, [{"q": before}], limit)
     return found
 
@@ -50,77 +52,77 @@ def one(now: float, before: float, limit: float = 0.01) -> QualityChange:
         (one(30.0, 31.0), "q 30, baseline 31 (-3.2 %, limit -1 %)"),
         (one(1e-9, 2e-9), "q 1e-09, baseline 2e-09 (-50 %, limit -1 %)"),
         (one(-0.1, 0.0), "q -0.1, baseline 0.0 (below 0, limit -1 %)"),
-        (one(float("nan"), 0.94), "q no finite number, baseline 0.94 (broken, limit -1 %)"),
-        (BROKE, "q no finite number, no baseline (limit -1 %)"),
+        (one(float("nan"), 0.94), "q not a finite number, baseline 0.94 (broken, limit -1 %)"),
+        (BROKE, "q not a finite number, no baseline (limit -1 %)"),
     ],
 )
-def test_a_quality_is_told_beside_its_baseline(change: QualityChange, said: str) -> None:
-    """With as many decimals as either needs, the change and the limit of it."""
-    assert said == quality.held(change)
+def test_a_quality_is_compared_with_its_baseline(change: QualityChange, said: str) -> None:
+    """Both figures have the same decimals, followed by the change and the limit."""
+    assert said == quality.comparison(change)
 
 
 class TestFailure:
     """The message of the exception."""
 
-    def test_says_what_was_kept_and_how_to_accept_it(self) -> None:
-        """A cheaper model that is worse says nothing of joules in its first line."""
-        expected = f"call {SAYS}. Accept it: pytest --energy-save tests/test_x.py::test_parse"
+    def test_has_the_drop_and_the_command_to_accept_it(self) -> None:
+        """A model that uses less energy and is worse has no joules in its message."""
+        expected = f"call {DROP}. Accept it: pytest --energy-save tests/test_x.py::test_parse"
         assert expected == reasons.failure(fell())
 
-    def test_says_both_where_joules_regressed_too(self) -> None:
+    def test_has_joules_and_quality_if_both_regressed(self) -> None:
         """One line has both figures and one command."""
         both = regressed(qualities=FELL, of_joules=Outcome.REGRESSED)
         assert reasons.failure(both) == (
             "call used 3.10 J/sample, baseline 2.00 J/sample (+55 %, 95 % CI +48…+61 %, limit "
-            f"+5 %) and {SAYS}. Accept it: pytest --energy-save tests/test_x.py::test_parse"
+            f"+5 %) and {DROP}. Accept it: pytest --energy-save tests/test_x.py::test_parse"
         )
 
-    def test_says_what_strict_could_not_show(self) -> None:
-        """A quality without a baseline is named, with the command that accepts one."""
+    def test_of_strict_names_the_quality(self) -> None:
+        """A quality without a baseline is named, with the command that saves one."""
         new = result(qualities=changes({"accuracy": 0.9}, [], 0.01))
         assert reasons.failure(new) == (
-            "call could not be judged, and --energy-strict is on: its baseline has no accuracy to "
-            "hold it against; accept one: pytest --energy-save tests/test_x.py::test_parse"
+            "call could not be judged, and --energy-strict is on: the baseline has no accuracy to "
+            "compare with; save one: pytest --energy-save tests/test_x.py::test_parse"
         )
 
-    def test_says_what_strict_could_not_show_beside_a_drop(self) -> None:
-        """That the joules were not comparable is what fails, where the drop only warns."""
+    def test_of_strict_names_the_joules_if_a_drop_only_warns(self) -> None:
+        """The test fails because the joules were not comparable."""
         other = fell(cause="cpu: A -> B", of_joules=Outcome.NOT_COMPARABLE, change=None)
         assert reasons.unproven(other) == (
             "call could not be judged, and --energy-strict is on: not comparable (cpu: A -> B); "
-            "accept what it uses here: pytest --energy-save tests/test_x.py::test_parse"
+            "save a baseline for these conditions: pytest --energy-save tests/test_x.py::test_parse"
         )
 
-    def test_does_not_offer_what_cannot_be_accepted(self) -> None:
-        """Without joules there is nothing to save, and NaN is no baseline."""
+    def test_offers_nothing_that_cannot_be_accepted(self) -> None:
+        """Without joules there is nothing to save, and NaN is not a baseline."""
         broken = fell(qualities=changes({"accuracy": float("nan")}, [{"accuracy": 0.94}], 0.01))
         assert reasons.failure(broken) == (
-            "call kept accuracy no finite number, baseline 0.94 (broken, limit -1 %). "
-            "It cannot be accepted: a quality has to be a finite number"
+            "call reached accuracy not a finite number, baseline 0.94 (broken, limit -1 %). "
+            "It cannot be accepted: a quality must be a finite number"
         )
         missing = fell(rounds=0, of_joules=Outcome.NOT_MEASURED, change=None)
         assert reasons.failure(missing) == (
-            f"call {SAYS}. It can be accepted once its energy is measured"
+            f"call {DROP}. It can be accepted once its energy is measured"
         )
 
-    def test_says_that_it_was_accepted(self) -> None:
-        """In a run that saves there is nothing left to do."""
+    def test_of_a_saved_result_has_no_command(self) -> None:
+        """A run that saves has accepted the drop."""
         assert reasons.reason(fell(saved=True)) == (
-            f"call {SAYS}. This run accepted it as the baseline"
+            f"call {DROP}. This run accepted it as the baseline"
         )
 
 
 class TestSection:
-    """What stands under a failure."""
+    """The section below a failure."""
 
-    def test_says_what_the_joules_came_to(self) -> None:
-        """The gain in joules is told, and that it is not what failed."""
+    def test_has_the_verdict_on_the_joules(self) -> None:
+        """The improvement of the joules is reported too."""
         lines = list(section.failure_section(fell()))
         assert "quality    accuracy 0.90, baseline 0.94 (-4.3 %, limit -1 %)" in lines
         assert "its energy improved: -50 % (95 % CI -52…-48 %) against a limit of +5 %" in lines
 
     def test_of_unmeasured_joules_has_the_quality(self) -> None:
-        """Why they were not measured stands beside it."""
+        """The quality is printed with the reason why nothing was measured."""
         lines = list(
             section.failure_section(
                 fell(rounds=0, cause="gpu did not move", of_joules=Outcome.NOT_MEASURED)
@@ -131,27 +133,27 @@ class TestSection:
 
 
 def test_the_word_of_a_drop_is_not_that_of_an_estimate() -> None:
-    """The joules may be estimated; the quality is not."""
+    """The joules may be estimated, but the quality is not."""
     assert reasons.verdict_word(fell(estimated=True)) == "regressed"
 
 
-def test_the_table_shows_it() -> None:
-    """The quality has a line, and the bar is that of its limit."""
+def test_the_table_shows_a_drop() -> None:
+    """The quality has a line, and the bar shows its limit."""
     lines = list(render([fell()], 80, color=False, unicode=True))
     assert "    accuracy            0.9 (-4.3 %)" in lines
     assert any(line.endswith("▸ of -1 %") for line in lines)
     assert max(map(len, lines)) == 80
 
 
-def test_the_brief_line_names_it() -> None:
-    """With `-q` one line says what fell, and not how the joules did."""
+def test_the_brief_line_names_a_drop() -> None:
+    """With `-q` the line has the quality instead of the joules."""
     assert list(render_brief([fell()], 80, color=False, unicode=True)) == [
         "regressed  tests/test_x.py::test_parse  accuracy -4.3 %, limit -1 %"
     ]
 
 
-def test_the_closing_line_tells_it_from_joules() -> None:
-    """It is a regression; joules that were not compared are still counted as such."""
+def test_the_closing_line_counts_drops() -> None:
+    """A drop is a regression; the joules are counted by their own verdict."""
     missing = fell(rounds=0, joules=float("nan"), of_joules=Outcome.NOT_MEASURED, change=None)
     assert closing_line([fell(), regressed(), missing]) == (
         "energy: 2 measured, 2 compared: 0 passed, 3 regressed (2 quality), 0 inconclusive; "
@@ -163,8 +165,8 @@ def test_the_closing_line_tells_it_from_joules() -> None:
     )
 
 
-def test_properties_have_each_figure() -> None:
-    """JUnit holds the limit, the baseline and the change beside the quality."""
+def test_properties_have_every_figure_of_a_quality() -> None:
+    """JUnit has the limit, the baseline and the change of a quality."""
     found = dict(properties(fell()))
     assert {name: value for name, value in found.items() if "quality" in name} == {
         "energy.quality.accuracy": 0.9,
@@ -176,74 +178,191 @@ def test_properties_have_each_figure() -> None:
 
 
 class TestRemarks:
-    """What is said under the table."""
+    """The remarks below the table."""
 
     def test_a_quality_without_a_baseline(self) -> None:
-        """It passes, and it is said that this rests on nothing."""
+        """The test passes with a remark."""
         new = result(qualities=changes({"accuracy": 0.9, "f1": 0.9}, [], 0.01))
         assert str(list(remarks([new]))[-1]) == (
-            "test_parse: its baseline has no accuracy and no f1 to hold it against; accept one: "
+            "test_parse: the baseline has no accuracy and no f1 to compare with; save one: "
             "pytest --energy-save tests/test_x.py::test_parse"
         )
 
-    def test_a_quality_that_is_not_told_any_more(self) -> None:
-        """It is named, and how to tell it."""
+    def test_a_quality_that_is_not_reported_any_more(self) -> None:
+        """It is named, with the call that reports it."""
         gone = result(qualities=changes({"f1": 0.9}, [{"accuracy": 0.9, "f1": 0.9}], 0.01))
         assert str(list(remarks([gone]))[-1]) == (
-            "test_parse: its baseline has accuracy, which it does not tell any more: "
-            "energy.quality(accuracy=...), or accept that: "
+            "test_parse: the baseline has accuracy, but the test does not report it any more: call "
+            "energy.quality(accuracy=...), or save a baseline without it: "
             "pytest --energy-save tests/test_x.py::test_parse"
         )
 
     def test_a_quality_that_broke_without_a_baseline(self) -> None:
-        """To accept it would not help."""
+        """There is no command, as NaN cannot be saved."""
         assert list(map(str, remarks([result(qualities=(BROKE,))]))) == [
-            "test_parse: q is no finite number"
+            "test_parse: q is not a finite number"
         ]
 
     def test_small_drops_that_have_added_up(self) -> None:
-        """The largest first; one that exceeds its limit is told as a regression."""
+        """The largest come first; a regression is not mentioned again."""
         many = [
             result(test=key(f"test_{n}"), qualities=changes({"q": now}, [{"q": now}], 0.01, first))
             for n, now in enumerate((0.85, 0.83, 0.892, 0.86, 0.84))
             for first in [{"q": 0.9}]
         ]
         assert list(map(str, remarks(many))) == [
-            "Crept down since first accepted, step by step: test_1 q -7.8 %, test_4 q -6.7 %, "
-            "test_0 q -5.6 %, and 1 more."
+            "Quality crept down since the first accepted baseline: test_1 q -7.8 %, "
+            "test_4 q -6.7 %, test_0 q -5.6 %, and 1 more."
         ]
-        told = changes({"accuracy": 0.9}, [{"accuracy": 0.94}], 0.01, {"accuracy": 0.99})
-        assert list(remarks([fell(qualities=told)])) == []
+        dropped = changes({"accuracy": 0.9}, [{"accuracy": 0.94}], 0.01, {"accuracy": 0.99})
+        assert list(remarks([fell(qualities=dropped)])) == []
 
     def test_a_drop_of_just_the_limit_has_not_crept(self) -> None:
-        """Whatever floating point makes of it."""
-        told = changes({"q": 0.9306}, [{"q": 0.9306}], 0.01, {"q": 0.94})
-        assert list(remarks([result(qualities=told)])) == []
+        """A floating-point error does not matter."""
+        dropped = changes({"q": 0.9306}, [{"q": 0.9306}], 0.01, {"q": 0.94})
+        assert list(remarks([result(qualities=dropped)])) == []
 
-    def test_nothing_is_said_where_there_is_no_baseline_at_all(self) -> None:
-        """That is told already, with the same command."""
+    def test_a_test_without_a_baseline_has_no_remark(self) -> None:
+        """Its note has the same command already."""
         new = result(Outcome.NO_BASELINE, qualities=changes({"accuracy": 0.9}, [], 0.01))
         assert list(remarks([new])) == []
 
     def test_a_drop_has_no_chance(self) -> None:
-        """Its joules are none of the regressions whose probability is told."""
+        """Its joules did not regress, so no probability is printed."""
         assert list(remarks([fell(), fell()])) == []
 
-    def test_of_two_files_names_what_one_lacks(self) -> None:
-        """No command is told."""
+    def test_of_two_files_name_what_one_lacks(self) -> None:
+        """There is no command."""
         new = result(qualities=changes({"accuracy": 0.9}, [], 0.01))
-        told = [str(each) for each in remarks([new], OF_TWO_FILES)]
-        assert told == ["test_parse: only one of both tells accuracy."]
+        found = [str(each) for each in remarks([new], OF_TWO_FILES)]
+        assert found == ["test_parse: only one file has accuracy."]
 
 
-def test_of_two_files_says_which_is_which() -> None:
-    """A is what the baseline is to a run."""
-    said = "kept accuracy 0.90 in B, 0.94 in A (-4.3 %, limit -1 %)"
+def test_a_drop_between_two_files_names_them() -> None:
+    """A takes the place of the baseline."""
+    said = "reached accuracy 0.90 in B, 0.94 in A (-4.3 %, limit -1 %)"
     assert str(OF_TWO_FILES.explain(fell())) == f"call {said}"
     both = regressed(qualities=FELL, of_joules=Outcome.REGRESSED)
     assert str(OF_TWO_FILES.explain(both)).endswith(f"limit +5 %) and {said}")
 
 
 def test_unmeasured_results_keep_their_words() -> None:
-    """Without a limit of quality nothing changes."""
+    """A result without a limit of quality has its usual reason."""
     assert reasons.reason(unmeasured("no sensor")) == "not measured: no sensor"
+
+
+def infers(param: str, accuracy: float, joules: float, **more: Any) -> Result:
+    """Return a result of one parameter with its quality and joules."""
+    test = key("test_infer", param=param)
+    return result(test=test, joules=joules, quality={"accuracy": accuracy}, **more)
+
+
+def sentences(*results: Result) -> list[str]:
+    """Return the sentences about the fronts."""
+    return list(quality.fronts(results))
+
+
+THREE = (infers("a", 0.95, 10.0), infers("b", 0.94, 5.0), infers("c", 0.93, 8.0))
+
+
+def test_the_front_comes_first_by_its_joules() -> None:
+    """Dominated points follow, with the point that dominates them."""
+    assert sentences(*THREE) == [
+        "Pareto front (accuracy, J) of test_infer: b 0.94 at 5.00 J, a 0.95 at 10.0 J; "
+        "dominated: c 0.93 at 8.00 J by b."
+    ]
+    assert str(list(remarks(THREE))[-1]) == sentences(*THREE)[0]
+
+
+def test_joules_are_those_of_the_judged_unit() -> None:
+    """With ten samples per call, a sample has a tenth of the joules."""
+    two = [
+        infers(name, accuracy, joules, units={"sample": 10.0}, unit="sample")
+        for name, accuracy, joules in (("a", 0.9, 10.0), ("b", 0.8, 5.0))
+    ]
+    assert sentences(*two) == [
+        "Pareto front (accuracy, J/sample) of test_infer: b 0.8 at 500 mJ, a 0.9 at 1.00 J."
+    ]
+
+
+def test_estimates_are_marked() -> None:
+    """They are never compared with sensed joules."""
+    two = [
+        infers(name, accuracy, joules, estimated=True)
+        for name, accuracy, joules in (("a", 0.9, 5.0), ("b", 0.8, 6.0))
+    ]
+    assert sentences(*two, infers("c", 0.99, 1.0)) == [
+        "Pareto front (accuracy, J) of test_infer: a 0.9 at ~5.00 J; "
+        "dominated: b 0.8 at ~6.00 J by a."
+    ]
+
+
+def test_noise_is_not_dominance() -> None:
+    """Joules with overlapping intervals do not dominate each other."""
+    near = [
+        replace(infers(name, 0.9, joules), interval=(joules * 0.95, joules * 1.05))
+        for name, joules in (("a", 2.0001), ("b", 2.0002), ("c", 2.3))
+    ]
+    assert sentences(*near) == [
+        "Pareto front (accuracy, J) of test_infer: a 0.9 at 2.00 J, b 0.9 at 2.00 J; "
+        "dominated: c 0.9 at 2.30 J by a."
+    ]
+
+
+def test_noise_is_scaled_to_the_judged_unit() -> None:
+    """The interval of a call with 10 or 11 samples is divided by these."""
+    two = [
+        infers(name, 0.9, 10.0, units={"sample": samples}, unit="sample")
+        for name, samples in (("a", 11.0), ("b", 10.0))
+    ]
+    assert sentences(*two) == [
+        "Pareto front (accuracy, J/sample) of test_infer: a 0.9 at 909 mJ; "
+        "dominated: b 0.9 at 1.00 J by a."
+    ]
+
+
+def test_a_single_round_dominates_nothing() -> None:
+    """The spread of a single round is unknown."""
+    assert sentences(infers("a", 0.9, 1.0, rounds=1), infers("b", 0.8, 9.0)) == [
+        "Pareto front (accuracy, J) of test_infer: a 0.9 at 1.00 J, b 0.8 at 9.00 J."
+    ]
+
+
+def test_other_work_is_not_compared() -> None:
+    """Functions, measurements, domains and qualities are compared only among themselves."""
+    other = result(test=key("test_other", param="d"), quality={"accuracy": 0.9})
+    window = infers("d", 0.9, 1.0, name="prefill")
+    unlike = result(test=key("test_infer", param="d"), quality={"f1": 0.9})
+    assert sentences(THREE[0], other, window, unlike, infers("d", 0.9, 1.0, domain="cpu")) == []
+
+
+def test_each_quality_has_a_front() -> None:
+    """A quality that several measurements report has its own sentence."""
+    two = [
+        result(test=key("test_infer", param=name), joules=joules, quality={"f1": f1, "bleu": bleu})
+        for name, joules, f1, bleu in (("a", 1.0, 0.9, 30.0), ("b", 2.0, 0.8, 31.0))
+    ]
+    assert sentences(*two) == [
+        "Pareto front (f1, J) of test_infer: a 0.9 at 1.00 J; dominated: b 0.8 at 2.00 J by a.",
+        "Pareto front (bleu, J) of test_infer: a 30 at 1.00 J, b 31 at 2.00 J.",
+    ]
+
+
+def test_only_what_was_measured_counts() -> None:
+    """Results that are missing, untrusted or NaN are omitted."""
+    missing = unmeasured("no sensor", key("test_infer", param="d"))
+    broken = infers("e", float("nan"), 1.0)
+    assert sentences(THREE[0], missing, broken, infers("f", 0.99, 1.0, untrusted=True)) == []
+
+
+def test_many_are_elided_to_two_lines() -> None:
+    """Many points and long names are shortened."""
+    many = [infers(f"a model of a rather long name {n}", n / 100, 1.0 + n) for n in range(40)]
+    worse = [infers(f"worse {n}", 0.0, 90.0 + n) for n in range(40)]
+    [text] = sentences(*many, *worse)
+    assert len(wrapped(text, 80)) <= 2
+    assert "more; 40 dominated." in text
+    [text] = sentences(many[0], *worse)
+    assert len(wrapped(text, 80)) <= 2
+    assert text.startswith("Pareto front (accuracy, J) of test_infer: a model of…")
+    assert text.endswith(" more.")

@@ -28,12 +28,12 @@ from tests.unit.report.samples import (
 
 
 def table(*results: Result, width: int = 80, unicode: bool = True) -> list[str]:
-    """The lines of a table without colour."""
+    """Return the lines of a table without color."""
     return list(render(results, width, color=False, unicode=unicode))
 
 
 class TestTable:
-    """The table and the notes beneath it."""
+    """The table and the notes below it."""
 
     def test_stacks_two_lines_in_each_cell(self) -> None:
         """Name and rounds, joules and joules per unit, change and interval, verdict and bar."""
@@ -45,8 +45,8 @@ class TestTable:
             "  ▁▅▄▇▂▄█▂▄▁ 10 rounds  3.10 J/sample  +48…+61 %  ███████████████████▸ of +5 %",
         ]
 
-    def test_says_beneath_what_to_do_about_a_regression(self) -> None:
-        """The reason is one wrapped sentence, its command a line that can be copied."""
+    def test_has_a_note_about_a_regression(self) -> None:
+        """The reason is a wrapped sentence, followed by a command that can be copied."""
         assert table(regressed())[5:] == [
             "",
             "regressed: tests/test_x.py::test_parse",
@@ -57,18 +57,18 @@ class TestTable:
 
     @pytest.mark.parametrize("unicode", [True, False], ids=["unicode", "ascii"])
     @pytest.mark.parametrize("width", [80, 81, 100, 120, 200])
-    def test_fits_the_terminal_save_for_commands(self, width: int, unicode: bool) -> None:
-        """No line wraps, whatever the verdict and however long the name."""
+    def test_fits_the_terminal_except_for_commands(self, width: int, unicode: bool) -> None:
+        """No line wraps, whatever the verdict and the length of the name."""
         lines = table(*suite(), width=width, unicode=unicode)
         long = [line for line in lines if cell_len(line) > width]
         assert [line for line in long if not line.startswith("    pytest --energy")] == []
 
     def test_of_a_narrow_terminal_is_that_of_80_columns(self) -> None:
-        """Below 80 columns the terminal wraps; nothing is cut away."""
+        """Below 80 columns the terminal wraps the lines."""
         assert table(*suite(), width=40) == table(*suite(), width=80)
 
     def test_of_a_wide_terminal_shows_more_of_the_names(self) -> None:
-        """More columns mean whole names."""
+        """More columns show full names."""
         name = "test_throughput_of_a_batch_of_documents"
         one = result(test=key(name))
         assert not any(name in line for line in table(one)[:5])
@@ -81,23 +81,23 @@ class TestTable:
         assert any(line.startswith("  .+-*:-#:-. 10 rounds") for line in lines)
         assert any(line.endswith("##> of +5 %") for line in lines)
 
-    def test_has_colour_only_where_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Colour is the caller's choice, not that of the environment."""
+    def test_has_color_only_on_request(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The caller decides about color, not the environment."""
         monkeypatch.setenv("FORCE_COLOR", "1")
         monkeypatch.setenv("NO_COLOR", "1")
         plain_text = "\n".join(table(*suite()))
-        coloured = "\n".join(render(suite(), 80, color=True, unicode=True))
+        colored = "\n".join(render(suite(), 80, color=True, unicode=True))
         assert "\x1b" not in plain_text
-        assert "\x1b[1;31mregressed\x1b[0m" in coloured
+        assert "\x1b[1;31mregressed\x1b[0m" in colored
 
     def test_of_a_warned_regression_is_not_red(self) -> None:
-        """What failed nothing does not look like what did."""
+        """A warning does not look like a failure."""
         lines = "\n".join(render([regressed(action="warn")], 80, color=True, unicode=True))
         assert "\x1b[33mregressed (warned)\x1b[0m" in lines
         assert "\x1b[1;31m" not in lines
 
     def test_groups_by_module(self) -> None:
-        """Tests of one file stand under its name, in the order in which they ran."""
+        """Tests of a file are listed below its name, in the order in which they ran."""
         results = [
             result(test=key("test_a", "one.py")),
             result(test=key("test_b", "two.py")),
@@ -109,7 +109,7 @@ class TestTable:
         assert titles == ["one.py", "two.py"]
 
     def test_gives_each_domain_a_line_with_its_share(self) -> None:
-        """Where several domains are counted each has joules and watts; psys stands apart."""
+        """Each of several domains has joules and watts; psys is not counted."""
         one = result(joules=10.0, seconds=1.0, shares={CPU: 0.3, DRAM: 0.1, GPU: 0.6, PSYS: 1.5})
         assert [line.split() for line in table(one)[5:9]] == [
             ["cpu", "30", "%", "3.00", "J", "3.00", "W"],
@@ -118,8 +118,8 @@ class TestTable:
             ["psys,", "not", "counted", "15.0", "J", "15.0", "W"],
         ]
 
-    def test_gives_an_idle_card_a_line_of_its_own(self) -> None:
-        """What it drew is in no share."""
+    def test_gives_an_idle_gpu_a_line(self) -> None:
+        """An idle GPU has no share."""
         one = result(joules=10.0, seconds=1.0, shares={CPU: 0.4, GPU: 0.6, IDLE: 0.1})
         assert [line.split() for line in table(one)[5:8]] == [
             ["cpu", "40", "%", "4.00", "J", "4.00", "W"],
@@ -136,23 +136,23 @@ class TestTable:
             (None, True, "  1 round"),
         ],
     )
-    def test_tells_how_exact_a_single_round_is(
+    def test_shows_the_error_of_a_single_round(
         self, interval: tuple[float, float] | None, unicode: bool, shown: str
     ) -> None:
-        """Beside its number, where the edges of its window are known at all."""
+        """It follows the number of rounds, if it is known."""
         one = replace(result(rounds=1), interval=interval)
         assert table(one, unicode=unicode)[4].startswith(f"{shown}  ")
 
-    def test_does_not_tell_it_of_several_rounds(self) -> None:
-        """Their interval is that of their scatter, and stands elsewhere."""
+    def test_shows_no_error_of_several_rounds(self) -> None:
+        """The interval of several rounds is printed elsewhere."""
         assert "±" not in table(result())[4]
 
     def test_of_one_domain_repeats_nothing(self) -> None:
-        """A single domain is the total; it has no line of its own."""
+        """A single domain equals the total and has no line."""
         assert len(table(result(shares={CPU: 1.0}))) == 5
 
     def test_marks_the_judged_domain(self) -> None:
-        """A budget for the GPU alone shows the joules of the GPU, and says so."""
+        """A budget for the GPU shows the joules of the GPU, with a mark."""
         one = result(joules=6.0, shares={CPU: 0.4, GPU: 0.6}, domain="gpu")
         lines = table(one)
         assert "6.00 J" in lines[3]
@@ -161,15 +161,15 @@ class TestTable:
         ]
 
     def test_gives_further_units_and_carbon_a_line(self) -> None:
-        """What does not fit into two lines of a cell is not dropped."""
+        """What does not fit into the two lines of a cell gets its own line."""
         one = result(joules=8.0, units={"request": 8.0, "token": 64.0}, unit="token", grams=0.0012)
         lines = table(one)
         assert "125 mJ/token" in lines[4]
         assert lines[5].split() == ["per", "request", "1.00", "J/request"]
         assert lines[6].split() == ["carbon", "1.20", "mg", "CO2e"]
 
-    def test_keeps_the_name_of_a_measurement_behind_an_elided_test(self) -> None:
-        """A long test name is cut in its middle; which measurement it is stays readable."""
+    def test_keeps_the_name_of_a_measurement(self) -> None:
+        """A long test name is cut in the middle, but not the name of the measurement."""
         test = key("test_generate_with_a_very_long_name", param="llama-3-8b-instruct")
         line = table(result(test=test, name="prefill"))[3]
         assert line.startswith("test_generate")
@@ -177,56 +177,56 @@ class TestTable:
         assert "instruct] · prefill" in line
 
     def test_marks_estimated_joules_and_explains_the_mark(self) -> None:
-        """A tilde stands at every estimated figure, and once beneath the table what it means."""
+        """Every estimated figure has a tilde, which is explained below the table."""
         lines = table(regressed(estimated=True))
         assert "~198 J" in lines[3]
         assert "~3.10 J/sample" in lines[4]
         assert lines[-1] == "~ is estimated, not sensed: ±50 % on the absolute figure."
 
-    def test_keeps_a_bar_beside_a_long_limit(self) -> None:
-        """Where there is no room for a limit's unit it is left out, not the bar."""
+    def test_keeps_a_bar_next_to_a_long_limit(self) -> None:
+        """If space is short, the unit of the limit is omitted, not the bar."""
         one = result(test=key("test" * 9), limits=(limit("carbon", 0.0615, 0.123),))
         assert table(one)[4].endswith("  ████···· of 123 mg")
 
     def test_does_not_mark_the_time_of_an_estimate(self) -> None:
-        """Seconds are measured, where joules are estimated too."""
+        """Seconds are measured even if joules are estimated."""
         lines = table(result(estimated=True))
         assert "~2.00 J" in lines[3]
         assert " in 50.0 ms" in lines[4]
 
     def test_shows_the_absolute_budget_rather_than_the_margin(self) -> None:
-        """With a budget and a baseline the bar is of the budget."""
+        """With a budget and a baseline, the bar shows the budget."""
         one = result(change=change(0.01, 0.0, 0.02), limits=(limit("energy", 2.0, 2.5),))
         assert table(one)[4].endswith("% of 2.50 J")
 
     def test_of_an_unmeasured_test_shows_no_figures(self) -> None:
-        """What was not measured has a line, a verdict and a reason, and no number."""
+        """An unmeasured test has a verdict and a reason, but no number."""
         lines = table(unmeasured("no tick"))
         assert lines[3].split() == ["test_parse", "-", "-", "not", "measured"]
         assert lines[5:] == [
             "not measured: tests/test_x.py::test_parse",
-            "  no tick; to try again:",
+            "  no tick; try again:",
             "    pytest --energy tests/test_x.py::test_parse",
         ]
 
-    def test_tells_once_what_many_tests_share(self) -> None:
-        """A hundred tests without a baseline are one sentence with one command."""
+    def test_has_one_note_for_many_tests(self) -> None:
+        """A hundred tests without a baseline have one sentence with one command."""
         lines = table(*(result(Outcome.NO_BASELINE, test=key(f"test_{i}")) for i in range(100)))
         assert lines[-3:] == [
             "no baseline: 100 measurements",
-            "  no baseline on this machine; accept one:",
+            "  no baseline on this machine; save one:",
             "    pytest --energy-save",
         ]
 
-    def test_tells_once_how_little_young_baselines_find(self) -> None:
-        """Provisional passes are told together, with the largest change that may hide."""
+    def test_has_one_remark_about_provisional_results(self) -> None:
+        """They are counted, with the increase that is detected in all of them."""
         young = [change(0, -0.1, 0.1, sessions=1, smallest=s, provisional=True) for s in (0.2, 0.3)]
         text = " ".join(table(*(result(change=each) for each in young))[-4:])
         assert "2 passed provisionally" in text
-        assert "from +30 % on" in text
+        assert "at least +30 % are detected" in text
 
-    def test_puts_the_gravest_note_first(self) -> None:
-        """Failures stand before warnings, warnings before doubts."""
+    def test_puts_failures_first(self) -> None:
+        """Failures precede warnings, and warnings precede inconclusive results."""
         lines = table(
             inconclusive(test=key("test_c")),
             regressed(test=key("test_b"), action="warn"),
@@ -239,17 +239,17 @@ class TestTable:
         """Nothing measured, nothing drawn."""
         assert table() == []
 
-    def test_takes_brackets_for_what_they_are(self) -> None:
-        """A parameter that looks like markup or an emoji is shown as it is."""
+    def test_does_not_interpret_markup(self) -> None:
+        """A parameter that looks like markup or an emoji is printed unchanged."""
         line = table(result(test=key("test_a", param="[red]:smile:")))[3]
         assert "test_a[[red]:smile:]" in line
 
 
 class TestBrief:
-    """What `-q` shows."""
+    """The lines with `-q`."""
 
-    def test_holds_only_red_and_undecided_verdicts(self) -> None:
-        """With `-q` a passing test has no line."""
+    def test_omits_passed_tests(self) -> None:
+        """A passed test has no line."""
         results = [result(), regressed(), inconclusive(test=key("test_b"))]
         assert list(render_brief(results, 80, color=False, unicode=True)) == [
             "regressed  tests/test_x.py::test_parse  +55 %, limit +5 %",
@@ -259,7 +259,7 @@ class TestBrief:
     @pytest.mark.parametrize("width", [60, 80, 120])
     @pytest.mark.parametrize("unicode", [True, False], ids=["unicode", "ascii"])
     def test_fits_the_terminal(self, width: int, unicode: bool) -> None:
-        """Each verdict takes one line, and never more."""
+        """Each verdict has one line."""
         lines = list(render_brief(suite(), width, color=False, unicode=unicode))
         assert len(lines) == 7
         assert all(cell_len(line) <= width for line in lines)

@@ -1,4 +1,4 @@
-"""A test in a process of its own: what comes back, what is said if nothing does, how it ends."""
+"""A test in a fresh process: its answer, its failures, and how it ends."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ import pytest
 
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.run import fresh_process as fresh
-from pytest_greenops.run.fresh_process import Answer, FreshFailure, FreshTimeout, Start, measure
+from pytest_greenops.run.fresh_process import (
+    Answer,
+    FreshFailure,
+    FreshTimeout,
+    Invocation,
+    measure,
+)
 from tests.unit.builders import result
 
-#: Stands for pytest: does what the file `work.py` says.
+#: Replaces pytest: runs the file `work.py`.
 STAND_IN = """
 import json, os
 from pathlib import Path
@@ -36,27 +42,27 @@ def main(args):
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Answer]:
-    """Runs a fresh process that does what it is told instead of running pytest."""
+    """Return a function that starts a fresh process, which runs this code instead of pytest."""
     (tmp_path / "pytest.py").write_text(STAND_IN)
 
     def run(work: str, limit_s: float = 60.0, args: Sequence[str] = ("-q",), **more: Any) -> Answer:
         (tmp_path / "work.py").write_text(work)
-        start = Start([*args], str(tmp_path), [str(tmp_path), *sys.path])
+        invocation = Invocation([*args], str(tmp_path), [str(tmp_path), *sys.path])
         given = {"options": {}, "environ": dict(os.environ), "caches": False, **more}
-        return measure(start, "test_it.py::test_it", limit_s=limit_s, **given)
+        return measure(invocation, "test_it.py::test_it", limit_s=limit_s, **given)
 
     return run
 
 
 def failure(act: Callable[[], object]) -> str:
-    """Why a fresh session cannot be used."""
+    """Return why a fresh session cannot be used."""
     with pytest.raises(FreshFailure) as raised:
         act()
     return str(raised.value)
 
 
 def test_an_answer_comes_back_whole(run: Callable[..., Answer], tmp_path: Path) -> None:
-    """With figures that are no number too: joules of what was not measured."""
+    """NaN survives too: the joules of a test that was not measured."""
     answer = Answer(Environment({"cpu": "A"}), (result(),))
     answer.write(tmp_path / "prepared")
     got = run("answer.write_bytes(Path('prepared').read_bytes())", options={"seed": 7})
@@ -66,10 +72,10 @@ def test_an_answer_comes_back_whole(run: Callable[..., Answer], tmp_path: Path) 
 
 
 @pytest.mark.parametrize("paths", [(), ("--", "tests")], ids=["no paths", "paths"])
-def test_the_request_says_what_to_do(
+def test_the_request_has_the_arguments_of_the_parent(
     run: Callable[..., Answer], tmp_path: Path, paths: tuple[str, ...]
 ) -> None:
-    """The arguments of the asking run, a cache apart whatever they say, and no input."""
+    """The process gets the parent's arguments, a cache of its own, and no input."""
     given = ("-q", "-o", "cache_dir=mine")
     failure(
         lambda: run(
@@ -82,16 +88,16 @@ def test_the_request_says_what_to_do(
     args, request, read = eval((tmp_path / "seen").read_text())
     assert args == [*given, "-o", f"cache_dir={request['folder']}/cache", *paths]
     assert (request["node"], request["options"]) == ("test_it.py::test_it", {"seed": 7})
-    assert (request["asker"], read) == (os.getpid(), "")
+    assert (request["parent_id"], read) == (os.getpid(), "")
     assert not Path(request["folder"]).exists()
 
 
 def test_the_request_is_gone_once_it_is_read(run: Callable[..., Answer], tmp_path: Path) -> None:
-    """Arguments that may be secret do not outlive a process that is killed while it waits."""
+    """Arguments, which may be secret, do not outlive a process that is killed."""
     failure(
         lambda: run(
-            "from pytest_greenops.run.fresh_process import asked\n"
-            "left = [asked().node, asked(), os.listdir(request['folder'])]\n"
+            "from pytest_greenops.run.fresh_process import take_request\n"
+            "left = [take_request().node, take_request(), os.listdir(request['folder'])]\n"
             "Path('seen').write_text(repr(left))"
         )
     )
@@ -108,13 +114,15 @@ def test_the_request_is_gone_once_it_is_read(run: Callable[..., Answer], tmp_pat
         ("raise ValueError('bad')", "its process ended with exit code 1: ValueError: bad"),
     ],
 )
-def test_no_answer(run: Callable[..., Answer], work: str, why: str) -> None:
-    """The exit status is told, and the last line that was printed."""
+def test_a_process_without_an_answer(run: Callable[..., Answer], work: str, why: str) -> None:
+    """The failure has the exit status and the last line printed."""
     assert failure(lambda: run(work)) == why
 
 
-def test_a_failed_test_is_told_in_its_own_words(run: Callable[..., Answer], tmp_path: Path) -> None:
-    """What the answer says goes before the exit status."""
+def test_a_failed_test_is_reported_in_its_own_words(
+    run: Callable[..., Answer], tmp_path: Path
+) -> None:
+    """The failure in the answer takes precedence over the exit status."""
     Answer(Environment({}), (), "the test failed there: gas").write(tmp_path / "prepared")
     work = "answer.write_bytes(Path('prepared').read_bytes()); code = 1"
     assert failure(lambda: run(work)) == "the test failed there: gas"
@@ -128,34 +136,36 @@ def test_a_failed_test_is_told_in_its_own_words(run: Callable[..., Answer], tmp_
         ("", "sys.executable is not known"),
     ],
 )
-def test_no_process(
+def test_an_interpreter_that_cannot_be_started(
     run: Callable[..., Answer],
     monkeypatch: pytest.MonkeyPatch,
     executable: str | None,
     why: str,
 ) -> None:
-    """An interpreter that cannot be started is told."""
+    """The failure says why the interpreter did not start."""
     monkeypatch.setattr(fresh, "EXECUTABLE", executable)
     assert failure(lambda: run("")) == f"its process could not be started ({why})"
 
 
-def test_nowhere_to_write(run: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk, or a TMPDIR that is not there, costs the session and not the test."""
+def test_a_folder_that_cannot_be_made(
+    run: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, or a missing TMPDIR, fails the session and not the test."""
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
     assert failure(lambda: run("")) == "its folder could not be made (No such file or directory)"
 
 
 def test_an_argument_that_cannot_be_written(run: Callable[..., Answer]) -> None:
-    """One that is no text, as the name of a file may be, is told."""
-    told = failure(lambda: run("", args=("caf\udce9",)))
-    assert told.startswith("its request could not be written (")
-    assert "surrogates not allowed" in told
+    """An argument that cannot be encoded, such as a file name, fails the session."""
+    why = failure(lambda: run("", args=("caf\udce9",)))
+    assert why.startswith("its request could not be written (")
+    assert "surrogates not allowed" in why
 
 
-def test_what_the_test_has_replaced_is_not_used(
+def test_what_fixtures_replaced_is_not_used(
     run: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fixtures that forbid processes, temporary files and sleep still hold, and do not matter."""
+    """Active fixtures that forbid processes, temporary files and sleep do not matter."""
 
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("forbidden here")
@@ -175,13 +185,13 @@ def test_what_the_test_has_replaced_is_not_used(
         patched.setattr(os, "getpid", lambda: 1)
         got = run(
             "answer.write_bytes(Path('prepared').read_bytes())\n"
-            "Path('asker').write_text(str(request['asker']))"
+            "Path('parent_id').write_text(str(request['parent_id']))"
         )
     assert len(got.results) == 1
-    assert (tmp_path / "asker").read_text() == str(os.getpid())
+    assert (tmp_path / "parent_id").read_text() == str(os.getpid())
 
 
-#: Goes on for long, and starts another process that would.
+#: Runs for a long time, and starts another process that does.
 SLEEPS = """
 import subprocess, sys, time
 other = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
@@ -193,7 +203,7 @@ time.sleep(60)
 
 @pytest.fixture
 def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
-    """A process counts as started once it has written `began`; then these functions are called."""
+    """Return functions to call once a process has started, which writes `began`."""
     then: list[Callable[[], object]] = []
 
     def started(*args: Any, **more: Any) -> subprocess.Popen[bytes]:
@@ -210,7 +220,7 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], 
 
 
 def left(folder: Path) -> list[int]:
-    """Those of the processes that have begun which still run a while later."""
+    """Return the ids of the started processes that still run after a while."""
     began = [int(process) for process in (folder / "began").read_text().split()]
     deadline = time.monotonic() + 20
     while (running := [each for each in began if _runs(each)]) and time.monotonic() < deadline:
@@ -225,24 +235,24 @@ def _runs(process: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["told of its end", "asked for it"])
+@pytest.mark.parametrize("pidfd", [True, False], ids=["pidfd", "polling"])
 @pytest.mark.usefixtures("begun")
 def test_a_process_that_takes_too_long_is_ended(
-    run: Callable[..., Answer], tmp_path: Path, told: bool, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Answer], tmp_path: Path, pidfd: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It and what it started are gone; where the system cannot tell of its end too."""
-    if not told:
+    """It and what it started end, also if the system has no pidfd."""
+    if not pidfd:
         monkeypatch.setattr(fresh, "_PIDFD_OPEN", None)
-    with pytest.raises(FreshTimeout, match=r"\Ait was not done after 0 s\Z"):
+    with pytest.raises(FreshTimeout, match=r"\Ait did not end within 0 s\Z"):
         run(SLEEPS, limit_s=0.1)
     assert left(tmp_path) == []
 
 
 @pytest.mark.usefixtures("begun")
-def test_a_process_that_will_not_end_is_killed(
+def test_a_process_that_ignores_the_interrupt_is_killed(
     run: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may put its fixtures away when it is interrupted, but not for ever."""
+    """An interrupted process has limited time to tear its fixtures down."""
     monkeypatch.setattr(fresh, "GRACE_S", 0.2)
     stubborn = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); {SLEEPS}"
     failure(lambda: run(stubborn, limit_s=0.1))
@@ -250,10 +260,10 @@ def test_a_process_that_will_not_end_is_killed(
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no timers")
-def test_what_interrupts_the_asking_test_ends_the_process(
+def test_an_interrupted_parent_ends_the_process(
     run: Callable[..., Answer], tmp_path: Path, begun: list[Callable[[], object]]
 ) -> None:
-    """A signal of pytest-timeout, or of the keyboard, raises through the wait."""
+    """A signal of pytest-timeout, or Ctrl-C, raises out of the wait."""
 
     def raises(*_: object) -> None:
         raise KeyboardInterrupt
@@ -269,18 +279,21 @@ def test_what_interrupts_the_asking_test_ends_the_process(
     assert left(tmp_path) == []
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells of a parent's end")
-def test_a_wrapper_that_stays_in_between_is_told(
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="needs the parent-death signal of Linux"
+)
+def test_a_wrapper_between_parent_and_process(
     run: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An interpreter that is started by another process would not see its asker end."""
+    """An interpreter started by a wrapper would not notice that its parent ended."""
     wrapper = tmp_path / "python"
     wrapper.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
     wrapper.chmod(0o755)
     monkeypatch.setattr(fresh, "EXECUTABLE", str(wrapper))
     work = (
         "import sys; del sys.modules['pytest'], sys.path[0]  # the stand-in\n"
-        "from pytest_greenops.hooks.fresh_child import end_with; end_with(request['asker'])"
+        "from pytest_greenops.hooks.fresh_child import end_with_parent\n"
+        "end_with_parent(request['parent_id'])"
     )
     assert failure(lambda: run(work)) == (
         "its process ended with exit code 1: sys.executable starts Python as a process of its own; "
@@ -288,22 +301,22 @@ def test_a_wrapper_that_stays_in_between_is_told(
     )
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells of a parent's end")
-def test_a_process_does_not_outlive_the_one_that_asked(tmp_path: Path) -> None:
-    """Where that is killed, by pytest-timeout's thread for instance, no test goes on measuring."""
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="needs the parent-death signal of Linux"
+)
+def test_a_process_does_not_outlive_its_parent(tmp_path: Path) -> None:
+    """If the parent is killed, such as by pytest-timeout, the fresh process ends."""
     child = (
-        "import os, sys, time; from pytest_greenops.hooks.fresh_child import end_with; "
-        "end_with(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
+        "import os, sys, time; from pytest_greenops.hooks.fresh_child import end_with_parent; "
+        "end_with_parent(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
     )
     parent = (
         "import os, subprocess, sys; "
         f"p = subprocess.Popen([sys.executable, '-c', {child!r}], stdout=subprocess.PIPE); "
         "print(p.stdout.readline().decode(), flush=True); os._exit(1)"
     )
-    told = subprocess.run(
-        [sys.executable, "-c", parent], capture_output=True, text=True, timeout=60
-    )
-    process = int(told.stdout)
+    ran = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, timeout=60)
+    process = int(ran.stdout)
     deadline = time.monotonic() + 20
     while psutil.pid_exists(process) and time.monotonic() < deadline:
         if psutil.Process(process).status() == psutil.STATUS_ZOMBIE:

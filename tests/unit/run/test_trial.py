@@ -1,18 +1,17 @@
-"""One run of one test: what it counts, how long it goes on, what it is compared with."""
+"""A trial of one test: what it counts, how long it takes, what it is compared with."""
 
 from __future__ import annotations
 
 import math
 import re
-import tempfile
 from collections.abc import Callable
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops import machine
 from pytest_greenops.baselines.store import Store
 from pytest_greenops.judge.case import Rules
 from pytest_greenops.measure.control import Control
@@ -26,32 +25,27 @@ from pytest_greenops.model.measurement import Check, CheckName, Domain, Provenan
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.model.verdict import Outcome, Verdict
-from pytest_greenops.run.context import RunContext
+from pytest_greenops.run.context import Probes, RunContext
 from pytest_greenops.run.fresh_process import Answer, FreshFailure
 from pytest_greenops.run.trial import Trial
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.testing import FakeSensor
 from tests.unit.builders import MACHINE, baseline, grown, key, rounds, series, session
 
-
-@pytest.fixture(autouse=True)
-def _quiet_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing else runs, nothing traces, and nothing was set, whatever this runs beside."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(machine, "LoadProbe", NoLoad)
-    monkeypatch.setattr(machine, "instrumented", lambda: None)
-    monkeypatch.setattr(machine, "conditions", dict)
+#: Nothing else runs, nothing traces this process, and the test set nothing.
+QUIET = Probes(load=NoLoad, instrumented=lambda: None, conditions=dict)
 
 
 class Lab:
-    """Trials over a fake sensor, and baselines to compare them with."""
+    """Trials with a fake sensor, and baselines to compare them with."""
 
     def __init__(self, folder: Path) -> None:
         self.sensor = FakeSensor(Domain("cpu:0", "cpu"))
         self.environment = Environment(MACHINE)
         self.store = Store(folder / "baselines", self.environment.slug)
         self.accepted: list[Series] = []
-        self.told: list[tuple[str, int, int]] = []
+        self.progress: list[tuple[str, int, int]] = []
+        self.probes = QUIET
         self.collected: set[TestKey] = set()
 
     def trial(
@@ -62,7 +56,7 @@ class Lab:
         left_s: Callable[[], float] = lambda: math.inf,
         **options: Any,
     ) -> Trial:
-        """A trial of a test with this budget, in a run with these options."""
+        """Return a trial of a test with this budget, in a run with these options."""
         context = RunContext(
             Instruments([self.sensor]),
             self.environment,
@@ -71,12 +65,13 @@ class Lab:
             Options(**options),
             self.accepted,
             self.collected,
-            lambda label, done, most: self.told.append((label, done, most)),
+            lambda *shown: self.progress.append(shown),
+            self.probes,
         )
         return Trial(context, test or key(), limits or Budget(), left_s)
 
     def keep(self, test: TestKey | None = None, **known: Series) -> None:
-        """Put a baseline in place."""
+        """Store a baseline."""
         saved = baseline(test, **known)
         Store(self.store.folder, self.store.machine).update(saved.test, lambda old: saved)
 
@@ -88,7 +83,7 @@ class Lab:
         value: object = None,
         **plan: int | None,
     ) -> Result:
-        """Measure work of 0.2 s a call that returns a value."""
+        """Measure work that takes 0.2 s a call and returns a value."""
         for trip in trial.trips(name, **plan):
             with trip.window(name):
                 for _ in range(trip.iterations):
@@ -99,12 +94,12 @@ class Lab:
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
-    """A lab without baselines."""
+    """Return a lab without baselines."""
     return Lab(tmp_path)
 
 
 def refusal(act: Callable[[], object]) -> str:
-    """What a `GreenopsError` says."""
+    """Return the message of a `GreenopsError`."""
     with pytest.raises(GreenopsError) as raised:
         act()
     return str(raised.value)
@@ -114,7 +109,7 @@ def refusal(act: Callable[[], object]) -> str:
 
 
 def test_a_measurement_becomes_a_result(lab: Lab) -> None:
-    """It stands under its name when its last pass is made."""
+    """The result is available after the last trip."""
     trial = lab.trial()
     result = lab.measure(trial)
     assert (result.test, result.name, result.domain) == (key(), "call", "total")
@@ -125,7 +120,7 @@ def test_a_measurement_becomes_a_result(lab: Lab) -> None:
 
 
 def test_several_names_are_several_results(lab: Lab) -> None:
-    """In the order in which they were measured."""
+    """The results are in the order in which they were measured."""
     trial = lab.trial()
     lab.measure(trial, "encode", 1.0)
     lab.measure(trial, "decode", 3.0)
@@ -134,7 +129,7 @@ def test_several_names_are_several_results(lab: Lab) -> None:
 
 
 def test_windows_of_a_loop_are_results(lab: Lab) -> None:
-    """A loop names its windows itself."""
+    """Each window of a loop has a result."""
     trial = lab.trial()
     for trip in trial.trips():
         for name, joules in (("prefill", 1.0), ("decode", 3.0)):
@@ -144,35 +139,37 @@ def test_windows_of_a_loop_are_results(lab: Lab) -> None:
     assert energy == {"prefill": pytest.approx(1.0), "decode": pytest.approx(3.0)}
 
 
-def test_quality_stands_beside_every_result(lab: Lab) -> None:
-    """Also where it is told after the measurement."""
+def test_quality_is_part_of_every_result(lab: Lab) -> None:
+    """A quality reported after the measurement counts too."""
     trial = lab.trial()
     lab.measure(trial)
-    trial.quality["accuracy"] = 0.94
+    trial.add_quality({"accuracy": 0.94})
     assert trial.close()["call"].quality == {"accuracy": 0.94}
 
 
-def test_grams_are_told_where_the_grid_is_known(lab: Lab) -> None:
-    """2 J at 1,800 kg/kWh are a gram."""
+def test_grams_need_the_carbon_intensity(lab: Lab) -> None:
+    """2 J at 1,800 kg/kWh are one gram."""
     assert lab.measure(lab.trial(carbon=CarbonFactor(1.8e6))).grams == pytest.approx(1.0)
     assert lab.measure(lab.trial()).grams is None
 
 
 def test_a_limit_of_carbon_needs_the_grid(lab: Lab) -> None:
-    """It is an error before anything is called, not a limit that is passed over."""
+    """A carbon limit without a carbon intensity is an error before anything is called."""
     trial = lab.trial(limits=Budget(max_carbon_g=1.0))
-    told = refusal(lambda: lab.measure(trial))
-    assert told.startswith("energy_budget: max_carbon needs to know the grid; add ")
+    message = refusal(lambda: lab.measure(trial))
+    assert message.startswith(
+        "energy_budget: max_carbon needs the carbon intensity of the grid; add "
+    )
     assert lab.sensor.read() == FakeSensor(Domain("cpu:0", "cpu")).read()
     known = lab.trial(limits=Budget(max_carbon_g=9.0), carbon=CarbonFactor(1.8e6))
     assert lab.measure(known).verdict.outcome is Outcome.PASSED
 
 
-# --- what is left ----------------------------------------------------------------------------
+# --- unfinished measurements -----------------------------------------------------------------
 
 
 def test_a_loop_that_was_left_is_not_measured(lab: Lab) -> None:
-    """`break` in `energy.rounds()` leaves too little to say anything."""
+    """After `break` in `energy.rounds()` nothing can be said."""
     trial = lab.trial()
     for trip in trial.trips():
         with trip.window("decode"):
@@ -183,8 +180,8 @@ def test_a_loop_that_was_left_is_not_measured(lab: Lab) -> None:
     assert result.verdict.cause == "it was left before its rounds were done"
 
 
-def test_a_name_that_was_left_stands_beside_those_that_were_not(lab: Lab) -> None:
-    """What was measured before keeps its figures."""
+def test_an_unfinished_name_leaves_others_alone(lab: Lab) -> None:
+    """A name that was measured before keeps its result."""
     trial = lab.trial()
     done = lab.measure(trial, "encode")
     next(iter(trial.trips("decode")))
@@ -193,15 +190,15 @@ def test_a_name_that_was_left_stands_beside_those_that_were_not(lab: Lab) -> Non
     assert results["decode"].verdict.outcome is Outcome.NOT_MEASURED
 
 
-def test_a_test_that_measures_nothing_is_told(lab: Lab) -> None:
-    """A budget without a call of `energy` was not held against anything."""
+def test_a_test_that_measures_nothing(lab: Lab) -> None:
+    """A test that never calls `energy` is not measured."""
     [result] = lab.trial(limits=Budget(energy_j=1.0)).close().values()
     assert (result.name, result.verdict.outcome) == ("call", Outcome.NOT_MEASURED)
     assert result.verdict.cause == "the test never called energy"
 
 
 def test_a_repetition_has_its_number_while_it_runs(lab: Lab) -> None:
-    """From 1, the warm-up first, so that a failure can say which it was; then none."""
+    """Trips count from 1, warm-up first, so that a failure can report its number."""
     trial = lab.trial()
     seen = []
     for trip in trial.trips("call"):
@@ -212,16 +209,16 @@ def test_a_repetition_has_its_number_while_it_runs(lab: Lab) -> None:
 
 
 def test_progress_names_the_test(lab: Lab) -> None:
-    """With its parameters, the rounds done and the most there may be."""
+    """Progress has the test's name with its parameters, and the rounds done and planned."""
     lab.measure(lab.trial(test=key(param="4")))
-    assert lab.told[-1] == ("test_parse[4]", 5, 5)
+    assert lab.progress[-1] == ("test_parse[4]", 5, 5)
 
 
 # --- units -----------------------------------------------------------------------------------
 
 
 def test_work_is_constant_or_counted_from_the_result(lab: Lab) -> None:
-    """Each unit by itself, for all iterations of a round."""
+    """Each unit is counted for all iterations of a round."""
     trial = lab.trial()
     trial.units = {"sample": 64, "token": lambda value: len(value)}
     assert trial.work("abcd", 3) == {"sample": 192.0, "token": 12.0}
@@ -241,7 +238,7 @@ def test_work_is_constant_or_counted_from_the_result(lab: Lab) -> None:
 def test_the_unit_that_is_judged(
     lab: Lab, units: dict[str, float], budget: Budget, unit: str
 ) -> None:
-    """The budget's, else the first that the test counts, else a call."""
+    """The unit is the budget's, else the first that the test counts, else a call."""
     trial = lab.trial(limits=budget)
     trial.units = dict(units)
     result = lab.measure(trial)
@@ -250,20 +247,18 @@ def test_the_unit_that_is_judged(
 
 
 @pytest.mark.parametrize("declared", [{}, {"sample": 4}])
-def test_a_budget_per_a_unit_that_nobody_counts_is_an_error(
-    lab: Lab, declared: dict[str, float]
-) -> None:
-    """It names the unit and what to write, after the first call."""
+def test_a_budget_per_an_unknown_unit_is_an_error(lab: Lab, declared: dict[str, float]) -> None:
+    """The error names the unit and how to declare it."""
     trial = lab.trial(limits=Budget(energy_j=1.0, per="token"))
     trial.units = dict(declared)
     assert refusal(lambda: lab.measure(trial)) == (
-        "energy_budget: per='token', but the test counts no such unit; "
+        "energy_budget: per='token', but the test does not count this unit; "
         "declare it before the call: energy.units(token=...)"
     )
 
 
-def test_units_that_come_too_late_are_an_error(lab: Lab) -> None:
-    """What was measured without them cannot be divided by them any more."""
+def test_late_units_are_an_error(lab: Lab) -> None:
+    """Units declared after the last measurement did not count it."""
     trial = lab.trial()
     trial.units = {"sample": 4}
     lab.measure(trial)
@@ -278,16 +273,16 @@ def test_units_that_come_too_late_are_an_error(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("counted", "shown"), [(0, "0"), (-3, "-3"), (float("nan"), "nan"), (float("inf"), "inf")]
 )
-def test_no_work_is_nothing_to_divide_by(lab: Lab, counted: float, shown: str) -> None:
-    """A count from the result that is no positive number is an error, not a figure."""
+def test_work_that_is_not_positive_is_an_error(lab: Lab, counted: float, shown: str) -> None:
+    """A count from the result must be a positive, finite number."""
     trial = lab.trial()
     trial.units = {"token": lambda value: counted}
     assert refusal(lambda: lab.measure(trial)) == (
-        f"energy.units: {shown} token is no work to divide joules by; count at least one"
+        f"energy.units: counted {shown} token in a call; expected a number > 0"
     )
 
 
-# --- how long it goes on ---------------------------------------------------------------------
+# --- how long it takes -----------------------------------------------------------------------
 
 AT_THE_MARGIN = 2.0995
 
@@ -299,14 +294,14 @@ AT_THE_MARGIN = 2.0995
 def test_looks_follow_the_sessions_of_the_name(
     lab: Lab, sessions: int, joules: float, rounds: int
 ) -> None:
-    """New: five rounds; young: ten; grown: until it is decided, fifteen at the most."""
+    """A new test takes 5 rounds, a young baseline 10, a grown one up to 15."""
     if sessions:
         lab.keep(call=grown(sessions=sessions, spread=0.001))
     assert len(lab.measure(lab.trial(), joules=joules).rounds) == rounds
 
 
 def test_the_last_look_may_decide_what_the_first_did_not(lab: Lab) -> None:
-    """Each look is judged as the one it is: the second may spend more than the first."""
+    """The second look may decide what the first did not."""
     lab.keep(call=grown(sessions=5, spread=0.08))
     trial = lab.trial()
     result = lab.measure(trial, joules=2.2)
@@ -314,7 +309,7 @@ def test_the_last_look_may_decide_what_the_first_did_not(lab: Lab) -> None:
 
 
 def test_a_loop_looks_by_its_youngest_name(lab: Lab) -> None:
-    """Windows are measured together, so the one with the fewest sessions sets the pace."""
+    """The window with the fewest baseline sessions determines the rounds of its loop."""
     lab.keep(prefill=grown(sessions=5, spread=0.001), decode=grown(sessions=1))
     trial = lab.trial()
     for trip in trial.trips():
@@ -328,7 +323,7 @@ def test_a_loop_looks_by_its_youngest_name(lab: Lab) -> None:
 
 
 def test_a_loop_goes_on_until_every_name_is_decided(lab: Lab) -> None:
-    """One window that passes does not end the looks of another."""
+    """A window that passes does not end the looks of another."""
     lab.keep(prefill=grown(sessions=5, spread=0.001), decode=grown(sessions=5, spread=0.001))
     trial = lab.trial()
     for trip in trial.trips():
@@ -368,13 +363,13 @@ def test_a_loop_goes_on_until_every_name_is_decided(lab: Lab) -> None:
 def test_how_many_rounds(
     lab: Lab, budget: Budget, options: dict[str, Any], plan: dict[str, Any], rounds: int
 ) -> None:
-    """As the test itself says, else its budget, else the options; to save takes ten."""
+    """The test sets the rounds, else its budget, else the options; saving takes ten."""
     result = lab.measure(lab.trial(limits=budget, **options), **plan)
     assert len(result.rounds) == rounds
 
 
 def calls(lab: Lab, trial: Trial, **plan: int | None) -> int:
-    """How often a piece of work was called to be measured."""
+    """Return how often a piece of work was called."""
     called = 0
     for trip in trial.trips("call", **plan):
         with trip.window("call"):
@@ -395,22 +390,20 @@ def calls(lab: Lab, trial: Trial, **plan: int | None) -> int:
         ({"warmup": 3}, 8),
     ],
 )
-def test_a_test_that_says_how_often_is_called_so_often(
-    lab: Lab, plan: dict[str, int], called: int
-) -> None:
-    """Rounds, warm-up and iterations of `pedantic` are kept to."""
+def test_a_test_can_set_how_often_it_is_called(lab: Lab, plan: dict[str, int], called: int) -> None:
+    """Rounds, warm-up and iterations are those that the test sets."""
     assert calls(lab, lab.trial(), **plan) == called
 
 
 def test_work_that_cannot_be_repeated_is_called_once(lab: Lab) -> None:
-    """`max_rounds=1` calls it exactly once, with a baseline and where it is saved too."""
+    """`max_rounds=1` calls the work exactly once, with a baseline and when saving too."""
     lab.keep(call=grown())
     for save in (None, "all"):
         assert calls(lab, lab.trial(limits=Budget(max_rounds=1), save=save)) == 1
 
 
 def test_windows_are_sized_by_the_margin_of_the_budget(lab: Lab) -> None:
-    """A budget that asks for 0.1 % gets longer rounds than one that asks for 5 %."""
+    """A margin of 0.1 % gets longer rounds than a margin of 5 %."""
     spans = []
     for margin in (None, 0.001):
         trial = lab.trial(limits=Budget(max_increase=margin))
@@ -423,7 +416,7 @@ def test_windows_are_sized_by_the_margin_of_the_budget(lab: Lab) -> None:
 
 
 def test_a_baseline_of_another_machine_is_not_comparable(lab: Lab) -> None:
-    """The difference is the cause, and nothing is waited for that cannot be had."""
+    """The difference is the cause, and no further rounds are measured."""
     lab.keep(call=grown())
     lab.environment = Environment({**MACHINE, "cpu": "B"})
     lab.store = Store(lab.store.folder, lab.environment.slug)
@@ -432,12 +425,10 @@ def test_a_baseline_of_another_machine_is_not_comparable(lab: Lab) -> None:
     assert result.verdict.cause == "cpu: AMD EPYC 9654 -> B"
 
 
-def test_conditions_that_differ_are_not_comparable(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A test that sets its threads is compared with the same number of threads."""
+def test_conditions_that_differ_are_not_comparable(lab: Lab) -> None:
+    """A test that sets its number of threads is compared with the same number."""
     lab.keep(call=series(*grown().sessions, conditions={"threads": "4"}))
-    monkeypatch.setattr(machine, "conditions", lambda: {"threads": "8"})
+    lab.probes = changed(QUIET, conditions=lambda: {"threads": "8"})
     result = lab.measure(lab.trial())
     assert (result.verdict.outcome, result.verdict.cause) == (
         Outcome.NOT_COMPARABLE,
@@ -447,7 +438,7 @@ def test_conditions_that_differ_are_not_comparable(
 
 
 def test_a_damaged_file_of_another_machine_does_not_matter_here(lab: Lab) -> None:
-    """Where this machine has a baseline, others are not read."""
+    """If this machine has a baseline, those of other machines are not read."""
     lab.keep(call=grown())
     other = lab.store.path(key(), "other")
     other.parent.mkdir(parents=True)
@@ -455,8 +446,8 @@ def test_a_damaged_file_of_another_machine_does_not_matter_here(lab: Lab) -> Non
     assert lab.measure(lab.trial()).verdict.outcome is Outcome.PASSED
 
 
-def test_a_renamed_parameter_is_pointed_at(lab: Lab) -> None:
-    """A new test whose function has a baseline of a test that is gone is told how to move it."""
+def test_a_renamed_parameter_is_reported(lab: Lab) -> None:
+    """If another parameter has a baseline but no test, the cause says how to move it."""
     old, new = key(param="4 gzip"), key(param="gzip-4")
     lab.keep(old, call=grown())
     lab.collected = {new}
@@ -464,13 +455,13 @@ def test_a_renamed_parameter_is_pointed_at(lab: Lab) -> None:
     assert verdict.outcome is Outcome.NO_BASELINE
     assert verdict.cause == (
         "test_parse[4 gzip] has one and was not collected; if it was renamed: "
-        f"git mv '{lab.store.shown(old)}' '{lab.store.shown(new)}'"
+        f"git mv '{lab.store.relative_path(old)}' '{lab.store.relative_path(new)}'"
     )
     assert lab.measure(lab.trial(test=key("test_new"))).verdict.cause is None
 
 
 def test_each_name_is_compared_with_its_own_baseline(lab: Lab) -> None:
-    """A name that the baseline lacks has none, though its test has a file."""
+    """A name that the baseline lacks has no baseline, although its test has a file."""
     lab.keep(encode=series(session(rounds(2.0)), session(rounds(2.0)), session(rounds(2.0))))
     trial = lab.trial()
     lab.measure(trial, "encode", 3.0)
@@ -481,9 +472,9 @@ def test_each_name_is_compared_with_its_own_baseline(lab: Lab) -> None:
     }
 
 
-def test_an_instrumented_trial_is_not_comparable(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever traces when the measurement begins is noted."""
-    monkeypatch.setattr(machine, "instrumented", lambda: "coverage")
+def test_an_instrumented_trial_is_not_comparable(lab: Lab) -> None:
+    """A tracer that is active when the measurement begins is the cause."""
+    lab.probes = changed(QUIET, instrumented=lambda: "coverage")
     lab.keep(call=grown())
     verdict = lab.measure(lab.trial(), joules=9.0).verdict
     assert (verdict.outcome, verdict.cause) == (Outcome.NOT_COMPARABLE, "instrumented: coverage")
@@ -491,12 +482,12 @@ def test_an_instrumented_trial_is_not_comparable(lab: Lab, monkeypatch: pytest.M
 
 # --- sessions in fresh processes -------------------------------------------------------------
 
-#: What five sessions of 2 J leave open that scatter by as much.
+#: Joules that five sessions of 2 J with this spread leave undecided.
 OPEN, SPREAD = 2.08, 0.08
 
 
 class Fresh:
-    """Fresh processes that measure what they are told, or fail."""
+    """Fresh processes that use these joules, or fail."""
 
     def __init__(self, lab: Lab, joules: float = 2.0, failure: str | None = None) -> None:
         self.lab, self.joules, self.failure = lab, joules, failure
@@ -504,26 +495,26 @@ class Fresh:
         self.change: Callable[[Result], Result] = lambda result: result
 
     def __call__(self) -> Answer:
-        """What one of them answers."""
+        """Return the answer of one process."""
         self.started += 1
         if self.failure is not None:
             raise FreshFailure(self.failure)
-        result = self.lab.measure(self.lab.trial(answers=True), joules=self.joules)
+        result = self.lab.measure(self.lab.trial(fresh_child=True), joules=self.joules)
         return Answer(self.lab.environment, (self.change(result),))
 
 
 def left_open(lab: Lab, **options: Any) -> Trial:
-    """A trial whose looks could not decide."""
+    """Return a trial whose looks could not decide."""
     lab.keep(call=grown(spread=SPREAD))
     trial = lab.trial(**options)
     assert lab.measure(trial, joules=OPEN).verdict.outcome is Outcome.INCONCLUSIVE
     return trial
 
 
-def test_an_open_verdict_gets_one_fresh_session(lab: Lab) -> None:
-    """Its figures and its verdict rest on both sessions then."""
+def test_an_undecided_verdict_gets_one_fresh_session(lab: Lab) -> None:
+    """The figures and the verdict then rest on both sessions."""
     trial, fresh = left_open(lab), Fresh(lab)
-    trial.renew(fresh)
+    trial.confirm(fresh)
     result = trial.results["call"]
     assert fresh.started == 1
     assert [len(rounds) for rounds in result.sessions] == [15, 10]
@@ -540,37 +531,37 @@ def test_an_open_verdict_gets_one_fresh_session(lab: Lab) -> None:
         (2.0, Budget(), {}),
         (OPEN, Budget(max_rounds=1), {}),
         (OPEN, Budget(), {"save": "all"}),
-        (OPEN, Budget(), {"answers": True}),
+        (OPEN, Budget(), {"fresh_child": True}),
     ],
     ids=["decided", "once", "saved", "itself fresh"],
 )
-def test_no_session_that_decides_nothing(
+def test_no_fresh_session_without_need(
     lab: Lab, joules: float, limits: Budget, options: dict[str, Any]
 ) -> None:
-    """Nothing is started for what is decided, cannot be repeated, or is not judged here."""
+    """No process starts for work that is decided, runs once, or is judged elsewhere."""
     lab.keep(call=grown(spread=SPREAD if joules == OPEN else 0.01))
     trial, fresh = lab.trial(limits=limits, **options), Fresh(lab)
     lab.measure(trial, joules=joules)
-    trial.renew(fresh)
+    trial.confirm(fresh)
     assert fresh.started == 0
 
 
 def test_no_fresh_session_at_a_young_baseline(lab: Lab) -> None:
-    """Two sessions say too little for one more to decide."""
+    """With two baseline sessions one more session cannot decide."""
     lab.keep(call=grown(sessions=2))
     trial, fresh = lab.trial(), Fresh(lab)
     lab.measure(trial, joules=OPEN)
-    trial.renew(fresh)
+    trial.confirm(fresh)
     assert fresh.started == 0
 
 
 @pytest.mark.parametrize("sessions", [1, 2, 5])
 def test_a_regression_is_confirmed_before_it_fails(lab: Lab, sessions: int) -> None:
-    """It stands with the figures of this process, however young its baseline is."""
+    """A confirmed regression keeps the figures of this process, whatever its baseline."""
     lab.keep(call=grown(sessions=sessions))
     trial, fresh = lab.trial(), Fresh(lab, 2.6)
     alone = lab.measure(trial, joules=2.5)
-    trial.renew(fresh)
+    trial.confirm(fresh)
     result = trial.results["call"]
     assert fresh.started == 1
     assert (result.verdict.outcome, result.fresh) == (Outcome.REGRESSED, ())
@@ -579,12 +570,12 @@ def test_a_regression_is_confirmed_before_it_fails(lab: Lab, sessions: int) -> N
 
 
 @pytest.mark.parametrize("sessions", [1, 2, 5])
-def test_a_mishap_of_one_process_fails_nothing(lab: Lab, sessions: int) -> None:
-    """What a fresh process does not find is inconclusive, and says what both found."""
+def test_a_contradicted_regression_is_inconclusive(lab: Lab, sessions: int) -> None:
+    """If a fresh process does not find the increase, the cause has both changes."""
     lab.keep(call=grown(sessions=sessions))
     trial = lab.trial()
     lab.measure(trial, joules=2.5)
-    trial.renew(Fresh(lab, 2.0))
+    trial.confirm(Fresh(lab, 2.0))
     verdict = trial.results["call"].verdict
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.cause
@@ -597,38 +588,46 @@ def test_a_mishap_of_one_process_fails_nothing(lab: Lab, sessions: int) -> None:
     ("fresh_j", "outcome"), [(2.0, Outcome.INCONCLUSIVE), (2.5, Outcome.OVER_BUDGET)]
 )
 def test_a_budget_is_judged_by_both_sessions(lab: Lab, fresh_j: float, outcome: Outcome) -> None:
-    """What is over its budget in one process is not yet over it."""
+    """An exceeded budget must be exceeded in both sessions."""
     trial = lab.trial(limits=Budget(energy_j=2.236))
     assert lab.measure(trial, joules=2.5).verdict.outcome is Outcome.OVER_BUDGET
-    trial.renew(Fresh(lab, fresh_j))
+    trial.confirm(Fresh(lab, fresh_j))
     result = trial.results["call"]
     assert (result.verdict.outcome, len(result.sessions)) == (outcome, 2)
 
 
-def test_a_regression_that_nobody_can_confirm_stands(lab: Lab) -> None:
-    """Where no fresh process can be had, the first decides, and it is said."""
+def test_an_unconfirmed_regression_may_stand(lab: Lab) -> None:
+    """If the fresh process fails, the first session decides, and a check says why."""
     lab.keep(call=grown())
     trial = lab.trial()
     lab.measure(trial, joules=2.5)
-    trial.renew(Fresh(lab, failure="its test failed"))
+    trial.confirm(Fresh(lab, failure="its test failed"))
     result = trial.results["call"]
     assert result.verdict.outcome is Outcome.REGRESSED
     assert [(c.name, c.finding) for c in result.checks] == [("fresh session", "its test failed")]
 
 
+def controls(joules: Callable[[], dict[str, float]]) -> Callable[[Instruments], Control]:
+    """Return what makes control workloads that used these joules."""
+
+    class KnownControl(Control):
+        def joules(self, rounds: int) -> dict[str, float]:
+            return joules()
+
+    return KnownControl
+
+
 def controlled(joules: float) -> list[Series]:
-    """A series of five days whose controls used about so many joules."""
+    """Return a series of five days whose controls used about these joules."""
     days = (replace(session(day=day), control_j={"cpu:0": joules * day}) for day in range(9, 14))
     return [series(*days)]
 
 
-def test_a_machine_that_has_changed_decides_nothing(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the control workload beside a measurement says against the machine stands with it."""
+def test_nothing_is_decided_on_a_changed_machine(lab: Lab) -> None:
+    """A control workload far from its history makes the verdict inconclusive."""
     lab.keep(call=grown())
     lab.accepted = controlled(2e-6)
-    monkeypatch.setattr(Control, "joules", lambda self, rounds: {"cpu:0": 1.0})
+    lab.probes = changed(QUIET, control=controls(lambda: {"cpu:0": 1.0}))
     result = lab.measure(lab.trial(), joules=2.5)
     [check] = result.checks
     assert (check.name, check.untrusted) == ("control", True)
@@ -636,43 +635,41 @@ def test_a_machine_that_has_changed_decides_nothing(
     assert result.verdict.cause == f"control: {check.finding}"
 
 
-def test_what_a_run_accepts_it_believes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that saves all says that the machine has changed, and saves what it finds."""
+def test_a_run_that_saves_trusts_its_measurements(lab: Lab) -> None:
+    """A run that saves reports that the machine has changed, and saves."""
     lab.accepted = controlled(2e-6)
-    monkeypatch.setattr(Control, "joules", lambda self, rounds: {"cpu:0": 1.0})
+    lab.probes = changed(QUIET, control=controls(lambda: {"cpu:0": 1.0}))
     [check] = lab.measure(lab.trial(save="all")).checks
     assert (check.name, check.untrusted) == ("control", False)
 
 
-def test_each_session_has_the_control_of_its_own_process(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is saved beside a session, here and of a fresh process, is what was measured there."""
-    told = iter([{"cpu:0": 1.0}] * 2 + [{"cpu:0": 3.0}] * 2)
-    monkeypatch.setattr(Control, "joules", lambda self, rounds: next(told))
+def test_each_session_has_the_control_of_its_own_process(lab: Lab) -> None:
+    """Each session is saved with the control workload of its own process."""
+    joules = iter([{"cpu:0": 1.0}] * 2 + [{"cpu:0": 3.0}] * 2)
+    lab.probes = changed(QUIET, control=controls(lambda: next(joules)))
     trial = lab.trial(sessions=2)
     lab.measure(trial)
-    trial.renew(Fresh(lab))
+    trial.confirm(Fresh(lab))
     result = trial.results["call"]
     assert (result.control_j, result.fresh_controls_j) == ({"cpu:0": 1.0}, ({"cpu:0": 3.0},))
 
 
-def test_as_many_sessions_as_are_asked_for(lab: Lab) -> None:
-    """Each is measured for ten rounds, and all are judged together."""
+def test_the_options_set_the_number_of_sessions(lab: Lab) -> None:
+    """Each session has ten rounds, and all are judged together."""
     trial, fresh = lab.trial(sessions=4), Fresh(lab, 2.2)
     lab.measure(trial)
-    trial.renew(fresh)
+    trial.confirm(fresh)
     assert fresh.started == 3
     result = trial.results["call"]
     assert [len(rounds) for rounds in result.sessions] == [10] * 4
     assert result.joules == pytest.approx((2.0 * 2.2**3) ** 0.25)
 
 
-def test_what_failed_is_not_tried_again(lab: Lab) -> None:
-    """The reason is a check that forbids nothing, and the verdict stays."""
+def test_a_failed_process_is_not_repeated(lab: Lab) -> None:
+    """The reason becomes a check, and the verdict stays."""
     trial, fresh = lab.trial(sessions=4), Fresh(lab, failure="it broke")
     before = lab.measure(trial)
-    trial.renew(fresh)
+    trial.confirm(fresh)
     result = trial.results["call"]
     assert fresh.started == 1
     assert (result.verdict, result.fresh, result.untrusted) == (before.verdict, (), False)
@@ -682,10 +679,10 @@ def test_what_failed_is_not_tried_again(lab: Lab) -> None:
 
 
 def unused(lab: Lab, change: Callable[[Result], Result]) -> str:
-    """Why a fresh session with another result was not used."""
+    """Return why a fresh session with a changed result was not used."""
     trial, fresh = left_open(lab), Fresh(lab)
     fresh.change = change
-    trial.renew(fresh)
+    trial.confirm(fresh)
     result = trial.results["call"]
     assert (result.fresh, result.verdict.outcome) == ((), Outcome.INCONCLUSIVE)
     [check] = result.checks
@@ -712,15 +709,13 @@ def unused(lab: Lab, change: Callable[[Result], Result]) -> str:
     ],
     ids=["no such name", "not measured", "untrusted", "counters", "estimated"],
 )
-def test_a_fresh_session_that_cannot_stand_beside_the_first(
-    lab: Lab, change: dict[str, Any], why: str
-) -> None:
-    """It is told why, and changes nothing."""
+def test_a_fresh_session_that_cannot_be_used(lab: Lab, change: dict[str, Any], why: str) -> None:
+    """The reason becomes a check, and nothing else changes."""
     assert unused(lab, lambda result: replace(result, **change)) == why
 
 
-def test_work_that_was_counted_otherwise(lab: Lab) -> None:
-    """Rounds that count other work are not put beside these."""
+def test_a_fresh_session_with_other_units(lab: Lab) -> None:
+    """Rounds that count other units of work are not used."""
 
     def recounted(result: Result) -> Result:
         return replace(result, rounds=tuple(replace(r, units={"b": 1.0}) for r in result.rounds))
@@ -728,26 +723,24 @@ def test_work_that_was_counted_otherwise(lab: Lab) -> None:
     assert unused(lab, recounted) == "it has other energy counters or units of work"
 
 
-def test_a_fresh_session_under_other_conditions(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test set for itself in one process only is named."""
-    monkeypatch.setattr(machine, "conditions", lambda: {"threads": "4"})
+def test_a_fresh_session_under_other_conditions(lab: Lab) -> None:
+    """The condition that the test set in one process only is the reason."""
+    lab.probes = changed(QUIET, conditions=lambda: {"threads": "4"})
     assert unused(lab, lambda result: replace(result, conditions={"threads": "8"})) == (
         "it was measured under other conditions (threads: 8 -> 4)"
     )
 
 
-def test_spoilt_measurements_get_no_further_session(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where this process is traced, what a fresh one measured would be of no use."""
-    monkeypatch.setattr(machine, "instrumented", lambda: "coverage (sys.settrace)")
+def test_no_fresh_session_for_an_instrumented_process(lab: Lab) -> None:
+    """If this process is traced, a fresh session would be of no use."""
+    lab.probes = changed(QUIET, instrumented=lambda: "coverage (sys.settrace)")
     trial, fresh = lab.trial(sessions=3), Fresh(lab)
     lab.measure(trial)
-    trial.renew(fresh)
+    trial.confirm(fresh)
     assert fresh.started == 0
 
 
 def test_a_measurement_takes_half_of_the_time_that_is_left(lab: Lab) -> None:
-    """However long it might go on otherwise."""
+    """A measurement ends within half of what its test's timeout leaves."""
     trial = lab.trial(left_s=lambda: 0.0)
     assert len(lab.measure(trial).rounds) == 1

@@ -1,4 +1,4 @@
-"""Two readings become a window, or a reason why they do not."""
+"""Two readings become a window, or a reason why there is none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENDLESS = Domain("gpu:0", "gpu")
 
 
 def test_a_window_holds_the_seconds_and_the_microjoules_of_every_domain() -> None:
-    """Counts that went up are subtracted, each under its domain's name."""
+    """Counts are subtracted, each under the name of its domain."""
     window = difference(
         (CPU, DRAM), Reading(5 * SECOND_NS, [100, 7]), Reading(7 * SECOND_NS, [350, 7])
     )
@@ -30,7 +30,7 @@ def test_a_window_holds_the_seconds_and_the_microjoules_of_every_domain() -> Non
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_one_wrap_anywhere_in_a_window_costs_not_a_microjoule(seed: int) -> None:
+def test_one_wrap_anywhere_in_a_window_loses_no_microjoule(seed: int) -> None:
     """Wherever a counter of any range wraps, the energy of the window is exact."""
     rng = random.Random(seed)
     for _ in range(100):
@@ -53,19 +53,19 @@ def test_each_domain_wraps_by_itself() -> None:
 
 @pytest.mark.parametrize(("before", "after"), [(None, 5), (5, None), (None, None)])
 def test_a_count_that_is_missing_voids_the_window(before: int | None, after: int | None) -> None:
-    """A counter unreadable at either edge gives no figure; the others keep theirs."""
+    """A counter that is unreadable at either edge has no figure; the others keep theirs."""
     window = difference((CPU, DRAM), Reading(0, [1, before]), Reading(SECOND_NS, [9, after]))
     assert Window(1.0, {"cpu:0": 8}, {"dram:0": "dram:0 could not be read"}) == window
 
 
 def test_a_counter_that_went_back_without_a_known_range_voids_the_window() -> None:
-    """Nothing negative and nothing guessed comes of a counter whose range is not known."""
+    """The figure is neither negative nor guessed."""
     window = difference((ENDLESS,), Reading(0, [10]), Reading(SECOND_NS, [9]))
     assert Window(1.0, {}, {"gpu:0": "gpu:0 went back and its range is not known"}) == window
 
 
-def test_a_counter_without_a_range_may_count_for_ever() -> None:
-    """Without a range there is no second wrap to fear, however long the window."""
+def test_a_counter_without_a_range_never_wraps() -> None:
+    """However long the window is."""
     window = difference((ENDLESS,), Reading(0, [10]), Reading(10**6 * SECOND_NS, [12]))
     assert {"gpu:0": 2} == window.energy_uj
 
@@ -79,17 +79,17 @@ def test_a_counter_without_a_range_may_count_for_ever() -> None:
     ],
 )
 @pytest.mark.parametrize("start_uj", [0, RANGE_UJ - 1])
-def test_a_wrap_that_cannot_be_told_from_one_more_voids_the_window(
+def test_a_wrap_that_may_be_two_voids_the_window(
     start_uj: int, delta_uj: int, void: str | None
 ) -> None:
-    """A window is void exactly where the highest plausible power allows one range more."""
+    """A window is void exactly if the highest plausible power allows one more range."""
     after = Reading(1000 * SECOND_NS, [(start_uj + delta_uj) % RANGE_UJ])
     window = difference((CPU,), Reading(0, [start_uj]), after)
     assert (void, {} if void else {"cpu:0": delta_uj}) == (window.void, window.energy_uj)
 
 
 def test_a_sensor_that_fails_leaves_the_others_their_figures(tmp_path: Path) -> None:
-    """Where one of several sensors cannot vouch for its part, it is told with the reason."""
+    """A counter that fails is missing, with the reason."""
     tree = powercap_tree.build(tmp_path)
     card = FakeSensor(ENDLESS, name="card")
     instruments = Instruments([card, powercap.open_sensor(tree.root)])
@@ -103,29 +103,29 @@ def test_a_sensor_that_fails_leaves_the_others_their_figures(tmp_path: Path) -> 
     assert {"cpu:0": "cpu:0 could not be read"} == window.missing
 
 
-def test_a_sensor_tells_why_a_count_is_missing() -> None:
-    """What a sensor knows of its own failure stands in the reason."""
+def test_a_sensor_may_say_why_a_count_is_missing() -> None:
+    """Its own words are the reason."""
     gone = Reading(SECOND_NS, [None], why={"gpu:0": "could not be read: GPU is lost"})
     window = difference((ENDLESS,), Reading(0, [10]), gone)
     assert "gpu:0 could not be read: GPU is lost" == window.void
 
 
 def test_the_errors_of_both_edges_add_up_as_independent() -> None:
-    """What a sensor states of its two readings is told of their difference."""
+    """The errors of two readings make that of the window."""
     window = difference((ENDLESS,), Reading(0, [10], [3.0]), Reading(SECOND_NS, [90], [4.0]))
     assert {"gpu:0": 5.0} == window.error_uj
 
 
 @pytest.mark.parametrize(("end_uj", "energy_uj"), [(96, {"gpu:0": 0}), (94, {})])
 def test_a_count_may_seem_to_go_back_by_its_error(end_uj: int, energy_uj: dict[str, int]) -> None:
-    """A window of next to nothing is then 0; what goes back by more is no figure."""
+    """A window of almost nothing is then 0; a count that goes back by more has no figure."""
     window = difference((ENDLESS,), Reading(0, [100], [3.0]), Reading(1, [end_uj], [4.0]))
     assert energy_uj == window.energy_uj
 
 
 @pytest.mark.parametrize(("seconds", "share"), [(1.0, 0.078), (0.05, 1.0), (0.0, 1.0)])
 def test_a_counter_that_moves_seldom_is_late_by_its_period(seconds: float, share: float) -> None:
-    """A sensor that states no errors errs by 0.78 updates at both edges, by all at the most."""
+    """If a sensor states no error, it is 0.78 updates, and at most the whole energy."""
     card = FakeSensor(ENDLESS, update_period_s=0.1)
     instruments = Instruments([card])
     before = instruments.begin()
@@ -135,7 +135,7 @@ def test_a_counter_that_moves_seldom_is_late_by_its_period(seconds: float, share
 
 
 def test_a_counter_that_wraps_inside_a_window_of_the_sensor_is_exact(tmp_path: Path) -> None:
-    """From the tree to the window: of 1,000 windows, half with a wrap, none loses anything."""
+    """From the tree to the window: of 1,000 windows, half with a wrap, each is exact."""
     rng = random.Random(1)
     tree = powercap_tree.build(tmp_path)
     sensor = powercap.open_sensor(tree.root)
@@ -152,20 +152,20 @@ def test_a_counter_that_wraps_inside_a_window_of_the_sensor_is_exact(tmp_path: P
 
 
 def test_a_count_that_went_back_too_far_was_reset() -> None:
-    """A wrap would need more power than the counter's device can draw: no figure comes of it."""
+    """A wrap would need more power than the device can draw."""
     window = difference((CPU,), Reading(0, [10**9]), Reading(SECOND_NS // 10, [500_000]))
     assert "cpu:0 went back further than a wrap explains: it was reset" == window.void
 
 
 def test_a_counter_that_wraps_may_seem_to_go_back_by_its_error() -> None:
-    """That is no wrap."""
+    """That is not a wrap."""
     window = difference((CPU,), Reading(0, [100], [30.0]), Reading(SECOND_NS, [90], [40.0]))
     assert {"cpu:0": 0} == window.energy_uj
 
 
 @pytest.mark.parametrize(("seconds", "late_j"), [(0.2, 78.0), (0.4, 0.0)])
-def test_a_slow_counter_that_stood_still_says_nothing(seconds: float, late_j: float) -> None:
-    """Of a window of less than three updates; in more of them it would have moved."""
+def test_a_slow_counter_that_did_not_move_is_uncertain(seconds: float, late_j: float) -> None:
+    """In a window of less than three updates; in a longer one it would have moved."""
     card = FakeSensor(ENDLESS, CPU, update_period_s=0.1)
     instruments = Instruments([card])
     before = instruments.begin()

@@ -1,4 +1,4 @@
-"""The zeus sensor: an unmodified Zeus over made-up devices, and a stand-in for what needs none."""
+"""The zeus sensor: an unmodified Zeus on simulated devices, or a stand-in for Zeus."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ with_private_sys = pytest.mark.skipif(
 
 
 class FakeGpu:
-    """One of the GPUs that the stand-in opens; `counts_mj` are its answers, the last one stays."""
+    """A GPU of the stand-in; `counts_mj` are its answers, and it repeats the last one."""
 
     def __init__(self, *counts_mj: Any, index: int = 0, supported: bool = True) -> None:
         self.gpu_index = index
@@ -53,15 +53,15 @@ class FakeGpu:
         self._supported = supported
 
     def get_name(self) -> str:
-        """The model."""
+        """Return the model."""
         return "Simulated"
 
     def supports_get_total_energy_consumption(self) -> bool:
-        """Whether there is a counter."""
+        """Return whether there is a counter."""
         return self._supported
 
     def get_total_energy_consumption(self) -> Any:
-        """The next answer, raised if it is an exception."""
+        """Return the next answer; raise it if it is an exception."""
         count = self._counts.pop(0) if len(self._counts) > 1 else self._counts[0]
         if isinstance(count, Exception):
             raise count
@@ -102,7 +102,7 @@ def open_amd(amd_root: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, modules: Mapping[str, ModuleType | None]) -> None:
-    """Put modules in the place of what may be installed."""
+    """Replace installed modules."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "zeus"]:
         monkeypatch.delitem(sys.modules, name)
     for name, module in modules.items():
@@ -110,14 +110,14 @@ def install(monkeypatch: pytest.MonkeyPatch, modules: Mapping[str, ModuleType | 
 
 
 def problem_of(function: Callable[[], Any]) -> dict[str, Any]:
-    """The reason why a sensor did not open."""
+    """Return why a sensor did not open."""
     with pytest.raises(SensorUnavailable) as caught:
         function()
     problem = caught.value
     return {"reason": problem.reason, "remedy": problem.remedy, "absent": problem.absent}
 
 
-# --- which device is there ------------------------------------------------------------------
+# --- which device is present ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -134,12 +134,12 @@ def problem_of(function: Callable[[], Any]) -> dict[str, Any]:
 def test_finds_amd_cards_in_the_topology(
     tmp_path: Path, nodes: Sequence[Mapping[str, int]], expected: str | None
 ) -> None:
-    """A node has the instruction set of a GPU, and not of one on the die of a CPU."""
+    """A node has the instruction set of a GPU that is not on the die of a CPU."""
     zeus_devices.kfd_nodes(tmp_path, nodes)
     assert expected == zeus.present(tmp_path, "Linux", "x86_64")
 
 
-def test_a_jetson_is_told_by_its_release_file(tmp_path: Path) -> None:
+def test_a_jetson_is_known_by_its_release_file(tmp_path: Path) -> None:
     """NVIDIA's system for Jetson has a file of its own."""
     zeus_devices.release_file(tmp_path)
     assert zeus.JETSON == zeus.present(tmp_path, "Linux", "aarch64")
@@ -153,7 +153,7 @@ def test_a_jetson_is_told_by_its_release_file(tmp_path: Path) -> None:
         (b"\xff", None),
     ],
 )
-def test_a_jetson_is_told_by_its_model(tmp_path: Path, model: bytes, expected: str | None) -> None:
+def test_a_jetson_is_known_by_its_model(tmp_path: Path, model: bytes, expected: str | None) -> None:
     """The device tree names the board."""
     (tmp_path / "proc/device-tree").mkdir(parents=True)
     (tmp_path / "proc/device-tree/model").write_bytes(model)
@@ -164,17 +164,17 @@ def test_a_jetson_is_told_by_its_model(tmp_path: Path, model: bytes, expected: s
     ("system", "machine", "expected"),
     [("Darwin", "arm64", zeus.APPLE), ("Darwin", "x86_64", None), ("Linux", "arm64", None)],
 )
-def test_apple_silicon_is_told_by_its_names(
+def test_apple_silicon_is_known_by_its_names(
     tmp_path: Path, system: str, machine: str, expected: str | None
 ) -> None:
     """A Mac whose processor is Apple's own."""
     assert expected == zeus.present(tmp_path, system, machine)
 
 
-def test_nothing_is_loaded_where_no_device_is(
+def test_nothing_is_loaded_without_a_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reason names the sensors for what zeus is not asked for, and zeus stays unloaded."""
+    """The reason names the sensors for other devices, and zeus is not loaded."""
     install(monkeypatch, {"zeus": None})
     expected = {"reason": NOTHING, "remedy": None, "absent": True}
     assert expected == problem_of(lambda: zeus.open_sensor(tmp_path))
@@ -191,20 +191,20 @@ def test_nothing_is_loaded_where_no_device_is(
 def test_hidden_cards_are_absent(
     amd_root: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
 ) -> None:
-    """Who hides all cards misses none of them."""
+    """Cards that were hidden on purpose are not missed."""
     install(monkeypatch, {"zeus": None})
     reason = "HIP_VISIBLE_DEVICES hides every AMD GPU"
     expected = {"reason": reason, "remedy": None, "absent": True}
     assert expected == problem_of(lambda: zeus.open_sensor(amd_root, environ))
 
 
-# --- zeus that cannot be had ----------------------------------------------------------------
+# --- zeus that cannot be used ---------------------------------------------------------------
 
 
-def test_zeus_that_is_not_installed_is_told(
+def test_zeus_that_is_not_installed_is_named(
     amd_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command that installs it is the mend."""
+    """The fix installs it."""
     install(monkeypatch, {})
     without = [folder for folder in sys.path if not (Path(folder) / "zeus").is_dir()]
     monkeypatch.setattr(sys, "path", without)
@@ -223,10 +223,10 @@ def test_zeus_that_is_not_installed_is_told(
         ("import none_such", "ModuleNotFoundError: No module named 'none_such'"),
     ],
 )
-def test_zeus_that_cannot_be_imported_is_told(
+def test_zeus_that_cannot_be_imported_is_named(
     amd_root: Path, monkeypatch: pytest.MonkeyPatch, code: str, words: str
 ) -> None:
-    """What it raises while it loads is told, whatever it is."""
+    """With the error that it raises, of any type."""
     install(monkeypatch, {})
     (amd_root / "zeus").mkdir()
     (amd_root / "zeus/__init__.py").write_text(f"{code}\n")
@@ -239,8 +239,8 @@ def test_zeus_that_cannot_be_imported_is_told(
     assert expected == problem_of(lambda: zeus.open_sensor(amd_root, {}))
 
 
-def test_an_older_zeus_is_told(amd_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that it does not have is told, and is no crash."""
+def test_an_older_zeus_is_refused(amd_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason has the name that is missing."""
     install(monkeypatch, zeus_devices.stand_in(gpu=ModuleType("zeus.device.gpu")))
     reason = (
         "zeus cannot read an AMD GPU here: AttributeError: "
@@ -266,12 +266,12 @@ def test_an_older_zeus_is_told(amd_root: Path, monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_counts_are_whole_microjoules(open_amd: Open, count_mj: Any, expected: int | None) -> None:
-    """Millijoules of zeus, whole or not; what is no number has no count."""
+    """Rounded millijoules of zeus; an answer that is not a number has no count."""
     assert [expected] == open_amd(FakeGpu(count_mj)).read().energy_uj
 
 
 def test_a_card_that_fails_in_a_run_has_no_count(open_amd: Open) -> None:
-    """It is missing from the window with the reason, the others are read, nothing is raised."""
+    """It is missing from the window, with the reason, and the others are read."""
     gone = FakeGpu(1, 5, OSError("the card fell off the bus"), index=0)
     sensor = open_amd(gone, FakeGpu(9, index=1))
     before, after = sensor.read(), sensor.read()
@@ -284,7 +284,7 @@ def test_a_card_that_fails_in_a_run_has_no_count(open_amd: Open) -> None:
 
 
 def test_a_counter_that_goes_back_is_missing(open_amd: Open) -> None:
-    """A driver that was loaded anew starts at zero, which is no wrap."""
+    """A driver that was loaded again starts at zero, which is not a wrap."""
     sensor = open_amd(FakeGpu(1, 5000, 3))
     window = difference(sensor.domains, sensor.read(), sensor.read())
     assert {"gpu:0": "gpu:0 went back and its range is not known"} == window.missing
@@ -301,7 +301,7 @@ def test_a_card_without_counter_is_named(open_amd: Open) -> None:
 
 
 def test_closing_twice_is_closing_once(open_amd: Open) -> None:
-    """The second time has nothing left to do."""
+    """The second call does nothing."""
     sensor = open_amd(FakeGpu(1))
     sensor.close()
     sensor.close()
@@ -322,7 +322,7 @@ def test_the_tick_is_measured(
 
 
 class FakeChip:
-    """A Jetson whose sampling answers with one count after the other, until it ends."""
+    """A Jetson whose sampling returns one count after another, until it ends."""
 
     def __init__(self, *answers: Any, metrics: Sequence[str] = ("cpu_energy_mj",)) -> None:
         self._answers = list(answers)
@@ -331,15 +331,15 @@ class FakeChip:
         self.process = self
 
     def get_available_metrics(self) -> set[str]:
-        """The rails that there are."""
+        """Return the rails."""
         return self._metrics
 
     def get_total_energy_consumption(self) -> Any:
-        """The next answer."""
+        """Return the next answer."""
         return SimpleNamespace(cpu_energy_mj=self._answers.pop(0))
 
     def is_alive(self) -> bool:
-        """Whether it samples."""
+        """Return whether it samples."""
         return self.alive
 
     def terminate(self) -> None:
@@ -364,12 +364,12 @@ def open_jetson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
 
 
 def test_a_jetson_is_asked_twice(open_jetson: Open) -> None:
-    """The first answer is as old as the last sample; the second is of now."""
+    """The first answer is as old as the last sample; the second is new."""
     assert [2500] == open_jetson(FakeChip(1.0, 2.5)).read().energy_uj
 
 
 def test_a_jetson_is_not_asked_after_its_sampling_ended(open_jetson: Open) -> None:
-    """It would not answer; closing ends it, a second time too."""
+    """It would not answer; closing ends it, and may be repeated."""
     chip = FakeChip()
     sensor = open_jetson(chip)
     sensor.close()
@@ -381,7 +381,7 @@ def test_a_jetson_is_not_asked_after_its_sampling_ended(open_jetson: Open) -> No
 
 
 def test_a_jetson_that_is_refused_is_not_left_sampling(open_jetson: Open) -> None:
-    """What zeus started is stopped."""
+    """The process that zeus started is stopped."""
     chip = FakeChip(metrics=["total_energy_mj"])
     assert (
         "zeus finds no counter of a CPU or a GPU on this chip"
@@ -391,7 +391,7 @@ def test_a_jetson_that_is_refused_is_not_left_sampling(open_jetson: Open) -> Non
 
 
 def test_apple_silicon_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the chip has of CPU, memory, GPU and Neural Engine, in microjoules."""
+    """The counters of the chip, in microjoules."""
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
     counts = {"cpu_total_mj": 1, "ane_mj": 2, "gpu_sram_mj": 3}
@@ -410,7 +410,7 @@ def test_apple_silicon_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(sensor: zeus.ZeusSensor) -> dict[str, Any]:
-    """In a child: a sensor in words."""
+    """In a child: describe a sensor."""
     return {
         "domains": [[d.name, d.kind, d.counted] for d in sensor.domains],
         "method": sensor.method,
@@ -424,7 +424,7 @@ def open_cards(cards: Sequence[AmdCard], folder: str, **more: Any) -> zeus.ZeusS
 
 
 def attempt(cards: list[dict[str, Any]], folder: str, more: dict[str, Any]) -> dict[str, Any]:
-    """In a child: what opens on these cards, or the reason why nothing does."""
+    """In a child: open these cards, and describe the sensor or the problem."""
     try:
         return opened(open_cards([AmdCard(**card) for card in cards], folder, **more))
     except SensorUnavailable as problem:
@@ -447,7 +447,7 @@ def watts_of_cards(cards: list[dict[str, Any]], folder: str) -> dict[str, Any]:
 
 @with_zeus
 def test_counts_the_joules_of_amd_cards(tmp_path: Path) -> None:
-    """Each card by its number in HIP, to the tick of its counter, which is measured."""
+    """Each card has its number in HIP, and the tick of its counter is measured."""
     cards = [{"watts": 100.0, "hip_id": 1, "tick_s": 0.02}, {"watts": 300.0, "hip_id": 0}]
     answer = child.run(watts_of_cards, cards, str(tmp_path))
     assert {"gpu:0": 300.0, "gpu:1": 100.0} == pytest.approx(answer["watts"], rel=0.06)
@@ -474,15 +474,15 @@ def test_counts_the_joules_of_amd_cards(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_cards_that_cannot_be_read_are_told(
+def test_cards_that_cannot_be_read_are_named(
     tmp_path: Path, cards: list[dict[str, Any]], reason: str
 ) -> None:
-    """An older card without a counter, a counter that is wrong, a user without the right."""
+    """An old card without a counter, a wrong counter, or a user without permission."""
     assert reason == child.run(attempt, cards, str(tmp_path), {})["reason"]
 
 
 @with_zeus
-def test_the_mend_of_cards_without_a_counter_is_to_hide_them(tmp_path: Path) -> None:
+def test_the_fix_of_cards_without_a_counter_is_to_hide_them(tmp_path: Path) -> None:
     """Zeus opens all cards or none."""
     cards = [{"error": zeus_devices.NOT_SUPPORTED}]
     assert (
@@ -492,8 +492,8 @@ def test_the_mend_of_cards_without_a_counter_is_to_hide_them(tmp_path: Path) -> 
 
 
 @with_zeus
-def test_what_zeus_says_of_amdsmi_is_in_the_reason(tmp_path: Path) -> None:
-    """Its log line is the only place where it tells why."""
+def test_the_message_of_zeus_about_amdsmi_is_in_the_reason(tmp_path: Path) -> None:
+    """Zeus only logs it."""
     reason = (
         "zeus cannot use AMD's library amdsmi: amdsmi is available but could not initialize: 34"
     )
@@ -513,9 +513,9 @@ def test_two_chiplets_are_one_card(tmp_path: Path) -> None:
 
 
 def what_is_heard(folder: str) -> dict[str, Any]:
-    """In a child: logs, warnings and output around opening a sensor of which zeus has much to say.
+    """In a child: logs, warnings and output while a sensor is opened that makes zeus log a lot.
 
-    It is opened twice, as a second run in the same process does.
+    It is opened twice, as by a second run in the same process.
     """
     stream, out = io.StringIO(), io.StringIO()
     logging.basicConfig(stream=stream, level=logging.DEBUG)
@@ -537,8 +537,8 @@ def what_is_heard(folder: str) -> dict[str, Any]:
 
 
 @with_zeus
-def test_zeus_is_loaded_when_opened_and_is_not_heard(tmp_path: Path) -> None:
-    """What it logs, warns of and prints stays away from users; its logger is left as it was."""
+def test_zeus_is_loaded_on_demand_and_silently(tmp_path: Path) -> None:
+    """Its logs, warnings and output are hidden; its logger is as it was."""
     assert child.run(what_is_heard, str(tmp_path)) == {
         "loaded": [False, True],
         "heard": [],
@@ -550,7 +550,7 @@ def test_zeus_is_loaded_when_opened_and_is_not_heard(tmp_path: Path) -> None:
 
 
 def apple(readings: list[dict[str, int]]) -> dict[str, Any]:
-    """In a child: two readings of a Mac that answers so; the last answer stays."""
+    """In a child: two readings of a Mac with these answers; it repeats the last one."""
     answers = iter([*[readings[0]] * 3, *readings[1:]])
     last = readings[-1]
     zeus_devices.pretend_apple()
@@ -562,7 +562,7 @@ def apple(readings: list[dict[str, int]]) -> dict[str, Any]:
 
 @with_zeus
 def test_parts_of_apple_silicon_are_counted_once() -> None:
-    """The total of the CPU without its cores, memory, GPU, and the Neural Engine as a second."""
+    """The total of the CPU, memory, GPU, and the Neural Engine as a second GPU."""
     counts = {"cpu_total_mj": 10, "dram_mj": 3, "gpu_mj": 5, "gpu_sram_mj": 1, "ane_mj": 2}
     assert child.run(apple, [counts, counts | {"gpu_mj": 6}]) == {
         "domains": [
@@ -577,14 +577,14 @@ def test_parts_of_apple_silicon_are_counted_once() -> None:
 
 
 @with_zeus
-def test_apple_silicon_has_the_domains_that_it_tells() -> None:
+def test_apple_silicon_has_the_domains_that_it_reports() -> None:
     """A chip without a counter of its memory has no such domain."""
     answer = child.run(apple, [{"cpu_total_mj": 10, "gpu_mj": 5}])
     assert [["cpu:0", "cpu", True], ["gpu:0", "gpu", True]] == answer["domains"]
 
 
 def apple_without_library() -> list[str | None]:
-    """In a child: a Mac on which only zeus itself is installed."""
+    """In a child: a Mac with only zeus itself installed."""
     zeus_devices.pretend_apple()
     with pytest.raises(SensorUnavailable) as caught:
         zeus.open_sensor(Path("/none"))
@@ -601,7 +601,7 @@ def test_apple_silicon_needs_a_library_of_its_own() -> None:
 
 
 def pretend_jetson(folder: str, rails_mw: dict[str, int]) -> Path:
-    """In a child with a `/sys` of its own: be a Jetson for zeus; the folder of its rails."""
+    """In a child with its own `/sys`: simulate a Jetson; return the folder of its rails."""
     from zeus.device.soc import jetson  # type: ignore[import-not-found, unused-ignore]
 
     release = zeus_devices.release_file(Path(folder)) / "etc/nv_tegra_release"
@@ -633,7 +633,7 @@ def jetson(folder: str, rails_mw: dict[str, int]) -> dict[str, Any]:
 @with_zeus
 @with_private_sys
 def test_rails_of_a_jetson_are_counted_once(tmp_path: Path) -> None:
-    """CPU and GPU are counted, and the input that feeds them stands apart."""
+    """CPU and GPU are counted; the input that feeds them enters no total."""
     rails = {"POM_5V_IN": 6000, "POM_5V_GPU": 1000, "POM_5V_CPU": 2000}
     answer = child.run(jetson, str(tmp_path), rails, private_sys=True)
     expected = {"cpu:0": 4.0, "gpu:0": 2.0, "psys": 12.0}
@@ -647,7 +647,7 @@ def test_rails_of_a_jetson_are_counted_once(tmp_path: Path) -> None:
 
 @with_zeus
 @with_private_sys
-def test_a_rail_that_cpu_and_gpu_share_is_told(tmp_path: Path) -> None:
+def test_a_rail_that_cpu_and_gpu_share_is_named(tmp_path: Path) -> None:
     """An Orin Nano has one rail for both."""
     rails = {"VDD_IN": 6000, "VDD_CPU_GPU_CV": 2000, "VDD_SOC": 500}
     answer = child.run(jetson, str(tmp_path), rails, private_sys=True)
@@ -658,14 +658,14 @@ def test_a_rail_that_cpu_and_gpu_share_is_told(tmp_path: Path) -> None:
 @with_zeus
 @with_private_sys
 @pytest.mark.parametrize("rails", [{}, {"VDD_IN": 6000}])
-def test_a_jetson_without_rails_is_told(tmp_path: Path, rails: dict[str, int]) -> None:
-    """Its input alone says nothing of what a test can be judged by."""
+def test_a_jetson_without_rails_is_refused(tmp_path: Path, rails: dict[str, int]) -> None:
+    """Its input alone is neither CPU nor GPU."""
     answer = child.run(jetson, str(tmp_path), rails, private_sys=True)
     assert answer == {"reason": "zeus finds no counter of a CPU or a GPU on this chip"}
 
 
 def jetson_whose_sampling_ends(folder: str) -> list[int | None]:
-    """In a child: a reading after the process that samples has met a torn file."""
+    """In a child: a reading after the process that samples read a torn file."""
     files = pretend_jetson(folder, {"VDD_CPU": 2000})
     sensor = zeus.open_sensor(Path(folder))
     (files / "in1_input").write_text("")
@@ -681,15 +681,15 @@ def test_a_jetson_that_is_no_longer_sampled_has_no_count(tmp_path: Path) -> None
 
 
 def jetson_that_zeus_does_not_see(folder: str) -> str:
-    """In a child: a board whose release file is there for us alone."""
+    """In a child: a board whose release file only we see."""
     with pytest.raises(SensorUnavailable) as caught:
         zeus.open_sensor(zeus_devices.release_file(Path(folder)))
     return caught.value.reason
 
 
 @with_zeus
-def test_a_jetson_that_zeus_does_not_see_is_told(tmp_path: Path) -> None:
-    """In a container Python may not tell the processor, on which zeus insists."""
+def test_a_jetson_that_zeus_does_not_recognise_is_refused(tmp_path: Path) -> None:
+    """In a container Python may not know the processor, which zeus requires."""
     reason = (
         "zeus does not recognise this Jetson: it requires /etc/nv_tegra_release, and aarch64 "
         "from Python's platform.processor()"

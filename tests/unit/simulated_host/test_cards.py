@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,82 +12,87 @@ from typing import Any
 import pytest
 
 from tests.simulated_host import child, native, nvml, power
-from tests.simulated_host.nvml import Card
+from tests.simulated_host.nvml import Card, Work
+from tests.simulated_host.simulated_clock import SimulatedClock
 
 pytestmark = pytest.mark.skipif(not native.POSSIBLE, reason=native.WHY_NOT)
 
 B = "GPU-2222bbbb-0000-0000-0000-000000000000"
-#: Enough unlike seconds and fractions for a counter that is off to be seen.
+#: Enough different seconds and fractions to show a counter that is off.
 STEPS_W = tuple((i / 20, 60.0 + 35 * (i % 7)) for i in range(600))
 NOT_SUPPORTED, NO_PERMISSION, GPU_IS_LOST, UNKNOWN = 3, 4, 15, 999
 
-#: The expressions in which a test asks a child, of the handles `h`, with `n` the module.
-ENERGY = "n.nvmlDeviceGetTotalEnergyConsumption(h[0])"
-INSTANT = "field(186).value.uiVal"
-AVERAGE = "field(185).value.uiVal"
-USAGE = "n.nvmlDeviceGetPowerUsage(h[0])"
-
-Ask = Callable[..., list[Any]]
+#: A question to pynvml about the handles of all cards.
+Question = Callable[[Any, list[Any]], Any]
 
 
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the simulated driver library, built once."""
-    return nvml.build(tmp_path_factory.mktemp("cards"))
+def energy(n: Any, h: list[Any]) -> Any:
+    """The energy of the first card, in millijoules."""
+    return n.nvmlDeviceGetTotalEnergyConsumption(h[0])
+
+
+def usage(n: Any, h: list[Any]) -> Any:
+    """The plain power of the first card, in milliwatts."""
+    return n.nvmlDeviceGetPowerUsage(h[0])
+
+
+def field(number: int) -> Question:
+    """The value of a field of the first card."""
+    return lambda n, h: n.nvmlDeviceGetFieldValues(h[0], [number])[0].value.uiVal
+
+
+INSTANT, AVERAGE = field(186), field(185)
+
+
+class Cards:
+    """Simulated cards in this process, whose script began `at_s` ago."""
+
+    def __init__(self, n: Any, clock: SimulatedClock, start_s: float) -> None:
+        self.clock = clock
+        self._n = n
+        self._start_s = start_s
+        n.nvmlInit()
+        self._handles = []
+        for index in range(n.nvmlDeviceGetCount()):
+            try:
+                self._handles.append(n.nvmlDeviceGetHandleByIndex(index))
+            except n.NVMLError as error:
+                self._handles.append(error)
+
+    @property
+    def time_s(self) -> float:
+        """The time of the script."""
+        return self.clock.time_s - self._start_s
+
+    def ask(self, question: Question) -> Any:
+        """Return the answer now, or the number of the error in a list."""
+        try:
+            return question(self._n, self._handles)
+        except self._n.NVMLError as error:
+            return [error.value]
+
+    def over_time(self, question: Question, times: int = 120) -> list[tuple[float, Any]]:
+        """Return times of the script and answers, every 2.137 ms."""
+        answers = []
+        for _ in range(times):
+            self.clock.sleep(0.002137)
+            answers.append((self.time_s, self.ask(question)))
+        return answers
+
+
+See = Callable[..., Cards]
 
 
 @pytest.fixture
-def ask(library: Path, tmp_path: Path) -> Ask:
-    """Asks cards one thing after another, a few times, from a second of their script on.
+def see(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> See:
+    """Makes cards, at a second of their script."""
 
-    With `at_s` None it starts as the child starts NVML, and the times told are of no script.
-    """
+    def see(*cards: Card, at_s: float = 1.0) -> Cards:
+        clock = SimulatedClock(tmp_path / "clock", read_cost_ns=0)
+        start_s = clock.time_s - at_s
+        return Cards(nvml.load(monkeypatch, tmp_path, cards, clock, start_s), clock, start_s)
 
-    def ask(
-        *cards: Card, what: str | list[str], at_s: float | None = 1.0, times: int = 1
-    ) -> list[Any]:
-        start_s = None if at_s is None else time.monotonic() - at_s
-        environ = nvml.environment(library, tmp_path / "script", cards, start_s)
-        questions = [what] if isinstance(what, str) else what
-        answers: list[Any] = child.run(_answers, questions * times, start_s or 0.0, environ=environ)
-        return answers
-
-    return ask
-
-
-def _answers(questions: list[str], start_s: float) -> list[Any]:
-    """In a child: when each question was put, the answer or the error, when it was there."""
-    import pynvml as n
-
-    n.nvmlInit()
-    handles = []
-    for index in range(n.nvmlDeviceGetCount()):
-        try:
-            handles.append(n.nvmlDeviceGetHandleByIndex(index))
-        except n.NVMLError as error:
-            handles.append(error)
-    names = {
-        "n": n,
-        "h": handles,
-        "time": time,
-        "pid": os.getpid(),
-        "field": lambda number: n.nvmlDeviceGetFieldValues(handles[0], [number])[0],
-    }
-    answers = []
-    for question in questions:
-        before_s = time.monotonic() - start_s
-        try:
-            answer = eval(question, names)
-        except n.NVMLError as error:
-            answer = {"error": error.value}
-        answers.append((before_s, answer, time.monotonic() - start_s))
-        time.sleep(0.002)
-    return answers
-
-
-def answer_of(answers: list[Any]) -> Any:
-    """What was answered last."""
-    return answers[-1][1]
+    return see
 
 
 # --- energy ---------------------------------------------------------------------------------
@@ -104,9 +108,9 @@ def answer_of(answers: list[Any]) -> Any:
         Card(power_w=STEPS_W, tick_s=0.02, jitter=0.9),
         Card(power_w=STEPS_W, start_mj=987_654_321),
         Card(power_w=STEPS_W, gain=0.85),
-        Card(power_w=STEPS_W, stick_s=1.3),
-        Card(power_w=STEPS_W, start_mj=5000, reset_s=1.3),
-        Card(power_w=((-500.0, 40.0), (1.2, 300.0))),
+        Card(power_w=STEPS_W, stick_s=1.1),
+        Card(power_w=STEPS_W, start_mj=5000, reset_s=1.1),
+        Card(power_w=((-500.0, 40.0), (1.1, 300.0))),
         Card(power_w=tuple((i / 1000, 50.0 + i % 11) for i in range(4096))),
     ],
     ids=[
@@ -114,30 +118,27 @@ def answer_of(answers: list[Any]) -> Any:
         *("gain", "stick", "reset", "before", "many"),
     ],
 )
-def test_counts_the_energy_of_its_script(ask: Ask, card: Card) -> None:
-    """A count is one that the script has between the question and the answer."""
-    for before_s, count_mj, after_s in ask(card, what=ENERGY, times=120):
-        told = {card.count_mj_at(when) for when in (before_s, after_s)}
-        assert min(told) - 1 <= count_mj <= max(told) + 1
+def test_a_card_counts_the_energy_of_its_script(see: See, card: Card) -> None:
+    """At every moment, to a millijoule."""
+    for at_s, count_mj in see(card).over_time(energy):
+        assert count_mj == pytest.approx(card.count_mj_at(at_s), abs=1)
 
 
-def test_each_card_has_ticks_of_its_own(ask: Ask) -> None:
-    """The ticks of a card are late by other shares than those of the card beside it."""
+def test_each_card_has_ticks_of_its_own(see: See) -> None:
+    """The ticks of two cards are late by different shares."""
     one, other = Card(jitter=0.9, tick_s=0.02), Card(uuid=B, jitter=0.9, tick_s=0.02)
-    for before_s, count_mj, after_s in ask(one, other, what=ENERGY.replace("0", "1"), times=50):
-        told = {other.count_mj_at(when, index=1) for when in (before_s, after_s)}
-        assert min(told) - 1 <= count_mj <= max(told) + 1
+    second = see(one, other).over_time(lambda n, h: energy(n, h[1:]))
+    for at_s, count_mj in second:
+        assert count_mj == pytest.approx(other.count_mj_at(at_s, index=1), abs=1)
     assert one.last_tick_s(1.005, index=0) != one.last_tick_s(1.005, index=1)
 
 
-def test_sixteen_cards_count_apart(ask: Ask) -> None:
-    """Sixteen cards are there, and each counts its own energy."""
-    cards = [Card(uuid=f"GPU-{i}", power_w=((0.0, 10.0 * i),), tick_s=1e6) for i in range(16)]
-    cards = [Card(uuid=card.uuid, start_mj=i, power_w=card.power_w) for i, card in enumerate(cards)]
-    what = "[n.nvmlDeviceGetTotalEnergyConsumption(one) for one in h]"
-    ((before_s, counts_mj, after_s),) = ask(*cards, what=what)
-    for card, count_mj in zip(cards, counts_mj, strict=True):
-        assert card.count_mj_at(before_s) <= count_mj <= card.count_mj_at(after_s)
+def test_sixteen_cards_count_apart(see: See) -> None:
+    """Each of sixteen cards counts its own energy."""
+    cards = [Card(uuid=f"GPU-{i}", start_mj=i, power_w=((0.0, 10.0 * i),)) for i in range(16)]
+    seen = see(*cards)
+    counts_mj = seen.ask(lambda n, h: [n.nvmlDeviceGetTotalEnergyConsumption(one) for one in h])
+    assert counts_mj == [card.count_mj_at(1.0) for card in cards]
 
 
 def test_true_energy_is_an_integral() -> None:
@@ -160,57 +161,54 @@ def test_true_energy_is_an_integral() -> None:
     ],
     ids=["exact", "tick", "lag", "gain"],
 )
-def test_tells_power_at_the_instant(ask: Ask, card: Card) -> None:
-    """The instantaneous power is the script's, as late and as wrong as the script says."""
-
-    def told_mw(when_s: float) -> float:
-        sampled_s = power.last_multiple(when_s - card.power_lag_s, card.power_tick_s)
-        return 1000 * card.power_gain * card.watts_at(sampled_s)
-
-    for before_s, milliwatts, after_s in ask(card, what=INSTANT, times=120):
-        expected = [told_mw(before_s), told_mw(after_s)]
-        assert milliwatts in [pytest.approx(mw, abs=1) for mw in expected]
+def test_instantaneous_power_is_that_of_the_script(see: See, card: Card) -> None:
+    """It is as late and as wrong as the script says."""
+    for at_s, milliwatts in see(card).over_time(INSTANT):
+        sampled_s = power.last_multiple(at_s - card.power_lag_s, card.power_tick_s)
+        assert milliwatts == pytest.approx(1000 * card.power_gain * card.watts_at(sampled_s), abs=1)
 
 
-def test_noise_is_new_with_each_sample(ask: Ask) -> None:
-    """Powers are off by no more than the noise, alike within a sample, unlike across samples."""
-    card = Card(power_tick_s=0.05, power_noise=0.02)
-    answers = ask(card, what=INSTANT, times=120)
-    assert all(98_000 <= milliwatts <= 102_000 for _, milliwatts, _ in answers)
-    samples = {int(after_s / 0.05) - int(answers[0][0] / 0.05) for *_, after_s in answers}
-    assert 3 < len({milliwatts for _, milliwatts, _ in answers}) <= len(samples) + 1
+def test_noise_is_new_with_each_sample(see: See) -> None:
+    """Powers are off by at most the noise, and all reads of one sample agree."""
+    answers = see(Card(power_tick_s=0.05, power_noise=0.02)).over_time(INSTANT)
+    assert all(98_000 <= milliwatts <= 102_000 for _, milliwatts in answers)
+    samples = {int(at_s / 0.05) for at_s, _ in answers}
+    assert 3 < len({milliwatts for _, milliwatts in answers}) == len(samples)
 
 
 @pytest.mark.parametrize(("average_s", "at_s"), [(1.0, 10.1), (0.4, 10.0), (0.0, 10.1)])
-def test_tells_the_mean_of_the_last_second(ask: Ask, average_s: float, at_s: float) -> None:
-    """The other powers are means, so that a step arrives over that time."""
+def test_other_powers_are_means(see: See, average_s: float, at_s: float) -> None:
+    """A step arrives over the time of the mean."""
     card = Card(power_w=((0.0, 100.0), (10.0, 300.0)), average_s=average_s)
-
-    def mean_mw(when_s: float) -> float:
-        if not average_s:
-            return 1000 * card.watts_at(when_s)
-        return 1000 * card.joules(when_s - average_s, when_s) / average_s
-
-    for before_s, milliwatts, after_s in ask(card, what=[AVERAGE, USAGE], at_s=at_s, times=30):
-        assert mean_mw(before_s) - 1 <= milliwatts <= mean_mw(after_s) + 1
-
-
-def test_mean_starts_with_the_script(ask: Ask) -> None:
-    """Where the script is younger than the mean, the mean is of what there is of it."""
-    assert answer_of(ask(Card(), what=USAGE, at_s=0.0)) == 100_000
+    cards = see(card, at_s=at_s)
+    for question in (AVERAGE, usage):
+        for when_s, milliwatts in cards.over_time(question, times=30):
+            mean_w = card.watts_at(when_s)
+            if average_s:
+                mean_w = card.joules(when_s - average_s, when_s) / average_s
+            assert milliwatts == pytest.approx(1000 * mean_w, abs=1)
 
 
-def test_card_may_lack_its_power_at_the_instant(ask: Ask) -> None:
-    """A card without instantaneous power says so for that field, and tells the others."""
-    what = "[field(number).nvmlReturn for number in (186, 185, 83)]"
-    assert answer_of(ask(Card(instant=False), what=what)) == [NOT_SUPPORTED, 0, 0]
+def test_the_mean_starts_with_the_script(see: See) -> None:
+    """At the start of the script it covers less time."""
+    assert see(Card(), at_s=0.0).ask(usage) == 100_000
 
 
-def test_read_takes_its_time(ask: Ask) -> None:
-    """A read of energy or of power takes as long as the script says."""
-    for what in (ENERGY, INSTANT):
-        costs_s = [after - before for before, _, after in ask(Card(read_cost_s=0.002), what=what)]
-        assert min(costs_s) >= 0.002
+def test_a_card_may_lack_its_instantaneous_power(see: See) -> None:
+    """It reports the other fields."""
+    numbers = (186, 185, 83)
+    assert see(Card(instant=False)).ask(
+        lambda n, h: [n.nvmlDeviceGetFieldValues(h[0], [i])[0].nvmlReturn for i in numbers]
+    ) == [NOT_SUPPORTED, 0, 0]
+
+
+@pytest.mark.parametrize("question", [energy, INSTANT])
+def test_a_read_takes_the_time_of_the_script(see: See, question: Question) -> None:
+    """The answer is that of the middle of the read."""
+    cards = see(Card(read_cost_s=0.002, power_w=((0.0, 100.0), (1.0015, 300.0)), tick_s=0.0))
+    cards.ask(question)
+    assert cards.time_s == pytest.approx(1.002)
+    assert cards.ask(INSTANT) == 300_000
 
 
 # --- failures -------------------------------------------------------------------------------
@@ -221,59 +219,52 @@ def test_read_takes_its_time(ask: Ask) -> None:
     [(Card(lost_s=500.0), GPU_IS_LOST), (Card(deny_s=500.0), NO_PERMISSION)],
     ids=["lost", "deny"],
 )
-def test_card_is_gone_from_a_time_on(ask: Ask, card: Card, error: int) -> None:
-    """From the time on every call fails with the error, and none does before."""
-    what = [ENERGY, USAGE, INSTANT, "n.nvmlDeviceGetUUID(n.nvmlDeviceGetHandleByIndex(0))"]
-    before = [answer for _, answer, _ in ask(card, what=what, at_s=1.0)]
-    assert before[-1] == card.uuid
-    assert not any(isinstance(answer, dict) for answer in before)
-    after = [answer for _, answer, _ in ask(card, what=what[3:] * 2, at_s=600.0)]
-    assert after == [{"error": error}] * 2
+def test_a_card_fails_from_a_time_on(see: See, card: Card, error: int) -> None:
+    """Every call then has the error, with a handle that was good too."""
+    cards = see(card)
+
+    def uuid(n: Any, h: list[Any]) -> Any:
+        return n.nvmlDeviceGetUUID(n.nvmlDeviceGetHandleByIndex(0))
+
+    questions: list[Question] = [energy, usage, INSTANT, uuid]
+    before = [cards.ask(question) for question in questions]
+    assert before == [100_000, 100_000, 100_000, card.uuid]
+    cards.clock.sleep(500.0)
+    assert [cards.ask(question) for question in questions] == [[error]] * 4
+    assert isinstance(see(card, at_s=600.0).ask(lambda n, h: h[0]), Exception)
 
 
-def test_card_goes_while_it_is_used(ask: Ask) -> None:
-    """A handle that was good fails from the time on, for energy and for power."""
-    card = Card(lost_s=0.5)
-    what = [ENERGY, "time.sleep(0.5)", ENERGY, USAGE, INSTANT]
-    first, _, *rest = [answer for _, answer, _ in ask(card, what=what, at_s=None)]
-    assert isinstance(first, int)
-    assert rest == [{"error": GPU_IS_LOST}] * 3
-
-
-def test_reads_fail_for_a_while(ask: Ask) -> None:
+def test_reads_fail_for_a_while(see: See) -> None:
     """Reads fail with the error between the two times, and neither before nor after."""
     spans = [(i / 10, i / 10 + 0.05, (UNKNOWN, GPU_IS_LOST)[i % 2]) for i in range(600)]
+    cards = see(Card(fail_between=tuple(spans)))
     seen = set()
-    for before_s, answer, after_s in ask(
-        Card(fail_between=tuple(spans)), what=[ENERGY, USAGE], times=80
-    ):
-        expected = {_error_at(spans, when) for when in (before_s, after_s)}
-        failed = answer["error"] if isinstance(answer, dict) else 0
-        assert failed in expected
-        seen.add(failed)
+    for question in (energy, usage):
+        for at_s, answer in cards.over_time(question):
+            expected = next((error for start, end, error in spans if start <= at_s < end), 0)
+            failed = answer[0] if isinstance(answer, list) else 0
+            assert failed == expected
+            seen.add(failed)
     assert seen == {0, UNKNOWN, GPU_IS_LOST}
 
 
-def _error_at(spans: list[tuple[float, float, int]], when_s: float) -> int:
-    return next((error for start, end, error in spans if start <= when_s < end), 0)
+def test_a_counter_fails_after_some_reads(see: See) -> None:
+    """Only reads of the counter count, and only the counter fails."""
+    cards = see(Card(fail=(3, UNKNOWN)))
+    answers = [(cards.ask(usage), cards.ask(energy)) for _ in range(5)]
+    assert answers == [(100_000, 100_000)] * 3 + [(100_000, [UNKNOWN])] * 2
 
 
-def test_counter_fails_after_some_reads(ask: Ask) -> None:
-    """Only the counter fails, after so many reads of it."""
-    what = f"[{USAGE}, {ENERGY}]"
-    answers = [answer for _, answer, _ in ask(Card(fail=(3, UNKNOWN)), what=what, times=5)]
-    assert [isinstance(answer, dict) for answer in answers] == [False] * 3 + [True] * 2
+def test_a_card_may_have_no_counter(see: See) -> None:
+    """It is then of an architecture before the first one with a counter."""
+    cards = see(Card(counter=False))
+    assert cards.ask(energy) == [NOT_SUPPORTED]
+    assert cards.ask(lambda n, h: n.nvmlDeviceGetArchitecture(h[0]) < n.NVML_DEVICE_ARCH_VOLTA)
 
 
-def test_card_may_have_no_counter(ask: Ask) -> None:
-    """A card without counter says so, and that it is older than the first that had one."""
-    what = ["n.nvmlDeviceGetArchitecture(h[0]) < n.NVML_DEVICE_ARCH_VOLTA", ENERGY]
-    answers = [answer for _, answer, _ in ask(Card(counter=False), what=what)]
-    assert answers == [True, {"error": NOT_SUPPORTED}]
-
-
-def test_unknown_statement_ends_the_process(library: Path, tmp_path: Path) -> None:
-    """A script that cannot be obeyed is told with its line, not passed over."""
+def test_an_unknown_statement_ends_the_process(tmp_path: Path) -> None:
+    """The error has the line of the script."""
+    library = nvml.build(tmp_path)
     environ = nvml.environment(library, tmp_path / "script", [Card()])
     (tmp_path / "script").write_text("card GPU-1 A\npower 3\n")
     program = "import pynvml; pynvml.nvmlInit()"
@@ -287,159 +278,133 @@ def test_unknown_statement_ends_the_process(library: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("card", "what", "expected"),
+    ("card", "question", "expected"),
     [
         (
             Card(throttle=((0.0, 0x1), (20.0, 0x44))),
-            "n.nvmlDeviceGetCurrentClocksEventReasons(h[0])",
+            lambda n, h: n.nvmlDeviceGetCurrentClocksEventReasons(h[0]),
             [0x1, 0x44],
         ),
         (
             Card(throttle=((20.0, 0x4),)),
-            "n.nvmlDeviceGetCurrentClocksThrottleReasons(h[0])",
+            lambda n, h: n.nvmlDeviceGetCurrentClocksThrottleReasons(h[0]),
             [0, 0x4],
         ),
         (
             Card(clock_mhz=((0.0, 1980), (20.0, 1200))),
-            "n.nvmlDeviceGetClockInfo(h[0], n.NVML_CLOCK_SM)",
+            lambda n, h: n.nvmlDeviceGetClockInfo(h[0], n.NVML_CLOCK_SM),
             [1980, 1200],
         ),
         (
             Card(limit_w=300, limit_at_w=((20.0, 250.0),)),
-            "n.nvmlDeviceGetEnforcedPowerLimit(h[0])",
+            lambda n, h: n.nvmlDeviceGetEnforcedPowerLimit(h[0]),
             [300_000, 250_000],
         ),
         (
             Card(limit_w=300, limit_at_w=((20.0, 250.0),)),
-            "n.nvmlDeviceGetPowerManagementLimit(h[0])",
+            lambda n, h: n.nvmlDeviceGetPowerManagementLimit(h[0]),
             [300_000, 250_000],
         ),
         (
             Card(power_w=((0.0, 60.0), (20.0, 250.0))),
-            "n.nvmlDeviceGetUtilizationRates(h[0]).gpu",
+            lambda n, h: n.nvmlDeviceGetUtilizationRates(h[0]).gpu,
             [0, 100],
         ),
-        (Card(), "n.nvmlDeviceGetTemperature(h[0], 0)", [40, 40]),
+        (Card(), lambda n, h: n.nvmlDeviceGetTemperature(h[0], 0), [40, 40]),
         (
             Card(temperature_c=((5.0, 50.0), (20.0, 50.0), (25.0, 90.0))),
-            "n.nvmlDeviceGetTemperature(h[0], 0)",
+            lambda n, h: n.nvmlDeviceGetTemperature(h[0], 0),
             [50, 90],
         ),
+        (
+            Card(temperature_c=((0.0, 20.0), (40.0, 120.0))),
+            lambda n, h: n.nvmlDeviceGetTemperatureV(h[0], 0),
+            [45, 95],
+        ),
     ],
-    ids=lambda value: value if isinstance(value, str) else None,
+    ids=[
+        *("reasons", "older name", "clock", "enforced limit", "limit", "utilisation"),
+        *("usual temperature", "temperature", "temperature on a line"),
+    ],
 )
-def test_tells_what_it_does_at_a_time(
-    ask: Ask, card: Card, what: str, expected: list[float]
+def test_a_card_follows_its_script(
+    see: See, card: Card, question: Question, expected: list[float]
 ) -> None:
-    """Throttle reasons, clock, limit, utilisation and temperature follow the script."""
-    assert [answer_of(ask(card, what=what, at_s=at_s)) for at_s in (10.0, 30.0)] == expected
-
-
-def test_temperature_rises_in_a_line(ask: Ask) -> None:
-    """Between two points the temperature is on a straight line."""
-    card = Card(temperature_c=((0.0, 20.0), (10.0, 120.0)))
-    what = "n.nvmlDeviceGetTemperatureV(h[0], 0)"
-    for before_s, celsius, after_s in ask(card, what=what, at_s=3.0, times=30):
-        assert int(20 + 10 * before_s) <= celsius <= 20 + 10 * after_s
+    """Throttle reasons, clock, limit, utilisation and temperature, at 10 s and at 30 s."""
+    cards = see(card, at_s=10.0)
+    first = cards.ask(question)
+    cards.clock.sleep(20.0)
+    assert [first, cards.ask(question)] == expected
 
 
 @pytest.mark.parametrize(
     ("processes", "expected"),
-    [((), []), ((0, 4242), ["own", 4242]), (None, {"error": NOT_SUPPORTED})],
+    [((), []), ((0, 4242), [os.getpid(), 4242]), (None, [NOT_SUPPORTED])],
 )
-def test_tells_who_computes_on_it(
-    ask: Ask, processes: tuple[int, ...] | None, expected: object
+def test_a_card_lists_the_processes_of_the_script(
+    see: See, processes: tuple[int, ...] | None, expected: object
 ) -> None:
-    """The processes are those of the script, 0 being the one that asks."""
-    what = (
-        "['own' if one.pid == pid else one.pid for one in "
-        "n.nvmlDeviceGetComputeRunningProcesses(h[0]) + n.nvmlDeviceGetGraphicsRunningProcesses("
-        "h[0])]"
-    )
-    assert answer_of(ask(Card(processes=processes), what=what)) == expected
+    """0 is the process that asks."""
+
+    def pids(n: Any, h: list[Any]) -> list[int]:
+        computing = n.nvmlDeviceGetComputeRunningProcesses(h[0])
+        return [one.pid for one in computing + n.nvmlDeviceGetGraphicsRunningProcesses(h[0])]
+
+    assert see(Card(processes=processes)).ask(pids) == expected
 
 
-def test_split_card_shows_its_instances(ask: Ask) -> None:
-    """Instances are found by number and by id, lead back to their card, and have no counter."""
+def test_a_split_card_shows_its_instances(see: See) -> None:
+    """Instances are found by number and by id, lead to their card, and have no counter."""
     card = Card(mig=("MIG-1", "MIG-2"))
-    instance = "n.nvmlDeviceGetMigDeviceHandleByIndex(h[1], 1)"
-    what = (
-        f"[n.nvmlDeviceGetUUID({instance}), n.nvmlDeviceGetMaxMigDeviceCount(h[1]),"
-        "n.nvmlDeviceGetMigMode(h[1])[0], n.nvmlDeviceGetMigMode(h[0])[0],"
-        "n.nvmlDeviceGetUUID(n.nvmlDeviceGetDeviceHandleFromMigDeviceHandle("
-        "n.nvmlDeviceGetHandleByUUID('MIG-1')))]"
-    )
-    assert answer_of(ask(Card(uuid=B), card, what=what)) == ["MIG-2", 7, 1, 0, card.uuid]
-    counter = f"n.nvmlDeviceGetTotalEnergyConsumption({instance})"
-    assert answer_of(ask(Card(uuid=B), card, what=counter)) == {"error": NOT_SUPPORTED}
+    cards = see(Card(uuid=B), card)
+
+    def second(n: Any, h: list[Any]) -> Any:
+        return n.nvmlDeviceGetMigDeviceHandleByIndex(h[1], 1)
+
+    def parent(n: Any, h: list[Any]) -> Any:
+        instance = n.nvmlDeviceGetHandleByUUID("MIG-1")
+        return n.nvmlDeviceGetUUID(n.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(instance))
+
+    assert cards.ask(lambda n, h: n.nvmlDeviceGetUUID(second(n, h))) == "MIG-2"
+    assert cards.ask(lambda n, h: n.nvmlDeviceGetMaxMigDeviceCount(h[1])) == 7
+    assert cards.ask(lambda n, h: [n.nvmlDeviceGetMigMode(one)[0] for one in h]) == [0, 1]
+    assert cards.ask(parent) == card.uuid
+    assert cards.ask(lambda n, h: energy(n, [second(n, h)])) == [NOT_SUPPORTED]
 
 
 # --- work -----------------------------------------------------------------------------------
 
 
-def test_card_draws_what_the_work_says(library: Path, tmp_path: Path) -> None:
-    """Power follows the work from the moment on, in every process, and is counted as drawn."""
-    card = Card(power_w=((-500.0, 60.0),), tick_s=0.0)
-    environ = nvml.environment(library, tmp_path / "script", [card], time.monotonic())
-    told = child.run(_work, environ=environ)
-    seconds, joules = told["seconds"], told["joules"]
-    assert 250 * seconds[0] <= joules <= 250 * seconds[1]
-    assert told["watts"] == [60_000, 250_000, 60_000]
-    assert told["elsewhere"] == 60_000
-    # A count ends on a whole millijoule; the rest is what was drawn beside the two draws.
-    assert joules <= told["counted_j"] + 0.001
-    assert told["counted_j"] - joules <= 60 * (seconds[1] - seconds[0]) + 0.001
-
-
-def _work() -> dict[str, Any]:
-    """In a child: a piece of work between two of another power, and what was seen of it."""
-    import pynvml as n
-
-    n.nvmlInit()
-    card, work = n.nvmlDeviceGetHandleByIndex(0), nvml.Work()
-    watts, counts_mj, times_s = [n.nvmlDeviceGetPowerUsage(card)], [], []
-    work.draw(60.0)
-    times_s.append(time.monotonic())
-    counts_mj.append(n.nvmlDeviceGetTotalEnergyConsumption(card))
+def test_a_card_draws_what_the_work_says(see: See, tmp_path: Path) -> None:
+    """Power follows the work from that moment on, in every process, and is counted."""
+    cards = see(Card(power_w=((-500.0, 60.0),), tick_s=0.0))
+    work = Work()
+    watts, count_mj = [cards.ask(INSTANT)], cards.ask(energy)
     before_j = work.draw(250.0)
-    times_s.append(time.monotonic())
-    watts.append(n.nvmlDeviceGetFieldValues(card, [186])[0].value.uiVal)
-    time.sleep(0.05)
-    times_s.append(time.monotonic())
+    watts.append(cards.ask(INSTANT))
+    cards.clock.sleep(0.05)
+    library = nvml.build(tmp_path)
+    environ = {**os.environ, "LD_LIBRARY_PATH": str(library)}
+    assert child.run(_instant_mw, environ=environ) == 250_000
     joules = work.draw(60.0) - before_j
-    counts_mj.append(n.nvmlDeviceGetTotalEnergyConsumption(card))
-    times_s.append(time.monotonic())
-    watts.append(n.nvmlDeviceGetFieldValues(card, [186])[0].value.uiVal)
-    assert work.joules() > before_j + joules
-    return {
-        "joules": joules,
-        "seconds": [times_s[2] - times_s[1], times_s[3] - times_s[0]],
-        "watts": watts,
-        "counted_j": (counts_mj[1] - counts_mj[0]) / 1000,
-        "elsewhere": child.run(_watts),
-    }
+    watts.append(cards.ask(INSTANT))
+    assert joules == pytest.approx(250 * 0.05)
+    assert cards.ask(energy) - count_mj == pytest.approx(1000 * joules, abs=1)
+    assert watts == [60_000, 250_000, 60_000]
+    cards.clock.sleep(1.0)
+    assert work.joules() == pytest.approx(before_j + joules + 60.0)
 
 
-def _watts() -> int:
+def _instant_mw() -> Any:
     """In a child: what the first card draws now."""
-    import pynvml as n
-
-    n.nvmlInit()
-    value: int = n.nvmlDeviceGetFieldValues(n.nvmlDeviceGetHandleByIndex(0), [186])[0].value.uiVal
-    return value
-
-
-def test_card_with_a_future_takes_no_work(library: Path, tmp_path: Path) -> None:
-    """Where the script knows what the card draws later, work cannot change it."""
-    card = Card(power_w=((0.0, 60.0), (900.0, 70.0)))
-    environ = nvml.environment(library, tmp_path / "script", [card], time.monotonic())
-    with pytest.raises(AssertionError, match=r"card 0 cannot draw 250\.0 W now"):
-        child.run(_draw, environ=environ)
-
-
-def _draw() -> None:
-    """In a child: work that makes the first card draw."""
     import pynvml
 
     pynvml.nvmlInit()
-    nvml.Work().draw(250.0)
+    return INSTANT(pynvml, [pynvml.nvmlDeviceGetHandleByIndex(0)])
+
+
+def test_a_card_with_a_future_takes_no_work(see: See) -> None:
+    """If the script has a later power, work cannot change it."""
+    see(Card(power_w=((0.0, 60.0), (900.0, 70.0))))
+    with pytest.raises(RuntimeError, match=r"card 0 cannot draw 250\.0 W now"):
+        Work().draw(250.0)

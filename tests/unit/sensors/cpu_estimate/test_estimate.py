@@ -1,4 +1,4 @@
-"""The estimate: CPU time of the process tree, and the watts that it is multiplied with."""
+"""The estimate: CPU time of the process tree, and the watts by which it is multiplied."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ COUNTS = [
 ]
 each_count = pytest.mark.parametrize("cpu_time_ns", COUNTS)
 
-#: Burns CPU seconds, says so, and lives on until its input ends.
+#: Burns CPU seconds, prints a line, and lives on until its input ends.
 BURN = "import sys, time\nwhile time.process_time() < {seconds}: pass\nprint(flush=True)\n"
 LIVE_ON = "sys.stdin.read()"
-#: A child that does nothing itself: a grandchild burns, ends, and is waited for.
+#: A child that does no work itself: its own child burns, ends, and is waited for.
 DELEGATE = (
     "import subprocess, sys\n"
     "subprocess.run([sys.executable, '-c', {program!r}], stdout=subprocess.DEVNULL)\n"
@@ -47,12 +47,12 @@ GENERATIONS = ["child", "grandchild"]
 
 
 def sensor_of(cpu_time_ns: Callable[[], int]) -> EstimateSensor:
-    """One joule for a CPU second, so that joules are the seconds that were counted."""
+    """Return a sensor of one joule for a CPU second, so that joules are seconds."""
     return EstimateSensor(ONE_WATT, 0.0, cpu_time_ns)
 
 
 def joules(sensor: EstimateSensor, before: Reading, after: Reading) -> float:
-    """Joules of the core in a window that must not be void."""
+    """Return the joules of the core in a window that must not be void."""
     window = difference(sensor.domains, before, after)
     assert window.void is None
     return window.energy_uj["cpu:0"] * 1e-6
@@ -66,14 +66,14 @@ def start(program: str) -> subprocess.Popen[str]:
 
 
 def pipe(stream: IO[str] | None) -> IO[str]:
-    """A pipe that is known to be there."""
+    """Return a pipe that must exist."""
     assert stream is not None
     return stream
 
 
 @each_count
 def test_counts_own_work(cpu_time_ns: Callable[[], int]) -> None:
-    """CPU time of this process is charged with the watts of a busy core."""
+    """CPU time of this process is multiplied by the watts of a busy core."""
     sensor = sensor_of(cpu_time_ns)
     before, start_s = sensor.read(), time.process_time()
     sum(range(10_000_000))
@@ -86,7 +86,7 @@ def test_counts_own_work(cpu_time_ns: Callable[[], int]) -> None:
 @each_count
 @pytest.mark.parametrize("program", [BURN.format(seconds=0.3) + LIVE_ON, DELEGATE], ids=GENERATIONS)
 def test_counts_living_descendants(cpu_time_ns: Callable[[], int], program: str) -> None:
-    """Work of a child that still lives counts, and so does work that its own children did."""
+    """Work of a child that still lives counts, and so does the work of its own children."""
     sensor = sensor_of(cpu_time_ns)
     before, own_s = sensor.read(), time.process_time()
     with start(program.format(program=BURN.format(seconds=0.3))) as child:
@@ -125,7 +125,7 @@ def test_child_that_ends_is_counted_once() -> None:
 
 
 def test_neighbour_is_not_counted() -> None:
-    """Work of a process that is no descendant stays out."""
+    """Work of a process that is not a descendant is not included."""
     count = f"import time; from {estimate.__name__} import *; "
     shown = "print((tree_cpu_time_ns() - time.process_time_ns()) / 1e9)"
     with start(BURN.format(seconds=0.3) + LIVE_ON) as busy:
@@ -162,9 +162,10 @@ def neighbour() -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
+@pytest.mark.real_time
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs to share one CPU")
 def test_busy_neighbour_changes_little(neighbour: subprocess.Popen[str]) -> None:
-    """The same work costs the same within 5 %, though a neighbour makes it last twice as long."""
+    """The same work costs the same within 5 %, although a neighbour doubles its time."""
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER.format(sys_cpu={max(os.sched_getaffinity(0))})],
         stdin=subprocess.PIPE,
@@ -179,23 +180,23 @@ def test_busy_neighbour_changes_little(neighbour: subprocess.Popen[str]) -> None
         energy_uj, seconds = pipe(worker.stdout).readline().split()
         return float(energy_uj), float(seconds)
 
-    alone, beside = [], []
+    alone, shared = [], []
     with worker:
         for _ in range(11):
             alone.append(work())
             os.kill(neighbour.pid, signal.SIGCONT)
-            beside.append(work())
+            shared.append(work())
             os.kill(neighbour.pid, signal.SIGSTOP)
         pipe(worker.stdin).close()
     energy, seconds = (
-        statistics.median(b[i] / a[i] for a, b in zip(alone, beside, strict=True)) for i in (0, 1)
+        statistics.median(b[i] / a[i] for a, b in zip(alone, shared, strict=True)) for i in (0, 1)
     )
-    assert seconds > 1.2, "the neighbour was no burden"
+    assert seconds > 1.2, "the neighbour did not slow the work down"
     assert energy == pytest.approx(1.0, abs=0.05)
 
 
 def test_waiting_is_charged_a_little() -> None:
-    """A window of waiting costs the waiting share of a busy core, never nothing."""
+    """A window of waiting costs the waiting share of a busy core."""
     sensor = EstimateSensor(CorePower(100.0, "a test"), 10.0, lambda: 0)
     before = sensor.read()
     time.sleep(0.01)
@@ -207,7 +208,7 @@ def test_waiting_is_charged_a_little() -> None:
 
 
 def test_memory_is_charged_like_the_core() -> None:
-    """CPU time is charged with the watts of memory too, as a domain of its own."""
+    """CPU time is multiplied by the watts of memory too, in a domain of its own."""
     counts_ns = iter([0, 2_000_000_000])
     sensor = EstimateSensor(CorePower(4.0, "a test"), 1.5, lambda: next(counts_ns))
     window = difference(sensor.domains, sensor.read(), sensor.read())
@@ -232,7 +233,7 @@ def test_never_goes_back() -> None:
 
 
 def test_lost_descendant_voids_the_window() -> None:
-    """Where the count goes back, nothing is invented: the window is void."""
+    """If the count goes back, the window is void."""
     counts_ns = iter([3_000_000_000, 1_000_000_000])
     sensor = sensor_of(lambda: next(counts_ns))
     before, after = sensor.read(), sensor.read()
@@ -242,7 +243,7 @@ def test_lost_descendant_voids_the_window() -> None:
 
 
 def cpuinfo(**fields: object) -> dict[str, str]:
-    """Fields of `/proc/cpuinfo`, with an underscore for each blank in their names."""
+    """Return fields of `/proc/cpuinfo`; underscores in the names stand for blanks."""
     return {name.replace("_", " "): str(value) for name, value in fields.items()}
 
 
@@ -260,20 +261,20 @@ def test_watts_come_from_the_family() -> None:
         ("AMD Ryzen Threadripper 1950X 16-Core Processor", "AMD Ryzen Threadripper 1000"),
     ],
 )
-def test_name_tells_families_of_the_same_numbers_apart(name: str, family: str) -> None:
-    """Where a server and a desktop share their numbers, the name decides."""
+def test_the_name_separates_families_of_the_same_numbers(name: str, family: str) -> None:
+    """If a server and a desktop share their numbers, the name decides."""
     cpu = {"vendor_id": "AuthenticAMD", **cpuinfo(cpu_family=23, model=1, model_name=name)}
     assert core_power(cpu).basis.startswith(f"{family}: ")
 
 
 def test_arm_is_known_by_its_part() -> None:
-    """Arm processors have an implementer and a part in place of vendor and model."""
+    """Arm processors have an implementer and a part instead of vendor and model."""
     arm = cpuinfo(CPU_implementer="0x41", CPU_architecture=8, CPU_part="0xd0c")
     assert core_power(arm).basis.startswith("Arm Neoverse N1: 210 W / 80 cores")
 
 
 def test_threads_that_share_a_core_are_charged_less() -> None:
-    """With two threads a core, a busy thread is charged three quarters of a core."""
+    """With two threads a core, a busy thread counts for three quarters of a core."""
     cpu = {"vendor_id": "GenuineIntel", **cpuinfo(cpu_family=6, model=79, cpu_cores=14)}
     alone = core_power({**cpu, "siblings": "14"})
     shared = core_power({**cpu, "siblings": "28"})
@@ -289,8 +290,8 @@ def test_threads_that_share_a_core_are_charged_less() -> None:
         ("", "this CPU"),
     ],
 )
-def test_unknown_cpu_is_said(tmp_path: Path, text: str, name: str) -> None:
-    """A CPU that is not in the table gets a default, and the method says so, with the mend."""
+def test_an_unknown_cpu_is_named(tmp_path: Path, text: str, name: str) -> None:
+    """A CPU that is not in the table gets a default, and the method says so, with the fix."""
     (tmp_path / "cpuinfo").write_text(text)
     method = estimate.open_sensor(cpuinfo=tmp_path / "cpuinfo").method
     assert method.startswith(
@@ -300,26 +301,26 @@ def test_unknown_cpu_is_said(tmp_path: Path, text: str, name: str) -> None:
 
 
 def test_system_without_cpuinfo_is_unknown(tmp_path: Path) -> None:
-    """Where the system does not describe its CPU as Linux does, the default is taken and said."""
+    """A system without `/proc/cpuinfo` gets the default, and the method says so."""
     assert "a default: this CPU" in estimate.open_sensor(cpuinfo=tmp_path / "none").method
 
 
 def test_first_of_many_processors_counts(tmp_path: Path) -> None:
-    """The fields are those of the first processor that is listed."""
+    """The fields are those of the first processor in the file."""
     known = "vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 79\n"
     (tmp_path / "cpuinfo").write_text(f"{known}\n{known.replace('79', '999')}\n")
     assert "Intel Xeon E5 v4" in estimate.open_sensor(cpuinfo=tmp_path / "cpuinfo").method
 
 
 def test_users_watts_take_the_tables_place() -> None:
-    """`energy_cpu_watts` is used as it is, and named as the source."""
+    """`energy_cpu_watts` is used unchanged, and named as the source."""
     sensor = estimate.open_sensor(7.5)
     assert sensor.method.startswith("CPU time x 7.5 W per busy core (energy_cpu_watts)")
     assert (sensor.name, sensor.source) == ("estimate", "estimated")
 
 
 @pytest.mark.parametrize("watts", [0.0, -3.0, float("nan"), float("inf")])
-def test_refuses_watts_that_are_none(watts: float) -> None:
-    """Watts that are not above zero are a mistake of the user."""
+def test_watts_that_are_not_above_zero_are_refused(watts: float) -> None:
+    """The error has the value as the user wrote it."""
     with pytest.raises(OptionError, match=r"energy_cpu_watts=.*: expected watts above zero"):
         estimate.open_sensor(watts)

@@ -1,4 +1,4 @@
-"""What is asked of a card about its state, of a driver that is a Python object."""
+"""The state of a card, read from a driver that is a Python object."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NVMLError(Exception):
 
 
 class FakeNvml:
-    """Answers by handle, which is a card's answers by question; what is not there it refuses."""
+    """A driver whose handles are answers by question; it fails if an answer is missing."""
 
     NVMLError = NVMLError
     NVML_CLOCK_SM = 1
@@ -47,7 +47,7 @@ PRESENT = device_state.Presence(used=True, foreign=False)
 
 
 def listing(*pids: int, drawing: Sequence[int] | None = ()) -> dict[str, Any]:
-    """A card on which these processes compute, and those draw."""
+    """Return a card on which some processes compute and others draw."""
     card: dict[str, Any] = {"ComputeRunningProcesses": [SimpleNamespace(pid=pid) for pid in pids]}
     if drawing is not None:
         card["GraphicsRunningProcesses"] = [SimpleNamespace(pid=pid) for pid in drawing]
@@ -55,32 +55,32 @@ def listing(*pids: int, drawing: Sequence[int] | None = ()) -> dict[str, Any]:
 
 
 def used(cards: Sequence[Any], proc: Path) -> list[bool | None]:
-    """Whether this tree of processes is on each card."""
+    """Return whether this tree of processes is on each card."""
     return [presence.used for presence in device_state.presences(NVML, cards, proc)]
 
 
 def foreign(cards: Sequence[Any], proc: Path) -> list[bool | None]:
-    """Whether somebody else computes on each card."""
+    """Return whether another process computes on each card."""
     return [presence.foreign for presence in device_state.presences(NVML, cards, proc)]
 
 
 @pytest.fixture
 def proc(tmp_path: Path) -> Path:
-    """A `/proc` in which this process has loaded nothing of NVIDIA's."""
+    """A `/proc` in which this process has loaded no library of NVIDIA."""
     maps(tmp_path, OWN, "libc.so.6")
     return tmp_path
 
 
 @pytest.fixture
 def child() -> Iterator[int]:
-    """The number of a process that this one started, and that ends with the test."""
+    """The id of a process that this one started, and that ends with the test."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     yield process.pid
     process.communicate(b"\n")
 
 
 def maps(proc: Path, pid: int, library: str) -> Path:
-    """Let a process have loaded a library."""
+    """Record that a process has loaded a library."""
     path = proc / str(pid) / "maps"
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"{LIBRARIES}{library}\n", encoding="utf-8")
@@ -89,7 +89,7 @@ def maps(proc: Path, pid: int, library: str) -> Path:
 
 # --- whether a card is used ------------------------------------------------------------------
 
-#: No process of this machine has so high a number.
+#: No process of this machine has such a high id.
 STRANGER = 2**30
 
 
@@ -109,9 +109,9 @@ STRANGER = 2**30
 def test_a_card_that_lists_us_is_used(
     proc: Path, cards: list[dict[str, Any]], expected: list[bool | None]
 ) -> None:
-    """To compute or to draw; then those that do not list us are idle, and who tells none unknown.
+    """To compute or to draw. Cards without us are then idle, those without a list are unknown.
 
-    Where no card lists us, we are on none if CUDA was not loaded, whatever they tell.
+    If no card lists us, and CUDA is not loaded, we are on none.
     """
     assert expected == used(cards, proc)
 
@@ -121,13 +121,13 @@ def test_a_card_that_lists_us_is_used(
 def test_with_cuda_loaded_a_card_that_does_not_list_us_may_be_used(
     proc: Path, cards: list[dict[str, Any]], library: str
 ) -> None:
-    """In a container the driver knows us by other numbers: nobody can tell."""
+    """In a container the driver knows us by other ids."""
     maps(proc, OWN, library)
     assert used(cards, proc) == [None, None]
 
 
-def test_a_card_that_lists_us_settles_it_though_cuda_is_loaded(proc: Path) -> None:
-    """A driver that knows us by our number is trusted about the other cards."""
+def test_a_card_that_lists_us_settles_it_although_cuda_is_loaded(proc: Path) -> None:
+    """A driver that knows us by our id is trusted about the other cards."""
     maps(proc, OWN, "libcuda.so.1")
     assert used([listing(), listing(OWN)], proc) == [False, True]
 
@@ -143,27 +143,27 @@ def test_a_descendant_is_one_of_us(proc: Path, child: int) -> None:
 def test_a_descendant_may_have_loaded_cuda(
     proc: Path, child: int, library: str | None, expected: bool | None
 ) -> None:
-    """The driver's library in any process of the tree counts; one that ended has none."""
+    """The driver's library in any process of the tree counts, except in one that ended."""
     if library:
         maps(proc, child, library)
     assert used([listing()], proc) == [expected]
 
 
-def test_maps_that_cannot_be_read_leave_it_open(proc: Path) -> None:
-    """What may have loaded CUDA may be at work."""
+def test_maps_that_cannot_be_read_leave_it_unknown(proc: Path) -> None:
+    """The process may have loaded CUDA."""
     path = maps(proc, OWN, "libc.so.6")
     path.unlink()
     path.mkdir()
     assert used([listing()], proc) == [None]
 
 
-def test_without_proc_nobody_can_tell(tmp_path: Path) -> None:
-    """This process has not ended: its maps are missing because there are none on this system."""
+def test_without_proc_it_is_unknown(tmp_path: Path) -> None:
+    """The maps of this process are missing because the system has none."""
     assert used([listing(), listing()], tmp_path) == [None, None]
 
 
 def test_maps_of_other_encodings_are_read(proc: Path) -> None:
-    """A path that is no UTF-8 hides nothing."""
+    """A path that is not UTF-8 does not hide the others."""
     path = maps(proc, OWN, "libcuda.so.1")
     path.write_bytes(b"/home/\xff\n" + path.read_bytes())
     assert used([listing()], proc) == [None]
@@ -191,15 +191,15 @@ def test_maps_of_other_encodings_are_read(proc: Path) -> None:
 def test_a_stranger_that_computes_is_foreign(
     proc: Path, cards: list[dict[str, Any]], expected: list[bool | None]
 ) -> None:
-    """What draws on a screen is not, though it may compute too, as a browser does.
+    """A process that draws on a screen is not, although it may compute too, like a browser.
 
-    Where the driver lists none of us, nobody can tell.
+    If the driver lists none of us, the answer is unknown.
     """
     assert expected == foreign(cards, proc)
 
 
 def test_a_descendant_is_not_foreign(proc: Path, child: int) -> None:
-    """Work that this process has started is its own."""
+    """Work that this process started is its own."""
     assert foreign([listing(OWN, child)], proc) == [False]
 
 
@@ -211,7 +211,7 @@ def test_a_parent_that_waits_is_not_foreign(proc: Path) -> None:
 def test_a_child_that_has_just_begun_is_not_foreign(
     proc: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that was started after this tree was counted, and before the driver was asked."""
+    """It was started after this tree was read, and before the driver was asked."""
     trees = iter([{OWN}, {OWN, STRANGER}])
     monkeypatch.setattr(device_state, "tree", lambda: next(trees))
     assert foreign([listing(OWN, STRANGER)], proc) == [False]
@@ -220,10 +220,10 @@ def test_a_child_that_has_just_begun_is_not_foreign(
 @pytest.mark.parametrize(
     ("comm", "expected"), [("nvidia-cuda-mps\n", False), ("python\n", True), (None, True)]
 )
-def test_the_server_of_a_shared_card_is_nobody_else(
+def test_the_server_of_a_shared_card_is_not_foreign(
     proc: Path, comm: str | None, expected: bool
 ) -> None:
-    """CUDA's Multi-Process Service computes for its clients, which are listed beside it."""
+    """CUDA's Multi-Process Service computes for its clients, which are listed as well."""
     if comm:
         (proc / str(STRANGER)).mkdir()
         (proc / str(STRANGER) / "comm").write_text(comm)
@@ -234,7 +234,7 @@ def test_the_server_of_a_shared_card_is_nobody_else(
 
 
 def occupied(percent: int | None, *pids: int) -> dict[str, Any]:
-    """A card that was busy for so much of the last moment, and on which these processes compute."""
+    """Return a card of this utilisation, on which these processes compute."""
     load = {} if percent is None else {"UtilizationRates": SimpleNamespace(gpu=percent, memory=0)}
     return {**listing(*pids), **load}
 
@@ -250,12 +250,12 @@ def occupied(percent: int | None, *pids: int) -> dict[str, Any]:
         ({"UtilizationRates": SimpleNamespace(gpu=0, memory=0)}, False),
     ],
 )
-def test_a_card_rests_where_it_says_so(card: dict[str, Any], rests: bool) -> None:
-    """No work for a moment and nobody who computes on it; one that tells either not may work."""
+def test_a_card_rests_if_it_reports_so(card: dict[str, Any], rests: bool) -> None:
+    """It had no work for a moment, and no process computes on it; without reports it may work."""
     assert device_state.rests(NVML, card) is rests
 
 
-# --- what holds its clocks down --------------------------------------------------------------
+# --- what limits its clocks -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -275,13 +275,13 @@ def test_a_card_rests_where_it_says_so(card: dict[str, Any], rests: bool) -> Non
     ],
 )
 def test_reasons_are_named_by_their_bit(bits: int, reasons: tuple[str, ...]) -> None:
-    """As `nvml.h` numbers them; to idle, and to keep to clocks that were asked for, is none."""
+    """As in `nvml.h`; being idle, and keeping to requested clocks, is not a reason."""
     card = {"CurrentClocksThrottleReasons": bits}
     assert reasons == device_state.throttle_reasons(NVML, card)
 
 
-def test_a_card_that_tells_no_reason_has_none() -> None:
-    """What is not supported is no slowdown."""
+def test_a_card_that_reports_no_reasons_has_none() -> None:
+    """An unsupported call is not a slowdown."""
     assert device_state.throttle_reasons(NVML, {}) == ()
 
 
@@ -289,14 +289,14 @@ def test_a_card_that_tells_no_reason_has_none() -> None:
 
 
 def test_the_clock_is_that_of_the_multiprocessors() -> None:
-    """Of several clocks; None where none is told."""
+    """Of several clocks; None if none is reported."""
     card = {"ClockInfo": {(0,): 300, (1,): 1410, (2,): 877}}
     assert device_state.clock_mhz(NVML, card) == 1410
     assert device_state.clock_mhz(NVML, {}) is None
 
 
-def test_the_state_is_what_is_told_now_and_what_was_noted() -> None:
-    """Heat of the chip in degrees and limit in watts now, clock and reasons as they were seen."""
+def test_the_state_is_that_of_now_with_noted_clocks() -> None:
+    """Temperature in degrees and limit in watts now; clock and reasons of the time of the note."""
     card: dict[str, Any] = {"ClockInfo": {(1,): 1410}, "CurrentClocksThrottleReasons": 0x10}
     clocks = device_state.Clocks(NVML, card)
     clocks.note()
@@ -312,7 +312,7 @@ def test_the_state_is_what_is_told_now_and_what_was_noted() -> None:
     )
 
 
-def test_what_a_card_does_not_tell_is_none() -> None:
-    """Neither zero degrees nor zero watts."""
+def test_what_a_card_does_not_report_is_none() -> None:
+    """It is neither zero degrees nor zero watts."""
     clocks = device_state.Clocks(NVML, {})
     assert device_state.state(NVML, {}, clocks, device_state.Presence()) == DeviceState()

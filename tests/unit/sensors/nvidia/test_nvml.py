@@ -542,7 +542,7 @@ def test_work_that_keeps_in_step_with_the_samples_is_spread(
 
 
 def test_a_state_is_that_of_the_end_of_the_window(opened: Open) -> None:
-    """Temperature, clock, limit, and what limited the clocks until they were asked for."""
+    """Temperature, clock, limit, and what limited the clocks since the last call."""
     card = Card(
         temperature_c=((0.0, 40.0), (1000.0, 40.0)),
         clock_mhz=((0.0, 1410),),

@@ -32,14 +32,14 @@ def folder() -> Iterator[Path]:
 
 
 def counts(tree: PowercapTree) -> dict[str, int | None]:
-    """Open, read once, close: the count of each domain by name."""
+    """Return the count of each domain by name."""
     with closing(powercap.open_sensor(tree.root)) as sensor:
         names = [domain.name for domain in sensor.domains]
         return dict(zip(names, sensor.read().energy_uj, strict=True))
 
 
 def refusal(root: Path) -> SensorUnavailable:
-    """Why no sensor opens there."""
+    """Return why no sensor opens there."""
     with pytest.raises(SensorUnavailable) as info:
         powercap.open_sensor(root)
     return info.value
@@ -57,7 +57,7 @@ def open_as_nobody(root: str, groups: list[int]) -> dict[str, Any]:
 
 
 def open_handles() -> int:
-    """How many files this process holds open."""
+    """Return how many files this process holds open."""
     return len(os.listdir("/proc/self/fd"))
 
 
@@ -105,7 +105,7 @@ def test_a_reading_is_dated_by_the_monotonic_clock(tmp_path: Path) -> None:
 
 
 def test_nothing_is_opened_to_read(tmp_path: Path) -> None:
-    """The counters are held open: a reading does not need the folders any more."""
+    """The counters are held open: a reading does not need the folders."""
     tree = build(tmp_path)
     with closing(powercap.open_sensor(tree.root)) as sensor:
         tree["package-0"].set(5)
@@ -115,7 +115,7 @@ def test_nothing_is_opened_to_read(tmp_path: Path) -> None:
 
 
 def test_what_a_package_holds_is_not_counted_again(tmp_path: Path) -> None:
-    """Core and uncore are not opened, dram is: it stands beside its package."""
+    """Core and uncore, which their package includes, are not opened; dram is."""
     assert ["cpu:0", "dram:0"] == list(counts(build(tmp_path, core=True)))
 
 
@@ -161,15 +161,15 @@ def test_zones_at_the_top_alone_are_read(tmp_path: Path) -> None:
         assert ["cpu:0", "dram:0"] == [domain.name for domain in sensor.domains]
 
 
-def test_dram_beside_no_package_is_not_counted(tmp_path: Path) -> None:
+def test_dram_outside_packages_is_not_counted(tmp_path: Path) -> None:
     """A dram zone at the top, which no kernel has, belongs to no package."""
     tree = build(tmp_path, dram=())
     tree.add(tree.control("intel-rapl"), "dram")
     assert ["cpu:0"] == list(counts(tree))
 
 
-def test_psys_stands_apart(tmp_path: Path) -> None:
-    """The whole platform's counter is read and is in no total, on every package that has one."""
+def test_psys_enters_no_total(tmp_path: Path) -> None:
+    """The counter of the whole platform is read for every package that has one."""
     tree = build(tmp_path, packages=(0, 1), dram=(), psys=True)
     with closing(powercap.open_sensor(tree.root)) as sensor:
         assert [
@@ -181,7 +181,7 @@ def test_psys_stands_apart(tmp_path: Path) -> None:
 
 
 def test_psys_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
-    """A psys counter that shows no number takes nothing from what is counted."""
+    """A psys counter without a number does not affect the others."""
     tree = build(tmp_path, dram=(), psys=True)
     tree["psys"].show(b"")
     assert ["cpu:0"] == list(counts(tree))
@@ -278,7 +278,7 @@ def test_dropped_mirrors_are_not_held_open(tmp_path: Path) -> None:
 def test_a_wrap_without_a_known_range_voids_the_window(
     tmp_path: Path, range_uj: int | None
 ) -> None:
-    """A range that is zero or not there is None: going back gives a reason, going on a figure."""
+    """A range that is zero or missing is None: a count that went back is then unknown."""
     tree = build(tmp_path, dram=(), range_uj=range_uj)
     with closing(powercap.open_sensor(tree.root)) as sensor:
         first = sensor.read()
@@ -296,18 +296,18 @@ def test_a_wrap_without_a_known_range_voids_the_window(
 @pytest.mark.parametrize(
     ("max_power_uw", "cpu_w", "dram_w"),
     [
-        ((), 1000.0, 400.0),  # names none: the constants
+        ((), 1000.0, 400.0),  # the zone names none: the constants
         ((0, 0), 1000.0, 400.0),
         ((15_000_000, 0), 60.0, 60.0),  # four times the TDP of a 15 W part
         ((125_000_000, 241_000_000), 964.0, 400.0),  # the highest of its limits
-        ((350_000_000,), 1000.0, 525.0),  # held under the constant, not under what is named
+        ((350_000_000,), 1000.0, 525.0),  # limited by the constant, but not below what is named
         ((800_000_000,), 1200.0, 1200.0),
     ],
 )
 def test_the_plausible_power_follows_what_the_zone_names(
     tmp_path: Path, max_power_uw: tuple[int, ...], cpu_w: float, dram_w: float
 ) -> None:
-    """Four times the highest limit, under the constant of the kind, but 1.5 times at least."""
+    """Four times the highest limit, at most the constant of the kind, at least 1.5 times."""
     tree = build(tmp_path, max_power_uw=max_power_uw)
     with closing(powercap.open_sensor(tree.root)) as sensor:
         assert [cpu_w, dram_w] == pytest.approx([d.max_power_w for d in sensor.domains])
@@ -330,7 +330,7 @@ def test_a_torn_count_is_none(tmp_path: Path, text: bytes) -> None:
 
 
 def test_a_read_that_fails_is_none(tmp_path: Path) -> None:
-    """A counter whose handle answers EIO is None, never zero and no exception."""
+    """A counter whose handle answers EIO is None, neither zero nor an exception."""
     tree = build(tmp_path, packages=(0, 1), dram=())
     with closing(powercap.open_sensor(tree.root)) as sensor:
         tree["package-1"].fail()
@@ -338,7 +338,7 @@ def test_a_read_that_fails_is_none(tmp_path: Path) -> None:
 
 
 def test_a_closed_sensor_reads_none_and_closes_again(tmp_path: Path) -> None:
-    """After closing, no handle is left, a reading holds None for each domain."""
+    """No handle is left open."""
     tree = build(tmp_path)
     before = open_handles()
     sensor = powercap.open_sensor(tree.root)
@@ -353,7 +353,7 @@ def test_a_closed_sensor_reads_none_and_closes_again(tmp_path: Path) -> None:
 
 
 def test_no_tree_is_no_sensor(tmp_path: Path) -> None:
-    """Where the kernel has no powercap, the sensor is absent and there is nothing to mend."""
+    """If the kernel has no powercap, the sensor is absent and there is no fix."""
     problem = refusal(tmp_path / "powercap")
     assert (
         f"{tmp_path}/powercap is not there: this system shows no RAPL counters, "
@@ -364,7 +364,7 @@ def test_no_tree_is_no_sensor(tmp_path: Path) -> None:
 
 
 def test_a_tree_without_zones_is_no_sensor(tmp_path: Path) -> None:
-    """A powercap folder without RAPL, other control types or not, names the module that is due."""
+    """For a powercap folder without RAPL, the fix names the kernel module."""
     (tmp_path / "dtpm").mkdir()
     problem = refusal(tmp_path)
     assert (
@@ -375,8 +375,8 @@ def test_a_tree_without_zones_is_no_sensor(tmp_path: Path) -> None:
     ) == (problem.reason, problem.remedy, problem.absent)
 
 
-def test_zones_that_a_container_hides_are_told(tmp_path: Path) -> None:
-    """Links that lead nowhere are not an absent device: the container's option is named."""
+def test_zones_that_a_container_hides_are_refused(tmp_path: Path) -> None:
+    """Dead links are not an absent device: the fix names the container's option."""
     tree = build(tmp_path)
     tree.hide()
     problem = refusal(tree.root)
@@ -387,16 +387,16 @@ def test_zones_that_a_container_hides_are_told(tmp_path: Path) -> None:
     ) == (problem.reason, problem.remedy, problem.absent)
 
 
-def test_a_tree_without_packages_is_told(tmp_path: Path) -> None:
-    """Where nothing could be counted, what is there is named."""
+def test_a_tree_without_packages_is_refused(tmp_path: Path) -> None:
+    """The reason names its zones."""
     tree = PowercapTree(tmp_path)
     tree.add(tree.control("intel-rapl"), "psys")
     assert f"{tree.root} has no package zone, only psys" == refusal(tree.root).reason
 
 
 @pytest.mark.parametrize("zone", ["package-1", "package-0/dram"])
-def test_a_counter_without_a_number_from_the_start_is_told(tmp_path: Path, zone: str) -> None:
-    """A counted domain that shows no number is no sensor, and nothing stays open."""
+def test_a_counter_without_a_number_is_refused(tmp_path: Path, zone: str) -> None:
+    """And nothing stays open."""
     tree = build(tmp_path, packages=(0, 1))
     tree[zone].show(b"?\n")
     before = open_handles()
@@ -405,8 +405,8 @@ def test_a_counter_without_a_number_from_the_start_is_told(tmp_path: Path, zone:
     assert before == open_handles()
 
 
-def test_a_counter_that_fails_from_the_start_is_told(tmp_path: Path) -> None:
-    """The system's own words say why a counter cannot be read."""
+def test_a_counter_that_fails_from_the_start_is_refused(tmp_path: Path) -> None:
+    """The reason has the words of the system."""
     tree = build(tmp_path)
     tree["package-0"].file.unlink()
     tree["package-0"].file.symlink_to("/proc/self/mem")
@@ -419,8 +419,8 @@ def test_a_counter_that_fails_from_the_start_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("zone", ["package-0", "package-0/dram"])
-def test_a_counter_for_root_alone_is_told_with_the_mend(folder: Path, zone: str) -> None:
-    """Another user is told the file and the command, for the package as for its memory."""
+def test_a_counter_for_root_alone_is_refused_with_the_fix(folder: Path, zone: str) -> None:
+    """The reason names the file, of the package or of its memory."""
     tree = build(folder)
     for name in {"package-0", "package-0/dram"} - {zone}:
         tree[name].file.chmod(0o444)
@@ -435,8 +435,8 @@ def test_a_counter_for_root_alone_is_told_with_the_mend(folder: Path, zone: str)
     } == answer
 
 
-def test_a_range_for_root_alone_is_not_known(folder: Path) -> None:
-    """A range that this user may not read is None, though the count is there."""
+def test_a_range_for_root_alone_is_unknown(folder: Path) -> None:
+    """A range that this user may not read is None, but the count is read."""
     tree = build(folder, dram=())
     tree["package-0"].file.chmod(0o444)
     (tree["package-0"].zone / "max_energy_range_uj").chmod(0)
@@ -444,8 +444,8 @@ def test_a_range_for_root_alone_is_not_known(folder: Path) -> None:
     assert {"domains": {"cpu:0": None}, "counts": [tree["package-0"].energy_uj]} == answer
 
 
-def test_a_folder_that_may_not_be_entered_is_told(folder: Path) -> None:
-    """A powercap folder closed to this user is a reason, not an absent device."""
+def test_a_folder_that_may_not_be_entered_is_refused(folder: Path) -> None:
+    """The device is not absent."""
     tree = build(folder)
     tree.root.chmod(0)
     answer = child.run(open_as_nobody, str(tree.root), [])
@@ -457,11 +457,11 @@ def test_a_folder_that_may_not_be_entered_is_told(folder: Path) -> None:
     } == answer
 
 
-# --- the mend mends -------------------------------------------------------------------------
+# --- the fix ---------------------------------------------------------------------------------
 
 
-def rule_that_the_mend_writes(folder: Path) -> str:
-    """Run the mend in a shell whose sudo only lets `tee` through, into the folder."""
+def rule_of_the_fix(folder: Path) -> str:
+    """Run the fix in a shell whose sudo only runs `tee`, into the folder; return its rule."""
     programs = folder / "bin"
     programs.mkdir()
     written = folder / "rule"
@@ -474,9 +474,9 @@ def rule_that_the_mend_writes(folder: Path) -> str:
     return written.read_text()
 
 
-def test_the_mend_is_one_line_for_a_shell(folder: Path) -> None:
+def test_the_fix_is_one_line_for_a_shell(folder: Path) -> None:
     """Pasted into a shell it makes the group, adds the user, writes the rule and applies it."""
-    assert powercap.UDEV_RULE + "\n" == rule_that_the_mend_writes(folder)
+    assert powercap.UDEV_RULE + "\n" == rule_of_the_fix(folder)
     assert [
         "groupadd --force rapl",
         "usermod --append --groups rapl someone",
@@ -487,11 +487,11 @@ def test_the_mend_is_one_line_for_a_shell(folder: Path) -> None:
 
 
 @needs_root
-def test_the_mend_lets_the_group_read_and_nobody_else(folder: Path) -> None:
-    """What the rule runs for each zone opens the counters to the group alone."""
+def test_the_fix_allows_only_the_group_to_read(folder: Path) -> None:
+    """The commands of the rule open the counters of each zone to the group."""
     group = 54321
     tree = build(folder)
-    rule = rule_that_the_mend_writes(folder)
+    rule = rule_of_the_fix(folder)
     for zone in (tree["package-0"].zone, tree["package-0/dram"].zone):
         (zone / "max_energy_range_uj").chmod(0o400)
         for command in re.findall(r'RUN\+="([^"]*)"', rule):

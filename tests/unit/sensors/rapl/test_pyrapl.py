@@ -38,8 +38,11 @@ pytestmark = [
 
 
 def private(function: Any, *args: Any) -> Any:
-    """Call a function of this module in a process whose `/sys` is empty and its own."""
-    return child.run(function, *args, private_sys=True)
+    """Call a function of this module in a process whose `/sys` is empty and its own.
+
+    pyRAPL imports pandas, which takes most of the time.
+    """
+    return child.run(function, *args, private_sys=True, preload=("pandas",))
 
 
 def host(packages: list[int], **description: Any) -> PowercapTree:
@@ -58,7 +61,7 @@ def attempt() -> dict[str, Any]:
 
 
 def refused(reason: str, remedy: str | None = INSTEAD, absent: bool = False) -> dict[str, Any]:
-    """What `attempt` answers where there is no sensor."""
+    """Return what `attempt` answers if there is no sensor."""
     return {"reason": reason, "remedy": remedy, "absent": absent}
 
 
@@ -66,7 +69,7 @@ def refused(reason: str, remedy: str | None = INSTEAD, absent: bool = False) -> 
 
 
 def windows_of_both(packages: list[int], description: dict[str, Any]) -> dict[str, Any]:
-    """In a child: 100 windows of both sensors at once, and what the counters truly moved."""
+    """In a child: 100 windows of both sensors at once, and the true energy of each."""
     rng = random.Random(2)
     tree = host(packages, **description)
     names = {f"cpu:{package}": f"package-{package}" for package in packages}
@@ -103,7 +106,7 @@ def windows_of_both(packages: list[int], description: dict[str, Any]) -> dict[st
 def test_pyrapl_and_powercap_agree_to_the_microjoule(
     packages: list[int], description: dict[str, Any]
 ) -> None:
-    """On one tree, in the same windows, wraps among them, both give what was truly spent."""
+    """On one tree, in the same windows, some with a wrap, both give the true energy."""
     answer = private(windows_of_both, packages, description)
     for spent, by_pyrapl, by_powercap in answer["windows"]:
         assert spent == by_pyrapl
@@ -139,7 +142,7 @@ def read_torn(text: str) -> list[int | None]:
 
 @pytest.mark.parametrize("text", ["", "12x\n", "nan\n", "inf\n"])
 def test_a_torn_count_is_none(text: str) -> None:
-    """A count that is no number is None, and so is what pyRAPL loses with it; dram is read."""
+    """A count that is not a number is None, and so is what pyRAPL loses with it; dram is read."""
     reading = private(read_torn, text)
     assert [None, 3, 4] == reading[1:]
 
@@ -180,7 +183,7 @@ def test_closing_gives_the_files_back() -> None:
 
 
 def states_of_a_hot_socket() -> dict[str, int | None]:
-    """In a child: what is told of two sockets, the second of which was slowed down for heat."""
+    """In a child: the states of two sockets, the second of which was slowed down by heat."""
     build_cpus(SYS, [0, 1], throttle=True)
     build(SYS, [0, 1])
     sensor = pyrapl.open_sensor()
@@ -190,8 +193,8 @@ def states_of_a_hot_socket() -> dict[str, int | None]:
     return {name: state.throttle_count for name, state in states.items()}
 
 
-def test_tells_how_often_its_sockets_were_slowed_down() -> None:
-    """As the powercap sensor does."""
+def test_the_states_count_how_often_sockets_were_slowed_down() -> None:
+    """Like those of the powercap sensor."""
     assert {"cpu:0": 0, "cpu:1": 4} == private(states_of_a_hot_socket)
 
 
@@ -204,8 +207,8 @@ def attempt_on(packages: list[int], description: dict[str, Any]) -> dict[str, An
     return attempt()
 
 
-def test_a_machine_without_zones_is_told() -> None:
-    """No RAPL zone at all: the sensor is absent."""
+def test_a_machine_without_zones_has_no_such_sensor() -> None:
+    """The sensor is absent."""
     reason = (
         "pyRAPL found no RAPL zone in /sys/class/powercap/intel-rapl; "
         "the powercap sensor, its alternative, needs one too"
@@ -213,7 +216,7 @@ def test_a_machine_without_zones_is_told() -> None:
     assert refused(reason, None, True) == private(attempt_on, [0], {"msr": False})
 
 
-def test_zones_that_only_mmio_shows_are_told() -> None:
+def test_zones_of_mmio_alone_are_refused() -> None:
     """pyRAPL does not see MMIO zones, which powercap reads."""
     reason = (
         "pyRAPL does not look into /sys/class/powercap/intel-rapl-mmio, where the RAPL zones are; "
@@ -223,8 +226,8 @@ def test_zones_that_only_mmio_shows_are_told() -> None:
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_die_zones_are_told(mirrored: bool) -> None:
-    """Packages of several dies, mirrored or not, are for powercap."""
+def test_die_zones_are_refused(mirrored: bool) -> None:
+    """Packages of several dies, mirrored or not, need powercap."""
     reason = (
         "pyRAPL cannot tell the dies of a package apart (package-0-die-0, package-0-die-1); "
         "the powercap sensor can"
@@ -240,7 +243,7 @@ def attempt_with_one_die_for_each_socket() -> dict[str, Any]:
 
 
 def test_a_die_is_not_taken_for_a_socket() -> None:
-    """pyRAPL would read the second die of socket 0 as socket 1: that is refused."""
+    """pyRAPL would read the second die of socket 0 as socket 1."""
     reason = (
         "pyRAPL cannot tell the dies of a package apart (package-0-die-0, package-0-die-1); "
         "the powercap sensor can"
@@ -255,8 +258,8 @@ def attempt_with_a_socket_without_a_zone() -> dict[str, Any]:
     return attempt()
 
 
-def test_a_socket_without_a_zone_is_told() -> None:
-    """pyRAPL wants one zone for each socket."""
+def test_a_socket_without_a_zone_is_refused() -> None:
+    """pyRAPL requires one zone for each socket."""
     reason = (
         "pyRAPL cannot match its CPU sockets with the zones package-0; "
         "the powercap sensor goes by the zones alone"
@@ -264,15 +267,15 @@ def test_a_socket_without_a_zone_is_told() -> None:
     assert refused(reason) == private(attempt_with_a_socket_without_a_zone)
 
 
-def test_sockets_beyond_the_tenth_zone_are_told() -> None:
-    """pyRAPL counts zones in decimal and loses `intel-rapl:a`."""
+def test_sockets_beyond_the_tenth_zone_are_refused() -> None:
+    """pyRAPL numbers zones in decimal and misses `intel-rapl:a`."""
     answer = private(attempt_on, list(range(11)), {})
     assert answer["reason"].startswith("pyRAPL cannot match its CPU sockets with the zones")
     assert answer["reason"].endswith("the powercap sensor goes by the zones alone")
 
 
-def test_dram_on_some_sockets_only_is_told() -> None:
-    """pyRAPL would silently leave out the dram that is there: that is refused."""
+def test_dram_on_some_sockets_only_is_refused() -> None:
+    """pyRAPL would silently omit all dram."""
     reason = (
         "pyRAPL reads dram on every socket or on none, and some here have no dram zone; "
         "the powercap sensor reads those that have"
@@ -281,7 +284,7 @@ def test_dram_on_some_sockets_only_is_told() -> None:
 
 
 def handles_after_a_refusal() -> int:
-    """In a child: how many counters are open while the reason of a refusal is kept."""
+    """In a child: how many counters are open while the exception of a refusal is kept."""
     host([0, 1], dram=[1])
     with pytest.raises(SensorUnavailable) as kept:
         pyrapl.open_sensor()
@@ -295,7 +298,7 @@ def test_a_refusal_holds_no_file() -> None:
 
 
 def test_a_machine_without_dram_is_read_without() -> None:
-    """AMD has no dram zone: the packages are measured alone."""
+    """AMD has no dram zone: only the packages are measured."""
     assert {"domains": ["cpu:0", "cpu:1"]} == private(attempt_on, [0, 1], {"dram": []})
 
 
@@ -306,7 +309,7 @@ def attempt_with_an_offline_cpu() -> dict[str, Any]:
     return attempt()
 
 
-def test_an_offline_cpu_is_told() -> None:
+def test_an_offline_cpu_is_refused() -> None:
     """pyRAPL asks every CPU for its socket, and an offline one has none."""
     reason = "pyRAPL needs every CPU online, and cpu3 is offline; the powercap sensor does not"
     assert refused(reason) == private(attempt_with_an_offline_cpu)
@@ -330,8 +333,8 @@ def attempt_without_the_right(zone: str) -> dict[str, Any]:
         ("package-0/dram", "intel-rapl:0/intel-rapl:0:2"),
     ],
 )
-def test_a_counter_for_root_alone_is_told_with_the_mend(zone: str, path: str) -> None:
-    """The file and the command are named; powercap needs the same right."""
+def test_a_counter_for_root_alone_is_refused_with_the_fix(zone: str, path: str) -> None:
+    """The reason names the file; powercap needs the same right."""
     reason = (
         f"/sys/class/powercap/intel-rapl/{path}/energy_uj may be read by root alone, by pyRAPL "
         "as by the powercap sensor, which needs the same right"
@@ -340,13 +343,13 @@ def test_a_counter_for_root_alone_is_told_with_the_mend(zone: str, path: str) ->
 
 
 def attempt_without_cpus() -> dict[str, Any]:
-    """In a child: zones, and nothing that says which sockets there are."""
+    """In a child: zones, but no list of sockets."""
     build(SYS, [0])
     return attempt()
 
 
-def test_any_other_failure_is_told_in_its_own_words() -> None:
-    """What pyRAPL raises beyond the known cases is named, with powercap as the alternative."""
+def test_any_other_failure_is_reported_in_its_own_words() -> None:
+    """With powercap as the alternative."""
     reason = (
         "pyRAPL failed with FileNotFoundError: [Errno 2] No such file or directory: "
         "'/sys/devices/system/cpu/present'; the powercap sensor does without it"
@@ -360,20 +363,21 @@ def attempt_without_pyrapl() -> dict[str, Any]:
     return attempt()
 
 
-def test_pyrapl_that_is_not_installed_is_told() -> None:
-    """The command that installs it is the mend, powercap the alternative."""
+def test_pyrapl_that_is_not_installed_is_named() -> None:
+    """The fix installs it; powercap is the alternative."""
     reason = "pyRAPL is not installed; the powercap sensor reads the same counters without it"
     assert refused(reason, "pip install 'pytest-greenops[rapl]'") == private(attempt_without_pyrapl)
 
 
 def attempt_with_a_broken_pandas(folder: str) -> dict[str, Any]:
-    """In a child: pandas is there and raises when it is imported."""
+    """In a child: pandas is installed and raises when it is imported."""
+    sys.modules.pop("pandas", None)
     sys.path.insert(0, folder)
     return attempt()
 
 
-def test_pyrapl_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
-    """A library that pyRAPL tries, and that fails in a way of its own, is named."""
+def test_pyrapl_that_cannot_be_imported_is_refused(tmp_path: Path) -> None:
+    """The error of a library that pyRAPL imports is in the reason."""
     (tmp_path / "pandas.py").write_text("raise ValueError('numpy.dtype size changed')\n")
     reason = (
         "pyRAPL cannot be imported (numpy.dtype size changed); the powercap sensor does without it"
@@ -407,8 +411,8 @@ def what_is_heard() -> dict[str, Any]:
     }
 
 
-def test_pyrapl_is_loaded_when_asked_for_and_is_not_heard() -> None:
-    """Its log lines and warnings stay silent, and the root logger is as it was."""
+def test_pyrapl_is_loaded_on_demand_and_silently() -> None:
+    """Its log lines and warnings are hidden, and the root logger is as it was."""
     assert {
         "loaded before": False,
         "loaded after": True,
@@ -430,6 +434,6 @@ def log_in_between() -> list[str]:
     return [record.getMessage() for record in records]
 
 
-def test_what_others_log_is_still_heard() -> None:
-    """Only what pyRAPL itself says is dropped."""
+def test_messages_of_others_are_still_logged() -> None:
+    """Only those of pyRAPL are dropped."""
     assert ["of another"] == private(log_in_between)

@@ -1,4 +1,4 @@
-"""What was accepted of one test, as the run that tries it sees it."""
+"""The stored baseline of one test, as its trial uses it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from pytest_greenops import machine
 from pytest_greenops.judge.case import Reference
 from pytest_greenops.judge.quality import AcceptedQualities
 from pytest_greenops.model.baseline import Series, TestKey
@@ -17,23 +16,22 @@ from pytest_greenops.model.verdict import Cause, CauseKind
 from pytest_greenops.run.context import RunContext
 
 
-class Accepted:
-    """The baseline of a test by the names of its measurements."""
+class StoredBaseline:
+    """The baseline of a test, by the names of its measurements."""
 
     def __init__(self, context: RunContext, test: TestKey) -> None:
         self._context = context
         self._test = test
 
-    @property
-    def stored(self) -> Mapping[str, Series]:
-        """What this machine has of it, comparable or not."""
-        baseline = self._context.store.load(self._test)
-        return baseline.measurements if baseline else {}
+    def reference(self, name: str, conditions: Mapping[str, str] | None = None) -> Reference:
+        """Return the accepted sessions of a name, or why they cannot be used.
 
-    def reference(self, name: str) -> Reference:
-        """The accepted sessions of a name, or why those that there are cannot be used."""
+        conditions  those of the measurement; by default those of this moment
+        """
         store = self._context.store
-        here = replace(self._context.environment, conditions=machine.conditions())
+        if conditions is None:
+            conditions = self._context.probes.conditions()
+        here = replace(self._context.environment, conditions=dict(conditions))
         for find in (store.load, store.elsewhere):
             baseline = find(self._test)
             if baseline and name in baseline.measurements:
@@ -43,23 +41,18 @@ class Accepted:
         return Reference()
 
     def sessions(self, name: str | None) -> int:
-        """Comparable sessions of a name; of None the fewest of any name that there is."""
-        names = [name] if name else list(self.stored)
-        known = [self.reference(each) for each in names]
-        return min(
-            (len(r.series.sessions) if r.series and not r.differences else 0 for r in known),
-            default=0,
-        )
+        """Return the comparable sessions of a name; for None the fewest of any stored name."""
+        names = [name] if name else list(self._stored)
+        usable = [self.reference(each).usable for each in names]
+        return min((len(series.sessions) if series else 0 for series in usable), default=0)
 
     def layers(self, name: str) -> list[LayerJoules]:
-        """The layers of each comparable session that was explained."""
-        reference = self.reference(name)
-        if reference.series is None or reference.differences:
-            return []
-        return [session.layers for session in reference.series.sessions if session.layers]
+        """Return the layers of each comparable session that was explained."""
+        series = self.reference(name).usable
+        return [session.layers for session in series.sessions if session.layers] if series else []
 
     def qualities(self, name: str) -> AcceptedQualities:
-        """What each session was told of its quality, on whatever machine it was."""
+        """Return the quality of each session, whatever machine measured it."""
         series = self.reference(name).series
         if series is None:
             return AcceptedQualities()
@@ -68,18 +61,24 @@ class Accepted:
         )
 
     def grows(self, name: str | None) -> bool:
-        """Whether this run accepts what it measures under a name, if it can be accepted."""
-        save, stored = self._context.options.save, self.stored
+        """Return whether this run saves what it measures under a name."""
+        save, stored = self._context.options.save, self._stored
         return save == "all" or (save == "new" and (name not in stored if name else not stored))
 
     def renamed(self) -> Cause | None:
-        """A baseline of the same function with other parameters, which no test of this run has."""
+        """Return the cause that a baseline of the same function has a test that is gone."""
         store = self._context.store
         for orphan in store.orphans(self._test, self._context.collected):
-            old, new = (store.shown(test) for test in (orphan.test, self._test))
+            old, new = (store.relative_path(test) for test in (orphan.test, self._test))
             return Cause(
                 CauseKind.RENAMED_TEST,
                 f"{orphan.test.name} has one and was not collected; if it was renamed: "
                 f"git mv {shlex.quote(old)} {shlex.quote(new)}",
             )
         return None
+
+    @property
+    def _stored(self) -> Mapping[str, Series]:
+        """What this machine's baseline has, comparable or not."""
+        baseline = self._context.store.load(self._test)
+        return baseline.measurements if baseline else {}

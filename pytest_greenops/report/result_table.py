@@ -1,9 +1,9 @@
-"""The table of results as rows of text: two stacked lines in each cell, nothing laid out yet."""
+"""The table of results as text: rows of four cells with two lines each, and their widths."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from pytest_greenops.model.result import Result
@@ -17,15 +17,25 @@ from pytest_greenops.model.units import (
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report import quality_text as quality
+from pytest_greenops.report.drawing import cells
 from pytest_greenops.report.reasons import verdict_word, warned
 
 NOTHING = "-"
+HEADINGS = (("test", "energy, power", "change", "verdict"), ("rounds", "per unit", "95 % CI", ""))
+#: Columns between two cells, of the narrowest table, and of the shortest bar.
+GAP, NARROWEST, SHORTEST_BAR = 2, 80, 8
+#: The least and the greatest width of the columns energy, change and verdict.
+_BOUNDS = ((13, 18), (9, 13), (14, 22))
+#: A wide terminal extends the bar below the verdict by at most this much.
+_MOST_GROWTH = 14
 
 
 class Gauge(NamedTuple):
-    """How much of a limit was used, 1.0 being all of it, and the limit in words.
+    """The used share of a limit, and the limit as text.
 
-    absolute  a limit of its own, not an increase over the baseline: its percentage says something
+    Attributes:
+        share: 1.0 is all of the limit.
+        absolute: it is not an increase over the baseline, so its percentage is useful.
     """
 
     share: float
@@ -33,7 +43,7 @@ class Gauge(NamedTuple):
     absolute: bool
 
     def words(self) -> Iterator[str]:
-        """What stands beside the bar, the longest first."""
+        """Yield texts to print next to the bar, the longest first."""
         if self.absolute:
             yield f"{figures.used(self.share)} of {self.limit}"
         yield f"of {self.limit}"
@@ -41,13 +51,14 @@ class Gauge(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A result as the table shows it: the upper and the lower line of each of its four cells.
+    """A result in the table: the upper and the lower line of each of its four cells.
 
-    label   what follows the test's name and is never cut: ` · prefill`, or nothing
-    rounds  joules of the judged unit in each round, drawn under the name
-    error   how far those of a single round may be off, as a share
-    number  how many rounds there are, in words
-    gauge   drawn under the verdict, or `hint` where there is none
+    Attributes:
+        label: follows the name of the test and is never cut: ` · prefill`, or empty.
+        rounds: joules per judged unit of each round, drawn below the name.
+        gauge: drawn below the verdict; without it, `hint` is printed.
+        error: the relative error of a single round.
+        number: the number of rounds as text.
     """
 
     name: str
@@ -65,7 +76,7 @@ class Row(NamedTuple):
 
     @property
     def tally(self) -> str:
-        """`'10 rounds'`; of a single one also how far its edges let it be off."""
+        """Return `'10 rounds'`, or a single round with its error: `'1 round ±5 %'`."""
         if len(self.rounds) != 1:
             return self.number
         known = "" if self.error is None else f" ±{self.error * 100:.2g} %"
@@ -73,14 +84,14 @@ class Row(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A line beneath a row: a domain, a unit of work, the carbon."""
+    """A line below a row: a domain, a unit of work, the carbon."""
 
     name: str
     energy: str
 
 
 def row(result: Result) -> Row:
-    """The row of a result."""
+    """Return the row of a result."""
     return Row(
         name=result.test.name,
         label=figures.label(result),
@@ -90,7 +101,7 @@ def row(result: Result) -> Row:
         verdict=verdict_word(result),
         outcome=result.verdict.outcome,
         gauge=_gauge(result),
-        hint="--energy-save" if _wants_baseline(result) else "",
+        hint="--energy-save" if _needs_baseline(result) else "",
         error=figures.edge_error(result) if figures.measured(result) else None,
         number=figures.tally(result) if figures.measured(result) else "",
         warned=warned(result),
@@ -98,7 +109,7 @@ def row(result: Result) -> Row:
 
 
 def parts(result: Result) -> Iterator[Part]:
-    """What a row is made of, where that is more than one thing: domains, units, carbon."""
+    """Yield further lines of a result: attempts, qualities, domains, units, carbon."""
     for attempt in result.attempts:
         known = not math.isnan(attempt.joules)
         energy = format_energy(attempt.joules) if known else NOTHING
@@ -124,7 +135,7 @@ def parts(result: Result) -> Iterator[Part]:
 
 
 def by_module(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """The results of each module, both in the order in which they ran."""
+    """Return the results of each module, in the order in which they ran."""
     modules: dict[str, list[Result]] = {}
     for result in results:
         modules.setdefault(result.test.module, []).append(result)
@@ -169,6 +180,48 @@ def _gauge(result: Result) -> Gauge | None:
     return Gauge(share, figures.margin(change.margin), False)
 
 
-def _wants_baseline(result: Result) -> bool:
+def _needs_baseline(result: Result) -> bool:
     no_baseline = result.verdict.outcome is Outcome.NO_BASELINE
     return no_baseline and not (result.saved or result.not_saved)
+
+
+class Widths(NamedTuple):
+    """The width of each column."""
+
+    name: int
+    energy: int
+    change: int
+    verdict: int
+
+    @property
+    def total(self) -> int:
+        """Return the width of the table."""
+        return sum(self) + GAP * (len(self) - 1)
+
+
+def fit(
+    rows: Sequence[Row], parts: Sequence[Part], width: int, say: Callable[[str], str]
+) -> Widths:
+    """Return widths for the text, within bounds; names and bars share the rest of `width`."""
+    upper, lower = HEADINGS
+    texts = (
+        [upper[1], lower[1], *(t for r in rows for t in r.energy), *(p.energy for p in parts)],
+        [upper[2], lower[2], *(t for r in rows for t in r.change)],
+        [upper[3], *(r.verdict for r in rows), *(_least_gauge(r) for r in rows)],
+    )
+    energy, change, verdict = (
+        min(max(least, *(cells(say(text)) for text in column)), most)
+        for column, (least, most) in zip(texts, _BOUNDS, strict=True)
+    )
+    free = width - Widths(0, energy, change, verdict).total
+    names = [r.name + r.label for r in rows] + [f"    {part.name}" for part in parts]
+    names += [f"  {'.' * len(r.rounds)} {r.tally}" for r in rows]
+    wanted = max(cells(say(text)) for text in names)
+    growth = min(_MOST_GROWTH, max(free - wanted, (width - NARROWEST) // 2))
+    return Widths(min(wanted, free - growth), energy, change, verdict + growth)
+
+
+def _least_gauge(row: Row) -> str:
+    if row.gauge is None:
+        return row.hint
+    return "." * SHORTEST_BAR + " " + list(row.gauge.words())[-1]

@@ -1,0 +1,106 @@
+"""How an energy test fails: its exception, its one line and section, its letter."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import pytest
+
+from pytest_greenops.model.errors import (
+    EnergyBudgetExceeded,
+    EnergyFailure,
+    EnergyRegression,
+    EnergyUnproven,
+    GreenopsError,
+)
+from pytest_greenops.model.result import Result
+from pytest_greenops.model.run_options import Options
+from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.report import layer_table, reasons, section
+from pytest_greenops.report.drawing import plain
+from pytest_greenops.run.trial import Trial
+
+#: The letter of an energy failure in pytest's row of dots: J as in joule.
+LETTER = "J"
+WORDS = {
+    EnergyRegression.__name__: "REGRESSED",
+    EnergyBudgetExceeded.__name__: "OVER BUDGET",
+    EnergyUnproven.__name__: "UNPROVEN",
+}
+
+
+def enforce(results: Iterable[Result], options: Options, accepted: Collection[Result]) -> None:
+    """Raise for the gravest result that fails its test, if one does.
+
+    A run that saves every baseline reports a regression without failing; an absolute budget
+    still fails. What becomes a baseline (`accepted`) is never unproven.
+    """
+    __tracebackhide__ = True
+    ours = list(results)
+    for outcome, error in (
+        (Outcome.OVER_BUDGET, EnergyBudgetExceeded),
+        (Outcome.REGRESSED, EnergyRegression),
+    ):
+        for result in ours:
+            verdict = result.verdict
+            if verdict.outcome is outcome and verdict.action == "fail":
+                raise error(reasons.failure(result))
+        if options.save == "all":
+            break
+    for result in ours if options.strict else ():
+        if result.verdict.unproven and result not in accepted:
+            raise EnergyUnproven(reasons.unproven(result))
+
+
+def describe_failure(
+    report: pytest.TestReport,
+    excinfo: pytest.ExceptionInfo[BaseException],
+    trial: Trial,
+    results: Iterable[Result],
+    unicode: bool,
+) -> None:
+    """Shorten a failure of this plugin to one line, and add sections that explain a failure."""
+    error = excinfo.value
+    if isinstance(error, (EnergyFailure, GreenopsError)):
+        report.longrepr = _one_line(excinfo, report, unicode)
+    if isinstance(error, EnergyFailure):
+        for result in results:
+            if result.verdict.red or result.verdict.unproven:
+                title = "energy" if result.name == "call" else f"energy of {result.name}"
+                lines = section.failure_section(result, unicode)
+                report.sections.append((title, "\n".join(_shown(line, unicode) for line in lines)))
+    elif trial.explaining.capturing:
+        report.sections.append(("energy", layer_table.failed_while_explained()))
+    elif trial.repetition > 1:
+        report.sections.append(("energy", reasons.failed_in_repetition(trial.repetition)))
+
+
+def status(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """Return the category, letter and word of an energy failure, or None for all other reports.
+
+    A failure that was expected (xfail), or whose test runs again (rerunfailures), is another.
+    """
+    failure = (getattr(report, "greenops", None) or {}).get("failure")
+    if failure is None or report.outcome != "failed":
+        return None
+    return "failed", LETTER, (WORDS[failure], {"red": True})
+
+
+def _one_line(
+    excinfo: pytest.ExceptionInfo[BaseException], report: pytest.TestReport, unicode: bool
+) -> Any:
+    """Return a failure without a traceback: its message, at the place of the test."""
+    message = _shown(f"{type(excinfo.value).__name__}: {excinfo.value}", unicode)
+    brief: Any = excinfo.getrepr(style="value")
+    brief.reprtraceback.reprentries[-1].lines[:] = [message]
+    del brief.reprtraceback.reprentries[:-1]
+    if brief.reprcrash is not None:
+        path, line, _ = report.location
+        brief.reprcrash.path, brief.reprcrash.lineno = path, (line or 0) + 1
+        brief.reprcrash.message = message
+    return brief
+
+
+def _shown(text: str, unicode: bool) -> str:
+    return text if unicode else plain(text)

@@ -1,0 +1,121 @@
+"""One energy test while it runs: its trial, its handle, and how it ended so far."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import SkipTest
+
+import pytest
+
+from pytest_greenops.hooks.failure import describe_failure
+from pytest_greenops.hooks.fixture import Energy
+from pytest_greenops.hooks.report_data import ReportData, replace_properties
+from pytest_greenops.model.errors import EnergyFailure
+from pytest_greenops.model.result import Result
+from pytest_greenops.run.run import Run
+from pytest_greenops.run.trial import Trial
+
+_MEASURED: pytest.StashKey[MeasuredItem] = pytest.StashKey()
+_SKIPS = (pytest.skip.Exception, SkipTest)
+
+
+class MeasuredItem:
+    """A test item and what is known of its measurement, kept in the item's stash.
+
+    Attributes:
+        trial: The measurements of this attempt at the test.
+        handle: What the fixture `energy` returns.
+        outcome: How the latest phase ended; `failed` once any phase or subtest has failed.
+        results: What the call measured; empty before its report, and if the test was skipped.
+    """
+
+    def __init__(self, item: pytest.Item, trial: Trial) -> None:
+        self.trial = trial
+        self.handle = Energy(trial, enabled=True)
+        self.outcome = "passed"
+        self.results: tuple[Result, ...] = ()
+        self._item = item
+        item.stash[_MEASURED] = self
+
+    @classmethod
+    def of(cls, item: pytest.Item) -> MeasuredItem | None:
+        """Return what is known of an item, or None if it is not an energy test."""
+        return item.stash.get(_MEASURED, None)
+
+    @classmethod
+    def forget(cls, item: pytest.Item) -> None:
+        """Drop what an earlier attempt at a test measured, before the test runs again."""
+        if item.stash.get(_MEASURED, None) is not None:
+            del item.stash[_MEASURED]
+            replace_properties(item, ())
+
+    def keep_figures(self, call: pytest.CallInfo[None]) -> None:
+        """Put every figure of a call into `user_properties`, before pytest copies them."""
+        if call.when == "call":
+            ended = [call.excinfo, *(getattr(self._item, "_excinfo", None) or ())]  # unittest's
+            skipped = any(each is not None and isinstance(each.value, _SKIPS) for each in ended)
+            self.results = () if skipped else tuple(self.trial.results.values())
+            replace_properties(self._item, self.results)
+
+    def describe(
+        self, report: pytest.TestReport, call: pytest.CallInfo[None], run: Run, unicode: bool
+    ) -> None:
+        """Put results, failures and saved baselines on the report of a phase."""
+        test = self.trial.test
+        if report.when == "teardown":
+            outcome = self.outcome if report.passed else "failed"
+            if saved := run.saver.save(self.trial, outcome):
+                ReportData(test, saved=saved).attach(report)
+            return
+        if self.outcome != "failed":
+            self.outcome = report.outcome
+        if report.when == "setup":
+            ReportData(test).attach(report)
+            return
+        error = call.excinfo.value if call.excinfo else None
+        failure = type(error).__name__ if isinstance(error, EnergyFailure) else None
+        ReportData(test, self.results, failure).attach(report)
+        if call.excinfo:
+            describe_failure(report, call.excinfo, self.trial, self.results, unicode)
+
+
+@contextmanager
+def measured_whole(item: pytest.Item) -> Iterator[None]:
+    """Measure the item's function as one call, if the test does not use the fixture.
+
+    It is repeated with the same fixture values; their set-up stays outside.
+    """
+    function, measured = getattr(item, "obj", None), MeasuredItem.of(item)
+    if function is None or measured is None or "energy" in getattr(item, "fixturenames", ()):
+        yield
+        return
+    item.obj = wrapped = _wrapped(function, measured.handle)  # type: ignore[attr-defined]
+    case = getattr(item, "instance", None)
+    if getattr(case, "_testMethodName", None) == item.name:  # unittest looks it up by itself
+        setattr(case, item.name, wrapped)
+    try:
+        yield
+    finally:
+        item.obj = function  # type: ignore[attr-defined]
+
+
+def _wrapped(function: Callable[..., Any], energy: Energy) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def acall(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            return await energy.acall(function, *args, **kwargs)
+
+        return acall
+
+    @functools.wraps(function)
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        return energy(function, *args, **kwargs)
+
+    return plain

@@ -1,0 +1,130 @@
+"""Saving: what a passed test measured becomes its baseline, if the run saves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from pytest_greenops import machine
+from pytest_greenops.baselines.accept import accept
+from pytest_greenops.model.baseline import Baseline, Session, TestKey
+from pytest_greenops.model.errors import BaselineError
+from pytest_greenops.model.measurement import Round
+from pytest_greenops.model.result import Result, why_not_a_baseline
+from pytest_greenops.run.context import RunContext
+from pytest_greenops.run.trial import Trial
+
+
+class Saved(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of the results of one test, in a run that saves.
+
+    names    those that became baselines
+    refused  why others did not, by name
+    problem  why nothing could be saved
+    """
+
+    names: tuple[str, ...] = ()
+    refused: dict[str, str] = {}
+    problem: str | None = None
+
+
+class BaselineSaver:
+    """Saves the results of passed tests, as the options of the run say."""
+
+    def __init__(self, context: RunContext, root: Path, began: str) -> None:
+        """Save nothing yet.
+
+        root   directory whose git commit is saved
+        began  when the run began, which all its sessions share
+        """
+        self._context = context
+        self._root = root
+        self._began = began
+        self._before: dict[TestKey, Baseline | None] = {}
+
+    def acceptable(self, trial: Trial) -> list[Result]:
+        """Return the results of a trial that become baselines if its test passes."""
+        save, store = self._context.options.save, self._context.store
+        if save is None:
+            return []
+        results = [
+            result for result in trial.results.values() if why_not_a_baseline(result) is None
+        ]
+        if save == "all":
+            return results
+        baseline = self._before.get(trial.test, store.load(trial.test))
+        return [r for r in results if baseline is None or r.name not in baseline.measurements]
+
+    def save(self, trial: Trial, outcome: str) -> Saved | None:
+        """Save what a test measured, if it passed; return None in a run that saves nothing.
+
+        outcome  how the test ended: `passed`, `failed` or `skipped`
+        """
+        if self._context.options.save is None:
+            return None
+        if outcome == "skipped":
+            return Saved()
+        if outcome != "passed":
+            return Saved(refused=dict.fromkeys(trial.results or ["call"], "the test did not pass"))
+        try:
+            accepted = self.acceptable(trial)
+            if accepted:
+                self._update(trial.test, accepted)
+        except BaselineError as error:
+            return Saved(problem=str(error))
+        results = trial.results.values()
+        return Saved(
+            names=tuple(result.name for result in accepted),
+            refused={r.name: why for r in results if (why := why_not_a_baseline(r))},
+        )
+
+    def _update(self, test: TestKey, results: Iterable[Result]) -> None:
+        """Write all sessions of these results, in place of those of an earlier pass in this run."""
+        sessions = [each for result in results for each in self._sessions(result)]
+
+        def change(baseline: Baseline | None) -> Baseline:
+            before = self._before.setdefault(test, baseline)
+            return accept(before, test, self._context.environment.machine, sessions)
+
+        self._context.store.update(test, change)
+
+    def _sessions(self, result: Result) -> Iterator[tuple[Result, Session]]:
+        """Yield each session of a result; a session after the first never replaces the baseline."""
+        yield result, self._session(result, result.rounds, result.control_j, result.quality)
+        verdict = replace(result.verdict, change=None, qualities=())
+        added = replace(result, verdict=verdict, explained=None)
+        others = zip(result.fresh, result.fresh_controls_j, result.fresh_quality, strict=True)
+        yield from ((added, self._session(added, *each)) for each in others)
+
+    def _session(
+        self,
+        result: Result,
+        rounds: tuple[Round, ...],
+        control_j: dict[str, float],
+        quality: dict[str, float],
+    ) -> Session:
+        return Session(
+            saved_at=utc_now(),
+            revision=self._revision,
+            versions=machine.versions(),
+            rounds=rounds,
+            recorded=self._context.environment.recorded,
+            quality=quality,
+            control_j=control_j,
+            layers=result.explained.kept if result.explained else None,
+            run=self._began,
+        )
+
+    @cached_property
+    def _revision(self) -> machine.Revision:
+        return machine.revision(self._root)
+
+
+def utc_now() -> str:
+    """Return the time in UTC as ISO 8601, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
