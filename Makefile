@@ -16,13 +16,14 @@ unexport PYTHONDONTWRITEBYTECODE
 JOBS ?= $(shell nproc 2>/dev/null || echo auto)
 PYTEST = $(BIN)/python -m pytest
 SIDE_BY_SIDE = --numprocesses $(JOBS) --dist worksteal
+REAL_TIME = $(shell grep --recursive --word-regexp --files-with-matches real_time tests --include='test_*.py')
 NEED_TORCH = tests/studies tests/layers tests/integration/test_explain_layers.py
 
 # Tests that measure against the clock run alone, and run even if others failed.
 test: $(VENV)/.test  ## all tests but those that need torch
 	@status=0; set -x; \
 	$(PYTEST) tests -m "not real_time and not needs_torch" $(addprefix --ignore=,$(NEED_TORCH)) $(SIDE_BY_SIDE) || status=1; \
-	$(PYTEST) tests -m real_time || status=1; \
+	$(PYTEST) -m real_time $(REAL_TIME) || status=1; \
 	exit $$status
 
 # On one thread each: threads of torch in several processes slow each other down.

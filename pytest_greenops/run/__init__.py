@@ -1,1 +1,1 @@
-"""One run and one test: what is measured, how often, against which baseline, and confirmed how."""
+"""One run and one test: what it measures, how often, with which baseline, and its confirmation."""

@@ -1,4 +1,4 @@
-"""The command `pytest-greenops`, run as users run it, in a process."""
+"""The command `pytest-greenops`, run in its own process."""
 
 from __future__ import annotations
 

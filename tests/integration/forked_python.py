@@ -27,15 +27,8 @@ from typing import NamedTuple, NoReturn
 
 #: What a run with --energy imports, apart from the plugin.
 DEPENDENCIES = (
-    *("pytest", "_pytest.junitxml", "_pytest.unittest", "_pytest.unraisableexception"),
-    *(
-        "_pytest.threadexception",
-        "_pytest.tracemalloc",
-        "_pytest.warnings",
-        "xml.etree.ElementTree",
-    ),
-    *("filelock", "msgspec", "numpy", "psutil", "scipy.special"),
-    *("rich.console", "rich.padding", "rich.table", "rich.text", "xml.etree.ElementTree"),
+    *("filelock", "msgspec", "numpy", "psutil", "pytest", "scipy.special", "xml.etree.ElementTree"),
+    *("rich.console", "rich.padding", "rich.table", "rich.text"),
 )
 #: Variables that Python reads only as it starts, so that a fork ignores other values.
 READ_AT_START = ("PYTHON", "LC_", "LANG")

@@ -101,7 +101,7 @@ def run_outside(folder: Path, *args: str, joules: float = 2.0, seed: int = 0) ->
 
 
 def _given(joules: float, seed: int) -> dict[str, str]:
-    """The variables that the tests of a project read."""
+    """Return the variables that the tests of a project read."""
     return {"JOULES": str(joules), "SEED": str(seed)}
 
 

@@ -52,8 +52,8 @@ def test_a_regression_exits_with_1(files: Path) -> None:
     """Table, sentences and closing line look like those of a run, without commands."""
     ran = run(files, "compare", "a.json", "b.json")
     assert (1, "") == (ran.code, ran.err)
-    assert ran.lines[0].startswith("energy: A is a.json: 2 measurements of 20")
-    assert ran.lines[1].startswith("energy: B is b.json: 2 measurements of 20")
+    assert ran.lines[0].startswith("energy: A is a.json: 2 measurements, 20")
+    assert ran.lines[1].startswith("energy: B is b.json: 2 measurements, 20")
     assert any(
         line.startswith("test_works") and "+50 %" in line and line.endswith("regressed")
         for line in ran.lines

@@ -64,6 +64,7 @@ def test_one_round_runs_once(project: Project) -> None:
 
 def test_undecided_goes_on(grown: Project) -> None:
     """A test that 5 rounds do not decide is measured for more, up to the maximum."""
+    assert rounds(grown) == {"test_works": 5}
     options = ("--energy-max-increase=1%",)
     assert rounds(grown, *options) == {"test_works": 15}
     assert rounds(grown, *options, "--energy-max-rounds=12") == {"test_works": 10}

@@ -282,7 +282,7 @@ def test_a_stranger_on_the_card_makes_it_inconclusive(run: Run) -> None:
     rounds = len(seen.result.rounds)
     finding = f"another process used gpu:0 in {rounds} of {rounds} rounds"
     assert seen.said == f"inconclusive: contention: {finding}"
-    assert "stop what else runs on the machine" in seen.text
+    assert "stop other processes" in seen.text
 
 
 def test_a_stranger_on_the_card_leaves_the_processor_alone(run: Run) -> None:

@@ -41,7 +41,7 @@ def test_sensed_counters_do_not_share(project: Project) -> None:
 
 
 def test_workers_of_tx_are_counted(project: Project) -> None:
-    """`--tx 2*popen` is two workers, as `-n2` is."""
+    """`--tx 2*popen` is two workers, like `-n2`."""
     project.write("test_it.py", SUITE)
     ran = project.energy(*XDIST, "-d", "--tx", "2*popen")
     assert ran.code == pytest.ExitCode.USAGE_ERROR

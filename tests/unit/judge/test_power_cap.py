@@ -89,7 +89,7 @@ def test_a_baseline_of_another_cap_can_be_replaced() -> None:
     )
     assert CAP in reason(known)
     assert reason(known).endswith(
-        "; if the work is meant to use so much, accept it: "
+        "; if the work is meant to use this much, accept it: "
         "pytest --energy-save tests/test_x.py::test_parse"
     )
     assert why_not_a_baseline(known) is None

@@ -1,4 +1,4 @@
-"""Facts of the machine, read from trees that are made for it."""
+"""Facts of the machine, read from simulated trees of files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.simulated_host.machine_tree import CPUS, GRAVITON, XEON, bare_metal, 
 
 
 class NamedSensor:
-    """A sensor with a name and domains; nobody reads it here."""
+    """A sensor with a name and domains that is never read."""
 
     source: Source = "sensed"
     method = "a test"
@@ -27,11 +27,11 @@ class NamedSensor:
         self.domains = domains
 
     def read(self) -> Reading:
-        """Not done here."""
+        """Fail: facts need no reading."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Not done here."""
+        """Fail: facts close no sensor."""
         raise NotImplementedError
 
 
@@ -40,11 +40,11 @@ INSTRUMENTS = Instruments([POWERCAP])
 
 
 def facts(root: Path) -> dict[str, str]:
-    """Facts of the machine below a root, measured through powercap."""
+    """Return the facts of the machine below a root, measured by powercap."""
     return machine_facts(INSTRUMENTS, root)
 
 
-def test_tells_a_bare_metal_server(tmp_path: Path) -> None:
+def test_describes_a_bare_metal_server(tmp_path: Path) -> None:
     """Every fact of a server's fingerprint is read from its tree."""
     assert facts(write(tmp_path, bare_metal())) == {
         "sensors": "powercap",
@@ -63,7 +63,7 @@ def test_tells_a_bare_metal_server(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_unknown(tmp_path: Path) -> None:
-    """On a machine without /proc and /sys each fact is there, and says that it is not known."""
+    """Without /proc and /sys each fact is present, and unknown."""
     found = facts(tmp_path)
     assert found.keys() == facts(write(tmp_path / "whole", bare_metal())).keys()
     assert {name: said for name, said in found.items() if said != "unknown"} == {
@@ -93,15 +93,13 @@ def test_names_every_sensor_and_makes_a_readable_folder(tmp_path: Path) -> None:
         ("AMD EPYC", "AMD EPYC"),
     ],
 )
-def test_shortens_a_cpu_name_but_keeps_what_tells_it_apart(
-    tmp_path: Path, written: str, read: str
-) -> None:
-    """Trademarks, core counts and clocks go, unless the clock is all that tells models apart."""
+def test_shortens_a_cpu_name_but_keeps_it_distinct(tmp_path: Path, written: str, read: str) -> None:
+    """Trademarks, core count and clock are removed, unless only the clock distinguishes models."""
     root = write(tmp_path, bare_metal(f"processor\t: 0\nmodel name\t: {written}\nflags\t\t: fpu\n"))
     assert facts(root)["cpu"] == read
 
 
-def test_tells_an_arm_machine(tmp_path: Path) -> None:
+def test_names_an_arm_machine(tmp_path: Path) -> None:
     """An Arm processor, which has no name in /proc/cpuinfo, is named by its part."""
     root = write(tmp_path, bare_metal(GRAVITON), sys_vendor="Amazon EC2", product_name="m6g.large")
     found = facts(root)
@@ -111,7 +109,7 @@ def test_tells_an_arm_machine(tmp_path: Path) -> None:
 
 
 def test_an_arm_part_without_a_name_keeps_its_numbers(tmp_path: Path) -> None:
-    """Two unknown Arm processors are not taken for the same."""
+    """Two unknown Arm processors have different names."""
     root = write(tmp_path, bare_metal(GRAVITON.replace("0xd0c", "0xfff")))
     assert facts(root)["cpu"] == "0x41 0xfff"
 
@@ -121,7 +119,7 @@ def test_an_arm_part_without_a_name_keeps_its_numbers(tmp_path: Path) -> None:
     [("0-7", "all 8"), ("0-1", "2 of 8 (0-1)"), ("1,4-6", "4 of 8 (1,4-6)")],
 )
 def test_counts_and_lists_the_cpus_allowed(tmp_path: Path, allowed: str, affinity: str) -> None:
-    """A process that is bound to some CPUs is told from one that may use all."""
+    """A process that is bound to some CPUs differs from one that may use all."""
     root = write(
         tmp_path, bare_metal(), status=f"Cpus_allowed_list:\t{allowed}\nMems_allowed:\t1\n"
     )
@@ -140,13 +138,13 @@ def test_counts_and_lists_the_cpus_allowed(tmp_path: Path, allowed: str, affinit
     ],
 )
 def test_reads_turbo_of_every_driver(tmp_path: Path, file: str, said: str, turbo: str) -> None:
-    """Intel's switch is the other way round than that of the other clock drivers."""
+    """Intel's switch has the opposite meaning of the switches of other clock drivers."""
     files = {path: text for path, text in bare_metal().items() if "no_turbo" not in path}
     assert facts(write(tmp_path, {**files, f"{CPUS}/{file}": said}))["turbo"] == turbo
 
 
-def test_tells_governors_and_their_preference(tmp_path: Path) -> None:
-    """Unlike governors are all named, and so is what an energy preference makes of one."""
+def test_names_governors_and_their_preference(tmp_path: Path) -> None:
+    """Different governors are all named, and so is an energy preference."""
     root = write(tmp_path, bare_metal(), scaling_governor="powersave")
     policies = root / CPUS / "cpufreq"
     (policies / "policy3/scaling_governor").write_text("performance")
@@ -155,7 +153,7 @@ def test_tells_governors_and_their_preference(tmp_path: Path) -> None:
 
 
 def virtual_machine(vendor: str, product: str) -> dict[str, str]:
-    """A guest of x86, whose firmware states these names."""
+    """Return an x86 guest whose firmware has these names."""
     files = bare_metal(XEON.replace("sse2", "sse2 hypervisor"))
     firmware = {"sys_vendor": vendor, "product_name": product}
     return {**files, **{f"sys/class/dmi/id/{name}": said for name, said in firmware.items()}}
@@ -170,22 +168,22 @@ def virtual_machine(vendor: str, product: str) -> dict[str, str]:
         ("", "", "unnamed"),
     ],
 )
-def test_tells_a_virtual_machine(
+def test_detects_a_virtual_machine(
     tmp_path: Path, vendor: str, product: str, hypervisor: str
 ) -> None:
-    """A hypervisor is named by the firmware it shows, and told even where it shows none."""
+    """A hypervisor is named after its firmware, and detected even without it."""
     assert facts(write(tmp_path, virtual_machine(vendor, product)))["hypervisor"] == hypervisor
 
 
 @pytest.mark.parametrize("cpuinfo", [XEON, GRAVITON])
 def test_a_whole_machine_of_a_cloud_is_bare_metal(tmp_path: Path, cpuinfo: str) -> None:
-    """A cloud's name in the firmware does not make its bare-metal kinds virtual."""
+    """A cloud's name in the firmware does not make its bare-metal machines virtual."""
     product = "c6g.metal" if cpuinfo == GRAVITON else "c5.metal"
     root = write(tmp_path, bare_metal(cpuinfo), sys_vendor="Amazon EC2", product_name=product)
     assert facts(root)["hypervisor"] == "none"
 
 
-def test_tells_the_windows_subsystem(tmp_path: Path) -> None:
+def test_detects_the_windows_subsystem(tmp_path: Path) -> None:
     """Linux within Windows is a virtual machine of its own kind."""
     root = write(tmp_path, bare_metal(), osrelease="5.15.153.1-microsoft-standard-WSL2\n")
     assert facts(root)["hypervisor"] == "wsl"
@@ -213,15 +211,15 @@ HOSTS = "519 509 8:1 {source} /etc/hosts rw,relatime - ext4 /dev/sda1 rw\n"
         ),
     ],
 )
-def test_tells_a_container_from_its_host(
+def test_distinguishes_a_container_from_its_host(
     tmp_path: Path, file: str, text: str, container: str
 ) -> None:
-    """Each runtime is told by what it leaves in its containers; its own host is not one."""
+    """Each runtime is detected by its traces in a container, but not on its own host."""
     assert facts(write(tmp_path, {**bare_metal(), file: text}))["container"] == container
 
 
 def test_what_jitters_is_recorded_and_not_matched(tmp_path: Path) -> None:
-    """Another kernel, clock, temperature and microcode make no other machine, but are kept."""
+    """Another kernel, clock, temperature or microcode is recorded, but is the same machine."""
     warm = write(tmp_path / "warm", bare_metal())
     hotter = write(
         tmp_path / "hotter",
@@ -239,7 +237,7 @@ def test_what_jitters_is_recorded_and_not_matched(tmp_path: Path) -> None:
 
 
 def test_records_nothing_where_nothing_can_be_read(tmp_path: Path) -> None:
-    """What cannot be read is not recorded as unknown, but left out."""
+    """A fact that cannot be read is omitted."""
     assert not {"kernel", "microcode", "cpu clock", "cpu temperature", "cpu quota"} & set(
         recorded_facts(tmp_path)
     )
@@ -269,13 +267,13 @@ def test_records_nothing_where_nothing_can_be_read(tmp_path: Path) -> None:
 def test_records_the_tightest_cpu_quota(
     tmp_path: Path, files: dict[str, str], quota: str | None
 ) -> None:
-    """The quota of a control group counts, whether set on it or on one above it."""
+    """The quota counts if it is set on the control group or on one above it."""
     recorded = recorded_facts(write(tmp_path, {**bare_metal(), **files}))
     assert recorded.get("cpu quota") == quota
 
 
 def test_never_names_the_host_or_the_user() -> None:
-    """Facts of the real machine hold neither its host name nor the name or home of the user."""
+    """Facts of the real machine contain no host name, user name or home directory."""
     said = [*machine_facts(INSTRUMENTS).items(), *recorded_facts().items()]
     words = {word for pair in said for text in pair for word in text.split()}
     assert "cpu" in words

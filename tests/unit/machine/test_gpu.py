@@ -1,4 +1,4 @@
-"""Facts of NVIDIA cards, asked through the unmodified `pynvml` of a simulated driver."""
+"""Facts of NVIDIA GPUs, read by the unmodified `pynvml` from a simulated driver."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ Facts = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the simulated driver's library."""
+    """Return the folder of the simulated driver's library."""
     return nvml.build(tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture
 def facts(library: Path, tmp_path: Path) -> Facts:
-    """What a fresh process says of some cards: the facts matched, and those recorded."""
+    """Return the facts of some GPUs in a fresh process: those compared, and those recorded."""
 
     def facts(*cards: Card, cuda: int = 0, **environ: str) -> Any:
         seen = nvml.environment(library, tmp_path / "script", cards, cuda=cuda)
@@ -55,8 +55,8 @@ def facts(library: Path, tmp_path: Path) -> Facts:
     return facts
 
 
-def test_tells_the_card_and_its_settings(facts: Facts) -> None:
-    """Name, count, power limit, MIG and the driver's major version are matched."""
+def test_describes_the_gpu_and_its_settings(facts: Facts) -> None:
+    """Name, count, power limit, MIG and the driver's major version are compared."""
     matched, _ = facts(Card())
     assert matched["gpu"] == "Simulated A"
     assert matched["gpus"] == "1"
@@ -76,13 +76,13 @@ def test_error_correction_and_the_major_version_of_cuda_are_matched(
 
 
 def test_what_the_driver_does_not_tell_is_unknown(facts: Facts) -> None:
-    """A driver that knows neither ECC nor a CUDA version leaves those facts unknown."""
+    """A driver without ECC or a CUDA version leaves those facts unknown."""
     matched, _ = facts(Card())
     assert (matched["ecc"], matched["cuda"]) == ("unknown", "unknown")
 
 
-def test_tells_only_the_cards_that_are_measured(facts: Facts) -> None:
-    """A card that CUDA hides from this process is no part of the machine."""
+def test_describes_only_measured_gpus(facts: Facts) -> None:
+    """A GPU that CUDA hides from this process is not part of the machine."""
     cards = (Card(name="Simulated B"), SECOND)
     hidden, _ = facts(*cards, CUDA_VISIBLE_DEVICES=SECOND.uuid)
     assert (hidden["gpus"], hidden["gpu power limit"]) == ("1", "250 W")
@@ -92,7 +92,7 @@ def test_tells_only_the_cards_that_are_measured(facts: Facts) -> None:
 
 
 def test_a_uuid_is_recorded_and_not_matched(facts: Facts) -> None:
-    """Another card of the same kind is the same machine; which one it was is kept."""
+    """Another GPU of the same kind is the same machine, but its UUID is recorded."""
     matched, recorded = facts(Card())
     other_matched, other_recorded = facts(Card(uuid=SECOND.uuid))
     assert matched == other_matched

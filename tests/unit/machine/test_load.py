@@ -1,4 +1,4 @@
-"""What else runs on the machine, seen beside real processes."""
+"""The load of other processes, tested with real processes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import pytest
 from pytest_greenops.machine.load import RESOLUTION_S, CpuTime, LoadProbe
 
 CPUS = os.cpu_count() or 1
-#: The kernel samples what the machine does, and counts exactly what a process does.
+#: The kernel samples the load of the machine, and counts that of a process exactly.
 SAMPLING = 0.05
 BURN = "import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass\n"
-#: Leaves behind a process that burns and is nobody's child, and tells its id.
+#: Leave a busy process behind that is nobody's child, and print its id.
 ORPHAN = (
     "import subprocess, sys\n"
     "busy = subprocess.Popen([sys.executable, '-c', 'while True: pass'], start_new_session=True,\n"
@@ -30,36 +30,36 @@ ORPHAN = (
 
 
 def probe_of(*readings: CpuTime, cpus: int = 4) -> LoadProbe:
-    """A probe that reads these in turn."""
+    """Return a probe that reads these counts in turn."""
     return LoadProbe(iter(readings).__next__, cpus)
 
 
 def share_of(machine_s: float, own_s: float, stolen_s: float = 0.0, window_s: float = 1.0) -> float:
-    """The others' share, of 4 CPUs that were busy for so long in a window."""
+    """Return the others' share of 4 CPUs that were busy for this time in a window."""
     start, stop = CpuTime(100, 50, 7, 3), CpuTime(100 + window_s, 50 + machine_s, 7, 3 + own_s)
     probe = probe_of(start, stop)
     probe.start()
     return probe.stop().others
 
 
-def test_others_have_what_is_not_ours() -> None:
+def test_others_use_the_rest_of_the_busy_time() -> None:
     """Of 2 busy CPU seconds in a second of 4 CPUs, 0.5 are ours: others have 1.5 of 4."""
     assert share_of(2.0, 0.5) == pytest.approx((1.5 - RESOLUTION_S) / 4)
 
 
 @pytest.mark.parametrize("rounding_s", [-0.02, -0.01, 0.01, 0.02])
 def test_rounding_is_not_taken_for_others(rounding_s: float) -> None:
-    """In a window of 0.1 s, where the kernel's rounding is 5 % of 4 CPUs, it stays nothing."""
+    """In a window of 0.1 s, where the kernel's rounding is 5 % of 4 CPUs, the share is zero."""
     assert share_of(0.1 + rounding_s, 0.1, window_s=0.1) == 0.0
 
 
-def test_a_neighbour_is_seen_in_a_short_window() -> None:
-    """In a window of 0.1 s a neighbour that keeps one of 4 CPUs busy is well over 3 %."""
+def test_other_load_is_seen_in_a_short_window() -> None:
+    """In a window of 0.1 s, another process that keeps one of 4 CPUs busy is well over 3 %."""
     assert share_of(0.2, 0.1, window_s=0.1) == pytest.approx(0.2)
 
 
-def test_steal_is_told_apart() -> None:
-    """Time that the hypervisor took is steal, to the last tick, and is not the others'."""
+def test_steal_is_not_the_load_of_others() -> None:
+    """Time that the hypervisor took is steal, and is not counted as other processes."""
     probe = probe_of(CpuTime(0, 1, 0.5, 1), CpuTime(1, 2, 0.51, 2))
     probe.start()
     share = probe.stop()
@@ -68,7 +68,7 @@ def test_steal_is_told_apart() -> None:
 
 
 def test_shares_stay_within_nothing_and_all() -> None:
-    """A window without length, or counts that went back, give no share outside 0 to 1."""
+    """An empty window, or counts that decreased, give shares between 0 and 1."""
     for stop in (CpuTime(0, 0, 0, 0), CpuTime(1, -3, -3, 0), CpuTime(1, 90, 90, 0)):
         probe = probe_of(CpuTime(0, 0, 0, 0), stop)
         probe.start()
@@ -77,7 +77,7 @@ def test_shares_stay_within_nothing_and_all() -> None:
 
 
 def test_can_be_used_for_one_round_after_another() -> None:
-    """Each start begins a window of its own."""
+    """Each start begins a new window."""
     readings = [CpuTime(0, 0, 0, 0), CpuTime(1, 4, 0, 0), CpuTime(2, 8, 0, 0), CpuTime(3, 8, 0, 0)]
     probe = probe_of(*readings)
     probe.start()
@@ -87,14 +87,14 @@ def test_can_be_used_for_one_round_after_another() -> None:
 
 
 def test_must_be_started() -> None:
-    """A probe that was not started says so."""
+    """A probe that was not started raises an error."""
     with pytest.raises(RuntimeError, match="start"):
         LoadProbe().stop()
 
 
 @pytest.fixture
-def neighbour() -> Iterator[int]:
-    """The id of a busy process that is no descendant of this one."""
+def other_process() -> Iterator[int]:
+    """Return the id of a busy process that is not a descendant of this one."""
     started = subprocess.run(
         [sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, text=True, check=True
     )
@@ -104,9 +104,9 @@ def neighbour() -> Iterator[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the clock of another process")
-def test_sees_a_busy_neighbour(neighbour: int) -> None:
-    """A process of somebody else has at least its own CPU time among the others'."""
-    clock = (~neighbour << 3) | 2
+def test_sees_another_busy_process(other_process: int) -> None:
+    """The share of others includes at least the CPU time of such a process."""
+    clock = (~other_process << 3) | 2
     probe = LoadProbe()
     probe.start()
     start_s, used_s = time.monotonic(), time.clock_gettime(clock)
@@ -118,7 +118,7 @@ def test_sees_a_busy_neighbour(neighbour: int) -> None:
 
 
 def busy_threads() -> None:
-    """Threads that keep every CPU busy: hashing releases the interpreter's lock."""
+    """Keep every CPU busy with threads: hashing releases the interpreter's lock."""
     end_s, block = time.monotonic() + 0.6, b"x" * 1_000_000
 
     def work() -> None:
@@ -133,31 +133,31 @@ def busy_threads() -> None:
 
 
 def ended_children() -> None:
-    """Children that keep every CPU busy, and are waited for."""
+    """Keep every CPU busy with children, and wait for them."""
     for child in [burn(0.6) for _ in range(CPUS)]:
         child.wait()
 
 
 def burn(seconds: float) -> subprocess.Popen[bytes]:
-    """A child that keeps a CPU busy."""
+    """Start a child that keeps a CPU busy."""
     return subprocess.Popen([sys.executable, "-c", BURN.format(seconds=seconds)])
 
 
 def used_s() -> float:
-    """CPU seconds of this process and of the children that it waited for."""
+    """Return the CPU seconds of this process and of the children that it waited for."""
     return sum(
         sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
 
 
 def most_that_others_had(own_s: float, window_s: float) -> float:
-    """What is left of the machine, with an allowance: more than that nobody can have used."""
+    """Return an upper bound of the others' share, with a tolerance."""
     return 1 - own_s / (window_s * CPUS) + SAMPLING
 
 
 @pytest.mark.parametrize("work", [busy_threads, ended_children])
 def test_own_work_is_not_the_others(work: Callable[[], None]) -> None:
-    """Threads and ended children that fill the machine leave to others what they did not use."""
+    """CPU time of own threads and ended children is not counted as that of others."""
     probe = LoadProbe()
     start_s, own_s = time.monotonic(), used_s()
     probe.start()
@@ -170,7 +170,7 @@ def test_own_work_is_not_the_others(work: Callable[[], None]) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the clocks of other processes")
 def test_living_children_are_not_the_others() -> None:
-    """Children that were there before and live on leave to others what they did not use."""
+    """CPU time of children that are still alive is not counted as that of others."""
     children = [burn(30) for _ in range(CPUS)]
     clocks = [(~child.pid << 3) | 2 for child in children]
     try:
@@ -191,7 +191,7 @@ def test_living_children_are_not_the_others() -> None:
 
 
 def test_is_cheap() -> None:
-    """A reading costs less than a thousandth of the shortest round."""
+    """A reading takes less than a thousandth of the shortest round."""
     probe = LoadProbe()
     probe.start()
     costs_s = []

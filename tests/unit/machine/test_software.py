@@ -1,4 +1,4 @@
-"""What is told of the process that is measured: conditions, versions, code, tracers."""
+"""Facts about the measured process: conditions, versions, revision, tracers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def show(value): print(json.dumps(value))
 
 
 def told(program: str, *interpreter: str, **environ: str) -> Any:
-    """What a fresh process prints as JSON with `show`."""
+    """Return what a fresh process prints as JSON with `show`."""
     kept = {name: said for name, said in os.environ.items() if name != "OMP_NUM_THREADS"}
     process = subprocess.run(
         [sys.executable, *interpreter, "-c", f"{SHOW}\n{program}"],
@@ -39,13 +39,13 @@ def told(program: str, *interpreter: str, **environ: str) -> Any:
 
 
 def test_conditions_without_torch_are_those_of_the_environment() -> None:
-    """Threads are those of OMP_NUM_THREADS, and nothing is said where it is not set."""
+    """Threads are those of OMP_NUM_THREADS, and are omitted if it is not set."""
     assert told("show(machine.conditions())", OMP_NUM_THREADS="3") == {"threads": "3"}
     assert told("show(machine.conditions())") == {}
 
 
 def test_loads_no_framework() -> None:
-    """FreshParent for facts, conditions and versions imports none of the libraries they tell of."""
+    """Reading facts, conditions and versions imports none of the libraries."""
     program = """
 machine.conditions(); machine.versions(); machine.recorded_facts()
 show(sorted({"torch", "numpy", "transformers", "pynvml", "psutil"} & sys.modules.keys()))
@@ -54,7 +54,7 @@ show(sorted({"torch", "numpy", "transformers", "pynvml", "psutil"} & sys.modules
 
 
 def test_conditions_of_torch_are_what_a_test_set() -> None:
-    """With torch loaded its own threads and default dtype count, not the environment's."""
+    """If torch is loaded, its threads and default dtype count, not the environment."""
     pytest.importorskip("torch")
     program = """
 import torch
@@ -69,7 +69,7 @@ show([machine.conditions(), machine.versions(), torch.__version__, torch.cuda.is
 
 
 def fake_torch(cuda: bool, backends: SimpleNamespace) -> Any:
-    """As much of torch as conditions are read from: a CUDA build cannot be had everywhere."""
+    """The part of torch that conditions are read from, as not every machine has a CUDA build."""
     torch: Any = ModuleType("torch")
     torch.get_num_threads = lambda: 4
     torch.get_default_dtype = lambda: "torch.float32"
@@ -85,16 +85,16 @@ def fake_torch(cuda: bool, backends: SimpleNamespace) -> Any:
 
 
 class Raises:
-    """A flag that cannot be read once the newer setting was used, as in torch 2.9."""
+    """A flag that cannot be read after the newer setting was used, as in torch 2.9."""
 
     @property
     def allow_tf32(self) -> bool:
-        """Cannot be read."""
+        """Raise an error."""
         raise RuntimeError("mix of the legacy and new APIs")
 
 
 class NewSetting(Raises):
-    """The setting that came with torch 2.9, of one operation."""
+    """The setting of one operation, new in torch 2.9."""
 
     def __init__(self, precision: str, conv: str | None = None) -> None:
         self.fp32_precision = precision
@@ -121,13 +121,13 @@ def test_tf32_reads_alike_from_old_and_new_torch(
 
 
 def test_tf32_is_left_out_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where torch cannot use a GPU its TF32 flags decide nothing."""
+    """If torch cannot use a GPU, its TF32 flags do not matter."""
     monkeypatch.setitem(sys.modules, "torch", fake_torch(False, OLD))
     assert conditions() == {"threads": "4", "dtype": "float32"}
 
 
 def test_asks_for_cuda_without_harm_to_forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CUDA is asked for once, in the way that leaves forked children able to use it."""
+    """CUDA is queried once, in a way that lets forked children use it."""
     torch = fake_torch(True, OLD)
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.delenv("PYTORCH_NVML_BASED_CUDA_CHECK", raising=False)
@@ -138,7 +138,7 @@ def test_asks_for_cuda_without_harm_to_forks(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_versions_are_of_this_plugin_and_python() -> None:
-    """Where no framework is loaded, the plugin and Python are all that is told."""
+    """Without a loaded framework, there are only the versions of the plugin and of Python."""
     assert told("show(machine.versions())") == {
         "pytest-greenops": pytest_greenops.__version__,
         "python": platform.python_version(),
@@ -146,7 +146,7 @@ def test_versions_are_of_this_plugin_and_python() -> None:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What git answers in a folder."""
+    """Run git in a folder and return its output."""
     who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
     asked = ["git", *who, *arguments]
     return subprocess.run(asked, cwd=folder, check=True, capture_output=True, text=True).stdout
@@ -154,7 +154,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository with one commit."""
+    """Return a repository with one commit."""
     git(tmp_path, "init", "--quiet")
     (tmp_path / "code.py").write_text("1\n")
     git(tmp_path, "add", "code.py")
@@ -162,8 +162,8 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_tells_the_commit_of_a_clean_tree(repository: Path) -> None:
-    """In a folder of a repository the commit is told; files that git ignores or lacks are clean."""
+def test_finds_the_commit_of_a_clean_tree(repository: Path) -> None:
+    """A subfolder of a repository has its commit; ignored and untracked files are clean."""
     (repository / "folder").mkdir()
     (repository / "untracked.json").write_text("{}")
     commit = git(repository, "rev-parse", "HEAD").strip()
@@ -171,8 +171,8 @@ def test_tells_the_commit_of_a_clean_tree(repository: Path) -> None:
 
 
 @pytest.mark.parametrize("staged", [False, True])
-def test_tells_uncommitted_changes(repository: Path, staged: bool) -> None:
-    """A change of a tracked file makes the tree dirty, be it staged or not."""
+def test_finds_uncommitted_changes(repository: Path, staged: bool) -> None:
+    """A change of a tracked file makes the tree dirty, staged or not."""
     (repository / "code.py").write_text("2\n")
     if staged:
         git(repository, "add", "code.py")
@@ -180,7 +180,7 @@ def test_tells_uncommitted_changes(repository: Path, staged: bool) -> None:
 
 
 def test_a_repository_without_a_commit_has_none(tmp_path: Path) -> None:
-    """Before the first commit there is none to tell."""
+    """A repository without commits has no commit."""
     git(tmp_path, "init", "--quiet")
     assert revision(tmp_path) == Revision(None, dirty=False)
 
@@ -188,7 +188,7 @@ def test_a_repository_without_a_commit_has_none(tmp_path: Path) -> None:
 def test_is_not_led_astray_by_a_git_hook(
     repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Within a hook of another repository it is still the folder's own commit that is told."""
+    """Within a hook of another repository the commit is still that of the folder."""
     other = tmp_path_factory.mktemp("other")
     git(other, "init", "--quiet")
     commit = git(repository, "rev-parse", "HEAD").strip()
@@ -199,7 +199,7 @@ def test_is_not_led_astray_by_a_git_hook(
 def test_knows_no_revision_without_a_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Outside of a repository, in a folder that is gone, or without git, nothing is known."""
+    """Outside of a repository, in a missing folder, or without git, nothing is known."""
     assert revision(tmp_path) == Revision(None, None)
     assert revision(tmp_path / "gone") == Revision(None, None)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -219,12 +219,12 @@ def test_nothing_instruments_a_plain_process() -> None:
     ],
 )
 def test_names_who_traces(program: str, name: str) -> None:
-    """A trace or profile function is named by the module it comes from."""
+    """A trace or profile function is named after its module."""
     assert told(f"{program}\nfound = machine.instrumented()\nshow(found)") == name
 
 
 def test_names_cprofile() -> None:
-    """The profiler of the standard library is named, in whatever way its Python hooks in."""
+    """The profiler of the standard library is named, for every way in which Python installs it."""
     program = (
         "import cProfile\nwith cProfile.Profile(): found = machine.instrumented()\nshow(found)"
     )
@@ -233,7 +233,7 @@ def test_names_cprofile() -> None:
 
 
 def test_names_tools_that_monitor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each tool that is registered with `sys.monitoring` is named, for Pythons that have it."""
+    """Each tool that is registered with `sys.monitoring` is named, if Python has it."""
     tools = SimpleNamespace(get_tool={0: "debugger", 1: "coverage"}.get)
     monkeypatch.setattr(sys, "monitoring", tools, raising=False)
     named = instrumented()
@@ -243,7 +243,7 @@ def test_names_tools_that_monitor(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("core", ["ctrace", "pytrace", "sysmon"])
 def test_names_coverage(tmp_path: Path, core: str) -> None:
-    """Coverage is named, in each of the ways that it can trace."""
+    """Coverage is named, for each of its ways to trace."""
     pytest.importorskip("coverage")
     if core == "sysmon" and sys.version_info < (3, 12):
         pytest.skip("sys.monitoring came with Python 3.12")

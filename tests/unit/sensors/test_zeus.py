@@ -445,6 +445,7 @@ def watts_of_cards(cards: list[dict[str, Any]], folder: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.real_time
 @with_zeus
 def test_counts_the_joules_of_amd_cards(tmp_path: Path) -> None:
     """Each card has its number in HIP, and the tick of its counter is measured."""
@@ -630,6 +631,7 @@ def jetson(folder: str, rails_mw: dict[str, int]) -> dict[str, Any]:
     return opened(sensor) | {"watts": watts, "closed": list(closed.energy_uj)}
 
 
+@pytest.mark.real_time
 @with_zeus
 @with_private_sys
 def test_rails_of_a_jetson_are_counted_once(tmp_path: Path) -> None:
