@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-all test-studies bench bench-full bench-plain bench-regression lint types picture figures insight accuracy power clean
+.PHONY: test test-plugins test-real-time test-studies test-all bench bench-full bench-plain bench-regression lint types picture figures insight accuracy power clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,21 +17,25 @@ JOBS ?= $(shell nproc 2>/dev/null || echo auto)
 PYTEST = $(BIN)/python -m pytest
 SIDE_BY_SIDE = --numprocesses $(JOBS) --dist worksteal
 REAL_TIME = $(shell grep --recursive --word-regexp --files-with-matches real_time tests --include='test_*.py')
+OTHER_PLUGINS = $(patsubst %,tests/integration/test_%.py,async cov randomly repeat rerunfailures timeout xdist)
 NEED_TORCH = tests/studies tests/layers tests/integration/test_explain_layers.py
 
-# Tests that measure against the clock run alone, and run even if others failed.
-test: $(VENV)/.test  ## all tests but those that need torch
-	@status=0; set -x; \
-	$(PYTEST) tests -m "not real_time and not needs_torch" $(addprefix --ignore=,$(NEED_TORCH)) $(SIDE_BY_SIDE) || status=1; \
-	$(PYTEST) -m real_time $(REAL_TIME) || status=1; \
-	exit $$status
+test: $(VENV)/.test  ## two minutes: all tests but those of the three commands below
+	$(PYTEST) tests -m "not real_time and not needs_torch" \
+		$(addprefix --ignore=,$(OTHER_PLUGINS) $(NEED_TORCH)) $(SIDE_BY_SIDE)
+
+test-plugins: $(VENV)/.test  ## this plugin together with other pytest plugins
+	$(PYTEST) $(OTHER_PLUGINS) $(SIDE_BY_SIDE)
+
+test-real-time: $(VENV)/.test  ## tests that measure against the clock, one after the other
+	$(PYTEST) -m real_time $(REAL_TIME)
 
 # On one thread each: threads of torch in several processes slow each other down.
 test-studies: $(VENV)/.test $(VENV)/.bench  ## the tests that need torch
 	OMP_NUM_THREADS=1 $(PYTEST) $(NEED_TORCH) tests/unit/insight tests/test_docs.py $(SIDE_BY_SIDE)
 
-test-all:  ## all tests; the second half runs even if the first one failed
-	$(MAKE) --keep-going test test-studies
+test-all:  ## all tests, as in CI; a command runs even if another one failed
+	$(MAKE) --keep-going test test-plugins test-real-time test-studies
 
 # Minutes: few rounds, and no second measurement in a fresh process. On one thread: other threads
 # spin while they wait, and the CPU estimate counts that as work.

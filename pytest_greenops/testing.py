@@ -33,9 +33,8 @@ class FakeSensor:
     ) -> None:
         """Start every counter at `start_uj`; it wraps at the `range_uj` of its domain.
 
-        Args:
-            domains: `cpu:0` and `dram:0` by default.
-            noise: the relative standard deviation of each `spend`; the same `seed` repeats it.
+        domains  `cpu:0` and `dram:0` by default
+        noise    the relative standard deviation of each `spend`; the same `seed` repeats it
 
         Raises `ValueError` if two domains have the same name.
         """

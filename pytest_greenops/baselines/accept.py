@@ -17,13 +17,7 @@ from pytest_greenops.model.baseline import (
     Session,
     TestKey,
 )
-from pytest_greenops.model.measurement import (
-    MICROJOULES,
-    DeviceState,
-    Domain,
-    Round,
-    work_done,
-)
+from pytest_greenops.model.measurement import MICROJOULES, DeviceState, Domain, Round, work_done
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
 
@@ -108,10 +102,7 @@ def _storable(session: Session) -> Session:
     and the state of devices except their throttle reasons.
     """
     quality = {name: value for name, value in session.quality.items() if math.isfinite(value)}
-    rounds = tuple(
-        replace(round_, error_uj={}, devices=_throttled(round_.devices))
-        for round_ in session.rounds
-    )
+    rounds = tuple(replace(r, error_uj={}, devices=_throttled(r.devices)) for r in session.rounds)
     return replace(session, quality=quality, rounds=rounds)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -35,7 +35,7 @@ def overviews(baseline: Baseline) -> Iterator[SeriesOverview]:
     for name, series in sorted(baseline.measurements.items()):
         units = ["call", *sorted(series.sessions[-1].rounds[0].units)]
         by_unit = {unit: found for unit in units if (found := levels(series, unit))}
-        judged = _judged_unit(by_unit)
+        judged = next((unit for unit in by_unit if unit != "call"), "call")  # as without a budget
         found = by_unit.get(judged, [])
         last = series.sessions[-1]
         yield SeriesOverview(
@@ -50,11 +50,6 @@ def overviews(baseline: Baseline) -> Iterator[SeriesOverview]:
             dirty=last.revision.dirty,
             provisional=len(series.sessions) < MIN_SESSIONS,
         )
-
-
-def _judged_unit(units: Iterable[str]) -> str:
-    """Return the unit that is compared if the budget names none: the test's own, if any."""
-    return next((unit for unit in units if unit != "call"), "call")
 
 
 def _since_anchor(series: Series, unit: str, found: list[float]) -> float | None:

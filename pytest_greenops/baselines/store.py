@@ -107,9 +107,8 @@ class Store:
                         break
                     above.rmdir()
             except OSError as error:
-                raise BaselineError(
-                    f"{path}: cannot be removed ({error.strerror}): fix its permissions"
-                ) from None
+                why = f"cannot be removed ({error.strerror}): fix its permissions"
+                raise BaselineError(f"{path}: {why}") from None
 
     def _locked(self, path: Path) -> AbstractContextManager[object]:
         from filelock import FileLock
@@ -153,9 +152,8 @@ def read(path: Path) -> Baseline:
         refuse_newer(path, version, SCHEMA, BaselineError)
         return msgspec.json.decode(data, type=Baseline)
     except OSError as error:
-        raise BaselineError(
-            f"{path}: cannot be read ({error.strerror}): fix its permissions"
-        ) from None
+        why = f"cannot be read ({error.strerror}): fix its permissions"
+        raise BaselineError(f"{path}: {why}") from None
     except (ValueError, RecursionError) as error:  # by msgspec, and for text that is not UTF-8
         raise BaselineError(
             f"{path}: damaged ({error}): restore it (git checkout -- {path}), or delete it and "
@@ -201,7 +199,8 @@ def machines(folder: Path, naming: str = "") -> list[Path]:
         )
     found = [path for path in sorted(folder.iterdir()) if _is_machine(path)]
     if not found:
-        inner = next((p for p in sorted(folder.iterdir()) if p.is_dir() and _has_machine(p)), None)
+        folders = (path for path in sorted(folder.iterdir()) if path.is_dir())
+        inner = next((path for path in folders if any(map(_is_machine, path.iterdir()))), None)
         raise BaselineError(
             f"{folder}: contains no baselines: "
             + (f"use {inner}" if inner else "save some with pytest --energy-save")
@@ -213,10 +212,6 @@ def machines(folder: Path, naming: str = "") -> list[Path]:
             f"{', '.join(path.name for path in found)}"
         )
     return named
-
-
-def _has_machine(folder: Path) -> bool:
-    return any(map(_is_machine, folder.iterdir()))
 
 
 def _is_machine(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -109,15 +109,13 @@ def _united(all_series: Sequence[Series]) -> tuple[Series, list[str]]:
 
 
 def _joined(newer: Series, older: Series) -> Series:
-    sessions = list(_distinct((*older.sessions, *newer.sessions)))
-    sessions.sort(key=lambda session: session.saved_at)
+    distinct = {_identity(session): session for session in (*older.sessions, *newer.sessions)}
+    sessions = sorted(distinct.values(), key=lambda session: session.saved_at)
     first, second = sorted((older.anchor, newer.anchor), key=lambda anchor: anchor.saved_at)
-    return replace(
-        newer,
-        conditions={**older.conditions, **newer.conditions},
-        anchor=replace(first, quality={**second.quality, **first.quality}),
-        sessions=tuple(sessions[-MAX_SESSIONS:]),
-    )
+    conditions = {**older.conditions, **newer.conditions}
+    anchor = replace(first, quality={**second.quality, **first.quality})
+    last = tuple(sessions[-MAX_SESSIONS:])
+    return replace(newer, conditions=conditions, anchor=anchor, sessions=last)
 
 
 def _replaced(newer: Series, older: Series) -> bool:
@@ -130,10 +128,6 @@ def _replaced(newer: Series, older: Series) -> bool:
         return False
     known = set(map(_identity, older.sessions))
     return not any(_identity(session) in known for session in newer.sessions)
-
-
-def _distinct(sessions: Sequence[Session]) -> Iterator[Session]:
-    yield from {_identity(session): session for session in sessions}.values()
 
 
 def _identity(session: Session) -> tuple[object, ...]:

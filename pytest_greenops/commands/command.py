@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
+from pytest_greenops.model.errors import GreenopsError
+
+Value = TypeVar("Value")
 #: Exit statuses: the answer is no (a regression, nothing found); the command could not do its work.
 NEGATIVE, FAILED = 1, 2
 #: The default folder of the baselines, as for pytest.
@@ -30,23 +34,25 @@ class Command(ABC):
         """
 
 
+def parsed_by(parse: Callable[[str], Value]) -> Callable[[str], Value]:
+    """Return the type of an argument that `parse` reads; argparse prints its error."""
+
+    def read(text: str) -> Value:
+        try:
+            return parse(text)
+        except GreenopsError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
 def add_baselines_folder(parser: argparse.ArgumentParser) -> None:
     """Add the optional argument DIR."""
-    parser.add_argument(
-        "dir",
-        metavar="DIR",
-        nargs="?",
-        type=Path,
-        default=BASELINES,
-        help=f"the folder of the baselines (default: {BASELINES})",
-    )
+    text = f"the folder of the baselines (default: {BASELINES})"
+    parser.add_argument("dir", metavar="DIR", nargs="?", type=Path, default=BASELINES, help=text)
 
 
 def add_machine(parser: argparse.ArgumentParser) -> None:
     """Add the option `--machine`."""
-    parser.add_argument(
-        "--machine",
-        metavar="NAME",
-        default="",
-        help="only machines whose folder name contains NAME",
-    )
+    text = "only machines whose folder name contains NAME"
+    parser.add_argument("--machine", metavar="NAME", default="", help=text)

@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 
 from pytest_greenops.commands import results_file
-from pytest_greenops.commands.command import NEGATIVE, Command
+from pytest_greenops.commands.command import NEGATIVE, Command, parsed_by
 from pytest_greenops.commands.console import Screen
 from pytest_greenops.judge import two_files
-from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.units import parse_percent
 from pytest_greenops.report import comparison
 from pytest_greenops.report.closing import closing_line
@@ -26,12 +25,9 @@ class Compare(Command):
         """Add both files and the margin."""
         parser.add_argument("a", metavar="A", type=Path, help="the results to compare with")
         parser.add_argument("b", metavar="B", type=Path, help="the results to judge")
-        parser.add_argument(
-            "--max-increase",
-            metavar="P",
-            type=_percent,
-            help="margin of a regression, e.g. 5%% (default: the margin of the run that wrote B)",
-        )
+        text = "margin of a regression, e.g. 5%% (default: the margin of the run that wrote B)"
+        percent = parsed_by(parse_percent)
+        parser.add_argument("--max-increase", metavar="P", type=percent, help=text)
         parser.epilog = (
             "A and B are files that pytest --energy --energy-json=PATH wrote. The exit status is 1 "
             "if a test regressed, also where its joules are estimated."
@@ -52,10 +48,3 @@ class Compare(Command):
             ]
         )
         return NEGATIVE if compared.regressed else 0
-
-
-def _percent(text: str) -> float:
-    try:
-        return parse_percent(text)
-    except GreenopsError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

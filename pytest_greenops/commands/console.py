@@ -26,11 +26,8 @@ class Screen(NamedTuple):
     def of_stdout(cls) -> Screen:
         """Return the screen of this process."""
         colorless = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
-        return cls(
-            shutil.get_terminal_size().columns,
-            sys.stdout.isatty() and not colorless,
-            shows_blocks(sys.stdout.encoding),
-        )
+        width, color = shutil.get_terminal_size().columns, sys.stdout.isatty() and not colorless
+        return cls(width, color, shows_blocks(sys.stdout.encoding))
 
     def print(self, lines: Iterable[str]) -> None:
         """Print lines, in ASCII where the screen shows nothing else."""

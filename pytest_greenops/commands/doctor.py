@@ -65,19 +65,12 @@ def _sensor_names() -> Iterator[str]:
 def diagnose(
     findings: Sequence[Finding], root: Path = _ROOT, load: LoadShare | None = None
 ) -> Diagnosis:
-    """Describe the sensors that were found, and what disturbs a measurement.
+    """Describe the sensors that were looked for, and what disturbs a measurement below `root`.
 
-    Args:
-        findings: every sensor, opened or with its problem.
-        root: the folder that holds /proc and /sys.
-        load: the share of the CPUs that others used in the last second; omitted if None.
+    `load` is the share of the CPUs that others used in the last second.
     """
-    sensed: set[str] = {
-        domain.kind
-        for sensor in _open(findings)
-        if sensor.source == "sensed"
-        for domain in sensor.domains
-    }
+    reading = [sensor for sensor in _open(findings) if sensor.source == "sensed"]
+    sensed: set[str] = {domain.kind for sensor in reading for domain in sensor.domains}
     observations = (
         *(_sensor(finding, "cpu" in sensed) for finding in findings),
         _governor(root),
@@ -125,12 +118,9 @@ def _governor(root: Path) -> Observation:
         return Observation("governor", "absent", "not visible: something else sets the clocks")
     if names == ["performance"]:
         return Observation("governor", "ok", cpu.governor(root))
-    return Observation(
-        "governor",
-        "warn",
-        f"{cpu.governor(root)}: the clock frequency depends on the load, and so do the joules",
-        "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor",
-    )
+    harm = "the clock frequency depends on the load, and so do the joules"
+    fix = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+    return Observation("governor", "warn", f"{cpu.governor(root)}: {harm}", fix)
 
 
 def _turbo(root: Path) -> Observation:
@@ -143,12 +133,8 @@ def _turbo(root: Path) -> Observation:
     path = _ROOT / file.relative_to(root)
     if path.parent.name.startswith("policy"):
         path = path.parent.with_name("policy*") / path.name
-    return Observation(
-        "turbo",
-        "warn",
-        "on: the clock frequency depends on temperature and on how many cores are busy",
-        f"echo {off} | sudo tee {path}",
-    )
+    harm = "on: the clock frequency depends on temperature and on how many cores are busy"
+    return Observation("turbo", "warn", harm, f"echo {off} | sudo tee {path}")
 
 
 def _load(load: LoadShare | None, cpu_sensed: bool) -> Iterator[Observation]:
@@ -157,18 +143,13 @@ def _load(load: LoadShare | None, cpu_sensed: bool) -> Iterator[Observation]:
     others = f"other processes use {load.others * 100:.0f} % of the CPUs"
     if load.others > CONTENTION:
         harm = "the energy counters include them" if cpu_sensed else "they slow down the work"
-        yield Observation(
-            "other load",
-            "warn",
-            f"{others}: {harm}. Stop them",
-            "ps -eo pcpu,pid,comm --sort=-pcpu | head",
-        )
+        fix = "ps -eo pcpu,pid,comm --sort=-pcpu | head"
+        yield Observation("other load", "warn", f"{others}: {harm}. Stop them", fix)
     else:
         yield Observation("other load", "ok", others)
     if load.steal > 0:
-        yield Observation(
-            "steal", "warn", f"the hypervisor gave others {load.steal * 100:.1f} % of the CPU time"
-        )
+        what = f"the hypervisor gave others {load.steal * 100:.1f} % of the CPU time"
+        yield Observation("steal", "warn", what)
 
 
 def _hypervisor(root: Path, cpu_sensed: bool) -> Observation:
@@ -178,15 +159,11 @@ def _hypervisor(root: Path, cpu_sensed: bool) -> Observation:
     if kind == virtual.NONE:
         return Observation("virtual machine", "ok", "none detected")
     if cpu_sensed:
-        return Observation(
-            "virtual machine", "warn", f"{kind}: its counters may include what other guests use"
-        )
-    return Observation(
-        "virtual machine",
-        "warn",
-        f"{kind}: hypervisors rarely expose the CPU's energy counters to a guest",
-        "measure on the host itself, or on a bare-metal machine",
-    )
+        what = f"{kind}: its counters may include what other guests use"
+        return Observation("virtual machine", "warn", what)
+    what = f"{kind}: hypervisors rarely expose the CPU's energy counters to a guest"
+    fix = "measure on the host itself, or on a bare-metal machine"
+    return Observation("virtual machine", "warn", what, fix)
 
 
 def _container(root: Path, cpu_sensed: bool) -> Observation:
@@ -195,24 +172,18 @@ def _container(root: Path, cpu_sensed: bool) -> Observation:
         return Observation("container", "ok", "none detected")
     if cpu_sensed:
         return Observation("container", "ok", f"{kind}; it exposes the machine's energy counters")
-    hidden = (root / _POWERCAP).is_dir()
-    return Observation(
-        "container",
-        "warn" if hidden else "ok",
-        f"{kind}{'; it hides the energy counters' if hidden else ''}",
-        _UNMASK.get(kind) if hidden else None,
-    )
+    if not (root / _POWERCAP).is_dir():
+        return Observation("container", "ok", kind)
+    what = f"{kind}; it hides the energy counters"
+    return Observation("container", "warn", what, _UNMASK.get(kind))
 
 
 def _quota(root: Path) -> Iterator[Observation]:
     quota = virtual.cpu_quota(root)
     if quota is not None:
-        yield Observation(
-            "CPU quota",
-            "warn",
-            f"{quota:g} CPUs: work that uses them up is paused until the next period",
-            "give the container whole CPUs: --cpuset-cpus instead of --cpus",
-        )
+        what = f"{quota:g} CPUs: work that uses them up is paused until the next period"
+        fix = "give the container whole CPUs: --cpuset-cpus instead of --cpus"
+        yield Observation("CPU quota", "warn", what, fix)
 
 
 def _worth(sensed: set[str], estimated: bool, disturbing: Sequence[str]) -> str:

@@ -20,15 +20,7 @@ from pytest_greenops.commands.show import Show
 from pytest_greenops.commands.whatif import WhatIf
 from pytest_greenops.model.errors import GreenopsError
 
-COMMANDS: tuple[Command, ...] = (
-    Doctor(),
-    Compare(),
-    Show(),
-    Prune(),
-    Merge(),
-    WhatIf(),
-    Schema(),
-)
+COMMANDS: tuple[Command, ...] = (Doctor(), Compare(), Show(), Prune(), Merge(), WhatIf(), Schema())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

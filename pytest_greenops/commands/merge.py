@@ -35,9 +35,8 @@ class Merge(Command):
             "folder. An output folder that already exists is also an input."
         )
         parser.add_argument("out", metavar="OUT", type=Path, help="the file or folder to write")
-        parser.add_argument(
-            "inputs", metavar="IN", type=Path, nargs="+", help="result files, or baselines folders"
-        )
+        text = "result files, or baselines folders"
+        parser.add_argument("inputs", metavar="IN", type=Path, nargs="+", help=text)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Merge, and print a summary; on stderr if the merged file goes to stdout."""
@@ -61,9 +60,7 @@ def merge(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
             f"{folders[0]} is a folder, {file} a file; merge either result files or baselines "
             "folders"
         )
-    if folders:
-        return _merge_baselines(out, inputs)
-    return _merge_results(out, inputs)
+    return _merge_baselines(out, inputs) if folders else _merge_results(out, inputs)
 
 
 def _merge_results(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
@@ -80,9 +77,8 @@ def _merge_results(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
     try:
         write_whole(out, to_json(united.results))
     except OSError as error:
-        raise ResultsError(
-            f"{out}: cannot be written ({error.strerror}); name another file"
-        ) from None
+        why = f"cannot be written ({error.strerror}); name another file"
+        raise ResultsError(f"{out}: {why}") from None
     count = counted(len(united.results.results), "measurement")
     more = f"; {united.replaced} in more than one file: the last one counts"
     yield f"{count} from {counted(len(inputs), 'file')} in {out}{more if united.replaced else ''}"
@@ -107,18 +103,15 @@ def _check_kept(out: Path, united: Results) -> None:
 
 def _without_chance(result: Result) -> Result:
     """Return a result without the value that depends on the number of comparisons."""
-    verdict = result.verdict
-    if verdict.change is None:
-        return result
-    alone = replace(verdict, change=replace(verdict.change, p_adjusted=None))
-    return replace(result, verdict=alone)
+    change = result.verdict.change
+    change = change and replace(change, p_adjusted=None)
+    return replace(result, verdict=replace(result.verdict, change=change))
 
 
 def _merge_baselines(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
     if out.exists() and not out.is_dir():
-        raise BaselineError(
-            f"{out}: a file, but the inputs are folders; name the output folder first"
-        )
+        fix = "name the output folder first"
+        raise BaselineError(f"{out}: a file, but the inputs are folders; {fix}")
     own = out.resolve()
     others = list(dict.fromkeys(path.resolve() for path in inputs))
     named = {path.resolve(): path for path in inputs}

@@ -48,10 +48,7 @@ def energy(text: str) -> Energy:
 
 
 def chosen(path: Path, part: str | None) -> list[Result]:
-    """Return the measured results with this name, or else those whose name contains it.
-
-    Raises `ResultsError` if there is none.
-    """
+    """Return the measured results with this name, else that contain it; raise `ResultsError`."""
     results = results_file.read(path).results
     part = part or ""
     exact = [r for r in results if part in (name_of(r), r.test.node_id, r.test.name)]
@@ -71,15 +68,11 @@ def name_of(result: Result) -> str:
 
 
 def by_kind_j(result: Result) -> dict[str, float]:
-    """Return the joules of a call by kind of domain, over the judged domain.
-
-    Raises `ResultsError` if the result lacks them.
-    """
+    """Return the joules of a call by kind, over the judged domain; raise `ResultsError`."""
     names = result.provenance.sensors
     if missing := names.keys() - result.by_domain.keys():
-        raise ResultsError(
-            f"{name_of(result)}: damaged (no joules of {min(missing)}); run it again"
-        )
+        damage = f"damaged (no joules of {min(missing)}); run it again"
+        raise ResultsError(f"{name_of(result)}: {damage}")
     return by_kind({name: result.by_domain[name] for name in names}, result.domains)
 
 
@@ -90,9 +83,8 @@ def epochs_j(result: Result) -> tuple[float, ...]:
     """
     fix = "measure with energy.pedantic(epoch, rounds=8, warmup_rounds=0, iterations=1)"
     if any(round_.iterations != 1 for round_ in result.rounds):
-        raise ResultsError(
-            f"{name_of(result)}: a round contains several calls, so it is not an epoch; {fix}"
-        )
+        why = "a round contains several calls, so it is not an epoch"
+        raise ResultsError(f"{name_of(result)}: {why}; {fix}")
     if result.uncounted and (before := result.uncounted.before):
         raise ResultsError(
             f"{name_of(result)}: {counted(before, 'epoch')} before the first round "

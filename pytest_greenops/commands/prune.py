@@ -57,21 +57,12 @@ class Prune(Command):
         )
         add_baselines_folder(parser)
         add_machine(parser)
-        parser.add_argument(
-            "--root",
-            metavar="DIR",
-            type=Path,
-            help="where to run pytest (default: the parent of the baselines folder)",
-        )
-        parser.add_argument(
-            "--older-than",
-            metavar="DAYS",
-            type=_days,
-            help="also remove baselines that were last saved more than DAYS days ago",
-        )
-        parser.add_argument(
-            "--dry-run", action="store_true", help="only list what would be removed"
-        )
+        root = "where to run pytest (default: the parent of the baselines folder)"
+        parser.add_argument("--root", metavar="DIR", type=Path, help=root)
+        age = "also remove baselines that were last saved more than DAYS days ago"
+        parser.add_argument("--older-than", metavar="DAYS", type=_days, help=age)
+        dry = "only list what would be removed"
+        parser.add_argument("--dry-run", action="store_true", help=dry)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Print each removed file with the reason, then a summary."""
@@ -97,11 +88,9 @@ class Removal(NamedTuple):
 class Findings(NamedTuple):
     """The result of a search.
 
-    Attributes:
-        removals: the baselines to remove.
-        examined: how many baselines could be read.
-        damaged: a line for each file that could not be read.
-        not_collected: a line for each module that pytest could not collect.
+    examined       how many baselines could be read
+    damaged        a line for each file that could not be read
+    not_collected  a line for each module that pytest could not collect
     """
 
     removals: tuple[Removal, ...]
@@ -113,10 +102,9 @@ class Findings(NamedTuple):
 class Collection(msgspec.Struct, frozen=True):
     """What `pytest --collect-only` found.
 
-    Attributes:
-        rootdir: the folder that module paths are relative to.
-        tests: module, qualified name and parameter id of each test.
-        reports: by node id of a folder, module or class, why it was not collected; None if it was.
+    rootdir  the folder that module paths are relative to
+    tests    module, qualified name and parameter id of each test
+    reports  by node id of a folder, module or class, why it was not collected; None if it was
     """
 
     rootdir: str
@@ -175,18 +163,13 @@ def find(
     older_than: timedelta | None = None,
     collect: Callable[[Path], Collection] = collect,
 ) -> Findings:
-    """Find the baselines in `folder` whose tests are gone, and those that are too old.
+    """Find the baselines in `folder` whose tests are gone, or whose last session is too old.
 
-    Args:
-        folder: the baselines folder.
-        root: where to run pytest; by default the folder that contains `folder`.
-        machine: a part of the names of the machines to look at.
-        older_than: the age of the last session from which on a baseline is removed.
-        collect: returns the tests that pytest collects in a folder.
+    pytest runs in `root`, by default the folder that contains `folder`. `machine` is a part of the
+    names of the machines to look at.
 
-    Raises:
-        BaselineError: there are no baselines, or tests would seem gone only because `root` is not
-            the right folder.
+    Raises `BaselineError` if there are no baselines, or if tests would seem gone only because
+    `root` is not the right folder.
     """
     found, damaged = survey(folder, machine)
     at = root or folder.absolute().parent
@@ -265,11 +248,9 @@ def _may_contain_project(folder: Path) -> bool:
 def _too_old(baseline: Baseline, age: timedelta | None) -> str | None:
     if age is None:
         return None
-    saved = [
-        session.saved_at for series in baseline.measurements.values() for session in series.sessions
-    ]
-    dates = [date for text in saved if (date := _date(text)) is not None]
-    if not dates or len(dates) < len(saved) or datetime.now(timezone.utc) - max(dates) <= age:
+    sessions = [each for series in baseline.measurements.values() for each in series.sessions]
+    dates = [date for each in sessions if (date := _date(each.saved_at)) is not None]
+    if not dates or len(dates) < len(sessions) or datetime.now(timezone.utc) - max(dates) <= age:
         return None
     return f"last saved on {max(dates).date()}"
 

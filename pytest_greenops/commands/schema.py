@@ -24,13 +24,9 @@ class Schema(Command):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the name of the document."""
-        parser.add_argument(
-            "document",
-            nargs="?",
-            choices=tuple(_DOCUMENTS),
-            default="results",
-            help="results, as --energy-json writes them (default), or a baseline file",
-        )
+        kinds = tuple(_DOCUMENTS)
+        text = "results, as --energy-json writes them (default), or a baseline file"
+        parser.add_argument("document", nargs="?", choices=kinds, default="results", help=text)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Print the schema."""

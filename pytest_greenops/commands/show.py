@@ -22,12 +22,8 @@ class Show(Command):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the folder, the tests and the machine."""
         parser.usage = "%(prog)s [-h] [--machine NAME] [DIR] [TEST ...]"
-        parser.add_argument(
-            "names",
-            nargs="*",
-            metavar="[DIR] [TEST ...]",
-            help=f"the folder (default: {BASELINES}), then parts of test names",
-        )
+        text = f"the folder (default: {BASELINES}), then parts of test names"
+        parser.add_argument("names", nargs="*", metavar="[DIR] [TEST ...]", help=text)
         add_machine(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:

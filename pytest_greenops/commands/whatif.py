@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
-from pytest_greenops.commands.command import Command
+from pytest_greenops.commands.command import Command, parsed_by
 from pytest_greenops.commands.console import Screen
 from pytest_greenops.commands.named_results import by_kind_j, chosen, energies, epochs_j, name_of
 from pytest_greenops.insight.regions import factor_of, regions
@@ -17,17 +18,10 @@ from pytest_greenops.insight.what_if.extrapolate import extrapolate, tdp_estimat
 from pytest_greenops.insight.what_if.full_cycle import crossover, parity
 from pytest_greenops.insight.what_if.hypothetical import what_if
 from pytest_greenops.model.carbon_factor import CarbonFactor
-from pytest_greenops.model.errors import GreenopsError, InsightError
+from pytest_greenops.model.errors import InsightError
 from pytest_greenops.model.scenario import Life
-from pytest_greenops.model.units import (
-    format_duration,
-    format_power,
-    parse_intensity,
-    parse_power,
-)
+from pytest_greenops.model.units import format_duration, format_power, parse_intensity, parse_power
 from pytest_greenops.report import figures, what_if_text
-
-Value = TypeVar("Value")
 
 _ENERGY = (
     "ENERGY is a quantity, e.g. '100 kJ' or '1e-4 kWh', or RESULTS.json::TEST: the joules of one "
@@ -45,9 +39,8 @@ class WhatIf(Command):
         """Add a parser for each question."""
         subparsers = parser.add_subparsers(title="questions", metavar="QUESTION", required=True)
         for question in QUESTIONS:
-            subparser = subparsers.add_parser(
-                question.name, help=question.help, description=question.help
-            )
+            subparser = subparsers.add_parser(question.name, help=question.help)
+            subparser.description = question.help
             question.add_arguments(subparser)
             subparser.set_defaults(question=question)
 
@@ -82,18 +75,14 @@ class Region(Question):
         """Add the results, and what differs."""
         _add_results(parser)
         grid = parser.add_mutually_exclusive_group()
-        grid.add_argument("--region", metavar="CODE", type=_region, help="the grid, e.g. US-KY")
         grid.add_argument(
-            "--carbon-intensity", metavar="V", type=_intensity, help="of the grid, e.g. '401 g/kWh'"
+            "--region", metavar="CODE", type=parsed_by(factor_of), help="the grid, e.g. US-KY"
         )
+        intensity, text = parsed_by(_intensity), "of the grid, e.g. '401 g/kWh'"
+        grid.add_argument("--carbon-intensity", metavar="V", type=intensity, help=text)
         parser.add_argument("--pue", metavar="X", type=float, help="of the data center, e.g. 1.59")
-        parser.add_argument(
-            "--gpu-efficiency",
-            metavar="X",
-            type=float,
-            default=1.0,
-            help="operations per joule relative to the measured GPU: 2 halves its joules",
-        )
+        text = "operations per joule relative to the measured GPU: 2 halves its joules"
+        parser.add_argument("--gpu-efficiency", metavar="X", type=float, default=1.0, help=text)
 
     def answer(self, arguments: argparse.Namespace, width: int) -> Iterator[str]:
         """Print each measurement as measured, and as it would be."""
@@ -113,7 +102,7 @@ class Region(Question):
         answers = []
         for result in chosen(arguments.results, arguments.test):
             here = result.carbon
-            with _Naming(name_of(result)):
+            with _naming(name_of(result)):
                 answer = what_if(
                     by_kind_j(result),
                     factor=there or here,
@@ -135,14 +124,10 @@ class Cycle(Question):
         parser.epilog = _ENERGY
         for model in "AB":
             for phase, what in (("training", "the training"), ("inference", "one inference")):
-                parser.add_argument(
-                    f"{model.lower()}_{phase}",
-                    metavar=f"{model}_{phase.upper()}",
-                    help=f"ENERGY of {what} of {model}",
-                )
-        parser.add_argument(
-            "--inferences", metavar="N", type=float, help="also compare both after N inferences"
-        )
+                name, text = f"{model}_{phase}", f"ENERGY of {what} of {model}"
+                parser.add_argument(name.lower(), metavar=name.upper(), help=text)
+        text = "also compare both after N inferences"
+        parser.add_argument("--inferences", metavar="N", type=float, help=text)
 
     def answer(self, arguments: argparse.Namespace, width: int) -> Iterator[str]:
         """Print both models, and after how many inferences the other one uses less."""
@@ -152,9 +137,8 @@ class Cycle(Question):
         found = energies([getattr(arguments, name) for name in names])
         a_training, a_inference, b_training, b_inference = (each.joules for each in found)
         a, b = Life(a_training, a_inference), Life(b_training, b_inference)
-        yield from what_if_text.cycle_lines(
-            {"A": a, "B": b}, crossover(a, b), arguments.inferences, width
-        )
+        lives, crossing = {"A": a, "B": b}, crossover(a, b)
+        yield from what_if_text.cycle_lines(lives, crossing, arguments.inferences, width)
         yield from what_if_text.source_lines(found, width)
 
 
@@ -193,19 +177,12 @@ class Training(Question):
             "warmup_rounds=0, iterations=1)"
         )
         _add_results(parser)
-        parser.add_argument(
-            "--epochs", metavar="N", type=int, required=True, help="of the whole training"
-        )
-        parser.add_argument(
-            "--window",
-            metavar="N",
-            type=int,
-            default=5,
-            help="consecutive epochs that must use the same energy (default: 5)",
-        )
-        parser.add_argument(
-            "--tdp", metavar="P", type=_power, help="of the devices, e.g. '300 W', for comparison"
-        )
+        text = "of the whole training"
+        parser.add_argument("--epochs", metavar="N", type=int, required=True, help=text)
+        text = "consecutive epochs that must use the same energy (default: 5)"
+        parser.add_argument("--window", metavar="N", type=int, default=5, help=text)
+        power, text = parsed_by(parse_power), "of the devices, e.g. '300 W', for comparison"
+        parser.add_argument("--tdp", metavar="P", type=power, help=text)
 
     def answer(self, arguments: argparse.Namespace, width: int) -> Iterator[str]:
         """Print the projection of each chosen test."""
@@ -213,17 +190,13 @@ class Training(Question):
             if number:
                 yield ""
             epochs = epochs_j(result)
-            with _Naming(name_of(result)):
+            with _naming(name_of(result)):
                 whole = extrapolate(epochs, arguments.epochs, arguments.window)
             seconds = sum(r.seconds for r in result.rounds) / len(result.rounds) * arguments.epochs
             tdp = arguments.tdp
-            yield from what_if_text.training_lines(
-                result,
-                whole,
-                None if tdp is None else tdp_estimate(tdp, seconds),
-                "" if tdp is None else f"{format_power(tdp)} for {format_duration(seconds)}",
-                width,
-            )
+            tdp_j = None if tdp is None else tdp_estimate(tdp, seconds)
+            basis = "" if tdp is None else f"{format_power(tdp)} for {format_duration(seconds)}"
+            yield from what_if_text.training_lines(result, whole, tdp_j, basis, width)
 
 
 class Regions(Question):
@@ -240,44 +213,20 @@ class Regions(Question):
 QUESTIONS: tuple[Question, ...] = (Region(), Cycle(), Parity(), Training(), Regions())
 
 
-class _Naming:
-    """A context that puts a test's name in front of an `InsightError`."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, InsightError):
-            raise InsightError(f"{self._name}: {error}") from None
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Put a test's name in front of an `InsightError`."""
+    try:
+        yield
+    except InsightError as error:
+        raise InsightError(f"{name}: {error}") from None
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "results",
-        metavar="RESULTS",
-        type=Path,
-        help="a file that pytest --energy --energy-json=PATH wrote",
-    )
+    text = "a file that pytest --energy --energy-json=PATH wrote"
+    parser.add_argument("results", metavar="RESULTS", type=Path, help=text)
     parser.add_argument("--test", metavar="NAME", help="only tests whose names contain NAME")
 
 
-def _region(code: str) -> CarbonFactor:
-    return _parsed(factor_of, code)
-
-
 def _intensity(text: str) -> CarbonFactor:
-    return CarbonFactor(_parsed(parse_intensity, text))
-
-
-def _power(text: str) -> float:
-    return _parsed(parse_power, text)
-
-
-def _parsed(parse: Callable[[str], Value], text: str) -> Value:
-    try:
-        return parse(text)
-    except GreenopsError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return CarbonFactor(parse_intensity(text))

@@ -28,11 +28,7 @@ T = TypeVar("T")
 
 
 class Energy:
-    """Measures the energy of calls, loops and windows of one test.
-
-    Attributes:
-        enabled: Whether the run measures (`pytest --energy`).
-    """
+    """Measures the energy of calls, loops and windows of one test, if `enabled` by `--energy`."""
 
     def __init__(self, trial: AnyTrial, enabled: bool) -> None:
         self.enabled = enabled

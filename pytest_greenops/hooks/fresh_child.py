@@ -19,44 +19,19 @@ from pytest_greenops.run.run import Run
 NAME = "greenops-fresh-child"
 #: Options that would select other tests, run them elsewhere or again, or write files of the
 #: parent: their values that do not, by attribute.
+_OFF = (
+    *("lf", "failedfirst", "newfirst", "stepwise", "stepwise_skip", "stepwise_reset", "pyargs"),
+    *("distload", "looponfail", "usepdb", "trace", "json_report", "benchmark_autosave"),
+)
+_UNSET = (
+    *("splits", "group", "numprocesses", "xmlpath", "pastebin", "htmlpath", "json_report_file"),
+    *("report_log", "allure_report_dir", "benchmark_save", "benchmark_json", "durations"),
+)
 _NEUTRAL: dict[str, Any] = {
-    # which tests
-    "lf": False,
-    "failedfirst": False,
-    "newfirst": False,
-    "stepwise": False,
-    "stepwise_skip": False,
-    "stepwise_reset": False,
-    "pyargs": False,
-    "splits": None,
-    "group": None,
-    # where, how often, until when
-    "numprocesses": None,
-    "distload": False,
-    "dist": "no",
-    "tx": [],
-    "looponfail": False,
-    "reruns": 0,
-    "force_reruns": 0,
-    "maxfail": 0,
-    "usepdb": False,
-    "trace": False,
-    # files
-    "xmlpath": None,
-    "log_file": os.devnull,
-    "pastebin": None,
-    "htmlpath": None,
-    "json_report": False,
-    "json_report_file": None,
-    "report_log": None,
-    "allure_report_dir": None,
-    "benchmark_save": None,
-    "benchmark_autosave": False,
-    "benchmark_json": None,
-    "cov_source": [],
-    # terminal
-    "color": "no",
-    "durations": None,
+    **dict.fromkeys(_OFF, False),
+    **dict.fromkeys(_UNSET),
+    **dict.fromkeys(("reruns", "force_reruns", "maxfail"), 0),
+    **{"dist": "no", "tx": [], "log_file": os.devnull, "cov_source": [], "color": "no"},
 }
 
 

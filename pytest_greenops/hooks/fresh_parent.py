@@ -39,21 +39,16 @@ class FreshParent:
         clock: Callable[[], float] = time.monotonic,  # a test may freeze the module's
         run: Callable[..., Answer] = fresh_process.measure,
     ) -> None:
-        """Start processes as this one was started.
-
-        started  `sys.path` and the environment at the start, if they were seen
-        allowed  `energy_fresh_process`
-        """
+        """Start processes as this one was: by its `sys.path` and environment, if they were seen."""
         path, environ = started or (list(sys.path), dict(os.environ))
         self._config = config
         self._refusal = None if allowed else "energy_fresh_process is off"
         self._clock = clock
         self._environ = {k: v for k, v in environ.items() if not k.startswith(_ADDED)}
         self._run = run
+        called = config.invocation_params
         self._invocation = _of_controller(config) or Invocation(
-            args=[str(arg) for arg in config.invocation_params.args],
-            folder=str(config.invocation_params.dir),
-            path=path,
+            list(map(str, called.args)), str(called.dir), path
         )
 
     @pytest.hookimpl(optionalhook=True)
@@ -91,23 +86,15 @@ class FreshParent:
         option = self._config.option
         drawn = {name: getattr(option, name) for name in _RANDOM if hasattr(option, name)}
         try:
-            return self._run(
-                self._invocation,
-                node_of(item),
-                options=drawn,
-                environ=self._environ,
-                caches=self._config.pluginmanager.hasplugin("cacheprovider"),
-                limit_s=limit_s,
-            )
+            caches = self._config.pluginmanager.hasplugin("cacheprovider")
+            given: dict[str, Any] = {"options": drawn, "environ": self._environ, "caches": caches}
+            return self._run(self._invocation, node_of(item), **given, limit_s=limit_s)
         except FreshTimeout:
             self._refusal = f"none was started, since that of {item.name} did not end in time"
             raise
 
     def _limit_s(self, item: pytest.Item) -> float:
-        """Return how long a fresh process may take; raises `FreshFailure` if that is too little.
-
-        It runs within the test's own timeout.
-        """
+        """Return how long a fresh process may take within the test's timeout, or raise."""
         elapsed_s = self._clock() - item.stash[BEGUN]
         left_s = self.left_s(item) - RESERVE_S
         if left_s < START_S + elapsed_s:

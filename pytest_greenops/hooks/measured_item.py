@@ -26,11 +26,9 @@ _SKIPS = (pytest.skip.Exception, SkipTest)
 class MeasuredItem:
     """A test item and what is known of its measurement, kept in the item's stash.
 
-    Attributes:
-        trial: The measurements of this attempt at the test.
-        handle: What the fixture `energy` returns.
-        outcome: How the latest phase ended; `failed` once any phase or subtest has failed.
-        results: What the call measured; empty before its report, and if the test was skipped.
+    handle   what the fixture `energy` returns
+    outcome  how the latest phase ended; `failed` once any phase or subtest has failed
+    results  what the call measured; empty before its report, and if the test was skipped
     """
 
     def __init__(self, item: pytest.Item, trial: Trial) -> None:

@@ -41,7 +41,7 @@ class Measuring:
         self._is_worker = hasattr(config, "workerinput")
         self._progress = ProgressBar(config)
         self._run: Run | None = None
-        self._gathered: GatheredReports | None = None
+        self._gathered = GatheredReports()
 
     @classmethod
     def join(
@@ -64,12 +64,6 @@ class Measuring:
         assert self._run is not None
         return self._run
 
-    @property
-    def gathered(self) -> GatheredReports:
-        """Return what the reports carried, once the session has started."""
-        assert self._gathered is not None
-        return self._gathered
-
     def handle(self, item: pytest.Item) -> Energy:
         """Return the handle of a test, which begins here if no marker or argument announced it."""
         return (MeasuredItem.of(item) or self._begin(item)).handle
@@ -84,7 +78,6 @@ class Measuring:
                 self._run.store.check_writable()
         except GreenopsError as error:
             raise pytest.UsageError(str(error)) from None
-        self._gathered = GatheredReports(self._run)
 
     def pytest_report_header(self) -> list[str]:
         """Say what measures, what it is compared with, and what fails."""
@@ -133,7 +126,7 @@ class Measuring:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather what was measured, in this process and in others."""
         if not self._is_worker:
-            self.gathered.add(report)
+            self._gathered.add(report, self.run)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -143,10 +136,10 @@ class Measuring:
         if child := FreshChild.of(self._config):
             child.answer(self._run)
             return
-        self.gathered.problems += _write_json(self._run)
+        self._gathered.problems += _write_json(self._run)
         idle = self._options.strict and not self._options.save and not self._run.compared
         fine = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-        if (self.gathered.problems or idle) and session.exitstatus in fine:
+        if (self._gathered.problems or idle) and session.exitstatus in fine:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(
@@ -170,13 +163,9 @@ class Measuring:
 
     def _open(self) -> Run:
         config, hooks = self._config, self._config.hook
-        return Run(
-            self._options,
-            config.rootpath,
-            sensors=[s for many in hooks.pytest_energy_sensors(config=config) for s in many],
-            facts=dict(f for d in hooks.pytest_energy_facts(config=config) for f in d.items()),
-            progress=self._progress.update,
-        )
+        sensors = [s for many in hooks.pytest_energy_sensors(config=config) for s in many]
+        facts = dict(f for d in hooks.pytest_energy_facts(config=config) for f in d.items())
+        return Run(self._options, config.rootpath, sensors, facts, self._progress.update)
 
     def _begin(self, item: pytest.Item) -> MeasuredItem:
         key = TestKey(*selection.key_parts(item))
@@ -212,16 +201,13 @@ class Measuring:
         yield ""
         yield from render(results, width=width, color=reporter.hasmarkup, unicode=unicode)
         yield from where_joules_go(results, max(80, width), str if unicode else plain)
-        yield from (f"energy: {line}" for line in self.gathered.lines())
+        yield from (f"energy: {line}" for line in self._gathered.lines())
         last = closing.closing_line(results)
         yield last if unicode else plain(last)
 
 
 class ProgressBar:
-    """The progress bar of the measurement that runs, if the terminal can show it.
-
-    As a context manager it takes the bar away at the end.
-    """
+    """The progress bar of a measurement, if the terminal can show it; `with` takes it away."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -241,16 +227,14 @@ class ProgressBar:
         """Show how many rounds are done, at once or after two seconds."""
         config = self._config
         reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-        if hasattr(config, "workerinput") or config.get_verbosity() < 0:
-            return
-        if reporter is None or not reporter.isatty:
+        quiet = hasattr(config, "workerinput") or config.get_verbosity() < 0
+        if quiet or reporter is None or not reporter.isatty:
             return
         with self._uncaptured():
             if self._bar is None:
                 delay: Any = {"delay_s": 0.0} if at_once else {}
-                self._bar = terminal.MeasurementProgress(
-                    reporter._tw._file, width=reporter._tw.fullwidth, **delay
-                )
+                writer = reporter._tw
+                self._bar = terminal.MeasurementProgress(writer._file, writer.fullwidth, **delay)
             self._bar.update(label, done, most)
 
     def _uncaptured(self) -> AbstractContextManager[None]:
@@ -265,17 +249,12 @@ def _unicode() -> bool:
 
 
 def _header(run: Run) -> Iterator[str]:
-    sensors = [
-        closing.SensorLine(
-            s.name, s.source, s.method, [d.name for d in s.domains], getattr(s, "notes", ())
-        )
-        for s in run.instruments.sensors
-    ]
-    unreadable = [
-        closing.Unreadable(finding.name, finding.problem.reason, finding.problem.remedy)
-        for finding in run.findings
-        if finding.problem and not finding.problem.absent
-    ]
+    sensors = []
+    for s in run.instruments.sensors:
+        domains, notes = [domain.name for domain in s.domains], getattr(s, "notes", ())
+        sensors.append(closing.SensorLine(s.name, s.source, s.method, domains, notes))
+    problems = ((f.name, f.problem) for f in run.findings)
+    unreadable = {name: problem for name, problem in problems if problem and not problem.absent}
     saved = len(run.store.files())
     return closing.header(sensors, unreadable, run.environment.slug, saved, run.policy)
 

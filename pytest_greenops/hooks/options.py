@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class _Option(NamedTuple):
-    """One option: its flag without dashes, the type of its ini twin, its help."""
+    """One option: its flag without dashes, its help, and the type of its ini twin."""
 
     name: str
-    type: str
     help: str
     metavar: str | None = None
+    type: str = "string"
     flag: bool = True
 
     @property
@@ -30,63 +31,50 @@ class _Option(NamedTuple):
         return self.name.replace("-", "_")
 
 
+#: An option that takes no value.
+_switch = partial(_Option, type="bool")
 _OPTIONS = (
-    _Option("energy", "bool", "measure, compare with the baselines, and judge"),
-    _Option("energy-save", "bool", "measure, and save the results of passed tests as baselines"),
-    _Option("energy-save-new", "bool", "like --energy-save, for tests without a baseline only"),
-    _Option("energy-sessions", "int", "measure each test in N processes (default: 1)", "N"),
-    _Option("energy-baselines", "string", "directory of the baselines (default: baselines)", "DIR"),
-    _Option(
-        "energy-max-increase", "string", "increase that is a regression (default: 5%%)", "PERCENT"
-    ),
-    _Option(
-        "energy-action", "string", "what a regression does: fail or warn (default: fail)", "ACTION"
-    ),
+    _switch("energy", "measure, compare with the baselines, and judge"),
+    _switch("energy-save", "measure, and save the results of passed tests as baselines"),
+    _switch("energy-save-new", "like --energy-save, for tests without a baseline only"),
+    _Option("energy-sessions", "measure each test in N processes (default: 1)", "N", "int"),
+    _Option("energy-baselines", "directory of the baselines (default: baselines)", "DIR"),
+    _Option("energy-max-increase", "increase that is a regression (default: 5%%)", "PERCENT"),
+    _Option("energy-action", "what a regression does: fail or warn (default: fail)", "ACTION"),
     _Option(
         "energy-estimates",
-        "string",
         "what a regression of estimated joules does: fail or warn (default: warn)",
         "ACTION",
     ),
-    _Option("energy-strict", "bool", "fail also if a limit could not be judged"),
-    _Option("energy-only", "bool", "run only energy tests"),
-    _Option("energy-skip", "bool", "skip energy tests"),
+    _switch("energy-strict", "fail also if a limit could not be judged"),
+    _switch("energy-only", "run only energy tests"),
+    _switch("energy-skip", "skip energy tests"),
     _Option(
         "energy-sensors",
-        "string",
         "auto, or a list of powercap,pyrapl,nvml,zeus,estimate (default: auto)",
         "LIST",
     ),
-    _Option("energy-min-rounds", "int", "minimum rounds of a measurement (default: 5)", "N"),
-    _Option("energy-max-rounds", "int", "maximum rounds of a measurement (default: 25)", "N"),
-    _Option("energy-max-time", "string", "maximum time of a measurement (default: 60 s)", "TIME"),
-    _Option("energy-explain", "bool", "report where the joules go: by named window and by layer"),
-    _Option("energy-json", "string", "write the results to this file", "PATH"),
+    _Option("energy-min-rounds", "minimum rounds of a measurement (default: 5)", "N", "int"),
+    _Option("energy-max-rounds", "maximum rounds of a measurement (default: 25)", "N", "int"),
+    _Option("energy-max-time", "maximum time of a measurement (default: 60 s)", "TIME"),
+    _switch("energy-explain", "report where the joules go: by named window and by layer"),
+    _Option("energy-json", "write the results to this file", "PATH"),
     _Option(
         "energy-carbon-intensity",
-        "string",
         "report grams of CO2e for this carbon intensity: '401 g/kWh'",
         "INTENSITY",
     ),
+    _Option("energy-region", "report grams of CO2e for the grid of this region: DE", "CODE"),
     _Option(
-        "energy-region", "string", "report grams of CO2e for the grid of this region: DE", "CODE"
+        "energy-pue", "power usage effectiveness of the data centre (default: 1)", "PUE", "float"
     ),
-    _Option(
-        "energy-pue", "float", "power usage effectiveness of the data centre (default: 1)", "PUE"
-    ),
-    _Option("energy-cpu-watts", "string", "estimate: power of a busy core: 4 W", flag=False),
-    _Option(
+    _Option("energy-cpu-watts", "estimate: power of a busy core: 4 W", flag=False),
+    _switch(
         "energy-fresh-process",
-        "bool",
         "confirm in a second process before a test fails (default: true)",
         flag=False,
     ),
-    _Option(
-        "energy-session-sd",
-        "string",
-        "assumed spread between sessions (default: 3%%)",
-        flag=False,
-    ),
+    _Option("energy-session-sd", "assumed spread between sessions (default: 3%%)", flag=False),
 )
 
 _SAVINGS: dict[str, Saving] = {"energy-save": "all", "energy-save-new": "new"}

@@ -20,11 +20,7 @@ _PROPERTIES = pytest.StashKey[frozenset[str]]()
 class ReportData(msgspec.Struct, omit_defaults=True):
     """The data that a report carries, from the workers of pytest-xdist to the controller too.
 
-    Attributes:
-        test: The test of the report.
-        results: What its call measured.
-        failure: The name of the energy exception that failed the test.
-        saved: Which results became baselines, in a run that saves.
+    `failure` is the name of the energy exception that failed the test.
     """
 
     test: TestKey
@@ -44,27 +40,22 @@ class ReportData(msgspec.Struct, omit_defaults=True):
 
 
 class GatheredReports:
-    """What the reports of all processes carry; their results go to the run.
+    """What the reports of all processes carry: results for the run, and its `problems`."""
 
-    Attributes:
-        problems: Why the run could not do all its work, one line each.
-    """
-
-    def __init__(self, run: Run) -> None:
+    def __init__(self) -> None:
         self.problems: list[str] = []
-        self._run = run
         self._refused: dict[TestKey, list[str]] = {}
 
-    def add(self, report: pytest.TestReport) -> None:
+    def add(self, report: pytest.TestReport, run: Run) -> None:
         """Keep what a report carries; only the last attempt at a test counts."""
         data = ReportData.of(report)
         if data is None or hasattr(report, "context"):  # a subtest's, in the middle of its test
             return
         if report.when != "teardown":
-            self._run.forget(data.test)
+            run.forget(data.test)
         saved = data.saved
-        self._run.record(data.results)
-        self._run.mark(data.test, saved)
+        run.record(data.results)
+        run.mark(data.test, saved)
         self._refused[data.test] = [
             f"{data.test.node_id}{'' if name == 'call' else f' ({name})'}: {why}"
             for name, why in saved.refused.items()

@@ -59,9 +59,8 @@ def select(items: list[pytest.Item], options: Options) -> list[pytest.Item]:
     if not (options.only or options.skip):
         return []
     energy = {item for item in items if is_energy_test(item)}
-    kept = [item for item in items if (item in energy) == options.only]
     dropped = [item for item in items if (item in energy) != options.only]
-    items[:] = kept
+    items[:] = [item for item in items if (item in energy) == options.only]
     return dropped
 
 

@@ -129,13 +129,8 @@ def screen(
 ) -> Screening:
     """Decide between regressed, improved, passed and inconclusive at one look.
 
-    A change is not called regressed if half of several candidate sessions contradict it.
-
-    Args:
-        baseline, candidate: logarithms of joules per unit, a sequence of rounds for each session
-        spread: the noise to judge with
-        margin: the relative increase that is a regression (0.05 is 5 %)
-        look: which of the planned looks this is
+    Each session is a sequence of logarithms; a margin of 0.05 is 5 %. A change is not called
+    regressed if half of several candidate sessions contradict it.
     """
     k = len(baseline)
     estimate = mean_level(candidate) - mean_level(baseline)

@@ -99,11 +99,7 @@ def _disputed(
 
 
 def _needs(
-    limits: Sequence[Limit],
-    sides: Sides,
-    screening: Screening | None,
-    margin: float,
-    look: Look,
+    limits: Sequence[Limit], sides: Sides, screening: Screening | None, margin: float, look: Look
 ) -> Needs:
     """Return what would decide the comparison, or else the nearest absolute limit."""
     near = [limit for limit in limits if limit.low <= limit.limit < limit.high]

@@ -26,11 +26,7 @@ class Needs(NamedTuple):
 
 
 def needs_of_change(
-    baseline: Sequence[Values],
-    screening: Screening,
-    spread: Spread,
-    margin: float,
-    look: Look,
+    baseline: Sequence[Values], screening: Screening, spread: Spread, margin: float, look: Look
 ) -> Needs:
     """Return what would separate a change from its margin, if its estimate does not move."""
     limit = math.log1p(margin)
@@ -53,10 +49,7 @@ def needs_of_change(
 
 
 def needs_of_limit(noise: Noise, rounds: int, gap: float) -> Needs:
-    """Return what would separate a level, known from `rounds`, from a limit (95 %).
-
-    `gap` is the distance of their logarithms.
-    """
+    """Return what would separate a level of `rounds` from a limit, `gap` away as logarithms."""
     affordable = (gap / t_quantile(0.975, noise.df)) ** 2
     left = affordable - noise.session_var
     if left > 0:

@@ -74,21 +74,13 @@ def suite_of(variances: Values, degrees: Values) -> Suite | None:
 
 
 def estimate_spread(
-    baseline: Sequence[Values],
-    candidate: Sequence[Values],
-    suite: Suite | None,
-    session_sd: float,
+    baseline: Sequence[Values], candidate: Sequence[Values], suite: Suite | None, session_sd: float
 ) -> Spread:
-    """Return the noise to judge with.
+    """Return the noise to judge with; each session is a sequence of logarithms.
 
     A test in a suite too small to share its variance relies on its own. A few sessions that happen
     to agree underestimate it. So such a test passes on its own variance, but fails on one in which
-    the assumed spread counts for four sessions.
-
-    Args:
-        baseline, candidate: logarithms of joules per unit, a sequence of rounds for each session
-        suite: what the tests of the suite share, if the suite is large enough
-        session_sd: assumed spread between sessions while fewer than three are known
+    the assumed spread `session_sd` counts for four sessions.
     """
     round_var = pooled_variance([*baseline, *candidate])
     k = len(baseline)

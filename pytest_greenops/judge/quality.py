@@ -41,14 +41,7 @@ def judge_quality(
     """Return a verdict on joules, combined with the comparison of qualities.
 
     A drop beyond the limit is a regression, however little energy was used. Only an exceeded
-    budget that fails its test takes precedence.
-
-    Args:
-        verdict: on the joules
-        reported: the qualities that the test reports, by name
-        accepted: the qualities of the baseline
-        limit: the largest drop that is allowed; None judges nothing
-        action: what a drop does
+    budget that fails its test takes precedence. A limit of None judges nothing.
     """
     if limit is None:
         return verdict
@@ -58,12 +51,8 @@ def judge_quality(
     if over or not judged.drops:
         return judged
     red = verdict.outcome is Outcome.REGRESSED and verdict.action == "fail"
-    return replace(
-        judged,
-        outcome=Outcome.REGRESSED,
-        of_joules=verdict.outcome,
-        action="fail" if red else action,
-    )
+    action = "fail" if red else action
+    return replace(judged, outcome=Outcome.REGRESSED, of_joules=verdict.outcome, action=action)
 
 
 def changes(
@@ -78,13 +67,8 @@ def changes(
     seed may have been lucky. Both sides are rounded as files keep them.
     """
     names = sorted({*reported, *(name for quality in accepted for name in quality)})
-    return tuple(
-        replace(
-            change := _change(name, reported.get(name), accepted, limit),
-            since_anchor=_since(first.get(name), change.value),
-        )
-        for name in names
-    )
+    found = [_change(name, reported.get(name), accepted, limit) for name in names]
+    return tuple(replace(c, since_anchor=_since(first.get(c.name), c.value)) for c in found)
 
 
 def expired(

@@ -86,10 +86,8 @@ def control_slope(all_series: Iterable[Series]) -> float:
     for series in all_series:
         for shift in _shifts(series):
             runs.setdefault(shift.day, []).append(shift)
-    return slope_beyond_chance(
-        [fmean(shift.control for shift in run) for run in runs.values()],
-        [fmean(shift.test for shift in run) for run in runs.values()],
-    )
+    xs = [fmean(shift.control for shift in run) for run in runs.values()]
+    return slope_beyond_chance(xs, [fmean(s.test for s in run) for run in runs.values()])
 
 
 def slope_beyond_chance(xs: Sequence[float], ys: Sequence[float]) -> float:
@@ -154,11 +152,8 @@ def control_checks(
 ) -> tuple[Check, ...]:
     """Return the self-check that the control workload fails, if the machine has changed.
 
-    Args:
-        accepted: every series of this machine's baselines, whose sessions had controls of their own
-        joules: of one call of the control workload, by counter
-        session_sd: assumed relative spread between runs while fewer than three are known
-        trusting: the run saves what it measures, whatever its control says
+    `joules` are those of one call of the workload, by counter. A `trusting` run saves what it
+    measures whatever they are.
     """
     shift = control_shift(accepted, joules, session_sd)
     if shift is None or shift.trusted:

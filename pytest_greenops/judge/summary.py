@@ -145,11 +145,8 @@ def _edges(
 def adjusted(results: Iterable[Result]) -> tuple[Result, ...]:
     """Return the results of a run, with p values adjusted for their number (Holm)."""
     listed = list(results)
-    known = [
-        (place, change, change.p_value)
-        for place, result in enumerate(listed)
-        if (change := result.verdict.change) is not None and change.p_value is not None
-    ]
+    changes = [(place, result.verdict.change) for place, result in enumerate(listed)]
+    known = [(place, c, c.p_value) for place, c in changes if c and c.p_value is not None]
     for (place, change, _), p in zip(known, holm([p for *_, p in known]), strict=True):
         verdict = replace(listed[place].verdict, change=replace(change, p_adjusted=p))
         listed[place] = replace(listed[place], verdict=verdict)

@@ -49,15 +49,12 @@ def compare(a: Results, b: Results, margin: float | None = None) -> Comparison:
     accepted = {key: _series(a, result) for key, result in before.items()}
     # No suite: sessions of one day say too little about how sessions differ.
     rules = Rules(margin=b.policy.max_increase, estimates="fail")
-    return Comparison(
-        adjusted(
-            _judged(a, before[key], accepted[key], b, result, rules, margin)
-            for key, result in after.items()
-            if key in before
-        ),
-        _without(before, after),
-        _without(after, before),
+    judged = (
+        _judged(a, before[key], accepted[key], b, result, rules, margin)
+        for key, result in after.items()
+        if key in before
     )
+    return Comparison(adjusted(judged), _without(before, after), _without(after, before))
 
 
 def _without(
@@ -91,11 +88,11 @@ def _judged(
         why = _unusable(before)
         verdict = verdict.with_cause(Cause(CauseKind.UNUSABLE_BASELINE, why) if why else None)
     if after.untrusted and verdict.outcome in COMPARED:
-        verdict = verdict.with_cause(_forbids(after), Outcome.INCONCLUSIVE)
+        forbidding = next((Cause.check(check) for check in after.checks if check.untrusted), None)
+        verdict = verdict.with_cause(forbidding, Outcome.INCONCLUSIVE)
     limit = next((quality.limit for quality in after.verdict.qualities), None)
-    verdict = judge_quality(
-        verdict, _reported(after), AcceptedQualities([before.quality]), limit, "fail"
-    )
+    known_quality = AcceptedQualities([before.quality])
+    verdict = judge_quality(verdict, _reported(after), known_quality, limit, "fail")
     return replace(after, verdict=verdict, saved=False, not_saved=_NOT_SAVED)
 
 
@@ -154,12 +151,10 @@ def _differences(a: Results, before: Result, b: Results, after: Result) -> Itera
     """Yield why two results are not comparable: `'cpu: A -> B'`."""
     there = Environment(a.environment.machine, before.conditions)
     yield from Environment(b.environment.machine, after.conditions).differences(there)
-    for what, then, now in (
-        ("domain", before.domain, after.domain),
-        ("unit", before.unit, after.unit),
-    ):
-        if then != now:
-            yield f"{what}: {then} -> {now}"
+    if before.domain != after.domain:
+        yield f"domain: {before.domain} -> {after.domain}"
+    if before.unit != after.unit:
+        yield f"unit: {before.unit} -> {after.unit}"
 
 
 def _measurement(result: Result) -> Measurement:
@@ -174,7 +169,3 @@ def _measurement(result: Result) -> Measurement:
         estimated=(estimated or tuple(sensors)) if result.provenance.estimated else (),
         checks=result.checks,
     )
-
-
-def _forbids(result: Result) -> Cause | None:
-    return next((Cause.check(check) for check in result.checks if check.untrusted), None)

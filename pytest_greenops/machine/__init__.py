@@ -2,13 +2,7 @@
 
 from pytest_greenops.machine.facts import machine_facts, recorded_facts
 from pytest_greenops.machine.load import LoadProbe, LoadShare
-from pytest_greenops.machine.software import (
-    Revision,
-    conditions,
-    instrumented,
-    revision,
-    versions,
-)
+from pytest_greenops.machine.software import Revision, conditions, instrumented, revision, versions
 
 __all__ = [
     "LoadProbe",

@@ -23,10 +23,7 @@ def machine_facts(instruments: Instruments, root: Path = ROOT) -> dict[str, str]
     estimates = "; ".join(sensor.method for sensor in sensors if sensor.source == "estimated")
     return {
         "sensors": " ".join(sensor.name for sensor in sensors) or "none",
-        "domains": "; ".join(
-            f"{sensor.name}: {' '.join(domain.name for domain in sensor.domains)}"
-            for sensor in sensors
-        ),
+        "domains": "; ".join(f"{s.name}: {' '.join(d.name for d in s.domains)}" for s in sensors),
         **({"estimate": estimates} if estimates else {}),
         "cpu": cpu.model(root),
         "cpu stepping": cpu.stepping(root),

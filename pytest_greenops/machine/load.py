@@ -34,10 +34,6 @@ class LoadProbe:
 
     Own work includes living descendants and children that were waited for. A reading takes well
     under a millisecond in a process without children.
-
-    Attributes:
-        cpu_time: reads the counts; by default those of this machine.
-        cpus: the number of logical CPUs; by default those that are online.
     """
 
     def __init__(
@@ -52,10 +48,7 @@ class LoadProbe:
         self._before = self._cpu_time()
 
     def stop(self) -> LoadShare:
-        """Return the shares of CPU time since `start`: other processes, stolen, and idle.
-
-        Raises `RuntimeError` if it was not started.
-        """
+        """Return the shares of CPU time since `start`: other processes, stolen, and idle."""
         if self._before is None:
             raise RuntimeError("LoadProbe.stop() before LoadProbe.start()")
         before, after = self._before, self._cpu_time()

@@ -79,18 +79,12 @@ def revision(directory: Path) -> Revision:
     Only the commit is None in a repository without commits.
     """
     command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    how: dict[str, Any] = {"capture_output": True, "text": True, "timeout": _GIT_S, "check": True}
     try:
-        lines = subprocess.run(
-            command,
-            cwd=directory,
-            env=_plain_git(os.environ),
-            capture_output=True,
-            text=True,
-            timeout=_GIT_S,
-            check=True,
-        ).stdout.splitlines()
+        ran = subprocess.run(command, cwd=directory, env=_plain_git(os.environ), **how)
     except (OSError, ValueError, subprocess.SubprocessError):
         return Revision(None, None)
+    lines = ran.stdout.splitlines()
     heads = [line.rpartition(" ")[2] for line in lines if line.startswith("# branch.oid ")]
     commit = next((head for head in heads if head != "(initial)"), None)
     return Revision(commit, any(not line.startswith("#") for line in lines))
@@ -100,10 +94,7 @@ def instrumented() -> str | None:
     """Return what traces or profiles this thread, e.g. `coverage (sys.settrace)`, or None."""
     found = [
         f"{_origin(hook)} ({setter})"
-        for hook, setter in (
-            (sys.gettrace(), "sys.settrace"),
-            (sys.getprofile(), "sys.setprofile"),
-        )
+        for hook, setter in ((sys.gettrace(), "sys.settrace"), (sys.getprofile(), "sys.setprofile"))
         if hook is not None
     ]
     found += [f"{tool} (sys.monitoring)" for tool in _monitoring_tools()]

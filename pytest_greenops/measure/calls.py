@@ -22,11 +22,7 @@ _NO_RESULT: Any = object()
 
 
 class AnyTrip(Protocol):
-    """One trip through the work: `iterations` repetitions inside windows.
-
-    Attributes:
-        units: the work of all its repetitions, by unit name.
-    """
+    """One trip through the work: `iterations` repetitions in windows, which do work in `units`."""
 
     iterations: int
     units: dict[str, float]
@@ -41,9 +37,8 @@ class AnyTrip(Protocol):
 class AnyTrial(Protocol):
     """One run of one test, measured or not, as the test sees it.
 
-    Attributes:
-        units: the work of one call, by unit name.
-        repetition: the number of the trip in progress, from 1; 0 outside of trips.
+    units       the work of one call, by unit name
+    repetition  the number of the trip in progress, from 1; 0 outside of trips
     """
 
     units: dict[str, Amount]
@@ -63,9 +58,8 @@ class AnyTrial(Protocol):
     ) -> Generator[AnyTrip]:
         """Yield trips through the work until its measurement is complete.
 
-        Args:
-            name: of the only window; None if the work names its windows itself.
-            rounds, warmup, iterations: as the test requests; None leaves the choice to the plan.
+        `name` is that of the only window; None if the work names its windows itself. The test sets
+        `rounds`, `warmup` and `iterations`; None leaves the choice to the plan.
         """
 
     def work(self, value: Any, iterations: int) -> dict[str, float]:
@@ -76,11 +70,7 @@ class AnyTrial(Protocol):
 
 
 class OpenWindow:
-    """The value of `with energy.measure(...) as window`.
-
-    Attributes:
-        result: assign what the test computed if units are counted from it.
-    """
+    """The value of `with energy.measure(...) as window`: takes a `result` to count units from."""
 
     def __init__(self) -> None:
         self.result: Any = _NO_RESULT
@@ -126,12 +116,8 @@ class NamedMeasurement:
     ) -> T:
         """Call a function with a set-up before each call, outside the window.
 
-        Args:
-            function: the function to measure.
-            args, kwargs: its arguments, unless `setup` returns others.
-            setup: returns None, a pair of a tuple and a dict that replace `args` and `kwargs`, or
-                the only argument.
-            rounds, warmup_rounds, iterations: chosen by the meter if None.
+        `setup` returns None, a pair of a tuple and a dict that replace `args` and `kwargs`, or the
+        only argument. The meter chooses the rounds and iterations that are None.
         """
         __tracebackhide__ = True
         _reject_coroutine_function(function)

@@ -72,13 +72,10 @@ def throttled(name: str, state: DeviceState) -> str | None:
 
 
 def implausible(round_: Round, domain: Domain, rest: Rest, idle: float) -> str | None:
-    """Return why a device cannot have drawn the power that its counter shows, or None.
+    """Return why a device cannot have drawn the power that its sensed counter shows, or None.
 
-    Args:
-        round_: the round.
-        domain: a sensed counter; one that is not counted is not judged.
-        rest: the power of the devices while the machine was idle, where it is known.
-        idle: the share of the CPUs that was idle during the round.
+    `idle` is the share of the CPUs that was idle during the round. A counter that is not counted is
+    not judged.
     """
     energy_uj = round_.energy_uj.get(domain.name)
     if energy_uj is None or not domain.counted or round_.seconds < LEAST_POWER_S * round_.windows:

@@ -24,12 +24,7 @@ def measure_idle_power(
     """Return the power of each counter over a tenth of a second in which this process does nothing.
 
     The result is empty if all joules are estimated, which takes no time, or if the machine was
-    not idle. It lacks cards that may have had work.
-
-    Args:
-        instruments: the sensors.
-        probe: makes a probe of the machine's load; called only if there is something to measure.
-        clock: waits, and dates the readings of the sensors.
+    not idle. It lacks cards that may have had work. `probe` makes a probe of the machine's load.
     """
     sensed = [sensor for sensor in instruments.sensors if sensor.source == "sensed"]
     if not any(on_our_clock(sensor, clock) for sensor in sensed):

@@ -69,16 +69,11 @@ class Meter:
     ) -> None:
         """Prepare a measurement.
 
-        Args:
-            instruments: the sensors.
-            plan: how long it may continue.
-            enough: called at each look with its number from 1; returns whether to stop there.
-            synchronize: waits for the devices that the work uses.
-            load: probes what else runs.
-            between: called after each round that is kept, outside of its windows.
-            progress: called after each round with the rounds done and the most there may be.
-            instrumented: what traces this process, or None.
-            clock: times the trips.
+        enough        called at each look with its number from 1; returns whether to stop there
+        synchronize   waits for the devices that the work uses
+        between       called after each round that is kept, outside of its windows
+        progress      called after each round with the rounds done and the most there may be
+        instrumented  what traces this process, or None
         """
         self._instruments = instruments
         self._plan = plan

@@ -37,12 +37,9 @@ class NoLoad:
 
 @dataclass(frozen=True)
 class ObservedTrip:
-    """A finished trip, with the state of the machine during it.
+    """A finished trip, with the load and the devices of the machine during it.
 
-    Attributes:
-        share: the CPU time that others used.
-        devices: the state of each device over the trip, by domain name.
-        seconds: the duration, inside and outside of windows.
+    `seconds` is its duration, inside and outside of windows.
     """
 
     trip: Trip
@@ -90,11 +87,7 @@ class ObservedTrip:
 
 
 class Observer:
-    """Makes the trips of one measurement and observes the machine during each.
-
-    Attributes:
-        stepped: whether windows begin at different phases of what a sensor samples.
-    """
+    """Makes the trips of one measurement, `stepped` if need be, and observes the machine."""
 
     def __init__(
         self,
@@ -112,12 +105,9 @@ class Observer:
     def observe(
         self, iterations: int, expected_s: float | None, lost: Mapping[str, str]
     ) -> Generator[Trip, None, ObservedTrip]:
-        """Yield one trip, and return it with what was observed.
+        """Yield one trip of about `expected_s`, if that is known; return what was observed.
 
-        Args:
-            iterations: repetitions of the work.
-            expected_s: the expected duration; None if it is unknown.
-            lost: the counters that were given up; later additions count too.
+        Counters in `lost`, which may grow later, are ignored.
         """
         instruments, clock = self._instruments, self._clock
         before = instruments.states()

@@ -14,10 +14,8 @@ class RedoPolicy:
     """The rule by which spoilt trips are repeated: while time and redos are left.
 
     A void trip has `REDOS` redos of its own. Contended trips share `REDOS` redos, which only an
-    uncontended round restores: lasting contention must not multiply the time of a measurement.
-
-    Attributes:
-        trip_s: the duration of the last trip, which the next is expected to take too.
+    uncontended round restores: lasting contention must not multiply the time of a measurement. The
+    next trip is expected to take `trip_s` like the last.
     """
 
     def __init__(self, repeatable: bool = True, clock: Clock = SYSTEM_CLOCK) -> None:

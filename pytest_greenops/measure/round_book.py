@@ -30,11 +30,7 @@ class _Kept(NamedTuple):
 
 
 class RoundBook:
-    """The rounds of one measurement.
-
-    Attributes:
-        lost: why a counter was given up, by domain name; no round contains it.
-    """
+    """The rounds of one measurement, and why counters were `lost`, which no round contains."""
 
     def __init__(
         self, instruments: Instruments, margin: float, warms_up: bool, tracer: str | None
@@ -58,8 +54,9 @@ class RoundBook:
         """Count the calls of a trip; give up counters that failed in it and enter no total."""
         self._calls += trip.trip.iterations
         self._names |= dict.fromkeys(trip.trip.names)
-        missing = trip.trip.missing
-        self.lose({name: missing[name] for name in missing.keys() & trip.dispensable})
+        dispensable = trip.dispensable
+        missing = trip.trip.missing.items()
+        self.lose({name: why for name, why in missing if name in dispensable})
         if why := trip.void:
             self._void.append(why)
 
@@ -129,11 +126,9 @@ class RoundBook:
         """Return a round as if the lost counters had never been read."""
         if not self.lost.keys() & round_.energy_uj.keys():
             return round_
-        return replace(
-            round_,
-            energy_uj={name: uj for name, uj in round_.energy_uj.items() if name not in self.lost},
-            error_uj={name: uj for name, uj in round_.error_uj.items() if name not in self.lost},
-        )
+        energy_uj = {name: uj for name, uj in round_.energy_uj.items() if name not in self.lost}
+        error_uj = {name: uj for name, uj in round_.error_uj.items() if name not in self.lost}
+        return replace(round_, energy_uj=energy_uj, error_uj=error_uj)
 
     def _domains(self, rounds: Sequence[Round]) -> tuple[Domain, ...]:
         """Return the counters; a device that no round used is marked as idle."""

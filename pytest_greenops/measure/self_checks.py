@@ -105,10 +105,7 @@ def in_step(call_s: float, period_s: float) -> bool:
 def unjudged_faults(faults: Sequence[Fault], domains: Sequence[Domain]) -> Iterator[Check]:
     """Report faults of devices that are not judged, in rounds that were kept.
 
-    Args:
-        faults: one for each fault and round; each device and check is reported once, with its
-            first finding.
-        domains: the counters of the measurement; idle ones are ignored.
+    Each device and check is reported once, with its first finding; idle devices are ignored.
     """
     idle = {domain.name for domain in domains if domain.idle}
     found: dict[tuple[str, CheckName], list[Fault]] = {}
@@ -142,10 +139,7 @@ def disagreement(doubts: Mapping[str, str], domains: Sequence[Domain]) -> Iterat
 def drift(energies: Sequence[float], margin: float, warms_up: bool = True) -> Check | None:
     """Report rounds that rise or fall by more than a quarter of the margin, and not by chance.
 
-    Args:
-        energies: of the rounds, in order; zeros are ignored.
-        margin: the change that matters.
-        warms_up: whether the warm-up was repeated before these rounds.
+    `warms_up` is whether the warm-up was repeated before these rounds.
     """
     levels = logs(energies)
     n = len(levels)

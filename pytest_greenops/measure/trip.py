@@ -20,9 +20,8 @@ STEPPED_WINDOWS, STEP = 16, 0.25
 class Trip:
     """One trip through the work, which repeats it `iterations` times inside windows.
 
-    Attributes:
-        units: the work of all its iterations, by unit name; the code that does the work sums it.
-        stepped: whether its windows begin at different phases of what a sensor samples.
+    units    the work of all its iterations, by unit name; the code that does the work sums it
+    stepped  whether its windows begin at different phases of what a sensor samples
     """
 
     def __init__(
@@ -114,15 +113,9 @@ class Trip:
         }
 
     def rounds(self, devices: Mapping[str, DeviceState] | None = None) -> dict[str, Round]:
-        """Return the round of each name, by the counters that are known in all its windows.
-
-        Args:
-            devices: the state of the devices over the trip, by domain name.
-        """
-        return {
-            name: self._round(windows, dict(devices or {}))
-            for name, windows in self._windows.items()
-        }
+        """Return the round of each name, by the counters that are known in all its windows."""
+        states = dict(devices or {})
+        return {name: self._round(windows, states) for name, windows in self._windows.items()}
 
     def _round(self, windows: Sequence[Window], devices: dict[str, DeviceState]) -> Round:
         known = [

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
-import msgspec.structs
+from msgspec.structs import replace
 
 Kind = Literal["cpu", "dram", "gpu", "psys"]
 Source = Literal["sensed", "estimated"]
@@ -96,12 +96,9 @@ class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
         counted = before.throttle_count
         if counted is not None and (self.throttle_count or 0) > counted:
             reasons.append(THERMAL_THROTTLE)
-        return msgspec.structs.replace(
-            self,
-            throttle_reasons=tuple(dict.fromkeys(reasons)),
-            used=_ever(before.used, self.used),
-            foreign=_ever(before.foreign, self.foreign),
-        )
+        used, foreign = _ever(before.used, self.used), _ever(before.foreign, self.foreign)
+        distinct = tuple(dict.fromkeys(reasons))
+        return replace(self, throttle_reasons=distinct, used=used, foreign=foreign)
 
 
 def _ever(*seen: bool | None) -> bool | None:
@@ -250,10 +247,8 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def provenance(self, domain: str) -> Provenance:
         """Return the source of a judged domain's figures."""
         names = self.selected(domain)
-        return Provenance(
-            {name: self.sensors[name] for name in names},
-            any(name in self.estimated for name in names),
-        )
+        estimated = any(name in self.estimated for name in names)
+        return Provenance({name: self.sensors[name] for name in names}, estimated)
 
 
 def belonging(domains: Sequence[Domain], judged: str) -> tuple[str, ...]:

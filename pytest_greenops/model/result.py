@@ -10,14 +10,7 @@ from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.explanation import Explanation
-from pytest_greenops.model.measurement import (
-    Check,
-    CheckName,
-    Domain,
-    Provenance,
-    Round,
-    Uncounted,
-)
+from pytest_greenops.model.measurement import Check, CheckName, Domain, Provenance, Round, Uncounted
 from pytest_greenops.model.verdict import CauseKind, Outcome, Verdict
 
 #: Version of the JSON results. Its history:

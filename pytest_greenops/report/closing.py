@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import Source
 from pytest_greenops.model.result import Policy, Result
 from pytest_greenops.model.units import counted
@@ -26,17 +27,9 @@ class SensorLine(NamedTuple):
     notes: Sequence[str] = ()
 
 
-class Unreadable(NamedTuple):
-    """A sensor that cannot be read here: why, and the fix."""
-
-    name: str
-    reason: str
-    remedy: str | None = None
-
-
 def header(
     sensors: Sequence[SensorLine],
-    unreadable: Sequence[Unreadable],
+    unreadable: Mapping[str, SensorUnavailable],
     machine: str,
     saved_tests: int,
     policy: Policy,
@@ -57,9 +50,7 @@ def header(
         yield from (f"energy: {sensor.name}: {note}" for note in sensor.notes)
     if not sensors:
         yield "energy: NOTHING CAN BE MEASURED here: no sensor can be read"
-    for problem in unreadable:
-        fix = f"; fix: {problem.remedy}" if problem.remedy else ""
-        yield f"energy: {problem.name} cannot be read: {problem.reason}{fix}"
+    yield from (f"energy: {name} cannot be read: {why}" for name, why in unreadable.items())
     yield f"energy: {_baselines(policy.baselines, machine, saved_tests)}"
     yield f"energy: {_rules(policy, bool(sensors) and not sensed)}"
     if policy.carbon is not None:

@@ -52,11 +52,9 @@ def _regressed(result: Result) -> str:
 
 
 def _against(result: Result, change: Change) -> str:
-    return (
-        f"{figures.energy(change.baseline_j, result.unit)} in A "
-        f"({format_percent(change.relative)}, 95 % CI {figures.change_span(change)}, "
-        f"limit {figures.margin(change.margin)})"
-    )
+    before, limit = figures.energy(change.baseline_j, result.unit), figures.margin(change.margin)
+    change_text = f"{format_percent(change.relative)}, 95 % CI {figures.change_span(change)}"
+    return f"{before} in A ({change_text}, limit {limit})"
 
 
 def _inconclusive(result: Result) -> str:

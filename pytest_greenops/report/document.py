@@ -79,13 +79,9 @@ def _measured(result: Result) -> Iterator[tuple[str, Property]]:
         yield "pue", result.carbon.pue
         if result.carbon.region is not None:
             yield "region", result.carbon.region
-    for group, figures in (
-        ("per_unit", known_units(result)),
-        ("by_domain", result.by_domain),
-        ("quality", result.quality),
-    ):
-        for name, value in figures.items():
-            yield f"{group}.{name}", value
+    yield from ((f"per_unit.{name}", value) for name, value in known_units(result).items())
+    yield from ((f"by_domain.{name}", value) for name, value in result.by_domain.items())
+    yield from ((f"quality.{name}", value) for name, value in result.quality.items())
 
 
 def _change(change: Change) -> Iterator[tuple[str, Property]]:

@@ -199,8 +199,3 @@ def edge_error(result: Result) -> float | None:
     if len(result.rounds) != 1 or result.fresh or result.interval is None:
         return None
     return result.interval[1] / result.joules - 1
-
-
-def watts(result: Result, energy_j: float) -> float:
-    """Return the mean power of a part of a call's joules."""
-    return energy_j / result.seconds if result.seconds else 0.0

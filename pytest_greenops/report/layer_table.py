@@ -59,7 +59,8 @@ def _window(result: Result, width: int) -> Iterator[str]:
         place = f", {figures.used(explained.share)} of its loop"
     elif explained.within is not None:
         place = f", within {explained.within}"
-    yield f"  {result.name}: {_mark(result)}{format_energy(result.joules)} per call{place}"
+    mark = "~" if figures.estimated(result) else ""
+    yield f"  {result.name}: {mark}{format_energy(result.joules)} per call{place}"
     if explained.why is not None:
         yield from hanging(_INDENT, f"no layers: {explained.why}", width)
         return
@@ -123,7 +124,3 @@ def _suspicion(layer: Layer) -> str:
 
 def _share(layer: Layer, explained: Explanation) -> str:
     return figures.used(layer.joules / explained.whole_j)
-
-
-def _mark(result: Result) -> str:
-    return "~" if figures.estimated(result) else ""

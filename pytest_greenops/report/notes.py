@@ -45,11 +45,8 @@ class Note(NamedTuple):
 class Sentences(NamedTuple):
     """The sentences below a table, for a run or for a comparison of two files.
 
-    Attributes:
-        explain: returns the reason of a verdict and the next step.
-        again: returns the command that measures a test again, if it makes sense.
-        provisional: describes passed tests with few sessions, and the detected increase.
-        quality: yields remarks about quality.
+    again        returns the command that measures a test again, if it makes sense
+    provisional  describes passed tests with few sessions, and the detected increase
     """
 
     explain: Callable[[Result], Advice]
@@ -93,10 +90,7 @@ def notes(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Iterato
             if result.verdict.outcome is outcome and not result.saved and not noted:
                 alike.setdefault(result.verdict.cause, []).append(result)
         for group in alike.values():
-            if len(group) == 1:
-                yield _note(group[0], sentences)
-            else:
-                yield _shared(group, sentences)
+            yield _shared(group, sentences) if group[1:] else _note(group[0], sentences)
 
 
 def _of_the_machine(result: Result) -> bool:
@@ -109,7 +103,8 @@ def remarks(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Itera
     if any(figures.estimated(r) and figures.measured(r) for r in results):
         yield Advice(f"~ is estimated, not sensed: {ESTIMATE_BAND} on the absolute figure.")
     passed = [r for r in results if r.verdict.outcome is Outcome.PASSED and not r.saved]
-    smallest = [r.verdict.change.smallest for r in passed if _provisional(r) and r.verdict.change]
+    changes = (result.verdict.change for result in passed)
+    smallest = [change.smallest for change in changes if change and change.provisional]
     if smallest:
         yield sentences.provisional(len(smallest), max(smallest))
     yield from _multiplicity(results)
@@ -184,19 +179,10 @@ def _mentioned(result: Result, check: Check, sentences: Sentences) -> bool:
     return failed or (noted and check.finding in sentences.explain(result).text)
 
 
-def _provisional(result: Result) -> bool:
-    return result.verdict.change is not None and result.verdict.change.provisional
-
-
 def _note(result: Result, sentences: Sentences) -> Note:
-    return Note(
-        verdict_word(result),
-        f"{result.test.node_id}{figures.label(result)}",
-        _without_word(result, _runnable(result, sentences)),
-        _brief(result),
-        result.verdict.outcome,
-        warned(result),
-    )
+    word, subject = verdict_word(result), f"{result.test.node_id}{figures.label(result)}"
+    advice = _without_word(result, _runnable(result, sentences))
+    return Note(word, subject, advice, _brief(result), result.verdict.outcome, warned(result))
 
 
 def _runnable(result: Result, sentences: Sentences) -> Advice:

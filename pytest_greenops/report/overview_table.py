@@ -8,14 +8,7 @@ from typing import NamedTuple
 from pytest_greenops.model.baseline import SeriesOverview
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.report import figures
-from pytest_greenops.report.drawing import (
-    aligned,
-    cells,
-    column_widths,
-    elide,
-    plain,
-    wrapped,
-)
+from pytest_greenops.report.drawing import aligned, cells, column_widths, elide, plain, wrapped
 
 #: An increase since the first accepted baseline that is worth a look: the default margin.
 CREEP = 0.05
@@ -69,19 +62,11 @@ def _cells(held: SeriesOverview, say: Callable[[str], str]) -> _Cells:
     creep = _NOTHING if held.since_anchor is None else format_percent(held.since_anchor)
     flag = ", provisional" if held.provisional else ""
     commit = (held.commit or "")[:7] + ("+" if held.commit and held.dirty else "")
+    energy, per_unit = say(called[0] if called else "no energy"), say(own[0] if own else "")
+    sessions = f"  {counted(held.sessions, 'session')}{flag}"
     return _Cells(
-        (
-            say(_subject(held)),
-            say(called[0] if called else "no energy"),
-            f"spread {spread}",
-            held.saved_at[:10],
-        ),
-        (
-            f"  {counted(held.sessions, 'session')}{flag}",
-            say(own[0] if own else ""),
-            f"creep {creep}",
-            commit,
-        ),
+        (say(_subject(held)), energy, f"spread {spread}", held.saved_at[:10]),
+        (sessions, per_unit, f"creep {creep}", commit),
     )
 
 

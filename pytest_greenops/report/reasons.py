@@ -220,16 +220,14 @@ def _inconclusive(result: Result) -> Advice:
         more = sessions(verdict.needs_sessions, "more ")
         return Advice(f"{text}; {more} would decide; at the accepted commit, run", save(result))
     if untrusted and untrusted.name is CheckName.CONTROL:
-        return Advice(
-            f"{text}; check what else changed, or accept the machine as it is", save(result)
-        )
+        text = f"{text}; check what else changed, or accept the machine as it is"
+        return Advice(text, save(result))
     if verdict.cause_kind is CauseKind.POWER_CAP:
         return Advice(f"{text}; if the work is meant to use this much, accept it", save(result))
     if _near_limits(result) and untrusted is None:
         if verdict.change is None or verdict.change.provisional:
-            return Advice(
-                f"{text}; raise the budget, or save sessions to estimate the spread", save(result)
-            )
+            text = f"{text}; raise the budget, or save sessions to estimate the spread"
+            return Advice(text, save(result))
         return Advice(f"{text}; raise the budget, or reduce the energy and measure", again(result))
     fix = _FIXES.get(untrusted.name, _QUIET) if untrusted else _QUIET
     if verdict.change is not None and untrusted is None:
@@ -245,13 +243,10 @@ def doubt(result: Result) -> str:
         margin = figures.margin(verdict.change.margin) if verdict.change else ""
         limit = f", limit {margin}" if margin and not verdict.limits else ""
         return f"inconclusive because it is {verdict.cause}{limit}"
-    measured = [
-        (
-            f"{figures.of_limit(limit, limit.value)} (95 % CI {figures.limit_span(limit)})",
-            f"budget of {figures.of_limit(limit, limit.limit)}",
-        )
-        for limit in near
-    ]
+    measured = []
+    for each in near:
+        value = f"{figures.of_limit(each, each.value)} (95 % CI {figures.limit_span(each)})"
+        measured.append((value, f"budget of {figures.of_limit(each, each.limit)}"))
     if verdict.change is not None and not near:
         limit = f"limit of {figures.margin(verdict.change.margin)}"
         measured.append((figures.measured_change(verdict.change), limit))

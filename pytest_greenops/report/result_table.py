@@ -33,9 +33,8 @@ _MOST_GROWTH = 14
 class Gauge(NamedTuple):
     """The used share of a limit, and the limit as text.
 
-    Attributes:
-        share: 1.0 is all of the limit.
-        absolute: it is not an increase over the baseline, so its percentage is useful.
+    share     1.0 is all of the limit
+    absolute  it is not an increase over the baseline, so its percentage is useful
     """
 
     share: float
@@ -53,12 +52,10 @@ class Gauge(NamedTuple):
 class Row(NamedTuple):
     """A result in the table: the upper and the lower line of each of its four cells.
 
-    Attributes:
-        label: follows the name of the test and is never cut: ` · prefill`, or empty.
-        rounds: joules per judged unit of each round, drawn below the name.
-        gauge: drawn below the verdict; without it, `hint` is printed.
-        error: the relative error of a single round.
-        number: the number of rounds as text.
+    label   follows the name of the test and is never cut: ` · prefill`, or empty
+    rounds  joules per judged unit of each round, drawn below the name
+    gauge   drawn below the verdict; without it, `hint` is printed
+    error   the relative error of a single round
     """
 
     name: str
@@ -92,6 +89,8 @@ class Part(NamedTuple):
 
 def row(result: Result) -> Row:
     """Return the row of a result."""
+    missing = result.verdict.outcome is Outcome.NO_BASELINE
+    needs_baseline = missing and not (result.saved or result.not_saved)
     return Row(
         name=result.test.name,
         label=figures.label(result),
@@ -101,7 +100,7 @@ def row(result: Result) -> Row:
         verdict=verdict_word(result),
         outcome=result.verdict.outcome,
         gauge=_gauge(result),
-        hint="--energy-save" if _needs_baseline(result) else "",
+        hint="--energy-save" if needs_baseline else "",
         error=figures.edge_error(result) if figures.measured(result) else None,
         number=figures.tally(result) if figures.measured(result) else "",
         warned=warned(result),
@@ -155,7 +154,8 @@ def _energy(result: Result) -> tuple[str, str]:
 
 
 def _power(result: Result, energy_j: float) -> str:
-    return f"{format_energy(energy_j)}  {format_power(figures.watts(result, energy_j))}"
+    watts = energy_j / result.seconds if result.seconds else 0.0
+    return f"{format_energy(energy_j)}  {format_power(watts)}"
 
 
 def _change(result: Result) -> tuple[str, str]:
@@ -178,11 +178,6 @@ def _gauge(result: Result) -> Gauge | None:
         return None
     share = change.relative / change.margin if change.margin else float(change.relative > 0) * 2
     return Gauge(share, figures.margin(change.margin), False)
-
-
-def _needs_baseline(result: Result) -> bool:
-    no_baseline = result.verdict.outcome is Outcome.NO_BASELINE
-    return no_baseline and not (result.saved or result.not_saved)
 
 
 class Widths(NamedTuple):

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.units import (
-    format_duration,
-    format_energy,
-    format_percent,
-    format_power,
-)
+from pytest_greenops.model.units import format_duration, format_energy, format_percent, format_power
 from pytest_greenops.model.verdict import Change, Outcome, Verdict
 from pytest_greenops.report import figures, reasons
 from pytest_greenops.report import quality_text as quality
@@ -103,10 +98,8 @@ def _domains(result: Result) -> str:
         + (f", {format_percent(grown[kind])})" if kind in grown else ")")
         for kind, energy_j in kinds.items()
     ]
-    outside = "".join(
-        f"; {name} {format_energy(j)}, {why}" for name, why, j in figures.apart(result)
-    )
-    return ", ".join(parts) + outside + judged
+    outside = [f"; {name} {format_energy(j)}, {why}" for name, why, j in figures.apart(result)]
+    return "".join([", ".join(parts), *outside, judged])
 
 
 def _rounds(result: Result, unicode: bool) -> str:

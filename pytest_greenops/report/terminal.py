@@ -65,7 +65,7 @@ def render(
     """
     if not results:
         return
-    say = _identity if unicode else plain
+    say = str if unicode else plain
     width = max(width, NARROWEST)
     groups = {
         module: [(row(result), list(parts(result))) for result in members]
@@ -91,7 +91,7 @@ def render_brief(
     results: Sequence[Result], width: int, color: bool, unicode: bool
 ) -> Iterator[str]:
     """Yield one line for each verdict that needs attention."""
-    say = _identity if unicode else plain
+    say = str if unicode else plain
     for note in notes(results):
         word, subject, brief = say(note.word), say(note.subject), say(note.brief)
         free = width - cells(word) - 2 * GAP
@@ -177,7 +177,7 @@ class MeasurementProgress:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        say = _identity if shows_blocks(console.encoding) else plain
+        say = str if shows_blocks(console.encoding) else plain
         text = elide(say(label), max(10, console.width - 40), say("…"))
         task = progress.add_task(text, total=total)
         progress.start()
@@ -290,10 +290,6 @@ def _sentence(advice: Advice, width: int, say: Callable[[str], str], indent: str
 
 def _style(of: Note | Row) -> str:
     return _WARNED if of.warned else _STYLES[of.outcome]
-
-
-def _identity(text: str) -> str:
-    return text
 
 
 def _painted(line: str, style: str, color: bool) -> Iterable[str]:

@@ -8,19 +8,8 @@ from msgspec.structs import replace
 
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.scenario import (
-    Crossover,
-    Energy,
-    Extrapolation,
-    Hypothetical,
-    Life,
-)
-from pytest_greenops.model.units import (
-    JOULES,
-    counted,
-    format_energy,
-    format_percent,
-)
+from pytest_greenops.model.scenario import Crossover, Energy, Extrapolation, Hypothetical, Life
+from pytest_greenops.model.units import JOULES, counted, format_energy, format_percent
 from pytest_greenops.report import figures
 from pytest_greenops.report.drawing import aligned, column_widths, hanging, wrapped
 
@@ -88,10 +77,7 @@ def parity_lines(
 def training_lines(
     result: Result, of: Extrapolation, tdp_j: float | None, tdp: str, width: int
 ) -> Iterator[str]:
-    """Yield the energy of a whole training, and its basis; `tdp` describes TDP x time.
-
-    Epochs are numbered from 1.
-    """
+    """Yield the energy of a whole training, and its basis; `tdp` describes TDP x time."""
     for sentence in _training_sentences(result, of, tdp_j, tdp):
         yield from wrapped(f"energy: {sentence}", width)
 

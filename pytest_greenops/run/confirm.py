@@ -33,10 +33,7 @@ class Confirmation:
         self._machine = context.run.environment.machine
 
     def run(self, measure_afresh: Callable[[], Answer]) -> None:
-        """Start as many fresh processes as the names need.
-
-        measure_afresh  measures the whole test in a fresh process; raises `FreshFailure`
-        """
+        """Start as many fresh processes as the names need; each measures the whole test."""
         for state in self._names:
             self._doubt_single_run(state)
         candidates = [_Candidate(state) for state in self._names if self._needs_session(state)]
@@ -75,10 +72,8 @@ class Confirmation:
 
     def _judge_again(self, candidate: _Candidate) -> None:
         state, sessions, failures = candidate.state, candidate.sessions, candidate.failures
-        state.add_checks(
-            Check(CheckName.FRESH_SESSION, str(failure), "judged without it")
-            for failure in failures
-        )
+        name, done = CheckName.FRESH_SESSION, "judged without it"
+        state.add_checks(Check(name, str(failure), done) for failure in failures)
         single = self._options.sessions == 1
         if sessions and single and state.verdict.outcome is Outcome.REGRESSED:
             state.confirmation = sessions[-1]

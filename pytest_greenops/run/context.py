@@ -18,13 +18,7 @@ from pytest_greenops.sensors.instruments import Instruments
 
 @dataclass(frozen=True)
 class Probes:
-    """Functions that inspect the machine and this process for each measurement.
-
-    load          makes a watcher of what else runs
-    instrumented  returns what traces this process, if anything does
-    conditions    returns what the test set for itself, such as its number of threads
-    control       makes the control workload
-    """
+    """Functions that inspect the machine and this process for each measurement."""
 
     load: Callable[[], Load] = field(default_factory=lambda: machine.LoadProbe)
     instrumented: Callable[[], str | None] = machine.instrumented

@@ -23,11 +23,7 @@ _ONCE = "its work runs once only"
 
 
 class Explaining:
-    """The explanations of one test.
-
-    Attributes:
-        capturing: Whether the trip that is added to a measurement is in progress.
-    """
+    """The explanations of one test; `capturing` while the trip that it adds is in progress."""
 
     def __init__(self, context: RunContext, baseline: StoredBaseline, label: str) -> None:
         self.capturing = False
@@ -61,19 +57,11 @@ class Explaining:
         for number, (capture, plan) in enumerate(captured):
             may_take_s = min(plan.max_time_s, left_s() / 2 / (len(captured) - number))
             judged = {name: self._judged(results[name]) for name in capture.windows}
+            replay = ReplayPlan(
+                self._context.instruments, synchronize, may_take_s, progress=self._progress
+            )
             try:
-                self._found |= explain(
-                    capture,
-                    judged,
-                    ReplayPlan(
-                        self._context.instruments,
-                        synchronize,
-                        may_take_s,
-                        progress=lambda done, most: self._context.progress(
-                            f"{self._label} by layer", done, most
-                        ),
-                    ),
-                )
+                self._found |= explain(capture, judged, replay)
             except Exception as error:  # explaining a test must not fail it
                 why = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 self._found.update(dict.fromkeys(judged, Explanation(why=why)))
@@ -81,6 +69,9 @@ class Explaining:
     def of(self, name: str) -> Explanation | None:
         """Return the explanation of a name, or None."""
         return self._found.get(name)
+
+    def _progress(self, done: int, most: int) -> None:
+        self._context.progress(f"{self._label} by layer", done, most)
 
     def _judged(self, result: Result) -> Judged:
         joules = 0.0 if math.isnan(result.joules) else result.joules

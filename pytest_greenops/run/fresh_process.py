@@ -249,9 +249,8 @@ def _read(path: Path, code: int, output: Path) -> Answer:
         return answer
     printed = output.read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line.strip() for line in reversed(printed) if line.strip()), "")
-    raise FreshFailure(
-        f"its process {_exit_text(code)}{f': {last[:_MOST_CHARACTERS]}' if last else ''}"
-    )
+    shown = f": {last[:_MOST_CHARACTERS]}" if last else ""
+    raise FreshFailure(f"its process {_exit_text(code)}{shown}")
 
 
 def _exit_text(code: int) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from msgspec.structs import replace
 
-from pytest_greenops.judge.case import Case, Rules
+from pytest_greenops.judge.case import Case
 from pytest_greenops.judge.decision import Look
 from pytest_greenops.judge.judgement import judge_measurement
 from pytest_greenops.judge.quality import AcceptedQualities, judge_quality
@@ -45,13 +45,11 @@ class TrialContext:
 class MeasuredName:
     """The state of one measured name.
 
-    Attributes:
-        measurement: In this process, with the self-checks of the control workload.
-        plan: How long it may go on.
-        control_j: Joules of one call of the control workload next to it, by counter.
-        verdict: On its joules, without the quality.
-        fresh: The sessions of fresh processes that are judged with it.
-        confirmation: The session of the fresh process that confirms or contradicts a regression.
+    measurement   in this process, with the self-checks of the control workload
+    control_j     joules of one call of the control workload, by counter
+    verdict       on its joules, without the quality
+    fresh         the sessions of fresh processes that are judged with it
+    confirmation  the session of the fresh process that confirms or contradicts a regression
     """
 
     def __init__(self, context: TrialContext, name: str, plan: Plan, unit: str) -> None:
@@ -97,12 +95,14 @@ class MeasuredName:
 
     def case(self, fresh: Iterable[Result]) -> Case:
         """Return what the judge needs, with these sessions of fresh processes."""
-        sessions = list(fresh)
+        sessions, rules = list(fresh), self._context.run.rules
+        if self.plan.once:
+            rules = changed(rules, session_sd=max(rules.session_sd, ONCE_SD))
         return Case(
             self.measurement,
             self._context.budget,
             self._context.baseline.reference(self.name, self._conditions),
-            self._rules(),
+            rules,
             unit=self._unit,
             fresh=[each.rounds for each in sessions],
             controls=[self.control_j, *(each.control_j for each in sessions)],
@@ -139,9 +139,3 @@ class MeasuredName:
     @cached_property
     def _accepted_quality(self) -> AcceptedQualities:
         return self._context.baseline.qualities(self.name)
-
-    def _rules(self) -> Rules:
-        rules = self._context.run.rules
-        if not self.plan.once:
-            return rules
-        return changed(rules, session_sd=max(rules.session_sd, ONCE_SD))

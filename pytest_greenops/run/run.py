@@ -56,16 +56,11 @@ class Run:
             recorded=machine.recorded_facts(instruments=self.instruments),
         )
         self.store = Store(options.baselines, self.environment.slug)
-        accepted = self._accepted()
+        files = self.store.files().values()
+        accepted = [series for baseline in files for series in baseline.measurements.values()]
+        opened = (self.instruments, self.environment, self.store)
         self._context = RunContext(
-            self.instruments,
-            self.environment,
-            self.store,
-            self._rules(accepted),
-            options,
-            accepted,
-            self.collected,
-            progress,
+            *opened, self._rules(accepted), options, accepted, self.collected, progress
         )
         self.saver = BaselineSaver(self._context, root, began)
 
@@ -90,10 +85,9 @@ class Run:
         """Note which results of a test became baselines, and why others did not."""
         for key, result in self._results.items():
             if key[0] == test:
+                why = saved.refused.get(result.name)
                 self._results[key] = replace(
-                    result,
-                    saved=result.name in saved.names,
-                    not_saved=saved.refused.get(result.name),
+                    result, saved=result.name in saved.names, not_saved=why
                 )
 
     def trial(
@@ -153,8 +147,3 @@ class Run:
             control_slope=slope,
             carbon=options.carbon,
         )
-
-    def _accepted(self) -> list[Series]:
-        """Return every series of this machine's baselines."""
-        files = self.store.files().values()
-        return [series for baseline in files for series in baseline.measurements.values()]

@@ -37,11 +37,7 @@ class BaselineSaver:
     """Saves the results of passed tests, as the options of the run say."""
 
     def __init__(self, context: RunContext, root: Path, began: str) -> None:
-        """Save nothing yet.
-
-        root   directory whose git commit is saved
-        began  when the run began, which all its sessions share
-        """
+        """Note the directory whose git commit is saved, and when the run began."""
         self._context = context
         self._root = root
         self._began = began
@@ -52,9 +48,7 @@ class BaselineSaver:
         save, store = self._context.options.save, self._context.store
         if save is None:
             return []
-        results = [
-            result for result in trial.results.values() if why_not_a_baseline(result) is None
-        ]
+        results = [r for r in trial.results.values() if why_not_a_baseline(r) is None]
         if save == "all":
             return results
         baseline = self._before.get(trial.test, store.load(trial.test))

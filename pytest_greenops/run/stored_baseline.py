@@ -56,9 +56,8 @@ class StoredBaseline:
         series = self.reference(name).series
         if series is None:
             return AcceptedQualities()
-        return AcceptedQualities(
-            [session.quality for session in series.sessions], series.anchor.quality
-        )
+        qualities = [session.quality for session in series.sessions]
+        return AcceptedQualities(qualities, series.anchor.quality)
 
     def grows(self, name: str | None) -> bool:
         """Return whether this run saves what it measures under a name."""
@@ -70,11 +69,9 @@ class StoredBaseline:
         store = self._context.store
         for orphan in store.orphans(self._test, self._context.collected):
             old, new = (store.relative_path(test) for test in (orphan.test, self._test))
-            return Cause(
-                CauseKind.RENAMED_TEST,
-                f"{orphan.test.name} has one and was not collected; if it was renamed: "
-                f"git mv {shlex.quote(old)} {shlex.quote(new)}",
-            )
+            rename = f"git mv {shlex.quote(old)} {shlex.quote(new)}"
+            gone = f"{orphan.test.name} has one and was not collected; if it was renamed: {rename}"
+            return Cause(CauseKind.RENAMED_TEST, gone)
         return None
 
     @property

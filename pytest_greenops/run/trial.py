@@ -24,13 +24,7 @@ from pytest_greenops.run.measured_name import MeasuredName, TrialContext
 
 
 class Trial:
-    """Measures the work of one test under its names, and judges it as it goes.
-
-    Attributes:
-        units: The work of one call, by unit name.
-        repetition: The number of the trip in progress, from 1; 0 outside of trips.
-        explaining: Where the joules go, by layer.
-    """
+    """Measures the work of one test under its names, and judges it as it goes; see `AnyTrial`."""
 
     def __init__(
         self,
@@ -75,10 +69,7 @@ class Trial:
         warmup: int | None = None,
         iterations: int | None = None,
     ) -> Generator[AnyTrip]:
-        """Yield trips through the work until its measurement is complete.
-
-        name                        of its one window; None if the work names its own windows
-        rounds, warmup, iterations  what the test itself sets; None leaves it to the plan
+        """Yield trips through the work until its measurement is complete; see `AnyTrial`.
 
         Raises `GreenopsError` inside another measurement, whose windows would contain these.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from pytest_greenops.model.errors import SensorUnavailable
@@ -27,6 +27,9 @@ class Sensor(Protocol):
     method           how its figures are made, in a few words
     domains          its counters; a reading holds their counts in this order
     update_period_s  how often the counters move: bounds the error at the edges of a window
+
+    It may have `notes`, lines that a reader of its figures has to know, and `doubts`, what is known
+    to be wrong with a counter by domain name.
     """
 
     name: str
@@ -62,12 +65,7 @@ class EdgeSensor(Protocol):
 
 @runtime_checkable
 class DeviceSensor(Protocol):
-    """A sensor that reports the state of its devices.
-
-    doubts  what is known to be wrong with a counter, by domain name
-    """
-
-    doubts: Mapping[str, str]
+    """A sensor that reports the state of its devices."""
 
     def states(self) -> dict[str, DeviceState]:
         """Return the state of each device now, by domain name."""

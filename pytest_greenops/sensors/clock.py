@@ -29,13 +29,7 @@ class Clock(Protocol):
     def repeat(
         self, action: Callable[[], None], pause_s: Callable[[], float], name: str
     ) -> Repetition:
-        """Call `action` in the background until stopped, with a pause before each call.
-
-        Args:
-            action: what to do.
-            pause_s: returns the seconds to wait before the next call.
-            name: the name of the thread.
-        """
+        """Call `action` in a thread of this name until stopped, `pause_s()` before each call."""
 
 
 class SystemClock:

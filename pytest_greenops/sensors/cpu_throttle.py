@@ -43,12 +43,7 @@ class ThrottleCounts:
                         self._handles.setdefault(package, []).extend(counter)
 
     def states(self, domains: Iterable[Domain], whole: bool = False) -> dict[str, DeviceState]:
-        """Return the state of each CPU domain whose package has a count, by domain name.
-
-        Args:
-            domains: the domains of a sensor.
-            whole: the CPU domain covers all packages.
-        """
+        """Return the state of each CPU domain with a count; `whole`: it covers all packages."""
         counts = {package: _total(of) for package, of in self._handles.items() if of}
         if whole and counts:
             counts = {0: sum(counts.values())}

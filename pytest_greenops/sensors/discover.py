@@ -37,9 +37,8 @@ def discover(
     what the machine has of the kinds of domain that are not counted yet. It estimates the CPU only
     if nothing counts it.
 
-    Raises:
-        OptionError: an unknown name, a named sensor that cannot be read, or two sensors that count
-            the same domain.
+    Raises `OptionError` for an unknown name, a named sensor that cannot be read, and two sensors
+    that count the same domain.
     """
     brought = {sensor.name: Finding(sensor.name, sensor=sensor) for sensor in extra}
     _check_known(names, [*brought, *_openers(cpu_watts, clock)])
@@ -59,19 +58,15 @@ def discover(
 
 
 def _automatic(findings: list[Finding], find_here: Find) -> list[Finding]:
+    from pytest_greenops.sensors import zeus
+
     for name in AUTO:
         findings += _uncovered(find_here(name), _covered(findings))
-    if not {"cpu", "gpu"} <= _covered(findings) and _only_zeus_reads_a_device():
+    if not {"cpu", "gpu"} <= _covered(findings) and zeus.present():
         findings += _uncovered(find_here("zeus"), _covered(findings))
     if "cpu" not in _covered(findings):
         findings += _uncovered(find_here("estimate"), _covered(findings))
     return findings
-
-
-def _only_zeus_reads_a_device() -> bool:
-    from pytest_greenops.sensors import zeus
-
-    return zeus.present() is not None
 
 
 def _uncovered(found: Finding, covered: set[str]) -> list[Finding]:
@@ -106,9 +101,8 @@ def _check_known(names: Sequence[str], known: Sequence[str]) -> None:
 def _check_alone(names: Sequence[str]) -> None:
     others = [name for name in names if name != "auto"]
     if others:
-        raise OptionError(
-            f"--energy-sensors: auto chooses by itself; omit it to name {', '.join(others)}"
-        )
+        named = ", ".join(others)
+        raise OptionError(f"--energy-sensors: auto chooses by itself; omit it to name {named}")
 
 
 def _refuse_unreadable(findings: Sequence[Finding]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from itertools import pairwise
 
 from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Rest, Window
@@ -45,7 +45,7 @@ class Instruments:
         self._edged = [(place, s) for place, s in enumerate(sensors) if isinstance(s, EdgeSensor)]
         self._plain = [(p, s) for p, s in enumerate(sensors) if not isinstance(s, EdgeSensor)]
         self._devices = [sensor for sensor in sensors if isinstance(sensor, DeviceSensor)]
-        self.doubts = {name: why for s in self._devices for name, why in s.doubts.items()}
+        self.doubts = {d: why for s in sensors for d, why in getattr(s, "doubts", {}).items()}
         self._wraps = WrapWatch(sensors, clock)
         self._clock = clock
 
@@ -97,11 +97,9 @@ class Instruments:
             {name: uj for part in parts for name, uj in part.error_uj.items()},
         )
 
-    @contextmanager
-    def watching(self, expected_s: float | None) -> Iterator[None]:
+    def watching(self, expected_s: float | None) -> AbstractContextManager[None]:
         """Miss no wrap of a counter in a trip of about `expected_s` (None: unknown)."""
-        with self._wraps.watching(expected_s):
-            yield
+        return self._wraps.watching(expected_s)
 
     def judge_by(self, domain: str) -> None:
         """Set the judged domain: its device counts as used, whichever process uses it."""

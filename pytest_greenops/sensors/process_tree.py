@@ -24,6 +24,15 @@ def has_children() -> bool:
     return True
 
 
+def ended_children() -> tuple[float, ...]:
+    """Return what ended children have used, user and system time first; empty on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return ()
+    return tuple(resource.getrusage(resource.RUSAGE_CHILDREN))
+
+
 def children(pid: int) -> list[int]:
     """Return the living children of a process; raise `OSError` if it or a thread of it ended."""
     found: list[int] = []

@@ -18,10 +18,7 @@ PATIENCE_S = 0.3
 
 
 class Subset:
-    """Some of the domains of a sensor; see `Sensor` and `DeviceSensor` for its attributes.
-
-    notes  what a reader of its figures has to know
-    """
+    """Some of the domains of a sensor; see `Sensor` for its attributes."""
 
     def __init__(
         self, sensor: Sensor, domains: Sequence[Domain], notes: Sequence[str] = ()
@@ -39,7 +36,7 @@ class Subset:
     @property
     def doubts(self) -> Mapping[str, str]:
         """What is known to be wrong with these counters."""
-        known = self._sensor.doubts if isinstance(self._sensor, DeviceSensor) else {}
+        known: Mapping[str, str] = getattr(self._sensor, "doubts", {})
         return {name: why for name, why in known.items() if name in self._names}
 
     def read(self) -> Reading:
@@ -62,10 +59,8 @@ def without_stuck_counters(sensor: Sensor, clock: Clock = SYSTEM_CLOCK) -> Senso
     """Return the sensor without those counters that do not move while this process works.
 
     Some virtual machines show such counters. The check takes an update period or two if all move.
-
-    Raises:
-        SensorUnavailable: a CPU counter is stuck, and a total without it would be too small. The
-            sensor is closed then.
+    If a CPU counter is stuck, a total without it would be too small: then the sensor is closed, and
+    `SensorUnavailable` raised.
     """
     stuck = _stuck(sensor, clock)
     if not stuck:
@@ -74,10 +69,8 @@ def without_stuck_counters(sensor: Sensor, clock: Clock = SYSTEM_CLOCK) -> Senso
     seen = f"{names} did not move in {PATIENCE_S * 1000:.0f} ms of work"
     if any(domain.kind == "cpu" for domain in stuck):
         sensor.close()
-        raise SensorUnavailable(
-            f"its counters are stuck: {seen}",
-            "measure on the host itself, or on a bare-metal machine",
-        )
+        fix = "measure on the host itself, or on a bare-metal machine"
+        raise SensorUnavailable(f"its counters are stuck: {seen}", fix)
     moving = [domain for domain in sensor.domains if domain not in stuck]
     return Subset(sensor, moving, [f"{seen}: not measured"])
 

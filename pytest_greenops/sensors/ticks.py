@@ -55,10 +55,7 @@ class Edge(NamedTuple):
 
 
 class Ticker:
-    """Follows a counter from poll to poll.
-
-    count_uj  the last count, if there was one
-    """
+    """Follows a counter from poll to poll; `count_uj` is the last count, or None."""
 
     def __init__(self) -> None:
         self.count_uj: int | None = None
@@ -92,11 +89,7 @@ def period_s(ticks: Sequence[Tick]) -> float:
 def count_after(tick: Tick, time_ns: int, samples: Sequence[PowerSample]) -> Edge:
     """Return the count at a time after a tick, from the power that was sampled since.
 
-    Args:
-        tick: the last tick before `time_ns`.
-        time_ns: the time of the count.
-        samples: at least one, in order. Those older than the tick are ignored, except the last one
-            if no other is newer.
+    Of the samples, at least one, those older than the tick are ignored if one is newer.
     """
     since = [sample.watts for sample in samples if sample.time_ns >= tick.time_ns]
     since = since or [samples[-1].watts]
@@ -109,13 +102,8 @@ def count_after(tick: Tick, time_ns: int, samples: Sequence[PowerSample]) -> Edg
 def count_at_rest(tick: Tick, time_ns: int, samples: Sequence[PowerSample]) -> Edge:
     """Return the count at a time before a tick, of a device that is idle from that time on.
 
-    The first samples may still be the power of its work, reported late or settling. The last one is
-    its idle power.
-
-    Args:
-        tick: the first tick after `time_ns`.
-        time_ns: the time of the count.
-        samples: at least one since that time, the last one of the idle device.
+    The first samples since then may still be the power of its work, reported late or settling. The
+    last one is its idle power.
     """
     watts = samples[-1].watts
     tail_uj = watts * max(0, tick.time_ns - time_ns) * _UJ_PER_WATT_NS
@@ -127,12 +115,7 @@ def count_between(tick: Tick, later: Tick, time_ns: int, reported_w: float | Non
     """Return the count at a time before a tick, from how much the counter moved until a later one.
 
     The device is assumed to have drawn the same power just before the tick as after it.
-
-    Args:
-        tick: the first tick after `time_ns`.
-        later: the tick after it.
-        time_ns: the time of the count.
-        reported_w: the power that the device reported meanwhile, if that is no mean over a time.
+    `reported_w` is the power that it reported meanwhile, if that is not a mean over a time.
     """
     watts = (later.count_uj - tick.count_uj) / (later.time_ns - tick.time_ns) / _UJ_PER_WATT_NS
     tail_uj = watts * (tick.time_ns - time_ns) * _UJ_PER_WATT_NS

@@ -119,9 +119,8 @@ def present(
     """
     if (system or platform.system(), machine or platform.machine()) == ("Darwin", "arm64"):
         return APPLE
-    if any((root / path).exists() for path in _TEGRA):
-        return JETSON
-    if "Jetson" in _text(root / "proc/device-tree/model"):
+    model = _text(root / "proc/device-tree/model")
+    if "Jetson" in model or any((root / path).exists() for path in _TEGRA):
         return JETSON
     nodes = (root / "sys/class/kfd/kfd/topology/nodes").glob("*/properties")
     versions = {int(found) for node in nodes for found in _GFX_VERSION.findall(_text(node))}
@@ -133,16 +132,13 @@ def open_sensor(
 ) -> ZeusSensor:
     """Open the devices that `present` finds; of AMD's GPUs, those that `environ` shows.
 
-    Raises:
-        SensorUnavailable: absent if there is no such device, or if all are hidden.
+    Raises `SensorUnavailable`: absent if there is no such device, or if all are hidden.
     """
     device = present(root)
     if device is None:
-        raise SensorUnavailable(
-            "there is no AMD GPU, Apple silicon or Jetson; NVIDIA cards are read by the sensor "
-            "nvml, RAPL counters by powercap",
-            absent=True,
-        )
+        others = "NVIDIA cards are read by the sensor nvml, RAPL counters by powercap"
+        none = "there is no AMD GPU, Apple silicon or Jetson"
+        raise SensorUnavailable(f"{none}; {others}", absent=True)
     if device == AMD and _all_hidden(environ):
         raise SensorUnavailable("HIP_VISIBLE_DEVICES hides every AMD GPU", absent=True)
     with _quiet() as heard:
@@ -201,10 +197,8 @@ def _amd_cards(zeus: Any) -> Any:
 
 def _open_apple(zeus: Any, clock: Clock) -> ZeusSensor:
     if not zeus.apple_silicon_is_available():
-        raise SensorUnavailable(
-            "the package zeus-apple-silicon is not installed, or this Python is not for arm64",
-            INSTALL,
-        )
+        reason = "the package zeus-apple-silicon is not installed, or this Python is not for arm64"
+        raise SensorUnavailable(reason, INSTALL)
     soc = zeus.AppleSilicon()
     device = _soc_device(soc, _APPLE_DOMAINS, soc.get_total_energy_consumption)
     # Its counters move together; those of idle parts are too slow to show when.

@@ -96,10 +96,7 @@ def resnet() -> Any:
     """Return a ResNet-18 with few channels."""
     transformers = pytest.importorskip("transformers")
     config = transformers.ResNetConfig(
-        depths=[2, 2, 2, 2],
-        embedding_size=16,
-        hidden_sizes=[16, 16, 32, 32],
-        layer_type="basic",
+        depths=[2, 2, 2, 2], embedding_size=16, hidden_sizes=[16, 16, 32, 32], layer_type="basic"
     )
     return transformers.AutoModelForImageClassification.from_config(config)
 

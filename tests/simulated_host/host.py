@@ -132,12 +132,7 @@ def _tools(folder: Path, cards: Sequence[Card]) -> Path:
 
 
 def _on_host(
-    folder: str,
-    python: str,
-    environ: dict[str, str],
-    module: str,
-    function: str,
-    args: list[Any],
+    folder: str, python: str, environ: dict[str, str], module: str, function: str, args: list[Any]
 ) -> Any:
     """In a child with an empty `/sys`: make the machine there, and call the function on it."""
     # Only what this process's parent wrote is read here.

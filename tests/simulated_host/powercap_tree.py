@@ -167,12 +167,7 @@ def build(
         parent: Path, name: str, key: str | None = None, mirror_of: Counter | None = None
     ) -> Counter:
         return tree.add(
-            parent,
-            name,
-            key,
-            range_uj=range_uj,
-            max_power_uw=max_power_uw,
-            mirror_of=mirror_of,
+            parent, name, key, range_uj=range_uj, max_power_uw=max_power_uw, mirror_of=mirror_of
         )
 
     def add_die(package: int, name: str, mirror_of: Counter | None) -> Counter:

@@ -21,7 +21,6 @@ SAMPLES = 2000
 def test_a_recording_is_reproducible() -> None:
     """A seed gives the same readings and faults again, another seed gives others."""
     one, same, other = recording(SAMPLES, 1), recording(SAMPLES, 1), recording(SAMPLES, 2)
-
     assert np.array_equal(one.readings, same.readings)
     assert np.array_equal(one.faulty, same.faulty)
     assert not np.array_equal(one.readings, other.readings)
@@ -31,7 +30,6 @@ def test_a_recording_is_reproducible() -> None:
 def test_a_recording_has_the_documented_share_of_faults() -> None:
     """Exactly one minute in twenty is faulty, and all channels are finite."""
     made = recording(SAMPLES, 1)
-
     assert (SAMPLES, len(CHANNELS)) == made.readings.shape
     assert FAULT_SHARE * SAMPLES == made.faulty.sum()
     assert np.isfinite(made.readings).all()
@@ -41,9 +39,7 @@ def test_many_faults_stay_in_the_normal_range() -> None:
     """Limits on single channels would miss at least a third of the faulty minutes."""
     readings, faulty = recording(SAMPLES, 1)
     good, bad = readings[faulty == 0], readings[faulty == 1]
-
     inside = ((bad >= good.min(axis=0)) & (bad <= good.max(axis=0))).all(axis=1)
-
     assert 1 / 3 < inside.mean() < 2 / 3
 
 
@@ -52,7 +48,6 @@ def test_channels_follow_one_load() -> None:
     readings, faulty = recording(SAMPLES, 1)
     correlations = np.corrcoef(readings[faulty == 0].T)
     load = CHANNELS.index("load")
-
     assert correlations[load, CHANNELS.index("current")] > 0.9
     assert correlations[load, CHANNELS.index("speed")] < -0.9
 
@@ -67,7 +62,6 @@ def test_every_model_beats_chance(model: str) -> None:
         recording(SAMPLES, 1),
         recording(SAMPLES // 2, 2),
     )
-
     assert 1 == len(measured)
     assert quality["f1"] > 2 * CHANCE_F1
     assert quality["mcc"] > 0.2
@@ -100,7 +94,6 @@ def test_dominated_models_are_reported() -> None:
     made = list(
         tables([_row("tree", 0.95, 10.0), _row("forest", 0.94, 5.0), _row("net", 0.93, 8.0)])
     )
-
     assert ["Anomaly detection: joules by phase", _TITLE] == [table.title for table in made]
     assert [
         ("forest", "0.940", "5.00 J", "–"),
@@ -115,9 +108,7 @@ def test_joules_by_model_and_phase() -> None:
         _row("decision_tree", 0.9, 2.0),
         _row("decision_tree", 0.9, 0.001, "inference", estimated=True),
     ]
-
     made = list(tables(rows))
-
     assert [("decision tree", "2.00 J", "–", "~1.00 mJ", "0.900", "0.800")] == _rows(
         made, "Anomaly detection: joules by phase"
     )
@@ -127,9 +118,7 @@ def test_joules_by_model_and_phase() -> None:
 def test_tables_fit_a_terminal() -> None:
     """Tables of all models are at most 79 columns wide."""
     rows = [_row(model, 0.5, i + 0.123) for i, model in enumerate(MODELS)]
-
     lines = [line for table in tables(rows) for line in table.markdown() if line.startswith("|")]
-
     assert max(map(len, lines)) <= 79
 
 

@@ -11,14 +11,7 @@ import pytest
 from benchmarks.estimator.estimate import Estimate, LayerProfile, LayerShape, NetworkProfile
 from benchmarks.estimator.estimator import Estimator
 from pytest_greenops.model.errors import GreenopsError
-from tests.studies.layer_truth import (
-    conv,
-    elementwise,
-    network,
-    profiled,
-    true_j,
-    whole_true_j,
-)
+from tests.studies.layer_truth import conv, elementwise, network, profiled, true_j, whole_true_j
 
 pytest.importorskip("sklearn")
 LAYERS, WHOLES = profiled(8, seed=1)

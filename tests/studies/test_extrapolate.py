@@ -9,11 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.extrapolation.recordings import after_start_up, read
-from pytest_greenops.insight.what_if.extrapolate import (
-    MAX_EPOCHS,
-    extrapolate,
-    tdp_estimate,
-)
+from pytest_greenops.insight.what_if.extrapolate import MAX_EPOCHS, extrapolate, tdp_estimate
 from pytest_greenops.insight.what_if.extrapolate import _variance_of_mean as variance_of_mean
 from pytest_greenops.model.errors import InsightError
 from pytest_greenops.model.scenario import Extrapolation
@@ -25,9 +21,6 @@ RECORDED = read(Path(__file__).with_name("recorded_trainings.jsonl"))
 PUBLISHED_CV = 0.016
 SIMULATIONS, EPOCHS = 2000, 40
 LEVEL = [10.0, 10.1, 9.9, 10.0, 10.05, 9.95, 10.1, 9.9]
-
-
-# --- the projection ----------------------------------------------------------------------------
 
 
 def test_the_start_up_is_spent_but_not_projected() -> None:
@@ -127,9 +120,6 @@ def test_tdp_times_time() -> None:
         tdp_estimate(-1, 1)
 
 
-# --- recorded trainings ------------------------------------------------------------------------
-
-
 def error(of: Extrapolation, true_j: float) -> float:
     """Return the absolute relative error of a projection."""
     return abs(of.joules / true_j - 1)
@@ -176,9 +166,6 @@ def test_the_start_up_would_bias_the_projection() -> None:
         of = after_start_up(recording.epochs_j)
         assert abs(naive_j / recording.joules - 1) > 0.05
         assert abs(naive_j - recording.joules) > abs(of.joules - recording.joules)
-
-
-# --- simulated trainings -----------------------------------------------------------------------
 
 
 def traces(rho: float, cv: float, start_up: float, lasts: float) -> list[list[float]]:

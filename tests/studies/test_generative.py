@@ -35,7 +35,6 @@ def test_poisson_rate() -> None:
     arrivals = [0.0, *poisson_arrivals(rate, requests, seed=7)]
     gaps = [later - earlier for earlier, later in pairwise(arrivals)]
     long = sum(gap > 1 / rate for gap in gaps) / requests
-
     assert abs(sum(gaps) / requests - 1 / rate) < 4 / (rate * math.sqrt(requests))
     assert abs(long - math.exp(-1)) < 4 * math.sqrt(math.exp(-1) * (1 - math.exp(-1)) / requests)
 
@@ -43,7 +42,6 @@ def test_poisson_rate() -> None:
 def test_poisson_seed() -> None:
     """A seed gives the same arrivals, scaled by the rate; another seed gives others."""
     slow, fast = poisson_arrivals(2.0, 20, seed=3), poisson_arrivals(8.0, 20, seed=3)
-
     assert slow == poisson_arrivals(2.0, 20, seed=3)
     assert slow == pytest.approx([4 * arrival_s for arrival_s in fast])
     assert slow != poisson_arrivals(2.0, 20, seed=4)
@@ -53,7 +51,6 @@ def test_requests() -> None:
     """Requests arrive in order, with prompts of the right length and vocabulary."""
     load = Load(4.0, requests=6, prompt_tokens=5, answer_tokens=2, slots=3)
     made = requests_of(load, vocabulary=10, seed=1)
-
     assert made == requests_of(load, vocabulary=10, seed=1)
     assert poisson_arrivals(4.0, 6, seed=1) == [request.arrival_s for request in made]
     assert [(5, 2)] * 6 == [(len(request.prompt), request.answer_tokens) for request in made]
@@ -64,7 +61,6 @@ def test_requests() -> None:
 def test_busy_time() -> None:
     """Time with several served requests counts once, and idle time does not count."""
     requests = served((0, 1, 3), (0, 2, 4), (0, 2.5, 3.5), (5, 6, 7))
-
     assert 4.0 == busy_s(requests)
     assert 3 == most_at_once(requests)
 
@@ -77,7 +73,6 @@ def test_consecutive_requests_do_not_overlap() -> None:
 def test_facts_of_a_run() -> None:
     """Utilisation, tokens per second and latencies cover the time up to the last answer."""
     facts = facts_of(served(*((i, i, i + 0.5) for i in range(10))))
-
     assert 9.5 == facts["duration_s"]
     assert 5.0 / 9.5 == pytest.approx(facts["utilisation"])
     assert 30 / 9.5 == pytest.approx(facts["tokens_per_s"])
@@ -155,39 +150,29 @@ def made(*rows: Row) -> dict[str, Table]:
     return {table.title: table for table in tables(rows)}
 
 
-def test_load_gross() -> None:
-    """300 W for 20 s, 100 requests and 4,000 tokens: 60 J/request, 1.5 J/token."""
-    energy = made(load_row())[f"{LOADS}: energy"]
+@pytest.mark.parametrize(
+    ("idle", "title", "cells"),
+    [
+        ([], "energy", "llama_3m, 5, 25 %, 300 W, 60.0 J, 1.50 J"),
+        ([50.0], "net of idle", "llama_3m, 5, 25 %, 50.0 W, 17 %, 50.0 J, 1.25 J"),
+        ([400.0], "net of idle", "llama_3m, 5, 25 %, 400 W, –, –, –"),
+        ([], "time", "llama_3m, 5, 200, 200 ms, 400 ms, 10 %, –"),
+    ],
+    ids=["gross", "net", "impossible idle", "time"],
+)
+def test_tables_of_a_load(idle: list[float], title: str, cells: str) -> None:
+    """300 W for 20 s, 100 requests and 4,000 tokens are 60 J/request and 1.5 J/token.
 
-    assert [("llama_3m", "5", "25 %", "300 W", "60.0 J", "1.50 J")] == energy.rows
-    assert "~" not in energy.note
-
-
-def test_load_net_of_idle() -> None:
-    """With 50 W idle the same load used 50 J/request and 1.25 J/token net of idling."""
-    net = made(load_row(), idle_row(50.0))[f"{LOADS}: net of idle"]
-
-    assert [("llama_3m", "5", "25 %", "50.0 W", "17 %", "50.0 J", "1.25 J")] == net.rows
-    assert "~" not in net.note
+    What is unknown is a dash: the net energy if idling used more than the load, and a missing GPU.
+    """
+    table = made(load_row(), *map(idle_row, idle))[f"{LOADS}: {title}"]
+    assert [tuple(cells.split(", "))] == table.rows
+    assert "~" not in table.note
 
 
 def test_unknown_idle_power() -> None:
     """Without the idle power of any model there is no table net of idling."""
     assert f"{LOADS}: net of idle" not in made(load_row(), idle_row(50.0, "llama_30m"))
-
-
-def test_impossible_idle() -> None:
-    """If idling used more than the load, net energy is a dash."""
-    net = made(load_row(), idle_row(400.0))[f"{LOADS}: net of idle"]
-
-    assert [("llama_3m", "5", "25 %", "400 W", "–", "–", "–")] == net.rows
-
-
-def test_time_table() -> None:
-    """Latencies and utilisation have a table, in which a missing GPU is a dash."""
-    time = made(load_row())[f"{LOADS}: time"]
-
-    assert [("llama_3m", "5", "200", "200 ms", "400 ms", "10 %", "–")] == time.rows
 
 
 def test_claim_holds() -> None:
@@ -201,7 +186,6 @@ def test_claim_holds() -> None:
         load_row("test_larger_model", rate=64.0, power_w=200.0, utilisation=0.9),
         load_row("test_larger_model", rate=64.0, power_w=350.0, utilisation=1.0, **large),
     )["Do larger models use more energy? (llama)"]
-
     assert ("1", "llama_30m", "30.0 M", "50 %", "20.4 J", "10.0 J", "10.4 J") == claim.rows[1]
     assert claim.note == (
         "At 1/s (utilisation 25 % and 50 %) the larger model, llama_30m, used as much as llama_3m: "
@@ -218,7 +202,6 @@ def test_claim_without_low_utilisation() -> None:
         load_row("test_larger_model", power_w=100.0, utilisation=0.6),
         load_row("test_larger_model", power_w=50.0, utilisation=0.9, **large),
     ).values()
-
     assert claim.note == (
         "At 5/s (utilisation 60 % and 90 %) the larger model, llama_30m, used less than llama_3m: "
         "0.5 x J/request gross. No rate had a low utilisation, so this does not test the claim."
@@ -228,14 +211,12 @@ def test_claim_without_low_utilisation() -> None:
 def test_claim_of_one_size() -> None:
     """A single size, for example a checkpoint, is not compared."""
     [claim] = made(load_row("test_larger_model")).values()
-
     assert claim.note == "One size only: nothing to compare."
 
 
 def test_phases() -> None:
     """Each phase has J/request and J/token, marked as estimated."""
     found = made(phase_row("short_answer", 9, prefill_j=0.64, decode_j=0.16))
-
     requests = found["Prefill and decode: J/request"]
     tokens = found["Prefill and decode: J/token"]
     assert [("qwen3_10m", "64 -> 9", "8", "~640 mJ", "~160 mJ", "~800 mJ", "20 %")] == requests.rows
@@ -249,7 +230,6 @@ def test_long_reasoning() -> None:
         phase_row("long_reasoning", 64, prefill_j=0.5, decode_j=4.5),
         phase_row("short_answer", 8, prefill_j=0.5, decode_j=0.5),
     )["Long reasoning and short answers, to prompts of one length"]
-
     assert [("qwen3_10m", "8", "8, 64: 8 x", "~1.00 J", "~5.00 J", "5 x")] == found.rows
 
 
@@ -262,7 +242,6 @@ def test_tables_fit() -> None:
         load_row(),
         load_row("test_larger_model"),
     )
-
     assert 7 == len(found)
     lines = [line for table in found.values() for line in table.markdown() if line.startswith("|")]
     assert max(map(len, lines)) <= WIDEST

@@ -35,7 +35,6 @@ def test_served_as_one_by_one(model) -> None:
     sent = requests(5, 2, 7, 3, 4)
     with serving(model, Load(1.0, 5, 12, 7, slots=2)) as server:
         served = server(sent)
-
     alone = [
         model.generate(
             torch.tensor([request.prompt]), max_new_tokens=request.answer_tokens, do_sample=False
@@ -51,7 +50,6 @@ def test_served_in_order(model) -> None:
     with serving(model, Load(1.0, 6, 12, 7, slots=2)) as server:
         served = server(sent)
         again = server(sent)
-
     begun_s = [request.begun_s for request in served]
     assert sorted(begun_s) == begun_s
     assert all(0 <= request.begun_s < request.finished_s for request in served)
@@ -64,7 +62,6 @@ def test_waits_for_the_clock(model) -> None:
     first, second = requests(2, 2)
     with serving(model, Load(1.0, 2, 12, 2, slots=2)) as server:
         served = server([first, second._replace(arrival_s=0.3)])
-
     assert served[1].begun_s >= 0.3
     assert [0.0, 0.3] == [request.arrival_s for request in served]
 
@@ -118,7 +115,6 @@ def run(*args: str) -> str:
 def test_checkpoint(checkpoint: Path) -> None:
     """With --energy-model all tests of the folder run on the checkpoint only."""
     printed = run("benchmarks/generative", "--energy-model", str(checkpoint))
-
     lines = [line for line in printed.splitlines() if " PASSED" in line]
     assert {
         "test_answers[tiny-mistral-batch8-short_answer]",
@@ -140,7 +136,6 @@ def test_checkpoint_measured(checkpoint: Path) -> None:
         f"--energy-model={checkpoint}",
         "--bench-axis=length=short_answer",
     )
-
     assert "test_answers[tiny-mistral-batch8-short_answer] " in printed
     assert "energy: 2 measured" in printed
     assert "| tiny-mistral | 64 -> 8 | 8 " in printed

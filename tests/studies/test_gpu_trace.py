@@ -12,7 +12,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -470,13 +470,11 @@ def test_no_tick_is_no_figure() -> None:
     assert math.isnan(gpu_figures.tick_figures("rest", trace).interval_ms.median)
 
 
-def no_cuda() -> object:
-    """A torch that was built without CUDA."""
-    return SimpleNamespace(
-        __version__="2.4",
-        version=SimpleNamespace(cuda=None),
-        cuda=SimpleNamespace(is_available=lambda: False),
-    )
+NO_CUDA = SimpleNamespace(
+    __version__="2.4",
+    version=SimpleNamespace(cuda=None),
+    cuda=SimpleNamespace(is_available=lambda: False),
+)
 
 
 class FakeCuda:
@@ -551,15 +549,13 @@ def test_load_is_one_call_ahead_of_the_card(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("torch", "why"),
     [
-        (lambda: None, "torch is not installed; fix: pip install torch"),
-        (no_cuda, "torch 2.4 sees no CUDA card (its CUDA: none); fix: install a CUDA build"),
+        (None, "torch is not installed; fix: pip install torch"),
+        (NO_CUDA, "torch 2.4 sees no CUDA card (its CUDA: none); fix: install a CUDA build"),
     ],
 )
-def test_says_what_torch_lacks(
-    monkeypatch: pytest.MonkeyPatch, torch: Callable[[], object], why: str
-) -> None:
+def test_says_what_torch_lacks(monkeypatch: pytest.MonkeyPatch, torch: object, why: str) -> None:
     """Without torch, or without its CUDA, one line has the reason and the fix."""
-    monkeypatch.setitem(sys.modules, "torch", torch())
+    monkeypatch.setitem(sys.modules, "torch", torch)
     with pytest.raises(GreenopsError) as caught:
         gpu_loads.Matmul()
     assert str(caught.value).startswith(why)

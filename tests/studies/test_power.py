@@ -43,9 +43,6 @@ WORDS = {
 SUITE = Suite(0.0003, 8.0)
 
 
-# --- the simulation and the judge ------------------------------------------------------------
-
-
 def rounds(logs: Any) -> tuple[Round, ...]:
     """Return rounds of these logarithms; large, since counters count whole microjoules."""
     return tuple(a_round(1e4 * math.exp(y)) for y in logs)
@@ -87,9 +84,6 @@ def test_the_simulation_agrees_with_the_judge(sessions: int) -> None:
             seen[judged] += 1
     few = {Outcome.INCONCLUSIVE} if sessions == 1 else set()
     assert {outcome for outcome, n in seen.items() if n > 3} >= set(WORDS.values()) - few
-
-
-# --- error rates -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

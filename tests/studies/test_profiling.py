@@ -60,9 +60,6 @@ def profile(
     return profile_network("net", model, x, work=work, instruments=Instruments([sensor]))
 
 
-# --- shapes --------------------------------------------------------------------------------------
-
-
 def test_layers_of_a_classifier_are_those_counted_by_hand() -> None:
     """MACs, parameters and elements for a batch of two, without layers that compute nothing."""
     model = nn.Sequential(
@@ -150,9 +147,6 @@ def test_a_network_that_needs_values_is_an_error() -> None:
     ):
         shapes_of(choosy, torch.ones(3))
     assert not choosy[0]._forward_hooks
-
-
-# --- joules --------------------------------------------------------------------------------------
 
 
 def test_layers_and_the_whole_are_measured(sensor: FakeSensor) -> None:

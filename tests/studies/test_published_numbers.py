@@ -75,9 +75,6 @@ def result(of: Measurement, unit: str = "call") -> Result:
     return summarise(key(), of, verdict, domain="total", unit=unit, conditions={})
 
 
-# --- Green GenOps (arXiv:2503.23934), Computing Within Limits (arXiv:2406.14328) -----------------
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Result:
     """Ten seconds of work for 500 samples on a simulated machine, measured by our sensors.
@@ -191,9 +188,6 @@ def test_a_wrap_is_exact(trained: Result) -> None:
     assert in_ten_seconds(trained)["cpu"] == pytest.approx(700.0, rel=0.005)
 
 
-# --- Power Hungry Processing (arXiv:2311.16863) -------------------------------------------------
-
-
 def test_loading_is_in_no_inference() -> None:
     """Power Hungry Processing: 8.3 J each are 0.0023 kWh per 1,000, without loading."""
     sensor = FakeSensor(Domain("gpu:0", "gpu"))
@@ -217,9 +211,6 @@ def test_cost_parity() -> None:
     assert 592_570_000 == pytest.approx(parity(training, inference, fine_tuning), rel=1e-12)
 
 
-# --- Estimating DL training energy (arXiv:2307.05520) -------------------------------------------
-
-
 def test_five_stable_epochs_project_the_whole_training() -> None:
     """Training energy: the RMSE of five stable epochs is less than a tenth of TDP x time.
 
@@ -233,17 +224,11 @@ def test_five_stable_epochs_project_the_whole_training() -> None:
     assert 10 * math.hypot(*own) < math.hypot(*naive)
 
 
-# --- Anomaly detection in industrial environments (arXiv:2307.00361) ----------------------------
-
-
 def test_a_point_that_is_worse_in_both_is_dominated() -> None:
     """Anomaly detection: of (0.95, 10 J), (0.94, 5 J), (0.93, 8 J) the third is dominated."""
     found = front([("first", 0.95, 10.0), ("second", 0.94, 5.0), ("third", 0.93, 8.0)])
     assert {point.name for point in found.best} == {"first", "second"}
     assert [(each.point.name, each.by[0].name) for each in found.dominated] == [("third", "second")]
-
-
-# --- Counting Carbon (arXiv:2302.08476) ---------------------------------------------------------
 
 
 def test_carbon_of_an_energy() -> None:
@@ -258,16 +243,10 @@ def test_an_unknown_region_has_no_carbon() -> None:
         factor_of("Atlantis")
 
 
-# --- Full-cycle benchmark (arXiv:2108.13465) ----------------------------------------------------
-
-
 def test_crossover_of_two_models() -> None:
     """Full cycle: A of 100 kJ + 2 J and B of 300 kJ + 1 J cross at 200,000, A uses less below."""
     a, b = Life(100e3, 2.0), Life(300e3, 1.0)
     assert Crossover(200_000, "A", "B") == crossover(a, b)
-
-
-# --- EnergyVis (arXiv:2103.16435) ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from pytest_greenops.model.baseline import (
@@ -56,6 +57,13 @@ class FakeClock:
     def repeat(self, action: object, pause_s: object, name: str) -> Any:
         """Refuse to run anything in the background."""
         raise NotImplementedError
+
+
+def message_of(error: type[Exception], act: Callable[[], object]) -> str:
+    """Return the message of an error that must be raised."""
+    with pytest.raises(error) as raised:
+        act()
+    return str(raised.value)
 
 
 def key(

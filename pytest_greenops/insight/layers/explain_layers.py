@@ -80,14 +80,9 @@ def _by_layer(
         return Explanation(why=f"{counters} did not advance during the replays")
     layers = [
         Layer(
-            name=part.name,
-            kind=part.class_name,
-            calls=part.calls,
-            joules=summed(part),
-            shapes=part.shapes,
-            baseline_j=_baseline_j(part.name, judged, units),
+            p.name, p.class_name, p.calls, summed(p), p.shapes, _baseline_j(p.name, judged, units)
         )
-        for part in _finest_additive(candidates, summed, whole_j)
+        for p in _finest_additive(candidates, summed, whole_j)
     ]
     return Explanation(
         among_its_kind(layers),

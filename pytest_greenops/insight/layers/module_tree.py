@@ -30,10 +30,7 @@ class TorchModes(NamedTuple):
 
 
 class KeptCall(NamedTuple):
-    """The arguments of one call.
-
-    backward  indices of its outputs that a backward pass reached; that pass fills it
-    """
+    """The arguments of one call, and the indices of the outputs that a backward pass reached."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]

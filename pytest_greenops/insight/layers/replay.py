@@ -10,12 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple
 
-from pytest_greenops.insight.layers.module_tree import (
-    CalledModule,
-    CallGroup,
-    KeptCall,
-    TorchModes,
-)
+from pytest_greenops.insight.layers.module_tree import CalledModule, CallGroup, KeptCall, TorchModes
 from pytest_greenops.insight.layers.tensor_copies import (
     copy_nested,
     find_tensors,
@@ -152,9 +147,8 @@ class Replayer:
                 work(trip)
             except Exception as error:
                 reason = " ".join(str(error).split()) or type(error).__name__
-                raise GreenopsError(
-                    f"{name} cannot be called again by itself ({reason})"
-                ) from error
+                message = f"{name} cannot be called again by itself ({reason})"
+                raise GreenopsError(message) from error
         if trip.missing:
             raise GreenopsError(next(iter(trip.missing.values())))
         return trip.rounds()[name]
@@ -192,10 +186,7 @@ class Replay:
 
     @property
     def joules(self) -> dict[str, float]:
-        """Return joules of all calls of the group in one call of the work: the median round.
-
-        The kept calls represent the others.
-        """
+        """Return the joules of all calls of the group in one call of the work: the median round."""
         scale = self.group.calls / len(self._calls) * MICROJOULES
         names = self.energy_uj[0]
         return {name: median(r[name] for r in self.energy_uj) * scale for name in names}
@@ -252,12 +243,8 @@ class Replay:
         outputs = [t for index, t in enumerate(find_tensors(torch, value)) if index in reached]
         if id(call.kept) not in self._gradients:
             self._gradients[id(call.kept)] = [torch.ones_like(output) for output in outputs]
-        torch.autograd.grad(
-            outputs,
-            [*call.leaves, *self._weights],
-            self._gradients[id(call.kept)],
-            allow_unused=True,
-        )
+        inputs, gradients = [*call.leaves, *self._weights], self._gradients[id(call.kept)]
+        torch.autograd.grad(outputs, inputs, gradients, allow_unused=True)
 
 
 @contextmanager

@@ -42,10 +42,7 @@ TREND_CHANCE, FIRST_CHANCE = 0.2, 0.05
 
 
 def extrapolate(
-    epochs_j: Sequence[float],
-    total: int,
-    window: int = WINDOW,
-    correlation: float = CORRELATION,
+    epochs_j: Sequence[float], total: int, window: int = WINDOW, correlation: float = CORRELATION
 ) -> Extrapolation:
     """Return the energy of a training of `total` epochs; `epochs_j` are the joules of the first.
 
@@ -141,9 +138,8 @@ def _check(epochs_j: Sequence[float], total: int, window: int, correlation: floa
     if window < MIN_WINDOW:
         raise InsightError(f"window of {window} epochs: expected at least {MIN_WINDOW}")
     if len(epochs_j) < window:
-        raise InsightError(
-            f"{len(epochs_j)} epochs are too few: measure at least {window} after the start-up"
-        )
+        few = f"{len(epochs_j)} epochs are too few"
+        raise InsightError(f"{few}: measure at least {window} after the start-up")
     if total < len(epochs_j):
         raise InsightError(f"{len(epochs_j)} epochs were measured, more than {total} in total")
     if total > MAX_EPOCHS:

@@ -125,18 +125,12 @@ _FAMILIES = (
 
 
 def core_power(cpu: Mapping[str, str]) -> CorePower:
-    """Return the watts of a busy logical CPU.
-
-    Args:
-        cpu: the fields of the first processor in `/proc/cpuinfo`, by name; empty if it is missing.
-    """
+    """Return the watts of a busy logical CPU with these fields in `/proc/cpuinfo`, if any."""
     name = cpu.get("model name", "")
     family = _family(cpu, name)
     if family is None:
-        return CorePower(
-            DEFAULT_WATTS,
-            f"a default: {name or 'this CPU'} is not in the table; set energy_cpu_watts",
-        )
+        basis = f"a default: {name or 'this CPU'} is not in the table; set energy_cpu_watts"
+        return CorePower(DEFAULT_WATTS, basis)
     watts = family.tdp_w / family.cores
     basis = f"{family.name}: {family.tdp_w} W / {family.cores} cores of the {family.processor}"
     if _threads_share_cores(cpu):
@@ -148,16 +142,8 @@ def _family(cpu: Mapping[str, str], name: str) -> _Family | None:
     vendor = cpu.get("vendor_id", cpu.get("CPU implementer"))
     family = _number(cpu.get("cpu family", cpu.get("CPU architecture")))
     model = _number(cpu.get("model", cpu.get("CPU part")))
-    return next(
-        (
-            known
-            for known in _FAMILIES
-            if (known.vendor, known.family) == (vendor, family)
-            and model in known.models
-            and known.brand in name
-        ),
-        None,
-    )
+    alike = (f for f in _FAMILIES if (f.vendor, f.family) == (vendor, family) and model in f.models)
+    return next((known for known in alike if known.brand in name), None)
 
 
 def _number(text: str | None) -> int | None:

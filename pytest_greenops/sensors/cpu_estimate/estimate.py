@@ -19,9 +19,8 @@ from __future__ import annotations
 import math
 import os
 import time  # the clocks of processes, not of windows
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 
 from pytest_greenops.model.errors import OptionError
 from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Source
@@ -42,14 +41,10 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 class EstimateSensor:
-    """Estimates the energy of this process and its descendants; see `Sensor` for its attributes.
-
-    doubts  none: it has no counter that could be contradicted
-    """
+    """Estimates the energy of this process and its descendants; see `Sensor` for its attributes."""
 
     name = "estimate"
     source: Source = "estimated"
-    doubts: Mapping[str, str] = MappingProxyType({})
     #: The kernel counts CPU time to the nanosecond; this is the granularity of the scheduler.
     update_period_s = 0.001
 
@@ -93,15 +88,9 @@ class EstimateSensor:
 def open_sensor(
     watts_per_core: float | None = None, cpuinfo: Path = _CPUINFO, clock: Clock = SYSTEM_CLOCK
 ) -> EstimateSensor:
-    """Return the estimate for this machine.
+    """Return the estimate by the watts of a busy logical CPU; None looks the CPU up.
 
-    Args:
-        watts_per_core: watts of one busy logical CPU, from the user; None looks the CPU up.
-        cpuinfo: the file in which Linux describes the CPU.
-        clock: dates the readings.
-
-    Raises:
-        OptionError: the watts are not above zero.
+    Raises `OptionError` for watts that are not above zero.
     """
     if watts_per_core is None:
         core = core_power(first_processor(cpuinfo))
@@ -151,12 +140,7 @@ def best_count() -> Callable[[], int]:
 
 
 def _ended_children_ns() -> int:
-    try:
-        import resource
-    except ImportError:  # Windows keeps no such count
-        return 0
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return round((used.ru_utime + used.ru_stime) * 1e9)
+    return round(sum(process_tree.ended_children()[:2]) * 1e9)
 
 
 def _living_descendants_ns() -> tuple[int, bool]:

@@ -45,10 +45,7 @@ class CardCounter:
 
 
 class CardPower:
-    """The power that a card reports.
-
-    instant  whether it is that of the moment, and not a mean over a second
-    """
+    """The power that a card reports: `instant` if that of the moment, else a mean over a second."""
 
     def __init__(self, nvml: Any, handle: Any) -> None:
         self._nvml, self._handle = nvml, handle

@@ -44,7 +44,7 @@ class _Processes(NamedTuple):
 
 
 class Clocks:
-    """What limited the clocks of a card, and its clock, as noted during a window."""
+    """What limited the clocks of a card, and that of its multiprocessors, noted in a window."""
 
     def __init__(self, nvml: Any, handle: Any) -> None:
         self._nvml, self._handle = nvml, handle
@@ -53,9 +53,10 @@ class Clocks:
 
     def note(self) -> None:
         """Note what limits the clocks now, and the clock."""
-        more = throttle_reasons(self._nvml, self._handle)
+        nvml, handle = self._nvml, self._handle
+        more = throttle_reasons(nvml, handle)
         self._reasons = tuple(dict.fromkeys((*self._reasons, *more)))
-        self.mhz = clock_mhz(self._nvml, self._handle)
+        self.mhz = _ask(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM)
 
     def take_reasons(self) -> tuple[str, ...]:
         """Return the reasons noted since the last call."""
@@ -67,12 +68,6 @@ def throttle_reasons(nvml: Any, handle: Any) -> tuple[str, ...]:
     """Return what limits the card's clocks now; nothing if it does not report that."""
     bits = _ask(nvml, nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle) or 0
     return tuple(name for bit, name in THROTTLE_REASONS.items() if bits & bit)
-
-
-def clock_mhz(nvml: Any, handle: Any) -> int | None:
-    """Return the clock of its multiprocessors."""
-    clock: int | None = _ask(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM)
-    return clock
 
 
 def state(nvml: Any, handle: Any, clocks: Clocks, presence: Presence) -> DeviceState:
@@ -122,15 +117,6 @@ def rests(nvml: Any, handle: Any) -> bool:
     busy = _ask(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
     compute = _ask(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, handle)
     return busy is not None and busy.gpu == 0 and compute is not None and not compute
-
-
-def ended_children() -> tuple[float, ...]:
-    """Return what the children that have ended have used: it changes with each of them."""
-    try:
-        import resource
-    except ImportError:  # Windows keeps no such count
-        return ()
-    return tuple(resource.getrusage(resource.RUSAGE_CHILDREN))
 
 
 def _processes(nvml: Any, handle: Any) -> _Processes | None:

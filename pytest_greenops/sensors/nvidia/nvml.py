@@ -26,13 +26,9 @@ from pytest_greenops.sensors.nvidia.sampled_power import (
     SampledWindow,
 )
 from pytest_greenops.sensors.nvidia.tick_watch import watch_ticks
-from pytest_greenops.sensors.nvidia.ticking_counter import (
-    Beginning,
-    Ending,
-    Opened,
-    TickingCounter,
-)
+from pytest_greenops.sensors.nvidia.ticking_counter import Beginning, Ending, Opened, TickingCounter
 from pytest_greenops.sensors.nvidia.visible_cards import Card, all_cards, visible_cards
+from pytest_greenops.sensors.process_tree import ended_children
 from pytest_greenops.sensors.ticks import POLL_S, POWER_ERROR, Edge
 
 #: For how many ticks an edge is awaited before the counter counts as stuck.
@@ -65,7 +61,7 @@ class NvmlSensor:
         self._nvml = nvml
         self._clock = clock
         self.named = ""
-        self._ended_children = device_state.ended_children()
+        self._ended_children = ended_children()
         ticking = [counter for counter in counters if isinstance(counter, TickingCounter)]
         sampled = [counter for counter in counters if isinstance(counter, SampledCounter)]
         watched = watch_ticks(ticking, clock)
@@ -123,7 +119,7 @@ class NvmlSensor:
     def states(self) -> dict[str, DeviceState]:
         """Return the state of each card, with what was noted of it since the last call."""
         presences = device_state.presences(self._nvml, [c.handle for c in self._counters])
-        before, self._ended_children = self._ended_children, device_state.ended_children()
+        before, self._ended_children = self._ended_children, ended_children()
         states = {}
         for counter, presence in zip(self._counters, presences, strict=True):
             if counter.domain.name == self.named and not presence.used:
@@ -166,9 +162,7 @@ class NvmlSensor:
 def open_sensor(environ: Mapping[str, str] = os.environ, clock: Clock = SYSTEM_CLOCK) -> NvmlSensor:
     """Open the cards that CUDA shows to this process, according to `environ`.
 
-    Raises:
-        SensorUnavailable: no card can be measured; absent if there is no driver or no card, or if
-            all are hidden.
+    Raises `SensorUnavailable`: absent if there is no driver or no card, or if all are hidden.
     """
     nvml = _start_nvml()
     try:
@@ -200,22 +194,17 @@ def _start_nvml() -> Any:
 
 def _no_driver(nvml: Any, error: Any) -> SensorUnavailable:
     if error.value == nvml.NVML_ERROR_LIBRARY_NOT_FOUND:
-        return SensorUnavailable(
-            "no NVIDIA driver: its library libnvidia-ml.so.1 cannot be loaded", absent=True
-        )
+        reason = "no NVIDIA driver: its library libnvidia-ml.so.1 cannot be loaded"
+        return SensorUnavailable(reason, absent=True)
     if error.value == nvml.NVML_ERROR_DRIVER_NOT_LOADED:
-        return SensorUnavailable(
-            "the NVIDIA driver is not loaded", "sudo modprobe nvidia", absent=True
-        )
+        reason = "the NVIDIA driver is not loaded"
+        return SensorUnavailable(reason, "sudo modprobe nvidia", absent=True)
     if error.value == nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
-        return SensorUnavailable(
-            "the NVIDIA driver in the kernel and its library have different versions",
-            "reboot, or reload the driver",
-        )
+        reason = "the NVIDIA driver in the kernel and its library have different versions"
+        return SensorUnavailable(reason, "reboot, or reload the driver")
     if error.value == nvml.NVML_ERROR_NO_PERMISSION:
-        return SensorUnavailable(
-            "this user may not use the NVIDIA driver", "give it access to /dev/nvidia*"
-        )
+        reason = "this user may not use the NVIDIA driver"
+        return SensorUnavailable(reason, "give it access to /dev/nvidia*")
     return SensorUnavailable(f"NVML does not start: {error}")
 
 

@@ -108,23 +108,19 @@ class SampledEnd(NamedTuple):
 class PowerSampler:
     """Samples the power of one device in windows, and learns how often the device renews it.
 
-    Args:
-        watts: returns the power now; None while the device does not answer.
-        usual_period_s: how often the device renews its power, until that has been seen.
-        clock: dates the samples.
+    `watts` returns the power now, or None while the device does not answer.
+
+    period_s  how often the device renews it: the lower quartile of what was seen, if enough was
     """
 
     def __init__(
-        self,
-        watts: Callable[[], float | None],
-        usual_period_s: float,
-        clock: Clock = SYSTEM_CLOCK,
+        self, watts: Callable[[], float | None], usual_period_s: float, clock: Clock = SYSTEM_CLOCK
     ) -> None:
         self._read_watts = watts
-        self._usual_period_s = usual_period_s
         self._clock = clock
         self._lock = threading.Lock()
         self._spans_s: deque[float] = deque(maxlen=256)
+        self.period_s = usual_period_s
         self._integral = PowerIntegral(clock.now_ns())
         self._sampling: Repetition | None = None
 
@@ -155,13 +151,8 @@ class PowerSampler:
             span_s = integral.add(now_ns, watts, self.period_s)
             if span_s is not None:
                 self._spans_s.append(span_s)
-
-    @property
-    def period_s(self) -> float:
-        """How often the device renews its power: the lower quartile of what was seen."""
-        if len(self._spans_s) < LEARNT:
-            return self._usual_period_s
-        return sorted(self._spans_s)[len(self._spans_s) // 4]
+                if len(self._spans_s) >= LEARNT:  # sorted only here: most samples renew nothing
+                    self.period_s = sorted(self._spans_s)[len(self._spans_s) // 4]
 
     def edge(self) -> Edge | None:
         """Return the energy of this window so far; None if a sample of it is missing."""

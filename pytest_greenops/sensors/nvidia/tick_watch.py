@@ -55,7 +55,7 @@ def watch_ticks(counters: Sequence[TickingCounter], clock: Clock) -> Watched:
 
 
 def _watch(counters: Sequence[TickingCounter], clock: Clock) -> list[Watch]:
-    watches = [counter.watch() for counter in counters]
+    watches = list(map(Watch, counters))
 
     def look() -> None:
         for watch in watches:

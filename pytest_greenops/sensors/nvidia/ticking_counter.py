@@ -55,10 +55,6 @@ class TickingCounter(CardCounter):
             self.watts = self.power.watts()
         return tick
 
-    def watch(self) -> Watch:
-        """Watch for ticks from now on."""
-        return Watch(self)
-
     def start(self) -> Beginning:
         """Prepare a window, which begins after a tick."""
         return Beginning(self)

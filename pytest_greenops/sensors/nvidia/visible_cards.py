@@ -33,9 +33,8 @@ def all_cards(nvml: Any) -> list[Card]:
     """Return every card that the driver shows; raise `SensorUnavailable` if there is none."""
     cards = []
     for index in range(nvml.nvmlDeviceGetCount()):
-        with suppress(
-            nvml.NVMLError
-        ):  # a card that fell off the bus, or that this user may not use
+        # A card may have fallen off the bus, or this user may not use it.
+        with suppress(nvml.NVMLError):
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
             uuid, name = nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle)
             cards.append(Card(index, uuid, name))
@@ -62,16 +61,12 @@ def visible_cards(
     if not _order_is_clear(cards, entries, environ):
         if shown := _shown_by_torch(cards):
             return shown, ["cards as torch sees them"]
-        notes.append(
-            "CUDA_VISIBLE_DEVICES taken in PCI bus order, which CUDA may not follow: "
-            "set CUDA_DEVICE_ORDER=PCI_BUS_ID"
-        )
+        order = "CUDA_VISIBLE_DEVICES taken in PCI bus order, which CUDA may not follow"
+        notes.append(f"{order}: set CUDA_DEVICE_ORDER=PCI_BUS_ID")
     found, trouble = _named(nvml, cards, entries)
     if not found:
-        raise SensorUnavailable(
-            f"CUDA_VISIBLE_DEVICES={listed!r} shows no card: it {trouble}",
-            "name cards as nvidia-smi -L lists them",
-        )
+        reason = f"CUDA_VISIBLE_DEVICES={listed!r} shows no card: it {trouble}"
+        raise SensorUnavailable(reason, "name cards as nvidia-smi -L lists them")
     return found, notes + [f"CUDA_VISIBLE_DEVICES {trouble}"] * bool(trouble)
 
 

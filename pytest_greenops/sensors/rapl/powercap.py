@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 from pytest_greenops.model.errors import SensorUnavailable
@@ -81,16 +81,12 @@ class _Counter(NamedTuple):
 
 
 class PowercapSensor:
-    """Cumulative RAPL counts, in microjoules, read through file descriptors that are held open.
-
-    doubts  none: nothing contradicts a counter of RAPL
-    """
+    """Cumulative RAPL counts, in microjoules, read through file descriptors that are held open."""
 
     name = "powercap"
     source: Source = "sensed"
     method = "cumulative RAPL counters, read from powercap"
     update_period_s = UPDATE_PERIOD_S
-    doubts: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -121,11 +117,7 @@ class PowercapSensor:
 
 
 def open_sensor(root: Path = ROOT, clock: Clock = SYSTEM_CLOCK) -> PowercapSensor:
-    """Open the package, dram and psys counters of a powercap tree.
-
-    Raises:
-        SensorUnavailable: absent if the machine shows no RAPL counter at all.
-    """
+    """Open the package, dram and psys counters of a powercap tree; raise `SensorUnavailable`."""
     try:
         parts = _parts(find_zones(root))
     except OSError as error:
@@ -133,7 +125,7 @@ def open_sensor(root: Path = ROOT, clock: Clock = SYSTEM_CLOCK) -> PowercapSenso
     if not any(part.kind == "cpu" for part in parts):
         raise _no_package(root)
     counters = _without_mirrors(_open_all(parts), clock)
-    dies = _dies_counted(counters)
+    dies = Counter((part.kind, part.package) for part, _ in counters)
     domains = [
         domain(_name(part, dies[part.kind, part.package] > 1), part.kind, part.path)
         for part, _ in counters
@@ -170,13 +162,8 @@ def domain(name: str, kind: Kind, zone: Path) -> Domain:
 
     A range that is unreadable or zero is None, so that a wrap makes a window void.
     """
-    return Domain(
-        name=name,
-        kind=kind,
-        range_uj=_number(zone / "max_energy_range_uj") or None,
-        max_power_w=_max_power_w(zone, kind),
-        counted=kind != "psys",
-    )
+    range_uj = _number(zone / "max_energy_range_uj") or None
+    return Domain(name, kind, range_uj, _max_power_w(zone, kind), counted=kind != "psys")
 
 
 def _parts(zones: Sequence[Zone]) -> list[_Counted]:
@@ -214,23 +201,17 @@ def _part(
 
 def _no_package(root: Path) -> SensorUnavailable:
     if not root.is_dir():
-        return SensorUnavailable(
-            f"{root} is not there: this system shows no RAPL counters, as a virtual machine does",
-            absent=True,
-        )
+        reason = "is not there: this system shows no RAPL counters, as a virtual machine does"
+        return SensorUnavailable(f"{root} {reason}", absent=True)
     if any(_ZONE_ID.fullmatch(entry.name) and not entry.exists() for entry in root.iterdir()):
-        return SensorUnavailable(
-            f"the RAPL zones in {root} lead nowhere: a container runtime hides them",
-            "start the container with --security-opt systempaths=unconfined",
-        )
+        reason = f"the RAPL zones in {root} lead nowhere: a container runtime hides them"
+        fix = "start the container with --security-opt systempaths=unconfined"
+        return SensorUnavailable(reason, fix)
     names = [zone.name for zone in find_zones(root)]
     if names:
         return SensorUnavailable(f"{root} has no package zone, only {', '.join(names)}")
-    return SensorUnavailable(
-        f"{root} has no RAPL zone: a virtual machine has none, bare metal needs its kernel module",
-        "sudo modprobe intel_rapl_msr",
-        absent=True,
-    )
+    reason = "has no RAPL zone: a virtual machine has none, bare metal needs its kernel module"
+    return SensorUnavailable(f"{root} {reason}", "sudo modprobe intel_rapl_msr", absent=True)
 
 
 def _open_all(parts: Sequence[_Counted]) -> list[_Counter]:
@@ -291,13 +272,6 @@ def _mirrors(first: int, other: int, clock: Clock) -> bool:
     return 2 * enclosed > _MIRROR_READS
 
 
-def _dies_counted(counters: Sequence[_Counter]) -> dict[tuple[Kind, int], int]:
-    counts: dict[tuple[Kind, int], int] = {}
-    for part, _ in counters:
-        counts[part.kind, part.package] = counts.get((part.kind, part.package), 0) + 1
-    return counts
-
-
 def _name(part: _Counted, several_dies: bool) -> str:
     if part.kind == "psys":
         return f"psys:{part.package}" if part.package else "psys"
@@ -312,9 +286,7 @@ def _max_power_w(zone: Path, kind: Kind) -> float:
     multiple of the highest power that the zone names, limited to the constant of its kind unless
     the zone itself names more.
     """
-    named_uw = max(
-        (_number(file) or 0 for file in zone.glob("constraint_*_max_power_uw")), default=0
-    )
+    named_uw = max((_number(f) or 0 for f in zone.glob("constraint_*_max_power_uw")), default=0)
     if not named_uw:
         return MAX_POWER_W[kind]
     named_w = named_uw * 1e-6

@@ -8,10 +8,10 @@ import math
 import re
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from pytest_greenops.model.errors import SensorUnavailable
@@ -21,7 +21,6 @@ from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
 from pytest_greenops.sensors.rapl import powercap
 
 _INSTALL = "pip install 'pytest-greenops[rapl]'"
-_INSTEAD = "use --energy-sensors powercap"
 _OFFLINE_CPU = re.compile(r"/cpu(\d+)/topology/")
 
 
@@ -45,16 +44,12 @@ class _Device(NamedTuple):
 
 
 class PyRaplSensor:
-    """Cumulative RAPL counts, in microjoules, as pyRAPL's `PkgAPI` and `DramAPI` read them.
-
-    doubts  none: nothing contradicts a counter of RAPL
-    """
+    """Cumulative RAPL counts, in microjoules, as pyRAPL's `PkgAPI` and `DramAPI` read them."""
 
     name = "pyrapl"
     source: Source = "sensed"
     method = "cumulative RAPL counters, read by pyRAPL"
     update_period_s = powercap.UPDATE_PERIOD_S
-    doubts: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, devices: Sequence[_Device], clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
@@ -84,8 +79,7 @@ class PyRaplSensor:
 def open_sensor(clock: Clock = SYSTEM_CLOCK) -> PyRaplSensor:
     """Open pyRAPL's package counters, and its dram counters if the machine has them.
 
-    Raises:
-        SensorUnavailable: what pyRAPL cannot do here; the reason names `powercap` instead.
+    Raises `SensorUnavailable` with what pyRAPL cannot do here and `powercap` can.
     """
     with _quiet():
         api = _import()
@@ -119,9 +113,11 @@ def _import() -> ModuleType:
 
 
 def _unimportable(error: Exception) -> SensorUnavailable:
-    return SensorUnavailable(
-        f"pyRAPL cannot be imported ({error}); the powercap sensor does without it", _INSTEAD
-    )
+    return _instead(f"pyRAPL cannot be imported ({error}); the powercap sensor does without it")
+
+
+def _instead(reason: str) -> SensorUnavailable:
+    return SensorUnavailable(reason, "use --energy-sensors powercap")
 
 
 @contextmanager
@@ -160,10 +156,9 @@ def _dram(api: ModuleType) -> list[_Device]:
         return [_device(api.DramAPI(), "dram")]
     except api.PyRAPLCantInitDeviceAPI:
         if any(zone.name == "dram" for zone in _zones()):
-            raise SensorUnavailable(
+            raise _instead(
                 "pyRAPL reads dram on every socket or on none, and some here have no dram zone; "
-                "the powercap sensor reads those that have",
-                _INSTEAD,
+                "the powercap sensor reads those that have"
             ) from None
         return []
     except Exception as error:
@@ -187,37 +182,29 @@ def _explained(error: Exception) -> SensorUnavailable:
             powercap.GRANT,
         )
     if cpu := _OFFLINE_CPU.search(file):
-        return SensorUnavailable(
-            f"pyRAPL needs every CPU online, and cpu{cpu[1]} is offline; the powercap sensor "
-            "does not",
-            _INSTEAD,
-        )
+        offline = f"pyRAPL needs every CPU online, and cpu{cpu[1]} is offline"
+        return _instead(f"{offline}; the powercap sensor does not")
     if type(error).__name__ == "PyRAPLCantInitDeviceAPI":
         return _unlike_pyrapl([zone.name for zone in _zones() if zone.name.startswith("package")])
-    return SensorUnavailable(
-        f"pyRAPL failed with {type(error).__name__}: {error}; the powercap sensor does without it",
-        _INSTEAD,
-    )
+    failure = f"pyRAPL failed with {type(error).__name__}: {error}"
+    return _instead(f"{failure}; the powercap sensor does without it")
 
 
 def _unlike_pyrapl(packages: Sequence[str]) -> SensorUnavailable:
     if any("-die-" in name for name in packages):
-        return SensorUnavailable(
-            f"pyRAPL cannot tell the dies of a package apart ({', '.join(packages)}); "
-            "the powercap sensor can",
-            _INSTEAD,
+        listed = ", ".join(packages)
+        return _instead(
+            f"pyRAPL cannot tell the dies of a package apart ({listed}); the powercap sensor can"
         )
     if packages:
-        return SensorUnavailable(
+        return _instead(
             f"pyRAPL cannot match its CPU sockets with the zones {', '.join(packages)}; "
-            "the powercap sensor goes by the zones alone",
-            _INSTEAD,
+            "the powercap sensor goes by the zones alone"
         )
     if _zones("intel-rapl-mmio"):
-        return SensorUnavailable(
+        return _instead(
             f"pyRAPL does not look into {powercap.ROOT}/intel-rapl-mmio, where the RAPL zones "
-            "are; the powercap sensor does",
-            _INSTEAD,
+            "are; the powercap sensor does"
         )
     return SensorUnavailable(
         f"pyRAPL found no RAPL zone in {powercap.ROOT}/intel-rapl; the powercap sensor, its "

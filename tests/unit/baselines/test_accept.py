@@ -10,14 +10,7 @@ from msgspec.structs import replace
 
 from pytest_greenops.baselines.accept import accept
 from pytest_greenops.baselines.store import encode, read
-from pytest_greenops.model.baseline import (
-    MAX_SESSIONS,
-    SCHEMA,
-    Anchor,
-    Baseline,
-    Series,
-    Session,
-)
+from pytest_greenops.model.baseline import MAX_SESSIONS, SCHEMA, Anchor, Baseline, Series, Session
 from pytest_greenops.model.measurement import Check, CheckName, DeviceState
 from pytest_greenops.model.result import Result, why_not_a_baseline
 from pytest_greenops.model.verdict import Outcome, Verdict
@@ -46,9 +39,6 @@ def accepted(
     return whole.measurements[name]
 
 
-# --- what is saved ---------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("outcome", "why"),
     [
@@ -69,46 +59,36 @@ def test_a_result_over_budget_or_not_measured_is_not_saved(
     assert why_not_a_baseline(result(outcome)) == why
 
 
-def test_an_untrusted_result_is_not_saved() -> None:
-    """The failed self-checks are the reason."""
-    drift = Check(CheckName.DRIFT, "+3 %", "flagged")
-    assert why_not_a_baseline(result(checks=[LOUD, drift], untrusted=True)) == (
-        "contention (others used 9 %), drift (+3 %)"
-    )
-    assert why_not_a_baseline(result(checks=[drift])) is None
+DRIFT = Check(CheckName.DRIFT, "+3 %", "flagged")
+GONE = Check(CheckName.LOST, "gpu:0 could not be read", "the other counters went on")
+DOUBT = Verdict(Outcome.INCONCLUSIVE, "contention: others used 9 %")
 
 
-def test_an_instrumented_run_is_never_saved() -> None:
-    """Trusted or not, its joules include those of the instrument."""
-    assert (
-        why_not_a_baseline(result(Outcome.NOT_COMPARABLE, checks=[TRACED]))
-        == "instrumented (coverage)"
-    )
-
-
-def test_a_result_that_lost_a_counter_is_not_saved() -> None:
-    """A baseline without the counter would not be comparable."""
-    gone = Check(CheckName.LOST, "gpu:0 could not be read", "the other counters went on")
-    assert why_not_a_baseline(result(checks=[gone])) == "lost (gpu:0 could not be read)"
-    assert why_not_a_baseline(result(checks=[LOUD, gone, TRACED])) == (
-        "lost (gpu:0 could not be read), instrumented (coverage)"
-    )
-
-
-@pytest.mark.parametrize("name", ["disagreement", "void", "drift", "too short"])
-def test_a_check_that_only_informs_does_not_prevent_saving(name: str) -> None:
-    """The result is still trusted."""
-    assert why_not_a_baseline(result(checks=[Check(CheckName(name), "found", "flagged")])) is None
-
-
-def test_a_result_left_open_by_a_check_is_not_saved() -> None:
-    """A result that is inconclusive for another reason is saved."""
-    doubt = Verdict(Outcome.INCONCLUSIVE, "contention: others used 9 %")
-    assert why_not_a_baseline(replace(result(), verdict=doubt)) == "contention: others used 9 %"
-    assert why_not_a_baseline(replace(result(), verdict=Verdict(Outcome.INCONCLUSIVE))) is None
-
-
-# --- sessions --------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("judged", "why"),
+    [
+        (
+            result(checks=[LOUD, DRIFT], untrusted=True),
+            "contention (others used 9 %), drift (+3 %)",
+        ),
+        (result(checks=[DRIFT]), None),
+        (result(Outcome.NOT_COMPARABLE, checks=[TRACED]), "instrumented (coverage)"),
+        (result(checks=[GONE]), "lost (gpu:0 could not be read)"),
+        (
+            result(checks=[LOUD, GONE, TRACED]),
+            "lost (gpu:0 could not be read), instrumented (coverage)",
+        ),
+        *(
+            (result(checks=[Check(CheckName(name), "found", "flagged")]), None)
+            for name in ("disagreement", "void", "drift", "too short")
+        ),
+        (replace(result(), verdict=DOUBT), "contention: others used 9 %"),
+        (replace(result(), verdict=Verdict(Outcome.INCONCLUSIVE)), None),
+    ],
+)
+def test_a_result_that_cannot_be_trusted_is_not_saved(judged: Result, why: str | None) -> None:
+    """A tracer, a lost counter or a check that forbids a verdict is the reason; others inform."""
+    assert why_not_a_baseline(judged) == why
 
 
 def test_the_first_session_begins_a_series() -> None:

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from pytest_greenops.baselines.store import Store, encode, read, write_whole
 from pytest_greenops.model.baseline import SCHEMA, Baseline, TestKey
 from pytest_greenops.model.errors import BaselineError
 from tests.simulated_host import child
-from tests.unit.builders import a_round, baseline, key, series, session
+from tests.unit.builders import a_round, baseline, key, message_of, series, session
+
+refusal = partial(message_of, BaselineError)
 
 MACHINE = "epyc-1a2b3c4d"
 PROCESSES, SAVES = 3, 8
@@ -56,13 +59,6 @@ def save(store: Store, test: TestKey | None = None, **measurements: Any) -> Path
     """Write a baseline of a test, replacing any other."""
     saved = baseline(test, **measurements)
     return store.update(saved.test, lambda known: saved)
-
-
-def refusal(act: Callable[[], object]) -> str:
-    """Return the message of a `BaselineError`."""
-    with pytest.raises(BaselineError) as raised:
-        act()
-    return str(raised.value)
 
 
 def all_files(folder: Path) -> list[str]:

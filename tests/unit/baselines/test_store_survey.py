@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from pytest_greenops.baselines.store import Store, machines, survey
 from pytest_greenops.model.errors import BaselineError
-from tests.unit.builders import baseline, key
+from tests.unit.builders import baseline, key, message_of
+
+refusal = partial(message_of, BaselineError)
 
 
 @pytest.fixture
@@ -22,13 +24,6 @@ def folder(tmp_path: Path) -> Path:
     (folder / ".cache").mkdir()
     (folder / "old").mkdir()
     return folder
-
-
-def refusal(act: Callable[[], object]) -> str:
-    """Return the message of a `BaselineError`."""
-    with pytest.raises(BaselineError) as raised:
-        act()
-    return str(raised.value)
 
 
 def test_machines_are_recognised_by_their_fingerprint(folder: Path) -> None:

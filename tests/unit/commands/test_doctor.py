@@ -13,34 +13,17 @@ from pytest_greenops.commands.doctor import diagnose
 from pytest_greenops.machine import LoadShare
 from pytest_greenops.model.diagnosis import Diagnosis, Observation
 from pytest_greenops.model.errors import SensorUnavailable
-from pytest_greenops.model.measurement import Domain, Reading, Source
+from pytest_greenops.model.measurement import Domain
 from pytest_greenops.report.doctor_table import doctor_lines
 from pytest_greenops.sensors.base import Finding
 from pytest_greenops.sensors.rapl.powercap import GRANT, UDEV_RULE
+from pytest_greenops.testing import FakeSensor
 from tests.simulated_host.machine_tree import CPUS, XEON, bare_metal, write
 
-
-class KnownSensor:
-    """A sensor with a known description that is never read."""
-
-    update_period_s = 0.001
-
-    def __init__(self, name: str, source: Source, method: str, *domains: Domain) -> None:
-        self.name, self.source, self.method, self.domains = name, source, method, domains
-
-    def read(self) -> Reading:
-        """Fail: the doctor reads no sensor."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Fail: the doctor reads no sensor."""
-        raise NotImplementedError
-
-
 CPU, DRAM, GPU = Domain("cpu:0", "cpu"), Domain("dram:0", "dram"), Domain("gpu:0", "gpu")
-SENSED = Finding("powercap", KnownSensor("powercap", "sensed", "RAPL", CPU, DRAM))
-CARD = Finding("nvml", KnownSensor("nvml", "sensed", "NVML", GPU))
-GUESS = Finding("estimate", KnownSensor("estimate", "estimated", "CPU time x 5 W", CPU))
+SENSED = Finding("powercap", FakeSensor(CPU, DRAM, name="powercap"))
+CARD = Finding("nvml", FakeSensor(GPU, name="nvml"))
+GUESS = Finding("estimate", FakeSensor(CPU, name="estimate", source="estimated"))
 LOCKED = Finding("powercap", problem=SensorUnavailable("root alone may read it", "sudo chmod it"))
 NO_CARD = Finding("nvml", problem=SensorUnavailable("no NVIDIA driver", absent=True))
 QUIET = LoadShare(0.01, 0.0)
@@ -64,7 +47,7 @@ def test_a_quiet_server_has_nothing_to_fix(tmp_path: Path) -> None:
 def test_says_what_a_sensor_reads(tmp_path: Path) -> None:
     """A sensor is described by its domains, its update period and its method."""
     powercap = found(diagnose([SENSED], tmp_path), "powercap")
-    assert powercap.what == "reads cpu:0, dram:0, updated every 1 ms. RAPL"
+    assert powercap.what == "reads cpu:0, dram:0, updated every 1 ms. spent by a test"
 
 
 def test_reports_why_a_sensor_fails_and_how_to_fix_it(tmp_path: Path) -> None:
@@ -95,23 +78,23 @@ def test_needs_no_estimate_with_a_sensor(tmp_path: Path) -> None:
     assert "estimated" not in diagnosis.worth
 
 
-def test_distinguishes_a_sensed_gpu_from_an_estimated_cpu(tmp_path: Path) -> None:
-    """The paragraph says that the GPU is sensed and the CPU estimated."""
-    worth = diagnose([CARD, GUESS], write(tmp_path, bare_metal())).worth
-    assert "GPU energy is sensed" in worth
-    assert "CPU energy is estimated" in worth
-
-
-def test_says_if_only_a_gpu_is_measured(tmp_path: Path) -> None:
-    """Without a sensor and an estimate, the CPU is reported as not measured."""
-    assert "CPU energy is not measured" in diagnose([CARD], tmp_path).worth
-
-
-def test_says_if_nothing_can_be_measured(tmp_path: Path) -> None:
-    """Without any sensor the paragraph says so."""
-    diagnosis = diagnose([LOCKED, NO_CARD], tmp_path)
-    assert not diagnosis.measurable
-    assert diagnosis.worth.startswith("Nothing can be measured here")
+@pytest.mark.parametrize(
+    ("findings", "measurable", "worth"),
+    [
+        ([CARD, GUESS], True, ("GPU energy is sensed", "CPU energy is estimated")),
+        ([CARD], True, ("CPU energy is not measured",)),
+        ([LOCKED, NO_CARD], False, ("Nothing can be measured here",)),
+    ],
+)
+def test_says_what_is_sensed_estimated_or_not_measured(
+    tmp_path: Path, findings: list[Finding], measurable: bool, worth: tuple[str, ...]
+) -> None:
+    """The paragraph distinguishes GPU and CPU, and says if nothing can be measured."""
+    diagnosis = diagnose(findings, write(tmp_path, bare_metal()))
+    assert diagnosis.measurable is measurable
+    assert diagnosis.worth.startswith("Nothing can be measured here") is not measurable
+    for words in worth:
+        assert words in diagnosis.worth
 
 
 def test_warns_of_a_governor_that_follows_the_load(tmp_path: Path) -> None:

@@ -10,13 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_greenops.hooks.fresh_parent import (
-    BEGUN,
-    DEADLINE,
-    RESERVE_S,
-    FreshParent,
-    node_of,
-)
+from pytest_greenops.hooks.fresh_parent import BEGUN, DEADLINE, RESERVE_S, FreshParent, node_of
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.run.fresh_process import Answer, FreshFailure, FreshTimeout
 

@@ -292,12 +292,7 @@ def test_each_verdict_rests_on_its_own_noise() -> None:
         for spread in (Spread(quiet, loud), Spread(loud, quiet))
         for change in (0.0, 0.2)
     ]
-    assert seen == [
-        Outcome.PASSED,
-        Outcome.INCONCLUSIVE,
-        Outcome.INCONCLUSIVE,
-        Outcome.REGRESSED,
-    ]
+    assert seen == [Outcome.PASSED, Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE, Outcome.REGRESSED]
 
 
 # --- advice ----------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from pytest_greenops.judge.noise import Suite
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.carbon_factor import CarbonFactor
-from pytest_greenops.model.measurement import Check, CheckName, Domain, Kind, Measurement
-from pytest_greenops.model.verdict import Cause, CauseKind, Limit, Outcome, Verdict
+from pytest_greenops.model.measurement import Check, CheckName, Domain, Kind, Measurement, Round
+from pytest_greenops.model.verdict import Cause, CauseKind, Change, Limit, Outcome, Verdict
 from tests.unit.builders import (
     CPU,
     DRAM,
@@ -61,6 +61,12 @@ def judged(
 ) -> Verdict:
     """Judge such a case."""
     return judge_measurement(case(of, budget, reference, rules, **more), look)
+
+
+def change_of(verdict: Verdict) -> Change:
+    """Return the change of a verdict, which must have one."""
+    assert verdict.change is not None
+    return verdict.change
 
 
 def untrusted(*kinds: Kind) -> Check:
@@ -117,11 +123,7 @@ def test_another_machine_is_not_comparable() -> None:
 
 @pytest.mark.parametrize(
     ("limit", "outcome"),
-    [
-        (1.9, Outcome.OVER_BUDGET),
-        (2.0, Outcome.INCONCLUSIVE),
-        (2.1, Outcome.PASSED),
-    ],
+    [(1.9, Outcome.OVER_BUDGET), (2.0, Outcome.INCONCLUSIVE), (2.1, Outcome.PASSED)],
 )
 def test_an_absolute_budget_needs_no_baseline(limit: float, outcome: Outcome) -> None:
     """2 J exceed 1.9 J and are within 2.1 J; a budget of 2.0 J is open."""
@@ -177,32 +179,27 @@ def test_an_instrumented_run_is_not_comparable(joules: float) -> None:
 # --- which wins ------------------------------------------------------------------------------
 
 
-def test_over_budget_wins_over_regressed() -> None:
-    """An exceeded limit takes precedence; the change is still reported."""
-    verdict = judged(2.6, Budget(energy_j=2.5))
-    assert verdict.outcome is Outcome.OVER_BUDGET
-    assert verdict.change is not None
-    assert verdict.change.relative == close(0.3)
-
-
-def test_regressed_wins_over_an_open_limit() -> None:
-    """An open limit does not hide a clear regression."""
-    assert judged(2.6, Budget(energy_j=2.6)).outcome is Outcome.REGRESSED
-
-
-def test_an_open_limit_wins_over_passed() -> None:
-    """No test passes while one of its limits may be exceeded."""
-    verdict = judged(2.0, Budget(energy_j=2.0))
-    assert (verdict.outcome, verdict.cause) == (Outcome.INCONCLUSIVE, None)
+@pytest.mark.parametrize(
+    ("joules", "budget", "outcome"),
+    [
+        (2.6, Budget(energy_j=2.5), Outcome.OVER_BUDGET),
+        (2.6, Budget(energy_j=2.6), Outcome.REGRESSED),
+        (2.0, Budget(energy_j=2.0), Outcome.INCONCLUSIVE),
+        (2.0, Budget(energy_j=3.0, max_power_w=15.0), Outcome.OVER_BUDGET),
+    ],
+    ids=["exceeded", "regressed and open", "passed and open", "one of two"],
+)
+def test_the_worst_of_limits_and_change_wins(
+    joules: float, budget: Budget, outcome: Outcome
+) -> None:
+    """An exceeded limit precedes a regression, which precedes an open limit; passing comes last."""
+    verdict = judged(joules, budget)
+    assert (verdict.outcome, verdict.cause) == (outcome, None)
+    assert change_of(verdict).relative == close(joules / 2 - 1)
     assert (verdict.needs_rounds, verdict.needs_sessions) == (None, None)
-
-
-def test_one_limit_of_several_is_enough() -> None:
-    """The energy is within its limit, the power is not."""
-    verdict = judged(2.0, Budget(energy_j=3.0, max_power_w=15.0))
-    assert verdict.outcome is Outcome.OVER_BUDGET
-    assert verdict.exceeded is not None
-    assert verdict.exceeded.quantity == "power"
+    if outcome is Outcome.OVER_BUDGET:
+        assert verdict.exceeded is not None
+        assert verdict.exceeded.quantity == ("power" if budget.max_power_w else "energy")
 
 
 @pytest.mark.parametrize("joules", [9.0, 2.12, 2.0, 1.0])
@@ -408,34 +405,23 @@ def test_an_idle_card_is_judged_only_by_its_own_name(domain: str, joules: float)
         (GPU_1, IDLE, "gpu", "gpu:1: used -> idle"),
         (IDLE, GPU_1, "total", "gpu:1: idle -> used"),
         (IDLE, GPU_1, "gpu", "gpu:1: idle -> used"),
+        (GPU_1, GPU_1, "total", None),
+        (IDLE, IDLE, "total", None),
+        (IDLE, IDLE, "gpu", None),
+        (GPU_1, IDLE, "cpu", None),
+        (IDLE, GPU_1, "gpu:0", None),
     ],
 )
-def test_another_set_of_used_cards_is_not_comparable(
-    before: Domain, now: Domain, domain: str, turned: str
+def test_a_domain_is_compared_if_it_has_the_same_used_cards(
+    before: Domain, now: Domain, domain: str, turned: str | None
 ) -> None:
-    """The sums are of different counters, so neither can regress."""
+    """Otherwise the sums are of different counters, so neither can regress."""
     known = Reference(series(*[session(SPENT)] * 5, domains=(CPU, GPU, before)))
-    seen = measurement(SPENT, domains=(CPU, GPU, now))
-    assert judged(seen, Budget(domain=domain), known) == not_comparable(turned)
-
-
-@pytest.mark.parametrize(
-    ("before", "now", "domain"),
-    [
-        (GPU_1, GPU_1, "total"),
-        (IDLE, IDLE, "total"),
-        (IDLE, IDLE, "gpu"),
-        (GPU_1, IDLE, "cpu"),
-        (IDLE, GPU_1, "gpu:0"),
-    ],
-)
-def test_an_unchanged_set_of_used_cards_is_compared(
-    before: Domain, now: Domain, domain: str
-) -> None:
-    """A domain without a changed card is compared too."""
-    known = Reference(series(*[session(SPENT)] * 5, domains=(CPU, GPU, before)))
-    seen = measurement(SPENT, domains=(CPU, GPU, now))
-    assert judged(seen, Budget(domain=domain), known).outcome is Outcome.PASSED
+    verdict = judged(measurement(SPENT, domains=(CPU, GPU, now)), Budget(domain=domain), known)
+    if turned:
+        assert verdict == not_comparable(turned)
+    else:
+        assert verdict.outcome is Outcome.PASSED
 
 
 def test_a_budget_is_judged_despite_another_set_of_cards() -> None:
@@ -465,29 +451,28 @@ def test_the_energy_of_a_budget_is_per_its_own_unit() -> None:
     assert (by_token.limits[0].value, by_token.limits[0].unit) == (close(0.04), "token")
 
 
-@pytest.mark.parametrize(
-    ("watts", "outcome"), [(19.0, Outcome.OVER_BUDGET), (21.0, Outcome.PASSED)]
-)
-def test_power_is_energy_over_the_time_of_a_round(watts: float, outcome: Outcome) -> None:
-    """10 calls of 0.2 J in 0.1 s are 20 W."""
-    ten = [a_round(2.0, seconds=0.1, iterations=10) for _ in range(10)]
-    verdict = judged(measurement(ten), Budget(max_power_w=watts), Reference())
-    assert verdict.outcome is outcome
-    [limit] = verdict.limits
-    assert (limit.quantity, limit.value, limit.limit) == ("power", close(20.0), watts)
+TEN_CALLS = a_round(2.0, seconds=0.1, iterations=10)
+TWO_CALLS = a_round(3600.0, iterations=2)
 
 
 @pytest.mark.parametrize(
-    ("grams", "outcome"), [(0.19, Outcome.OVER_BUDGET), (0.21, Outcome.PASSED)]
+    ("round_", "budget", "quantity", "value", "allowed", "outcome"),
+    [
+        (TEN_CALLS, Budget(max_power_w=19.0), "power", 20.0, 19.0, Outcome.OVER_BUDGET),
+        (TEN_CALLS, Budget(max_power_w=21.0), "power", 20.0, 21.0, Outcome.PASSED),
+        (TWO_CALLS, Budget(max_carbon_g=0.19), "carbon", 0.2, 0.19, Outcome.OVER_BUDGET),
+        (TWO_CALLS, Budget(max_carbon_g=0.21), "carbon", 0.2, 0.21, Outcome.PASSED),
+    ],
 )
-def test_carbon_is_per_call(grams: float, outcome: Outcome) -> None:
-    """1,800 J a call at 400 g/kWh are 0.2 g."""
-    seen = measurement([a_round(3600.0, iterations=2) for _ in range(10)])
+def test_power_is_of_a_round_and_carbon_of_a_call(
+    round_: Round, budget: Budget, quantity: str, value: float, allowed: float, outcome: Outcome
+) -> None:
+    """10 calls of 0.2 J in 0.1 s are 20 W; 1,800 J a call at 400 g/kWh are 0.2 g."""
     rules = Rules(session_sd=0.001, carbon=CarbonFactor(320.0, 1.25))
-    verdict = judged(seen, Budget(max_carbon_g=grams), Reference(), rules)
+    verdict = judged(measurement([round_] * 10), budget, Reference(), rules)
     assert verdict.outcome is outcome
     [limit] = verdict.limits
-    assert (limit.quantity, limit.value, limit.limit) == ("carbon", close(0.2), grams)
+    assert (limit.quantity, limit.value, limit.limit) == (quantity, close(value), allowed)
 
 
 def test_carbon_without_an_intensity_is_not_judged() -> None:
@@ -528,8 +513,7 @@ def test_the_share_of_a_limit() -> None:
 
 def test_a_change_has_its_figures() -> None:
     """It has its interval, margin, level, sessions, date and commit of the baseline."""
-    change = judged(2.3).change
-    assert change is not None
+    change = change_of(judged(2.3))
     assert change.relative == close(0.15)
     assert change.low < change.relative < change.high
     assert (change.margin, change.sessions, change.provisional) == (0.05, 5, False)
@@ -541,11 +525,8 @@ def test_a_change_has_its_figures() -> None:
 
 def test_a_young_baseline_is_flagged() -> None:
     """Two sessions are provisional, three are not."""
-    flags = [
-        judged(2.0, reference=Reference(grown(sessions=k))).change.provisional  # type: ignore[union-attr]
-        for k in (1, 2, 3)
-    ]
-    assert flags == [True, True, False]
+    young = [judged(2.0, reference=Reference(grown(sessions=k))) for k in (1, 2, 3)]
+    assert [change_of(verdict).provisional for verdict in young] == [True, True, False]
 
 
 def test_the_margin_is_the_budgets_or_the_runs() -> None:
@@ -558,9 +539,7 @@ def test_the_margin_is_the_budgets_or_the_runs() -> None:
 def test_creep_is_since_the_first_accepted_level() -> None:
     """Ten accepted steps of 2 % are 22 %, though each was within the margin."""
     level = 2.0 * 1.02**10
-    crept = grown(level)
-    change = judged(level * 1.02, reference=Reference(crept)).change
-    assert change is not None
+    change = change_of(judged(level * 1.02, reference=Reference(grown(level))))
     assert change.relative == close(0.02)
     assert change.since_anchor == close(1.02**11 - 1)
 
@@ -573,15 +552,11 @@ def test_creep_is_of_the_judged_domain_and_unit() -> None:
     seen = measurement(spent, domains=(CPU, GPU))
 
     def creep(domain: str, unit: str) -> float | None:
-        change = judged(seen, Budget(domain=domain), known, unit=unit).change
-        assert change is not None
-        return change.since_anchor
+        return change_of(judged(seen, Budget(domain=domain), known, unit=unit)).since_anchor
 
-    assert [creep(domain, "call") for domain in ("cpu", "gpu", "total")] == [
-        close(1.0),
-        close(0.0),
-        close(0.25),
-    ]
+    assert creep("cpu", "call") == close(1.0)
+    assert creep("gpu", "call") == close(0.0)
+    assert creep("total", "call") == close(0.25)
     assert creep("cpu", "token") == close(1.0)
     assert creep("total", "token") is None
 
@@ -611,8 +586,7 @@ def test_fresh_sessions_count_as_sessions() -> None:
     alone = judged(2.18, rules=rules)
     both = judged(2.18, rules=rules, fresh=[rounds(2.0)])
     assert (alone.outcome, both.outcome) == (Outcome.REGRESSED, Outcome.INCONCLUSIVE)
-    assert both.change is not None
-    assert both.change.relative == close(math.sqrt(1.09) - 1)
+    assert change_of(both).relative == close(math.sqrt(1.09) - 1)
 
 
 # --- confirmed by a fresh process ------------------------------------------------------------
@@ -637,33 +611,33 @@ def test_a_small_change_in_a_fresh_process_confirms_nothing(sessions: int) -> No
     assert verdict.outcome is Outcome.INCONCLUSIVE
 
 
-def test_processes_that_disagree_decide_nothing() -> None:
-    """One of two sessions without an increase forbids a regression; both are reported."""
-    verdict = judged(2.02, fresh=[rounds(2.6)])
-    assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert verdict.cause == "not confirmed: +1.0 %, +30 % in 2 processes"
-
-
-def test_a_budget_that_one_of_two_processes_meets_is_not_exceeded() -> None:
-    """The mean exceeds the budget, but half of the processes are within it."""
-    verdict = judged(3.25, Budget(energy_j=2.5), Reference(), fresh=[rounds(2.375)])
-    assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert verdict.cause == "not confirmed: 3.25 J, 2.37 J in 2 processes"
-
-
 @pytest.mark.parametrize(
-    ("joules", "outcome"), [(2.5, Outcome.REGRESSED), (9.0, Outcome.REGRESSED)]
+    ("joules", "fresh_j", "budget", "reference", "seen"),
+    [
+        (2.02, 2.6, Budget(), KNOWN, "+1.0 %, +30 %"),
+        (3.25, 2.375, Budget(energy_j=2.5), Reference(), "3.25 J, 2.37 J"),
+    ],
+    ids=["baseline", "budget"],
 )
-def test_a_sure_regression_needs_no_second_process(joules: float, outcome: Outcome) -> None:
+def test_processes_that_disagree_decide_nothing(
+    joules: float, fresh_j: float, budget: Budget, reference: Reference, seen: str
+) -> None:
+    """One of two within the margin or the budget forbids a red verdict; both are reported."""
+    verdict = judged(joules, budget, reference, fresh=[rounds(fresh_j)])
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.cause == f"not confirmed: {seen} in 2 processes"
+
+
+@pytest.mark.parametrize("joules", [2.5, 9.0])
+def test_a_sure_regression_needs_no_second_process(joules: float) -> None:
     """If no process can confirm it, a p value of at most 1 % is enough."""
-    assert unconfirmed(judged(joules), "it crashed").outcome is outcome
+    assert unconfirmed(judged(joules), "it crashed").outcome is Outcome.REGRESSED
 
 
 def test_an_unsure_regression_needs_a_second_process() -> None:
     """A regression that is barely beyond chance is inconclusive without one."""
     shaky = judged(2.3)
-    assert shaky.change is not None
-    shaky = replace(shaky, change=replace(shaky.change, p_value=0.012))
+    shaky = replace(shaky, change=replace(change_of(shaky), p_value=0.012))
     verdict = unconfirmed(shaky, "it crashed")
     assert (verdict.outcome, verdict.cause) == (Outcome.INCONCLUSIVE, "not confirmed: it crashed")
     assert verdict.cause_kind is CauseKind.NOT_CONFIRMED
@@ -718,8 +692,8 @@ def test_the_shift_of_the_machine_is_taken_out() -> None:
     rules = Rules(session_sd=0.001, control_slope=1.0)
     verdict = judged(2.4, reference=BESIDE, rules=rules, controls=[{"cpu:0": 1.2}])
     assert verdict.outcome is Outcome.PASSED
-    assert verdict.change is not None
-    assert (verdict.change.relative, verdict.change.taken_out) == close((0.0, 0.2))
+    change = change_of(verdict)
+    assert (change.relative, change.taken_out) == close((0.0, 0.2))
 
 
 def test_each_session_loses_its_own_shift() -> None:
@@ -728,8 +702,7 @@ def test_each_session_loses_its_own_shift() -> None:
     controls = [{"cpu:0": 1.2}, {"cpu:0": 0.9}]
     verdict = judged(2.4, reference=BESIDE, rules=rules, fresh=[rounds(1.8)], controls=controls)
     assert verdict.outcome is Outcome.PASSED
-    assert verdict.change is not None
-    assert verdict.change.relative == close(0.0)
+    assert change_of(verdict).relative == close(0.0)
 
 
 @pytest.mark.parametrize(
@@ -741,8 +714,8 @@ def test_an_unusable_control_is_ignored(slope: float, controls: list[dict[str, f
     rules = Rules(session_sd=0.001, control_slope=slope)
     verdict = judged(2.4, reference=BESIDE, rules=rules, controls=controls)
     assert verdict.outcome is Outcome.REGRESSED
-    assert verdict.change is not None
-    assert (verdict.change.relative, verdict.change.taken_out) == (close(0.2), None)
+    change = change_of(verdict)
+    assert (change.relative, change.taken_out) == (close(0.2), None)
 
 
 def test_an_open_budget_says_what_would_decide_it() -> None:

@@ -30,9 +30,6 @@ def held(verdict: Verdict, now: float = 0.90, action: str = "fail") -> Verdict:
     return judge_quality(verdict, reported, KNOWN, 0.01, "warn" if action == "warn" else "fail")
 
 
-# --- how far it fell -------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("now", "relative", "exceeded"),
     [
@@ -94,9 +91,6 @@ def test_a_quality_of_one_side_is_not_compared() -> None:
     assert ("gone", None, 0.9, True) == (gone.name, gone.value, gone.baseline, gone.unheld)
     assert ("new", 0.5, None, True) == (new.name, new.value, new.baseline, new.unheld)
     assert [gone.exceeded, new.exceeded] == [False, False]
-
-
-# --- what it makes of a verdict --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.OVER_BUDGET])
@@ -164,9 +158,6 @@ def test_a_quality_that_cannot_be_compared_is_unproven() -> None:
 def test_a_drop_does_not_hide_unproven_joules(outcome: Outcome, unproven: bool) -> None:
     """A drop that only warns does not make a strict build pass."""
     assert unproven == held(Verdict(outcome), action="warn").unproven
-
-
-# --- what becomes of the baseline ------------------------------------------------------------
 
 
 def judged(

@@ -149,11 +149,7 @@ def test_a_machine_far_from_its_history_is_not_trusted(trusting: bool) -> None:
 
 @pytest.mark.parametrize(
     ("accepted", "joules"),
-    [
-        (history(1.0), {"cpu:0": 1.0, "dram:0": 1.0}),
-        ([], {"cpu:0": 1.0}),
-        (history(1.0), {}),
-    ],
+    [(history(1.0), {"cpu:0": 1.0, "dram:0": 1.0}), ([], {"cpu:0": 1.0}), (history(1.0), {})],
     ids=["as ever", "no history", "no control"],
 )
 def test_a_machine_as_ever_has_no_check(accepted: list[Series], joules: dict[str, float]) -> None:

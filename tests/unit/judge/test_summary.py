@@ -22,18 +22,7 @@ from pytest_greenops.model.measurement import (
 )
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
-from tests.unit.builders import (
-    CPU,
-    DRAM,
-    GPU,
-    GPU_1,
-    IDLE,
-    PSYS,
-    a_round,
-    key,
-    measurement,
-    rounds,
-)
+from tests.unit.builders import CPU, DRAM, GPU, GPU_1, IDLE, PSYS, a_round, key, measurement, rounds
 
 PASSED = Verdict(Outcome.PASSED)
 
@@ -163,8 +152,7 @@ def test_the_interval_of_edges_ends_at_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    ("estimated", "interval"),
-    [(["cpu:0"], None), (["gpu:0"], (1.0, 3.0)), ([], (1.0, 3.0))],
+    ("estimated", "interval"), [(["cpu:0"], None), (["gpu:0"], (1.0, 3.0)), ([], (1.0, 3.0))]
 )
 def test_an_estimate_has_no_edges(
     estimated: list[str], interval: tuple[float, float] | None
@@ -259,20 +247,11 @@ def test_trust_is_that_of_the_judged_domain() -> None:
     ]
 
 
-# --- several sessions ------------------------------------------------------------------------
-
-
 def over(*sessions: Sequence[Round]) -> Result:
     """Return the result of several sessions, first that of this process."""
     first, *fresh = map(tuple, sessions)
     return summarise(
-        key(),
-        measurement(first),
-        PASSED,
-        domain="total",
-        unit="call",
-        conditions={},
-        fresh=fresh,
+        key(), measurement(first), PASSED, domain="total", unit="call", conditions={}, fresh=fresh
     )
 
 

@@ -10,32 +10,12 @@ import pytest
 
 from pytest_greenops.machine import machine_facts, recorded_facts
 from pytest_greenops.model.environment import Environment
-from pytest_greenops.model.measurement import Domain, Reading, Source
+from pytest_greenops.model.measurement import Domain
 from pytest_greenops.sensors.instruments import Instruments
+from pytest_greenops.testing import FakeSensor
 from tests.simulated_host.machine_tree import CPUS, GRAVITON, XEON, bare_metal, write
 
-
-class NamedSensor:
-    """A sensor with a name and domains that is never read."""
-
-    source: Source = "sensed"
-    method = "a test"
-    update_period_s = 0.001
-
-    def __init__(self, name: str, *domains: Domain) -> None:
-        self.name = name
-        self.domains = domains
-
-    def read(self) -> Reading:
-        """Fail: facts need no reading."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Fail: facts close no sensor."""
-        raise NotImplementedError
-
-
-POWERCAP = NamedSensor("powercap", Domain("cpu:0", "cpu"), Domain("dram:0", "dram"))
+POWERCAP = FakeSensor(Domain("cpu:0", "cpu"), Domain("dram:0", "dram"), name="powercap")
 INSTRUMENTS = Instruments([POWERCAP])
 
 
@@ -75,7 +55,7 @@ def test_what_cannot_be_read_is_unknown(tmp_path: Path) -> None:
 
 def test_names_every_sensor_and_makes_a_readable_folder(tmp_path: Path) -> None:
     """Two sensors are both named, in the facts and in the name of the baselines folder."""
-    estimate = NamedSensor("estimate", Domain("gpu:0", "gpu"))
+    estimate = FakeSensor(Domain("gpu:0", "gpu"), name="estimate")
     found = machine_facts(Instruments([POWERCAP, estimate]), write(tmp_path, bare_metal()))
     assert found["sensors"] == "powercap estimate"
     assert found["domains"] == "powercap: cpu:0 dram:0; estimate: gpu:0"
@@ -152,41 +132,31 @@ def test_names_governors_and_their_preference(tmp_path: Path) -> None:
     assert facts(root)["governor"] == "performance/powersave, balance_power"
 
 
-def virtual_machine(vendor: str, product: str) -> dict[str, str]:
-    """Return an x86 guest whose firmware has these names."""
-    files = bare_metal(XEON.replace("sse2", "sse2 hypervisor"))
-    firmware = {"sys_vendor": vendor, "product_name": product}
-    return {**files, **{f"sys/class/dmi/id/{name}": said for name, said in firmware.items()}}
+GUEST = XEON.replace("sse2", "sse2 hypervisor")
+WSL = "5.15.153.1-microsoft-standard-WSL2\n"
 
 
 @pytest.mark.parametrize(
-    ("vendor", "product", "hypervisor"),
+    ("cpuinfo", "more", "hypervisor"),
     [
-        ("QEMU", "Standard PC (Q35 + ICH9, 2009)", "qemu"),
-        ("Amazon EC2", "c5.large", "amazon ec2"),
-        ("Microsoft Corporation", "Virtual Machine", "hyper-v"),
-        ("", "", "unnamed"),
+        (GUEST, {"sys_vendor": "QEMU", "product_name": "Standard PC (Q35 + ICH9, 2009)"}, "qemu"),
+        (GUEST, {"sys_vendor": "Amazon EC2", "product_name": "c5.large"}, "amazon ec2"),
+        (
+            GUEST,
+            {"sys_vendor": "Microsoft Corporation", "product_name": "Virtual Machine"},
+            "hyper-v",
+        ),
+        (GUEST, {"sys_vendor": "", "product_name": ""}, "unnamed"),
+        (XEON, {"sys_vendor": "Amazon EC2", "product_name": "c5.metal"}, "none"),
+        (GRAVITON, {"sys_vendor": "Amazon EC2", "product_name": "c6g.metal"}, "none"),
+        (XEON, {"osrelease": WSL}, "wsl"),
     ],
 )
 def test_detects_a_virtual_machine(
-    tmp_path: Path, vendor: str, product: str, hypervisor: str
+    tmp_path: Path, cpuinfo: str, more: dict[str, str], hypervisor: str
 ) -> None:
-    """A hypervisor is named after its firmware, and detected even without it."""
-    assert facts(write(tmp_path, virtual_machine(vendor, product)))["hypervisor"] == hypervisor
-
-
-@pytest.mark.parametrize("cpuinfo", [XEON, GRAVITON])
-def test_a_whole_machine_of_a_cloud_is_bare_metal(tmp_path: Path, cpuinfo: str) -> None:
-    """A cloud's name in the firmware does not make its bare-metal machines virtual."""
-    product = "c6g.metal" if cpuinfo == GRAVITON else "c5.metal"
-    root = write(tmp_path, bare_metal(cpuinfo), sys_vendor="Amazon EC2", product_name=product)
-    assert facts(root)["hypervisor"] == "none"
-
-
-def test_detects_the_windows_subsystem(tmp_path: Path) -> None:
-    """Linux within Windows is a virtual machine of its own kind."""
-    root = write(tmp_path, bare_metal(), osrelease="5.15.153.1-microsoft-standard-WSL2\n")
-    assert facts(root)["hypervisor"] == "wsl"
+    """A hypervisor has its firmware's name, or none; bare metal of a cloud is not virtual."""
+    assert facts(write(tmp_path, bare_metal(cpuinfo), **more))["hypervisor"] == hypervisor
 
 
 HOSTS = "519 509 8:1 {source} /etc/hosts rw,relatime - ext4 /dev/sda1 rw\n"

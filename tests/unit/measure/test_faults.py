@@ -14,9 +14,6 @@ WORKING = 0.5
 CARD_AT_WORK = DeviceState(clock_mhz=1400, power_limit_w=300.0, used=True)
 
 
-# --- which devices ---------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("judged", "decisive"),
     [
@@ -62,9 +59,6 @@ def test_a_device_that_protects_itself_spoils_its_round(
     """Heat and brakes do if it may have had work; keeping to the power limit does not."""
     state = DeviceState(throttle_reasons=reasons, used=used)
     assert throttled("gpu:0", state) == expected
-
-
-# --- implausible power -----------------------------------------------------------------------
 
 
 def cpu_drew(

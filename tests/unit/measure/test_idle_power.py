@@ -108,9 +108,7 @@ def test_on_a_busy_machine_nothing_is_known(idle: float, known: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "sensor",
-    [FakeSensor(CPU), Watts(CPU, 4.0, source="estimated")],
-    ids=["fake", "estimate"],
+    "sensor", [FakeSensor(CPU), Watts(CPU, 4.0, source="estimated")], ids=["fake", "estimate"]
 )
 def test_nothing_is_waited_for_if_no_counter_is_sensed(sensor: Sensor) -> None:
     """Estimates have no rest, and a sensor with its own clock draws nothing meanwhile."""

@@ -39,9 +39,6 @@ def lab() -> Lab:
     return Lab()
 
 
-# --- the policy ------------------------------------------------------------------------------
-
-
 def test_contended_trips_share_three_redos_until_a_round_is_quiet() -> None:
     """Each use costs one; a quiet round restores all."""
     policy = RedoPolicy(clock=FakeClock())
@@ -67,9 +64,6 @@ def test_no_trip_is_repeated_that_would_end_too_late() -> None:
     assert (policy.late, policy.repeats_void(1)) == (False, True)
     clock.sleep(0.6)
     assert (policy.late, policy.repeats_void(1), policy.repeats_contended()) == (True, False, False)
-
-
-# --- void ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("domain", ["cpu:0", "gpu:0"])
@@ -111,9 +105,6 @@ def test_once_void_is_given_up(lab: Lab) -> None:
     seen = lab.measure(ONCE)
     assert (lab.calls, seen.rounds) == (1, ())
     assert seen.checks == (Check(CheckName.VOID, UNREADABLE, "1 round left out"),)
-
-
-# --- faults of a device ----------------------------------------------------------------------
 
 
 def test_a_throttled_card_voids_the_round() -> None:
@@ -218,9 +209,6 @@ def test_an_estimate_is_never_implausible() -> None:
     lab = Lab(source="estimated")
     seen = lab.measure(CALIBRATED, lambda call: 1e6)
     assert (len(seen.rounds), lab.calls) == (5, 1 + 5)
-
-
-# --- contention ------------------------------------------------------------------------------
 
 
 def test_a_contended_round_is_repeated(lab: Lab) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_greenops.measure.meter import Plan
 from pytest_greenops.measure.trip import Trip
-from pytest_greenops.model.measurement import Check, CheckName, DeviceState, Uncounted
+from pytest_greenops.model.measurement import Check, CheckName, DeviceState, Domain, Uncounted
 from pytest_greenops.testing import FakeSensor
 from tests.unit.builders import PSYS
 from tests.unit.measure.lab import (
@@ -48,9 +48,6 @@ def lab(card: Card) -> Lab:
 def wall() -> FakeSensor:
     """Return a wall plug, which enters no total."""
     return FakeSensor(PSYS, name="wall", update_period_s=OFTEN_S)
-
-
-# --- lost counters ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("plan", [CALIBRATED, FIVE], ids=["calibrated", "chosen"])
@@ -111,6 +108,14 @@ def test_a_counter_in_no_total_costs_no_round() -> None:
     assert (seen.lost, names(seen)) == ({"psys": "psys could not be read"}, ["lost"])
 
 
+def test_lost_counters_are_in_the_order_of_the_sensors() -> None:
+    """Equal runs write equal files: the order does not depend on the hashes of names."""
+    domains = [Domain(f"psys:{number}", "psys", counted=False) for number in range(8)]
+    plug = FakeSensor(*domains, name="wall", update_period_s=OFTEN_S)
+    seen = Lab(plug).measure(FIVE, fails(plug, range(4, 99)))
+    assert list(seen.lost) == [domain.name for domain in domains]
+
+
 def test_the_last_counted_counter_is_not_lost_for_one_that_is_not_counted() -> None:
     """A measurement does not continue with the wall plug alone."""
     lab = Lab(wall())
@@ -158,9 +163,6 @@ def test_every_name_loses_the_counter(lab: Lab, card: Card) -> None:
         assert list(seen[name].lost) == ["gpu:0"]
 
 
-# --- devices ---------------------------------------------------------------------------------
-
-
 def test_a_round_knows_the_state_of_its_devices(lab: Lab, card: Card) -> None:
     """It is the state after the round, with reasons and use from before it."""
     card.state = DeviceState(throttle_reasons=("sync boost",), used=True)
@@ -203,9 +205,6 @@ def test_a_doubtful_counter_is_reported_if_it_counts(state: DeviceState, checks:
     doubt = "gpu:0 counts 15 % less than its integrated power"
     seen = Lab(Card(state, doubt)).measure()
     assert (len(seen.rounds), names(seen)) == (5, checks)
-
-
-# --- drift -----------------------------------------------------------------------------------
 
 
 def test_rounds_that_drift_are_dropped_once(lab: Lab) -> None:

@@ -50,12 +50,7 @@ def too_short(rounds: list[Round], margin: float = MARGIN) -> list[Check]:
 
 @pytest.mark.parametrize(
     ("margin", "error", "fails"),
-    [
-        (0.05, 0.0099, False),
-        (0.05, 0.0101, True),
-        (0.0, 0.00019, False),
-        (0.0, 0.00021, True),
-    ],
+    [(0.05, 0.0099, False), (0.05, 0.0101, True), (0.0, 0.00019, False), (0.0, 0.00021, True)],
 )
 def test_edges_may_err_by_a_fifth_of_the_margin(margin: float, error: float, fails: bool) -> None:
     """A margin of zero counts as 0.1 %, since no edges are exact."""

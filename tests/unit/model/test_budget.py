@@ -121,9 +121,6 @@ def test_every_keyword_at_once() -> None:
     )
 
 
-# --- merging ---------------------------------------------------------------------------------
-
-
 def test_the_nearest_mark_wins_keyword_by_keyword() -> None:
     """Function comes before class, and class before module."""
     function = (("1 J",), {"per": "token"})
@@ -159,9 +156,6 @@ def test_a_wrong_mark_is_refused_even_if_it_is_overridden() -> None:
     """An error in the module's mark is found even if the function's mark is valid."""
     with pytest.raises(BudgetError, match=r"^energy_budget\(energy='1 lightyear'\): "):
         Budget.from_marks([(("1 J",), {}), (("1 lightyear",), {})])
-
-
-# --- refusing --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -227,9 +221,6 @@ def test_only_one_energy_is_accepted() -> None:
     assert refusal("1 J", energy="2 J") == (
         "energy_budget('1 J', energy='2 J'): expected the energy only once"
     )
-
-
-# --- help ------------------------------------------------------------------------------------
 
 
 def test_the_help_shows_the_whole_signature() -> None:

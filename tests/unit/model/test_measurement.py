@@ -53,11 +53,6 @@ def test_a_judged_domain_sums_each_joule_once(domain: str, names: tuple[str, ...
     assert names == measurement([], domains=ALL).selected(domain)
 
 
-def test_a_missing_kind_selects_nothing() -> None:
-    """Without a GPU, `gpu` selects no counter, rather than zero joules."""
-    assert measurement([], domains=(CPU,)).selected("gpu") == ()
-
-
 @pytest.mark.parametrize(
     ("domain", "names", "why"),
     [
@@ -66,6 +61,7 @@ def test_a_missing_kind_selects_nothing() -> None:
         ("gpu:1", (), "gpu:1 is lost"),
         ("gpu:0", ("gpu:0",), None),
         ("cpu", ("cpu:0", "cpu:1"), None),
+        ("gpu:9", (), None),
         ("psys", (), "psys is lost"),
     ],
 )
@@ -78,17 +74,19 @@ def test_a_domain_with_a_lost_counter_selects_nothing(
 
 
 @pytest.mark.parametrize(
-    ("domain", "names"), [("total", ("cpu:0",)), ("gpu", ()), ("gpu:1", ("gpu:1",))]
+    ("domains", "domain", "names"),
+    [
+        ((CPU, IDLE), "total", ("cpu:0",)),
+        ((CPU, IDLE), "gpu", ()),
+        ((CPU, IDLE), "gpu:1", ("gpu:1",)),
+        ((CPU,), "gpu", ()),
+    ],
 )
-def test_an_idle_card_is_selected_only_by_its_own_name(domain: str, names: tuple[str, ...]) -> None:
-    """If all cards are idle, `gpu` selects nothing."""
-    assert names == measurement([], domains=(CPU, IDLE)).selected(domain)
-
-
-def test_a_domain_without_lost_counter_has_no_reason() -> None:
-    """This includes domains that never existed."""
-    of = measurement([], domains=ALL)
-    assert [of.lost_of(domain) for domain in ("total", "gpu", "gpu:9")] == [None] * 3
+def test_an_idle_card_is_selected_only_by_its_own_name(
+    domains: tuple[Domain, ...], domain: str, names: tuple[str, ...]
+) -> None:
+    """If all cards are idle or there is none, `gpu` selects nothing, rather than zero joules."""
+    assert names == measurement([], domains=domains).selected(domain)
 
 
 def test_values_have_harmless_defaults() -> None:
@@ -125,9 +123,6 @@ def test_values_are_immutable(value: Any) -> None:
         setattr(value, field, None)
 
 
-# --- devices ---------------------------------------------------------------------------------
-
-
 def test_a_state_over_a_round_is_the_one_after_it() -> None:
     """Temperature, clock and limit are the last ones; all reasons are kept once."""
     before = DeviceState(40.0, 1980, 300.0, ("sync boost", "software power cap"))
@@ -159,50 +154,37 @@ def test_use_of_a_device_at_either_end_counts(
     assert getattr(state, field) is over
 
 
-# --- trust -----------------------------------------------------------------------------------
-
-
-def test_the_first_untrusted_check_is_found() -> None:
-    """Checks that only inform are skipped."""
-    first, second = check(), Check(CheckName.DRIFT, "it is louder", "nothing", untrusted=True)
-    loud = measurement([], checks=(check(untrusted=False), first, second))
-    assert first == loud.untrusted("total")
-
-
-def test_checks_that_only_inform_leave_the_measurement_trusted() -> None:
-    """They are for the reader."""
-    assert None is measurement([], checks=(check(untrusted=False),)).untrusted("total")
+LOUD = check()
+INFORMS = check(untrusted=False)
+LOUDER = Check(CheckName.DRIFT, "it is louder", "nothing", untrusted=True)
+CPU_BUSY = check("cpu", "dram")
 
 
 @pytest.mark.parametrize(
-    ("domain", "spoilt"), [("total", True), ("cpu", True), ("cpu:0", True), ("gpu", False)]
+    ("checks", "estimated", "domain", "estimates", "found"),
+    [
+        ((INFORMS, LOUD, LOUDER), (), "total", False, LOUD),
+        ((INFORMS,), (), "total", False, None),
+        ((CPU_BUSY,), (), "total", False, CPU_BUSY),
+        ((CPU_BUSY,), (), "cpu", False, CPU_BUSY),
+        ((CPU_BUSY,), (), "cpu:0", False, CPU_BUSY),
+        ((CPU_BUSY,), (), "gpu", False, None),
+        ((CPU_BUSY,), ("cpu:0",), "cpu", False, None),
+        ((CPU_BUSY,), ("cpu:0",), "cpu", True, CPU_BUSY),
+        ((check("gpu"),), ("cpu:0",), "cpu", True, None),
+        ((LOUD,), ("cpu:0",), "cpu", False, LOUD),
+    ],
 )
-def test_a_check_affects_only_its_kinds(domain: str, spoilt: bool) -> None:
-    """Another process on the CPU does not affect the joules of the GPU."""
-    busy = measurement([], domains=(CPU, GPU), checks=(check("cpu", "dram"),))
-    assert spoilt == (busy.untrusted(domain) is not None)
-
-
-def test_a_check_of_a_kind_does_not_affect_estimates() -> None:
-    """An estimate does not include another process's joules."""
-    busy = measurement([], estimated=("cpu:0",), checks=(check("cpu"),))
-    assert None is busy.untrusted("total")
-
-
-def test_a_check_of_a_kind_makes_estimates_doubtful() -> None:
-    """With `estimates=True` a process on the CPU is found, and one on another kind is not."""
-    busy = measurement([], estimated=("cpu:0",), checks=(check("cpu"),))
-    assert busy.untrusted("total", estimates=True) == check("cpu")
-    other = measurement([], estimated=("cpu:0",), checks=(check("gpu"),))
-    assert other.untrusted("total", estimates=True) is None
-
-
-def test_a_check_of_every_kind_affects_estimates() -> None:
-    """A check without a kind is about the whole measurement."""
-    assert check() == measurement([], estimated=("cpu:0",), checks=(check(),)).untrusted("total")
-
-
-# --- provenance ------------------------------------------------------------------------------
+def test_the_first_check_that_forbids_a_verdict_is_found(
+    checks: tuple[Check, ...],
+    estimated: tuple[str, ...],
+    domain: str,
+    estimates: bool,
+    found: Check | None,
+) -> None:
+    """A check of some kinds spoils only these, and estimates only with `estimates=True`."""
+    seen = measurement([], domains=(CPU, GPU), estimated=estimated, checks=checks)
+    assert seen.untrusted(domain, estimates=estimates) == found
 
 
 def test_provenance_is_that_of_the_judged_counters() -> None:
@@ -211,9 +193,6 @@ def test_provenance_is_that_of_the_judged_counters() -> None:
     assert Provenance({"cpu:0": "fake", "gpu:0": "fake"}, True) == mixed.provenance("total")
     assert Provenance({"gpu:0": "fake"}, False) == mixed.provenance("gpu")
     assert Provenance({}, False) == mixed.provenance("dram")
-
-
-# --- figures ---------------------------------------------------------------------------------
 
 
 def test_joules_of_a_call_are_of_one_iteration() -> None:

@@ -16,12 +16,25 @@ def names(*points: Point | tuple[str, float, float]) -> tuple[list[str], dict[st
     return [point.name for point in found.best], beaten
 
 
-def test_lower_quality_for_more_joules_is_dominated() -> None:
-    """Of (0.95, 10 J), (0.94, 5 J) and (0.93, 8 J) the second dominates the third."""
-    assert names(("a", 0.95, 10.0), ("b", 0.94, 5.0), ("c", 0.93, 8.0)) == (
-        ["b", "a"],
-        {"c": ["b"]},
-    )
+@pytest.mark.parametrize(
+    ("points", "best", "beaten"),
+    [
+        ([("a", 0.95, 10.0), ("b", 0.94, 5.0), ("c", 0.93, 8.0)], ["b", "a"], {"c": ["b"]}),
+        ([("a", 0.9, 5.0), ("b", 0.9, 5.0), ("c", 0.8, 6.0)], ["a", "b"], {"c": ["a", "b"]}),
+        ([("cheap", 0.9, 5.0), ("dear", 0.9, 6.0)], ["cheap"], {"dear": ["cheap"]}),
+        ([("good", 0.9, 5.0), ("bad", 0.8, 5.0)], ["good"], {"bad": ["good"]}),
+        ([("a", 0.9, 1.0), ("b", 0.8, 2.0), ("c", 0.7, 3.0)], ["a"], {"b": ["a"], "c": ["a"]}),
+        ([("a", -0.3, 5.0), ("b", -0.4, 6.0)], ["a"], {"b": ["a"]}),
+        ([("a", 0.9, 1.0)], ["a"], {}),
+        ([], [], {}),
+    ],
+    ids=["lower", "equal", "same quality", "same joules", "chain", "negative", "one", "none"],
+)
+def test_lower_quality_for_no_fewer_joules_is_dominated(
+    points: list[tuple[str, float, float]], best: list[str], beaten: dict[str, list[str]]
+) -> None:
+    """The front comes first by its joules; each other point has those of the front that beat it."""
+    assert names(*points) == (best, beaten)
 
 
 def between(name: str, quality: float, low_j: float, high_j: float) -> Point:
@@ -48,39 +61,6 @@ def test_unknown_joules_dominate_nothing() -> None:
     assert names(loose, between("b", 0.8, 8.0, 9.0), between("c", 0.95, 0.1, 0.2))[1] == {
         "b": ["c"]
     }
-
-
-def test_equal_points_do_not_dominate_each_other() -> None:
-    """Both dominate a third point."""
-    assert names(("a", 0.9, 5.0), ("b", 0.9, 5.0), ("c", 0.8, 6.0)) == (
-        ["a", "b"],
-        {"c": ["a", "b"]},
-    )
-
-
-def test_a_tie_in_one_is_decided_by_the_other() -> None:
-    """Fewer joules dominate at equal quality, and vice versa."""
-    assert names(("cheap", 0.9, 5.0), ("dear", 0.9, 6.0)) == (["cheap"], {"dear": ["cheap"]})
-    assert names(("good", 0.9, 5.0), ("bad", 0.8, 5.0)) == (["good"], {"bad": ["good"]})
-
-
-def test_only_points_of_the_front_are_listed_as_dominating() -> None:
-    """In a chain the first point dominates all others."""
-    assert names(("a", 0.9, 1.0), ("b", 0.8, 2.0), ("c", 0.7, 3.0)) == (
-        ["a"],
-        {"b": ["a"], "c": ["a"]},
-    )
-
-
-def test_one_and_none_are_fronts() -> None:
-    """A single point is on the front; no points have an empty one."""
-    assert names(("a", 0.9, 1.0)) == (["a"], {})
-    assert names() == ([], {})
-
-
-def test_negative_qualities_are_compared() -> None:
-    """Higher is better below zero too."""
-    assert names(("a", -0.3, 5.0), ("b", -0.4, 6.0)) == (["a"], {"b": ["a"]})
 
 
 @pytest.mark.parametrize("point", [("a", math.nan, 1.0), ("a", 0.9, math.inf)])

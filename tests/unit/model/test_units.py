@@ -111,10 +111,7 @@ def test_a_wrong_quantity_is_refused(
 
 def test_a_unit_error_is_a_value_error() -> None:
     """It is also a `GreenopsError`."""
-    assert (
-        issubclass(UnitError, GreenopsError),
-        issubclass(UnitError, ValueError),
-    ) == (True, True)
+    assert (issubclass(UnitError, GreenopsError), issubclass(UnitError, ValueError)) == (True, True)
 
 
 @pytest.mark.parametrize(

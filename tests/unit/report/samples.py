@@ -10,21 +10,10 @@ from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Domain, Provenance, Round
 from pytest_greenops.model.result import SCHEMA, Policy, Result, Results
 from pytest_greenops.model.verdict import Change, Limit, Outcome, Verdict
+from tests.unit.builders import CPU, DRAM, GPU, IDLE, PSYS, key
 
-CPU = Domain("cpu:0", "cpu")
-DRAM = Domain("dram:0", "dram")
-GPU = Domain("gpu:0", "gpu")
-PSYS = Domain("psys", "psys", counted=False)
-IDLE = Domain("gpu:1", "gpu", counted=False, idle=True)
 WOBBLE = (0.98, 1.01, 1.0, 1.02, 0.99, 1.0, 1.03, 0.99, 1.0, 0.98)
 POLICY = Policy("baselines", 0.05, "fail", "warn", strict=False)
-
-
-def key(
-    name: str = "test_parse", module: str = "tests/test_x.py", param: str | None = None
-) -> TestKey:
-    """Return the key of a test."""
-    return TestKey(module, name, param)
 
 
 def result(
@@ -116,30 +105,23 @@ def limit(quantity: str, value: float, allowed: float) -> Limit:
     return Limit(quantity, value, value * 0.98, value * 1.02, allowed)
 
 
+SAMPLES: dict[str, Any] = {
+    "joules": 3.1 * 64,
+    "seconds": 4.81,
+    "units": {"sample": 64.0},
+    "unit": "sample",
+}
+
+
 def regressed(**more: Any) -> Result:
     """Return a regression: 3.10 J/sample after 2.00 J/sample."""
-    return result(
-        Outcome.REGRESSED,
-        joules=3.1 * 64,
-        seconds=4.81,
-        units={"sample": 64.0},
-        unit="sample",
-        change=change(0.55, 0.48, 0.61),
-        **more,
-    )
+    return result(Outcome.REGRESSED, change=change(0.55, 0.48, 0.61), **SAMPLES, **more)
 
 
 def over_budget(**more: Any) -> Result:
     """Return a result of 3.10 J/sample with a budget of 2.50 J/sample."""
-    return result(
-        Outcome.OVER_BUDGET,
-        joules=3.1 * 64,
-        seconds=4.81,
-        units={"sample": 64.0},
-        unit="sample",
-        limits=(Limit("energy", 3.1, 3.02, 3.19, 2.5, "sample"),),
-        **more,
-    )
+    exceeded = Limit("energy", 3.1, 3.02, 3.19, 2.5, "sample")
+    return result(Outcome.OVER_BUDGET, limits=(exceeded,), **SAMPLES, **more)
 
 
 def inconclusive(**more: Any) -> Result:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.result import Policy, Result
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.plugin import not_enforced
 from pytest_greenops.report import closing
-from tests.unit.report.samples import (
-    POLICY,
-    regressed,
-    result,
-    unmeasured,
-)
+from tests.unit.report.samples import POLICY, regressed, result, unmeasured
 
 
 def counted(**outcomes: int) -> list[Result]:
@@ -24,38 +20,35 @@ def counted(**outcomes: int) -> list[Result]:
 class TestClosingLine:
     """The line that counts."""
 
-    def test_is_the_line_of_the_contract(self) -> None:
-        """Every measurement is counted once, under its verdict."""
-        results = counted(passed=10, regressed=1, inconclusive=1, no_baseline=2)
-        expected = (
-            "energy: 14 measured, 12 compared: 10 passed, 1 regressed, 1 inconclusive; "
-            "2 no baseline; 0 not comparable"
-        )
-        assert expected == closing.closing_line(results)
-
-    def test_counts_rare_verdicts_if_there_are_any(self) -> None:
-        """Improvements, exceeded budgets and failed measurements appear when they occur."""
-        results = [*counted(passed=1, improved=2, over_budget=1), unmeasured("no tick")]
-        expected = (
-            "energy: 4 measured, 4 compared: 1 passed, 2 improved, 0 regressed, 1 over budget, "
-            "0 inconclusive; 0 no baseline; 0 not comparable; 1 not measured"
-        )
-        assert expected == closing.closing_line(results)
-
-    def test_of_a_gate_that_compared_nothing_says_so(self) -> None:
-        """A run without baselines says that nothing was compared."""
-        expected = (
-            "energy: 3 measured, 0 compared: nothing was gated; 3 no baseline: accept them with "
-            "--energy-save; 0 not comparable"
-        )
-        assert expected == closing.closing_line(counted(no_baseline=3))
-
-    def test_of_nothing_at_all_says_that_nothing_was_gated(self) -> None:
-        """A run without any measurement says the same."""
-        expected = (
-            "energy: 0 measured, 0 compared: nothing was gated; 0 no baseline; 0 not comparable"
-        )
-        assert expected == closing.closing_line([])
+    @pytest.mark.parametrize(
+        ("results", "line"),
+        [
+            (
+                counted(passed=10, regressed=1, inconclusive=1, no_baseline=2),
+                "energy: 14 measured, 12 compared: 10 passed, 1 regressed, 1 inconclusive; "
+                "2 no baseline; 0 not comparable",
+            ),
+            (
+                [*counted(passed=1, improved=2, over_budget=1), unmeasured("no tick")],
+                "energy: 4 measured, 4 compared: 1 passed, 2 improved, 0 regressed, "
+                "1 over budget, 0 inconclusive; 0 no baseline; 0 not comparable; 1 not measured",
+            ),
+            (
+                counted(no_baseline=3),
+                "energy: 3 measured, 0 compared: nothing was gated; 3 no baseline: accept them "
+                "with --energy-save; 0 not comparable",
+            ),
+            (
+                [],
+                "energy: 0 measured, 0 compared: nothing was gated; 0 no baseline; "
+                "0 not comparable",
+            ),
+        ],
+        ids=["contract", "rare verdicts", "no baseline", "nothing"],
+    )
+    def test_counts_every_measurement_once(self, results: list[Result], line: str) -> None:
+        """Each is under its verdict; rare verdicts appear when they occur, an empty gate too."""
+        assert line == closing.closing_line(results)
 
     def test_of_saving_counts_what_was_saved(self) -> None:
         """A run that saves counts its baselines, and does not ask to save again."""
@@ -92,7 +85,7 @@ class TestHeader:
 
     def test_has_sensors_baselines_and_rules(self) -> None:
         """The header has sensors, baselines and rules."""
-        assert list(closing.header(self.SENSED, (), "amd-epyc-1a2b3c4d", 12, POLICY)) == [
+        assert list(closing.header(self.SENSED, {}, "amd-epyc-1a2b3c4d", 12, POLICY)) == [
             "energy: sensed by powercap (cpu:0, dram:0), nvml (gpu:0)",
             "energy: baselines of 12 tests in baselines/amd-epyc-1a2b3c4d",
             "energy: an increase over +5 % fails, or warns if estimated",
@@ -100,8 +93,8 @@ class TestHeader:
 
     def test_marks_estimates_and_says_why(self) -> None:
         """An estimate is marked, and the fix for the sensor is printed."""
-        why = closing.Unreadable("powercap", "only root may read it", "sudo chgrp energy …")
-        lines = list(closing.header((self.ESTIMATE,), (why,), "x-1a2b3c4d", 0, POLICY))
+        why = {"powercap": SensorUnavailable("only root may read it", "sudo chgrp energy …")}
+        lines = list(closing.header((self.ESTIMATE,), why, "x-1a2b3c4d", 0, POLICY))
         assert lines == [
             "energy: ESTIMATED, not sensed, ±50 %: cpu:0 from CPU seconds x 4 W",
             "energy: powercap cannot be read: only root may read it; fix: sudo chgrp energy …",
@@ -114,13 +107,13 @@ class TestHeader:
         lies = closing.SensorLine(
             "nvml", "sensed", "counter", ("gpu:0",), ("gpu:0 counts too little",)
         )
-        first, second = list(closing.header((lies,), (), "x", 0, POLICY))[:2]
+        first, second = list(closing.header((lies,), {}, "x", 0, POLICY))[:2]
         assert first == "energy: sensed by nvml (gpu:0)"
         assert second == "energy: nvml: gpu:0 counts too little"
 
     def test_says_when_there_is_no_sensor(self) -> None:
         """A run that cannot measure says so before it starts."""
-        first = next(closing.header((), (), "x", 0, POLICY))
+        first = next(closing.header((), {}, "x", 0, POLICY))
         assert first == "energy: NOTHING CAN BE MEASURED here: no sensor can be read"
 
     @pytest.mark.parametrize(
@@ -129,7 +122,7 @@ class TestHeader:
     def test_says_that_it_saves_and_is_strict(self, saving: str, option: str) -> None:
         """A run that saves baselines, or is strict, says so."""
         policy = Policy("baselines", 0.025, "warn", "warn", strict=True, saving=saving)
-        *_, rules, last = closing.header(self.SENSED, (), "x", 1, policy)
+        *_, rules, last = closing.header(self.SENSED, {}, "x", 1, policy)
         expected = (
             "energy: an increase over +2.5 % warns; strict: a test that cannot be judged fails"
         )

@@ -112,24 +112,22 @@ class TestFailure:
         )
 
 
-class TestSection:
-    """The section below a failure."""
+QUIET = fell(rounds=0, cause="gpu did not move", of_joules=Outcome.NOT_MEASURED)
 
-    def test_has_the_verdict_on_the_joules(self) -> None:
-        """The improvement of the joules is reported too."""
-        lines = list(section.failure_section(fell()))
-        assert "quality    accuracy 0.90, baseline 0.94 (-4.3 %, limit -1 %)" in lines
-        assert "its energy improved: -50 % (95 % CI -52…-48 %) against a limit of +5 %" in lines
 
-    def test_of_unmeasured_joules_has_the_quality(self) -> None:
-        """The quality is printed with the reason why nothing was measured."""
-        lines = list(
-            section.failure_section(
-                fell(rounds=0, cause="gpu did not move", of_joules=Outcome.NOT_MEASURED)
-            )
-        )
-        assert "quality    accuracy 0.90, baseline 0.94 (-4.3 %, limit -1 %)" in lines
-        assert "its energy not measured: gpu did not move" in lines
+@pytest.mark.parametrize(
+    ("one", "energy"),
+    [
+        (fell(), "its energy improved: -50 % (95 % CI -52…-48 %) against a limit of +5 %"),
+        (QUIET, "its energy not measured: gpu did not move"),
+    ],
+    ids=["improved", "not measured"],
+)
+def test_the_section_has_quality_and_the_verdict_on_the_joules(one: Result, energy: str) -> None:
+    """The improvement of the joules is reported too, or why nothing was measured."""
+    lines = list(section.failure_section(one))
+    assert "quality    accuracy 0.90, baseline 0.94 (-4.3 %, limit -1 %)" in lines
+    assert energy in lines
 
 
 def test_the_word_of_a_drop_is_not_that_of_an_estimate() -> None:
@@ -274,58 +272,49 @@ def test_the_front_comes_first_by_its_joules() -> None:
     assert str(list(remarks(THREE))[-1]) == sentences(*THREE)[0]
 
 
-def test_joules_are_those_of_the_judged_unit() -> None:
-    """With ten samples per call, a sample has a tenth of the joules."""
-    two = [
-        infers(name, accuracy, joules, units={"sample": 10.0}, unit="sample")
-        for name, accuracy, joules in (("a", 0.9, 10.0), ("b", 0.8, 5.0))
-    ]
-    assert sentences(*two) == [
-        "Pareto front (accuracy, J/sample) of test_infer: b 0.8 at 500 mJ, a 0.9 at 1.00 J."
-    ]
+SAMPLES: dict[str, Any] = {"units": {"sample": 10.0}, "unit": "sample"}
+OF_11: dict[str, Any] = {"units": {"sample": 11.0}, "unit": "sample"}
+NEAR = [
+    replace(infers(name, 0.9, joules), interval=(joules * 0.95, joules * 1.05))
+    for name, joules in (("a", 2.0001), ("b", 2.0002), ("c", 2.3))
+]
 
 
-def test_estimates_are_marked() -> None:
-    """They are never compared with sensed joules."""
-    two = [
-        infers(name, accuracy, joules, estimated=True)
-        for name, accuracy, joules in (("a", 0.9, 5.0), ("b", 0.8, 6.0))
-    ]
-    assert sentences(*two, infers("c", 0.99, 1.0)) == [
-        "Pareto front (accuracy, J) of test_infer: a 0.9 at ~5.00 J; "
-        "dominated: b 0.8 at ~6.00 J by a."
-    ]
-
-
-def test_noise_is_not_dominance() -> None:
-    """Joules with overlapping intervals do not dominate each other."""
-    near = [
-        replace(infers(name, 0.9, joules), interval=(joules * 0.95, joules * 1.05))
-        for name, joules in (("a", 2.0001), ("b", 2.0002), ("c", 2.3))
-    ]
-    assert sentences(*near) == [
-        "Pareto front (accuracy, J) of test_infer: a 0.9 at 2.00 J, b 0.9 at 2.00 J; "
-        "dominated: c 0.9 at 2.30 J by a."
-    ]
-
-
-def test_noise_is_scaled_to_the_judged_unit() -> None:
-    """The interval of a call with 10 or 11 samples is divided by these."""
-    two = [
-        infers(name, 0.9, 10.0, units={"sample": samples}, unit="sample")
-        for name, samples in (("a", 11.0), ("b", 10.0))
-    ]
-    assert sentences(*two) == [
-        "Pareto front (accuracy, J/sample) of test_infer: a 0.9 at 909 mJ; "
-        "dominated: b 0.9 at 1.00 J by a."
-    ]
-
-
-def test_a_single_round_dominates_nothing() -> None:
-    """The spread of a single round is unknown."""
-    assert sentences(infers("a", 0.9, 1.0, rounds=1), infers("b", 0.8, 9.0)) == [
-        "Pareto front (accuracy, J) of test_infer: a 0.9 at 1.00 J, b 0.8 at 9.00 J."
-    ]
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        (
+            [infers("a", 0.9, 10.0, **SAMPLES), infers("b", 0.8, 5.0, **SAMPLES)],
+            "J/sample) of test_infer: b 0.8 at 500 mJ, a 0.9 at 1.00 J.",
+        ),
+        (
+            [
+                infers("a", 0.9, 5.0, estimated=True),
+                infers("b", 0.8, 6.0, estimated=True),
+                infers("c", 0.99, 1.0),
+            ],
+            "J) of test_infer: a 0.9 at ~5.00 J; dominated: b 0.8 at ~6.00 J by a.",
+        ),
+        (
+            NEAR,
+            "J) of test_infer: a 0.9 at 2.00 J, b 0.9 at 2.00 J; dominated: c 0.9 at 2.30 J by a.",
+        ),
+        (
+            [infers("a", 0.9, 10.0, **OF_11), infers("b", 0.9, 10.0, **SAMPLES)],
+            "J/sample) of test_infer: a 0.9 at 909 mJ; dominated: b 0.9 at 1.00 J by a.",
+        ),
+        (
+            [infers("a", 0.9, 1.0, rounds=1), infers("b", 0.8, 9.0)],
+            "J) of test_infer: a 0.9 at 1.00 J, b 0.8 at 9.00 J.",
+        ),
+    ],
+    ids=["unit", "estimates", "noise", "noise of a unit", "single round"],
+)
+def test_a_front_has_the_joules_of_the_judged_unit_and_their_noise(
+    results: list[Result], said: str
+) -> None:
+    """Estimates are compared only with estimates; noise and a single round dominate nothing."""
+    assert sentences(*results) == [f"Pareto front (accuracy, {said}"]
 
 
 def test_other_work_is_not_compared() -> None:

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
 
+from pytest_greenops.model.measurement import Domain
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report.terminal import render, render_brief
@@ -35,19 +36,14 @@ def table(*results: Result, width: int = 80, unicode: bool = True) -> list[str]:
 class TestTable:
     """The table and the notes below it."""
 
-    def test_stacks_two_lines_in_each_cell(self) -> None:
-        """Name and rounds, joules and joules per unit, change and interval, verdict and bar."""
-        assert table(regressed())[:5] == [
+    def test_has_two_lines_for_each_test_and_a_note_about_a_regression(self) -> None:
+        """Cells have two lines; the note is a wrapped sentence with a command to copy."""
+        assert table(regressed()) == [
             "test                    energy, power  change     verdict",
             "  rounds                per unit       95 % CI",
             "── tests/test_x.py " + "─" * 61,
             "test_parse              198 J  41.2 W  +55 %      regressed",
             "  ▁▅▄▇▂▄█▂▄▁ 10 rounds  3.10 J/sample  +48…+61 %  ███████████████████▸ of +5 %",
-        ]
-
-    def test_has_a_note_about_a_regression(self) -> None:
-        """The reason is a wrapped sentence, followed by a command that can be copied."""
-        assert table(regressed())[5:] == [
             "",
             "regressed: tests/test_x.py::test_parse",
             "  call used 3.10 J/sample, baseline 2.00 J/sample (+55 %, 95 % CI +48…+61 %,",
@@ -108,24 +104,34 @@ class TestTable:
         assert shown == ["──", "test_a", "test_c", "──", "test_b"]
         assert titles == ["one.py", "two.py"]
 
-    def test_gives_each_domain_a_line_with_its_share(self) -> None:
-        """Each of several domains has joules and watts; psys is not counted."""
-        one = result(joules=10.0, seconds=1.0, shares={CPU: 0.3, DRAM: 0.1, GPU: 0.6, PSYS: 1.5})
-        assert [line.split() for line in table(one)[5:9]] == [
-            ["cpu", "30", "%", "3.00", "J", "3.00", "W"],
-            ["dram", "10", "%", "1.00", "J", "1.00", "W"],
-            ["gpu", "60", "%", "6.00", "J", "6.00", "W"],
-            ["psys,", "not", "counted", "15.0", "J", "15.0", "W"],
-        ]
-
-    def test_gives_an_idle_gpu_a_line(self) -> None:
-        """An idle GPU has no share."""
-        one = result(joules=10.0, seconds=1.0, shares={CPU: 0.4, GPU: 0.6, IDLE: 0.1})
-        assert [line.split() for line in table(one)[5:8]] == [
-            ["cpu", "40", "%", "4.00", "J", "4.00", "W"],
-            ["gpu", "60", "%", "6.00", "J", "6.00", "W"],
-            ["gpu:1,", "idle,", "not", "counted", "1.00", "J", "1.00", "W"],
-        ]
+    @pytest.mark.parametrize(
+        ("shares", "lines"),
+        [
+            (
+                {CPU: 0.3, DRAM: 0.1, GPU: 0.6, PSYS: 1.5},
+                [
+                    "cpu 30 % 3.00 J 3.00 W",
+                    "dram 10 % 1.00 J 1.00 W",
+                    "gpu 60 % 6.00 J 6.00 W",
+                    "psys, not counted 15.0 J 15.0 W",
+                ],
+            ),
+            (
+                {CPU: 0.4, GPU: 0.6, IDLE: 0.1},
+                [
+                    "cpu 40 % 4.00 J 4.00 W",
+                    "gpu 60 % 6.00 J 6.00 W",
+                    "gpu:1, idle, not counted 1.00 J 1.00 W",
+                ],
+            ),
+        ],
+        ids=["psys", "idle"],
+    )
+    def test_gives_each_domain_a_line(self, shares: dict[Domain, float], lines: list[str]) -> None:
+        """Each of several domains has joules and watts, and a share if it is counted."""
+        one = result(joules=10.0, seconds=1.0, shares=shares)
+        shown = table(one)[5 : 5 + len(lines)]
+        assert [" ".join(line.split()) for line in shown] == lines
 
     @pytest.mark.parametrize(
         ("interval", "unicode", "shown"),

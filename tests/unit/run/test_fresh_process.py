@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from pytest_greenops.run.fresh_process import (
     Invocation,
     measure,
 )
-from tests.unit.builders import result
+from tests.unit.builders import message_of, result
+
+failure = partial(message_of, FreshFailure)
 
 #: Replaces pytest: runs the file `work.py`.
 STAND_IN = """
@@ -52,13 +55,6 @@ def run(tmp_path: Path) -> Callable[..., Answer]:
         return measure(invocation, "test_it.py::test_it", limit_s=limit_s, **given)
 
     return run
-
-
-def failure(act: Callable[[], object]) -> str:
-    """Return why a fresh session cannot be used."""
-    with pytest.raises(FreshFailure) as raised:
-        act()
-    return str(raised.value)
 
 
 def test_an_answer_comes_back_whole(run: Callable[..., Answer], tmp_path: Path) -> None:
@@ -137,10 +133,7 @@ def test_a_failed_test_is_reported_in_its_own_words(
     ],
 )
 def test_an_interpreter_that_cannot_be_started(
-    run: Callable[..., Answer],
-    monkeypatch: pytest.MonkeyPatch,
-    executable: str | None,
-    why: str,
+    run: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, executable: str | None, why: str
 ) -> None:
     """The failure says why the interpreter did not start."""
     monkeypatch.setattr(fresh, "EXECUTABLE", executable)

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace as changed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ from pytest_greenops.run.fresh_process import Answer, FreshFailure
 from pytest_greenops.run.trial import Trial
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.testing import FakeSensor
-from tests.unit.builders import MACHINE, baseline, grown, key, rounds, series, session
+from tests.unit.builders import MACHINE, baseline, grown, key, message_of, rounds, series, session
+
+refusal = partial(message_of, GreenopsError)
 
 #: Nothing else runs, nothing traces this process, and the test set nothing.
 QUIET = Probes(load=NoLoad, instrumented=lambda: None, conditions=dict)
@@ -91,18 +94,20 @@ class Lab:
             trip.units = trial.work(value, trip.iterations)
         return trial.results[name]
 
+    def measure_loop(self, **joules: float) -> dict[str, Result]:
+        """Measure a loop whose windows use these joules in 0.2 s each; return its results."""
+        trial = self.trial()
+        for trip in trial.trips():
+            for name, used_j in joules.items():
+                with trip.window(name):
+                    self.sensor.spend(used_j, seconds=0.2)
+        return trial.close()
+
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
     """Return a lab without baselines."""
     return Lab(tmp_path)
-
-
-def refusal(act: Callable[[], object]) -> str:
-    """Return the message of a `GreenopsError`."""
-    with pytest.raises(GreenopsError) as raised:
-        act()
-    return str(raised.value)
 
 
 # --- results ---------------------------------------------------------------------------------
@@ -130,12 +135,8 @@ def test_several_names_are_several_results(lab: Lab) -> None:
 
 def test_windows_of_a_loop_are_results(lab: Lab) -> None:
     """Each window of a loop has a result."""
-    trial = lab.trial()
-    for trip in trial.trips():
-        for name, joules in (("prefill", 1.0), ("decode", 3.0)):
-            with trip.window(name):
-                lab.sensor.spend(joules, seconds=0.2)
-    energy = {name: result.joules for name, result in trial.close().items()}
+    results = lab.measure_loop(prefill=1.0, decode=3.0)
+    energy = {name: result.joules for name, result in results.items()}
     assert energy == {"prefill": pytest.approx(1.0), "decode": pytest.approx(3.0)}
 
 
@@ -308,33 +309,20 @@ def test_the_last_look_may_decide_what_the_first_did_not(lab: Lab) -> None:
     assert (len(result.rounds), result.verdict.outcome) == (10, Outcome.REGRESSED)
 
 
-def test_a_loop_looks_by_its_youngest_name(lab: Lab) -> None:
-    """The window with the fewest baseline sessions determines the rounds of its loop."""
-    lab.keep(prefill=grown(sessions=5, spread=0.001), decode=grown(sessions=1))
-    trial = lab.trial()
-    for trip in trial.trips():
-        for name in ("prefill", "decode"):
-            with trip.window(name):
-                lab.sensor.spend(2.0, seconds=0.2)
-    assert {name: len(r.rounds) for name, r in trial.close().items()} == {
-        "prefill": 10,
-        "decode": 10,
-    }
-
-
-def test_a_loop_goes_on_until_every_name_is_decided(lab: Lab) -> None:
-    """A window that passes does not end the looks of another."""
-    lab.keep(prefill=grown(sessions=5, spread=0.001), decode=grown(sessions=5, spread=0.001))
-    trial = lab.trial()
-    for trip in trial.trips():
-        for name, joules in (("prefill", 2.0), ("decode", AT_THE_MARGIN)):
-            with trip.window(name):
-                lab.sensor.spend(joules, seconds=0.2)
-    outcomes = {name: (len(r.rounds), r.verdict.outcome) for name, r in trial.close().items()}
-    assert outcomes == {
-        "prefill": (15, Outcome.PASSED),
-        "decode": (15, Outcome.INCONCLUSIVE),
-    }
+@pytest.mark.parametrize(
+    ("sessions", "decode_j", "rounds", "outcome"),
+    [(1, 2.0, 10, Outcome.PASSED), (5, AT_THE_MARGIN, 15, Outcome.INCONCLUSIVE)],
+    ids=["youngest", "undecided"],
+)
+def test_a_loop_takes_the_rounds_of_the_window_that_needs_most(
+    lab: Lab, sessions: int, decode_j: float, rounds: int, outcome: Outcome
+) -> None:
+    """That is the one with the fewest baseline sessions, or the last one that is decided."""
+    known = grown(sessions=5, spread=0.001)
+    lab.keep(prefill=known, decode=known if sessions == 5 else grown(sessions=sessions))
+    results = lab.measure_loop(prefill=2.0, decode=decode_j)
+    outcomes = {name: (len(r.rounds), r.verdict.outcome) for name, r in results.items()}
+    assert outcomes == {"prefill": (rounds, Outcome.PASSED), "decode": (rounds, outcome)}
 
 
 @pytest.mark.parametrize(
@@ -503,6 +491,14 @@ class Fresh:
         return Answer(self.lab.environment, (self.change(result),))
 
 
+def confirmed(lab: Lab, fresh: Fresh, joules: float = 2.0, **trial: Any) -> Result:
+    """Measure in a trial, let fresh processes confirm it, and return the result."""
+    made = lab.trial(**trial)
+    lab.measure(made, joules=joules)
+    made.confirm(fresh)
+    return made.results["call"]
+
+
 def left_open(lab: Lab, **options: Any) -> Trial:
     """Return a trial whose looks could not decide."""
     lab.keep(call=grown(spread=SPREAD))
@@ -526,32 +522,23 @@ def test_an_undecided_verdict_gets_one_fresh_session(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("joules", "limits", "options"),
+    ("known", "joules", "limits", "options"),
     [
-        (2.0, Budget(), {}),
-        (OPEN, Budget(max_rounds=1), {}),
-        (OPEN, Budget(), {"save": "all"}),
-        (OPEN, Budget(), {"fresh_child": True}),
+        (grown(spread=0.01), 2.0, Budget(), {}),
+        (grown(spread=SPREAD), OPEN, Budget(max_rounds=1), {}),
+        (grown(spread=SPREAD), OPEN, Budget(), {"save": "all"}),
+        (grown(spread=SPREAD), OPEN, Budget(), {"fresh_child": True}),
+        (grown(sessions=2), OPEN, Budget(), {}),
     ],
-    ids=["decided", "once", "saved", "itself fresh"],
+    ids=["decided", "once", "saved", "itself fresh", "young baseline"],
 )
 def test_no_fresh_session_without_need(
-    lab: Lab, joules: float, limits: Budget, options: dict[str, Any]
+    lab: Lab, known: Series, joules: float, limits: Budget, options: dict[str, Any]
 ) -> None:
-    """No process starts for work that is decided, runs once, or is judged elsewhere."""
-    lab.keep(call=grown(spread=SPREAD if joules == OPEN else 0.01))
-    trial, fresh = lab.trial(limits=limits, **options), Fresh(lab)
-    lab.measure(trial, joules=joules)
-    trial.confirm(fresh)
-    assert fresh.started == 0
-
-
-def test_no_fresh_session_at_a_young_baseline(lab: Lab) -> None:
-    """With two baseline sessions one more session cannot decide."""
-    lab.keep(call=grown(sessions=2))
-    trial, fresh = lab.trial(), Fresh(lab)
-    lab.measure(trial, joules=OPEN)
-    trial.confirm(fresh)
+    """No process starts for work that it cannot decide, runs once, or is judged elsewhere."""
+    lab.keep(call=known)
+    fresh = Fresh(lab)
+    confirmed(lab, fresh, joules, limits=limits, **options)
     assert fresh.started == 0
 
 
@@ -573,10 +560,7 @@ def test_a_regression_is_confirmed_before_it_fails(lab: Lab, sessions: int) -> N
 def test_a_contradicted_regression_is_inconclusive(lab: Lab, sessions: int) -> None:
     """If a fresh process does not find the increase, the cause has both changes."""
     lab.keep(call=grown(sessions=sessions))
-    trial = lab.trial()
-    lab.measure(trial, joules=2.5)
-    trial.confirm(Fresh(lab, 2.0))
-    verdict = trial.results["call"].verdict
+    verdict = confirmed(lab, Fresh(lab, 2.0), joules=2.5).verdict
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.cause
     assert re.fullmatch(
@@ -599,10 +583,7 @@ def test_a_budget_is_judged_by_both_sessions(lab: Lab, fresh_j: float, outcome: 
 def test_an_unconfirmed_regression_may_stand(lab: Lab) -> None:
     """If the fresh process fails, the first session decides, and a check says why."""
     lab.keep(call=grown())
-    trial = lab.trial()
-    lab.measure(trial, joules=2.5)
-    trial.confirm(Fresh(lab, failure="its test failed"))
-    result = trial.results["call"]
+    result = confirmed(lab, Fresh(lab, failure="its test failed"), joules=2.5)
     assert result.verdict.outcome is Outcome.REGRESSED
     assert [(c.name, c.finding) for c in result.checks] == [("fresh session", "its test failed")]
 
@@ -647,20 +628,15 @@ def test_each_session_has_the_control_of_its_own_process(lab: Lab) -> None:
     """Each session is saved with the control workload of its own process."""
     joules = iter([{"cpu:0": 1.0}] * 2 + [{"cpu:0": 3.0}] * 2)
     lab.probes = changed(QUIET, control=controls(lambda: next(joules)))
-    trial = lab.trial(sessions=2)
-    lab.measure(trial)
-    trial.confirm(Fresh(lab))
-    result = trial.results["call"]
+    result = confirmed(lab, Fresh(lab), sessions=2)
     assert (result.control_j, result.fresh_controls_j) == ({"cpu:0": 1.0}, ({"cpu:0": 3.0},))
 
 
 def test_the_options_set_the_number_of_sessions(lab: Lab) -> None:
     """Each session has ten rounds, and all are judged together."""
-    trial, fresh = lab.trial(sessions=4), Fresh(lab, 2.2)
-    lab.measure(trial)
-    trial.confirm(fresh)
+    fresh = Fresh(lab, 2.2)
+    result = confirmed(lab, fresh, sessions=4)
     assert fresh.started == 3
-    result = trial.results["call"]
     assert [len(rounds) for rounds in result.sessions] == [10] * 4
     assert result.joules == pytest.approx((2.0 * 2.2**3) ** 0.25)
 
@@ -734,9 +710,8 @@ def test_a_fresh_session_under_other_conditions(lab: Lab) -> None:
 def test_no_fresh_session_for_an_instrumented_process(lab: Lab) -> None:
     """If this process is traced, a fresh session would be of no use."""
     lab.probes = changed(QUIET, instrumented=lambda: "coverage (sys.settrace)")
-    trial, fresh = lab.trial(sessions=3), Fresh(lab)
-    lab.measure(trial)
-    trial.confirm(fresh)
+    fresh = Fresh(lab)
+    confirmed(lab, fresh, sessions=3)
     assert fresh.started == 0
 
 

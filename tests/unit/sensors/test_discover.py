@@ -17,6 +17,8 @@ from pytest_greenops.testing import FakeSensor
 
 MODULES = {"powercap": powercap, "pyrapl": pyrapl, "nvml": nvml, "estimate": estimate}
 Has = Callable[..., dict[str, FakeSensor]]
+AMD = FakeSensor(Domain("gpu:1", "gpu"), name="amd")
+WALL = FakeSensor(Domain("psys:1", "psys", counted=False), name="wall")
 
 
 def counting(*kinds: Kind, name: str = "fake", psys: bool = False) -> FakeSensor:
@@ -61,9 +63,6 @@ def refusal(*names: str, extra: Sequence[Sensor] = ()) -> str:
     return str(raised.value)
 
 
-# --- one sensor ------------------------------------------------------------------------------
-
-
 def test_a_sensor_is_found_or_its_reason_is(has: Has) -> None:
     """Looking raises nothing: the finding has the problem, with its fix."""
     made = has(powercap=("cpu",))
@@ -85,9 +84,6 @@ def test_the_watts_of_a_core_go_to_the_estimate(monkeypatch: pytest.MonkeyPatch)
     find("estimate", 4.5)
     discover(["estimate"], cpu_watts=5.5)
     assert asked == [4.5, 5.5]
-
-
-# --- auto ------------------------------------------------------------------------------------
 
 
 def test_auto_takes_all_counters_of_the_machine(has: Has) -> None:
@@ -112,10 +108,26 @@ def test_auto_estimates_if_nothing_counts_the_cpu(has: Has) -> None:
     ]
 
 
-def test_auto_never_takes_pyrapl(has: Has) -> None:
-    """It reads what powercap reads, so it has to be named."""
-    has(pyrapl=("cpu", "dram"))
-    assert chosen() == {"cpu:0": "estimate", "dram:0": "estimate"}
+@pytest.mark.parametrize(
+    ("names", "kinds", "extra", "expected"),
+    [
+        ((), {"pyrapl": ("cpu", "dram")}, None, {"cpu:0": "estimate", "dram:0": "estimate"}),
+        ((), {"powercap": ("cpu",)}, WALL, {"psys:1": "wall", "cpu:0": "powercap"}),
+        (("powercap",), {"powercap": ("cpu",)}, AMD, {"cpu:0": "powercap"}),
+        (("nvml", "amd"), {"nvml": ("gpu",)}, AMD, {"gpu:0": "nvml", "gpu:1": "amd"}),
+    ],
+    ids=["auto without pyrapl", "psys covers nothing", "extra not named", "two cards"],
+)
+def test_the_sensors_of_a_run(
+    has: Has,
+    names: tuple[str, ...],
+    kinds: dict[str, Sequence[Kind]],
+    extra: FakeSensor | None,
+    expected: dict[str, str],
+) -> None:
+    """`auto` reads neither pyrapl, which has to be named, nor less for psys; a list is complete."""
+    has(**kinds)
+    assert chosen(*names, extra=[extra] if extra else []) == expected
 
 
 def test_auto_prefers_what_plugins_bring(has: Has) -> None:
@@ -169,13 +181,6 @@ def test_auto_estimates_only_what_nothing_counts(has: Has) -> None:
     )
 
 
-def test_a_counter_that_enters_no_total_covers_nothing(has: Has) -> None:
-    """psys includes the package, but enters no total: the CPU is counted too."""
-    has(powercap=("cpu",))
-    wall = FakeSensor(Domain("psys:1", "psys", counted=False), name="wall")
-    assert chosen(extra=[wall]) == {"psys:1": "wall", "cpu:0": "powercap"}
-
-
 def test_psys_is_read_only_with_what_is_counted(has: Has, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sensor is not kept for its psys alone."""
     has()
@@ -200,9 +205,6 @@ def test_auto_may_find_nothing_but_reasons(has: Has, monkeypatch: pytest.MonkeyP
     assert [finding.problem is None for finding in findings] == [False] * 3
 
 
-# --- by name ---------------------------------------------------------------------------------
-
-
 def test_named_sensors_are_taken_in_their_order(has: Has) -> None:
     """No others are taken; extra ones may be named too."""
     has(powercap=("cpu",), nvml=("gpu",))
@@ -212,12 +214,6 @@ def test_named_sensors_are_taken_in_their_order(has: Has) -> None:
         "plug",
         "powercap",
     ]
-
-
-def test_an_extra_sensor_that_is_not_named_is_not_read(has: Has) -> None:
-    """The list is complete."""
-    has(powercap=("cpu",))
-    assert chosen("powercap", extra=[counting("gpu", name="plug")]) == {"cpu:0": "powercap"}
 
 
 def test_an_extra_sensor_may_take_the_name_of_one_of_ours(has: Has) -> None:
@@ -267,13 +263,6 @@ def test_two_that_count_the_same_are_refused(
     has(powercap=("cpu", "dram"), pyrapl=("cpu",), nvml=("gpu",), estimate=("cpu", "dram"))
     message = refusal(*names, extra=[counting("dram", name="plug")])
     assert message == f"--energy-sensors: {problem}"
-
-
-def test_two_that_count_different_cards_are_taken(has: Has) -> None:
-    """An NVIDIA card and an AMD card are both GPUs."""
-    has(nvml=("gpu",))
-    amd = FakeSensor(Domain("gpu:1", "gpu"), name="amd")
-    assert chosen("nvml", "amd", extra=[amd]) == {"gpu:0": "nvml", "gpu:1": "amd"}
 
 
 @pytest.mark.parametrize("names", [("auto", "pyrapl"), ("pyrapl", "auto")])

@@ -47,9 +47,6 @@ def blurred(tick: Tick, half_ms: float) -> Tick:
     return tick._replace(half_ns=round(half_ms * MS))
 
 
-# --- ticker ----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("count_uj", [6_000, 4_000, 0])
 def test_a_counter_that_moved_has_ticked(count_uj: int) -> None:
     """Up or down, after a reset; a first look, or one that finds the same count, is not a tick."""
@@ -90,9 +87,6 @@ def test_the_period_is_the_median_time_between_ticks(
 ) -> None:
     """After one tick it is the time of the watch, after none the usual period."""
     assert period_s([Tick(ms * MS, 0, ms) for ms in times_ms]) == pytest.approx(expected_s)
-
-
-# --- after a tick ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("samples", [1, 7])
@@ -137,8 +131,6 @@ def test_the_error_grows_with_everything_that_is_unknown() -> None:
     assert error_uj(spread_w=40.0) == off(1.2 * head_uj, 20.0 * 10_000)
 
 
-# --- before a tick ---------------------------------------------------------------------------
-
 #: A window ended at 60 ms, 40 ms before the tick.
 END_NS = 60 * MS
 
@@ -163,8 +155,6 @@ def test_nothing_is_subtracted_from_a_tick_before_the_end() -> None:
     assert count_at_rest(SHARP, 101 * MS, reported((101, 50.0))) == Edge(5_000_000, RESOLUTION_UJ)
 
 
-# --- between two ticks -----------------------------------------------------------------------
-
 #: The counter moved by 4 J in the 100 ms after the tick: the device draws 40 W.
 NEXT = Tick(200 * MS, 0, 9_000_000)
 
@@ -183,12 +173,8 @@ def test_reported_power_may_increase_the_error(reported_w: float, doubt_w: float
     """If it contradicts the counter by more than a quarter, the error includes it."""
     edge = count_between(SHARP, NEXT, END_NS, reported_w)
     assert edge == Edge(
-        round(5_000_000 - 40.0 * 40_000),
-        off(POWER_ERROR * 40.0 * 40_000, doubt_w * 40_000),
+        round(5_000_000 - 40.0 * 40_000), off(POWER_ERROR * 40.0 * 40_000, doubt_w * 40_000)
     )
-
-
-# --- windows ---------------------------------------------------------------------------------
 
 
 class Trace(NamedTuple):

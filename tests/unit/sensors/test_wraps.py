@@ -37,9 +37,6 @@ def ranged(*ranges_j: float | None) -> FakeSensor:
     )
 
 
-# --- how often -------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("sensors", "period_s"),
     [
@@ -47,6 +44,7 @@ def ranged(*ranges_j: float | None) -> FakeSensor:
         ([ranged(65_536.0, 4_000.0)], 10.0),
         ([ranged(65_536.0), ranged(None), ranged(4_000.0)], 10.0),
         ([ranged(1.0)], LEAST_PERIOD_S),
+        ([FakeSensor(Domain("cpu:0", "cpu", 4_000_000_000, 400.0))], 2.5),
         ([ranged(None)], None),
         ([], None),
     ],
@@ -54,17 +52,8 @@ def ranged(*ranges_j: float | None) -> FakeSensor:
 def test_counters_are_read_four_times_in_a_range(
     sensors: list[FakeSensor], period_s: float | None
 ) -> None:
-    """The fastest one decides, up to a limit; a counter that never wraps is not read."""
+    """The fastest at its highest plausible power decides; one that never wraps is not read."""
     assert WrapWatch(sensors).period_s == pytest.approx(period_s)
-
-
-def test_a_hotter_counter_wraps_sooner() -> None:
-    """The range is used up at the highest plausible power."""
-    hot = FakeSensor(Domain("cpu:0", "cpu", 4_000_000_000, 400.0))
-    assert WrapWatch([hot]).period_s == pytest.approx(2.5)
-
-
-# --- the thread ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -102,9 +91,6 @@ def test_one_watch_serves_trip_after_trip() -> None:
         assert threads() == []
 
 
-# --- what it reads ---------------------------------------------------------------------------
-
-
 class Counter(FakeSensor):
     """A sensor on a simulated clock, which is also the clock of its readings."""
 
@@ -125,7 +111,7 @@ class Counter(FakeSensor):
 
 
 def test_no_wrap_of_a_long_window_is_missed(clock: SimulatedClock) -> None:
-    """Seven times nine tenths of the range are 6.3 ranges, to the microjoule."""
+    """Seven times nine tenths of the range are 6.3 ranges; without the readings it is void."""
     counter = Counter(clock, CPU)
     instruments = Instruments([counter], clock)
     with instruments.watching(None):
@@ -135,18 +121,7 @@ def test_no_wrap_of_a_long_window_is_missed(clock: SimulatedClock) -> None:
         after = instruments.end()
     window = instruments.window(before, after)
     assert (window.energy_uj, window.missing) == ({"cpu:0": 6_300_000}, {})
-
-
-def test_without_the_readings_wraps_may_be_missed(clock: SimulatedClock) -> None:
-    """The next trip forgets the readings, and the same window is void."""
-    counter = Counter(clock, CPU)
-    instruments = Instruments([counter], clock)
-    with instruments.watching(None):
-        before = instruments.begin()
-        for _ in range(7):
-            counter.use(0.9)
-        after = instruments.end()
-    with instruments.watching(0.0):
+    with instruments.watching(0.0):  # the next trip forgets the readings
         missing = instruments.window(before, after).missing
     assert missing == {"cpu:0": "cpu:0 may have wrapped unseen in a window of 7 s"}
 
@@ -192,9 +167,6 @@ def test_each_window_of_a_trip_has_its_own_readings(clock: SimulatedClock) -> No
             counter.use(0.7)
     joules = [instruments.window(*pair).energy_uj["cpu:0"] for pair in edges]
     assert joules == [1_800_000, 2_700_000]
-
-
-# --- when it reads ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

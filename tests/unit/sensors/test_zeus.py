@@ -32,10 +32,8 @@ from tests.simulated_host.zeus_devices import (
     AmdCard,
 )
 
-NOTHING = (
-    "there is no AMD GPU, Apple silicon or Jetson; NVIDIA cards are read by the sensor nvml, "
-    "RAPL counters by powercap"
-)
+INSTALL = "pip install 'pytest-greenops[zeus]'"
+NO_COUNTER = "zeus finds no counter of a CPU or a GPU on this chip"
 REAL = "zeus" in sys.modules or importlib.util.find_spec("zeus") is not None
 
 with_zeus = pytest.mark.skipif(not REAL, reason="zeus is not installed")
@@ -109,12 +107,11 @@ def install(monkeypatch: pytest.MonkeyPatch, modules: Mapping[str, ModuleType | 
         monkeypatch.setitem(sys.modules, name, module)
 
 
-def problem_of(function: Callable[[], Any]) -> dict[str, Any]:
-    """Return why a sensor did not open."""
+def problem_of(function: Callable[[], Any]) -> list[Any]:
+    """Return why a sensor did not open, the fix, and whether the device is absent."""
     with pytest.raises(SensorUnavailable) as caught:
         function()
-    problem = caught.value
-    return {"reason": problem.reason, "remedy": problem.remedy, "absent": problem.absent}
+    return [caught.value.reason, caught.value.remedy, caught.value.absent]
 
 
 # --- which device is present ----------------------------------------------------------------
@@ -176,8 +173,11 @@ def test_nothing_is_loaded_without_a_device(
 ) -> None:
     """The reason names the sensors for other devices, and zeus is not loaded."""
     install(monkeypatch, {"zeus": None})
-    expected = {"reason": NOTHING, "remedy": None, "absent": True}
-    assert expected == problem_of(lambda: zeus.open_sensor(tmp_path))
+    reason = (
+        "there is no AMD GPU, Apple silicon or Jetson; NVIDIA cards are read by the sensor nvml, "
+        "RAPL counters by powercap"
+    )
+    assert [reason, None, True] == problem_of(lambda: zeus.open_sensor(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -193,8 +193,7 @@ def test_hidden_cards_are_absent(
 ) -> None:
     """Cards that were hidden on purpose are not missed."""
     install(monkeypatch, {"zeus": None})
-    reason = "HIP_VISIBLE_DEVICES hides every AMD GPU"
-    expected = {"reason": reason, "remedy": None, "absent": True}
+    expected = ["HIP_VISIBLE_DEVICES hides every AMD GPU", None, True]
     assert expected == problem_of(lambda: zeus.open_sensor(amd_root, environ))
 
 
@@ -208,11 +207,7 @@ def test_zeus_that_is_not_installed_is_named(
     install(monkeypatch, {})
     without = [folder for folder in sys.path if not (Path(folder) / "zeus").is_dir()]
     monkeypatch.setattr(sys, "path", without)
-    expected = {
-        "reason": "zeus is not installed",
-        "remedy": "pip install 'pytest-greenops[zeus]'",
-        "absent": False,
-    }
+    expected = ["zeus is not installed", INSTALL, False]
     assert expected == problem_of(lambda: zeus.open_sensor(amd_root, {}))
 
 
@@ -231,11 +226,7 @@ def test_zeus_that_cannot_be_imported_is_named(
     (amd_root / "zeus").mkdir()
     (amd_root / "zeus/__init__.py").write_text(f"{code}\n")
     monkeypatch.syspath_prepend(str(amd_root))
-    expected = {
-        "reason": f"zeus cannot be imported ({words})",
-        "remedy": "pip install 'pytest-greenops[zeus]'",
-        "absent": False,
-    }
+    expected = [f"zeus cannot be imported ({words})", INSTALL, False]
     assert expected == problem_of(lambda: zeus.open_sensor(amd_root, {}))
 
 
@@ -246,7 +237,7 @@ def test_an_older_zeus_is_refused(amd_root: Path, monkeypatch: pytest.MonkeyPatc
         "zeus cannot read an AMD GPU here: AttributeError: "
         "module 'zeus.device.gpu' has no attribute 'amdsmi_is_available'"
     )
-    assert reason == problem_of(lambda: zeus.open_sensor(amd_root, {}))["reason"]
+    assert reason == problem_of(lambda: zeus.open_sensor(amd_root, {}))[0]
 
 
 # --- readings -------------------------------------------------------------------------------
@@ -383,10 +374,7 @@ def test_a_jetson_is_not_asked_after_its_sampling_ended(open_jetson: Open) -> No
 def test_a_jetson_that_is_refused_is_not_left_sampling(open_jetson: Open) -> None:
     """The process that zeus started is stopped."""
     chip = FakeChip(metrics=["total_energy_mj"])
-    assert (
-        "zeus finds no counter of a CPU or a GPU on this chip"
-        == problem_of(lambda: open_jetson(chip))["reason"]
-    )
+    assert NO_COUNTER == problem_of(lambda: open_jetson(chip))[0]
     assert not chip.alive
 
 
@@ -428,7 +416,7 @@ def attempt(cards: list[dict[str, Any]], folder: str, more: dict[str, Any]) -> d
     try:
         return opened(open_cards([AmdCard(**card) for card in cards], folder, **more))
     except SensorUnavailable as problem:
-        return {"reason": problem.reason, "remedy": problem.remedy}
+        return {"problem": [problem.reason, problem.remedy]}
 
 
 def watts_of_cards(cards: list[dict[str, Any]], folder: str) -> dict[str, Any]:
@@ -458,47 +446,47 @@ def test_counts_the_joules_of_amd_cards(tmp_path: Path) -> None:
 
 @with_zeus
 @pytest.mark.parametrize(
-    ("cards", "reason"),
+    ("cards", "more", "reason", "remedy"),
     [
         (
             [{}, {"error": zeus_devices.NOT_SUPPORTED}],
+            {},
             "an AMD GPU here has no energy counter, and zeus opens all or none (error 2)",
+            "name those that have one in HIP_VISIBLE_DEVICES",
         ),
         (
             [{"shown_w": 5000}],
+            {},
             "no AMD GPU can be measured: gpu:0 (AMD Instinct Simulated): "
             "no counter that agrees with its power, not measured",
+            None,
         ),
         (
             [{"error": 10}],
+            {},
             "zeus cannot read an AMD GPU here: ZeusGPUNoPermissionError: error 10",
+            None,
+        ),
+        (
+            [{}],
+            {"init_error": 34},
+            "zeus cannot use AMD's library amdsmi: amdsmi is available but could not "
+            "initialize: 34",
+            "install ROCm 6.2 or later, and the package amdsmi of the same version",
         ),
     ],
+    ids=["old card", "wrong counter", "no permission", "amdsmi"],
 )
 def test_cards_that_cannot_be_read_are_named(
-    tmp_path: Path, cards: list[dict[str, Any]], reason: str
+    tmp_path: Path,
+    cards: list[dict[str, Any]],
+    more: dict[str, int],
+    reason: str,
+    remedy: str | None,
 ) -> None:
-    """An old card without a counter, a wrong counter, or a user without permission."""
-    assert reason == child.run(attempt, cards, str(tmp_path), {})["reason"]
-
-
-@with_zeus
-def test_the_fix_of_cards_without_a_counter_is_to_hide_them(tmp_path: Path) -> None:
-    """Zeus opens all cards or none."""
-    cards = [{"error": zeus_devices.NOT_SUPPORTED}]
-    assert (
-        "name those that have one in HIP_VISIBLE_DEVICES"
-        == child.run(attempt, cards, str(tmp_path), {})["remedy"]
-    )
-
-
-@with_zeus
-def test_the_message_of_zeus_about_amdsmi_is_in_the_reason(tmp_path: Path) -> None:
-    """Zeus only logs it."""
-    reason = (
-        "zeus cannot use AMD's library amdsmi: amdsmi is available but could not initialize: 34"
-    )
-    assert reason == child.run(attempt, [{}], str(tmp_path), {"init_error": 34})["reason"]
+    """The reason has what zeus raises or only logs; cards without a counter can be hidden."""
+    answer = child.run(attempt, cards, str(tmp_path), more)
+    assert answer == {"problem": [reason, remedy]}
 
 
 @with_zeus
@@ -584,12 +572,10 @@ def test_apple_silicon_has_the_domains_that_it_reports() -> None:
     assert [["cpu:0", "cpu", True], ["gpu:0", "gpu", True]] == answer["domains"]
 
 
-def apple_without_library() -> list[str | None]:
+def apple_without_library() -> list[Any]:
     """In a child: a Mac with only zeus itself installed."""
     zeus_devices.pretend_apple()
-    with pytest.raises(SensorUnavailable) as caught:
-        zeus.open_sensor(Path("/none"))
-    return [caught.value.reason, caught.value.remedy]
+    return problem_of(lambda: zeus.open_sensor(Path("/none")))
 
 
 @with_zeus
@@ -597,7 +583,8 @@ def test_apple_silicon_needs_a_library_of_its_own() -> None:
     """Its package is named by the extra."""
     assert [
         "the package zeus-apple-silicon is not installed, or this Python is not for arm64",
-        "pip install 'pytest-greenops[zeus]'",
+        INSTALL,
+        False,
     ] == child.run(apple_without_library)
 
 
@@ -663,7 +650,7 @@ def test_a_rail_that_cpu_and_gpu_share_is_named(tmp_path: Path) -> None:
 def test_a_jetson_without_rails_is_refused(tmp_path: Path, rails: dict[str, int]) -> None:
     """Its input alone is neither CPU nor GPU."""
     answer = child.run(jetson, str(tmp_path), rails, private_sys=True)
-    assert answer == {"reason": "zeus finds no counter of a CPU or a GPU on this chip"}
+    assert answer == {"reason": NO_COUNTER}
 
 
 def jetson_whose_sampling_ends(folder: str) -> list[int | None]:
@@ -682,11 +669,9 @@ def test_a_jetson_that_is_no_longer_sampled_has_no_count(tmp_path: Path) -> None
     assert [None] == child.run(jetson_whose_sampling_ends, str(tmp_path), private_sys=True)
 
 
-def jetson_that_zeus_does_not_see(folder: str) -> str:
+def jetson_that_zeus_does_not_see(folder: str) -> list[Any]:
     """In a child: a board whose release file only we see."""
-    with pytest.raises(SensorUnavailable) as caught:
-        zeus.open_sensor(zeus_devices.release_file(Path(folder)))
-    return caught.value.reason
+    return problem_of(lambda: zeus.open_sensor(zeus_devices.release_file(Path(folder))))
 
 
 @with_zeus
@@ -696,4 +681,4 @@ def test_a_jetson_that_zeus_does_not_recognise_is_refused(tmp_path: Path) -> Non
         "zeus does not recognise this Jetson: it requires /etc/nv_tegra_release, and aarch64 "
         "from Python's platform.processor()"
     )
-    assert reason == child.run(jetson_that_zeus_does_not_see, str(tmp_path))
+    assert reason == child.run(jetson_that_zeus_does_not_see, str(tmp_path))[0]

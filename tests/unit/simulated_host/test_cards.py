@@ -338,8 +338,7 @@ def test_a_card_follows_its_script(
 
 
 @pytest.mark.parametrize(
-    ("processes", "expected"),
-    [((), []), ((0, 4242), [os.getpid(), 4242]), (None, [NOT_SUPPORTED])],
+    ("processes", "expected"), [((), []), ((0, 4242), [os.getpid(), 4242]), (None, [NOT_SUPPORTED])]
 )
 def test_a_card_lists_the_processes_of_the_script(
     see: See, processes: tuple[int, ...] | None, expected: object

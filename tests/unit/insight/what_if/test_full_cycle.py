@@ -39,13 +39,7 @@ def test_both_models_use_the_same_at_the_crossover() -> None:
         (Life(1.0, 1.0), Life(1.0, 2.0), "A"),
         (Life(1.0, 1.0), Life(1.0, 1.0), None),
     ],
-    ids=[
-        "less in both",
-        "more in both",
-        *["equal slopes"] * 2,
-        *["equal training"] * 2,
-        "same",
-    ],
+    ids=["less in both", "more in both", *["equal slopes"] * 2, *["equal training"] * 2, "same"],
 )
 def test_no_crossover(a: Life, b: Life, always: str | None) -> None:
     """Where one model always uses less, or both use the same, there is no N*."""

@@ -84,28 +84,19 @@ def test_counts_own_work(cpu_time_ns: Callable[[], int]) -> None:
 
 
 @each_count
+@pytest.mark.parametrize("lives", [True, False], ids=["living", "ended"])
 @pytest.mark.parametrize("program", [BURN.format(seconds=0.3) + LIVE_ON, DELEGATE], ids=GENERATIONS)
-def test_counts_living_descendants(cpu_time_ns: Callable[[], int], program: str) -> None:
-    """Work of a child that still lives counts, and so does the work of its own children."""
+def test_counts_descendants(cpu_time_ns: Callable[[], int], program: str, lives: bool) -> None:
+    """Work of a child counts, with its own children's, while it lives and once it has ended."""
     sensor = sensor_of(cpu_time_ns)
     before, own_s = sensor.read(), time.process_time()
     with start(program.format(program=BURN.format(seconds=0.3))) as child:
         pipe(child.stdout).readline()
-        after, own_s = sensor.read(), time.process_time() - own_s
+        after, living_s = sensor.read(), time.process_time() - own_s
         pipe(child.stdin).close()
-    assert 0.28 < joules(sensor, before, after) - own_s < 0.6
-
-
-@each_count
-@pytest.mark.parametrize("program", [BURN.format(seconds=0.3), DELEGATE], ids=GENERATIONS)
-def test_counts_ended_descendants(cpu_time_ns: Callable[[], int], program: str) -> None:
-    """Work of a child that began and ended between two readings counts, with its children's."""
-    sensor = sensor_of(cpu_time_ns)
-    before, own_s = sensor.read(), time.process_time()
-    with start(program.format(program=BURN.format(seconds=0.3))) as child:
-        pipe(child.stdin).close()
-    after, own_s = sensor.read(), time.process_time() - own_s
-    assert 0.28 < joules(sensor, before, after) - own_s < 0.6
+    if not lives:
+        after, living_s = sensor.read(), time.process_time() - own_s
+    assert 0.28 < joules(sensor, before, after) - living_s < 0.6
 
 
 def test_child_that_ends_is_counted_once() -> None:
@@ -288,21 +279,18 @@ def test_threads_that_share_a_core_are_charged_less() -> None:
         ("vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 999\nmodel name\t: New\n", "New"),
         ("processor\t: 0\n", "this CPU"),
         ("", "this CPU"),
+        (None, "this CPU"),
     ],
 )
-def test_an_unknown_cpu_is_named(tmp_path: Path, text: str, name: str) -> None:
-    """A CPU that is not in the table gets a default, and the method says so, with the fix."""
-    (tmp_path / "cpuinfo").write_text(text)
+def test_an_unknown_cpu_is_named(tmp_path: Path, text: str | None, name: str) -> None:
+    """A CPU not in the table or without `/proc/cpuinfo` gets a default; the method has the fix."""
+    if text is not None:
+        (tmp_path / "cpuinfo").write_text(text)
     method = estimate.open_sensor(cpuinfo=tmp_path / "cpuinfo").method
     assert method.startswith(
         f"CPU time x {DEFAULT_WATTS} W per busy core "
         f"(a default: {name} is not in the table; set energy_cpu_watts)"
     )
-
-
-def test_system_without_cpuinfo_is_unknown(tmp_path: Path) -> None:
-    """A system without `/proc/cpuinfo` gets the default, and the method says so."""
-    assert "a default: this CPU" in estimate.open_sensor(cpuinfo=tmp_path / "none").method
 
 
 def test_first_of_many_processors_counts(tmp_path: Path) -> None:

@@ -87,8 +87,6 @@ def maps(proc: Path, pid: int, library: str) -> Path:
     return path
 
 
-# --- whether a card is used ------------------------------------------------------------------
-
 #: No process of this machine has such a high id.
 STRANGER = 2**30
 
@@ -149,9 +147,11 @@ def test_a_descendant_may_have_loaded_cuda(
     assert used([listing()], proc) == [expected]
 
 
-def test_maps_that_cannot_be_read_leave_it_unknown(proc: Path) -> None:
-    """The process may have loaded CUDA."""
-    path = maps(proc, OWN, "libc.so.6")
+def test_maps_of_any_encoding_are_read_or_leave_it_unknown(proc: Path) -> None:
+    """A path that is not UTF-8 hides no others; if none can be read, CUDA may be loaded."""
+    path = maps(proc, OWN, "libcuda.so.1")
+    path.write_bytes(b"/home/\xff\n" + path.read_bytes())
+    assert used([listing()], proc) == [None]
     path.unlink()
     path.mkdir()
     assert used([listing()], proc) == [None]
@@ -160,16 +160,6 @@ def test_maps_that_cannot_be_read_leave_it_unknown(proc: Path) -> None:
 def test_without_proc_it_is_unknown(tmp_path: Path) -> None:
     """The maps of this process are missing because the system has none."""
     assert used([listing(), listing()], tmp_path) == [None, None]
-
-
-def test_maps_of_other_encodings_are_read(proc: Path) -> None:
-    """A path that is not UTF-8 does not hide the others."""
-    path = maps(proc, OWN, "libcuda.so.1")
-    path.write_bytes(b"/home/\xff\n" + path.read_bytes())
-    assert used([listing()], proc) == [None]
-
-
-# --- who else is on it -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -198,13 +188,9 @@ def test_a_stranger_that_computes_is_foreign(
     assert expected == foreign(cards, proc)
 
 
-def test_a_descendant_is_not_foreign(proc: Path, child: int) -> None:
-    """Work that this process started is its own."""
+def test_a_relative_is_not_foreign(proc: Path, child: int) -> None:
+    """A child's work is our own, and a parent that waits may hold memory of the card meanwhile."""
     assert foreign([listing(OWN, child)], proc) == [False]
-
-
-def test_a_parent_that_waits_is_not_foreign(proc: Path) -> None:
-    """The process that started this one may hold memory of the card meanwhile."""
     assert foreign([listing(OWN, os.getppid())], proc) == [False]
 
 
@@ -230,9 +216,6 @@ def test_the_server_of_a_shared_card_is_not_foreign(
     assert foreign([listing(OWN, STRANGER)], proc) == [expected]
 
 
-# --- whether it rests ------------------------------------------------------------------------
-
-
 def occupied(percent: int | None, *pids: int) -> dict[str, Any]:
     """Return a card of this utilisation, on which these processes compute."""
     load = {} if percent is None else {"UtilizationRates": SimpleNamespace(gpu=percent, memory=0)}
@@ -255,9 +238,6 @@ def test_a_card_rests_if_it_reports_so(card: dict[str, Any], rests: bool) -> Non
     assert device_state.rests(NVML, card) is rests
 
 
-# --- what limits its clocks -----------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("bits", "reasons"),
     [
@@ -275,24 +255,20 @@ def test_a_card_rests_if_it_reports_so(card: dict[str, Any], rests: bool) -> Non
     ],
 )
 def test_reasons_are_named_by_their_bit(bits: int, reasons: tuple[str, ...]) -> None:
-    """As in `nvml.h`; being idle, and keeping to requested clocks, is not a reason."""
+    """As in `nvml.h`; idle and requested clocks, and no report, are not reasons."""
     card = {"CurrentClocksThrottleReasons": bits}
     assert reasons == device_state.throttle_reasons(NVML, card)
-
-
-def test_a_card_that_reports_no_reasons_has_none() -> None:
-    """An unsupported call is not a slowdown."""
     assert device_state.throttle_reasons(NVML, {}) == ()
 
 
-# --- the rest --------------------------------------------------------------------------------
-
-
-def test_the_clock_is_that_of_the_multiprocessors() -> None:
+@pytest.mark.parametrize(
+    ("card", "mhz"), [({"ClockInfo": {(0,): 300, (1,): 1410, (2,): 877}}, 1410), ({}, None)]
+)
+def test_the_clock_is_that_of_the_multiprocessors(card: dict[str, Any], mhz: int | None) -> None:
     """Of several clocks; None if none is reported."""
-    card = {"ClockInfo": {(0,): 300, (1,): 1410, (2,): 877}}
-    assert device_state.clock_mhz(NVML, card) == 1410
-    assert device_state.clock_mhz(NVML, {}) is None
+    clocks = device_state.Clocks(NVML, card)
+    clocks.note()
+    assert clocks.mhz == mhz
 
 
 def test_the_state_is_that_of_now_with_noted_clocks() -> None:

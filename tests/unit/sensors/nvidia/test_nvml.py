@@ -195,11 +195,7 @@ UNCLEAR = "taken in PCI bus order, which CUDA may not follow: set CUDA_DEVICE_OR
     ("other", "environ", "unclear"),
     [
         (OTHER_MODEL, {"CUDA_VISIBLE_DEVICES": "1"}, True),
-        (
-            OTHER_MODEL,
-            {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "FASTEST_FIRST"},
-            True,
-        ),
+        (OTHER_MODEL, {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "FASTEST_FIRST"}, True),
         (OTHER_MODEL, {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, False),
         (OTHER_MODEL, {"CUDA_VISIBLE_DEVICES": OTHER_MODEL.uuid}, False),
         (OTHER_MODEL, {}, False),
@@ -487,9 +483,7 @@ def test_a_counter_that_is_stuck_from_the_start_is_left_out(opened: Open) -> Non
     assert (names(sensor), list(sensor.notes)) == (["gpu:0"], [f"gpu:1 {STUCK}"])
 
 
-def test_a_machine_whose_counters_are_all_stuck_has_no_sensor(
-    refusal: Callable[..., Any],
-) -> None:
+def test_a_machine_whose_counters_are_all_stuck_has_no_sensor(refusal: Callable[..., Any]) -> None:
     """There is nothing left to measure."""
     reason = f"no card can be measured: gpu:0 {STUCK}"
     assert refusal(replace(A, stick_s=0.0)) == (reason, "reload the driver", False)

@@ -201,3 +201,12 @@ def test_a_thread_that_fails_leaves_no_figure() -> None:
     assert asked.wait(timeout=10)
     sampler.stop()
     assert sampler.edge_now() is None
+
+
+def test_the_period_is_learnt_from_enough_renewals(device: Device) -> None:
+    """The lower quartile of the time between renewals replaces the usual period."""
+    device.begin()
+    for number in range(sampled_power.LEARNT + 1):
+        assert device.sampler.period_s == PERIOD_S
+        device.draw(100.0 + number, 0.02)
+    assert device.sampler.period_s == pytest.approx(0.02)

@@ -38,11 +38,11 @@ def counts(tree: PowercapTree) -> dict[str, int | None]:
         return dict(zip(names, sensor.read().energy_uj, strict=True))
 
 
-def refusal(root: Path) -> SensorUnavailable:
-    """Return why no sensor opens there."""
+def refusal(root: Path) -> tuple[str, str | None, bool]:
+    """Return why no sensor opens there, the fix, and whether the device is absent."""
     with pytest.raises(SensorUnavailable) as info:
         powercap.open_sensor(root)
-    return info.value
+    return info.value.reason, info.value.remedy, info.value.absent
 
 
 def open_as_nobody(root: str, groups: list[int]) -> dict[str, Any]:
@@ -80,11 +80,7 @@ def test_a_sensor_says_what_it_is(tmp_path: Path) -> None:
     """It is a sensed `powercap` sensor whose counters move every millisecond."""
     sensor: Sensor
     with closing(powercap.open_sensor(build(tmp_path).root)) as sensor:
-        assert ("powercap", "sensed", 0.001) == (
-            sensor.name,
-            sensor.source,
-            sensor.update_period_s,
-        )
+        assert ("powercap", "sensed", 0.001) == (sensor.name, sensor.source, sensor.update_period_s)
 
 
 def test_a_reading_has_the_counts_in_the_order_of_the_domains(tmp_path: Path) -> None:
@@ -354,44 +350,41 @@ def test_a_closed_sensor_reads_none_and_closes_again(tmp_path: Path) -> None:
 
 def test_no_tree_is_no_sensor(tmp_path: Path) -> None:
     """If the kernel has no powercap, the sensor is absent and there is no fix."""
-    problem = refusal(tmp_path / "powercap")
-    assert (
+    assert refusal(tmp_path / "powercap") == (
         f"{tmp_path}/powercap is not there: this system shows no RAPL counters, "
         "as a virtual machine does",
         None,
         True,
-    ) == (problem.reason, problem.remedy, problem.absent)
+    )
 
 
 def test_a_tree_without_zones_is_no_sensor(tmp_path: Path) -> None:
     """For a powercap folder without RAPL, the fix names the kernel module."""
     (tmp_path / "dtpm").mkdir()
-    problem = refusal(tmp_path)
-    assert (
+    assert refusal(tmp_path) == (
         f"{tmp_path} has no RAPL zone: a virtual machine has none, "
         "bare metal needs its kernel module",
         "sudo modprobe intel_rapl_msr",
         True,
-    ) == (problem.reason, problem.remedy, problem.absent)
+    )
 
 
 def test_zones_that_a_container_hides_are_refused(tmp_path: Path) -> None:
     """Dead links are not an absent device: the fix names the container's option."""
     tree = build(tmp_path)
     tree.hide()
-    problem = refusal(tree.root)
-    assert (
+    assert refusal(tree.root) == (
         f"the RAPL zones in {tree.root} lead nowhere: a container runtime hides them",
         "start the container with --security-opt systempaths=unconfined",
         False,
-    ) == (problem.reason, problem.remedy, problem.absent)
+    )
 
 
 def test_a_tree_without_packages_is_refused(tmp_path: Path) -> None:
     """The reason names its zones."""
     tree = PowercapTree(tmp_path)
     tree.add(tree.control("intel-rapl"), "psys")
-    assert f"{tree.root} has no package zone, only psys" == refusal(tree.root).reason
+    assert f"{tree.root} has no package zone, only psys" == refusal(tree.root)[0]
 
 
 @pytest.mark.parametrize("zone", ["package-1", "package-0/dram"])
@@ -400,8 +393,8 @@ def test_a_counter_without_a_number_is_refused(tmp_path: Path, zone: str) -> Non
     tree = build(tmp_path, packages=(0, 1))
     tree[zone].show(b"?\n")
     before = open_handles()
-    problem = refusal(tree.root)
-    assert re.fullmatch(r".*/energy_uj contains b'\?\\n', which is not a count", problem.reason)
+    reason, *_ = refusal(tree.root)
+    assert re.fullmatch(r".*/energy_uj contains b'\?\\n', which is not a count", reason)
     assert before == open_handles()
 
 
@@ -411,11 +404,7 @@ def test_a_counter_that_fails_from_the_start_is_refused(tmp_path: Path) -> None:
     tree["package-0"].file.unlink()
     tree["package-0"].file.symlink_to("/proc/self/mem")
     file = tree.root / "intel-rapl:0" / "energy_uj"
-    problem = refusal(tree.root)
-    assert (f"{file} cannot be read: Input/output error", False) == (
-        problem.reason,
-        problem.absent,
-    )
+    assert refusal(tree.root) == (f"{file} cannot be read: Input/output error", None, False)
 
 
 @pytest.mark.parametrize("zone", ["package-0", "package-0/dram"])

@@ -17,12 +17,7 @@ from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.sensors.base import Sensor, difference
 from pytest_greenops.sensors.rapl import powercap, pyrapl
 from tests.simulated_host import child
-from tests.simulated_host.powercap_tree import (
-    PowercapTree,
-    build,
-    build_cpus,
-    throttle_counter,
-)
+from tests.simulated_host.powercap_tree import PowercapTree, build, build_cpus, throttle_counter
 
 SYS = Path("/sys")
 INSTEAD = "use --energy-sensors powercap"
@@ -201,9 +196,13 @@ def test_the_states_count_how_often_sockets_were_slowed_down() -> None:
 # --- each failure in words ------------------------------------------------------------------
 
 
-def attempt_on(packages: list[int], description: dict[str, Any]) -> dict[str, Any]:
-    """In a child: open on this machine."""
-    host(packages, **description)
+def attempt_on(
+    zones: list[int], description: dict[str, Any], cpus: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """In a child: open on a machine with these zones, and CPUs of their packages or others."""
+    if cpus != {}:
+        build_cpus(SYS, **(cpus or {"packages": zones}))
+    build(SYS, zones, **description)
     return attempt()
 
 
@@ -216,55 +215,63 @@ def test_a_machine_without_zones_has_no_such_sensor() -> None:
     assert refused(reason, None, True) == private(attempt_on, [0], {"msr": False})
 
 
-def test_zones_of_mmio_alone_are_refused() -> None:
-    """pyRAPL does not see MMIO zones, which powercap reads."""
-    reason = (
-        "pyRAPL does not look into /sys/class/powercap/intel-rapl-mmio, where the RAPL zones are; "
-        "the powercap sensor does"
-    )
-    assert refused(reason) == private(attempt_on, [0], {"msr": False, "mmio": True})
+DIES = (
+    "pyRAPL cannot tell the dies of a package apart (package-0-die-0, package-0-die-1); "
+    "the powercap sensor can"
+)
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_die_zones_are_refused(mirrored: bool) -> None:
-    """Packages of several dies, mirrored or not, need powercap."""
-    reason = (
-        "pyRAPL cannot tell the dies of a package apart (package-0-die-0, package-0-die-1); "
-        "the powercap sensor can"
-    )
-    assert refused(reason) == private(attempt_on, [0], {"dies": 2, "mirrored": mirrored})
-
-
-def attempt_with_one_die_for_each_socket() -> dict[str, Any]:
-    """In a child: two sockets, of which only the first has zones, one for each of its dies."""
-    build_cpus(SYS, [0, 1])
-    build(SYS, [0], dies=2)
-    return attempt()
-
-
-def test_a_die_is_not_taken_for_a_socket() -> None:
-    """pyRAPL would read the second die of socket 0 as socket 1."""
-    reason = (
-        "pyRAPL cannot tell the dies of a package apart (package-0-die-0, package-0-die-1); "
-        "the powercap sensor can"
-    )
-    assert refused(reason) == private(attempt_with_one_die_for_each_socket)
-
-
-def attempt_with_a_socket_without_a_zone() -> dict[str, Any]:
-    """In a child: two sockets, one zone."""
-    build_cpus(SYS, [0, 1])
-    build(SYS, [0])
-    return attempt()
-
-
-def test_a_socket_without_a_zone_is_refused() -> None:
-    """pyRAPL requires one zone for each socket."""
-    reason = (
-        "pyRAPL cannot match its CPU sockets with the zones package-0; "
-        "the powercap sensor goes by the zones alone"
-    )
-    assert refused(reason) == private(attempt_with_a_socket_without_a_zone)
+@pytest.mark.parametrize(
+    ("zones", "description", "cpus", "reason"),
+    [
+        (
+            [0],
+            {"msr": False, "mmio": True},
+            None,
+            "pyRAPL does not look into /sys/class/powercap/intel-rapl-mmio, where the RAPL zones "
+            "are; the powercap sensor does",
+        ),
+        ([0], {"dies": 2}, None, DIES),
+        ([0], {"dies": 2, "mirrored": True}, None, DIES),
+        ([0], {"dies": 2}, {"packages": [0, 1]}, DIES),
+        (
+            [0],
+            {},
+            {"packages": [0, 1]},
+            "pyRAPL cannot match its CPU sockets with the zones package-0; "
+            "the powercap sensor goes by the zones alone",
+        ),
+        (
+            [0, 1],
+            {"dram": [1]},
+            None,
+            "pyRAPL reads dram on every socket or on none, and some here have no dram zone; "
+            "the powercap sensor reads those that have",
+        ),
+        (
+            [0, 1],
+            {},
+            {"packages": [0, 1], "offline": [3]},
+            "pyRAPL needs every CPU online, and cpu3 is offline; the powercap sensor does not",
+        ),
+        (
+            [0],
+            {},
+            {},
+            "pyRAPL failed with FileNotFoundError: [Errno 2] No such file or directory: "
+            "'/sys/devices/system/cpu/present'; the powercap sensor does without it",
+        ),
+    ],
+    ids=[
+        *("mmio alone", "dies", "mirrored dies", "a die for each socket"),
+        *("socket without zone", "dram of one socket", "offline CPU", "no CPUs"),
+    ],
+)
+def test_a_machine_that_pyrapl_misreads_is_refused(
+    zones: list[int], description: dict[str, Any], cpus: dict[str, Any] | None, reason: str
+) -> None:
+    """The reason says what pyRAPL cannot read, or how it failed, and powercap is the fix."""
+    assert refused(reason) == private(attempt_on, zones, description, cpus)
 
 
 def test_sockets_beyond_the_tenth_zone_are_refused() -> None:
@@ -272,15 +279,6 @@ def test_sockets_beyond_the_tenth_zone_are_refused() -> None:
     answer = private(attempt_on, list(range(11)), {})
     assert answer["reason"].startswith("pyRAPL cannot match its CPU sockets with the zones")
     assert answer["reason"].endswith("the powercap sensor goes by the zones alone")
-
-
-def test_dram_on_some_sockets_only_is_refused() -> None:
-    """pyRAPL would silently omit all dram."""
-    reason = (
-        "pyRAPL reads dram on every socket or on none, and some here have no dram zone; "
-        "the powercap sensor reads those that have"
-    )
-    assert refused(reason) == private(attempt_on, [0, 1], {"dram": [1]})
 
 
 def handles_after_a_refusal() -> int:
@@ -302,19 +300,6 @@ def test_a_machine_without_dram_is_read_without() -> None:
     assert {"domains": ["cpu:0", "cpu:1"]} == private(attempt_on, [0, 1], {"dram": []})
 
 
-def attempt_with_an_offline_cpu() -> dict[str, Any]:
-    """In a child: CPU 3 of four is offline."""
-    build_cpus(SYS, [0, 1], offline=[3])
-    build(SYS, [0, 1])
-    return attempt()
-
-
-def test_an_offline_cpu_is_refused() -> None:
-    """pyRAPL asks every CPU for its socket, and an offline one has none."""
-    reason = "pyRAPL needs every CPU online, and cpu3 is offline; the powercap sensor does not"
-    assert refused(reason) == private(attempt_with_an_offline_cpu)
-
-
 def attempt_without_the_right(zone: str) -> dict[str, Any]:
     """In a child: as a user who may read every counter but this one."""
     importlib.import_module("pyRAPL")
@@ -328,10 +313,7 @@ def attempt_without_the_right(zone: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("zone", "path"),
-    [
-        ("package-0", "intel-rapl:0"),
-        ("package-0/dram", "intel-rapl:0/intel-rapl:0:2"),
-    ],
+    [("package-0", "intel-rapl:0"), ("package-0/dram", "intel-rapl:0/intel-rapl:0:2")],
 )
 def test_a_counter_for_root_alone_is_refused_with_the_fix(zone: str, path: str) -> None:
     """The reason names the file; powercap needs the same right."""
@@ -340,21 +322,6 @@ def test_a_counter_for_root_alone_is_refused_with_the_fix(zone: str, path: str) 
         "as by the powercap sensor, which needs the same right"
     )
     assert refused(reason, powercap.GRANT) == private(attempt_without_the_right, zone)
-
-
-def attempt_without_cpus() -> dict[str, Any]:
-    """In a child: zones, but no list of sockets."""
-    build(SYS, [0])
-    return attempt()
-
-
-def test_any_other_failure_is_reported_in_its_own_words() -> None:
-    """With powercap as the alternative."""
-    reason = (
-        "pyRAPL failed with FileNotFoundError: [Errno 2] No such file or directory: "
-        "'/sys/devices/system/cpu/present'; the powercap sensor does without it"
-    )
-    assert refused(reason) == private(attempt_without_cpus)
 
 
 def attempt_without_pyrapl() -> dict[str, Any]:
