@@ -136,9 +136,9 @@ def cost_figures(runs: Runs) -> Iterator[Figure]:
     for read_cost_s, goal in ((hosts.READ_COST_S, True), (0.0, False)):
         run = runs.start(partial(hosts.gpu, 0.1, read_cost_s=read_cost_s), costs.edges)
         yield figures.card_edges(costs.EdgeCost(*run.result()[1]), goal=goal)
-    why_not_a_baseline = neighbours.why_not_a_baseline()
-    found = None if why_not_a_baseline else neighbours.Growth(*child.run(neighbours.growth))
-    yield figures.neighbours(found, why_not_a_baseline)
+    why_not = neighbours.why_not()
+    found = None if why_not else neighbours.Growth(*child.run(neighbours.growth))
+    yield figures.neighbours(found, why_not)
 
 
 def missing() -> str | None:
@@ -176,8 +176,8 @@ def measure(folder: Path) -> Iterable[str]:
 
 def main() -> None:
     """Measure, print, write."""
-    if why_not_a_baseline := missing():
-        sys.exit(f"cannot measure: {why_not_a_baseline}")
+    if why_not := missing():
+        sys.exit(f"cannot measure: {why_not}")
     with tempfile.TemporaryDirectory() as folder:
         lines = list(measure(Path(folder)))
     print("\n".join(lines))

@@ -145,12 +145,12 @@ def card_edges(cost: EdgeCost, *, goal: bool) -> Figure:
     )
 
 
-def neighbours(found: Growth | None, why_not_a_baseline: str | None) -> Figure:
+def neighbours(found: Growth | None, why_not: str | None) -> Figure:
     """Return the row of the estimate with busy neighbours."""
     what = "the estimate of the same work with two busy neighbours on four cores"
     goal = f"{NEIGHBOURS:.0%} more or less"
     if found is None:
-        return Figure(what, goal, f"not measured: {why_not_a_baseline}")
+        return Figure(what, goal, f"not measured: {why_not}")
     return Figure(
         what,
         goal,

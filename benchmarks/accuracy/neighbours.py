@@ -47,7 +47,7 @@ class Growth(NamedTuple):
     codecarbon: float
 
 
-def why_not_a_baseline() -> str | None:
+def why_not() -> str | None:
     """Why this machine cannot show it; None where it can."""
     if sys.platform != "linux":
         return "needs Linux"

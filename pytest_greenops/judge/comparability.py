@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_greenops.judge.case import Case, Reference
+from pytest_greenops.judge.stats import TRIM
 from pytest_greenops.model.baseline import Series
 from pytest_greenops.model.measurement import POWER_CAP, DeviceState, Measurement, Round
 
-#: Share of rounds that does not move a 20 % trimmed mean.
-TOLERATED = 0.2
 _UNKNOWN = DeviceState()
 
 
@@ -49,9 +48,9 @@ def unlike_caps(
     """
     for name in domains:
         capped, baseline = _capped(now, name), [_capped(rounds, name) for rounds in before]
-        if capped > TOLERATED and not any(baseline):
+        if capped > TRIM and not any(baseline):
             return f"{name}: {POWER_CAP} (baseline: none)"
-        if not capped and min(baseline, default=0.0) > TOLERATED:
+        if not capped and min(baseline, default=0.0) > TRIM:
             return f"{name}: no {POWER_CAP} (baseline: held by it)"
     return None
 

@@ -15,6 +15,7 @@ Number: TypeAlias = Any
 #: A sequence of floats, or an array whose last axis is the sequence.
 Values: TypeAlias = Any
 
+#: Share of the values that a trimmed mean leaves out at either end, and so tolerates.
 TRIM = 0.2
 #: The median absolute deviation of normal values over their standard deviation.
 NORMAL_MEDIAN_DEVIATION = 0.6745

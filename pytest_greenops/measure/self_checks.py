@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from pytest_greenops.judge.stats import logs, slope, t_quantile, trimmed_mean
+from pytest_greenops.judge.stats import TRIM, logs, slope, t_quantile, trimmed_mean
 from pytest_greenops.measure.faults import Fault
 from pytest_greenops.model.measurement import (
     CONTROL_KINDS,
@@ -32,8 +32,6 @@ CROWDED = 0.1
 STEP_SHARE, STEPS = 0.05, 5
 #: Degrees by which a device may warm up or cool down over the rounds.
 WARMING_C = 5.0
-#: Share of spoilt rounds that a 20 % trimmed mean leaves without effect.
-TOLERATED = 0.2
 _UNKNOWN = DeviceState()
 #: What is done about a drift, by whether the test has a warm-up.
 _DRIFT_ACTION = {
@@ -186,8 +184,8 @@ def contention(kept: Sequence[LoadShare], rounds: int) -> Check | None:
         f"other processes used up to {others * 100:.0f} % of the machine{stolen} in "
         f"{len(kept)} of {rounds} rounds",
         "rounds redone, then kept",
-        untrusted=len(kept) > TOLERATED * rounds,
-        kinds=() if crowded > TOLERATED * rounds else CONTROL_KINDS,
+        untrusted=len(kept) > TRIM * rounds,
+        kinds=() if crowded > TRIM * rounds else CONTROL_KINDS,
     )
 
 
@@ -206,7 +204,7 @@ def intrusion(rounds: Sequence[Round], domains: Sequence[Domain]) -> Iterator[Ch
                 CheckName.CONTENTION,
                 f"another process used {domain.name} in {spoilt} of {len(rounds)} rounds",
                 "rounds redone, then kept",
-                untrusted=spoilt > TOLERATED * len(rounds),
+                untrusted=spoilt > TRIM * len(rounds),
                 kinds=(domain.kind,),
             )
 

@@ -82,8 +82,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Result:
     A processor of 70 W whose counter is about to wrap, memory of 30 W, and two busy cards of 200 W
     and 100 W.
     """
-    if why_not_a_baseline := why_impossible():
-        pytest.skip(why_not_a_baseline)
+    if why_not := why_impossible():
+        pytest.skip(why_not)
     # It wraps ten seconds after the machine starts: within the window, unless that begins late.
     package = LiveZone(((0.0, 70.0),), start_uj=INTEL_RANGE_UJ - 700_000_000)
     host = Host(
