@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -165,9 +166,15 @@ class _Server:
         return answer["answer"]
 
 
-@lru_cache(maxsize=1)
+_servers = threading.local()
+
+
 def _server() -> _Server:
-    return _Server()
+    """Return this thread's server: it answers one call after the other, to whoever reads next."""
+    if not hasattr(_servers, "server"):
+        _servers.server = _Server()
+    server: _Server = _servers.server
+    return server
 
 
 def _serve() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.simulated_host import child
 from tests.simulated_host.host import Host, Socket, why_impossible
 from tests.simulated_host.live_counters import LiveZone
 from tests.simulated_host.nvml import Card
@@ -196,3 +199,11 @@ def _codecarbon_window() -> list[Any]:
     tracker.stop()
     found = tracker.final_emissions_data
     return [opened_s, closed_s, found.cpu_energy, found.gpu_energy]
+
+
+def test_threads_get_the_answers_to_their_own_calls() -> None:
+    """Several threads may run children at the same time."""
+    numbers = range(1, 65)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda n: child.run(math.factorial, n), numbers))
+    assert answers == [math.factorial(n) for n in numbers]
