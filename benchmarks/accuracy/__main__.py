@@ -1,10 +1,10 @@
-"""How far off the joules of this project and of its peers are, on the same simulated machines.
+"""Compare the errors of this project and its peers on the same simulated machines.
 
     python -m benchmarks.accuracy
 
-from the repository's root, with zeus, pyRAPL and codecarbon next to this project, as root on Linux
-with a C compiler. Prints a table of errors and one of figures, and writes both into
-docs/evidence/accuracy.md. Takes some minutes.
+Run it from the repository's root, as root on Linux, with a C compiler, zeus, pyRAPL and
+codecarbon. It prints a table of errors and one of figures, and writes both to
+docs/evidence/accuracy.md. This takes some minutes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.simulated_host import child
 from tests.simulated_host.host import Host, why_impossible
 
 PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "accuracy.md"
-#: Windows of how many seconds, and how many of each.
+#: Length of the windows in seconds, and their number.
 LENGTHS = [(0.05, 20), (0.2, 15), (1.0, 5), (5.0, 3)]
 SLOW, FAST, NO_COUNTER, RAPL = (
     "GPU counter, tick of 100 ms",
@@ -41,18 +41,18 @@ SLOW, FAST, NO_COUNTER, RAPL = (
     "GPU without counter",
     "RAPL, two sockets with memory",
 )
-#: On which machine each sensor is, and what this project calls it.
+#: The machine of each sensor, and the sensor's name in this project.
 SENSORS: dict[str, tuple[Callable[[], Host], str]] = {
     SLOW: (partial(hosts.gpu, 0.1), "nvml"),
     FAST: (partial(hosts.gpu, 0.02), "nvml"),
     NO_COUNTER: (hosts.gpu_without_counter, "nvml"),
     RAPL: (hosts.sockets, "powercap"),
 }
-#: The call that is repeated, how often it is measured, and by how many processes at once.
+#: Length of the repeated call, number of measurements, and number of concurrent processes.
 CALL_S, MEASUREMENTS, PROCESSES = 0.05, 30, 6
-#: Of the repeated calls, which error there may be at each tick: in the median, and at worst.
+#: Tick, and largest allowed median and worst error of the repeated calls.
 REPEATED_GOALS = {SLOW: ("100 ms", 0.1, 0.01, 0.02), FAST: ("20 ms", 0.02, 0.005, 0.02)}
-#: Windows that are not repeated, on cards with a tick of 100 ms.
+#: Length and number of single windows, on cards with a tick of 100 ms.
 SINGLE_S, SINGLES = 0.2, 100
 VARIANTS: dict[str, dict[str, object]] = {
     "power reported at once": {"power_tick_s": 0.0, "power_noise": 0.0},
@@ -68,7 +68,7 @@ VARIANTS: dict[str, dict[str, object]] = {
 
 
 class Runs:
-    """Runs on simulated machines, as many at once as there are CPUs: most of them sleep."""
+    """Runs on simulated machines, one per CPU at a time: most of them sleep."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -76,7 +76,7 @@ class Runs:
         self._count = 0
 
     def start(self, make: Callable[[], Host], function: Callable[..., Any], *args: Any) -> Run:
-        """Begin to call a function on a machine that is made for it."""
+        """Start a function on a new machine."""
         self._count += 1
         folder = self._folder / str(self._count)
         folder.mkdir()
@@ -92,7 +92,7 @@ Run = Future[tuple[Host, Any]]
 
 
 def table_cells(runs: Runs) -> dict[Cell, dict[str, Errors | None]]:
-    """The errors of each tool, for each sensor and each length of a window."""
+    """Return the errors of each tool by sensor and window length."""
     started = {
         (sensor, tool): runs.start(make, windows.windows, tool, name, LENGTHS)
         for sensor, (make, name) in SENSORS.items()
@@ -110,7 +110,7 @@ def table_cells(runs: Runs) -> dict[Cell, dict[str, Errors | None]]:
 
 
 def calls(runs: Runs) -> dict[str, list[Run]]:
-    """Begin the calls that the meter repeats, by sensor, and on a counter without a tick."""
+    """Start the repeated calls for each sensor, and for a counter without a tick."""
     share = MEASUREMENTS // PROCESSES
 
     def some(tick_s: float, processes: int) -> list[Run]:
@@ -124,13 +124,13 @@ def calls(runs: Runs) -> dict[str, list[Run]]:
 
 
 def call_figures(seen: dict[str, list[Measured]]) -> Iterator[Figure]:
-    """The figures of repeated calls."""
+    """Yield the figures of repeated calls."""
     for sensor, (tick, _, median, worst) in REPEATED_GOALS.items():
         yield from figures.repeated(tick, seen[sensor], seen[""], median, worst)
 
 
 def cost_figures(runs: Runs) -> Iterator[Figure]:
-    """The figures of what reading costs, and of what may go wrong with a count."""
+    """Yield the figures of read costs, wraps and busy neighbours."""
     yield figures.wraps(costs.wraps_exact())
     yield figures.rapl_edges(statistics.median(window_cost.measure_powercap()["powercap"]))
     for read_cost_s, goal in ((hosts.READ_COST_S, True), (0.0, False)):
@@ -142,7 +142,7 @@ def cost_figures(runs: Runs) -> Iterator[Figure]:
 
 
 def missing() -> str | None:
-    """What is missing here to measure, and how to get it; None where nothing is."""
+    """Return what this machine lacks and how to get it, or None."""
     absent = [peer for peer in PEERS if importlib.util.find_spec(peer) is None]
     if absent:
         return f"{', '.join(absent)} not installed: pip install {' '.join(absent)}"
@@ -150,7 +150,7 @@ def missing() -> str | None:
 
 
 def measure(folder: Path) -> Iterable[str]:
-    """Measure everything; returns the lines of both tables."""
+    """Measure everything and return the lines of both tables."""
     runs = Runs(folder)
     alone = list(cost_figures(runs))
     started = calls(runs)
@@ -175,7 +175,7 @@ def measure(folder: Path) -> Iterable[str]:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the tables."""
     if why_not := missing():
         sys.exit(f"cannot measure: {why_not}")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""What reading costs, inside a window and around it; and counts that wrap."""
+"""Costs of reads inside and around a window, and counts that wrap."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.simulated_host.powercap_tree import INTEL_RANGE_UJ, build
 WINDOWS = 30
 READS = 2_000
 WRAPS = 1_000
-#: The most that a window draws around a wrap, in microjoules.
+#: Largest energy of a window with a wrap, in microjoules.
 MOST_UJ = 50_000_000
 
 
 class EdgeCost(NamedTuple):
     """Medians of empty windows on one card, in seconds.
 
-    inside_s  what both edges put into the window
-    waited_s  what they take before and after it
+    inside_s  time that both edges add to the window
+    waited_s  time that they take before and after it
     read_s    one read of the energy counter
     """
 
@@ -35,7 +35,7 @@ class EdgeCost(NamedTuple):
 
 
 def edges() -> EdgeCost:
-    """In a child: what the edges cost on the card that it sees."""
+    """Measure the cost of edges on the visible card, in a child process."""
     import pynvml
 
     from pytest_greenops.sensors.discover import discover
@@ -61,7 +61,7 @@ def edges() -> EdgeCost:
 
 
 def wraps_exact() -> int:
-    """How many of `WRAPS` windows, with a wrap at random in each, are exact to the microjoule."""
+    """Return how many of `WRAPS` windows with a random wrap are exact to the microjoule."""
     chance = random.Random(SEED)
     exact = 0
     with tempfile.TemporaryDirectory() as folder:

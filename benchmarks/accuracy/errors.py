@@ -1,4 +1,4 @@
-"""Errors of measured windows, and how they are printed."""
+"""Errors of measured windows, and their text."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tests.simulated_host.host import Host
 
 
 class Errors(NamedTuple):
-    """Errors of some measurements, as shares of the truth, and how many have no figure."""
+    """Absolute errors as shares of the truth, and the number of missing measurements."""
 
     shares: tuple[float, ...]
     unanswered: int = 0
 
     @property
     def median(self) -> float:
-        """The median of the absolute errors."""
+        """Return the median of the absolute errors."""
         return statistics.median(self.shares)
 
     @property
     def worst(self) -> float:
-        """The largest of the absolute errors."""
+        """Return the largest absolute error."""
         return max(self.shares)
 
     def __str__(self) -> str:
@@ -46,12 +46,12 @@ def errors(measured_and_true: Sequence[tuple[float | None, float]]) -> Errors:
 
 
 def by_length(tool: str, host: Host, seen: Sequence[Seen]) -> dict[float, Errors]:
-    """Return the errors of a tool's windows, by their intended length."""
+    """Return the errors of a tool's windows by intended length."""
     lengths = dict.fromkeys(window.length_s for window in seen)
     return {
         length_s: errors(
             [
-                (window.told_j, _true_j(tool, host, window))
+                (window.measured_j, _true_j(tool, host, window))
                 for window in seen
                 if window.length_s == length_s
             ]
@@ -61,7 +61,7 @@ def by_length(tool: str, host: Host, seen: Sequence[Seen]) -> dict[float, Errors
 
 
 def _true_j(tool: str, host: Host, window: Seen) -> float:
-    """Return the joules of a window, of the devices that the tool counts."""
+    """Return the true joules of the devices that the tool counts."""
     if window.true_j is not None:
         return window.true_j
     joules = host.joules(host.seconds(window.begun_s), host.seconds(window.ended_s))

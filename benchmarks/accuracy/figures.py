@@ -1,4 +1,4 @@
-"""The figures that this project is to reach on simulated machines, and whether it does."""
+"""This project's accuracy goals on simulated machines, and whether it meets them."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ RAPL_MEDIAN = 0.01
 RAPL_EDGES_US = 20.0
 EDGE_READS = 2.0
 NEIGHBOURS = 0.05
-#: Medians that differ by less, as a share of the truth, are alike.
+#: Medians that differ by less than this share of the truth are equal.
 ALIKE = 0.001
-#: A difference that chance makes more often than this is none; so few windows cannot tell.
+#: Significance level, and the fewest windows that can reach it.
 CHANCE, ENOUGH = 0.01, 5
 
-#: A cell of the table: the sensor, and how long its windows are.
+#: A cell of the table: sensor and window length in seconds.
 Cell = tuple[str, float]
 
 
 class Figure(NamedTuple):
-    """What is to be reached, what was, and whether that is enough; None: no goal of its own."""
+    """A goal, the value reached, and whether it meets the goal; None without a goal."""
 
     what: str
     goal: str
@@ -43,9 +43,9 @@ class Figure(NamedTuple):
 def repeated(
     tick: str, seen: Sequence[Measured], instant: Sequence[Measured], median: float, worst: float
 ) -> Iterable[Figure]:
-    """Short calls, repeated by the meter: their error, and the time that the ticks cost.
+    """Yield the error of short repeated calls, and the time that ticks cost.
 
-    instant  the same on a card whose counter is always up to date
+    instant  the same calls on a card whose counter never lags
     """
     error = call_errors(seen)
     yield Figure(
@@ -76,13 +76,13 @@ def repeated(
 
 
 def call_errors(seen: Sequence[Measured]) -> Errors:
-    """The errors of joules per call."""
-    return errors([(one.told_j, one.true_j) for one in seen])
+    """Return the errors of joules per call."""
+    return errors([(one.measured_j, one.true_j) for one in seen])
 
 
 def single(variant: str, seen: Sequence[Seen]) -> Iterable[Figure]:
-    """Windows that cannot be repeated, on one kind of card: their error, and what is said of it."""
-    error = errors([(one.told_j, one.true_j or 0.0) for one in seen])
+    """Yield the error of single windows on a card, and how often their stated error holds."""
+    error = errors([(one.measured_j, one.true_j or 0.0) for one in seen])
     yield Figure(
         f"one window of 0.2 s, tick of 100 ms, {variant}: error",
         f"{percent(WINDOW_MEDIAN)} in the median",
@@ -90,11 +90,11 @@ def single(variant: str, seen: Sequence[Seen]) -> Iterable[Figure]:
         error.median <= WINDOW_MEDIAN,
     )
     inside = sum(
-        abs(one.told_j - one.true_j) <= one.error_j
+        abs(one.measured_j - one.true_j) <= one.error_j
         for one in seen
-        if None not in (one.told_j, one.true_j, one.error_j)
+        if None not in (one.measured_j, one.true_j, one.error_j)
     )
-    stated = statistics.median((one.error_j or 0.0) / (one.told_j or 1.0) for one in seen)
+    stated = statistics.median((one.error_j or 0.0) / (one.measured_j or 1.0) for one in seen)
     yield Figure(
         f"the same: truth within the stated error (median {percent(stated)})",
         f"{HONEST:.0%}",
@@ -104,7 +104,7 @@ def single(variant: str, seen: Sequence[Seen]) -> Iterable[Figure]:
 
 
 def sockets(error: Errors) -> Figure:
-    """Short windows of RAPL."""
+    """Return the error of short RAPL windows."""
     return Figure(
         "two sockets with memory, window of 50 ms: error",
         f"{percent(RAPL_MEDIAN)} in the median",
@@ -114,7 +114,7 @@ def sockets(error: Errors) -> Figure:
 
 
 def wraps(exact: int) -> Figure:
-    """Counts that wrap inside a window."""
+    """Return the figure of counts that wrap inside a window."""
     return Figure(
         f"a RAPL count that wraps anywhere in the window, {WRAPS} times",
         "exact to the microjoule",
@@ -124,7 +124,7 @@ def wraps(exact: int) -> Figure:
 
 
 def rapl_edges(median_us: float) -> Figure:
-    """The cost of reading two sockets at both edges."""
+    """Return the cost of reading two sockets at both edges."""
     return Figure(
         "both edges of a window, two sockets with memory",
         f"{RAPL_EDGES_US:.0f} µs",
@@ -134,7 +134,7 @@ def rapl_edges(median_us: float) -> Figure:
 
 
 def card_edges(cost: EdgeCost, *, goal: bool) -> Figure:
-    """What both edges of a window of a card put into it; a goal only where reads cost something."""
+    """Return the time that both edges add to a card's window; the goal needs a read cost."""
     reads = cost.inside_s / cost.read_s
     return Figure(
         f"both edges of a window, one card whose counter takes {cost.read_s * 1e6:.1f} µs to read: "
@@ -160,7 +160,7 @@ def neighbours(found: Growth | None, why_not: str | None) -> Figure:
 
 
 def peers(cells: Mapping[Cell, Mapping[str, Errors | None]]) -> Iterable[Figure]:
-    """This project is no worse than any peer, in any cell of the table."""
+    """Yield the cells in which a peer is better than this project."""
     worse = [
         f"{sensor}, {length_s:g} s: {peer}"
         for (sensor, length_s), by_tool in cells.items()
@@ -176,7 +176,7 @@ def peers(cells: Mapping[Cell, Mapping[str, Errors | None]]) -> Iterable[Figure]
 
 
 def _worse(own: Errors | None, theirs: Errors | None) -> bool:
-    """Whether the errors of a peer are smaller, by as much as matters and not by chance."""
+    """Return whether a peer's errors are smaller, by a relevant and significant amount."""
     if own is None or theirs is None or not theirs.shares:
         return False
     if not own.shares:

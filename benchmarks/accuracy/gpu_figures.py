@@ -1,4 +1,4 @@
-"""What a trace of a card shows: its tick, how its counter agrees with its power, how late it is."""
+"""Figures of a card's trace: tick, agreement of counter and power, and lag."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from benchmarks.accuracy.gpu_loads import Load, Part, play
 from benchmarks.accuracy.gpu_trace import Phase, Probe, Spread, Trace, record, spread
 from pytest_greenops.sensors.ticks import Tick
 
-#: The part of a phase after its start in which clocks and power still settle.
+#: Time in which clocks and power settle after the start of a phase.
 SETTLE_S = 1.0
 
 
 class TickFigures(msgspec.Struct, frozen=True):
-    """How often a counter moved, and by how much.
+    """Intervals and sizes of a counter's ticks.
 
-    load         what the card did meanwhile
-    interval_ms  from one move to the next
-    known_to_ms  how exactly 95 % of the moves are known either way, by the polls around them
-    quantum_mj   the largest step of which all moves are multiples
-    power_ms     from one new power to the next
+    load         load of the card
+    interval_ms  time between ticks
+    known_to_ms  95th percentile of the ticks' uncertainty (±), from the polls around them
+    quantum_mj   greatest common divisor of the steps
+    power_ms     time between new power values
     """
 
     load: str
@@ -39,14 +39,14 @@ class TickFigures(msgspec.Struct, frozen=True):
 
 
 class ReadCost(msgspec.Struct, frozen=True):
-    """How long one read takes, in microseconds."""
+    """The time of one read, in microseconds."""
 
     read: str
     us: Spread
 
 
 class Agreement(msgspec.Struct, frozen=True):
-    """The counter's joules and integrated power, between the same two ticks."""
+    """Joules of the counter and of integrated power, between the same two ticks."""
 
     load: str
     seconds: float
@@ -55,21 +55,21 @@ class Agreement(msgspec.Struct, frozen=True):
 
     @property
     def ratio(self) -> float:
-        """Counter over integral."""
+        """Return counter over integral."""
         return self.counter_j / self.integrated_j if self.integrated_j else math.nan
 
     @property
     def watts(self) -> float:
-        """The mean power by the counter."""
+        """Return the mean power by the counter."""
         return self.counter_j / self.seconds if self.seconds else math.nan
 
 
 class Lag(msgspec.Struct, frozen=True):
-    """How late a change of load shows, in milliseconds; the card's own ramp is in it.
+    """Lag after a change of load, in milliseconds; it includes the card's own ramp.
 
-    counter_ms, power_ms  by area: a sudden step of power that much later has the same energy
-    counter_half_ms       when the mean power of a tick first passes half of the step
-    power_half_ms         when the reported power does
+    counter_ms, power_ms  by area: delay of a sudden step with the same energy
+    counter_half_ms       until a tick's mean power passes half of the step
+    power_half_ms         until the reported power passes it
     """
 
     edge: str
@@ -80,7 +80,7 @@ class Lag(msgspec.Struct, frozen=True):
 
 
 def tick_figures(load: str, trace: Trace) -> TickFigures:
-    """The ticks of a trace."""
+    """Return the figures of a trace's ticks."""
     ticks = trace.ticks()
     steps = gpu_trace.tick_steps_mj(ticks)
     return TickFigures(
@@ -95,7 +95,7 @@ def tick_figures(load: str, trace: Trace) -> TickFigures:
 
 
 def read_costs(probe: Probe, number: int, at_most_s: float = 5.0) -> list[ReadCost]:
-    """Time each kind of read `number` times, or for at most some seconds."""
+    """Time each kind of read `number` times, for at most `at_most_s`."""
     reads: dict[str, Callable[[], int]] = {"nvmlDeviceGetTotalEnergyConsumption": probe.energy_mj}
     if probe.instant:
         reads["NVML_FI_DEV_POWER_INSTANT"] = probe.instant_mw
@@ -115,7 +115,7 @@ def _cost_us(read: Callable[[], int], number: int, at_most_s: float) -> Spread:
 
 
 def agreement(load: str, trace: Trace, period_s: float = 0.0) -> Agreement:
-    """The counter against the power, over a trace; of a load in pulses, over whole periods."""
+    """Compare counter and power over a trace; over whole periods of a pulsed load."""
     ticks = trace.ticks()
     if len(ticks) < 2:
         return Agreement(load, 0.0, math.nan, math.nan)
@@ -129,7 +129,7 @@ def agreement(load: str, trace: Trace, period_s: float = 0.0) -> Agreement:
 
 
 def _last_tick(ticks: Sequence[Tick], period_s: float) -> Tick:
-    """The tick, not too early, that comes closest to whole periods after the first."""
+    """Return the tick of the second half that is closest to whole periods after the first."""
     if not period_s:
         return ticks[-1]
 
@@ -141,12 +141,12 @@ def _last_tick(ticks: Sequence[Tick], period_s: float) -> Tick:
 
 
 def settled(trace: Trace, phase: Phase, settle_s: float = SETTLE_S) -> Trace:
-    """The part of a phase in which clocks and power have settled."""
+    """Return the part of a phase after clocks and power have settled."""
     return trace.between(phase.start_ns + round(settle_s * 1e9), phase.end_ns)
 
 
 def steps(probe: Probe, load: Load, number: int, each_s: float) -> tuple[Lag, Lag]:
-    """Let the card work after rest, and rest after work, so often; how late either shows."""
+    """Alternate rest and work `number` times; return the lag of steps up and down."""
     schedule = [Part(each_s, duty) for _ in range(number) for duty in (0.0, 1.0)] + [
         Part(each_s, 0)
     ]
@@ -155,11 +155,12 @@ def steps(probe: Probe, load: Load, number: int, each_s: float) -> tuple[Lag, La
 
 
 def lags(trace: Trace, phases: Sequence[Phase]) -> tuple[Lag, Lag]:
-    """The lag at the steps between the phases of a trace: those up, and those down."""
+    """Return the lag at the steps up and down between phases."""
     found: dict[bool, list[tuple[float, ...]]] = {True: [], False: []}
     for before, after in pairwise(phases):
-        one = [*_lag_ms(_counted(trace), before, after), *_lag_ms(_told(trace), before, after)]
-        found[after.duty > before.duty].append(tuple(one))
+        both = _counter_stretches(trace), _power_stretches(trace)
+        one = tuple(lag for each in both for lag in _lag_ms(each, before, after))
+        found[after.duty > before.duty].append(one)
     return _lag("rest to load", found[True]), _lag("load to rest", found[False])
 
 
@@ -171,12 +172,12 @@ def _lag(edge: str, found: Sequence[tuple[float, ...]]) -> Lag:
     return Lag(edge, counter, power, counter_half, power_half)
 
 
-#: Stretches of time in nanoseconds, one after the other, with the mean watts in each.
+#: Consecutive stretches: start and end in nanoseconds, and mean watts.
 _Stretches = list[tuple[int, int, float]]
 
 
-def _counted(trace: Trace) -> _Stretches:
-    """What each tick says of the time since the one before."""
+def _counter_stretches(trace: Trace) -> _Stretches:
+    """Return the mean power between ticks."""
     ticks = trace.ticks()
     return [(a.time_ns, b.time_ns, _watts(a, b)) for a, b in pairwise(ticks)]
 
@@ -185,15 +186,15 @@ def _watts(a: Tick, b: Tick) -> float:
     return (b.count_uj - a.count_uj) / (b.time_ns - a.time_ns) * 1e3
 
 
-def _told(trace: Trace) -> _Stretches:
+def _power_stretches(trace: Trace) -> _Stretches:
     pairs = pairwise(trace.samples)
     return [(a.time_ns, b.time_ns, a.power_mw * 1e-3) for a, b in pairs]
 
 
 def _lag_ms(stretches: _Stretches, before: Phase, after: Phase) -> tuple[float, float]:
-    """By area, and by the first stretch beyond half of the step; levels from the last two fifths.
+    """Return the lag by area and by half of the step; levels are those of the last two fifths.
 
-    nan where the step is less than a tenth of the power: then nothing shows it.
+    Both are nan where the step is at most a tenth of the power.
     """
     step_ns, low_ns, high_ns = after.start_ns, _settled_ns(before), _settled_ns(after)
     low = _mean_w(stretches, low_ns, step_ns)
@@ -212,12 +213,12 @@ def _lag_ms(stretches: _Stretches, before: Phase, after: Phase) -> tuple[float, 
 
 
 def _settled_ns(phase: Phase) -> int:
-    """From when on a phase is taken to have settled."""
+    """Return when a phase counts as settled."""
     return phase.end_ns - 2 * (phase.end_ns - phase.start_ns) // 5
 
 
 def _mean_w(stretches: _Stretches, start_ns: int, end_ns: int) -> float:
-    """Of the stretches that lie inside as a whole; nan where none does."""
+    """Return the mean power of the stretches wholly inside; nan without any."""
     parts = [one for one in stretches if start_ns <= one[0] and one[1] <= end_ns]
     whole_ns = sum(to_ns - from_ns for from_ns, to_ns, _ in parts)
     return sum(w * (t - f) for f, t, w in parts) / whole_ns if whole_ns else math.nan

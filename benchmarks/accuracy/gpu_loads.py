@@ -1,4 +1,4 @@
-"""What keeps the card busy: one fixed matrix product, at rest, steadily, in pulses."""
+"""Loads of a card: a fixed matrix product, steady or in pulses, and rest."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Protocol
 from benchmarks.accuracy.gpu_trace import Phase
 from pytest_greenops.model.errors import GreenopsError
 
-#: One call is to take at least so long, that its launch costs next to nothing, ...
+#: The shortest call whose launch cost is negligible, ...
 CALL_S = 0.0005
-#: ... so the matrix grows up to this size, which fits into the memory of any card.
+#: ... so the matrix grows to at most the last size, which fits into any card's memory.
 SIZES = (1024, 2048, 4096, 8192)
 WARM_UP_S = 1.0
 
@@ -21,18 +21,18 @@ WARM_UP_S = 1.0
 class Load(Protocol):
     """Work for a card.
 
-    words   what a call is
-    call_s  how long one takes, when many follow each other
+    words   description of a call
+    call_s  duration of one of many calls in a row
     """
 
     words: str
     call_s: float
 
     def calls(self, number: int) -> None:
-        """Make this many calls, and wait for them."""
+        """Make this many calls and wait for them."""
 
     def until(self, monotonic_s: float) -> None:
-        """Do calls until a time of the monotonic clock, and wait for the last."""
+        """Make calls until a time of the monotonic clock, and wait for the last."""
 
 
 class Part(NamedTuple):
@@ -49,7 +49,7 @@ def wait_until(monotonic_s: float) -> None:
 
 
 def pulses(load: Load, period_s: float, duty: float, number: int) -> None:
-    """So many pulses, each with its rest, on a grid of time that does not drift."""
+    """Play this many pulses, each with its rest, on a time grid that does not drift."""
     start_s = time.monotonic()
     for pulse in range(number):
         load.until(start_s + (pulse + duty) * period_s)
@@ -57,7 +57,7 @@ def pulses(load: Load, period_s: float, duty: float, number: int) -> None:
 
 
 def play(load: Load, schedule: Sequence[Part]) -> list[Phase]:
-    """Play each part after the other; says when each began and ended."""
+    """Play the parts in order and return the phase of each."""
     phases = []
     for part in schedule:
         start_ns = time.monotonic_ns()
@@ -73,7 +73,7 @@ def play(load: Load, schedule: Sequence[Part]) -> list[Phase]:
 
 @contextmanager
 def busy(load: Load, settle_s: float) -> Iterator[None]:
-    """Keep the card busy in another thread, from a while before."""
+    """Keep the card busy in another thread, from `settle_s` before the block on."""
     stopped = threading.Event()
 
     def work() -> None:
@@ -91,11 +91,11 @@ def busy(load: Load, settle_s: float) -> Iterator[None]:
 
 
 class Matmul:
-    """A square matrix product on torch's first CUDA card, bf16 where it has that, else fp32.
+    """A square matrix product on torch's first CUDA card, in bf16 if supported, else fp32.
 
     size  rows of the matrices; None grows them until a call takes half a millisecond
 
-    Raises `GreenopsError` where torch is missing or has no CUDA card.
+    Raises `GreenopsError` if torch is missing or has no CUDA card.
     """
 
     def __init__(self, size: int | None = None) -> None:
@@ -112,13 +112,13 @@ class Matmul:
         self.words = f"torch.matmul of {self.size} x {self.size}, {kind}"
 
     def calls(self, number: int) -> None:
-        """Queue this many calls, and wait for the last."""
+        """Queue this many calls and wait for the last."""
         for _ in range(number):
             self._call()
         self._torch.cuda.synchronize()
 
     def until(self, monotonic_s: float) -> None:
-        """Queue one call ahead of the one that runs, so that the card never waits for Python."""
+        """Keep one call queued ahead, so that the card never waits for Python."""
         event = self._torch.cuda.Event
         running, queued = event(), event()
         while time.monotonic() < monotonic_s:
@@ -138,7 +138,7 @@ class Matmul:
         self._torch.matmul(self._a, self._b, out=self._c)
 
     def _time(self, number: int = 50) -> float:
-        """Seconds of one call among many, after a few that load the kernels."""
+        """Return the seconds of one of many calls, after a few that load the kernels."""
         self.calls(3)
         begun_s = time.monotonic()
         self.calls(number)

@@ -1,8 +1,8 @@
-"""A fixed loop measured by the project's own meter, in as many fresh processes as are wanted.
+"""Measure a fixed loop with the project's own meter in fresh processes.
 
     python -m benchmarks.accuracy.gpu_repeat SIZE CALLS ROUNDS
 
-is one of them: it prints the joules of a call in each round, as JSON.
+runs one process, which prints the joules per call of each round as JSON.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NAME = "matmul"
 
 
 class Repeatability(msgspec.Struct, frozen=True):
-    """One fixed loop in fresh processes; standard deviations as shares of the mean."""
+    """A fixed loop in fresh processes; standard deviations are shares of the mean."""
 
     processes: int
     rounds: int
@@ -43,9 +43,9 @@ class Repeatability(msgspec.Struct, frozen=True):
 def rounds_j(
     instruments: Instruments, domain: str, load: Load, calls: int, rounds: int
 ) -> list[float]:
-    """Return joules of one call in each round, as the meter measures a loop of this many calls.
+    """Return the joules per call of each round, measured on a loop of this many calls.
 
-    Raises `GreenopsError` where there are not even two, as of a card that is throttled.
+    Raises `GreenopsError` if fewer than two rounds remain, as on a throttled card.
     """
     plan = Plan(looks=(rounds,), least=rounds, iterations=calls)
     meter = Meter(instruments, plan, lambda measurements, look: True, synchronize=synchronize)
@@ -57,14 +57,14 @@ def rounds_j(
     if domain in measurement.lost or len(measurement.rounds) < 2:
         why = [measurement.lost.get(domain, ""), *(c.finding for c in measurement.checks)]
         reasons = "; ".join(filter(None, why))
-        raise GreenopsError(f"the meter has no two rounds of {domain}: {reasons}")
+        raise GreenopsError(f"the meter kept fewer than two rounds of {domain}: {reasons}")
     return list(joules_per_unit(measurement.rounds, [domain], "call"))
 
 
 def repeatability(
     one_process: Callable[[int, int], Sequence[float]], processes: int, calls: int, rounds: int
 ) -> Repeatability:
-    """Measure in this many processes; `one_process` takes calls and rounds, returns joules."""
+    """Measure in this many processes; `one_process` maps calls and rounds to joules."""
     seen = [one_process(calls, rounds) for _ in range(processes)]
     means = [statistics.fmean(each) for each in seen]
     whole = statistics.fmean(means)
@@ -75,18 +75,18 @@ def repeatability(
 
 
 def fresh_process(size: int, calls: int, rounds: int) -> list[float]:
-    """The same in a process of its own; raises `GreenopsError` with the last line it said."""
+    """Measure in a fresh process; raise `GreenopsError` with its last line if it fails."""
     command = [sys.executable, "-m", __name__, *map(str, (size, calls, rounds))]
     ran = subprocess.run(command, cwd=_REPOSITORY, capture_output=True, text=True)
     if ran.returncode:
-        last = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (ran.stderr.strip().splitlines() or ["it printed nothing"])[-1]
         raise GreenopsError(f"a fresh process failed: {last}")
     joules: list[float] = json.loads(ran.stdout.splitlines()[-1])
     return joules
 
 
 def main() -> None:
-    """Measure once, on the first card that CUDA shows."""
+    """Measure once on the first card that CUDA shows."""
     size, calls, rounds = map(int, sys.argv[1:])
     load = Matmul(size)
     instruments = Instruments([open_sensor()])

@@ -1,4 +1,4 @@
-"""What was measured on a card, as one value; the same as Markdown and as JSON."""
+"""The figures of a card, and their Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from benchmarks.accuracy.gpu_windows import Pulsed, Singles, Waits
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """Everything that one run measures, on one card.
+    """All figures of one run on one card.
 
-    facts   the card, its driver and its settings, in words
-    doubts  what the sensor itself said against the counter
+    facts   the card, its driver and its settings
+    doubts  the sensor's own doubts about the counter
     """
 
     facts: dict[str, str]
@@ -34,14 +34,14 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 def write(figures: Figures, folder: Path) -> None:
-    """Write `report.md` and `report.json` into a folder."""
+    """Write `report.md` and `report.json` to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.md").write_text("\n".join([*markdown(figures), ""]))
     (folder / "report.json").write_text(json.dumps(as_values(figures), indent=2) + "\n")
 
 
 def as_values(figures: Figures) -> dict[str, object]:
-    """The figures as plain values; what is not known, nan, is null."""
+    """Return the figures as plain values, with null for nan."""
     encoded = msgspec.json.encode(figures)  # msgspec writes nan as null
     values: dict[str, object] = msgspec.json.decode(encoded)
     ratios = [None if one.ratio != one.ratio else one.ratio for one in figures.agreements]
@@ -49,7 +49,7 @@ def as_values(figures: Figures) -> dict[str, object]:
 
 
 def markdown(figures: Figures) -> Iterator[str]:
-    """The lines of the report."""
+    """Yield the lines of the report."""
     name = figures.facts.get("device", "a card")
     yield f"# Accuracy on {name}"
     yield ""
@@ -95,7 +95,7 @@ def markdown(figures: Figures) -> Iterator[str]:
         map(_lag_row, figures.lags),
     )
     yield from _section(
-        "What the edges of a window wait, s",
+        "Wait at the edges of a window, s",
         ("edge", "median", "p95", "windows"),
         (
             (name, f"{s.median:.4f}", f"{s.p95:.4f}", str(s.number))
@@ -110,7 +110,7 @@ def markdown(figures: Figures) -> Iterator[str]:
 
 
 def facts_in_words(facts: Mapping[str, str]) -> str:
-    """One line: the card, its driver and its settings."""
+    """Return the card, its driver and its settings in one line."""
     return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 

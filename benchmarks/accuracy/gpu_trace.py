@@ -1,7 +1,7 @@
-"""What a card said, moment by moment: recorded at the fastest rate, kept small, looked through.
+"""Traces of a card's counter and power, polled at the fastest rate.
 
-A trace keeps the polls at which the counter or the power had moved, and the one before each: all
-that a poll can tell, since nothing moved between. So ten seconds are a few thousand lines.
+A trace keeps each poll with a new count or power, and the poll before it. The others add nothing,
+so ten seconds need only a few thousand lines.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _UJ_PER_MJ = 1000
 
 
 class Sample(NamedTuple):
-    """One poll: the time is the middle of the read of the counter; power was read right after."""
+    """One poll: the time is the middle of the counter's read; the read of power follows."""
 
     time_ns: int
     energy_mj: int
@@ -38,7 +38,7 @@ class Sample(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """What the load did meanwhile: busy for this share of each period, 0 at rest."""
+    """A phase of the load: busy for the share `duty` of each period, 0 at rest."""
 
     start_ns: int
     end_ns: int
@@ -47,7 +47,7 @@ class Phase(NamedTuple):
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """A distribution of `count` values, in the unit of its name."""
+    """A distribution of `number` values, in the unit of its field's name."""
 
     median: float
     p5: float
@@ -57,7 +57,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Trace:
-    """Samples in the order of their times, the number of polls, and what the load did."""
+    """Samples in order of time, the number of polls, and the phases of the load."""
 
     samples: tuple[Sample, ...]
     polls: int
@@ -66,18 +66,18 @@ class Trace:
 
     @property
     def seconds(self) -> float:
-        """From the first sample to the last."""
+        """Return the time from the first sample to the last."""
         return (self.samples[-1].time_ns - self.samples[0].time_ns) * 1e-9
 
     def between(self, start_ns: int, end_ns: int) -> Trace:
-        """The part of it from one time to another; the polls are shared out by time."""
+        """Return the part between two times, with its share of the polls by time."""
         samples = tuple(s for s in self.samples if start_ns <= s.time_ns <= end_ns)
         whole_ns = self.samples[-1].time_ns - self.samples[0].time_ns
         share = min(1.0, (end_ns - start_ns) / whole_ns) if whole_ns else 1.0
         return Trace(samples, round(self.polls * share), self.phases, self.facts)
 
     def ticks(self) -> list[Tick]:
-        """Return when the counter moved, as the sensor's own `Ticker` sees it."""
+        """Return the counter's ticks, found by the sensor's own `Ticker`."""
         ticker, ticks = Ticker(), []
         for sample in self.samples:
             count_uj = sample.energy_mj * _UJ_PER_MJ
@@ -87,9 +87,9 @@ class Trace:
 
 
 class Probe:
-    """The three reads of one card; raises `NVMLError` where one fails.
+    """The three reads of one card; each raises `NVMLError` if it fails.
 
-    instant  whether the card reports its instantaneous power; else its mean power is used
+    instant  whether the card reports instantaneous power; otherwise samples use its mean
     """
 
     def __init__(self, nvml: Any, handle: Any) -> None:
@@ -102,22 +102,22 @@ class Probe:
             self.instant = False
 
     def energy_mj(self) -> int:
-        """The counter, in millijoules."""
+        """Return the counter in millijoules."""
         return int(self.nvml.nvmlDeviceGetTotalEnergyConsumption(self.handle))
 
     def instant_mw(self) -> int:
-        """The power at the instant, in milliwatts."""
+        """Return the instantaneous power in milliwatts."""
         value = self.nvml.nvmlDeviceGetFieldValues(self.handle, [POWER_INSTANT])[0]
         if value.nvmlReturn != self.nvml.NVML_SUCCESS:
             raise self.nvml.NVMLError(value.nvmlReturn)
         return int(value.value.uiVal)
 
     def usage_mw(self) -> int:
-        """What `nvmlDeviceGetPowerUsage` says, in milliwatts: a mean on many cards."""
+        """Return `nvmlDeviceGetPowerUsage` in milliwatts: a mean on many cards."""
         return int(self.nvml.nvmlDeviceGetPowerUsage(self.handle))
 
     def sample(self) -> Sample:
-        """One poll."""
+        """Poll once."""
         asked_ns = time.monotonic_ns()
         energy_mj = self.energy_mj()
         time_ns = (asked_ns + time.monotonic_ns()) // 2
@@ -125,7 +125,7 @@ class Probe:
 
 
 class Recorder:
-    """Keeps of many polls those that tell something."""
+    """The polls that a trace keeps."""
 
     def __init__(self) -> None:
         self.samples: list[Sample] = []
@@ -133,7 +133,7 @@ class Recorder:
         self._last: Sample | None = None
 
     def see(self, sample: Sample) -> None:
-        """Take note of a poll."""
+        """Add a poll."""
         if self._last is None or sample[1:] != self._last[1:]:
             self._keep_last()
             self.samples.append(sample)
@@ -141,7 +141,7 @@ class Recorder:
         self._last = sample
 
     def trace(self, phases: Iterable[Phase]) -> Trace:
-        """What was seen until now."""
+        """Return the trace until now."""
         self._keep_last()
         return Trace(tuple(self.samples), self.polls, tuple(phases))
 
@@ -151,7 +151,7 @@ class Recorder:
 
 
 def record(probe: Probe, play: Callable[[], Iterable[Phase]]) -> Trace:
-    """Poll as fast as it goes while another thread plays a load; raises what that raised."""
+    """Poll at full speed while another thread plays a load; raise what that thread raises."""
     recorder = Recorder()
     with ThreadPoolExecutor(1) as pool:
         playing = pool.submit(play)
@@ -161,7 +161,7 @@ def record(probe: Probe, play: Callable[[], Iterable[Phase]]) -> Trace:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Median, 5th and 95th percentile; nan where there is no value."""
+    """Return median, 5th and 95th percentile; nan without values."""
     if len(values) < 2:
         value = values[0] if values else math.nan
         return Spread(value, value, value, len(values))
@@ -170,17 +170,17 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def tick_spans_ms(ticks: Sequence[Tick]) -> list[float]:
-    """Milliseconds from each move of the counter to the next."""
+    """Return the milliseconds between ticks."""
     return [(later.time_ns - tick.time_ns) * 1e-6 for tick, later in pairwise(ticks)]
 
 
 def tick_steps_mj(ticks: Sequence[Tick]) -> list[int]:
-    """By how many millijoules each move went on."""
+    """Return the millijoules between ticks."""
     return [(later.count_uj - tick.count_uj) // _UJ_PER_MJ for tick, later in pairwise(ticks)]
 
 
 def power_spans_ms(trace: Trace) -> list[float]:
-    """Milliseconds from each new power to the next."""
+    """Return the milliseconds between new power values."""
     moved = [b.time_ns for a, b in pairwise(trace.samples) if a.power_mw != b.power_mw]
     return [(later - earlier) * 1e-6 for earlier, later in pairwise(moved)]
 
@@ -202,7 +202,7 @@ def _power_at(a: Sample, b: Sample, time_ns: int) -> float:
 
 
 def write_trace(trace: Trace, path: Path) -> None:
-    """Write a trace as CSV, gzipped; times and counts start from zero at its first sample."""
+    """Write a trace as gzipped CSV, with times and counts relative to its first sample."""
     first = trace.samples[0]
     lines = [f"# {name}: {value}" for name, value in trace.facts.items()]
     lines += [f"# polls: {trace.polls}"]
@@ -225,7 +225,7 @@ def write_trace(trace: Trace, path: Path) -> None:
 
 
 def read_trace(path: Path) -> Trace:
-    """Read what `write_trace` wrote; raises `GreenopsError` for any other file."""
+    """Read a file of `write_trace`; raise `GreenopsError` for any other file."""
     try:
         text = gzip.decompress(path.read_bytes()).decode()
         head, found, body = text.partition(f"{HEADER}\n")
@@ -236,7 +236,7 @@ def read_trace(path: Path) -> Trace:
         polls = int(facts.pop("polls"))
         phases = tuple(_phase(line) for line in head.splitlines() if line.startswith("# phase: "))
     except (OSError, EOFError, KeyError, TypeError, ValueError) as error:
-        raise GreenopsError(f"{path} is no trace of a card: {error}") from error
+        raise GreenopsError(f"{path} is not a trace of a card: {error}") from error
     facts.pop("phase", None)
     return Trace(samples, polls, phases, facts)
 

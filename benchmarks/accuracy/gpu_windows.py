@@ -1,4 +1,4 @@
-"""The project's own windows on a card: short ones against the long run, and what edges wait."""
+"""The project's own windows on a card: errors of short windows, and waits at edges."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import Reading
 from pytest_greenops.sensors.instruments import Instruments
 
-#: No series of windows of one length goes on for longer; a counter that ticks seldom has fewer.
+#: Longest series of windows of one length: a slow counter gets fewer windows.
 SERIES_S = 45.0
-#: So many windows make a block, whose own energy is the truth for each of them.
+#: Windows in a block, whose mean power is the truth for each of them.
 BLOCK = 10
 _J_PER_UJ = 1e-6
 
@@ -27,11 +27,11 @@ _J_PER_UJ = 1e-6
 class Singles(msgspec.Struct, frozen=True):
     """Single windows of one length.
 
-    where        in steady load that goes on around them; or alone, from rest to rest
-    of_truth     mean of their joules over the truth; in alone ones the card's ramp is in it
-    sd_share     their standard deviation over their mean, after the truth of each is taken out
-    error_share  the median of the error they state (95 %), over their joules
-    covered      how many lie within their stated error of the truth
+    where        in steady load, or alone, from rest to rest
+    of_truth     mean of joules over truth; includes the card's ramp if alone
+    sd_share     standard deviation of joules over truth, as a share of that mean
+    error_share  median of stated error (95 %) over joules
+    covered      number within their stated error of the truth
     """
 
     where: str
@@ -46,9 +46,9 @@ class Singles(msgspec.Struct, frozen=True):
 class Pulsed(msgspec.Struct, frozen=True):
     """A load in pulses.
 
-    ratio            counter over integrated power, in the long run
-    pulse_j          joules of one pulse with its rest, by the counter in the long run
-    window_of_truth  the same by windows over some pulses, over that; their standard deviation
+    ratio            counter over integrated power in the long run
+    pulse_j          counter's joules of one pulse with its rest, in the long run
+    window_of_truth  joules of windows of some pulses over those of the long run
     """
 
     period_ms: float
@@ -63,14 +63,14 @@ class Pulsed(msgspec.Struct, frozen=True):
 
 
 class Waits(msgspec.Struct, frozen=True):
-    """How long the edges of windows waited, in seconds, for windows of every length."""
+    """Waits at the edges of windows of every length, in seconds."""
 
     begin_s: Spread
     end_s: Spread
 
 
 class Taken(NamedTuple):
-    """One window of a card, in joules and seconds, and what its edges waited."""
+    """One window of a card: joules, seconds, and the waits at its edges."""
 
     joules: float
     error_j: float
@@ -82,11 +82,9 @@ class Taken(NamedTuple):
 
 
 class Windows:
-    """Opens windows and reads one card in them.
+    """Windows of one card; `taken` has all of them so far.
 
-    taken  every window so far
-
-    `take` raises `GreenopsError` where the counter cannot vouch for one.
+    `take` raises `GreenopsError` if the counter gives no value for a window.
     """
 
     def __init__(self, instruments: Instruments, domain: str) -> None:
@@ -109,7 +107,7 @@ class Windows:
         return self.taken[-1]
 
     def between(self, before: list[Reading], after: list[Reading]) -> tuple[float, float, float]:
-        """Joules, their stated error in joules, and seconds between two edges."""
+        """Return joules, their stated error, and seconds between two edges."""
         window = self.instruments.window(before, after)
         if self.domain in window.missing:
             raise GreenopsError(f"a window failed: {window.missing[self.domain]}")
@@ -117,7 +115,7 @@ class Windows:
         return window.energy_uj[self.domain] * _J_PER_UJ, error_uj * _J_PER_UJ, window.seconds
 
     def waits(self) -> Waits:
-        """What the edges of all windows waited."""
+        """Return the waits at the edges of all windows."""
         return Waits(
             spread([one.begin_s for one in self.taken]), spread([one.end_s for one in self.taken])
         )
@@ -126,7 +124,7 @@ class Windows:
 def inside(
     windows: Windows, load: Load, seconds: float, number: int, settle_s: float = 2.0
 ) -> Singles:
-    """Windows of one length in steady load: the truth is the power of the block around each."""
+    """Measure windows in steady load; the truth is the mean power of the block around each."""
     truths_j: list[float] = []
     taken: list[Taken] = []
     until_s = time.monotonic() + settle_s + SERIES_S
@@ -143,7 +141,7 @@ def inside(
 def alone(
     windows: Windows, load: Load, seconds: float, number: int, long_s: float = 5.0
 ) -> Singles:
-    """Windows from rest to rest; the truth is a call's energy in long windows around them."""
+    """Measure windows from rest to rest; the truth is a call's energy in long windows."""
     calls = max(1, round(seconds / load.call_s))
     before_j = _call_j(windows, load, long_s)
     until_s = time.monotonic() + SERIES_S
@@ -162,7 +160,7 @@ def pulsed(
     number: int,
     window_s: float = 1.0,
 ) -> Pulsed:
-    """A load in pulses: for the long run of `part`, and in windows over whole pulses of it."""
+    """Measure a pulsed load in a long run of `part`, and in windows of whole pulses."""
     trace = record(probe, lambda: play(load, [part]))
     long_run = agreement("pulsed", trace, part.period_s)
     pulse_j = long_run.watts * part.period_s
@@ -170,7 +168,7 @@ def pulsed(
     taken = [
         windows.take(lambda: pulses(load, part.period_s, part.duty, many)) for _ in range(number)
     ]
-    # An end that falls behind its grid lengthens the rest: so by time, not by number.
+    # A late end lengthens the rest, so compare power rather than joules per pulse.
     shares = [one.joules / (one.seconds * long_run.watts) for one in taken]
     return Pulsed(
         part.period_s * 1e3,
@@ -207,5 +205,5 @@ def _singles(
 
 
 def _sd(shares: Sequence[float]) -> float:
-    """Standard deviation over the mean."""
+    """Return the standard deviation over the mean."""
     return statistics.stdev(shares) / statistics.fmean(shares) if len(shares) > 1 else math.nan

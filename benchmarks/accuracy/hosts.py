@@ -1,4 +1,4 @@
-"""The simulated machines on which every tool measures the same, and what is true of them."""
+"""The simulated machines that every tool measures."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from tests.simulated_host.nvml import Card
 from tests.simulated_host.power import PowerOverTime
 
 IDLE_W = 60.0
-#: What a card draws at work, again and again: for how many seconds how many watts. Its period and
-#: that of the renewals have no small common multiple.
+#: Seconds and watts of a busy card, repeated. Its period and that of power updates have no small
+#: common multiple.
 BUSY: tuple[tuple[float, float], ...] = (
     *((0.0097, 330.0), (0.0121, 170.0)),
     *((0.0079, 300.0), (0.0134, 220.0)),
 )
-#: What a card drew before anything ran: older than any mean of its power.
+#: Power of a card before any work: older than any mean of its power.
 RESTED: PowerOverTime = ((-1000.0, IDLE_W),)
-#: How long a read of energy or power takes: some tens of microseconds.
+#: Duration of a read of energy or power: some tens of microseconds.
 READ_COST_S = 50e-6
-#: How often cards renew what they say of their power: in step with no tick, or a window, which
-#: begins after one, would always meet the same phase of it.
+#: Period of power updates. Windows begin after a tick, so a multiple of the tick would always give
+#: them the same phase.
 RENEWAL_S = 0.0253
 SLOW_RENEWAL_S = 0.1013
-#: By how much, at most, each new power is off, as a share.
+#: Largest error of each new power, as a share.
 POWER_NOISE = 0.005
 
-#: Sockets draw another power at random every 1 to 50 ms, for as long as any run may last.
+#: Sockets change to a random power every 1 to 50 ms, for longer than any run.
 SCRIPT_S = 900.0
 PIECE_S = (0.001, 0.050)
 PACKAGE_W, DRAM_W = (40.0, 200.0), (5.0, 30.0)
@@ -35,7 +35,7 @@ SEED = 20_251
 
 
 def card(tick_s: float, **more: object) -> Card:
-    """A card that rests, whose counter moves every `tick_s`; the process that asks computes."""
+    """Return a resting card with a tick of `tick_s`, used by the process that reads it."""
     usual: dict[str, object] = {
         "power_w": RESTED,
         "tick_s": tick_s,
@@ -49,17 +49,17 @@ def card(tick_s: float, **more: object) -> Card:
 
 
 def gpu(tick_s: float, **more: object) -> Host:
-    """A machine with one card that has an energy counter."""
+    """Return a machine with one card that has an energy counter."""
     return Host(cards=(card(tick_s, **more),))
 
 
 def gpu_without_counter() -> Host:
-    """Return a machine with one card that reports only its power, instantaneous or as a mean."""
+    """Return a machine with one card that reports only power, instantaneous or mean."""
     return Host(cards=(card(0.0, counter=False, average_s=RENEWAL_S),))
 
 
 def sockets() -> Host:
-    """Return a machine with two sockets and their memory, whose power always changes."""
+    """Return a machine with two sockets and memory, whose power always changes."""
     chance = random.Random(SEED)
 
     def zone(watts: tuple[float, float], phase_s: float, start_uj: int) -> LiveZone:

@@ -1,6 +1,6 @@
 """Estimates of the same work, alone and with busy neighbours.
 
-On the real machine: other processes change what it measures, so that medians of turns are taken.
+This runs on the real machine, where other processes interfere, so it takes medians over turns.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.accuracy.tools import Measure, Work, greenops
 CPUS, NEIGHBOURS = 4, 2
 WORK_S = 0.7
 TURNS = 7
-#: A neighbour ends by itself if it is not ended.
+#: A neighbour that is not killed ends after this time.
 LONGEST_S = 60.0
 _SPIN = f"""
 import os, sys, time
@@ -30,9 +30,9 @@ os.sched_setaffinity(0, {{int(sys.argv[1])}})
 until_s = time.monotonic() + {LONGEST_S}
 while time.monotonic() < until_s: pass
 """
-#: Starts the program that follows and ends: its neighbour is no descendant of who measures, whose
-#: own processes belong to what it measures.
-_LEAVE = """
+#: Starts a neighbour and ends, so that the neighbour is not a descendant of the measuring process,
+#: whose estimate includes its descendants.
+_DETACH = """
 import subprocess, sys
 null = subprocess.DEVNULL
 print(subprocess.Popen(sys.argv[1:], stdout=null, stderr=null).pid)
@@ -41,14 +41,14 @@ _BLOCK = bytes(1 << 16)
 
 
 class Growth(NamedTuple):
-    """By what factor neighbours change what each says of the same work: medians over turns."""
+    """The factor by which neighbours change each tool's joules: medians over turns."""
 
     greenops: float
     codecarbon: float
 
 
 def why_not() -> str | None:
-    """Why this machine cannot show it; None where it can."""
+    """Return why this machine cannot measure it, or None."""
     if sys.platform != "linux":
         return "needs Linux"
     found = len(os.sched_getaffinity(0))
@@ -56,7 +56,7 @@ def why_not() -> str | None:
 
 
 def growth() -> Growth:
-    """In a child: measure the same work in turns alone and with neighbours, with each tool."""
+    """Measure the same work in turns, alone and with neighbours, in a child process."""
     cpus = sorted(os.sched_getaffinity(0))
     tools = [greenops("estimate"), _codecarbon_by_load()]
     os.sched_setaffinity(0, {cpus[0]})
@@ -75,7 +75,7 @@ def growth() -> Growth:
 
 
 def _codecarbon_by_load() -> Measure:
-    """codecarbon where it can read no counter: the load of the machine times a power."""
+    """Return codecarbon's estimate without counters: the machine's load times a power."""
     module: Any = importlib.import_module("codecarbon")
     tracker = module.OfflineEmissionsTracker(
         country_iso_code="USA",
@@ -94,7 +94,7 @@ def _codecarbon_by_load() -> Measure:
 
 
 def _work() -> Work:
-    """A work of about `WORK_S` seconds, the same each time."""
+    """Return work of about `WORK_S` seconds, the same each time."""
     blocks, begun_s = 0, time.process_time()
     while time.process_time() - begun_s < WORK_S:
         hashlib.sha256(_BLOCK).digest()
@@ -119,5 +119,5 @@ def _busy(cpus: list[int]) -> Iterator[None]:
 
 
 def _neighbour(cpu: int) -> int:
-    command = [sys.executable, "-c", _LEAVE, sys.executable, "-c", _SPIN, str(cpu)]
+    command = [sys.executable, "-c", _DETACH, sys.executable, "-c", _SPIN, str(cpu)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

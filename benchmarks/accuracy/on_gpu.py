@@ -1,15 +1,15 @@
-"""How exact joules are on a real NVIDIA card; needs the card, and torch with CUDA.
+"""Measure the accuracy of joules on a real NVIDIA card; needs torch with CUDA.
 
     python -m benchmarks.accuracy.on_gpu --out FOLDER
     python -m benchmarks.accuracy.on_gpu --trace tests/gpu/traces/NAME.csv.gz
 
-from the repository's root, on a card that no other process uses. The first takes under eight
-minutes and writes `report.md`, `report.json` and `trace.csv.gz`. The second writes only the trace,
-which the tests replay.
+Run it from the repository's root, on a card that no other process uses. The first command takes
+under eight minutes and writes `report.md`, `report.json` and `trace.csv.gz`. The second writes only
+the trace, which the tests replay.
 
-The report has the tick of the counter, the cost of a read, the counter against integrated power for
-steady and for pulsed load, single windows against the long run, the lag of counter and power, the
-wait at edges, and a fixed loop in fresh processes.
+The report has the counter's tick, the cost of a read, counter against integrated power, single
+windows against the long run, the lag of counter and power, the wait at edges, and a fixed loop in
+fresh processes.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from pytest_greenops.model.errors import GreenopsError, SensorUnavailable
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.sensors.nvidia.nvml import NvmlSensor, open_sensor
 
-#: A fixed loop measured in a fresh process: takes calls and rounds, gives joules of a call.
+#: Measures a loop in a fresh process: maps calls and rounds to joules per call.
 Process = Callable[[int, int], Sequence[float]]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long everything takes; seconds, and numbers of windows or repetitions.
+    """Durations in seconds, and numbers of windows or repetitions.
 
-    inside, alone  how many windows of which length
-    trace          the parts of the trace that is kept
+    inside, alone  length and number of windows
+    trace          parts of the trace to keep
     """
 
     steady_s: float = 10.0
@@ -68,7 +68,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class RunContext:
-    """A card that is ready: read by `probe` and by the project's own `instruments`."""
+    """A ready card, read by `probe` and by the project's own `instruments`."""
 
     probe: Probe
     instruments: Instruments
@@ -80,7 +80,7 @@ class RunContext:
 def measure(
     bench: RunContext, plan: Plan, process: Process, say: Callable[[str], None] = lambda what: None
 ) -> gpu_report.Figures:
-    """Measure everything in turn; `say` receives the name of the next step."""
+    """Measure everything in turn; `say` receives the name of each step."""
     windows = Windows(bench.instruments, bench.domain)
     say("reads")
     costs = gpu_figures.read_costs(bench.probe, plan.reads)
@@ -109,7 +109,7 @@ def measure(
 
 
 def _states(bench: RunContext, plan: Plan) -> dict[str, Trace]:
-    """A trace of the card at rest, and one under steady load, both settled."""
+    """Return settled traces of the card at rest and under steady load."""
     parts = [Part(plan.settle_s + plan.rest_s, 0.0), Part(plan.settle_s + plan.steady_s, 1.0)]
     trace = record(bench.probe, lambda: play(bench.load, parts))
     return {
@@ -134,19 +134,19 @@ def _singles(windows: Windows, load: Load, plan: Plan) -> Iterator[gpu_windows.S
 
 
 def trace_of(bench: RunContext, plan: Plan) -> Trace:
-    """The trace that is kept: rest, steady load, pulses, rest."""
+    """Record the trace to keep: rest, steady load, pulses, rest."""
     trace = record(bench.probe, lambda: play(bench.load, plan.trace))
     return Trace(trace.samples, trace.polls, trace.phases, bench.facts)
 
 
 def open_card(card: int | None, environ: MutableMapping[str, str]) -> tuple[NvmlSensor, Any]:
-    """The sensor of one card, and NVML's handle of it; by NVML's number, None: CUDA's first.
+    """Return the sensor and NVML handle of a card, by NVML's number; None is CUDA's first.
 
-    CUDA is made to show this card alone, so that the work and the sensor mean the same one. Raises
-    `SensorUnavailable` where it cannot be read, or has no energy counter.
+    CUDA then shows only this card, so that the work and the sensor use the same one. Raises
+    `SensorUnavailable` if the card cannot be read or has no energy counter.
     """
     if card is not None:
-        # By number while no card is known, in the order of NVML; by UUID for the work.
+        # CUDA's numbers must follow NVML's order here; the work uses the UUID below.
         environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
         environ["CUDA_VISIBLE_DEVICES"] = str(card)
     sensor = open_sensor(environ)
@@ -162,29 +162,29 @@ def open_card(card: int | None, environ: MutableMapping[str, str]) -> tuple[Nvml
         pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except pynvml.NVMLError as error:
         raise SensorUnavailable(
-            f"{name} has no energy counter ({error})", "take a card of Volta or newer with --card"
+            f"{name} has no energy counter ({error})", "choose a card of Volta or newer with --card"
         ) from None
     return sensor, handle
 
 
 def ready(sensor: NvmlSensor, probe: Probe, load: Load, settle_s: float = 1.0) -> RunContext:
-    """The card with its load, and what it reports while it works."""
+    """Return the card with its load, and its facts under load."""
     with busy(load, settle_s):
         about = facts(probe.nvml, probe.handle, probe.instant, load)
     return RunContext(probe, Instruments([sensor]), sensor.domains[0].name, load, about)
 
 
 def facts(nvml: Any, handle: Any, instant: bool, load: Load) -> dict[str, str]:
-    """What the figures were measured on: nothing of it names the machine or the single card."""
-    cuda = _asked(nvml, nvml.nvmlSystemGetCudaDriverVersion_v2)
-    limit_mw = _asked(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
-    heat = _asked(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
-    sm_mhz = _asked(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM)
-    memory_mhz = _asked(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_MEM)
+    """Return card, driver and settings; nothing that identifies the machine or the card."""
+    cuda = _query(nvml, nvml.nvmlSystemGetCudaDriverVersion_v2)
+    limit_mw = _query(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
+    heat = _query(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
+    sm_mhz = _query(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM)
+    memory_mhz = _query(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_MEM)
     torch = sys.modules.get("torch")
     return {
-        "device": str(_asked(nvml, nvml.nvmlDeviceGetName, handle)),
-        "driver": str(_asked(nvml, nvml.nvmlSystemGetDriverVersion)),
+        "device": str(_query(nvml, nvml.nvmlDeviceGetName, handle)),
+        "driver": str(_query(nvml, nvml.nvmlSystemGetDriverVersion)),
         "CUDA of the driver": "not reported"
         if cuda is None
         else f"{cuda // 1000}.{cuda % 1000 // 10}",
@@ -199,7 +199,7 @@ def facts(nvml: Any, handle: Any, instant: bool, load: Load) -> dict[str, str]:
     }
 
 
-def _asked(nvml: Any, question: Callable[..., Any], *arguments: Any) -> Any:
+def _query(nvml: Any, question: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return question(*arguments)
     except nvml.NVMLError:
@@ -207,31 +207,31 @@ def _asked(nvml: Any, question: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.accuracy.on_gpu",
-        description="How exact joules are on a real NVIDIA card.",
+        description="Measure the accuracy of joules on a real NVIDIA card.",
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the report is written")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the report")
     parser.add_argument(
-        "--trace", type=Path, metavar="FILE", help="the trace; without --out nothing else is made"
-    )
-    parser.add_argument(
-        "--seconds", type=float, default=Plan.steady_s, help="of steady load (default: 10)"
+        "--trace", type=Path, metavar="FILE", help="trace file; without --out, write only this"
     )
     parser.add_argument(
-        "--card", type=int, help="number that nvidia-smi gives it (default: CUDA's first)"
+        "--seconds", type=float, default=Plan.steady_s, help="duration of steady load (default: 10)"
+    )
+    parser.add_argument(
+        "--card", type=int, help="the card's number in nvidia-smi (default: CUDA's first)"
     )
     known = parser.parse_args(given)
     if known.out is None and known.trace is None:
-        parser.error("give --out FOLDER for a report, --trace FILE for a trace, or both")
+        parser.error("expected --out FOLDER for a report, --trace FILE for a trace, or both")
     if known.seconds <= 0:
-        parser.error(f"--seconds {known.seconds}: give more than 0")
+        parser.error(f"--seconds {known.seconds}: expected a number > 0")
     return known
 
 
 def run(known: argparse.Namespace) -> None:
-    """Measure the chosen figures on a real card, and write them."""
+    """Measure a real card and write the chosen files."""
     sensor, handle = open_card(known.card, os.environ)
     import pynvml
 
@@ -247,7 +247,7 @@ def run(known: argparse.Namespace) -> None:
             bench, plan, lambda calls, n: gpu_repeat.fresh_process(load.size, calls, n), _say
         )
         gpu_report.write(figures, known.out)
-        _say(f"written to {known.out}")
+        _say(f"report written to {known.out}")
 
 
 def _say(what: str) -> None:
@@ -255,7 +255,7 @@ def _say(what: str) -> None:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Run it; return 2 if it cannot run, with the reason and the fix in one line."""
+    """Run; on an error, print the reason and the fix in one line and return 2."""
     known = arguments(given)
     try:
         run(known)

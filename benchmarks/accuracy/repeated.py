@@ -1,4 +1,4 @@
-"""Calls that the meter repeats as it sees fit: joules of one call, and the time that this took."""
+"""Calls that the meter repeats: joules per call, and the time taken."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pytest_greenops.judge.decision import PROVISIONAL_ROUNDS
 from pytest_greenops.judge.stats import trimmed_mean
 from pytest_greenops.measure.meter import Meter, Plan
 
-#: What a test gets that is saved, or compared with a young baseline; the margin is the default.
+#: The plan of a test that is saved or has a young baseline, with the default margin.
 PLAN = Plan(looks=(PROVISIONAL_ROUNDS,))
 
 
 class Measured(NamedTuple):
     """One measurement of the meter.
 
-    told_j      joules of a call, as it is reported
-    true_j      the same of what was drawn, from the first call of a window to the end of its last
+    measured_j  reported joules per call
+    true_j      true joules per call, from a window's first call to the end of its last
     wall_s      from the first trip to the last round's end
-    busy_s      of it, how long the calls took
-    calls       how many there were, warm-up and calibration included
-    iterations  calls in a round
+    busy_s      duration of the calls
+    calls       number of calls, including warm-up and calibration
+    iterations  calls per round
     """
 
-    told_j: float
+    measured_j: float
     true_j: float
     wall_s: float
     busy_s: float
@@ -34,7 +34,7 @@ class Measured(NamedTuple):
 
 
 def measurements(call_s: float, repeats: int) -> list[Measured]:
-    """In a child: measure a call that keeps a card busy, this many times."""
+    """Measure a call that keeps a card busy, `repeats` times, in a child process."""
     from pytest_greenops.sensors.discover import discover
 
     instruments, _ = discover(["nvml"])
@@ -60,9 +60,7 @@ def _measure(meter: Meter, card: CardWork, call_s: float) -> Measured:
         true_j.append(trip_j / trip.iterations)
     wall_s = time.monotonic() - begun_s
     rounds = meter.measurements()["call"].rounds
-    told_j = [sum(r.energy_uj.values()) * 1e-6 / r.iterations for r in rounds]
-    # The rounds that are kept are the last trips.
-    true_j = true_j[-len(rounds) :]
-    return Measured(
-        trimmed_mean(told_j), trimmed_mean(true_j), wall_s, card.busy_s, calls, rounds[0].iterations
-    )
+    measured_j = [sum(r.energy_uj.values()) * 1e-6 / r.iterations for r in rounds]
+    # The last trips are the kept rounds.
+    joules = trimmed_mean(measured_j), trimmed_mean(true_j[-len(rounds) :])
+    return Measured(*joules, wall_s, card.busy_s, calls, rounds[0].iterations)

@@ -9,14 +9,14 @@ from benchmarks.accuracy.figures import Cell, Figure
 from benchmarks.accuracy.tools import OURS, PEERS
 from benchmarks.markdown import table
 
-#: Who writes the tables, as the marks in the page name it.
+#: The command that writes the tables, as in the page's marks.
 WRITER = "python -m benchmarks.accuracy"
 REPEATED = "pytest-greenops, repeated"
 COLUMNS = (OURS, REPEATED, *PEERS)
 
 
 def errors_table(cells: Mapping[Cell, Mapping[str, Errors | None]]) -> list[str]:
-    """A row for each sensor and length of a window, a column for each tool."""
+    """Return a row for each sensor and window length, a column for each tool."""
     rows = [
         [sensor, f"{length_s:g} s", *(_cell(by_tool.get(column)) for column in COLUMNS)]
         for (sensor, length_s), by_tool in cells.items()
@@ -25,7 +25,7 @@ def errors_table(cells: Mapping[Cell, Mapping[str, Errors | None]]) -> list[str]
 
 
 def figures_table(figures: Sequence[Figure]) -> list[str]:
-    """A row for each figure."""
+    """Return a row for each figure."""
     words = {True: "met", False: "**missed**", None: ""}
     rows = [[f.what, f.goal, f.reached, words[f.met]] for f in figures]
     return table(["figure", "goal", "reached", ""], rows)

@@ -1,6 +1,6 @@
-"""The tools, each used as its own documentation has it: one function for each.
+"""One function per tool, which uses it as its documentation shows.
 
-Each runs in a process on a simulated machine, is warmed up once, and then measures windows.
+Each runs in a process on a simulated machine, warms up once, and then measures windows.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import Any
 
 #: Does some work.
 Work = Callable[[], None]
-#: Measures a work; the joules of all that the tool read, or None where it could not tell.
+#: Measures work: the joules of all that the tool read, or None without a value.
 Measure = Callable[[Work], "float | None"]
 
 OURS = "pytest-greenops"
 JOULES_PER_KWH = 3.6e6
-#: codecarbon samples power this often, its least; a task is measured at both of its ends anyway.
+#: codecarbon's shortest sampling period; it also measures at both ends of a task.
 CODECARBON_PERIOD_S = 1.0
 
 
 def greenops(sensor: str) -> Measure:
-    """This project: one window, read at both edges, as a test that runs once gets it."""
+    """Measure one window with this project, as for a test that runs once."""
     from pytest_greenops.sensors.discover import discover
 
     instruments, _ = discover([sensor])
@@ -37,7 +37,7 @@ def greenops(sensor: str) -> Measure:
 
 
 def zeus(sensor: str) -> Measure:
-    """Zeus: a window of its monitor; power times time where the counter did not move."""
+    """Measure a window of Zeus; it uses power times time if the counter did not move."""
     module: Any = importlib.import_module("zeus.monitor")
     logging.disable()
     gpu = sensor == "nvml"
@@ -55,7 +55,7 @@ def zeus(sensor: str) -> Measure:
 
 
 def pyrapl(sensor: str) -> Measure | None:
-    """pyRAPL: a measurement of packages and memory; it knows no GPU."""
+    """Measure packages and memory with pyRAPL, which does not support GPUs."""
     if sensor == "nvml":
         return None
     logging.disable()
@@ -75,9 +75,9 @@ def pyrapl(sensor: str) -> Measure | None:
 
 
 def codecarbon(sensor: str) -> Measure:
-    """codecarbon: a task of its offline tracker.
+    """Measure a task with codecarbon's offline tracker.
 
-    Packages alone: it takes a `dram` zone inside a package for a part of it, and leaves it out.
+    It counts only packages, and ignores a `dram` zone inside one as a part of it.
     """
     module: Any = importlib.import_module("codecarbon")
     tracker = module.OfflineEmissionsTracker(
@@ -104,7 +104,7 @@ TOOLS: dict[str, Callable[[str], Measure | None]] = {
     "pyRAPL": pyrapl,
     "codecarbon": codecarbon,
 }
-#: What a tool does not count of the sockets.
+#: The socket domain that a tool does not count.
 WITHOUT = {"codecarbon": "dram"}
-#: What has to be installed for each, by the name of its module.
+#: The modules of the peers.
 PEERS = ("zeus", "pyRAPL", "codecarbon")

@@ -1,4 +1,4 @@
-"""What runs on a simulated machine: windows at random moments, with what is true of each."""
+"""Windows at random moments on a simulated machine, with their true joules."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from benchmarks.accuracy.hosts import BUSY, IDLE_W
 from benchmarks.accuracy.tools import TOOLS
 from tests.simulated_host import nvml
 
-#: The pause before each window is drawn by chance: no tick is nearer to it than any other.
+#: Range of the random pause before each window, so that its phase within a tick is random.
 PAUSE_S = (0.1, 0.3)
-#: Only warms a tool up.
+#: Length of the window that warms up a tool.
 FIRST_S = 0.05
 
 
 class Seen(NamedTuple):
-    """One window: how long, from when to when by the monotonic clock, and its joules.
+    """One window: intended length, monotonic start and end, and joules.
 
-    true_j   what was drawn from the beginning to the end of the work; None: known to the host only
-    told_j   what the tool said, None where it could not
-    error_j  how far the tool said that it may be off
+    true_j      joules from start to end of the work; None if only the host knows them
+    measured_j  joules that the tool reports, or None
+    error_j     error that the tool states
     """
 
     length_s: float
     begun_s: float
     ended_s: float
     true_j: float | None
-    told_j: float | None
+    measured_j: float | None
     error_j: float | None = None
 
 
 class CardWork:
-    """Work of a card: it draws more from the beginning to the end, and is waited for.
+    """Synchronous work on a card.
 
-    busy_s            how long all calls took
-    begun_j, ended_j  what the card had drawn when the last call began, and when it ended
+    busy_s            duration of all calls
+    begun_j, ended_j  joules of the card at the start and end of the last call
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class CardWork:
         self.begun_j = self.ended_j = 0.0
 
     def call(self, seconds: float) -> None:
-        """Keep the card busy for so long, as nearly as a sleep can."""
+        """Keep the card busy for this long, as precisely as a sleep allows."""
         begun_s = time.monotonic()
         self.begun_j = math.nan
         until_s = begun_s
@@ -66,12 +66,12 @@ class CardWork:
         self.busy_s += time.monotonic() - begun_s
 
     def joules(self) -> float:
-        """The joules that the card has drawn until now."""
+        """Return the joules of the card until now."""
         return self._card.joules()
 
 
 def windows(tool: str, sensor: str, lengths: list[tuple[float, int]]) -> list[Seen] | None:
-    """In a child: windows of these lengths and numbers, measured by a tool; None: it cannot."""
+    """Measure windows of these lengths and numbers in a child; None if the tool cannot."""
     measure = TOOLS[tool](sensor)
     if measure is None:
         return None
@@ -96,13 +96,13 @@ def _window(measure: Callable[..., Any], card: CardWork | None, length_s: float)
             time.sleep(length_s)
         times_s.append(time.monotonic())
 
-    told_j = measure(work)
+    measured_j = measure(work)
     true_j = card.ended_j - card.begun_j if card else None
-    return Seen(length_s, *times_s, true_j, told_j)
+    return Seen(length_s, *times_s, true_j, measured_j)
 
 
 def own_windows(length_s: float, repeats: int) -> list[Seen]:
-    """In a child: windows of this project on a card, with the error that it states of each."""
+    """Measure a card with this project's windows in a child, with their stated errors."""
     from pytest_greenops.sensors.discover import discover
 
     instruments, _ = discover(["nvml"])
@@ -116,8 +116,8 @@ def own_windows(length_s: float, repeats: int) -> list[Seen]:
         ended_s = time.monotonic()
         window = instruments.window(before, instruments.end())
         (name,) = (domain.name for domain in instruments.domains)
-        told_j = window.energy_uj[name] * 1e-6 if name in window.energy_uj else None
+        measured_j = window.energy_uj[name] * 1e-6 if name in window.energy_uj else None
         error_j = window.error_uj.get(name, 0.0) * 1e-6
         true_j = card.ended_j - card.begun_j
-        seen.append(Seen(length_s, begun_s, ended_s, true_j, told_j, error_j))
+        seen.append(Seen(length_s, begun_s, ended_s, true_j, measured_j, error_j))
     return seen

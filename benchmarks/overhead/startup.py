@@ -1,10 +1,10 @@
-"""Measure what the plugin, and pytest-benchmark, add to the start-up of `pytest`.
+"""Measure the start-up time that this plugin and pytest-benchmark add to `pytest`.
 
     python -m benchmarks.overhead.startup [runs]
 
-Runs pytest in an empty folder with neither plugin, with this one and with the other, in turns.
-Prints the median difference to the run without plugins in the same turn. Install the packages
-first, not in editable mode, so that all runs use compiled modules.
+Runs pytest in an empty folder without plugins and with each of them, in turns. Prints the median
+difference from the run without plugins in the same turn. First install the packages, not in
+editable mode, so that all runs use compiled modules.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tempfile
 import time
 from typing import NamedTuple
 
-#: The plugins by the names of their entry points.
+#: Names of the plugins' entry points.
 OURS, THEIRS = "greenops", "benchmark"
 ARMS = {"bare": (OURS, THEIRS), "pytest-greenops": (THEIRS,), "pytest-benchmark": (OURS,)}
 

@@ -1,11 +1,11 @@
-"""Measure the cost of both edges of a window, and of pyRAPL's readings of the same counters.
+"""Measure the cost of both edges of a window, here and with pyRAPL.
 
     python -m benchmarks.overhead.window_cost
 
-from the root of the repository. The counters are simulated: two sockets, each with package and
-dram. pyRAPL reads a fixed path, so it is measured only where root can mount a tree there, in a
-separate mount namespace. With real counters each of the eight reads also includes the kernel's
-access to the register, for both.
+Run it from the repository's root. The counters are simulated: two sockets, each with package and
+dram. pyRAPL reads a fixed path, so measuring it requires root, to mount a tree there in a separate
+mount namespace. With real counters, each of the eight reads also includes the kernel's access to
+the register, for both tools.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def powercap_window(root: Path) -> Callable[[], object]:
 
 
 def pyrapl_window() -> Callable[[], object]:
-    """Return a function that reads both edges with pyRAPL, which has no call for all counters."""
+    """Return a function that reads both edges with pyRAPL, which needs two calls per edge."""
     logging.disable()
     api: Any = importlib.import_module("pyRAPL.device_api")
     package, dram = api.PkgAPI(), api.DramAPI()
@@ -90,7 +90,7 @@ def table(costs: Mapping[str, Sequence[float]]) -> list[str]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the costs."""
     missing = why_no_pyrapl()
     costs = measure_powercap() if missing else child.run(measure_both, private_sys=True)
     print(f"both edges of one window, {len(COUNTERS)} counters, {REPEATS} windows each, in µs")

@@ -1,4 +1,4 @@
-"""Error rates and detection rates of the judge, compared with other rules on the same noise.
+"""Compare error and detection rates of the judge with other rules on the same noise.
 
     python -m benchmarks.power [repetitions]
 
@@ -32,16 +32,16 @@ from benchmarks.power.stored import Shares
 
 PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "verdict.md"
 WRITER = "python -m benchmarks.power"
-#: A suite has twenty measurements, so fewer suites take the same time.
+#: Measurements in a suite; main() simulates fewer suites by this factor.
 TESTS_A_SUITE = 20
-#: Noise on which the peers are tried too.
+#: Rows that also try the peers.
 PEER_ROWS = (GOALS[0], GOALS[2], WORLDS[-1])
 
 Tried = dict[float, Shares]
 
 
 def percent(share: float) -> str:
-    """Print `0.33 %`, `99.6 %`, `17 %`: small and large shares with two decimals."""
+    """Return a percentage: small and large shares with two decimals, others with one."""
     digits = 2 if share < 0.01 or share > 0.99 else 1
     return f"{share * 100:.{digits}f} %"
 
@@ -52,7 +52,7 @@ def tried(row: Row, repetitions: int) -> Tried:
 
 
 def verdicts(rows: Sequence[Row], found: Sequence[Tried], first: str) -> list[str]:
-    """Return a table row for each kind of noise: outcomes of unchanged code, changes found."""
+    """Return a table row per kind of noise: outcomes of unchanged code, detected changes."""
     up = [change for change in CHANGES if change > 0]
     down = [change for change in CHANGES if change < 0]
     head = [first, "sessions", "false alarms", "passed", "inconclusive", "rounds"]
@@ -69,7 +69,7 @@ def verdicts(rows: Sequence[Row], found: Sequence[Tried], first: str) -> list[st
 
 
 def compared(found: Sequence[tuple[Row, Tried, dict[float, dict[str, float]]]]) -> list[str]:
-    """Return a table of what each rule calls regressed on the same noise."""
+    """Return a table of the share that each rule calls regressed on the same noise."""
     up = [change for change in CHANGES if change >= 0]
     lines = []
     for row, shares, by_peer in found:
@@ -88,14 +88,14 @@ def peers(row: Row, repetitions: int) -> dict[float, dict[str, float]]:
 
 
 def suite(run: Run, suites: int) -> list[str]:
-    """Return a table row about runs of whole suites."""
+    """Return a table row for runs of whole suites."""
     alarms = run.any_false_alarm(suites)
     found, error = run.tried(0.10, suites)
     return [run.name, percent(alarms), percent(found.shares.regressed), percent(error)]
 
 
 def main() -> None:
-    """Print the tables, and write them to the page."""
+    """Print the tables and write them to the page."""
     repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else REPETITIONS
     suites = repetitions // TESTS_A_SUITE
     rows = (*GOALS, *DESIGNS, *WORLDS)

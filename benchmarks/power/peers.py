@@ -1,7 +1,7 @@
-"""Other tools and common tests on the same noise: one stored run against one run.
+"""Rules of other tools, and common tests: one stored run against one run.
 
-Each takes the joules of a baseline and of a candidate, two arrays (repetitions, rounds), and
-returns which candidates it calls regressed.
+Each takes the joules of baselines and candidates, arrays (repetitions, rounds), and returns which
+candidates it calls regressed.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ from benchmarks.power.worlds import Array
 ROUNDS = 20
 THRESHOLD = 1.05
 LEVEL = 0.05
-#: Criterion.rs's default `noise_threshold`: it ignores a change that may be smaller.
+#: Criterion.rs's default `noise_threshold`: it ignores changes that may be smaller.
 NOISE_THRESHOLD = 0.01
 
 Called = NDArray[np.bool_]
 
 
 def mean_5(before: Array, after: Array) -> Called:
-    """`--benchmark-compare-fail=mean:5%` of pytest-benchmark."""
+    """Apply pytest-benchmark's `--benchmark-compare-fail=mean:5%`."""
     return after.mean(-1) > THRESHOLD * before.mean(-1)
 
 
 def median_5(before: Array, after: Array) -> Called:
-    """A threshold of 5 % on one robust figure, as in pytest-codspeed's service."""
+    """Apply a threshold of 5 % to the median, as pytest-codspeed's service does."""
     called: Called = np.median(after, -1) > THRESHOLD * np.median(before, -1)
     return called
 
 
 def welch(before: Array, after: Array) -> Called:
-    """Welch's t test, one-sided at 5 %."""
+    """Apply Welch's t test, one-sided at 5 %."""
     found = stats.ttest_ind(after, before, axis=-1, equal_var=False, alternative="greater")
     called: Called = found.pvalue < LEVEL
     return called
 
 
 def mann_whitney(before: Array, after: Array) -> Called:
-    """The Mann-Whitney U test at 5 %, with a minimum effect of 5 % on the median."""
+    """Apply the Mann-Whitney U test at 5 %, with a minimum effect of 5 % on the median."""
     found = stats.mannwhitneyu(after, before, axis=-1, alternative="greater", method="asymptotic")
     return (found.pvalue < LEVEL) & median_5(before, after)
 
 
 def criterion(before: Array, after: Array) -> Called:
-    """Criterion.rs: a t test at 5 %, and the 95 % interval of the mean's change beyond 1 %.
+    """Apply Criterion.rs: a t test at 5 %, and a 95 % interval of the change beyond 1 %.
 
-    This uses the normal interval, which its bootstrapped one approaches.
+    This uses the normal interval, which Criterion's bootstrapped interval approaches.
     """
     test = stats.ttest_ind(after, before, axis=-1, equal_var=False)
     ratio = after.mean(-1) / before.mean(-1)
@@ -61,7 +61,7 @@ def criterion(before: Array, after: Array) -> Called:
 
 
 def mean_of_five_5(before: Array, after: Array) -> Called:
-    """A threshold of 5 % on the mean, over that of five stored runs: (repetitions, 5, rounds)."""
+    """Apply a threshold of 5 % to the mean of five stored runs: (repetitions, 5, rounds)."""
     return after.mean(-1) > THRESHOLD * before.mean((-1, -2))
 
 

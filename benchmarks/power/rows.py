@@ -1,4 +1,4 @@
-"""The rows of the tables: the world, the number of sessions, and what is simulated."""
+"""The rows of the tables: worlds, sessions, and their simulation."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ REPETITIONS = 20_000
 CHANGES = (0.0, 0.02, -0.02, 0.05, -0.05, 0.10, -0.10, 0.20, 0.30, 0.50)
 #: Rounds of an accepted session.
 SAVED = PROVISIONAL_ROUNDS
-#: The error of the machine's shift as a control workload of a few rounds measures it.
+#: Error of a control workload of a few rounds as a measure of the machine's shift.
 CONTROL_SD = 0.004
 
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of noise, and how a test was saved.
+    """One kind of noise, and the baseline of a test.
 
     sessions   number of accepted sessions
-    suite      tests that share their variance between sessions; 1 is a lone test
-    factor     the suite's tests are more or less noisy by up to this factor
-    noisy      one test of the suite is noisier by this factor
+    suite      number of tests that share their variance between sessions; 1 is a lone test
+    factor     largest factor by which the noise of tests differs from the usual
+    noisy      factor by which one test of the suite is noisier
     has_fresh  whether a fresh process can confirm
     """
 
@@ -70,7 +70,7 @@ class Row:
         return np.random.default_rng(zlib.crc32(f"{self}{change}".encode()))
 
     def _suite(self, rng: np.random.Generator, baseline: Sequence[Array]) -> Suite | None:
-        """Combine each repetition's own variance with those of others, as its suite."""
+        """Return a suite of each repetition's own variance and random others."""
         if self.sessions < MIN_SESSIONS:
             return None
         own = _between(baseline)
@@ -85,7 +85,7 @@ def _between(sessions: Sequence[Array]) -> Array:
     return levels
 
 
-#: The noise that the goals are stated for.
+#: The noise of the stated goals.
 GOALS = (
     Row("3 % / 1 %", World(0.03, 0.01)),
     Row("3 % / 2 %", World(0.03, 0.02)),
@@ -94,7 +94,7 @@ GOALS = (
     Row("3 % / 2 %", World(0.03, 0.02), sessions=1),
 )
 _BAR = Row("3 % / 1 %", World(0.03, 0.01))
-#: The same test, saved differently.
+#: The same test with other baselines.
 DESIGNS = (
     replace(_BAR, name="3 sessions", sessions=3),
     replace(_BAR, name="5 sessions"),
@@ -122,7 +122,7 @@ WORLDS = (
 class Run:
     """Runs of a whole suite, whose tests may share the shifts of their machine.
 
-    control  whether the control workload is taken out where it explains the tests' shifts
+    control  whether to subtract the control workload if it explains the tests' shifts
     """
 
     name: str
@@ -161,7 +161,7 @@ class Run:
         return tried(baseline, candidate, fresh, suite), float(estimate.std())
 
     def _slopes(self, baseline: Sequence[Array], controls: Array) -> Array:
-        """Return the slope of each suite, as a run computes it from its baselines."""
+        """Return the slope of each suite, computed from its baselines as in a run."""
         levels = np.stack([trimmed_mean(s) for s in baseline], axis=-1)
         means = (levels - levels.mean(axis=-1, keepdims=True)).mean(axis=1)
         of_runs = zip(controls[:, :-1].tolist(), means.tolist(), strict=True)
@@ -174,7 +174,7 @@ class Run:
 
 
 def any_mean_5(world: World, suites: int, tests: int = 20) -> float:
-    """Return the same share for a gate at the mean + 5 % of one stored run."""
+    """Return that share for a limit at the mean + 5 % of one stored run."""
     rng = np.random.default_rng(5)
     shape = (suites, tests)
     before, after = (np.exp(world.session(rng, shape, peers.ROUNDS)) for _ in range(2))

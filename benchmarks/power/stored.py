@@ -1,8 +1,8 @@
 """The project's own procedure for stored baselines, on arrays of repetitions.
 
-`pytest_greenops.judge` decides when to look, what the noise is, each verdict, and whether a fresh
-process contradicts it, with the code that judges real runs. This module repeats the sequence of a
-trial; `tests/studies/test_power.py` compares the two.
+The code that judges real runs, `pytest_greenops.judge`, decides looks, noise, verdicts, and whether
+a fresh process contradicts them. This module repeats the sequence of a trial;
+`tests/studies/test_power.py` compares the two.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pytest_greenops.judge.noise import MIN_SESSIONS, Suite, estimate_spread
 from pytest_greenops.model.run_options import Options
 
 OPTIONS = Options()
-#: Rounds that one process measures at most.
+#: Most rounds of one process.
 MOST_ROUNDS = schedule(MIN_SESSIONS, OPTIONS.min_rounds, OPTIONS.max_rounds)[-1]
 
 REGRESSED, IMPROVED, PASSED, INCONCLUSIVE = range(1, 5)
@@ -45,14 +45,14 @@ class Shares(NamedTuple):
 
 @dataclass(frozen=True)
 class Tried:
-    """Repetitions of one measurement: their verdicts, as the numbers above, and their rounds."""
+    """Repetitions of one measurement: verdicts, as the numbers above, and rounds."""
 
     outcomes: Array
     rounds: Array
 
     @property
     def shares(self) -> Shares:
-        """The share of each verdict."""
+        """Return the share of each verdict."""
         each = [float((self.outcomes == o).mean()) for o in range(REGRESSED, INCONCLUSIVE + 1)]
         return Shares(*each, rounds=float(self.rounds.mean()))
 
@@ -66,13 +66,13 @@ def tried(
     margin: float = OPTIONS.max_increase,
     has_fresh: bool = True,
 ) -> Tried:
-    """Judge candidates as a run does, look by look, with a fresh process where a run uses one.
+    """Judge candidates as a run does, look by look, with its fresh process.
 
     Args:
-        baseline: logarithms of joules, one array (repetitions, rounds) for each accepted session
-        candidate: of this process, with the rounds of its last look
-        fresh: of a fresh process
-        suite: what the tests of the suite share
+        baseline: logarithms of joules, one array (repetitions, rounds) per accepted session
+        candidate: those of this process, with the rounds of its last look
+        fresh: those of a fresh process
+        suite: variance that the suite's tests share
         margin: the relative increase that is a regression
         has_fresh: whether a fresh process can confirm
     """
@@ -103,7 +103,7 @@ def tried(
 
 
 def _settle(outcomes: Array, found: Screening) -> None:
-    """Set the outcomes that a look decides among those still open."""
+    """Set the open outcomes that a look decides."""
     open_ = outcomes == 0
     for decided, outcome in (
         (found.regressed, REGRESSED),

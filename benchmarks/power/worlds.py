@@ -1,4 +1,4 @@
-"""The scatter of energy on real machines, as arrays of logarithms with a known true change."""
+"""Scatter of energy on real machines, as arrays of logarithms with a known true change."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ WARM_UP = 5
 class World:
     """Scatter of one test, in logarithms: 0.03 is 3 %.
 
-    round_sd    of a round within its session
-    drift       the share of that variance that is an AR(1) drift; the rest is white
+    round_sd    standard deviation of rounds within a session
+    drift       share of that variance that is an AR(1) drift; the rest is white
     spikes      share of rounds in which something else ran
     spike       mean increase of such a round (exponential)
     creep       mean increase while the machine warms up
-    session_sd  of the level of a session, with Student's t5 tails if `tails`
-    shared      the share of that variance that all tests of a run share
+    session_sd  standard deviation of session levels, with Student's t5 tails if `tails`
+    shared      share of that variance that all tests of a run share
     """
 
     round_sd: float = 0.03
@@ -53,10 +53,10 @@ class World:
 
         Args:
             rng: the random generator
-            shape: of the sessions
-            rounds: of each session
+            shape: shape of the sessions
+            rounds: rounds per session
             change: the true relative change of the work
-            machine: what all tests of a run share, from `machine`; for shape (runs, tests)
+            machine: shift of each run, from `machine()`; for shape (runs, tests)
         """
         level = math.log1p(change) + math.sqrt(1 - self.shared) * self._levels(rng, shape)
         if machine is not None:
@@ -88,12 +88,12 @@ class World:
 
 
 def only(round_sd: float = 0.03, session_sd: float = 0.01, **scatter: float) -> World:
-    """Return a world of white noise and the named scatter only; `tails=True` for heavy tails."""
+    """Return a world of white noise and only the named scatter; `tails=True` for heavy tails."""
     nothing = {"drift": 0.0, "spikes": 0.0, "creep": 0.0, "tails": False}
     return World(round_sd, session_sd, **{**nothing, **scatter})  # type: ignore[arg-type]
 
 
 def unlike(rng: np.random.Generator, shape: tuple[int, ...], factor: float) -> Array:
-    """Return the noise of each test over the usual one: log-uniform, up to a factor."""
+    """Return the noise of each test relative to the usual: log-uniform, up to a factor."""
     reach = math.log(factor)
     return np.exp(rng.uniform(-reach, reach, shape))

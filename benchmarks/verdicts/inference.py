@@ -3,10 +3,10 @@
     python -m benchmarks.verdicts.inference [unchanged] [grown] [folder]
 
 Saves sessions of a torch inference test, each in a fresh pytest process. Then runs it in random
-order: unchanged, unchanged next to a busy process that starts at a random time (half of those
+order: unchanged, unchanged next to processes that become busy at a random time (half of those
 runs), and with a tenth more layers. Counts the verdicts; with the default of 200 and 100 runs it
-also writes them to docs/evidence/verdict.md. That takes most of an hour, in which nothing else
-should run. With a folder it keeps the runs that are done, and continues from there.
+also writes them to docs/evidence/verdict.md. Run nothing else meanwhile: it takes most of an hour.
+With a folder, it keeps finished runs there and continues from them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SESSIONS = 20
 UNCHANGED, GROWN = 200, 100
 GROWTH = 1.1
 SEED = 20
-#: CPUs that the other process keeps busy, and its latest start after the test.
+#: Number of busy processes, and their latest start after the test in seconds.
 NEIGHBOURS, LATEST_S = 2, 5.0
 FILES = {
     "pytest.ini": "",
@@ -63,14 +63,14 @@ CASES = {
     "unchanged, busy neighbour": (1.0, True),
     "a tenth more layers": (GROWTH, False),
 }
-#: The runs that are done, one line each, in the project's folder.
+#: File of finished runs in the project's folder, one line each.
 DONE = "done.jsonl"
 OUTCOMES = ("passed", "inconclusive", "regressed", "improved")
 
 
 @contextmanager
 def neighbour() -> Iterator[None]:
-    """Keep CPUs busy from a random moment on."""
+    """Keep CPUs busy from a random moment on, until the block ends."""
     wait_s = random.uniform(0, LATEST_S)
     code = f"import time; time.sleep({wait_s})\nwhile True: pass"
     busy = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(NEIGHBOURS)]
@@ -83,7 +83,7 @@ def neighbour() -> Iterator[None]:
 
 
 def attempt(folder: Path, case: str) -> Try:
-    """Run the test once, as a gate does."""
+    """Run the test once with `--energy`, as in CI."""
     growth, busy = CASES[case]
     if busy:
         with neighbour():
@@ -103,7 +103,7 @@ def prepared(folder: Path) -> Path:
 
 
 def try_out(cases: list[str], folder: Path) -> dict[str, list[Try]]:
-    """Save the sessions, then run the cases in order, except those run before."""
+    """Save the sessions, then run the remaining cases in order."""
     log = prepared(folder) / DONE
     for case in cases[len(log.read_text().splitlines()) :]:
         one = attempt(folder, case)
@@ -118,7 +118,7 @@ def try_out(cases: list[str], folder: Path) -> dict[str, list[Try]]:
 
 
 def rows(found: dict[str, list[Try]]) -> Iterator[list[str]]:
-    """Yield a row for each case that was run."""
+    """Yield a row for each case with runs."""
     for case, tries in found.items():
         if not tries:
             continue
@@ -132,7 +132,7 @@ def rows(found: dict[str, list[Try]]) -> Iterator[list[str]]:
 
 
 def main() -> None:
-    """Print the counts, and write them to the page."""
+    """Print the counts and write them to the page."""
     given = [int(n) for n in sys.argv[1:3]]
     folder = Path(sys.argv[3] if len(sys.argv) > 3 else tempfile.mkdtemp())
     unchanged, grown = *given, *(UNCHANGED, GROWN)[len(given) :]

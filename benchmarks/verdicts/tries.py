@@ -1,10 +1,10 @@
-"""How often the plugin detects work that grew by 20 %, and passes unchanged work.
+"""Count how often the plugin detects 20 % more work, and passes unchanged work.
 
     python -m benchmarks.verdicts.tries [tries]
 
-Saves five sessions of a small project, each in a fresh pytest process. Then runs it unchanged and
-grown in turns, and counts the verdicts: first with a sensor of known joules (1 % noise between
-sessions, 3 % between rounds), then with the sensors of this machine.
+Saves five sessions of a small project, each in a fresh pytest process. Then runs it in turns,
+unchanged and grown, and counts the verdicts: first with a sensor of known joules (1 % noise between
+sessions, 3 % between rounds), then with this machine's sensors.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def test_work(energy):
 
 
 class Try(NamedTuple):
-    """The verdict of one run, pytest's exit status, and the change that was measured."""
+    """The verdict of one run, pytest's exit status, and the measured change."""
 
     outcome: str
     exit_status: int
@@ -105,7 +105,7 @@ def try_out(files: dict[str, str], tries: int) -> None:
         print(f"  work x {growth:g}: {tries} tries: {said}")
         changes = [one.change for one in found if one.change is not None]
         if changes:
-            print(f"    change seen: {min(changes):+.1%} to {max(changes):+.1%}")
+            print(f"    measured change: {min(changes):+.1%} to {max(changes):+.1%}")
 
 
 def main() -> None:

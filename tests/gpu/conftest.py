@@ -1,4 +1,4 @@
-"""Tests on a real NVIDIA card: if NVML finds none, all are skipped with its reason."""
+"""Tests on a real NVIDIA card, skipped with NVML's reason without one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_greenops.sensors.nvidia.nvml import NvmlSensor, open_sensor
 
 @pytest.fixture(scope="session", autouse=True)
 def sensor() -> Iterator[NvmlSensor]:
-    """The sensor of the cards that this process may use."""
+    """Open the sensor of the cards that this process may use."""
     try:
         opened = open_sensor()
     except SensorUnavailable as problem:
@@ -25,13 +25,13 @@ def sensor() -> Iterator[NvmlSensor]:
 
 @pytest.fixture(scope="session")
 def instruments(sensor: NvmlSensor) -> Instruments:
-    """The instruments with this sensor alone."""
+    """Return instruments with only this sensor."""
     return Instruments([sensor])
 
 
 @pytest.fixture(scope="session")
 def load(sensor: NvmlSensor) -> Matmul:
-    """Work for the first card that CUDA shows."""
+    """Return work for the first card that CUDA shows."""
     try:
         return Matmul()
     except GreenopsError as problem:
@@ -40,7 +40,7 @@ def load(sensor: NvmlSensor) -> Matmul:
 
 @pytest.fixture(scope="session")
 def domain(sensor: NvmlSensor, load: Matmul) -> str:
-    """The counter of the card that the work is on."""
+    """Return the counter of the card with the work."""
     import pynvml
     import torch
 

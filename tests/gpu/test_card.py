@@ -1,6 +1,6 @@
 """Requirements on any NVIDIA card with an energy counter; the work needs torch with CUDA.
 
-`python -m benchmarks.accuracy.on_gpu --out FOLDER` measures how well they are met.
+`python -m benchmarks.accuracy.on_gpu --out FOLDER` measures how well a card meets them.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ MARGIN = 0.05
 
 
 def test_opens_and_reads(sensor: NvmlSensor) -> None:
-    """Every visible card has a count of microjoules."""
+    """Every visible card has a count in microjoules."""
     assert sensor.domains
     counts = sensor.read().energy_uj
     assert [type(count) for count in counts] == [int] * len(sensor.domains)
 
 
 def test_tick_is_plausible(sensor: NvmlSensor) -> None:
-    """The measured tick is one that drivers are known to have."""
+    """The measured tick is within the range of known drivers."""
     assert 0.005 <= sensor.update_period_s <= 0.6
 
 
@@ -45,8 +45,8 @@ def test_begin_states_a_finite_error(sensor: NvmlSensor) -> None:
     assert all(math.isfinite(error_uj) for error_uj in reading.error_uj)
 
 
-def test_work_costs_more_than_rest(instruments: Instruments, domain: str, load: Matmul) -> None:
-    """A product that runs for more than a second costs more than the same idle time."""
+def test_work_uses_more_than_rest(instruments: Instruments, domain: str, load: Matmul) -> None:
+    """More than a second of work uses more energy than the same idle time."""
     windows = Windows(instruments, domain)
     time.sleep(1.0)
     rest = windows.take(lambda: time.sleep(WORK_S))
@@ -62,12 +62,12 @@ def test_counter_agrees_with_power(sensor: NvmlSensor, domain: str, load: Matmul
     trace = record(Probe(pynvml, handle), lambda: play(load, [Part(4.0, 1.0)]))
     found = agreement("steady load", settled(trace, trace.phases[0]))
     if found.seconds == 0:
-        pytest.skip(f"{domain} has no counter that moves: its power is integrated")
+        pytest.skip(f"{domain} has no counter that moves: the sensor integrates power")
     assert domain in sensor.doubts or abs(found.ratio - 1) <= 0.15, found
 
 
 def test_only_the_card_with_the_work_is_used(sensor: NvmlSensor, domain: str, load: Matmul) -> None:
-    """Every other card is not in use."""
+    """No other card is in use."""
     load.calls(1)
     used = {name: state.used for name, state in sensor.states().items()}
     if used[domain] is None:
@@ -75,10 +75,10 @@ def test_only_the_card_with_the_work_is_used(sensor: NvmlSensor, domain: str, lo
     assert used == {name: name == domain for name in used}
 
 
-def test_meter_makes_rounds_that_are_long_enough(
+def test_meter_makes_rounds_long_enough(
     instruments: Instruments, domain: str, load: Matmul
 ) -> None:
-    """The meter repeats a product until its windows' edges matter less than the margin allows."""
+    """The meter repeats work until the error of its edges fits the margin."""
     meter = Meter(
         instruments,
         Plan(looks=(5,), margin=MARGIN),

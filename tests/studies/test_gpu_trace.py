@@ -1,7 +1,7 @@
-"""Traces of cards, replayed; and `benchmarks.accuracy.on_gpu`, tried on a simulated card.
+"""Replayed traces of cards, and `benchmarks.accuracy.on_gpu` on a simulated card.
 
-A trace of a real card lies in `tests/gpu/traces`, once one was recorded. What is recorded here is
-simulated, and says nothing about any real card.
+Traces of real cards belong in `tests/gpu/traces`. Traces recorded here are simulated, and prove
+nothing about a real card.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ MS = 1_000_000
 
 @dataclass(frozen=True)
 class Replayed:
-    """The edges of windows at random times of a trace, against the counter between its ticks.
+    """Edges of windows at random times, compared with the counter between ticks.
 
-    within  which of them are within their stated error, of those amid steady power
-    steady  the share of all ticks that have steady power around them
+    within  whether each edge amid steady power is within its stated error
+    steady  share of ticks amid steady power
     """
 
     within: list[bool]
@@ -66,7 +66,7 @@ class Replayed:
 
 
 def replay(trace: Trace, edges: int = EDGES) -> Replayed:
-    """Begin and end windows where power is steady: there the true count is known at any time."""
+    """Begin and end windows amid steady power, where the true count is known at any time."""
     ticks, chance = trace.ticks(), random.Random(7)
     steady = [
         place for place in range(1, len(ticks) - 2) if is_steady(ticks[place - 1 : place + 3])
@@ -85,7 +85,7 @@ def replay(trace: Trace, edges: int = EDGES) -> Replayed:
 
 
 def is_steady(ticks: Sequence[Tick]) -> bool:
-    """Return whether three ticks have the same mean power to a tenth, and known times."""
+    """Return whether power between ticks differs by at most 10 %, at known times."""
     if any(b.time_ns - a.time_ns < 20 * max(a.half_ns, b.half_ns) for a, b in pairwise(ticks)):
         return False
     watts = [(b.count_uj - a.count_uj) / (b.time_ns - a.time_ns) for a, b in pairwise(ticks)]
@@ -93,12 +93,12 @@ def is_steady(ticks: Sequence[Tick]) -> bool:
 
 
 def began(trace: Trace, tick: Tick, time_ns: int) -> Edge:
-    """Return the count of the sensor at the beginning of a window after a tick."""
+    """Return the sensor's count at the start of a window after a tick."""
     return count_after(tick, time_ns, reported(trace, tick.time_ns, time_ns))
 
 
 def ended(trace: Trace, ticks: Sequence[Tick], time_ns: int) -> Edge:
-    """Return the count of the sensor at the end of a window, before one tick or two."""
+    """Return the sensor's count at the end of a window, before one or two ticks."""
     samples = reported(trace, time_ns, ticks[0].time_ns + ticks[0].half_ns)
     if max(sample.watts for sample in samples) <= 1.1 * min(sample.watts for sample in samples):
         return count_at_rest(ticks[0], time_ns, samples)
@@ -106,7 +106,7 @@ def ended(trace: Trace, ticks: Sequence[Tick], time_ns: int) -> Edge:
 
 
 def reported(trace: Trace, start_ns: int, end_ns: int) -> list[PowerSample]:
-    """Return the power that the card reported at a time, and until another."""
+    """Return the power that the card reported from one time to another."""
     first = next(s for s in reversed(trace.samples) if s.time_ns <= start_ns)
     later = [s for s in trace.samples if start_ns < s.time_ns <= end_ns]
     moments = [start_ns, *(sample.time_ns for sample in later)]
@@ -115,13 +115,13 @@ def reported(trace: Trace, start_ns: int, end_ns: int) -> list[PowerSample]:
 
 
 def interpolated_uj(tick: Tick, later: Tick, time_ns: int) -> float:
-    """The count at a time between two ticks, on a straight line."""
+    """Return the count at a time between two ticks, on a straight line."""
     share = (time_ns - tick.time_ns) / (later.time_ns - tick.time_ns)
     return tick.count_uj + share * (later.count_uj - tick.count_uj)
 
 
 def check(trace: Trace) -> None:
-    """What has to hold for the trace of any card."""
+    """Assert what must hold for the trace of any card."""
     counts = [sample.energy_mj for sample in trace.samples]
     assert counts == sorted(counts)
     spans_ms = gpu_trace.tick_spans_ms(trace.ticks())
@@ -135,12 +135,12 @@ def check(trace: Trace) -> None:
 
 @pytest.mark.parametrize("path", REAL)
 def test_replays_a_trace_of_a_real_card(path: Path) -> None:
-    """Its tick is regular, its count never falls, and edges are as exact as they are said to be."""
+    """The tick is regular, the count never falls, and edges are within their stated error."""
     check(gpu_trace.read_trace(path))
 
 
 @pytest.mark.parametrize("path", REAL)
-def test_trace_of_a_real_card_is_small_and_says_of_what(path: Path) -> None:
+def test_trace_of_a_real_card_is_small_and_names_it(path: Path) -> None:
     """It names the card and its driver, and is at most 200 kB."""
     assert {"device", "driver", "date"} <= gpu_trace.read_trace(path).facts.keys()
     assert path.stat().st_size <= 200_000
@@ -171,7 +171,7 @@ SMALL = on_gpu.Plan(
 
 
 class SimulatedWork:
-    """A load for a simulated card: it draws more while there are calls."""
+    """A load for a simulated card, which draws more during calls."""
 
     words = "simulated"
     call_s = CALL_S
@@ -192,7 +192,7 @@ class SimulatedWork:
 
 
 def simulated_bench() -> on_gpu.RunContext:
-    """In a child: the simulated card as `on_gpu` sees a real one."""
+    """Return the simulated card as `on_gpu` sees a real one, in a child process."""
     import pynvml
 
     sensor, handle = on_gpu.open_card(None, {})
@@ -200,7 +200,7 @@ def simulated_bench() -> on_gpu.RunContext:
 
 
 def measure_simulated(folder: str) -> None:
-    """In a child: a whole run of `on_gpu`, in short, with its trace."""
+    """Run all of `on_gpu` briefly in a child process, with its trace."""
     bench = simulated_bench()
     gpu_trace.write_trace(on_gpu.trace_of(bench, SMALL), Path(folder) / "trace.csv.gz")
 
@@ -211,7 +211,7 @@ def measure_simulated(folder: str) -> None:
 
 
 def look_at_simulated() -> list[Any]:
-    """In a child: counter over integrated power, at rest and steadily; lag of both at a step."""
+    """Return counter over integrated power, lags, and doubts, in a child process."""
     bench = simulated_bench()
     probe, load = bench.probe, bench.load
     parts = [Part(0.5, 0.0), Part(0.6, 1.0)]
@@ -225,13 +225,13 @@ def look_at_simulated() -> list[Any]:
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the simulated driver library, built once."""
+    """Build the simulated driver library once and return its folder."""
     return nvml.build(tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture(scope="module")
 def folder(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run of `on_gpu` on a simulated card has written."""
+    """Return the output folder of `on_gpu` on a simulated card."""
     written = tmp_path_factory.mktemp("on_gpu")
     card = Card(
         power_w=((0.0, REST_W),), tick_s=TICK_S, power_tick_s=0.01, power_noise=0.01, processes=(0,)
@@ -242,19 +242,19 @@ def folder(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(folder: Path) -> dict[str, Any]:
-    """Its figures."""
+    """Return the figures of that run."""
     values: dict[str, Any] = json.loads((folder / "report.json").read_text())
     return values
 
 
 def seen(library: Path, folder: Path, card: Card, **more: int) -> Mapping[str, str]:
-    """The environment of a process that sees one card, on the clock of this test."""
+    """Return the environment of a process that sees one card, on this test's clock."""
     return nvml.environment(library, folder / "script", [card], time.monotonic(), **more)
 
 
 @simulated
 def test_records_a_simulated_trace_that_can_be_replayed(folder: Path) -> None:
-    """Rest, load and pulses of the simulated card, edges in which are within their stated error."""
+    """Edges during rest, load and pulses are within their stated error."""
     trace = gpu_trace.read_trace(folder / "trace.csv.gz")
     counts = [sample.energy_mj for sample in trace.samples]
     assert counts == sorted(counts)
@@ -265,7 +265,7 @@ def test_records_a_simulated_trace_that_can_be_replayed(folder: Path) -> None:
 
 @simulated
 def test_finds_the_tick(report: dict[str, Any]) -> None:
-    """The tick is found to 2 %, and to how sharp the polls were, at rest and under load."""
+    """The tick is found within 2 % and the polls' uncertainty, at rest and under load."""
     assert [tick["load"] for tick in report["ticks"]] == ["rest", "steady load"]
     for tick in report["ticks"]:
         off_ms = 0.02 * TICK_S * 1e3 + tick["known_to_ms"]
@@ -278,7 +278,7 @@ def test_finds_the_tick(report: dict[str, Any]) -> None:
 
 @simulated
 def test_truthful_counter_agrees_with_power(report: dict[str, Any]) -> None:
-    """Counter and integrated power are the same, steadily and in pulses."""
+    """Counter and integrated power agree under steady and pulsed load."""
     assert report["agreement_ratios"] == pytest.approx([1.0, 1.0], abs=0.03)
     assert [one["ratio"] for one in report["pulsed"]] == pytest.approx([1.0, 1.0], abs=0.1)
     assert report["doubts"] == []
@@ -286,7 +286,7 @@ def test_truthful_counter_agrees_with_power(report: dict[str, Any]) -> None:
 
 @simulated
 def test_windows_have_the_joules_of_the_long_run(report: dict[str, Any]) -> None:
-    """Windows over pulses, and single ones of each length, are on the truth within their error."""
+    """Windows of pulses, and single windows of each length, agree with the truth."""
     assert [p["window_of_truth"] for p in report["pulsed"]] == pytest.approx([1.0, 1.0], abs=0.3)
     assert [s["where"] for s in report["singles"]] == ["in steady load"] * 2 + ["alone"]
     for single in report["singles"]:
@@ -298,7 +298,7 @@ def test_windows_have_the_joules_of_the_long_run(report: dict[str, Any]) -> None
 
 @simulated
 def test_prompt_card_has_no_lag(report: dict[str, Any]) -> None:
-    """A step of load shows at once in a counter and a power that are not late."""
+    """A step of load shows at once in a prompt counter and power."""
     assert [lag["edge"] for lag in report["lags"]] == ["rest to load", "load to rest"]
     for lag in report["lags"]:
         assert lag["counter_ms"]["median"] == pytest.approx(0.0, abs=50.0)
@@ -307,7 +307,7 @@ def test_prompt_card_has_no_lag(report: dict[str, Any]) -> None:
 
 @simulated
 def test_a_call_costs_what_it_draws(report: dict[str, Any]) -> None:
-    """The joules of a call are those of a known power, in every process."""
+    """The joules of a call follow from a known power, in every process."""
     repeated = report["repeatability"]
     assert repeated["call_j"] == pytest.approx(BUSY_W * CALL_S, rel=0.25)
     assert repeated["processes"] == 2
@@ -315,8 +315,8 @@ def test_a_call_costs_what_it_draws(report: dict[str, Any]) -> None:
 
 
 @simulated
-def test_tells_costs_waits_and_the_card(folder: Path, report: dict[str, Any]) -> None:
-    """Each read has its cost, each edge its wait, and the report says on what."""
+def test_reports_costs_waits_and_the_card(folder: Path, report: dict[str, Any]) -> None:
+    """The report has the cost of reads, the wait at edges, and the card."""
     assert [cost["read"] for cost in report["costs"]] == [
         "nvmlDeviceGetTotalEnergyConsumption",
         "NVML_FI_DEV_POWER_INSTANT",
@@ -333,7 +333,7 @@ def test_tells_costs_waits_and_the_card(folder: Path, report: dict[str, Any]) ->
 
 @simulated
 def test_sees_gain_and_lag(library: Path, tmp_path: Path) -> None:
-    """A counter of 85 % is seen as such, doubted by the sensor, and power 100 ms late as late."""
+    """A gain of 85 % and a power lag of 100 ms are found, and the sensor doubts the counter."""
     card = Card(power_w=((0.0, REST_W),), tick_s=TICK_S, gain=0.85, power_lag_s=0.1)
     ratios, lags, doubts = child.run(look_at_simulated, environ=seen(library, tmp_path, card))
     assert ratios == pytest.approx([0.85, 0.85], abs=0.03)
@@ -351,7 +351,7 @@ STEP_PHASES = tuple(Phase(k * 10**9, (k + 1) * 10**9, float(k == 1)) for k in ra
 
 
 def polled(card: Card, seconds: float, phases: Sequence[Phase] = ()) -> Trace:
-    """What polls a third of a millisecond apart, more or less, see of a card by its script."""
+    """Return the trace of a scripted card, polled about three times a millisecond."""
     recorder, chance, now_s = Recorder(), random.Random(1), 0.0
     while now_s < seconds:
         mw = round(1000 * card.watts_at(max(0.0, now_s - card.power_lag_s)))
@@ -366,7 +366,7 @@ def polled(card: Card, seconds: float, phases: Sequence[Phase] = ()) -> Trace:
 def test_tick_and_gain_are_found(
     tick_s: float, power_w: tuple[tuple[float, float], ...], gain: float
 ) -> None:
-    """The tick is found to 2 %, and the ratio of counter and reported power to 1 %."""
+    """The tick is found within 2 %, and the ratio of counter to power within 1 %."""
     trace = polled(Card(power_w=power_w, tick_s=tick_s, gain=gain), 3.0)
     found = gpu_figures.tick_figures("", trace)
     assert found.interval_ms.median == pytest.approx(tick_s * 1e3, rel=0.02)
@@ -376,7 +376,7 @@ def test_tick_and_gain_are_found(
 
 @pytest.mark.parametrize("tick_s", [0.02, 0.05, 0.1])
 def test_long_run_of_pulses_is_whole_pulses(tick_s: float) -> None:
-    """The mean power of a load in pulses has as much rest in it as load, wherever it is cut."""
+    """The mean power of pulses has equal parts of rest and load, wherever it is cut."""
     power_w = tuple((k * 0.2, REST_W if k % 2 else BUSY_W) for k in range(30))
     trace = polled(Card(power_w=power_w, tick_s=tick_s), 3.1)
     found = gpu_figures.agreement("", trace, period_s=0.4)
@@ -386,7 +386,7 @@ def test_long_run_of_pulses_is_whole_pulses(tick_s: float) -> None:
 @pytest.mark.parametrize("phase_s", [0.0, 0.003, 0.05])
 @pytest.mark.parametrize("lag_s", [0.0, 0.1])
 def test_lag_is_found(phase_s: float, lag_s: float) -> None:
-    """How late power is, by area, to a millisecond; a counter that ticks every 100 ms is prompt."""
+    """Power lag by area is found within a millisecond; a counter without lag has none."""
     card = Card(power_w=STEP_W, tick_s=0.1, phase_s=phase_s, power_lag_s=lag_s)
     up, down = gpu_figures.lags(polled(card, 3.0), STEP_PHASES)
     for lag in (up, down):
@@ -397,7 +397,7 @@ def test_lag_is_found(phase_s: float, lag_s: float) -> None:
 
 
 def test_equal_levels_have_no_lag() -> None:
-    """Where a step does not show, nothing is said of its lag."""
+    """A step that does not show has no lag."""
     up, _ = gpu_figures.lags(polled(Card(), 3.0), STEP_PHASES)
     assert math.isnan(up.counter_ms.median)
     assert up.counter_ms.number == 0
@@ -405,18 +405,18 @@ def test_equal_levels_have_no_lag() -> None:
 
 @pytest.mark.parametrize("tick_s", [0.02, 0.1])
 def test_what_holds_for_a_real_trace_holds_for_a_truthful_script(tick_s: float) -> None:
-    """The trace of a truthful card passes the replay that real ones have to pass."""
+    """The trace of a truthful card passes the replay that real traces must pass."""
     check(polled(Card(power_w=STEP_W, tick_s=tick_s), 3.0))
 
 
-def test_replay_finds_a_counter_that_lies() -> None:
-    """Edges of a counter that counts 30 % less than reported are not within their error."""
+def test_replay_finds_a_wrong_counter() -> None:
+    """Edges of a counter that is 30 % too low are not within their stated error."""
     trace = polled(Card(power_w=STEP_W, tick_s=0.1, gain=0.7), 3.0)
     assert statistics.fmean(replay(trace).within) < 0.95
 
 
 def steady_trace(watts: int = 100, seconds: int = 1, phases: Sequence[Phase] = ()) -> Trace:
-    """A counter that ticks every 20 ms, polled each millisecond."""
+    """Return a trace of a counter with a tick of 20 ms, polled each millisecond."""
     recorder = Recorder()
     for ms in range(seconds * 1000):
         recorder.see(Sample(10**15 + ms * MS, 5000 + watts * (ms // 20 * 20), watts * 1000))
@@ -424,7 +424,7 @@ def steady_trace(watts: int = 100, seconds: int = 1, phases: Sequence[Phase] = (
 
 
 def test_trace_is_read_as_it_was_written(tmp_path: Path) -> None:
-    """A file holds all of a trace, from time and count zero on."""
+    """A file keeps all of a trace, relative to the first time and count."""
     trace = steady_trace(phases=[Phase(10**15, 10**15 + 500 * MS, 0.5, 0.1)])
     named = Trace(trace.samples, trace.polls, trace.phases, {"device": "Simulated A: 1"})
     gpu_trace.write_trace(named, tmp_path / "new" / "trace.csv.gz")
@@ -438,7 +438,7 @@ def test_trace_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_trace_keeps_what_moved_and_the_poll_before() -> None:
-    """Ticks are as sharp as the polls were, in a tenth of the lines."""
+    """A tenth of the polls gives ticks of the same precision."""
     trace = steady_trace()
     assert len(trace.samples) == 2 + 2 * 49
     assert {tick.half_ns for tick in trace.ticks()} == {MS // 2}
@@ -446,25 +446,25 @@ def test_trace_keeps_what_moved_and_the_poll_before() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"no gzip", None])
-def test_refuses_what_is_no_trace(tmp_path: Path, text: bytes | None) -> None:
-    """The error names a file of another kind, or a missing one."""
+def test_refuses_a_file_that_is_not_a_trace(tmp_path: Path, text: bytes | None) -> None:
+    """The error names a missing file or one of another kind."""
     path = tmp_path / "trace.csv.gz"
     if text is not None:
         path.write_bytes(text)
-    with pytest.raises(GreenopsError, match=r"trace\.csv\.gz is no trace of a card: "):
+    with pytest.raises(GreenopsError, match=r"trace\.csv\.gz is not a trace of a card: "):
         gpu_trace.read_trace(path)
 
 
 def test_integral_has_its_edges_on_straight_lines() -> None:
-    """A power that rises evenly has the energy of the triangle under it, cut anywhere."""
+    """Power that rises evenly has the energy of the area under it, cut anywhere."""
     trace = Trace((Sample(0, 0, 0), Sample(10**9, 0, 100_000)), 2)
     assert gpu_trace.integrated_j(trace, 0, 10**9) == pytest.approx(50.0)
     assert gpu_trace.integrated_j(trace, 5 * 10**8, 10**9) == pytest.approx(37.5)
     assert gpu_trace.integrated_j(trace, -(10**9), 5 * 10**8) == pytest.approx(12.5)
 
 
-def test_no_tick_is_no_figure() -> None:
-    """Of a counter that stood still there is no ratio, and no tick."""
+def test_counter_without_ticks_has_no_figures() -> None:
+    """A counter that never moves has neither ratio nor tick."""
     trace = Trace((Sample(0, 7, 1000), Sample(10**9, 7, 1000)), 2)
     assert math.isnan(gpu_figures.agreement("rest", trace).ratio)
     assert math.isnan(gpu_figures.tick_figures("rest", trace).interval_ms.median)
@@ -478,7 +478,7 @@ NO_CUDA = SimpleNamespace(
 
 
 class FakeCuda:
-    """As much of torch as a load calls: counts what is queued, and what was waited for."""
+    """The part of torch that a load uses; counts calls queued and done."""
 
     bfloat16, float32 = "torch.bfloat16", "torch.float32"
 
@@ -497,25 +497,25 @@ class FakeCuda:
         self.ahead = max(self.ahead, self.queued - self.done)
 
     def wait(self, number: int) -> None:
-        """Wait until this many calls are done: each takes a millisecond."""
+        """Wait until this many calls are done, a millisecond each."""
         time.sleep(max(0, number - self.done) * 1e-3)
         self.done = max(self.done, number)
 
     def manual_seed(self, seed: int) -> None:
-        """Nothing is random here."""
+        """Do nothing: nothing is random here."""
 
     def randn(self, *sizes: int, device: str, dtype: str) -> list[object]:
-        """Two matrices."""
+        """Return two matrices."""
         assert (sizes[0], device, dtype) == (2, "cuda", "torch.bfloat16")
         return [object(), object()]
 
     def empty_like(self, a: object) -> object:
-        """Another one."""
+        """Return another matrix."""
         return object()
 
 
 class FakeEvent:
-    """Marks a place in the queue."""
+    """A place in the queue."""
 
     def __init__(self, torch: FakeCuda) -> None:
         self._torch, self._place = torch, 0
@@ -530,7 +530,7 @@ class FakeEvent:
 
 
 def test_load_is_one_call_ahead_of_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A card never waits for the next call, and stops one after the time is over."""
+    """A card never waits for the next call, and soon stops after the given time."""
     torch = FakeCuda()
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setattr(gpu_loads, "WARM_UP_S", 0.0)
@@ -553,18 +553,18 @@ def test_load_is_one_call_ahead_of_the_card(monkeypatch: pytest.MonkeyPatch) -> 
         (NO_CUDA, "torch 2.4 sees no CUDA card (its CUDA: none); fix: install a CUDA build"),
     ],
 )
-def test_says_what_torch_lacks(monkeypatch: pytest.MonkeyPatch, torch: object, why: str) -> None:
-    """Without torch, or without its CUDA, one line has the reason and the fix."""
+def test_reports_what_torch_lacks(monkeypatch: pytest.MonkeyPatch, torch: object, why: str) -> None:
+    """Without torch or CUDA, one line has the reason and the fix."""
     monkeypatch.setitem(sys.modules, "torch", torch)
     with pytest.raises(GreenopsError) as caught:
         gpu_loads.Matmul()
     assert str(caught.value).startswith(why)
 
 
-def test_ends_with_2_where_there_is_no_card(
+def test_returns_2_without_a_card(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """One line has the reason of NVML."""
+    """One line has NVML's reason."""
     monkeypatch.setattr(on_gpu, "open_sensor", no_driver)
     assert on_gpu.main(["--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "on_gpu: no NVIDIA driver; fix: install it\n"
@@ -572,18 +572,18 @@ def test_ends_with_2_where_there_is_no_card(
 
 
 def no_driver(environ: Mapping[str, str]) -> None:
-    """Stands for a machine without a driver."""
+    """Fail as on a machine without a driver."""
     from pytest_greenops.model.errors import SensorUnavailable
 
     raise SensorUnavailable("no NVIDIA driver", "install it")
 
 
 @pytest.mark.parametrize("given", [[], ["--out", "x", "--seconds", "0"]])
-def test_refuses_a_command_line_that_asks_for_nothing(
+def test_refuses_a_useless_command_line(
     given: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is missing or useless is named."""
+    """The error names the expected options or value."""
     with pytest.raises(SystemExit) as caught:
         on_gpu.arguments(given)
     assert caught.value.code == 2
-    assert "give" in capsys.readouterr().err
+    assert "expected" in capsys.readouterr().err

@@ -11,8 +11,6 @@ from pytest_greenops.baselines.overview import by_machine, overviews
 from pytest_greenops.model.baseline import Anchor, Revision, Series, SeriesOverview
 from tests.unit.builders import CPU, PSYS, baseline, key, rounds, series, session
 
-FIRST = "2026-01-01T00:00:00+00:00"
-
 
 def overview(of: Series) -> SeriesOverview:
     """Return the overview of a baseline with this one series."""
