@@ -69,7 +69,7 @@ def sides_of(case: Case) -> Sides:
         accepted = [each.without_shift(rules.control_slope, usual) for each in accepted]
         candidate = [each.without_shift(rules.control_slope, usual) for each in candidate]
     suite = rules.suite if shift is None else rules.quiet_suite
-    if stored and len({each.day for each in stored}) < MIN_SESSIONS:
+    if stored and len({each.run_key for each in stored}) < MIN_SESSIONS:
         suite = None  # sessions of one day agree better than those of several
     before, now = ([each.values for each in samples] for samples in (accepted, candidate))
     spread = estimate_spread(before, now, suite, rules.session_sd)

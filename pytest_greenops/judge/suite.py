@@ -85,7 +85,7 @@ def control_slope(all_series: Iterable[Series]) -> float:
     runs: dict[str, list[_Shift]] = {}
     for series in all_series:
         for shift in _shifts(series):
-            runs.setdefault(shift.day, []).append(shift)
+            runs.setdefault(shift.run_key, []).append(shift)
     xs = [fmean(shift.control for shift in run) for run in runs.values()]
     return slope_beyond_chance(xs, [fmean(s.test for s in run) for run in runs.values()])
 
@@ -134,7 +134,7 @@ def control_shift(
     for session in (session for series in all_series for session in series.sessions):
         level = control_level(session.control_j, control_j.keys())
         if level is not None:
-            runs.setdefault(session.day, set()).add(level)
+            runs.setdefault(session.run_key, set()).add(level)
     n = len(runs)
     if not n:
         return None
@@ -172,7 +172,7 @@ def control_checks(
 class _Shift(NamedTuple):
     """How far a session's control workload and its test are from the means of their series."""
 
-    day: str
+    run_key: str
     control: float
     test: float
 
@@ -186,4 +186,4 @@ def _shifts(series: Series) -> Iterator[_Shift]:
     if len(own) < MIN_SESSIONS or len(known) < len(own):
         return
     for session, level, y in zip(series.sessions, known, own, strict=True):
-        yield _Shift(session.day, level - fmean(known), y - fmean(own))
+        yield _Shift(session.run_key, level - fmean(known), y - fmean(own))

@@ -69,7 +69,7 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run: str | None = None
 
     @property
-    def day(self) -> str:
+    def run_key(self) -> str:
         """The run that it belongs to."""
         return self.run or self.saved_at
 

@@ -20,9 +20,12 @@ NOW_S = 100.0
 def parent(
     *happens: Answer | FreshFailure,
     allowed: bool = True,
-    clock: Callable[[], float] = lambda: NOW_S,
+    clock: Callable[[], float] | None = lambda: NOW_S,
 ) -> FreshParent:
-    """Return a parent whose fresh processes end like this, one after the other."""
+    """Return a parent whose fresh processes end like this, one after the other.
+
+    `clock` is None for the parent's own.
+    """
     left = list(happens)
 
     def run(*_: object, **__: object) -> Answer:
@@ -36,7 +39,8 @@ def parent(
         option=SimpleNamespace(),
         pluginmanager=SimpleNamespace(hasplugin=lambda name: False),
     )
-    return FreshParent(config, None, allowed, clock=clock, run=run)
+    own: dict[str, Any] = {} if clock is None else {"clock": clock}
+    return FreshParent(config, None, allowed, run=run, **own)
 
 
 def item(name: str = "test_it", module: str = "test_it.py", **more: Any) -> Any:
@@ -91,7 +95,7 @@ def test_no_process_without_time_for_it() -> None:
 
 def test_a_frozen_clock_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a fixture freezes the time, the time that is left is still known."""
-    test, unfrozen = item(), parent(clock=time.monotonic)
+    test, unfrozen = item(), parent(clock=None)
     test.stash[DEADLINE] = time.monotonic() + 60.0
     monkeypatch.setattr(time, "monotonic", lambda: 0.0)
     assert 0.0 < unfrozen.left_s(test) <= 60.0
