@@ -223,7 +223,7 @@ def test_pure_packages_do_no_io() -> None:
 
 
 def test_libraries_are_imported_where_they_are_needed() -> None:
-    """Device, statistics, lock and terminal libraries cost nothing to a run that needs none."""
+    """Device, statistics and terminal libraries cost nothing to a run that needs none."""
     assert [
         module.at(each.name, each.line)
         for module, each in all_imports("at the top")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import getpass
+import errno
 import hashlib
 import os
 import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from uuid import uuid4
 
 import msgspec
 
+from pytest_greenops.baselines import folder_lock, whole_file
+from pytest_greenops.baselines.meaning import why_meaningless
+from pytest_greenops.baselines.whole_file import FileProblem, quoted
 from pytest_greenops.model.baseline import SCHEMA, Baseline, TestKey
 from pytest_greenops.model.errors import BaselineError, GreenopsError
 from pytest_greenops.model.units import significant
@@ -22,6 +26,15 @@ _SAFE = re.compile(r"[^A-Za-z0-9_.\[\]=,+-]+")
 #: The folder of a machine: its name ends in its fingerprint.
 _MACHINE = re.compile(r".*-[0-9a-f]{8}")
 _LONGEST_NAME = 120
+#: No baseline is larger; what is was not written by this plugin.
+_MOST_BYTES = 64 << 20
+#: The parts of a file that have a line for each entry; each entry of the others is one line.
+_OPENED = {
+    *("", "machine", "measurements", "measurements.*"),
+    *(f"measurements.*.{name}" for name in ("anchor", "conditions", "domains", "sessions")),
+    "measurements.*.sessions.*",
+    *(f"measurements.*.sessions.*.{name}" for name in ("rounds", "layers", "layers.by_layer")),
+}
 
 
 class Store:
@@ -32,6 +45,7 @@ class Store:
 
     machine       the name of this machine's folder
     other_folder  the option that names another folder, for messages
+    notes         a line for each file of another machine that cannot be read
     """
 
     def __init__(
@@ -40,7 +54,10 @@ class Store:
         self.folder = folder
         self.machine = machine
         self._other_folder = other_folder
+        self.notes: list[str] = []
         self._files: dict[Path, Baseline] | None = None
+        self._folders: set[Path] = set()
+        self._elsewhere: dict[TestKey, Baseline | None] = {}
 
     def path(self, test: TestKey, machine: str | None = None) -> Path:
         """Return the file of a test: `<folder>/<machine>/<module>/<test and params>.json`."""
@@ -53,32 +70,68 @@ class Store:
 
     def load(self, test: TestKey) -> Baseline | None:
         """Return the baseline of a test on this machine, or None."""
-        return self.files().get(self.path(test))
+        path = self.path(test)
+        found = self.files().get(path)
+        if found is None and path in self._folders:
+            raise BaselineError(
+                f"{path}: a folder where the baseline of {test.name} belongs: move it away: "
+                f"mv {quoted(path)} DIR"
+            )
+        return found
 
     def elsewhere(self, test: TestKey) -> Baseline | None:
-        """Return a baseline of a test from another machine, the last one by name, or None."""
-        machines = sorted(self.folder.iterdir(), reverse=True) if self.folder.is_dir() else []
-        for machine in machines:
-            path = self.path(test, machine.name)
-            if machine.name != self.machine and path.is_file():
-                return read(path)
-        return None
+        """Return a baseline of a test from another machine, the last one by name, or None.
+
+        It is read once. What cannot be read is left out, and is in `notes`.
+        """
+        if test not in self._elsewhere:
+            self._elsewhere[test] = next(self._of_others(test), None)
+        return self._elsewhere[test]
+
+    def _of_others(self, test: TestKey) -> Iterator[Baseline]:
+        try:
+            names = sorted(os.listdir(self.folder), reverse=True)
+        except OSError:
+            return  # there is none yet, or `files` has said so
+        for name in names:
+            if name != self.machine and _MACHINE.fullmatch(name):
+                try:
+                    if found := _read_existing(self.path(test, name)):
+                        yield found
+                except BaselineError as error:
+                    self.notes.append(f"not compared with another machine: {error}")
 
     def files(self) -> dict[Path, Baseline]:
         """Return every baseline of this machine by its file; read once."""
         if self._files is None:
-            paths = sorted((self.folder / self.machine).rglob("*.json"))
-            self._files = {path: read(path) for path in paths}
+            if self.folder.exists() and not self.folder.is_dir():
+                raise BaselineError(
+                    f"{self.folder}: a file, expected a folder of baselines: {self._other_folder}"
+                )
+            found: dict[Path, Baseline] = {}
+            for entry in whole_file.walk(self.folder / self.machine):
+                if entry.problem:
+                    raise _problem(entry.path, entry.problem)
+                if entry.is_folder:
+                    self._folders.add(entry.path)
+                elif _is_baseline(entry.path) and (baseline := _read_existing(entry.path)):
+                    found[entry.path] = baseline
+            self._files = found
         return self._files
 
     def check_writable(self) -> None:
         """Raise `BaselineError` if no baseline can be saved, before anything is measured."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.folder):
-                pass
-        except OSError as error:
-            raise self._unwritable(self.folder, error) from None
+        mine = self.folder / self.machine
+        self._refuse_links(mine)
+        for folder in (self.folder, mine, self.folder / folder_lock.NAME):
+            try:
+                if folder == self.folder:
+                    folder.mkdir(parents=True, exist_ok=True)
+                if folder.exists():
+                    with tempfile.TemporaryFile(dir=folder):
+                        pass
+            except OSError as error:
+                raise self._unwritable(folder, error) from None
 
     def update(self, test: TestKey, change: Callable[[Baseline | None], Baseline]) -> Path:
         """Write a changed baseline atomically, while other processes that save wait."""
@@ -89,17 +142,19 @@ class Store:
 
     def write(self, path: Path, change: Callable[[Baseline | None], Baseline]) -> Baseline:
         """Write a changed baseline by the path of its file, and return it."""
-        with self._locked(path):
-            baseline = change(read(path) if path.exists() else None)
+        with self._locked() as temporaries:
+            self._refuse_links(path.parent)
+            baseline = change(_read_existing(path))
             try:
-                write_whole(path, encode(baseline))
+                _replace(path, encode(baseline), temporaries / f"{os.getpid()}-{uuid4().hex}")
             except OSError as error:
                 raise self._unwritable(path, error) from None
         return baseline
 
     def remove(self, path: Path) -> None:
         """Remove a baseline, and the folders that it leaves empty."""
-        with self._locked(path):
+        with self._locked():
+            self._refuse_links(path.parent)
             try:
                 path.unlink(missing_ok=True)
                 for above in path.parents:
@@ -110,29 +165,40 @@ class Store:
                 why = f"cannot be removed ({error.strerror}): fix its permissions"
                 raise BaselineError(f"{path}: {why}") from None
 
-    def _locked(self, path: Path) -> AbstractContextManager[object]:
-        from filelock import FileLock
-
+    @contextmanager
+    def _locked(self) -> Iterator[Path]:
+        held = folder_lock.locked(self.folder)
         try:
-            return FileLock(self._lock_path()).acquire()
+            temporaries = held.__enter__()
         except OSError as error:
+            raise self._unwritable(self.folder, error) from None
+        except folder_lock.LockHeld as error:
             raise BaselineError(
-                f"{path}: cannot create a lock in the temporary folder ({error.strerror}): free "
-                "space, fix its permissions, or use another folder: TMPDIR=DIR"
+                f"{self.folder}: {error}: wait until it ends, or end it, and save again"
             ) from None
+        try:
+            yield temporaries
+        finally:
+            held.__exit__(None, None, None)
+
+    def _refuse_links(self, folder: Path) -> None:
+        """Refuse to write through a link below the folder: it may lead anywhere."""
+        for part in (folder, *folder.parents):
+            if part == self.folder or self.folder not in part.parents:
+                return
+            if part.is_symlink():
+                name = quoted(part)
+                raise BaselineError(
+                    f"{part}: a link, and nothing is saved through it: replace it by a copy: "
+                    f"cp -RL {name} {quoted(part.with_name(part.name + '.copy'))} && rm {name} && "
+                    f"mv {quoted(part.with_name(part.name + '.copy'))} {name}"
+                )
 
     def _unwritable(self, path: Path, error: OSError) -> BaselineError:
         return BaselineError(
             f"{path}: cannot be written ({error.strerror}): free space, fix its permissions, or "
             f"use another folder: {self._other_folder}"
         )
-
-    def _lock_path(self) -> Path:
-        """Return a path outside the folder, which may be in a repository; one for each user."""
-        # A user of a container may have no name.
-        user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
-        name = hashlib.sha256(f"{user}:{self.folder.resolve()}".encode()).hexdigest()
-        return Path(tempfile.gettempdir(), f"pytest-greenops-{name[:16]}.lock")
 
     def orphans(self, test: TestKey, collected: Collection[TestKey]) -> Iterator[Baseline]:
         """Yield baselines of the same function with parameters that no collected test has."""
@@ -146,19 +212,39 @@ class Store:
 
 def read(path: Path) -> Baseline:
     """Read one baseline file; raise `BaselineError`."""
+    found = _read_existing(path)
+    if found is None:
+        raise BaselineError(f"{path}: no such file: save it again")
+    return found
+
+
+def _read_existing(path: Path) -> Baseline | None:
+    """Read one baseline file; return None if there is none. Raise `BaselineError`."""
     try:
-        data = path.read_bytes()
-        version = msgspec.json.decode(data, type=_Version).schema
+        data = whole_file.read_bytes(path, _MOST_BYTES)
+    except FileNotFoundError:
+        return None
+    except FileProblem as problem:
+        raise _problem(path, problem) from None
+    try:
+        text = whole_file.without_mark(data)
+        version = msgspec.json.decode(text, type=_Version).schema
         refuse_newer(path, version, SCHEMA, BaselineError)
-        return msgspec.json.decode(data, type=Baseline)
-    except OSError as error:
-        why = f"cannot be read ({error.strerror}): fix its permissions"
-        raise BaselineError(f"{path}: {why}") from None
+        baseline = msgspec.json.decode(text, type=Baseline)
+        if why := why_meaningless(baseline):
+            raise ValueError(why)
     except (ValueError, RecursionError) as error:  # by msgspec, and for text that is not UTF-8
-        raise BaselineError(
-            f"{path}: damaged ({error}): restore it (git checkout -- {path}), or delete it and "
-            "save again"
-        ) from None
+        raise _problem(path, whole_file.damage(path, data, error)) from None
+    return baseline
+
+
+def _problem(path: Path, problem: FileProblem) -> BaselineError:
+    return BaselineError(f"{path}: {problem}")
+
+
+def _is_baseline(path: Path) -> bool:
+    """Return whether a name is one of a baseline, not of what some system puts beside files."""
+    return path.suffix == ".json" and not path.name.startswith(".")
 
 
 def refuse_newer(path: Path, schema: int, known: int, error: type[GreenopsError]) -> None:
@@ -182,9 +268,12 @@ def survey(folder: Path, naming: str = "") -> Survey:
     found: dict[Path, Baseline] = {}
     damaged = []
     for machine in machines(folder, naming):
-        for path in sorted(machine.rglob("*.json")):
+        for entry in whole_file.walk(machine):
             try:
-                found[path] = read(path)
+                if entry.problem:
+                    raise _problem(entry.path, entry.problem)
+                if not entry.is_folder and _is_baseline(entry.path):
+                    found[entry.path] = read(entry.path)
             except BaselineError as error:
                 damaged.append(str(error))
     return Survey(found, tuple(damaged))
@@ -192,18 +281,21 @@ def survey(folder: Path, naming: str = "") -> Survey:
 
 def machines(folder: Path, naming: str = "") -> list[Path]:
     """Return the folders of machines whose name contains `naming`; raise `BaselineError`."""
-    if not folder.is_dir():
+    try:
+        inside = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
         raise BaselineError(
             f"{folder}: no such folder: name an existing folder of baselines, or save some with "
             "pytest --energy-save"
-        )
-    found = [path for path in sorted(folder.iterdir()) if _is_machine(path)]
+        ) from None
+    except OSError as error:
+        raise _problem(folder, whole_file.unreadable(folder, error)) from None
+    found = [path for path in inside if _is_machine(path)]
     if not found:
-        folders = (path for path in sorted(folder.iterdir()) if path.is_dir())
-        inner = next((path for path in folders if any(map(_is_machine, path.iterdir()))), None)
+        inner = next((path for path in inside if any(map(_is_machine, _inside(path)))), None)
         raise BaselineError(
             f"{folder}: contains no baselines: "
-            + (f"use {inner}" if inner else "save some with pytest --energy-save")
+            + (f"use {quoted(inner)}" if inner else "save some with pytest --energy-save")
         )
     named = [path for path in found if naming in path.name]
     if not named:
@@ -215,13 +307,35 @@ def machines(folder: Path, naming: str = "") -> list[Path]:
 
 
 def _is_machine(path: Path) -> bool:
-    return _MACHINE.fullmatch(path.name) is not None and path.is_dir()
+    return _MACHINE.fullmatch(path.name) is not None and os.path.isdir(path)
+
+
+def _inside(path: Path) -> list[Path]:
+    try:
+        return sorted(path.iterdir())
+    except OSError:
+        return []
 
 
 def encode(baseline: Baseline) -> bytes:
-    """Return the bytes of a baseline file: sorted keys, rounded floats, a final line feed."""
-    rounded = significant(msgspec.to_builtins(baseline))
-    return msgspec.json.format(msgspec.json.encode(rounded, order="sorted"), indent=1) + b"\n"
+    """Return the bytes of a baseline file: sorted keys, rounded floats, a line for each round."""
+    return f"{_laid_out(significant(msgspec.to_builtins(baseline)))}\n".encode()
+
+
+def _laid_out(value: Any, path: str = "", indent: str = "\n") -> str:
+    """Return a value as JSON, with a line for each entry of the parts that are `_OPENED`."""
+    deeper = indent + " "
+    if path not in _OPENED or not value:
+        return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=0).decode()
+    if isinstance(value, dict):
+        inner = {key: "*" if path == "measurements" else key for key in sorted(value)}
+        parts = [
+            f"{_laid_out(key, '-')}: {_laid_out(value[key], f'{path}.{name}'.lstrip('.'), deeper)}"
+            for key, name in inner.items()
+        ]
+        return "{" + ",".join(deeper + part for part in parts) + indent + "}"
+    parts = [_laid_out(item, f"{path}.*", deeper) for item in value]
+    return "[" + ",".join(deeper + part for part in parts) + indent + "]"
 
 
 class _Version(msgspec.Struct):
@@ -243,20 +357,12 @@ def _file_name(name: str) -> str:
     return f"{safe}.json"
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file atomically; write to a link or a device (/dev/stdout) directly."""
+def _replace(path: Path, data: bytes, temporary: Path) -> None:
+    """Write a file atomically by way of a temporary one, which may be on another disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        path.write_bytes(data)
-        return
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        whole_file.replace(path, data, temporary)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        whole_file.write_whole(path, data)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from pytest_greenops.baselines.store import Store, encode, survey, write_whole
+from pytest_greenops.baselines.store import Store, encode, survey
 from pytest_greenops.baselines.unite import unite_baselines, unite_results
+from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.commands import results_file
 from pytest_greenops.commands.command import Command
 from pytest_greenops.commands.console import is_stdout, print_lines
@@ -77,8 +78,7 @@ def _merge_results(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
     try:
         write_whole(out, to_json(united.results))
     except OSError as error:
-        why = f"cannot be written ({error.strerror}); name another file"
-        raise ResultsError(f"{out}: {why}") from None
+        raise results_file.unwritable(out, error) from None
     count = counted(len(united.results.results), "measurement")
     more = f"; {united.replaced} in more than one file: the last one counts"
     yield f"{count} from {counted(len(inputs), 'file')} in {out}{more if united.replaced else ''}"

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import msgspec
 
+from pytest_greenops.baselines import whole_file
+from pytest_greenops.baselines.meaning import round_faults
 from pytest_greenops.baselines.store import refuse_newer
 from pytest_greenops.model.errors import ResultsError
 from pytest_greenops.model.result import SCHEMA, Result, Results
 from pytest_greenops.model.verdict import Outcome
 
 _FIX = "name a file that pytest --energy --energy-json=PATH wrote"
+
+#: No results are larger: this is a hundred thousand measurements.
+_MOST_BYTES = 1 << 30
 
 
 class _Kind(msgspec.Struct):
@@ -26,17 +32,23 @@ class _Kind(msgspec.Struct):
 def read(path: Path) -> Results:
     """Read a result file; raises `ResultsError`, one line with the file and the fix."""
     try:
-        data = path.read_bytes()
-    except OSError as error:
+        data = whole_file.read_bytes(path, _MOST_BYTES, streams=True)
+    except FileNotFoundError as error:
         raise ResultsError(f"{path}: cannot be read ({error.strerror}); {_FIX}") from None
+    except whole_file.FileProblem as problem:
+        raise ResultsError(f"{path}: {problem.why}; {_FIX}") from None
+    text = whole_file.without_mark(data)
     try:
-        kind = msgspec.json.decode(data, type=_Kind)
+        kind = msgspec.json.decode(text, type=_Kind)
         refuse_newer(path, kind.schema, SCHEMA, ResultsError)
         if bytes(kind.measurements) and not bytes(kind.results):
             raise ResultsError(f"{path}: a baseline, not a result file; {_FIX}")
-        results = msgspec.json.decode(data, type=Results)
+        results = msgspec.json.decode(text, type=Results)
     except (ValueError, RecursionError) as error:
-        raise ResultsError(f"{path}: not a result file ({error}); {_FIX}") from None
+        damage = whole_file.damage(path, data, error)
+        if damage.why.startswith("damaged"):
+            raise ResultsError(f"{path}: not a result file ({error}); {_FIX}") from None
+        raise ResultsError(f"{path}: {damage}") from None
     for result in results.results:
         if lacks := _lacks(result):
             raise ResultsError(f"{path}: damaged ({result.test.node_id}: {lacks}); {_FIX}")
@@ -47,12 +59,43 @@ def _lacks(result: Result) -> str | None:
     """Return what is missing in a result, if anything."""
     if result.verdict.energy is Outcome.NOT_MEASURED or not result.provenance.sensors:
         return None
-    names = {domain.name for domain in result.domains} | result.provenance.sensors.keys()
+    names = {domain.name for domain in result.domains}
+    if unknown := result.provenance.sensors.keys() - names:
+        return f"no domain {min(unknown)}"
     units = set() if result.unit == "call" else {result.unit}
     if not math.isnan(result.joules) and units - result.per_unit.keys():
         return f"no joules per {result.unit}"
     all_rounds = (result.rounds, *result.fresh, result.confirming)
-    for round_ in (round_ for rounds in all_rounds for round_ in rounds):
-        if missing := (names - round_.energy_uj.keys()) | (units - round_.units.keys()):
-            return f"a round without {min(missing)}"
-    return None
+    return next((why for rounds in all_rounds for why in round_faults(rounds, names, units)), None)
+
+
+def check_writable(path: Path) -> None:
+    """Raise `ResultsError` if results cannot be written there, or would replace something else."""
+    try:
+        whole_file.check_writable(path)
+        known = b"" if _is_new(path) else whole_file.read_bytes(path, _MOST_BYTES)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise unwritable(path, error) from None
+    except whole_file.FileProblem as problem:
+        raise ResultsError(f"{path}: {problem.why}; name another file") from None
+    try:
+        holds_results = not known or b"" != bytes(msgspec.json.decode(known, type=_Kind).results)
+    except (ValueError, RecursionError):
+        holds_results = False
+    if not holds_results:
+        raise ResultsError(
+            f"{path}: holds no results of pytest-greenops, and would be overwritten; name another "
+            f"file, or delete it: rm {whole_file.quoted(path)}"
+        )
+
+
+def unwritable(path: Path, error: OSError) -> ResultsError:
+    """Return the error of a file that the system does not let us write."""
+    return ResultsError(f"{path}: cannot be written ({error.strerror}); name another file")
+
+
+def _is_new(path: Path) -> bool:
+    """Return whether nothing is lost if it is written: it is empty, a pipe or a device."""
+    return not path.is_file() or os.path.getsize(path) == 0

@@ -76,7 +76,8 @@ class MeasuredItem:
             return
         error = call.excinfo.value if call.excinfo else None
         failure = type(error).__name__ if isinstance(error, EnergyFailure) else None
-        ReportData(test, self.results, failure).attach(report)
+        notes = tuple(run.store.notes)
+        ReportData(test, self.results, failure, notes=notes).attach(report)
         if call.excinfo:
             describe_failure(report, call.excinfo, self.trial, self.results, unicode)
 

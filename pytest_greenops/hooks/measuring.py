@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from pytest_greenops.baselines.store import write_whole
+from pytest_greenops.baselines.whole_file import write_whole
+from pytest_greenops.commands import results_file
 from pytest_greenops.hooks import failure, selection
 from pytest_greenops.hooks.fixture import Energy
 from pytest_greenops.hooks.fresh_child import FreshChild, measuring_only
@@ -18,7 +19,7 @@ from pytest_greenops.hooks.fresh_parent import FreshParent
 from pytest_greenops.hooks.measured_item import MeasuredItem, measured_whole
 from pytest_greenops.hooks.report_data import GatheredReports
 from pytest_greenops.model.baseline import TestKey
-from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.errors import GreenopsError, OptionError
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import closing, terminal
 from pytest_greenops.report.document import to_json
@@ -72,12 +73,23 @@ class Measuring:
     def pytest_sessionstart(self) -> None:
         """Open the sensors and read the baselines, before anything is collected."""
         try:
+            self._check_json()
             self._run = self._open()
             selection.refuse_workers(self._config, self._run.estimated_only)
             if self._options.save and self._runs_tests:
                 self._run.store.check_writable()
         except GreenopsError as error:
             raise pytest.UsageError(str(error)) from None
+
+    def _check_json(self) -> None:
+        """Refuse a file of `--energy-json` that could not be written at the end."""
+        path = self._options.json
+        if path is None or self._is_worker or not self._runs_tests:
+            return
+        try:
+            results_file.check_writable(path)
+        except GreenopsError as error:
+            raise OptionError(f"--energy-json {error}") from None
 
     def pytest_report_header(self) -> list[str]:
         """Say what measures, what it is compared with, and what fails."""
@@ -262,8 +274,9 @@ def _header(run: Run) -> Iterator[str]:
 def _write_json(run: Run) -> Iterator[str]:
     """Write the file of `--energy-json`, if there is one; yield the problem if that fails."""
     path = run.options.json
+    if path is None:
+        return
     try:
-        if path:
-            write_whole(path, to_json(run.document()))
+        write_whole(path, to_json(run.document()))
     except OSError as error:
-        yield f"--energy-json {path}: cannot be written ({error.strerror}); name another file"
+        yield f"--energy-json {results_file.unwritable(path, error)}"

@@ -20,13 +20,14 @@ _PROPERTIES = pytest.StashKey[frozenset[str]]()
 class ReportData(msgspec.Struct, omit_defaults=True):
     """The data that a report carries, from the workers of pytest-xdist to the controller too.
 
-    `failure` is the name of the energy exception that failed the test.
+    `failure` is the name of the energy exception that failed the test; `notes` are of its process.
     """
 
     test: TestKey
     results: tuple[Result, ...] = ()
     failure: str | None = None
     saved: Saved = msgspec.field(default_factory=Saved)
+    notes: tuple[str, ...] = ()
 
     def attach(self, report: pytest.TestReport) -> None:
         """Attach the data to a report as plain values, which pytest-xdist can send."""
@@ -45,6 +46,7 @@ class GatheredReports:
     def __init__(self) -> None:
         self.problems: list[str] = []
         self._refused: dict[TestKey, list[str]] = {}
+        self._notes: dict[str, None] = {}
 
     def add(self, report: pytest.TestReport, run: Run) -> None:
         """Keep what a report carries; only the last attempt at a test counts."""
@@ -54,6 +56,7 @@ class GatheredReports:
         if report.when != "teardown":
             run.forget(data.test)
         saved = data.saved
+        self._notes.update(dict.fromkeys(data.notes))
         run.record(data.results)
         run.mark(data.test, saved)
         self._refused[data.test] = [
@@ -64,8 +67,9 @@ class GatheredReports:
             self.problems.append(saved.problem)
 
     def lines(self) -> Iterator[str]:
-        """Yield what was not saved and why, and the problems of the run."""
+        """Yield what was not saved and why, what was not used, and the problems of the run."""
         yield from (f"not saved: {line}" for lines in self._refused.values() for line in lines)
+        yield from self._notes
         yield from self.problems
 
 

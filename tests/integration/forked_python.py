@@ -27,7 +27,7 @@ from typing import NamedTuple, NoReturn
 
 #: What a run with --energy imports, apart from the plugin.
 DEPENDENCIES = (
-    *("filelock", "msgspec", "numpy", "psutil", "pytest", "scipy.special", "xml.etree.ElementTree"),
+    *("msgspec", "numpy", "psutil", "pytest", "scipy.special", "xml.etree.ElementTree"),
     *("rich.console", "rich.padding", "rich.table", "rich.text"),
 )
 #: Variables that Python reads only as it starts, so that a fork ignores other values.

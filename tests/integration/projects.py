@@ -242,7 +242,8 @@ class Project:
         return path
 
     def _baseline_paths(self, folder: str) -> Iterator[Path]:
-        return (path for path in sorted((self.path / folder).rglob("*")) if path.is_file())
+        paths = sorted((self.path / folder).rglob("*"))
+        return (path for path in paths if path.is_file() and ".saving" not in path.parts)
 
     def copy(self, folder: Path) -> None:
         """Copy the files of another project into this one."""

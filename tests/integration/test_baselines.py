@@ -32,3 +32,29 @@ def test_absolute_folder(saved: Project) -> None:
     (saved.path / "baselines").rename(saved.path / "elsewhere")
     ran = saved.energy(f"--energy-baselines={saved.path / 'elsewhere'}")
     assert ran.verdicts == {"test_works": "passed"}
+
+
+def test_a_file_is_no_folder_of_baselines(saved: Project) -> None:
+    """It is refused before anything is measured, whether the run saves or not."""
+    for option in ("--energy", "--energy-save"):
+        ran = saved.run(option, "--energy-baselines=test_it.py")
+        assert (ran.code, ran.outcomes) == (4, {})
+        assert ran.errors == [
+            f"ERROR: {saved.path / 'test_it.py'}: a file, expected a folder of baselines: "
+            "--energy-baselines=DIR"
+        ]
+
+
+def test_a_damaged_file_of_another_machine_is_noted_once(saved: Project) -> None:
+    """The test runs, its baseline is saved, and the run says which file it left out."""
+    path = saved.baseline_path()
+    machine = path.relative_to(saved.path / "baselines").parts[0]
+    (saved.path / "baselines" / machine).rename(saved.path / "baselines" / "other-00000000")
+    [other] = (saved.path / "baselines").rglob(path.name)
+    other.write_text("{")
+    ran = saved.save()
+    assert (ran.code, ran.verdicts) == (0, {"test_works": "no baseline"})
+    [note] = [line for line in ran.energy_lines if "other-00000000" in line]
+    assert note.startswith(f"not compared with another machine: {other}: damaged (")
+    assert path.exists()
+    assert other.read_text() == "{"

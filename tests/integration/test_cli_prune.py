@@ -102,7 +102,7 @@ def test_age_and_machine_can_be_chosen(stored: Project) -> None:
     assert ran.lines[-1] == "energy: 3 of 3 baselines would be removed"
     assert "last saved on 20" in ran.lines[0]
 
-    [machine] = (stored.path / "baselines").iterdir()
+    [machine] = (stored.path / "baselines").glob("[!.]*")
     machine.rename(machine.with_name("other-00000000"))
     stored.save("test_it.py")
     stored.write("test_it.py", "")

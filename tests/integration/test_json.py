@@ -75,15 +75,28 @@ def test_place(project: Project) -> None:
 
 
 def test_cannot_be_written(project: Project) -> None:
-    """A file that cannot be written is reported, and fails the run."""
+    """A file that cannot be written is refused before anything is measured."""
     project.write("test_it.py", "def test_it(): pass")
     project.write("taken", "a file")
     ran = project.run("--energy", "--energy-json=taken/out.json")
-    assert ran.outcomes == {"passed": 1}
-    assert ran.code == pytest.ExitCode.TESTS_FAILED
-    [said] = [line for line in ran.energy_lines if line.startswith("--energy-json")]
-    assert said.startswith(f"--energy-json {project.path / 'taken/out.json'}: cannot be written (")
+    assert (ran.code, ran.outcomes) == (pytest.ExitCode.USAGE_ERROR, {})
+    [said] = ran.errors
+    path = project.path / "taken/out.json"
+    assert said.startswith(f"ERROR: --energy-json {path}: cannot be written (")
     assert said.endswith("; name another file")
+
+
+def test_another_file_is_kept(project: Project) -> None:
+    """The option takes the next argument: a test file is not replaced by results."""
+    path = project.write("test_it.py", "def test_it(): pass")
+    before = path.read_bytes()
+    ran = project.run("--energy", "--energy-json", "test_it.py", "-k", "one")
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+    assert ran.errors == [
+        f"ERROR: --energy-json {path}: holds no results of pytest-greenops, and would be "
+        f"overwritten; name another file, or delete it: rm {path}"
+    ]
+    assert path.read_bytes() == before
 
 
 def test_needs_a_measured_run(project: Project) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
-import importlib
 import json
 import multiprocessing
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,11 +22,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops.baselines.store import Store, encode, read, write_whole
+from pytest_greenops.baselines.store import Store, encode, read, survey
+from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.model.baseline import SCHEMA, Baseline, TestKey
 from pytest_greenops.model.errors import BaselineError
 from tests.simulated_host import child
-from tests.unit.builders import a_round, baseline, key, message_of, series, session
+from tests.unit.builders import a_round, baseline, key, message_of, rounds, series, session
 
 refusal = partial(message_of, BaselineError)
 
@@ -35,12 +37,8 @@ UNSHARE = ("unshare", "--mount", "--propagation", "private")
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """Return an empty store in a folder that does not exist, with its own folder for locks."""
-    locks = tmp_path / "locks"
-    locks.mkdir()
-    monkeypatch.setenv("TMPDIR", str(locks))
-    monkeypatch.setattr(tempfile, "tempdir", str(locks))
+def store(tmp_path: Path) -> Store:
+    """Return an empty store in a folder that does not exist."""
     return Store(tmp_path / "project" / "baselines", MACHINE)
 
 
@@ -62,8 +60,10 @@ def save(store: Store, test: TestKey | None = None, **measurements: Any) -> Path
 
 
 def all_files(folder: Path) -> list[str]:
-    """Return every file below a folder, hidden ones too."""
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    """Return every file below a folder, hidden ones too, but not the lock and what hides it."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    lock = (".saving/lock", ".saving/.gitignore")
+    return sorted(str(p.relative_to(folder)) for p in files if not str(p).endswith(lock))
 
 
 # --- paths -----------------------------------------------------------------------------------
@@ -174,13 +174,39 @@ def test_files_have_sorted_keys_rounded_figures_and_a_last_line_feed() -> None:
     exact = replace(a_round(units={"token": 1 / 3}), energy_uj={"cpu:0": 1234567890123})
     kept = session([replace(exact, seconds=0.123456789)], accuracy=2 / 3)
     text = encode(baseline(call=series(kept))).decode()
-    document = json.loads(text)
+    document = json.loads(text, object_pairs_hook=in_order)
     [saved] = document["measurements"]["call"]["sessions"]
     [round_] = saved["rounds"]
     assert round_["energy_uj"] == {"cpu:0": 1234567890123}
     assert (round_["seconds"], round_["units"]) == (0.123457, {"token": 0.333333})
     assert saved["quality"] == {"accuracy": 0.666667}
-    assert json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n" == text
+    assert text.endswith("}\n")
+
+
+def in_order(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON whose keys must be sorted."""
+    assert [name for name, _ in pairs] == sorted(name for name, _ in pairs)
+    return dict(pairs)
+
+
+def test_another_session_adds_about_a_line_for_each_of_its_rounds() -> None:
+    """A diff of a saved session shows its rounds, and nothing else of the file."""
+    recorded = {f"fact {number}": "value" for number in range(20)}
+    more = replace(session(rounds(n=20), 2), recorded=recorded)
+    one = encode(baseline(call=series(session()))).decode().splitlines()
+    two = encode(baseline(call=series(session(), more))).decode().splitlines()
+    added = [line[2:] for line in difflib.ndiff(one, two) if line.startswith("+ ")]
+    gone = [line for line in difflib.ndiff(one, two) if line.startswith("- ")]
+    assert sum('"energy_uj"' in line for line in added) == 20
+    assert len(added) - 20 <= 14
+    assert len(gone) <= 1
+
+
+def test_a_file_of_an_earlier_layout_is_read(store: Store) -> None:
+    """Its layout has no meaning: only the next save changes it."""
+    path = save(store)
+    path.write_text(json.dumps(json.loads(path.read_bytes()), indent=1))
+    assert read(path) == baseline()
 
 
 def test_the_same_baseline_is_the_same_bytes() -> None:
@@ -190,9 +216,20 @@ def test_the_same_baseline_is_the_same_bytes() -> None:
     assert encode(one) == encode(turned)
 
 
-def test_files_are_readable_by_everyone(store: Store) -> None:
-    """They are not private like temporary files."""
-    assert save(store).stat().st_mode & 0o777 == 0o644
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_files_have_the_permissions_that_the_umask_leaves(
+    store: Store, mask: int, mode: int
+) -> None:
+    """A file that exists keeps its own."""
+    before = os.umask(mask)
+    try:
+        path = save(store)
+        assert path.stat().st_mode & 0o777 == mode
+        path.chmod(0o640)
+        save(store)
+        assert path.stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
 
 
 # --- other machines, renamed tests -----------------------------------------------------------
@@ -200,9 +237,9 @@ def test_files_are_readable_by_everyone(store: Store) -> None:
 
 def test_a_baseline_of_another_machine_is_found(store: Store) -> None:
     """It is the last one by the machine's name, and never this machine's."""
-    for machine in ("arm-2", "arm-1", MACHINE):
+    for machine in ("arm-00000002", "arm-00000001", MACHINE):
         save(Store(store.folder, machine), name=series(session(quality=len(machine))))
-    save(Store(store.folder, "arm-2"), arm=series(session()))
+    save(Store(store.folder, "arm-00000002"), arm=series(session()))
     (store.folder / "README.md").write_text("not a machine")
     found = store.elsewhere(key())
     assert found is not None
@@ -243,7 +280,18 @@ def test_a_file_that_was_moved_is_no_orphan(store: Store) -> None:
 DAMAGED = {
     "empty": b"",
     "cut off": encode(baseline())[:-20],
-    "no JSON": b"<<<<<<< HEAD\n",
+    "no JSON": b"a line\n",
+    "zeros": bytes(300),
+    "UTF-16": encode(baseline()).decode().encode("utf-16"),
+    "round without a counter": encode(baseline()).replace(
+        b'"energy_uj": {"cpu:0": ', b'"energy_uj": {"gpu:0": ', 1
+    ),
+    "no domain": re.sub(rb'"domains": \[.*?\]', b'"domains": []', encode(baseline()), flags=re.S),
+    "negative anchor": encode(baseline()).replace(b'"call": {"cpu:0": 2', b'"call": {"cpu:0": -2'),
+    "huge number": re.sub(rb'"cpu:0": \d+', b'"cpu:0": 1' + b"0" * 400, encode(baseline())),
+    "tiny units": encode(baseline(call=series(session([a_round(units={"token": 1})])))).replace(
+        b'"token": 1', b'"token": 1e-310'
+    ),
     "no object": b"[]\n",
     "no schema": b"{}\n",
     "no UTF-8": encode(baseline()).replace(b"test_parse", b"test_\xff"),
@@ -287,11 +335,231 @@ def test_a_newer_file_is_refused_and_never_overwritten(store: Store) -> None:
     assert path.read_bytes() == data
 
 
-def test_an_unreadable_file_is_refused(store: Store) -> None:
-    """The message has the reason of the operating system."""
+CONFLICT = b"<<<<<<< HEAD\n{}\n=======\n[]\n>>>>>>> theirs\n"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            CONFLICT,
+            "in a merge conflict: keep one side: git checkout --ours -- {path} (or --theirs), then "
+            "git add -- {path}; if the markers are committed, delete it and save again",
+        ),
+        (CONFLICT.replace(b"\n", b"\r\n"), "in a merge conflict: keep one side: "),
+        (POINTER, "a Git LFS pointer, not its content: git lfs pull"),
+    ],
+)
+def test_what_git_leaves_is_named(store: Store, data: bytes, message: str) -> None:
+    """The advised command is quoted, since `[` is a pattern in a shell."""
+    path = save(store, key(param="0"))
+    path.write_bytes(data)
+    said = refusal(Store(store.folder, MACHINE).files)
+    assert said.startswith(f"{path}: " + message.format(path=f"'{path}'"))
+    assert path.read_bytes() == data
+
+
+def test_a_byte_order_mark_and_other_line_ends_are_read(store: Store) -> None:
+    """Editors and Git's `autocrlf` add them."""
+    path = save(store)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert Store(store.folder, MACHINE).load(key()) == baseline()
+
+
+# --- folders, links and special files ----------------------------------------------------------
+
+
+def test_a_test_folder_may_be_called_like_a_baseline(store: Store) -> None:
+    """Only a file can be a baseline."""
+    test = key(module="v1.json/test_x.py")
+    save(store, test)
+    assert Store(store.folder, MACHINE).load(test) == baseline(test)
+    assert len(survey(store.folder).baselines) == 1
+
+
+def test_a_folder_in_place_of_a_baseline_is_refused(store: Store) -> None:
+    """It is not treated as if there were no baseline."""
     path = store.path(key())
     path.mkdir(parents=True)
-    assert refusal(store.files) == f"{path}: cannot be read (Is a directory): fix its permissions"
+    assert refusal(lambda: store.load(key())) == (
+        f"{path}: a folder where the baseline of test_parse belongs: move it away: mv {path} DIR"
+    )
+
+
+def make_pipe(path: Path) -> None:
+    """Make a pipe that nobody writes to: reading it would wait for ever."""
+    os.mkfifo(path)
+
+
+def make_socket(path: Path) -> None:
+    """Make a socket that nobody listens to."""
+    with socket.socket(socket.AF_UNIX) as made:
+        here = Path.cwd()
+        os.chdir(path.parent)  # the name of a socket is short
+        made.bind(path.name)
+        os.chdir(here)
+
+
+def make_large(path: Path) -> None:
+    """Make a file of a terabyte that takes no space."""
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+SPECIAL: dict[str, tuple[Callable[[Path], object], str]] = {
+    "pipe": (make_pipe, "a pipe, not a file: move it away: mv {} DIR"),
+    "socket": (make_socket, "cannot be read (No such device or address): "),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "a device, not a file: "),
+    "loop": (lambda path: path.symlink_to(path), "cannot be read (Too many levels of symbolic "),
+    "nowhere": (
+        lambda path: path.symlink_to("gone"),
+        "a link that leads nowhere: remove it: rm {}",
+    ),
+    "folder": (lambda path: path.with_name("y").symlink_to("gone"), "a link that leads nowhere: "),
+    "large": (make_large, "larger than 64 MiB: remove it: rm {}"),
+}
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_what_is_not_a_file_is_refused(store: Store, kind: str) -> None:
+    """It is named at once, without waiting for it and without reading all of it."""
+    make, message = SPECIAL[kind]
+    path = store.path(key())
+    path.parent.mkdir(parents=True)
+    make(path)
+    said = refusal(store.files)
+    assert said.removeprefix(f"{path.parent}/").split(": ", 1)[1].startswith(message.format(path))
+    [line] = survey(store.folder).damaged
+    assert line == said
+
+
+def test_a_linked_folder_is_read_and_never_written_through(store: Store, tmp_path: Path) -> None:
+    """It may lead out of the project; the advised command makes a copy."""
+    path = save(store)
+    outside = tmp_path / "out side"
+    path.parent.rename(outside)
+    path.parent.symlink_to(outside)
+    again = Store(store.folder, MACHINE)
+    assert again.load(key()) == baseline()
+    said = refusal(lambda: save(again, other=series(session())))
+    assert said.startswith(f"{path.parent}: a link, and nothing is saved through it: ")
+    subprocess.run(said.split("a copy: ")[1], shell=True, check=True)
+    save(again, other=series(session()))
+    assert not path.parent.is_symlink()
+    assert read(outside / path.name) == baseline()
+
+
+def test_a_linked_machine_is_refused_before_measuring(store: Store, tmp_path: Path) -> None:
+    """Its folder may lead out of the project."""
+    store.folder.mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (store.folder / MACHINE).symlink_to(tmp_path / "outside")
+    assert ": a link, and nothing is saved through it: " in refusal(store.check_writable)
+
+
+def test_a_linked_file_is_replaced_and_its_target_kept(store: Store, tmp_path: Path) -> None:
+    """A link leads to data of somebody else."""
+    path = save(store)
+    target = path.rename(tmp_path / "target.json")
+    path.symlink_to(target)
+    assert Store(store.folder, MACHINE).load(key()) == baseline()
+    save(store, other=series(session()))
+    assert not path.is_symlink()
+    assert read(target) == baseline()
+
+
+def test_folders_that_lead_to_themselves_are_read_once(store: Store) -> None:
+    """A link to a folder above it has nothing new."""
+    path = save(store)
+    (path.parent / "again").symlink_to(path.parent)
+    assert list(Store(store.folder, MACHINE).files()) == [path]
+
+
+def test_what_a_system_leaves_beside_files_is_ignored(store: Store) -> None:
+    """macOS keeps attributes in `._NAME` on a foreign disk."""
+    path = save(store)
+    (path.parent / f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert list(Store(store.folder, MACHINE).files()) == [path]
+
+
+def test_a_file_that_is_removed_meanwhile_is_no_baseline(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may prune, or Git change the branch."""
+    gone, kept = save(store), save(store, key("test_z"))
+    scan = os.scandir
+
+    def scan_then_remove(folder: str) -> Any:
+        found = scan(folder)
+        gone.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(os, "scandir", scan_then_remove)
+    assert list(Store(store.folder, MACHINE).files()) == [kept]
+
+
+def refused_as_nobody(folder: str) -> dict[str, str]:
+    """Read baselines as a user without permissions, in a child process."""
+    child.become_nobody()
+    store = Store(Path(folder), MACHINE)
+    survey_said = survey(Path(folder)).damaged if os.access(folder, os.R_OK) else ()
+    return {"files": refusal(store.files), "survey": "".join(survey_said)}
+
+
+@pytest.mark.parametrize("part", ["", MACHINE, f"{MACHINE}/tests", f"{MACHINE}/tests/test_x.py"])
+def test_a_folder_that_cannot_be_read_is_never_an_empty_one(folder: Path, part: str) -> None:
+    """A regression may be inside: the run stops with the folder and the fix."""
+    save(Store(folder, MACHINE))
+    for each in folder.rglob("*"):
+        each.chmod(0o777)
+    (folder / part).chmod(0)
+    answer = child.run(refused_as_nobody, str(folder))
+    (folder / part).chmod(0o777)
+    place = folder / (part or MACHINE)
+    fix = f"fix its permissions: chmod -R u+rwX {place}"
+    assert answer["files"] == f"{place}: cannot be read (Permission denied): {fix}"
+    if part:
+        assert answer["survey"] == answer["files"]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_a_broken_disk_is_no_empty_folder(
+    store: Store, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The advice is not about permissions."""
+    path = save(store)
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", fail)
+    assert refusal(Store(store.folder, MACHINE).files) == (
+        f"{path}: cannot be read ({os.strerror(number)}): check its disk or network drive, and run "
+        "again"
+    )
+
+
+def test_a_file_in_place_of_the_folder_is_refused_for_reading(store: Store) -> None:
+    """`--energy-baselines=FILE` is not an empty folder."""
+    store.folder.parent.mkdir()
+    store.folder.write_text("")
+    assert refusal(store.files) == (
+        f"{store.folder}: a file, expected a folder of baselines: --energy-baselines=DIR"
+    )
+
+
+def test_another_machines_damaged_file_is_left_out_and_noted(store: Store) -> None:
+    """It neither fails a test here nor blocks what is saved."""
+    for machine in ("arm-00000001", "arm-00000002", "arm-00000003"):
+        save(Store(store.folder, machine))
+    store.path(key(), "arm-00000003").write_text("{")
+    store.path(key(), "arm-00000002").write_text('{"schema": 99}')
+    assert store.elsewhere(key()) == store.elsewhere(key()) == baseline()
+    damaged, newer = store.notes
+    assert damaged.startswith("not compared with another machine: ")
+    assert "arm-00000003" in damaged
+    assert "written by a newer pytest-greenops" in newer
 
 
 # --- whole or not at all ---------------------------------------------------------------------
@@ -309,7 +577,14 @@ def test_a_failed_write_keeps_the_old_file(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     if step == "write":
-        monkeypatch.setattr(os, "fdopen", lambda handle, mode: _Unwritable(handle, fail))
+        fdopen = os.fdopen
+        monkeypatch.setattr(
+            os,
+            "fdopen",
+            lambda handle, mode: (
+                _Unwritable(handle, fail) if mode == "wb" else fdopen(handle, mode)
+            ),
+        )
     else:
         monkeypatch.setattr(os, step, fail)
     assert refusal(lambda: save(store, other=series(session()))) == (
@@ -427,12 +702,6 @@ def test_processes_that_save_the_same_test_wait_for_each_other(store: Store) -> 
     ]
 
 
-def test_the_lock_is_outside_the_folder(store: Store) -> None:
-    """The folder may be in a repository, so it contains only baselines."""
-    path = save(store)
-    assert all_files(store.folder.parent) == [str(path.relative_to(store.folder.parent))]
-
-
 # --- no space, no permission ------------------------------------------------------------------
 
 
@@ -503,20 +772,6 @@ NO_MOUNTS = why_no_mounts()
 needs_mounts = pytest.mark.skipif(NO_MOUNTS is not None, reason=str(NO_MOUNTS))
 
 
-def test_an_unusable_temporary_folder_is_refused(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a lock nothing is saved, and the message has the fix."""
-    taken = Path(tempfile.gettempdir(), "taken")
-    taken.write_text("a file")
-    monkeypatch.setattr(tempfile, "tempdir", str(taken))
-    assert re.fullmatch(
-        r".*: cannot create a lock in the temporary folder \(.+\): free space, fix its "
-        r"permissions, or use another folder: TMPDIR=DIR",
-        refusal(lambda: save(store)),
-    )
-
-
 @needs_mounts
 def test_a_full_disk_keeps_the_old_file(folder: Path) -> None:
     """Only the old baseline stays, and the message says why."""
@@ -543,7 +798,6 @@ def test_a_read_only_disk_is_refused_before_measuring(folder: Path) -> None:
 
 def save_as_nobody(folder: str) -> dict[str, Any]:
     """Try to save as a user without permissions, in a child process."""
-    importlib.import_module("filelock")  # while it may be read, wherever Python is installed
     child.become_nobody()
     store = Store(Path(folder), MACHINE)
     return {
@@ -564,7 +818,6 @@ def test_a_folder_without_permission_is_refused(folder: Path) -> None:
 
 def save_as_a_user_without_a_name(folder: str) -> list[str]:
     """Save as a user that no list of users has, in a child process."""
-    importlib.import_module("filelock")  # while it may be read, wherever Python is installed
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         os.environ.pop(name, None)
     os.setgroups([])

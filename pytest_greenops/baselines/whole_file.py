@@ -1,0 +1,227 @@
+"""Whole files: read only what is a file, and never leave half of one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+#: The ends of temporary files next to their target, and the age at which one is a leftover.
+_TEMPORARY, _LEFTOVER_S = ".greenops-tmp", 3600
+_MOST_LINKS = 40
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_MARKERS = (b"<<<<<<< ", b"=======", b">>>>>>> ")
+
+
+class FileProblem(Exception):
+    """A file that cannot be used.
+
+    why  what is wrong with it, after its path
+    fix  what to do, as a command where one helps
+    """
+
+    def __init__(self, why: str, fix: str) -> None:
+        super().__init__(f"{why}: {fix}")
+        self.why = why
+        self.fix = fix
+
+
+def quoted(path: Path) -> str:
+    """Return a path for a command line; `[` and `~` are patterns in a shell."""
+    return shlex.quote(str(path))
+
+
+def read_bytes(path: Path, most_bytes: int, streams: bool = False) -> bytes:
+    """Return the content of a file; raise `FileProblem`, and `FileNotFoundError` if it is gone.
+
+    streams  whether it may also be a pipe or a device, which is read to its end
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | (0 if streams else os.O_NONBLOCK)
+    try:
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            status = os.fstat(file.fileno())
+            kind = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), None)
+            if kind and not (streams and kind != "a folder"):
+                raise FileProblem(f"{kind}, not a file", f"move it away: mv {quoted(path)} DIR")
+            data = b"" if status.st_size > most_bytes else file.read(most_bytes + 1)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise _dangling(path) from None
+        raise
+    except NotADirectoryError:  # a part of the path is a file
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if max(status.st_size, len(data)) > most_bytes:
+        raise FileProblem(f"larger than {most_bytes >> 20} MiB", f"remove it: rm {quoted(path)}")
+    return data
+
+
+def unreadable(path: Path, error: OSError) -> FileProblem:
+    """Return the problem of a file or folder that the system did not let us read."""
+    fix = "check its disk or network drive, and run again"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        fix = f"fix its permissions: chmod -R u+rwX {quoted(path)}"
+    elif error.errno == errno.ELOOP:
+        fix = f"remove this link, which leads to itself: rm {quoted(path)}"
+    elif error.errno == errno.ENOTDIR:
+        fix = "name a folder"
+    elif error.errno in (errno.EMFILE, errno.ENFILE):
+        fix = "allow more open files: ulimit -n 4096"
+    return FileProblem(f"cannot be read ({error.strerror})", fix)
+
+
+def damage(path: Path, data: bytes, error: Exception) -> FileProblem:
+    """Return why the content of a file cannot be decoded, and how to get it back."""
+    lines = data.splitlines()
+    if all(any(line.startswith(marker) for line in lines) for marker in _MARKERS):
+        return FileProblem(
+            "in a merge conflict",
+            f"keep one side: git checkout --ours -- {quoted(path)} (or --theirs), then "
+            f"git add -- {quoted(path)}; if the markers are committed, delete it and save again",
+        )
+    if data.startswith(b"version https://git-lfs.github.com/spec/"):
+        return FileProblem("a Git LFS pointer, not its content", "git lfs pull")
+    why = str(error)
+    if not data.strip(b"\0"):
+        why = "it contains only zero bytes" if data else "it is empty"
+    elif data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        why = "it is UTF-16, expected UTF-8"
+    fix = f"restore it (git checkout -- {quoted(path)}), or delete it and save again"
+    return FileProblem(f"damaged ({why})", fix)
+
+
+def without_mark(data: bytes) -> bytes:
+    """Return the text without the byte order mark that some editors put before UTF-8."""
+    return data.removeprefix(b"\xef\xbb\xbf")
+
+
+class Entry(NamedTuple):
+    """A file or folder below a folder, and why it cannot be used, if so."""
+
+    path: Path
+    is_folder: bool
+    problem: FileProblem | None = None
+
+
+def walk(folder: Path) -> Iterator[Entry]:
+    """Yield everything below a folder in order; follow links, but not in circles.
+
+    A missing folder is empty. One that cannot be read is itself the only entry.
+    """
+    yield from _walk(folder, (os.path.realpath(folder),))
+
+
+def _walk(folder: Path, trail: tuple[str, ...]) -> Iterator[Entry]:
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries)
+    except FileNotFoundError:
+        return  # removed meanwhile, or never there
+    except OSError as error:
+        yield Entry(folder, True, unreadable(folder, error))
+        return
+    for name in names:
+        path = folder / name
+        try:
+            is_folder = stat.S_ISDIR(path.stat().st_mode)
+        except FileNotFoundError:
+            if path.is_symlink():
+                yield Entry(path, False, _dangling(path))
+            continue
+        except OSError as error:
+            yield Entry(path, False, unreadable(path, error))
+            continue
+        yield Entry(path, is_folder)
+        real = os.path.realpath(path)
+        if is_folder and real not in trail:
+            yield from _walk(path, (*trail, real))
+
+
+def _dangling(path: Path) -> FileProblem:
+    return FileProblem("a link that leads nowhere", f"remove it: rm {quoted(path)}")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file atomically, a link's target too; write to a pipe or device directly."""
+    target = _target(path)
+    if target is None:
+        path.write_bytes(data)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    replace(target, data, _beside(target))
+    _remove_leftovers(target)
+
+
+def check_writable(path: Path) -> None:
+    """Raise `OSError` if `write_whole` could not write this file; make its folder if needed."""
+    target = _target(path)
+    if target is None:
+        return
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(target)
+    _write_new(temporary, b"")
+    temporary.unlink()
+
+
+def replace(path: Path, data: bytes, temporary: Path) -> None:
+    """Write a file by way of a temporary one; of a link to a file, replace the link.
+
+    A new file has the permissions that the umask leaves, an existing one keeps its own.
+    """
+    try:
+        _write_new(temporary, data)
+        with suppress(OSError):  # there is none yet, or it belongs to somebody else
+            os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.stem[:20]}-{uuid4().hex[:12]}{_TEMPORARY}")
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of earlier writers of this file that were killed."""
+    with suppress(OSError):
+        oldest_s = path.stat().st_mtime - _LEFTOVER_S
+        for other in path.parent.glob(f".*{_TEMPORARY}"):
+            mine = other.name.startswith(f".{path.stem[:20]}-")
+            if mine and other.stat().st_mtime < oldest_s:
+                other.unlink()
+
+
+def _target(path: Path) -> Path | None:
+    """Return the file that a path leads to; None for a pipe or device, as `/dev/stdout` may be."""
+    for _ in range(_MOST_LINKS):
+        if not path.is_symlink():
+            return None if path.exists() and not (path.is_file() or path.is_dir()) else path
+        if os.path.abspath(path).startswith(("/dev/", "/proc/")):
+            return None
+        path = path.parent / os.readlink(path)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))

@@ -1,0 +1,176 @@
+"""The lock of a folder of baselines: between processes, and what it leaves in the folder."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pytest_greenops.baselines import folder_lock
+from pytest_greenops.baselines.folder_lock import LockHeld, locked
+from pytest_greenops.baselines.store import Store, survey
+from pytest_greenops.model.errors import BaselineError
+from tests.unit.builders import FakeClock, baseline, key, message_of
+
+#: Saves one test after the other, for ever or as often as its arguments say.
+SAVES = """
+import sys
+from itertools import count, islice
+from pathlib import Path
+from pytest_greenops.baselines.store import Store
+from tests.unit.builders import baseline, key, series, session
+
+folder, name, times = sys.argv[1:]
+store = Store(Path(folder), "epyc-1a2b3c4d")
+print("ready", flush=True)
+for turn in islice(count(), int(times) or None):
+    def add(known):
+        more = dict(list(known.measurements.items())[-40:]) if known else {}
+        return baseline(key(), **{**more, f"{name}.{turn}": series(session())})
+    store.update(key(), add)
+"""
+
+
+def start(folder: Path, name: str, times: int = 0, **environ: str) -> subprocess.Popen[bytes]:
+    """Start a process that saves in a folder, and wait until it begins."""
+    command = [sys.executable, "-c", SAVES, str(folder), name, str(times)]
+    process = subprocess.Popen(command, env={**os.environ, **environ}, stdout=subprocess.PIPE)
+    assert process.stdout
+    process.stdout.readline()
+    return process
+
+
+@contextmanager
+def holder(folder: Path, text: str = "pid 7 on host: pytest") -> Iterator[None]:
+    """Hold the lock as another process would, until the end of the block."""
+    with locked(folder):
+        pass
+    path = folder / folder_lock.NAME / "lock"
+    path.write_text(text)
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def test_processes_with_other_temporary_folders_keep_all_that_each_saved(tmp_path: Path) -> None:
+    """The lock lies where the files lie."""
+    folder, times = tmp_path / "baselines", 12
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    running = [start(folder, name, times, TMPDIR=str(tmp_path / name)) for name in "ab"]
+    assert [process.wait(60) for process in running] == [0, 0]
+    [found] = survey(folder).baselines.values()
+    assert sorted(found.measurements) == sorted(f"{n}.{t}" for n in "ab" for t in range(times))
+
+
+def test_killed_processes_leave_whole_files_and_nothing_else(tmp_path: Path) -> None:
+    """Whatever they were doing: the next save removes what they left, and Git sees none of it."""
+    git = ("git", "-C", str(tmp_path))
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    folder, chance = tmp_path / "baselines", random.Random(1)
+    for _ in range(4):
+        running = [start(folder, name) for name in "ab"]
+        for process in running:
+            time.sleep(chance.uniform(0.01, 0.1))
+            process.kill()
+            assert process.wait() == -signal.SIGKILL
+    (folder / folder_lock.NAME / "123-left").write_text("{")
+    listed = subprocess.run([*git, "status", "--short", "-uall"], capture_output=True, text=True)
+    [line] = listed.stdout.splitlines()
+    assert line == "?? baselines/epyc-1a2b3c4d/tests/test_x.py/test_parse.json"
+    Store(folder, "epyc-1a2b3c4d").update(key(), lambda known: known or baseline())
+    assert sorted(os.listdir(folder / folder_lock.NAME)) == [".gitignore", "lock"]
+    assert survey(folder).damaged == ()
+
+
+def test_a_waiting_process_says_for_whom_and_gives_up(tmp_path: Path) -> None:
+    """It waits for a minute, and speaks once."""
+    clock, said = FakeClock(), list[str]()
+    with (
+        holder(tmp_path),
+        pytest.raises(LockHeld) as raised,
+        locked(tmp_path, said.append, lambda: clock.time_ns / 1e9, clock.sleep),
+    ):
+        pass
+    assert said == [f"waiting to save in {tmp_path}: pid 7 on host: pytest is saving there"]
+    assert str(raised.value) == "pid 7 on host: pytest has been saving there for 60 s"
+
+
+def test_a_lock_that_is_never_released_is_an_error_of_the_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message is one line, with what to do."""
+    monkeypatch.setattr(folder_lock, "GIVE_UP_S", 0.0)
+    store = Store(tmp_path, "epyc-1a2b3c4d")
+    with holder(tmp_path, ""):
+        said = message_of(BaselineError, lambda: store.update(key(), lambda known: baseline()))
+    assert said == (
+        f"{tmp_path}: another process has been saving there for 0 s: wait until it ends, or end "
+        "it, and save again"
+    )
+    assert not store.path(key()).exists()
+
+
+def test_a_holder_names_itself_and_leaves_no_name(tmp_path: Path) -> None:
+    """No name of a host stays in the folder."""
+    path = tmp_path / folder_lock.NAME / "lock"
+    with locked(tmp_path):
+        assert path.read_text().startswith(f"pid {os.getpid()} on ")
+    assert path.read_text() == ""
+
+
+def test_a_lock_file_that_is_removed_is_made_again(tmp_path: Path) -> None:
+    """`git clean` may remove it while a process waits: both then lock the new one."""
+    path, looks = tmp_path / folder_lock.NAME / "lock", []
+
+    def clean(seconds: float) -> None:
+        looks.append(seconds)
+        path.unlink()
+
+    with (
+        holder(tmp_path),
+        locked(tmp_path, sleep=clean),
+        path.open() as file,
+        pytest.raises(BlockingIOError),
+    ):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert len(looks) == 1
+
+
+def test_a_file_system_without_locks_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Saving goes on; temporary files of others, who may be writing, stay."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    said: list[str] = []
+    for _ in range(2):
+        with locked(tmp_path, said.append) as temporaries:
+            (temporaries / "other").touch()
+    assert said == [
+        f"{tmp_path}: its file system has no locks (No locks available): let only one process "
+        "save there at a time"
+    ]
+    assert (tmp_path / folder_lock.NAME / "other").exists()
+
+
+def test_a_linked_folder_of_locks_is_refused(tmp_path: Path) -> None:
+    """A repository could lead its files elsewhere."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / folder_lock.NAME).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="is a link"), locked(tmp_path):
+        pass
+    assert list((tmp_path / "elsewhere").iterdir()) == []

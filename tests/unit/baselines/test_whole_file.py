@@ -1,0 +1,64 @@
+"""Files that are written whole or not at all, wherever their path leads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pytest_greenops.baselines.whole_file import check_writable, write_whole
+
+
+def test_a_linked_file_is_replaced_whole_where_it_is(tmp_path: Path) -> None:
+    """The link stays, and a reader of its target never sees half a file."""
+    target, link = tmp_path / "target", tmp_path / "sub" / "link"
+    link.parent.mkdir()
+    target.write_bytes(b"old")
+    inode = target.stat().st_ino
+    link.symlink_to("../target")
+    write_whole(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert target.stat().st_ino != inode
+
+
+def test_a_standard_stream_is_written_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`> out.txt` keeps what is written to `/dev/stdout`."""
+    with (tmp_path / "out.txt").open("wb") as out:
+        write_whole(Path(f"/dev/fd/{out.fileno()}"), b"results")
+        assert os.path.samestat(os.fstat(out.fileno()), (tmp_path / "out.txt").stat())
+    assert (tmp_path / "out.txt").read_bytes() == b"results"
+
+
+def test_a_circle_of_links_is_an_error(tmp_path: Path) -> None:
+    """It is found before anything is written."""
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    for act in (check_writable, lambda path: write_whole(path, b"")):
+        with pytest.raises(OSError, match="symbolic links"):
+            act(tmp_path / "a")
+
+
+def test_old_temporary_files_of_killed_writers_are_removed(tmp_path: Path) -> None:
+    """Those of a writer at work, and of other files, stay."""
+    path = tmp_path / "results.json"
+    for name in ("old", "new"):
+        (tmp_path / f".results-{name}.greenops-tmp").touch()
+    (tmp_path / ".other-old.greenops-tmp").touch()
+    for old in tmp_path.glob(".*-old*"):
+        os.utime(old, (1, 1))
+    write_whole(path, b"{}")
+    assert sorted(os.listdir(tmp_path)) == [
+        ".other-old.greenops-tmp",
+        ".results-new.greenops-tmp",
+        "results.json",
+    ]
+
+
+def test_a_check_leaves_nothing(tmp_path: Path) -> None:
+    """It makes the folder, and no file."""
+    check_writable(tmp_path / "new" / "results.json")
+    assert list((tmp_path / "new").iterdir()) == []
