@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
+import shutil
+import signal
 import sys
-from collections.abc import Generator
+import time
+import warnings
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +22,8 @@ from pytest_greenops.run.fresh_process import Answer, Request, take_request
 from pytest_greenops.run.run import Run
 
 NAME = "greenops-fresh-child"
+#: How long the parent may take to end after this process, if the system ends both.
+PARENT_S = 1.0
 #: Options that would select other tests, run them elsewhere or again, or write files of the
 #: parent: their values that do not, by attribute.
 _OFF = (
@@ -47,7 +54,8 @@ class FreshChild:
         """Join the run of a fresh process, before its plugins read their options."""
         request = take_request()
         if request is not None:
-            end_with_parent(request.parent_id)
+            end_with_parent(request.parent_id, request.folder)
+            clean_up_afterwards(request.parent_id, request.folder)
             _neutralise(config.known_args_namespace, {})
             config.pluginmanager.register(cls(request), NAME)
 
@@ -110,12 +118,14 @@ def _neutralise(option: Any, more: dict[str, Any]) -> None:
             setattr(option, name, value)
 
 
-def end_with_parent(parent_id: int) -> None:
-    """Let the system end this process as soon as its parent has ended (Linux)."""
+def end_with_parent(parent_id: int, folder: str | None = None) -> None:
+    """Let the system end this process as soon as its parent has ended (Linux).
+
+    folder  removed if the parent has ended already
+    """
     if not sys.platform.startswith("linux"):
         return
     import ctypes
-    import signal
 
     with suppress(OSError, AttributeError):
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
@@ -123,4 +133,73 @@ def end_with_parent(parent_id: int) -> None:
     if os.getppid() != parent_id:  # it has ended, or another process is in between
         error = "sys.executable starts Python as a process of its own; let that wrapper exec Python"
         print(error, file=sys.stderr, flush=True)
+        if folder and not _lives(parent_id):
+            shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
+
+
+def clean_up_afterwards(parent_id: int, folder: str) -> None:
+    """Start a process that waits for this one, and then ends what it started (Linux).
+
+    It removes the folder too if the parent has ended. It is no child of this process, whose tests
+    may wait for all of their children.
+    """
+    if not hasattr(os, "pidfd_open"):
+        return
+    me, ended = os.getpid(), select.poll()
+    try:
+        ended.register(os.pidfd_open(me), select.POLLIN)
+    except OSError:  # a kernel before 5.3
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python's about threads: nothing here needs a lock
+        starter = os.fork()
+        if starter == 0:
+            os.setsid()
+            if os.fork() == 0:
+                _clean_up(me, ended, parent_id, folder)
+            os._exit(0)
+    os.waitpid(starter, 0)
+
+
+def _clean_up(me: int, ended: select.poll, parent_id: int, folder: str) -> None:
+    try:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(nowhere, stream)
+        ended.poll()
+        _end_session(me)
+        waited_s = 0.0
+        while waited_s < PARENT_S and _lives(parent_id):  # the system ends both, one by one
+            time.sleep(0.05)
+            waited_s += 0.05
+        if not _lives(parent_id):
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os._exit(0)
+
+
+def _end_session(leader: int) -> None:
+    """Kill the processes of a session; those that began one of their own are meant to stay."""
+    killed: set[int] = {leader}
+    while found := set(_of_session(leader)) - killed:
+        for process in found:
+            with suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+        killed |= found
+
+
+def _of_session(leader: int) -> Iterator[int]:
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        with suppress(OSError):
+            if os.getsid(int(name)) == leader:
+                yield int(name)
+
+
+def _lives(process: int) -> bool:
+    """Return whether a process has not ended: not even as a zombie."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in (b"Z", b"X")

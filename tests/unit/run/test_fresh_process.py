@@ -316,3 +316,30 @@ def test_a_process_does_not_outlive_its_parent(tmp_path: Path) -> None:
             return
         time.sleep(0.05)
     assert not psutil.pid_exists(process)
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs pidfd_open of Linux")
+def test_a_killed_parent_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+    """What the fresh process started ends with it, and its folder goes."""
+    folder = tmp_path / "fresh"
+    folder.mkdir()
+    child = (
+        "import os, subprocess, sys, time; from pytest_greenops.hooks import fresh_child as f; "
+        f"f.end_with_parent(os.getppid(), {str(folder)!r}); "
+        f"f.clean_up_afterwards(os.getppid(), {str(folder)!r}); "
+        "worker = subprocess.Popen(['sleep', '60'], process_group=0) if sys.version_info >= (3, 11)"
+        " else subprocess.Popen(['sleep', '60']); "
+        "print(worker.pid, flush=True); time.sleep(60)"
+    )
+    parent = (
+        "import os, signal, subprocess, sys; "
+        f"p = subprocess.Popen([sys.executable, '-c', {child!r}], stdout=subprocess.PIPE, "
+        "start_new_session=True); "
+        "print(p.stdout.readline().decode(), flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ran = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, timeout=60)
+    deadline = time.monotonic() + 20
+    while (_runs(int(ran.stdout)) or folder.exists()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _runs(int(ran.stdout))
+    assert not folder.exists()
