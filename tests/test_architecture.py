@@ -21,17 +21,38 @@ PURE = ("model", "judge", "report", "insight.what_if", "insight.regions")
 #: Which packages of ours each package may import. What is not listed here may import all of them.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "model": ("model",),
+    "system": (),
     "report": ("report", "model"),
     "judge": ("judge", "model"),
-    "sensors": ("sensors", "model"),
-    "machine": ("machine", "model", "sensors", ""),
-    "baselines": ("baselines", "judge", "model"),
-    "measure": ("measure", "judge", "sensors", "model"),
-    "insight": ("insight", "measure", "machine", "sensors", "judge", "model"),
-    "run": ("run", "insight", "baselines", "measure", "judge", "machine", "sensors", "model", ""),
+    "sensors": ("sensors", "model", "system"),
+    "machine": ("machine", "model", "sensors", "system", ""),
+    "baselines": ("baselines", "judge", "model", "system"),
+    "measure": ("measure", "judge", "sensors", "model", "system"),
+    "insight": ("insight", "measure", "machine", "sensors", "judge", "model", "system"),
+    "run": (
+        *("run", "insight", "baselines", "measure", "judge", "machine", "sensors", "model"),
+        *("system", ""),
+    ),
 }
 #: Third-party modules that a module may import at its top; all others wait for their function.
-AT_TOP = {"msgspec", "pytest"}
+#: NumPy, SciPy and psutil are among them since what needs them is loaded before the first test,
+#: which may make them impossible to import; without `--energy` nothing of that is loaded.
+AT_TOP = {"msgspec", "numpy", "psutil", "pytest", "scipy"}
+#: Packages and modules that work while a test runs, and so while its patches are active.
+DURING_TESTS = ("measure", "sensors", "run", "machine.load", "insight.layers")
+#: Modules of which a test may replace any function, or whose names pyfakefs and freezegun replace.
+REPLACED = {
+    *("_thread", "asyncio", "builtins", "ctypes", "datetime", "gc", "glob", "importlib", "io"),
+    *("logging", "multiprocessing", "os", "pathlib", "platform", "psutil", "random", "resource"),
+    *("select", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "threading"),
+    *("time", "warnings"),
+}
+#: Methods of paths, which look up what they need when they are called.
+PATH_CALLS = {
+    *("exists", "expanduser", "glob", "is_dir", "is_file", "is_symlink", "iterdir", "mkdir"),
+    *("read_bytes", "read_text", "resolve", "rglob", "touch", "write_bytes", "write_text"),
+}
+BUILTIN_IO = {"__import__", "input", "open", "print"}
 #: Modules of the standard library that reach out of the process.
 OUTSIDE = {
     *("asyncio", "ctypes", "fcntl", "fileinput", "ftplib", "glob", "http", "mmap"),
@@ -228,6 +249,78 @@ def test_libraries_are_imported_where_they_are_needed() -> None:
         module.at(each.name, each.line)
         for module, each in all_imports("at the top")
         if each.top not in {*AT_TOP, PACKAGE, *sys.stdlib_module_names}
+    ] == []
+
+
+def looked_up(node: ast.AST, replaced: set[str], called: bool = False) -> Iterator[ast.AST]:
+    """Yield what functions look up when they are called, and that a test may have replaced.
+
+    What is evaluated when a module is loaded is bound then: names and defaults outside of
+    functions. So is what functions marked with `before_tests` look up, and annotations are not
+    evaluated at all.
+    """
+    for field, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            if not isinstance(child, ast.AST) or field in ("annotation", "returns"):
+                continue
+            if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                marks = [getattr(mark, "id", None) for mark in child.decorator_list]
+                yield from looked_up(child.args, replaced, called)
+                if "before_tests" not in marks:
+                    yield from looked_up(ast.Module(child.body, []), replaced, called=True)
+                continue
+            if isinstance(child, ast.Lambda):
+                yield from looked_up(child.args, replaced, called)
+                yield from looked_up(ast.Module([ast.Expr(child.body)], []), replaced, called=True)
+                continue
+            if called:
+                loaded = isinstance(child, ast.Name) and child.id in replaced | BUILTIN_IO
+                of_path = isinstance(child, ast.Call) and getattr(child.func, "attr", None)
+                imported = isinstance(child, (ast.Import, ast.ImportFrom))
+                if loaded or imported or of_path in PATH_CALLS:
+                    yield child
+            yield from looked_up(child, replaced, called)
+
+
+def replaced_names(tree: ast.Module) -> set[str]:
+    """Return the names in a module for what a test, pyfakefs or freezegun may replace."""
+    return {
+        (alias.asname or alias.name).partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+        if (getattr(node, "module", None) or alias.name).partition(".")[0] in REPLACED
+    }
+
+
+def test_lookups_are_recognised() -> None:
+    """The rule below sees a clock, an import, a file and a path, and nothing that is bound."""
+    tree = ast.parse(
+        "import os, time\n"
+        "from pathlib import Path\n"
+        "SLEEP = time.sleep\n"
+        "def bound(clock=time.monotonic, path: Path = Path('/')) -> Path: return clock()\n"
+        "@before_tests\n"
+        "def configured(): return open(os.devnull)\n"
+        "class Sensor:\n"
+        "    separator = os.sep\n"
+        "    def read(self): return time.monotonic()\n"
+        "    def load(self):\n"
+        "        import psutil\n"
+        "        return open('/proc/stat')\n"
+        "later = lambda path: path.read_text()\n"
+    )
+    found = [getattr(node, "lineno", 0) for node in looked_up(tree, replaced_names(tree))]
+    assert found == [9, 11, 12, 13]
+
+
+def test_what_measures_looks_nothing_up_that_a_test_may_replace() -> None:
+    """Clocks, files, processes and threads come from `System`, bound before the first test."""
+    assert [
+        module.at(ast.unparse(node), getattr(node, "lineno", 0))
+        for module in modules().values()
+        if module.is_in(*DURING_TESTS)
+        for node in looked_up(module.tree, replaced_names(module.tree))
     ] == []
 
 

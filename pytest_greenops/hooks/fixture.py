@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import pytest
@@ -16,6 +16,7 @@ from pytest_greenops.measure.calls import (
     AnyTrip,
     NamedMeasurement,
     OpenWindow,
+    UnmeasuredTrip,
     add_work,
     result_of,
 )
@@ -204,7 +205,7 @@ class UnmeasuredTrial:
 
     def trips(self, name: str | None = None, **plan: int | None) -> Generator[AnyTrip]:
         """Yield the only trip."""
-        yield _UnmeasuredTrip()
+        yield UnmeasuredTrip()
 
     def work(self, value: Any, iterations: int) -> dict[str, float]:
         """Return nothing: there are no joules to divide."""
@@ -212,18 +213,6 @@ class UnmeasuredTrial:
 
     def add_quality(self, quality: Mapping[str, float]) -> None:
         """Ignore the quality."""
-
-
-class _UnmeasuredTrip:
-    def __init__(self) -> None:
-        self.iterations = 1
-        self.units: dict[str, float] = {}
-
-    def batches(self, together: bool = True) -> Iterator[int]:
-        yield 1
-
-    def window(self, name: str) -> AbstractContextManager[None]:
-        return nullcontext()
 
 
 class _NoResults(dict[str, "Result"]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from pytest_greenops.run import fresh_process
 from pytest_greenops.run.fresh_process import Answer, FreshFailure, FreshTimeout, Invocation
+from pytest_greenops.system import SYSTEM
 
 BEGUN = pytest.StashKey[float]()
 DEADLINE = pytest.StashKey[float]()
@@ -36,7 +36,7 @@ class FreshParent:
         config: pytest.Config,
         started: tuple[list[str], dict[str, str]] | None,
         allowed: bool = True,
-        clock: Callable[[], float] = time.monotonic,  # a test may freeze the module's
+        clock: Callable[[], float] = lambda: SYSTEM.monotonic_ns() * 1e-9,
         run: Callable[..., Answer] = fresh_process.measure,
     ) -> None:
         """Start processes as this one was: by its `sys.path` and environment, if they were seen."""

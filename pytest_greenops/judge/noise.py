@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from numpy import shape, stack
+
 from pytest_greenops.judge.stats import (
     Number,
     Values,
@@ -65,9 +67,7 @@ def suite_of(variances: Values, degrees: Values) -> Suite | None:
     The variances between the sessions of each test, with their degrees of freedom, are along the
     last axis.
     """
-    import numpy as np
-
-    if np.shape(variances)[-1] < MIN_SUITE:
+    if shape(variances)[-1] < MIN_SUITE:
         return None
     shared, worth = shared_variance(variances, degrees)
     return Suite(shared, choose(worth < POOL_WEIGHT, worth, POOL_WEIGHT))
@@ -124,9 +124,7 @@ def count_rounds(rounds: Values) -> int:
 
 
 def _variance_between(sessions: Sequence[Values]) -> Number:
-    import numpy as np
-
-    return variance(np.stack([trimmed_mean(s) for s in sessions], axis=-1)) if sessions else 0.0
+    return variance(stack([trimmed_mean(s) for s in sessions], axis=-1)) if sessions else 0.0
 
 
 def _blend(known: Number, weight: Number, own: Number, k: int, round_var: Number) -> Noise:

@@ -2,13 +2,33 @@
 
 Values lie along the last axis. The axes before it are repetitions: a run has none and gets floats,
 a simulation has thousands and gets arrays from the same code.
+
+NumPy and SciPy are loaded with this module, and their functions bound: a test that is judged may
+have replaced them, or made them impossible to import.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
+from math import fsum, inf, log, sqrt
 from typing import Any, TypeAlias
+
+from numpy import (
+    asarray,
+    broadcast_to,
+    errstate,
+    exp,
+    isinf,
+    maximum,
+    median,
+    shape,
+    sort,
+    where,
+    zeros,
+)
+from numpy import log as log_of_each
+from numpy import sqrt as sqrt_of_each
+from scipy.special import fdtri, polygamma, psi, stdtr, stdtrit
 
 #: A float, or an array with one value for each repetition.
 Number: TypeAlias = Any
@@ -25,14 +45,12 @@ SMALLEST_VARIANCE = 1e-12
 
 def logs(values: Iterable[float]) -> list[float]:
     """Return the natural logarithms of the positive values."""
-    return [math.log(value) for value in values if value > 0]
+    return [log(value) for value in values if value > 0]
 
 
 def trimmed_mean(values: Values) -> Number:
     """Return the mean without the highest and lowest 20 %; the median of fewer than five values."""
-    import numpy as np
-
-    ordered = np.sort(np.asarray(values, dtype=float), axis=-1)
+    ordered = sort(asarray(values, dtype=float), axis=-1)
     n = ordered.shape[-1]
     cut = int(TRIM * n) if n >= 5 else (n - 1) // 2
     return _plain(ordered[..., cut : n - cut].mean(axis=-1))
@@ -45,19 +63,15 @@ def mean_level(sessions: Sequence[Values]) -> Number:
 
 def variance(values: Values) -> Number:
     """Return the sample variance, over n - 1; 0 for fewer than two values."""
-    import numpy as np
-
-    array = np.asarray(values, dtype=float)
+    array = asarray(values, dtype=float)
     if array.shape[-1] < 2:
-        return _plain(np.zeros(array.shape[:-1]))
+        return _plain(zeros(array.shape[:-1]))
     return _plain(array.var(axis=-1, ddof=1))
 
 
 def pooled_variance(groups: Sequence[Values]) -> Number:
     """Return the variance within groups, about their own means; 0 if no group has two values."""
-    import numpy as np
-
-    degrees = [max(0, np.shape(group)[-1] - 1) for group in groups]
+    degrees = [max(0, shape(group)[-1] - 1) for group in groups]
     within = [variance(group) * n for group, n in zip(groups, degrees, strict=True) if n]
     return sum(within) / sum(degrees) if within else 0.0
 
@@ -71,48 +85,37 @@ def shared_variance(variances: Values, degrees: Values) -> tuple[Number, Number]
     replace mean and deviation, so that one noisy group moves neither (after Phipson et al., Ann.
     Appl. Stat. 10, 2016). The groups are along the last axis.
     """
-    import numpy as np
-    from scipy.special import polygamma, psi
-
-    half = np.asarray(degrees, dtype=float) / 2
-    of_groups = np.log(np.maximum(variances, SMALLEST_VARIANCE)) - psi(half) + np.log(half)
-    middle = np.median(of_groups, axis=-1)
-    deviation = np.median(np.abs(of_groups - middle[..., None]), axis=-1) / NORMAL_MEDIAN_DEVIATION
-    chance = np.broadcast_to(polygamma(1, half), of_groups.shape).mean(axis=-1)
-    unlike = np.maximum(deviation**2 - chance, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    half = asarray(degrees, dtype=float) / 2
+    of_groups = log_of_each(maximum(variances, SMALLEST_VARIANCE)) - psi(half) + log_of_each(half)
+    middle = median(of_groups, axis=-1)
+    deviation = median(abs(of_groups - middle[..., None]), axis=-1) / NORMAL_MEDIAN_DEVIATION
+    chance = broadcast_to(polygamma(1, half), of_groups.shape).mean(axis=-1)
+    unlike = maximum(deviation**2 - chance, 0.0)
+    with errstate(divide="ignore", invalid="ignore"):
         # The inverse of the trigamma function by its first two terms, 1/x + 1/(2 x²).
-        own = np.where(unlike > 0, (1 + np.sqrt(1 + 2 * unlike)) / (2 * unlike), np.inf)
-        skew = np.where(np.isinf(own), 0.0, psi(own) - np.log(own))
-    return _plain(np.exp(middle + skew)), _plain(2 * own)
+        own = where(unlike > 0, (1 + sqrt_of_each(1 + 2 * unlike)) / (2 * unlike), inf)
+        skew = where(isinf(own), 0.0, psi(own) - log_of_each(own))
+    return _plain(exp(middle + skew)), _plain(2 * own)
 
 
 def t_quantile(probability: Number, df: Number) -> Number:
     """Return the quantile of Student's t distribution with `df` degrees of freedom."""
-    from scipy.special import stdtrit
-
     return _plain(stdtrit(df, probability))
 
 
 def t_tail(value: Number, df: Number) -> Number:
     """Return the probability that Student's t with `df` degrees of freedom exceeds a value."""
-    from scipy.special import stdtr
-
     return _plain(stdtr(df, -value))
 
 
 def f_quantile(probability: float, df: Number, df_below: Number) -> Number:
     """Return the quantile of the F distribution, the ratio of two variances."""
-    from scipy.special import fdtri
-
     return _plain(fdtri(df, df_below, probability))
 
 
-def choose(where: Number, yes: Number, no: Number) -> Number:
+def choose(which: Number, yes: Number, no: Number) -> Number:
     """Return `yes` or `no`, for each repetition."""
-    import numpy as np
-
-    return _plain(np.where(where, yes, no))
+    return _plain(where(which, yes, no))
 
 
 def spending(alpha: float, look: int, looks: int) -> float:
@@ -141,12 +144,12 @@ def slope(values: Sequence[float]) -> tuple[float, float]:
     """Return the least-squares slope over the index, and its error (infinite below 3 values)."""
     n = len(values)
     if n < 3:
-        return 0.0, math.inf
-    middle, mean = (n - 1) / 2, math.fsum(values) / n
-    spread = math.fsum((i - middle) ** 2 for i in range(n))
-    rise = math.fsum((i - middle) * (value - mean) for i, value in enumerate(values)) / spread
-    left = math.fsum((v - mean - rise * (i - middle)) ** 2 for i, v in enumerate(values))
-    return rise, math.sqrt(left / (n - 2) / spread)
+        return 0.0, inf
+    middle, mean = (n - 1) / 2, fsum(values) / n
+    spread = fsum((i - middle) ** 2 for i in range(n))
+    rise = fsum((i - middle) * (value - mean) for i, value in enumerate(values)) / spread
+    left = fsum((v - mean - rise * (i - middle)) ** 2 for i, v in enumerate(values))
+    return rise, sqrt(left / (n - 2) / spread)
 
 
 def _plain(number: Number) -> Number:

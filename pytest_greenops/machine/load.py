@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from pytest_greenops.model.measurement import LoadShare
 from pytest_greenops.sensors.cpu_estimate.estimate import best_count
+from pytest_greenops.system import SYSTEM, HeldFile
 
 __all__ = ["CpuTime", "LoadProbe", "LoadShare"]
 
@@ -20,7 +20,7 @@ RESOLUTION_S = 0.02
 class CpuTime(NamedTuple):
     """CPU seconds of the machine, stolen by the hypervisor, and of this process tree.
 
-    `at_s` is the time of the reading, by `time.monotonic`.
+    `at_s` is the time of the reading, by the monotonic clock.
     """
 
     at_s: float
@@ -40,18 +40,24 @@ class LoadProbe:
         self, cpu_time: Callable[[], CpuTime] | None = None, cpus: int | None = None
     ) -> None:
         self._cpu_time = cpu_time or _best_reader()
-        self._cpus = cpus or os.cpu_count() or 1
+        self._cpus = cpus or SYSTEM.cpus
+        self._started = False
         self._before: CpuTime | None = None
 
     def start(self) -> None:
         """Start the window."""
-        self._before = self._cpu_time()
+        self._started, self._before = True, self._now()
 
     def stop(self) -> LoadShare:
-        """Return the shares of CPU time since `start`: other processes, stolen, and idle."""
-        if self._before is None:
+        """Return the shares of CPU time since `start`: other processes, stolen, and idle.
+
+        Nothing is known of others while the counts cannot be read.
+        """
+        if not self._started:
             raise RuntimeError("LoadProbe.stop() before LoadProbe.start()")
-        before, after = self._before, self._cpu_time()
+        before, after = self._before, self._now()
+        if before is None or after is None:
+            return LoadShare(0.0, 0.0)
         available_s = (after.at_s - before.at_s) * self._cpus
         if available_s <= 0:
             return LoadShare(0.0, 0.0)
@@ -62,21 +68,52 @@ class LoadProbe:
         shares = (seconds / available_s for seconds in (others_s, stolen_s, idle_s))
         return LoadShare(*(min(1.0, max(0.0, share)) for share in shares))
 
+    def _now(self) -> CpuTime | None:
+        with suppress(OSError):
+            return self._cpu_time()
+        return None
+
 
 def _best_reader() -> Callable[[], CpuTime]:
     """Return a function that reads the counts of this machine."""
-    import psutil
-
-    tree_ns = best_count()
+    tree_ns, machine = best_count(), _MachineTime.shared()
 
     def read() -> CpuTime:
-        times = psutil.cpu_times()
-        busy_s = [getattr(times, kind, 0.0) for kind in _BUSY]
+        times_s = machine.read()
+        busy_s = sum(times_s.get(kind, 0.0) for kind in _BUSY)
         own_s = tree_ns() * 1e-9
-        return CpuTime(time.monotonic(), sum(busy_s), getattr(times, "steal", 0.0), own_s)
+        at_s = SYSTEM.monotonic_ns() * 1e-9
+        return CpuTime(at_s, busy_s, times_s.get("steal", 0.0), own_s)
 
     return read
 
 
-#: The kinds of busy CPU time; `user` includes guests.
+class _MachineTime:
+    """The CPU time of the whole machine by kind, from a file that stays open where there is one."""
+
+    _shared: _MachineTime | None = None
+
+    def __init__(self, path: str = "/proc/stat") -> None:
+        self._file: HeldFile | None = None
+        with suppress(OSError):
+            self._file = HeldFile(path)
+
+    @classmethod
+    def shared(cls) -> _MachineTime:
+        """Return the only one: its file stays open as long as this process runs."""
+        cls._shared = cls._shared or cls()
+        return cls._shared
+
+    def read(self) -> dict[str, float]:
+        """Return the seconds so far; raise `OSError`."""
+        if self._file is None:
+            return dict(SYSTEM.cpu_times()._asdict())
+        _, *ticks = self._file.read().partition(b"\n")[0].split()
+        pairs = zip(_KINDS, ticks, strict=False)
+        return {kind: int(count) / SYSTEM.clock_ticks for kind, count in pairs}
+
+
+#: The order of the first line of /proc/stat; `user` includes guests.
+_KINDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+#: The kinds of busy CPU time; the last two are those of Windows.
 _BUSY = ("user", "nice", "system", "irq", "softirq", "interrupt", "dpc")

@@ -6,7 +6,6 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import Any
 
 from pytest_greenops import __version__
 from pytest_greenops.model.baseline import Revision
+from pytest_greenops.system import SYSTEM, System, before_tests
 
 __all__ = ["Revision", "conditions", "instrumented", "libraries", "revision", "versions"]
 
@@ -41,9 +41,9 @@ def conditions() -> dict[str, str]:
     `threads` are torch's if it is loaded, else OMP_NUM_THREADS if set; `dtype` and `tf32` are
     torch's defaults, the latter if it can use CUDA. This never loads torch.
     """
-    torch: Any = sys.modules.get("torch")
+    torch: Any = SYSTEM.modules.get("torch")
     if not hasattr(torch, "get_num_threads"):  # not loaded, or still loading
-        threads = os.environ.get("OMP_NUM_THREADS")
+        threads = SYSTEM.environ.get("OMP_NUM_THREADS")
         return {"threads": threads} if threads else {}
     facts = {
         "threads": str(torch.get_num_threads()),
@@ -66,12 +66,20 @@ def libraries() -> dict[str, str]:
     """Return the versions of the loaded libraries that do the work in tests."""
     found = {}
     for distribution, module in _LIBRARIES.items():
-        if module in sys.modules:
-            with suppress(importlib.metadata.PackageNotFoundError):
-                found[distribution] = importlib.metadata.version(distribution)
+        if module in SYSTEM.modules and (version := _version(distribution)):
+            found[distribution] = version
     return found
 
 
+@lru_cache
+def _version(distribution: str) -> str | None:
+    """Return the version of a distribution; None if it is not installed, or cannot be read."""
+    with suppress(Exception):  # a test may have replaced what reads it
+        return importlib.metadata.version(distribution)
+    return None
+
+
+@before_tests
 def revision(directory: Path) -> Revision:
     """Return the commit of a folder, and whether tracked files differ from it.
 
@@ -90,14 +98,11 @@ def revision(directory: Path) -> Revision:
     return Revision(commit, any(not line.startswith("#") for line in lines))
 
 
-def instrumented() -> str | None:
+def instrumented(system: System = SYSTEM) -> str | None:
     """Return what traces or profiles this thread, e.g. `coverage (sys.settrace)`, or None."""
-    found = [
-        f"{_origin(hook)} ({setter})"
-        for hook, setter in ((sys.gettrace(), "sys.settrace"), (sys.getprofile(), "sys.setprofile"))
-        if hook is not None
-    ]
-    found += [f"{tool} (sys.monitoring)" for tool in _monitoring_tools()]
+    hooks = ((system.gettrace(), "sys.settrace"), (system.getprofile(), "sys.setprofile"))
+    found = [f"{_origin(hook)} ({setter})" for hook, setter in hooks if hook is not None]
+    found += [f"{tool} (sys.monitoring)" for tool in _monitoring_tools(system)]
     return ", ".join(found) or None
 
 
@@ -108,10 +113,9 @@ def _origin(hook: Any) -> str:
     return str(module).partition(".")[0]
 
 
-def _monitoring_tools() -> Iterator[str]:
-    monitoring: Any = getattr(sys, "monitoring", None)  # Python 3.12
-    for tool_id in range(_MONITORING_TOOLS if monitoring else 0):
-        tool = monitoring.get_tool(tool_id)
+def _monitoring_tools(system: System) -> Iterator[str]:
+    for tool_id in range(_MONITORING_TOOLS if system.get_tool else 0):
+        tool = system.get_tool(tool_id)
         if tool is not None:
             yield str(tool)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import numbers
 from collections.abc import Awaitable, Callable, Collection, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from pytest_greenops.model.errors import GreenopsError
@@ -32,6 +32,22 @@ class AnyTrip(Protocol):
 
     def window(self, name: str) -> AbstractContextManager[None]:
         """Measure what happens inside."""
+
+
+class UnmeasuredTrip:
+    """One trip that measures nothing: the work runs once."""
+
+    def __init__(self) -> None:
+        self.iterations = 1
+        self.units: dict[str, float] = {}
+
+    def batches(self, together: bool = True) -> Iterator[int]:
+        """Yield the only window's single repetition."""
+        yield 1
+
+    def window(self, name: str) -> AbstractContextManager[None]:
+        """Do nothing."""
+        return nullcontext()
 
 
 class AnyTrial(Protocol):

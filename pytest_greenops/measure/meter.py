@@ -7,7 +7,6 @@ whole tests.
 
 from __future__ import annotations
 
-import gc
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pytest_greenops.measure.trip import Trip
 from pytest_greenops.model.measurement import Measurement, Round
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.instruments import Instruments
+from pytest_greenops.system import SYSTEM
 
 #: No round is shorter: timer, caches and clock governor need some time to average out.
 MIN_ROUND_S = 0.1
@@ -88,7 +88,7 @@ class Meter:
     def trips(self) -> Iterator[Trip]:
         """Yield every trip that the work shall make."""
         plan = self._plan
-        gc.collect()
+        SYSTEM.collect_garbage()
         if plan.once:
             yield from self._warm_up(plan.warmup or 0)
             yield from self._round(plan.iterations or 1)

@@ -60,7 +60,15 @@ class ObservedTrip:
 
     @property
     def void(self) -> str | None:
-        """Why the judged energy of this trip is unknown, or None."""
+        """Why the judged energy of this trip is unknown, or None.
+
+        No window is so short that it takes no time: the clock of the sensor stands still then.
+        """
+        if self.trip.failure:
+            return self.trip.failure
+        if any(round_.seconds <= 0 for round_ in self.rounds.values()):
+            sensors = self.instruments.sensors
+            return f"the clock of the sensor {sensors[0].name} stood still or went back"
         judged = decisive_counters(self.instruments.domains, self.instruments.judged)
         faults = (fault.finding for fault in self.faults() if fault.domain.name in judged)
         return next(iter(self.trip.missing.values()), None) or next(faults, None)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
+
+from pytest_greenops.system import SYSTEM
 
 
 def synchronize() -> None:
     """Wait for the devices of the frameworks that are loaded and in use; load none."""
     for name, wait in _WAITS.items():
-        module = sys.modules.get(name)
+        module = SYSTEM.modules.get(name)
         if module is not None:
             wait(module)
 
@@ -31,7 +32,7 @@ def _jax(jax: Any) -> None:
 
     Listing them would start the backend, which takes most of a GPU's memory: skip if none runs.
     """
-    bridge = sys.modules.get("jax._src.xla_bridge")
+    bridge = SYSTEM.modules.get("jax._src.xla_bridge")
     if not getattr(bridge, "backends_are_initialized", lambda: True)():
         return
     if getattr(jax, "live_arrays", None) is not None:

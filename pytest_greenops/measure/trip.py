@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.measurement import DeviceState, Round, Window
+from pytest_greenops.model.measurement import DeviceState, Reading, Round, Window
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.instruments import Instruments
+from pytest_greenops.system import Originals
 
 #: Work that could keep in step with the samples of power is spread over this many windows. Each
 #: begins a quarter of the period later: 25 ms for a period of 100 ms, as Yang, Adamek and Armour
@@ -22,6 +23,7 @@ class Trip:
 
     units    the work of all its iterations, by unit name; the code that does the work sums it
     stepped  whether its windows begin at different phases of what a sensor samples
+    failure  why the energy of its windows is unknown, if a sensor raised an error
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Trip:
         self._synchronize = synchronize
         self._clock = clock
         self._begun_ns, self._opened = clock.now_ns(), 0
+        self.failure: str | None = None
         self._lost = {} if lost is None else lost
         self._depth = 0
 
@@ -65,22 +68,38 @@ class Trip:
         Both edges wait for work that is queued on a device. A window inside another one does not
         wait for a counter, since the outer one would contain the wait.
         """
-        instruments = self._instruments
         self._synchronize()
         outermost = self._depth == 0
-        before = instruments.begin(self._until_phase_s()) if outermost else instruments.read()
+        before = self._edge(outermost, self._begin)
         self._depth += 1
         try:
             yield
             self._synchronize()
         except BaseException:
             if outermost:  # a sensor that samples while a window is open must stop
-                instruments.end()
+                self._edge(outermost, self._instruments.end)
             raise
         finally:
             self._depth -= 1
-        after = instruments.end() if outermost else instruments.read()
-        self._windows.setdefault(name, []).append(instruments.window(before, after))
+        after = self._edge(outermost, self._instruments.end)
+        windows = self._windows.setdefault(name, [])
+        if before is not None and after is not None:
+            windows.append(self._instruments.window(before, after))
+
+    def _edge(self, outermost: bool, read: Callable[[], list[Reading]]) -> list[Reading] | None:
+        """Return a reading of each sensor at an edge; None, with the failure kept, if one raises.
+
+        The test goes on: that it is measured does not change how it ends.
+        """
+        try:
+            with Originals():
+                return read() if outermost else self._instruments.read()
+        except Exception as error:
+            self.failure = f"a sensor failed ({type(error).__name__}: {error})"
+            return None
+
+    def _begin(self) -> list[Reading]:
+        return self._instruments.begin(self._until_phase_s())
 
     def _until_phase_s(self) -> float:
         """Return how long to wait for the phase of the next window, a step after the last."""
@@ -115,7 +134,8 @@ class Trip:
     def rounds(self, devices: Mapping[str, DeviceState] | None = None) -> dict[str, Round]:
         """Return the round of each name, by the counters that are known in all its windows."""
         states = dict(devices or {})
-        return {name: self._round(windows, states) for name, windows in self._windows.items()}
+        known = ((name, windows) for name, windows in self._windows.items() if windows)
+        return {name: self._round(windows, states) for name, windows in known}
 
     def _round(self, windows: Sequence[Window], devices: dict[str, DeviceState]) -> Round:
         known = [

@@ -22,10 +22,11 @@ from pytest_greenops.model.result import SCHEMA, Attempt, Policy, Result, Result
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.model.verdict import COMPARED
 from pytest_greenops.run.context import RunContext
-from pytest_greenops.run.save import BaselineSaver, Saved, utc_now
+from pytest_greenops.run.save import BaselineSaver, Saved
 from pytest_greenops.run.trial import Trial
 from pytest_greenops.sensors.base import Sensor
 from pytest_greenops.sensors.discover import discover
+from pytest_greenops.system import SYSTEM
 
 
 class Run:
@@ -43,16 +44,31 @@ class Run:
         facts: Mapping[str, str] | None = None,
         progress: Callable[[str, int, int], None] = lambda label, done, most: None,
     ) -> None:
-        began = utc_now()
+        began = SYSTEM.utc_now()
         self.options = options
         self.collected: set[TestKey] = set()
         self._results: dict[tuple[TestKey, str], Result] = {}
         self._attempts: dict[tuple[TestKey, str], list[Attempt]] = defaultdict(list)
+        machine.LoadProbe()  # opens its file before any test
         self.instruments, self.findings = discover(options.sensors, sensors, options.cpu_watts)
+        try:
+            self._prepare(root, began, facts or {}, progress)
+        except BaseException:
+            self.instruments.close()
+            raise
+
+    def _prepare(
+        self,
+        root: Path,
+        began: str,
+        facts: Mapping[str, str],
+        progress: Callable[[str, int, int], None],
+    ) -> None:
+        options = self.options
         if not options.fresh_child:
             self.instruments.rest = measure_idle_power(self.instruments, machine.LoadProbe)
         self.environment = Environment(
-            machine={**machine.machine_facts(self.instruments), **(facts or {})},
+            machine={**machine.machine_facts(self.instruments), **facts},
             recorded=machine.recorded_facts(instruments=self.instruments),
         )
         self.store = Store(options.baselines, self.environment.slug)
@@ -100,7 +116,7 @@ class Run:
         """Return all that was measured, for a file."""
         return Results(
             schema=SCHEMA,
-            created_at=utc_now(),
+            created_at=SYSTEM.utc_now(),
             version=__version__,
             environment=self.environment,
             policy=self.policy,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timezone
-from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -18,6 +16,7 @@ from pytest_greenops.model.measurement import Round
 from pytest_greenops.model.result import Result, why_not_a_baseline
 from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.trial import Trial
+from pytest_greenops.system import SYSTEM
 
 
 class Saved(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,10 +36,10 @@ class BaselineSaver:
     """Saves the results of passed tests, as the options of the run say."""
 
     def __init__(self, context: RunContext, root: Path, began: str) -> None:
-        """Note the directory whose git commit is saved, and when the run began."""
+        """Note the git commit of a directory, if the run saves it, and when the run began."""
         self._context = context
-        self._root = root
         self._began = began
+        self._revision = machine.revision(root) if context.options.save else None
         self._before: dict[TestKey, Baseline | None] = {}
 
     def acceptable(self, trial: Trial) -> list[Result]:
@@ -102,8 +101,9 @@ class BaselineSaver:
         control_j: dict[str, float],
         quality: dict[str, float],
     ) -> Session:
+        assert self._revision is not None
         return Session(
-            saved_at=utc_now(),
+            saved_at=SYSTEM.utc_now(),
             revision=self._revision,
             versions=machine.versions(),
             rounds=rounds,
@@ -113,12 +113,3 @@ class BaselineSaver:
             layers=result.explained.kept if result.explained else None,
             run=self._began,
         )
-
-    @cached_property
-    def _revision(self) -> machine.Revision:
-        return machine.revision(self._root)
-
-
-def utc_now() -> str:
-    """Return the time in UTC as ISO 8601, to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

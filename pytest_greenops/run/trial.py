@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from pytest_greenops.judge.decision import Look
-from pytest_greenops.measure.calls import Amount, AnyTrip
+from pytest_greenops.measure.calls import Amount, AnyTrip, UnmeasuredTrip
 from pytest_greenops.measure.meter import Meter, Plan
 from pytest_greenops.measure.synchronize import synchronize
 from pytest_greenops.model.baseline import TestKey
@@ -21,6 +21,7 @@ from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.explain import Explaining
 from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.measured_name import MeasuredName, TrialContext
+from pytest_greenops.system import Originals
 
 
 class Trial:
@@ -71,8 +72,36 @@ class Trial:
     ) -> Generator[AnyTrip]:
         """Yield trips through the work until its measurement is complete; see `AnyTrial`.
 
+        If this package fails in between, the work is not measured, and has run at least once.
+
         Raises `GreenopsError` inside another measurement, whose windows would contain these.
         """
+        steps = self._trips(name, rounds, warmup, iterations)
+        ran, originals = False, Originals()
+        while True:
+            try:
+                with originals:
+                    trip = next(steps)
+            except StopIteration:
+                return
+            except GreenopsError:
+                raise
+            except Exception as error:
+                self._give_up(name or "loop", error)
+                if not ran:
+                    yield UnmeasuredTrip()
+                return
+            try:
+                yield trip
+            except BaseException as error:
+                with originals:
+                    steps.throw(error)
+                raise
+            ran = True
+
+    def _trips(
+        self, name: str | None, rounds: int | None, warmup: int | None, iterations: int | None
+    ) -> Generator[AnyTrip]:
         if self._running:
             raise GreenopsError(
                 f"energy: {name or 'a loop'} begins inside another measurement; use "
@@ -132,6 +161,20 @@ class Trial:
         update(meter.measurements())
         return states
 
+    def _give_up(self, name: str, error: Exception) -> None:
+        """Note that a measurement cannot be completed because this package failed."""
+        self._running, self.repetition = False, 0
+        if name in self._begun:
+            self._begun.remove(name)
+        why = f"the measurement failed ({type(error).__name__}: {error})"
+        self._not_measured(name, " ".join(why.split()))
+
+    def _not_measured(self, name: str, why: str) -> None:
+        state = MeasuredName(self._context, name, Plan(looks=()), self.unit)
+        state.verdict = state.verdict.with_cause(Cause(CauseKind.NOTHING_MEASURED, why))
+        self._names[name] = state
+        self._results = None
+
     def work(self, value: Any, iterations: int) -> dict[str, float]:
         """Return the work of `iterations` calls, one of which returned `value`, by unit.
 
@@ -176,10 +219,7 @@ class Trial:
         if not unfinished and not self._names:
             unfinished = {"call": "the test never called energy"}
         for name, why in unfinished.items():
-            cause = Cause(CauseKind.NOTHING_MEASURED, why)
-            state = MeasuredName(self._context, name, Plan(looks=()), self.unit)
-            state.verdict = state.verdict.with_cause(cause)
-            self._names[name] = state
+            self._not_measured(name, why)
         self._results = None
         self.explaining.replay(self.results, self._left_s)
         self._results = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar, Protocol
+
+from pytest_greenops.system import SYSTEM
 
 NANOSECONDS = 1e-9
 
@@ -33,10 +33,14 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The clock of the system. Its functions are bound here, out of reach of a test's patches."""
+    """The clock of the system, out of reach of a test's patches.
 
-    now_ns = staticmethod(time.monotonic_ns)
-    sleep = staticmethod(time.sleep)
+    running  the names of the repetitions in progress
+    """
+
+    running: ClassVar[list[str]] = []
+    now_ns = staticmethod(SYSTEM.monotonic_ns)
+    sleep = staticmethod(SYSTEM.sleep)
 
     def repeat(
         self, action: Callable[[], None], pause_s: Callable[[], float], name: str
@@ -49,20 +53,31 @@ SYSTEM_CLOCK = SystemClock()
 
 
 class _Thread:
+    """A thread without an object of `threading`, so that a test neither sees nor replaces it."""
+
     def __init__(self, action: Callable[[], None], pause_s: Callable[[], float], name: str) -> None:
+        self._name = name
+        self._process = SYSTEM.getpid()
         self._action = action
         self._pause_s = pause_s
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._stopped, self._ended = SYSTEM.allocate_lock(), SYSTEM.allocate_lock()
+        self._stopped.acquire()
+        self._ended.acquire()
+        SYSTEM.start_new_thread(self._run, ())
+        SystemClock.running.append(name)
 
     def stop(self) -> None:
-        self._over.set()
-        self._thread.join()
+        SystemClock.running.remove(self._name)
+        if SYSTEM.getpid() == self._process:  # a process that the test forked has no such thread
+            self._stopped.release()
+            self._ended.acquire()
 
     def _run(self) -> None:
-        while not self._over.wait(self._pause_s()):
-            self._action()
+        try:
+            while not self._stopped.acquire(timeout=self._pause_s()):
+                self._action()
+        finally:
+            self._ended.release()
 
 
 def poll(

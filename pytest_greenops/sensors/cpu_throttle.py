@@ -7,13 +7,13 @@ machines, AMD processors and other architectures have none.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from pytest_greenops.model.measurement import DeviceState, Domain
+from pytest_greenops.system import HeldFile, before_tests
 
 CPUS = Path("/sys/devices/system/cpu")
 
@@ -22,14 +22,15 @@ _LONGEST_COUNT = 32
 
 
 class ThrottleCounts:
-    """The throttle counts of each package, read through file descriptors that are held open.
+    """The throttle counts of each package, read through files that are held open.
 
     The count of a package is read once, that of a core once for all threads that share it.
     """
 
+    @before_tests
     def __init__(self, cpus: Path = CPUS) -> None:
         """Open the counters below `cpus`, if the machine has any."""
-        self._handles: dict[int, list[int]] = {}
+        self._files: dict[int, list[HeldFile]] = {}
         seen: set[str] = set()
         for folder in sorted(cpus.glob("cpu[0-9]*/thermal_throttle")):
             topology = folder.parent / "topology"
@@ -40,11 +41,11 @@ class ThrottleCounts:
                     if owner not in seen:
                         seen.add(owner)
                         counter = _opened(folder / f"{level}_throttle_count")
-                        self._handles.setdefault(package, []).extend(counter)
+                        self._files.setdefault(package, []).extend(counter)
 
     def states(self, domains: Iterable[Domain], whole: bool = False) -> dict[str, DeviceState]:
         """Return the state of each CPU domain with a count; `whole`: it covers all packages."""
-        counts = {package: _total(of) for package, of in self._handles.items() if of}
+        counts = {package: _total(of) for package, of in self._files.items() if of}
         if whole and counts:
             counts = {0: sum(counts.values())}
         packages = {domain.name: _PACKAGE.match(domain.name) for domain in domains}
@@ -56,22 +57,22 @@ class ThrottleCounts:
 
     def close(self) -> None:
         """Close the counters; later states are empty."""
-        handles, self._handles = self._handles, {}
-        for handle in (handle for of in handles.values() for handle in of):
-            os.close(handle)
+        files, self._files = self._files, {}
+        for file in (file for of in files.values() for file in of):
+            file.close()
 
 
-def _opened(file: Path) -> list[int]:
-    """Return the handle of a counter; nothing if this processor does not have it."""
+def _opened(path: Path) -> list[HeldFile]:
+    """Return the file of a counter; nothing if this processor does not have it."""
     with suppress(OSError):
-        return [os.open(file, os.O_RDONLY)]
+        return [HeldFile(str(path))]
     return []
 
 
-def _total(handles: Iterable[int]) -> int:
+def _total(files: Iterable[HeldFile]) -> int:
     """Return the sum of counts; that of a CPU which went offline is 0."""
     total = 0
-    for handle in handles:
+    for file in files:
         with suppress(OSError, ValueError):
-            total += int(os.pread(handle, _LONGEST_COUNT, 0))
+            total += int(file.read(_LONGEST_COUNT))
     return total

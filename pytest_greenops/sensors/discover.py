@@ -10,6 +10,7 @@ from pytest_greenops.sensors.base import Finding, Sensor
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.sensors.subset import Subset, without_stuck_counters
+from pytest_greenops.system import before_tests
 
 #: What `auto` looks for; the CPU is estimated if none of them counts it.
 AUTO = ("powercap", "nvml")
@@ -17,6 +18,7 @@ AUTO = ("powercap", "nvml")
 Find = Callable[[str], Finding]
 
 
+@before_tests
 def find(name: str, cpu_watts: float | None = None, clock: Clock = SYSTEM_CLOCK) -> Finding:
     """Try to open one sensor of this machine; `cpu_watts` is a busy core's for the estimate."""
     try:
@@ -25,6 +27,7 @@ def find(name: str, cpu_watts: float | None = None, clock: Clock = SYSTEM_CLOCK)
         return Finding(name, problem=problem)
 
 
+@before_tests
 def discover(
     names: Sequence[str],
     extra: Sequence[Sensor] = (),
@@ -51,12 +54,19 @@ def discover(
         findings = _automatic(list(brought.values()), find_here)
     else:
         findings = [brought.get(name) or find_here(name) for name in names]
-        _refuse_unreadable(findings)
     sensors = [finding.sensor for finding in findings if finding.sensor]
-    _refuse_overlap(sensors)
+    try:
+        if "auto" not in names:
+            _refuse_unreadable(findings)
+        _refuse_overlap(sensors)
+    except OptionError:
+        for sensor in sensors:
+            sensor.close()
+        raise
     return Instruments(sensors, clock), findings
 
 
+@before_tests
 def _automatic(findings: list[Finding], find_here: Find) -> list[Finding]:
     from pytest_greenops.sensors import zeus
 
@@ -124,6 +134,7 @@ def _refuse_overlap(sensors: Sequence[Sensor]) -> None:
             counted[what] = sensor.name
 
 
+@before_tests
 def _openers(cpu_watts: float | None, clock: Clock) -> dict[str, Callable[[], Sensor]]:
     """Return what opens each sensor of this project; each is imported when it is opened."""
 

@@ -7,18 +7,26 @@ at every process of the machine takes milliseconds. A child that ends meanwhile 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from errno import EMFILE, ENFILE
+
+from pytest_greenops.system import SYSTEM
+
+_ANY_ENDED = (os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) if hasattr(os, "waitid") else ()
 
 
 def listed() -> bool:
     """Return whether this kernel keeps such lists."""
-    return Path(f"/proc/self/task/{os.getpid()}/children").exists()
+    try:
+        SYSTEM.lstat(f"/proc/self/task/{SYSTEM.getpid()}/children")
+    except OSError:
+        return False
+    return True
 
 
 def has_children() -> bool:
     """Return whether this process has a child, in a microsecond and without reaping it."""
     try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        SYSTEM.waitid(*_ANY_ENDED)
     except ChildProcessError:
         return False
     return True
@@ -26,19 +34,19 @@ def has_children() -> bool:
 
 def ended_children() -> tuple[float, ...]:
     """Return what ended children have used, user and system time first; empty on Windows."""
-    try:
-        import resource
-    except ImportError:
-        return ()
-    return tuple(resource.getrusage(resource.RUSAGE_CHILDREN))
+    return SYSTEM.ended_children()
+
+
+def no_descriptor_left(error: OSError) -> bool:
+    """Return whether a list could not be opened because too many files are open."""
+    return error.errno in (EMFILE, ENFILE)
 
 
 def children(pid: int) -> list[int]:
     """Return the living children of a process; raise `OSError` if it or a thread of it ended."""
     found: list[int] = []
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{thread}/children") as listed:
-            found += map(int, listed.read().split())
+    for thread in SYSTEM.listdir(f"/proc/{pid}/task"):
+        found += map(int, SYSTEM.read_file(f"/proc/{pid}/task/{thread}/children").split())
     return found
 
 
@@ -48,7 +56,8 @@ def tree() -> set[int]:
 
 
 def _by_lists() -> set[int]:
-    found, todo = {os.getpid()}, [os.getpid()] if has_children() else []
+    here = SYSTEM.getpid()
+    found, todo = {here}, [here] if has_children() else []
     while todo:
         try:
             more = children(todo.pop())
@@ -60,9 +69,7 @@ def _by_lists() -> set[int]:
 
 
 def _by_psutil() -> set[int]:
-    import psutil
-
     try:
-        return {os.getpid(), *(p.pid for p in psutil.Process().children(recursive=True))}
-    except psutil.Error:
-        return {os.getpid()}
+        return {SYSTEM.getpid(), *(p.pid for p in SYSTEM.psutil_process().children(recursive=True))}
+    except (SYSTEM.psutil_error, OSError):
+        return {SYSTEM.getpid()}

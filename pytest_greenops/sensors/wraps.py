@@ -6,13 +6,13 @@ disturbed. In a longer one a thread reads the counters that often, and the parts
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pytest_greenops.model.measurement import Reading
 from pytest_greenops.sensors.base import Sensor
 from pytest_greenops.sensors.clock import NANOSECONDS, SYSTEM_CLOCK, Clock
+from pytest_greenops.system import SYSTEM
 
 #: How often a counter is read in a long window, as a share of the time in which it may wrap.
 SHARE = 0.25
@@ -37,7 +37,7 @@ class WrapWatch:
         spans_s = [span for spans in wrapping.values() for span in spans]
         self.period_s = max(LEAST_PERIOD_S, SHARE * min(spans_s)) if spans_s else None
         self.opened_ns = 0
-        self.lock = threading.Lock()
+        self.lock = SYSTEM.allocate_lock()
         self._clock = clock
         self._read_ns = 0
         self._seen: list[dict[int, Reading]] = []

@@ -25,6 +25,7 @@ from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import Domain, Reading, Source
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock, poll
 from pytest_greenops.sensors.ticks import POLL_S, WATCH_S, Tick, Ticker, period_s
+from pytest_greenops.system import before_tests
 
 AMD, APPLE, JETSON = "an AMD GPU", "Apple silicon", "a Jetson"
 INSTALL = "pip install 'pytest-greenops[zeus]'"
@@ -109,6 +110,7 @@ class ZeusSensor:
             device.close()
 
 
+@before_tests
 def present(
     root: Path = _ROOT, system: str | None = None, machine: str | None = None
 ) -> str | None:
@@ -265,6 +267,7 @@ def _tick_s(device: _Device, clock: Clock) -> float:
     return period_s(ticks)
 
 
+@before_tests
 def _import(name: str) -> Any:
     try:
         return importlib.import_module(name)
@@ -276,6 +279,7 @@ def _import(name: str) -> Any:
 
 
 @contextmanager
+@before_tests
 def _quiet() -> Iterator[io.StringIO]:
     """Hide what Zeus logs, warns and prints while it opens; yield its log."""
     said = io.StringIO()
@@ -301,6 +305,7 @@ def _all_hidden(environ: Mapping[str, str]) -> bool:
     return shown in ("", "-1")
 
 
+@before_tests
 def _text(file: Path) -> str:
     with suppress(OSError):
         return file.read_text(errors="replace")

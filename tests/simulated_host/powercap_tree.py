@@ -52,7 +52,7 @@ class Counter:
         self.file.chmod(0o000)
 
     def fail(self) -> None:
-        """Make every handle of this process on the count answer EIO, like that of a lost device."""
+        """Make the count, and every handle on it, answer EIO, like those of a lost device."""
         broken = os.open("/proc/self/mem", os.O_RDONLY)  # its first page can never be read
         try:
             for handle in Path("/proc/self/fd").iterdir():
@@ -60,6 +60,8 @@ class Counter:
                     os.dup2(broken, int(handle.name))
         finally:
             os.close(broken)
+        self.file.unlink()
+        self.file.symlink_to("/proc/self/mem")
 
 
 class PowercapTree:

@@ -5,12 +5,9 @@ torch is used only where the work has loaded it.
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import chain, count
-from random import Random
 from typing import Any
 
 from pytest_greenops.insight.layers.module_tree import CalledModule, KeptCall, TorchModes
@@ -20,6 +17,7 @@ from pytest_greenops.insight.layers.tensor_copies import (
     detach,
     find_tensors,
 )
+from pytest_greenops.system import SYSTEM
 
 #: torch has this function, which reads the modes of a call, from version 2.4 on.
 _REQUIRED_FUNCTION = "get_autocast_dtype"
@@ -52,7 +50,7 @@ class Capture:
     def window(self, name: str) -> Iterator[None]:
         """Record the module calls inside under the name of the window."""
         self._synchronize()
-        torch = sys.modules.get("torch")
+        torch = SYSTEM.modules.get("torch")
         if torch is not None and not hasattr(torch, _REQUIRED_FUNCTION):
             self.why = f"torch {torch.__version__} is too old: install torch 2.4 or newer"
         roots = self.windows.setdefault(name, [])
@@ -89,10 +87,10 @@ class _PatchedModuleCall:
     def __init__(self, torch: Any, replacement: Callable[..., Any]) -> None:
         self._class = torch.nn.Module
         self._original = original = self._class.__call__
-        thread = threading.get_ident()
+        thread = SYSTEM.get_ident()
 
         def patched(module: Any, *args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != thread:
+            if SYSTEM.get_ident() != thread:
                 return original(module, *args, **kwargs)
             return replacement(self._call, module, args, kwargs)
 
@@ -120,7 +118,7 @@ class _Recorder:
     def __init__(self, torch: Any, roots: list[CalledModule], hooks: _BackwardHooks) -> None:
         self._torch, self._roots, self._hooks = torch, roots, hooks
         self._names = _ModuleNames()
-        self._random = Random(0)
+        self._random = SYSTEM.new_random(0)
         self._known: dict[int, CalledModule] = {}
         self._stack: list[CalledModule] = []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace as with_changes
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from pytest_greenops.model.explanation import (
     among_its_kind,
     for_as_much,
 )
+from pytest_greenops.system import SYSTEM
 
 
 class Judged(NamedTuple):
@@ -67,7 +67,7 @@ def _by_layer(
     candidates = find_cuts(roots)
     nodes = list({id(node): node for parts in candidates for node in parts}.values())
     try:
-        joules = measure_modules(sys.modules["torch"], roots, nodes, plan)
+        joules = measure_modules(SYSTEM.modules["torch"], roots, nodes, plan)
     except GreenopsError as error:
         return Explanation(why=str(error))
 

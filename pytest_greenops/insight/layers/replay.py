@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pytest_greenops.measure.self_checks import edge_error
 from pytest_greenops.measure.trip import Trip
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import MICROJOULES, Round
+from pytest_greenops.sensors.clock import SYSTEM_CLOCK
 from pytest_greenops.sensors.instruments import Instruments
 
 #: Rounds of all modules in turns, so that changes of the machine affect all modules alike.
@@ -104,7 +104,7 @@ class Replayer:
         self._roots = roots
         self._instruments = plan.instruments
         self._synchronize = plan.synchronize
-        self._deadline_s = time.monotonic() + plan.max_time_s
+        self._deadline_s = SYSTEM_CLOCK.now_ns() * 1e-9 + plan.max_time_s
 
     def calibrate(self, replay: Replay) -> None:
         """Warm up, and increase the replays of a window until it is long enough."""
@@ -137,7 +137,7 @@ class Replayer:
             root.state.restore()
 
     def _window(self, replay: Replay, work: Callable[[Trip], None]) -> Round:
-        if time.monotonic() > self._deadline_s:
+        if SYSTEM_CLOCK.now_ns() * 1e-9 > self._deadline_s:
             raise OutOfTime
         self._restore_models()
         trip = Trip(self._instruments, self._synchronize, replay.iterations)

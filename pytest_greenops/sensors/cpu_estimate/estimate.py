@@ -17,10 +17,10 @@ memory traffic.
 from __future__ import annotations
 
 import math
-import os
-import time  # the clocks of processes, not of windows
 from collections.abc import Callable
 from pathlib import Path
+
+import psutil
 
 from pytest_greenops.model.errors import OptionError
 from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Source
@@ -28,6 +28,7 @@ from pytest_greenops.sensors import process_tree
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.cpu_estimate.core_watts import CorePower, core_power
 from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
+from pytest_greenops.system import SYSTEM, before_tests
 
 #: What one second of waiting is charged, in seconds of a busy core: see the module.
 WAITING_SHARE = 0.01
@@ -67,8 +68,16 @@ class EstimateSensor:
         self._throttle = ThrottleCounts()
 
     def read(self) -> Reading:
-        """Return the estimate so far, in microjoules; it goes back only if a descendant is lost."""
-        busy_ns = self._cpu_time_ns()
+        """Return the estimate so far, in microjoules; it goes back only if a descendant is lost.
+
+        It is None if CPU time cannot be read, such as where no further file can be opened.
+        """
+        try:
+            busy_ns = self._cpu_time_ns()
+        except OSError as error:
+            why = f"could not be estimated: CPU time cannot be read ({error.strerror or error})"
+            reasons = {domain.name: why for domain in self.domains}
+            return Reading(self._clock.now_ns(), [None, None], why=reasons)
         now_ns = self._clock.now_ns()
         charged_ns = busy_ns + WAITING_SHARE * (now_ns - self._opened_ns)
         return Reading(now_ns, [int(watts * charged_ns / 1000) for watts in self._watts])
@@ -85,6 +94,7 @@ class EstimateSensor:
         self._throttle.close()
 
 
+@before_tests
 def open_sensor(
     watts_per_core: float | None = None, cpuinfo: Path = _CPUINFO, clock: Clock = SYSTEM_CLOCK
 ) -> EstimateSensor:
@@ -108,30 +118,29 @@ def tree_cpu_time_ns() -> int:
     """Return the CPU time of this process, its ended and its living descendants, on Linux.
 
     This includes children that were waited for, and descendants that live or wait to be reaped. It
-    does not include orphans, and children that nobody waits for (SIGCHLD ignored).
+    does not include orphans, and children that nobody waits for (SIGCHLD ignored). Raises `OSError`
+    if the files of descendants cannot be read, because too many are open.
     """
     for _ in range(_RECOUNTS):
         ended_ns = _ended_children_ns()
         living_ns, whole = _living_descendants_ns()
         if whole and _ended_children_ns() == ended_ns:
             break
-    return time.process_time_ns() + ended_ns + living_ns
+    return SYSTEM.process_time_ns() + ended_ns + living_ns
 
 
 def tree_cpu_time_portable_ns() -> int:
     """Return the same through psutil, without Linux' lists of children: milliseconds slower."""
-    import psutil
-
     ended_ns = _ended_children_ns()
     living_s = 0.0
-    for descendant in psutil.Process().children(recursive=True):
+    for descendant in SYSTEM.psutil_process().children(recursive=True):
         try:
             times = descendant.cpu_times()
-        except psutil.Error:
+        except SYSTEM.psutil_error:
             continue
         living_s += sum(times[:2])
         living_s += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
-    return time.process_time_ns() + ended_ns + round(living_s * 1e9)
+    return SYSTEM.process_time_ns() + ended_ns + round(living_s * 1e9)
 
 
 def best_count() -> Callable[[], int]:
@@ -148,14 +157,17 @@ def _living_descendants_ns() -> tuple[int, bool]:
     if not process_tree.has_children():
         return 0, True
     total_ns, whole = 0, True
-    todo = [os.getpid()]
+    here = SYSTEM.getpid()
+    todo = [here]
     while todo:
         pid = todo.pop()
         try:
-            if pid != os.getpid():
+            if pid != here:
                 total_ns += _process_ns(pid)
             todo += process_tree.children(pid)
-        except OSError:
+        except OSError as error:
+            if process_tree.no_descriptor_left(error):
+                raise
             whole = False
     return total_ns, whole
 
@@ -164,20 +176,19 @@ def _process_ns(pid: int) -> int:
     """Return the CPU time of another process and of the children that it waited for."""
     # The process's clock has nanoseconds, and the number that clock_getcpuclockid(3) gives it.
     # Only /proc/PID/stat, in hundredths of a second, has the time of its children.
-    running_ns = time.clock_gettime_ns((~pid << 3) | 2)
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
+    running_ns: int = SYSTEM.clock_gettime_ns((~pid << 3) | 2)
+    fields = SYSTEM.read_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     waited_for = int(fields[13]) + int(fields[14])  # cutime and cstime, proc(5)
-    return running_ns + waited_for * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    return running_ns + waited_for * 1_000_000_000 // SYSTEM.clock_ticks
 
 
+@before_tests
 def _memory_watts() -> float:
     """Return the share of one logical CPU in the power of the installed memory."""
-    import psutil
-
-    return MEMORY_WATTS_PER_GB * (psutil.virtual_memory().total / 2**30) / (os.cpu_count() or 1)
+    return MEMORY_WATTS_PER_GB * (psutil.virtual_memory().total / 2**30) / SYSTEM.cpus
 
 
+@before_tests
 def first_processor(cpuinfo: Path) -> dict[str, str]:
     """Return the fields of the first processor; empty if the file is missing."""
     fields: dict[str, str] = {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_greenops.model.measurement import DeviceState
 from pytest_greenops.sensors.process_tree import tree
+from pytest_greenops.system import SYSTEM
 
 #: The bits of NVML's clocks event reasons (nvml.h) that limit clocks; being idle is not among them.
 THROTTLE_REASONS = {
@@ -21,7 +21,7 @@ THROTTLE_REASONS = {
 }
 _PROC = Path("/proc")
 #: The kernel cuts the name of a process to fifteen characters: `nvidia-cuda-mps-server`.
-_MPS_SERVER = "nvidia-cuda-mps"
+_MPS_SERVER = b"nvidia-cuda-mps"
 
 
 class Presence(NamedTuple):
@@ -104,7 +104,7 @@ def _presence(processes: _Processes | None, ours: set[int], proc: Path) -> Prese
     if processes is None:
         return Presence()
     # The parent waits for this process, as pytest does for a fresh process.
-    others = processes.computing - ours - {os.getppid()}
+    others = processes.computing - ours - {SYSTEM.getppid()}
     foreign = any(not _serves_all(pid, proc) for pid in others)
     return Presence(bool(processes.all & ours), foreign)
 
@@ -133,7 +133,7 @@ def _processes(nvml: Any, handle: Any) -> _Processes | None:
 def _serves_all(pid: int, proc: Path) -> bool:
     """Return whether it is the server of CUDA's Multi-Process Service, which works for all."""
     try:
-        return (proc / str(pid) / "comm").read_text(errors="replace").startswith(_MPS_SERVER)
+        return SYSTEM.read_file(f"{proc}/{pid}/comm").startswith(_MPS_SERVER)
     except OSError:
         return False
 
@@ -142,14 +142,14 @@ def _loads_cuda(pids: set[int], proc: Path) -> bool:
     """Return whether a process has loaded CUDA's driver library; True if that cannot be read."""
     for pid in pids:
         try:
-            maps = (proc / str(pid) / "maps").read_text(errors="replace")
+            maps = SYSTEM.read_file(f"{proc}/{pid}/maps")
         except FileNotFoundError:  # it has ended
-            if pid == os.getpid():
+            if pid == SYSTEM.getpid():
                 return True
         except OSError:
             return True
         else:
-            if "libcuda.so" in maps or "nvcuda" in maps:
+            if b"libcuda.so" in maps or b"nvcuda" in maps:
                 return True
     return False
 

@@ -30,6 +30,7 @@ from pytest_greenops.sensors.nvidia.ticking_counter import Beginning, Ending, Op
 from pytest_greenops.sensors.nvidia.visible_cards import Card, all_cards, visible_cards
 from pytest_greenops.sensors.process_tree import ended_children
 from pytest_greenops.sensors.ticks import POLL_S, POWER_ERROR, Edge
+from pytest_greenops.system import before_tests
 
 #: For how many ticks an edge is awaited before the counter counts as stuck.
 PATIENCE = 3
@@ -159,6 +160,7 @@ class NvmlSensor:
         return Reading(time_ns, counts, errors, why)
 
 
+@before_tests
 def open_sensor(environ: Mapping[str, str] = os.environ, clock: Clock = SYSTEM_CLOCK) -> NvmlSensor:
     """Open the cards that CUDA shows to this process, according to `environ`.
 
@@ -178,6 +180,7 @@ def open_sensor(environ: Mapping[str, str] = os.environ, clock: Clock = SYSTEM_C
         raise
 
 
+@before_tests
 def _start_nvml() -> Any:
     try:
         import pynvml

@@ -8,8 +8,6 @@ the window. This is the only sensor that works while a window is open, for lack 
 from __future__ import annotations
 
 import math
-import random
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,6 +17,7 @@ from pytest_greenops.sensors.clock import NANOSECONDS, SYSTEM_CLOCK, Clock, Repe
 from pytest_greenops.sensors.nvidia.card_counter import CardCounter
 from pytest_greenops.sensors.nvidia.visible_cards import Card
 from pytest_greenops.sensors.ticks import USUAL_PERIOD_S, Edge
+from pytest_greenops.system import SYSTEM
 
 #: Mean time between two samples. Each pause is random, so that no work keeps in step with them.
 PAUSE_S = 0.002
@@ -118,7 +117,8 @@ class PowerSampler:
     ) -> None:
         self._read_watts = watts
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = SYSTEM.allocate_lock()
+        self._random = SYSTEM.new_random()
         self._spans_s: deque[float] = deque(maxlen=256)
         self.period_s = usual_period_s
         self._integral = PowerIntegral(clock.now_ns())
@@ -131,7 +131,7 @@ class PowerSampler:
         self.take()
         self._sampling = self._clock.repeat(
             self._take_in_background,
-            lambda: random.uniform(0.5, 1.5) * PAUSE_S,
+            lambda: self._random.uniform(0.5, 1.5) * PAUSE_S,
             "pytest-greenops-power",
         )
 
@@ -167,9 +167,8 @@ class PowerSampler:
     def _take_in_background(self) -> None:
         try:
             self.take()
-        except BaseException:  # without its samples, the energy of a window is unknown
+        except Exception:  # without its samples, the energy of a window is unknown
             self._integral.broken = True
-            raise
 
 
 class PowerIntegral:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_greenops.model.errors import SensorUnavailable
+from pytest_greenops.system import SYSTEM
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _order_is_clear(
 
 def _shown_by_torch(cards: Sequence[Card]) -> list[Card]:
     """Return the cards that CUDA shows to torch, if torch is loaded and has initialised CUDA."""
-    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    cuda = getattr(SYSTEM.modules.get("torch"), "cuda", None)
     if cuda is None or not cuda.is_initialized():
         return []
     properties = [cuda.get_device_properties(i) for i in range(cuda.device_count())]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,6 +13,7 @@ from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading, Source
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
+from pytest_greenops.system import HeldFile, before_tests
 
 ROOT = Path("/sys/class/powercap")
 #: The folder of the processors in the same `/sys`.
@@ -77,11 +77,11 @@ class _Counted(NamedTuple):
 
 class _Counter(NamedTuple):
     part: _Counted
-    handle: int
+    file: HeldFile
 
 
 class PowercapSensor:
-    """Cumulative RAPL counts, in microjoules, read through file descriptors that are held open."""
+    """Cumulative RAPL counts, in microjoules, read through files that are held open."""
 
     name = "powercap"
     source: Source = "sensed"
@@ -91,19 +91,19 @@ class PowercapSensor:
     def __init__(
         self,
         domains: Sequence[Domain],
-        handles: Sequence[int],
+        files: Sequence[HeldFile],
         throttle: ThrottleCounts,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._clock = clock
         self.domains = tuple(domains)
-        self._handles = list(handles)
+        self._files = tuple(files)
         self._throttle = throttle
 
     def read(self) -> Reading:
         """Return the counts now, in microjoules; None for a counter without a number."""
         time_ns = self._clock.now_ns()
-        return Reading(time_ns, [_count(handle) for handle in self._handles])
+        return Reading(time_ns, [_count(file) for file in self._files])
 
     def states(self) -> dict[str, DeviceState]:
         """Return how often each package was slowed down by heat, if the kernel counts it."""
@@ -112,10 +112,10 @@ class PowercapSensor:
     def close(self) -> None:
         """Close the counters; a later reading holds None for each of them."""
         self._throttle.close()
-        handles, self._handles = self._handles, [-1] * len(self._handles)
-        _close(handle for handle in handles if handle >= 0)
+        _close(self._files)
 
 
+@before_tests
 def open_sensor(root: Path = ROOT, clock: Clock = SYSTEM_CLOCK) -> PowercapSensor:
     """Open the package, dram and psys counters of a powercap tree; raise `SensorUnavailable`."""
     try:
@@ -131,9 +131,10 @@ def open_sensor(root: Path = ROOT, clock: Clock = SYSTEM_CLOCK) -> PowercapSenso
         for part, _ in counters
     ]
     throttle = ThrottleCounts(root.parents[1] / CPUS)
-    return PowercapSensor(domains, [handle for _, handle in counters], throttle, clock)
+    return PowercapSensor(domains, [file for _, file in counters], throttle, clock)
 
 
+@before_tests
 def find_zones(root: Path) -> list[Zone]:
     """Return every zone of a powercap tree once, ordered by control type and number.
 
@@ -199,6 +200,7 @@ def _part(
     return _Counted("psys", int(psys[1] or 0), None, zone.path) if psys else None
 
 
+@before_tests
 def _no_package(root: Path) -> SensorUnavailable:
     if not root.is_dir():
         reason = "is not there: this system shows no RAPL counters, as a virtual machine does"
@@ -222,25 +224,25 @@ def _open_all(parts: Sequence[_Counted]) -> list[_Counter]:
         except SensorUnavailable:
             # psys enters no total, so the others are complete without it.
             if part.kind != "psys":
-                _close(handle for _, handle in counters)
+                _close(file for _, file in counters)
                 raise
     return counters
 
 
-def _open(file: Path) -> int:
-    handle = None
+def _open(path: Path) -> HeldFile:
+    file = None
     try:
-        handle = os.open(file, os.O_RDONLY)
-        text = os.pread(handle, _LONGEST_COUNT, 0)
+        file = HeldFile(str(path))
+        text = file.read(_LONGEST_COUNT)
     except OSError as error:
-        _close([] if handle is None else [handle])
+        _close([] if file is None else [file])
         if isinstance(error, PermissionError):
-            raise SensorUnavailable(f"{file} may be read by root alone", GRANT) from None
-        raise SensorUnavailable(f"{file} cannot be read: {error.strerror}") from None
+            raise SensorUnavailable(f"{path} may be read by root alone", GRANT) from None
+        raise SensorUnavailable(f"{path} cannot be read: {error.strerror}") from None
     if _parse(text) is None:
-        _close([handle])
-        raise SensorUnavailable(f"{file} contains {text!r}, which is not a count")
-    return handle
+        _close([file])
+        raise SensorUnavailable(f"{path} contains {text!r}, which is not a count")
+    return file
 
 
 def _without_mirrors(counters: Sequence[_Counter], clock: Clock) -> list[_Counter]:
@@ -249,15 +251,15 @@ def _without_mirrors(counters: Sequence[_Counter], clock: Clock) -> list[_Counte
     for _, group in groupby(counters, lambda c: (c.part.kind, c.part.package)):
         dies: list[_Counter] = []
         for counter in group:
-            if any(_mirrors(die.handle, counter.handle, clock) for die in dies):
-                _close([counter.handle])
+            if any(_mirrors(die.file, counter.file, clock) for die in dies):
+                _close([counter.file])
             else:
                 dies.append(counter)
         kept += dies
     return kept
 
 
-def _mirrors(first: int, other: int, clock: Clock) -> bool:
+def _mirrors(first: HeldFile, other: HeldFile, clock: Clock) -> bool:
     """Return whether two counters are one: reads of the first enclose those of the other.
 
     The majority of reads decides, because an update or a wrap may come between two of them.
@@ -279,6 +281,7 @@ def _name(part: _Counted, several_dies: bool) -> str:
     return f"{part.kind}:{part.package}{die}"
 
 
+@before_tests
 def _max_power_w(zone: Path, kind: Kind) -> float:
     """Return a power that the zone cannot exceed for long, in watts.
 
@@ -293,6 +296,7 @@ def _max_power_w(zone: Path, kind: Kind) -> float:
     return max(min(_OVER_TDP * named_w, MAX_POWER_W[kind]), _OVER_NAMED * named_w)
 
 
+@before_tests
 def _number(file: Path) -> int | None:
     try:
         return _parse(file.read_bytes())
@@ -300,9 +304,9 @@ def _number(file: Path) -> int | None:
         return None
 
 
-def _count(handle: int) -> int | None:
+def _count(file: HeldFile) -> int | None:
     try:
-        return _parse(os.pread(handle, _LONGEST_COUNT, 0))
+        return _parse(file.read(_LONGEST_COUNT))
     except OSError:
         return None
 
@@ -314,6 +318,6 @@ def _parse(text: bytes) -> int | None:
     return None
 
 
-def _close(handles: Iterable[int]) -> None:
-    for handle in handles:
-        os.close(handle)
+def _close(files: Iterable[HeldFile]) -> None:
+    for file in files:
+        file.close()

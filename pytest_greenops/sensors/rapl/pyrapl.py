@@ -6,7 +6,6 @@ import importlib
 import logging
 import math
 import re
-import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
 from pytest_greenops.sensors.rapl import powercap
+from pytest_greenops.system import SYSTEM, before_tests
 
 _INSTALL = "pip install 'pytest-greenops[rapl]'"
 _OFFLINE_CPU = re.compile(r"/cpu(\d+)/topology/")
@@ -56,7 +56,7 @@ class PyRaplSensor:
         self._devices = tuple(devices)
         self._throttle = ThrottleCounts()
         # pyRAPL seeks, then reads: the thread of a long window must not do so at the same time.
-        self._lock = threading.Lock()
+        self._lock = SYSTEM.allocate_lock()
         self.domains = tuple(domain for device in devices for domain in device.domains)
 
     def read(self) -> Reading:
@@ -97,6 +97,7 @@ def open_sensor(clock: Clock = SYSTEM_CLOCK) -> PyRaplSensor:
     return PyRaplSensor(devices, clock)
 
 
+@before_tests
 def _import() -> ModuleType:
     try:
         return importlib.import_module("pyRAPL.device_api")
@@ -121,6 +122,7 @@ def _instead(reason: str) -> SensorUnavailable:
 
 
 @contextmanager
+@before_tests
 def _quiet() -> Iterator[None]:
     """Hide what pyRAPL logs and warns while it loads and opens.
 
@@ -143,6 +145,7 @@ def _quiet() -> Iterator[None]:
         root.removeHandler(handler)
 
 
+@before_tests
 def _device(api: Any, kind: Kind) -> _Device:
     domains = tuple(
         powercap.domain(f"{kind}:{socket}", kind, Path(file.name).parent)
@@ -165,6 +168,7 @@ def _dram(api: ModuleType) -> list[_Device]:
         raise _explained(error) from error
 
 
+@before_tests
 def _check_zones(packages: Any) -> None:
     """Refuse if a file that pyRAPL opened for a socket belongs to a die or another socket."""
     names = [(Path(file.name).parent / "name").read_text().strip() for file in packages._sys_files]

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 import pytest_greenops
 from pytest_greenops.machine import conditions, instrumented, revision
 from pytest_greenops.model.baseline import Revision
+from pytest_greenops.system import SYSTEM
 
 ROOT = Path(__file__).parents[3]
 SHOW = """
@@ -48,7 +50,7 @@ def test_loads_no_framework() -> None:
     """Reading facts, conditions and versions imports none of the libraries."""
     program = """
 machine.conditions(); machine.versions(); machine.recorded_facts()
-show(sorted({"torch", "numpy", "transformers", "pynvml", "psutil"} & sys.modules.keys()))
+show(sorted({"torch", "numpy", "transformers", "pynvml"} & sys.modules.keys()))
 """
     assert told(program) == []
 
@@ -232,11 +234,11 @@ def test_names_cprofile() -> None:
     assert told(program) == f"cProfile ({setter})"
 
 
-def test_names_tools_that_monitor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_tools_that_monitor() -> None:
     """Each tool that is registered with `sys.monitoring` is named, if Python has it."""
     tools = SimpleNamespace(get_tool={0: "debugger", 1: "coverage"}.get)
-    monkeypatch.setattr(sys, "monitoring", tools, raising=False)
-    named = instrumented()
+    system = replace(SYSTEM, get_tool=tools.get_tool)
+    named = instrumented(system)
     assert named is not None
     assert named.endswith("debugger (sys.monitoring), coverage (sys.monitoring)")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import os
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from pytest_greenops.run.fresh_process import (
     Invocation,
     measure,
 )
+from pytest_greenops.system import SYSTEM
 from tests.unit.builders import message_of, result
 
 failure = partial(message_of, FreshFailure)
@@ -44,7 +48,13 @@ def main(args):
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., Answer]:
+def changed() -> dict[str, Any]:
+    """Return the fields of `System` that a test replaces."""
+    return {}
+
+
+@pytest.fixture
+def run(tmp_path: Path, changed: dict[str, Any]) -> Callable[..., Answer]:
     """Return a function that starts a fresh process, which runs this code instead of pytest."""
     (tmp_path / "pytest.py").write_text(STAND_IN)
 
@@ -52,7 +62,8 @@ def run(tmp_path: Path) -> Callable[..., Answer]:
         (tmp_path / "work.py").write_text(work)
         invocation = Invocation([*args], str(tmp_path), [str(tmp_path), *sys.path])
         given = {"options": {}, "environ": dict(os.environ), "caches": False, **more}
-        return measure(invocation, "test_it.py::test_it", limit_s=limit_s, **given)
+        system = replace(SYSTEM, **changed)
+        return measure(invocation, "test_it.py::test_it", limit_s=limit_s, system=system, **given)
 
     return run
 
@@ -60,7 +71,7 @@ def run(tmp_path: Path) -> Callable[..., Answer]:
 def test_an_answer_comes_back_whole(run: Callable[..., Answer], tmp_path: Path) -> None:
     """NaN survives too: the joules of a test that was not measured."""
     answer = Answer(Environment({"cpu": "A"}), (result(),))
-    answer.write(tmp_path / "prepared")
+    answer.write(str(tmp_path / "prepared"))
     got = run("answer.write_bytes(Path('prepared').read_bytes())", options={"seed": 7})
     assert (got.environment, got.failure) == (answer.environment, None)
     assert got.results[0].joules != got.results[0].joules
@@ -119,7 +130,7 @@ def test_a_failed_test_is_reported_in_its_own_words(
     run: Callable[..., Answer], tmp_path: Path
 ) -> None:
     """The failure in the answer takes precedence over the exit status."""
-    Answer(Environment({}), (), "the test failed there: gas").write(tmp_path / "prepared")
+    Answer(Environment({}), (), "the test failed there: gas").write(str(tmp_path / "prepared"))
     work = "answer.write_bytes(Path('prepared').read_bytes()); code = 1"
     assert failure(lambda: run(work)) == "the test failed there: gas"
 
@@ -133,18 +144,16 @@ def test_a_failed_test_is_reported_in_its_own_words(
     ],
 )
 def test_an_interpreter_that_cannot_be_started(
-    run: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, executable: str | None, why: str
+    run: Callable[..., Answer], changed: dict[str, Any], executable: str | None, why: str
 ) -> None:
     """The failure says why the interpreter did not start."""
-    monkeypatch.setattr(fresh, "EXECUTABLE", executable)
+    changed["executable"] = executable
     assert failure(lambda: run("")) == f"its process could not be started ({why})"
 
 
-def test_a_folder_that_cannot_be_made(
-    run: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_made(run: Callable[..., Answer], changed: dict[str, Any]) -> None:
     """A full disk, or a missing TMPDIR, fails the session and not the test."""
-    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    changed["temporary_folder"] = "/nowhere"
     assert failure(lambda: run("")) == "its folder could not be made (No such file or directory)"
 
 
@@ -158,17 +167,19 @@ def test_an_argument_that_cannot_be_written(run: Callable[..., Answer]) -> None:
 def test_what_fixtures_replaced_is_not_used(
     run: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Active fixtures that forbid processes, temporary files and sleep do not matter."""
+    """Active fixtures that forbid processes, files, clocks and sleep do not matter."""
 
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("forbidden here")
 
-    Answer(Environment({}), (result(),)).write(tmp_path / "prepared")
+    Answer(Environment({}), (result(),)).write(str(tmp_path / "prepared"))
     replaced = (
-        (subprocess, ("Popen", "_args_from_interpreter_flags")),
-        (tempfile, ("mkdtemp", "TemporaryDirectory")),
-        (time, ("sleep", "monotonic")),
-        (os, ("pidfd_open", "killpg")),
+        (subprocess, ("Popen", "run", "_args_from_interpreter_flags")),
+        (tempfile, ("mkdtemp", "TemporaryDirectory", "gettempdir")),
+        (time, ("sleep", "monotonic", "monotonic_ns")),
+        (os, ("pidfd_open", "killpg", "open", "mkdir", "listdir", "posix_spawn", "fork")),
+        (select, ("poll",)),
+        (builtins, ("open",)),
     )
     with monkeypatch.context() as patched:
         for module, names in replaced:
@@ -195,12 +206,12 @@ time.sleep(60)
 
 
 @pytest.fixture
-def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+def begun(tmp_path: Path, changed: dict[str, Any]) -> list[Callable[[], object]]:
     """Return functions to call once a process has started, which writes `began`."""
     then: list[Callable[[], object]] = []
 
-    def started(*args: Any, **more: Any) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(*args, **more)
+    def started(*args: Any, **more: Any) -> int:
+        process = os.posix_spawn(*args, **more)
         deadline = time.monotonic() + 60
         while not (tmp_path / "began").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -208,7 +219,7 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], 
             act()
         return process
 
-    monkeypatch.setattr(fresh, "Popen", started)
+    changed["posix_spawn"] = started
     return then
 
 
@@ -231,11 +242,11 @@ def _runs(process: int) -> bool:
 @pytest.mark.parametrize("pidfd", [True, False], ids=["pidfd", "polling"])
 @pytest.mark.usefixtures("begun")
 def test_a_process_that_takes_too_long_is_ended(
-    run: Callable[..., Answer], tmp_path: Path, pidfd: bool, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Answer], tmp_path: Path, pidfd: bool, changed: dict[str, Any]
 ) -> None:
     """It and what it started end, also if the system has no pidfd."""
     if not pidfd:
-        monkeypatch.setattr(fresh, "_PIDFD_OPEN", None)
+        changed["pidfd_open"] = None
     with pytest.raises(FreshTimeout, match=r"\Ait did not end within 0 s\Z"):
         run(SLEEPS, limit_s=0.1)
     assert left(tmp_path) == []
@@ -276,13 +287,13 @@ def test_an_interrupted_parent_ends_the_process(
     not sys.platform.startswith("linux"), reason="needs the parent-death signal of Linux"
 )
 def test_a_wrapper_between_parent_and_process(
-    run: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Answer], tmp_path: Path, changed: dict[str, Any]
 ) -> None:
     """An interpreter started by a wrapper would not notice that its parent ended."""
     wrapper = tmp_path / "python"
     wrapper.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
     wrapper.chmod(0o755)
-    monkeypatch.setattr(fresh, "EXECUTABLE", str(wrapper))
+    changed["executable"] = str(wrapper)
     work = (
         "import sys; del sys.modules['pytest'], sys.path[0]  # the stand-in\n"
         "from pytest_greenops.hooks.fresh_child import end_with_parent\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_greenops.model.measurement import Domain, Reading
+from pytest_greenops.sensors.clock import SYSTEM_CLOCK
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.sensors.wraps import LEAST_PERIOD_S, WrapWatch
 from pytest_greenops.testing import FakeSensor
@@ -22,9 +23,9 @@ def clock(tmp_path: Path) -> SimulatedClock:
     return SimulatedClock(tmp_path / "clock")
 
 
-def threads() -> list[threading.Thread]:
-    """Return the threads that watch for wraps."""
-    return [each for each in threading.enumerate() if each.name == "pytest-greenops-wraps"]
+def threads() -> list[str]:
+    """Return the names of the threads that watch for wraps."""
+    return [name for name in SYSTEM_CLOCK.running if name == "pytest-greenops-wraps"]
 
 
 def ranged(*ranges_j: float | None) -> FakeSensor:

@@ -17,6 +17,7 @@ from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import Domain
 from pytest_greenops.sensors.base import Sensor, difference
 from pytest_greenops.sensors.rapl import powercap
+from pytest_greenops.system import HeldFile
 from tests.simulated_host import child
 from tests.simulated_host.powercap_tree import INTEL_RANGE_UJ, PowercapTree, build
 
@@ -241,14 +242,16 @@ def test_mirrored_dies_are_found_while_they_count(
 ) -> None:
     """Dies that mirror one counter are found though it moves between any two reads."""
     tree = build(tmp_path, dies=2, mirrored=True)
-    pread = os.pread
+    read, moved = HeldFile.read, []
 
-    def move_and_read(handle: int, length: int, offset: int) -> bytes:
+    def move_and_read(file: HeldFile, most: int) -> bytes:
         tree["package-0-die-0"].advance(100)
-        return pread(handle, length, offset)
+        moved.append(file)
+        return read(file, most)
 
-    monkeypatch.setattr(os, "pread", move_and_read)
+    monkeypatch.setattr(HeldFile, "read", move_and_read)
     assert ["cpu:0"] == list(counts(tree))
+    assert moved
 
 
 def test_dies_whose_counts_are_close_are_not_mirrors(tmp_path: Path) -> None:
