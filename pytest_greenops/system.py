@@ -33,6 +33,15 @@ from typing import Any, TypeVar
 
 import psutil
 
+try:
+    from _tracemalloc import is_tracing
+except ImportError:  # other interpreters than CPython
+
+    def is_tracing() -> bool:
+        """Return that no allocation is traced."""
+        return False
+
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _MISSING: Any = object()
@@ -130,6 +139,7 @@ class System:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     gettrace: Callable[[], Any] = sys.gettrace
     getprofile: Callable[[], Any] = sys.getprofile
+    traces_allocations: Callable[[], bool] = is_tracing
     get_tool: Any = getattr(getattr(sys, "monitoring", None), "get_tool", None)
 
     def utc_now(self) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from pytest_greenops.commands.command import NEGATIVE, Command
 from pytest_greenops.commands.console import print_lines
-from pytest_greenops.machine import LoadProbe, LoadShare, cpu, virtual
+from pytest_greenops.machine import LoadProbe, LoadShare, cpu, gaps, virtual
+from pytest_greenops.machine.facts import LOAD
 from pytest_greenops.measure.self_checks import CONTENTION
 from pytest_greenops.model.diagnosis import Diagnosis, Observation, State
+from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.report.doctor_table import doctor_lines
 from pytest_greenops.sensors import discover, zeus
 from pytest_greenops.sensors.base import Finding, Sensor
@@ -43,7 +48,9 @@ class Doctor(Command):
         load = LoadProbe()
         load.start()
         time.sleep(1)
-        diagnosis = diagnose(findings, load=load.stop())
+        unknown = gaps({"cpu": cpu.model(_ROOT)})
+        share = None if LOAD in unknown else load.stop()
+        diagnosis = diagnose(findings, load=share, unknown=unknown)
         for finding in findings:
             if finding.sensor:
                 finding.sensor.close()
@@ -54,7 +61,7 @@ class Doctor(Command):
 def _sensor_names() -> Iterator[str]:
     """Yield the sensors to look at; optional ones only where their library is installed."""
     yield "powercap"
-    if importlib.util.find_spec("pyRAPL"):
+    if _installed("pyRAPL"):
         yield "pyrapl"
     yield "nvml"
     if zeus.present():
@@ -62,17 +69,27 @@ def _sensor_names() -> Iterator[str]:
     yield "estimate"
 
 
+def _installed(name: str) -> bool:
+    with suppress(ValueError):  # a module without a specification stands for it
+        return importlib.util.find_spec(name) is not None
+    return False
+
+
 def diagnose(
-    findings: Sequence[Finding], root: Path = _ROOT, load: LoadShare | None = None
+    findings: Sequence[Finding],
+    root: Path = _ROOT,
+    load: LoadShare | None = None,
+    unknown: Mapping[str, SensorUnavailable] = MappingProxyType({}),
 ) -> Diagnosis:
     """Describe the sensors that were looked for, and what disturbs a measurement below `root`.
 
-    `load` is the share of the CPUs that others used in the last second.
+    `load` is the share of the CPUs that others used in the last second; `unknown` is what the
+    machine does not tell.
     """
     reading = [sensor for sensor in _open(findings) if sensor.source == "sensed"]
     sensed: set[str] = {domain.kind for sensor in reading for domain in sensor.domains}
-    observations = (
-        *(_sensor(finding, "cpu" in sensed) for finding in findings),
+    sensors = (each for finding in findings for each in _sensor(finding, "cpu" in sensed))
+    around = (
         _governor(root),
         _turbo(root),
         *_load(load, "cpu" in sensed),
@@ -80,9 +97,10 @@ def diagnose(
         _container(root, "cpu" in sensed),
         *_quota(root),
     )
-    disturbing = [o.name for o in observations[len(findings) :] if o.state == "warn"]
+    disturbing = [o.name for o in around if o.state == "warn"]
     estimated = "cpu" not in sensed and any(s.source == "estimated" for s in _open(findings))
     measurable = bool(_open(findings))
+    observations = (*sensors, *_unreadable(unknown), *around)
     return Diagnosis(observations, _worth(sensed, estimated, disturbing), measurable)
 
 
@@ -90,18 +108,27 @@ def _open(findings: Sequence[Finding]) -> list[Sensor]:
     return [finding.sensor for finding in findings if finding.sensor]
 
 
-def _sensor(finding: Finding, cpu_sensed: bool) -> Observation:
+def _sensor(finding: Finding, cpu_sensed: bool) -> Iterator[Observation]:
+    """Yield what is known of a sensor, then what it leaves out."""
     if finding.sensor is None:
-        return _missing(finding)
+        yield _missing(finding)
+        return
     sensor = finding.sensor
     domains = ", ".join(domain.name for domain in sensor.domains)
     if sensor.source == "sensed":
         period_ms = sensor.update_period_s * 1000
         what = f"reads {domains}, updated every {period_ms:.3g} ms"
-        return Observation(finding.name, "ok", f"{what}. {sensor.method}")
-    if cpu_sensed:
-        return Observation(finding.name, "ok", "not needed: the CPU has a sensor")
-    return Observation(finding.name, "warn", f"estimates {domains}. {sensor.method}")
+        yield Observation(finding.name, "ok", f"{what}. {sensor.method}")
+    elif cpu_sensed:
+        yield Observation(finding.name, "ok", "not needed: the CPU has a sensor")
+    else:
+        yield Observation(finding.name, "warn", f"estimates {domains}. {sensor.method}")
+    yield from _unreadable(getattr(sensor, "left_out", {}))
+
+
+def _unreadable(problems: Mapping[str, SensorUnavailable]) -> Iterator[Observation]:
+    for name, problem in problems.items():
+        yield Observation(name, "bad", problem.reason, problem.remedy)
 
 
 def _missing(finding: Finding) -> Observation:
@@ -172,7 +199,7 @@ def _container(root: Path, cpu_sensed: bool) -> Observation:
         return Observation("container", "ok", "none detected")
     if cpu_sensed:
         return Observation("container", "ok", f"{kind}; it exposes the machine's energy counters")
-    if not (root / _POWERCAP).is_dir():
+    if not os.path.isdir(root / _POWERCAP):
         return Observation("container", "ok", kind)
     what = f"{kind}; it hides the energy counters"
     return Observation("container", "warn", what, _UNMASK.get(kind))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pytest_greenops import machine
 from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.commands import results_file
 from pytest_greenops.hooks import failure, selection
@@ -267,6 +268,9 @@ def _header(run: Run) -> Iterator[str]:
         sensors.append(closing.SensorLine(s.name, s.source, s.method, domains, notes))
     problems = ((f.name, f.problem) for f in run.findings)
     unreadable = {name: problem for name, problem in problems if problem and not problem.absent}
+    for sensor in run.instruments.sensors:
+        unreadable |= getattr(sensor, "left_out", {})
+    unreadable |= machine.gaps(run.environment.machine)
     saved = len(run.store.files())
     return closing.header(sensors, unreadable, run.environment.slug, saved, run.policy)
 

@@ -125,8 +125,14 @@ def _unmeasured(measurement: Measurement, domain: str) -> str | None:
     names = measurement.selected(domain)
     if why := measurement.lost_of(domain):
         return why
-    if not names and any(d.idle and d.kind == domain for d in measurement.domains):
-        return f"the work used no {domain}: all were idle"
+    if not names and (
+        idle := [d for d in measurement.domains if d.idle and domain in (d.kind, "total")]
+    ):
+        listed = ", ".join(d.name for d in idle)
+        return (
+            f"{listed} counted as idle: the driver lists no process of this test there; if the "
+            f'work runs in another process, name its device: energy_budget(domain="{idle[0].name}")'
+        )
     if not names:
         here = ", ".join(d.name for d in measurement.domains) or "nothing"
         return f"no sensor reads {domain} here, only {here}"

@@ -1,6 +1,6 @@
 """Facts about this machine and this process, from /proc and /sys among others."""
 
-from pytest_greenops.machine.facts import machine_facts, recorded_facts
+from pytest_greenops.machine.facts import gaps, machine_facts, recorded_facts
 from pytest_greenops.machine.load import LoadProbe, LoadShare
 from pytest_greenops.machine.software import Revision, conditions, instrumented, revision, versions
 
@@ -9,6 +9,7 @@ __all__ = [
     "LoadShare",
     "Revision",
     "conditions",
+    "gaps",
     "instrumented",
     "machine_facts",
     "recorded_facts",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 
-from pytest_greenops.machine import cpu, gpu, virtual
+from pytest_greenops.machine import cpu, gpu, load, virtual
 from pytest_greenops.machine.software import libraries
-from pytest_greenops.machine.tree import text
+from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.sensors.instruments import Instruments
+from pytest_greenops.sensors.system_files import text
 
 ROOT = Path("/")
+#: The name of a gap: nothing tells how much other processes work.
+LOAD = "other load"
 
 
 def machine_facts(instruments: Instruments, root: Path = ROOT) -> dict[str, str]:
@@ -39,6 +43,23 @@ def machine_facts(instruments: Instruments, root: Path = ROOT) -> dict[str, str]
     }
 
 
+def gaps(facts: Mapping[str, str]) -> dict[str, SensorUnavailable]:
+    """Return what this machine does not tell and a reader of its figures has to know, by name."""
+    found = {}
+    name = facts.get("cpu", cpu.UNKNOWN)
+    if name == cpu.UNKNOWN or name.startswith(f"{cpu.UNNAMED} "):
+        found["CPU model"] = SensorUnavailable(
+            f"/proc/cpuinfo names none ({name}), so baselines of another model count as this one's",
+            "keep baselines of each machine apart: --energy-baselines DIR",
+        )
+    if why := load.unreadable():
+        found[LOAD] = SensorUnavailable(
+            f"{why}: rounds that other processes disturb are not repeated",
+            "let this process read /proc/stat (in a systemd unit: ProcSubset=all)",
+        )
+    return found
+
+
 def recorded_facts(root: Path = ROOT, instruments: Instruments | None = None) -> dict[str, str]:
     """Return further facts, which are not compared: they vary, or do not determine joules.
 
@@ -49,7 +70,7 @@ def recorded_facts(root: Path = ROOT, instruments: Instruments | None = None) ->
     facts = {
         "kernel": text(root / "proc/sys/kernel/osrelease"),
         "microcode": fields.get("microcode"),
-        "cpu clock": f"{float(mhz):.0f} MHz" if (mhz := fields.get("cpu MHz")) else None,
+        "cpu clock": cpu.clock(root),
         "cpu temperature": None if temperature_c is None else f"{temperature_c:.0f} C",
         "cpu quota": None if quota is None else f"{quota:g} CPUs",
         "python": f"{platform.python_implementation()} {platform.python_version()}",

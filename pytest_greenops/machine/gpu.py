@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pytest_greenops.machine.cpu import UNKNOWN
 from pytest_greenops.sensors.instruments import Instruments
+from pytest_greenops.sensors.nvidia.binding import loaded, text
 
 
 class _Cards(NamedTuple):
@@ -20,13 +21,13 @@ class _Cards(NamedTuple):
         """Return the distinct answers of all GPUs, `A` or `A + B`; unknown if there are none."""
         answers: list[str] = []
         for handle in self.handles:
-            with suppress(self.nvml.NVMLError):
+            with suppress(Exception):  # a driver may answer with any value
                 answers.append(str(ask(handle)))
         return " + ".join(dict.fromkeys(answers)) or UNKNOWN
 
     def one(self, ask: Callable[[], object]) -> str:
         """Return the answer of the driver; unknown if there is none."""
-        with suppress(self.nvml.NVMLError):
+        with suppress(Exception):
             return str(ask())
         return UNKNOWN
 
@@ -37,9 +38,9 @@ def matched(instruments: Instruments) -> dict[str, str]:
     if cards is None:
         return {}
     nvml = cards.nvml
-    driver = cards.one(nvml.nvmlSystemGetDriverVersion)
+    driver = cards.one(lambda: text(nvml.nvmlSystemGetDriverVersion))
     return {
-        "gpu": cards.each(nvml.nvmlDeviceGetName),
+        "gpu": cards.each(lambda card: text(nvml.nvmlDeviceGetName, card)),
         "gpus": str(len(cards.handles)),
         "gpu power limit": cards.each(
             lambda card: f"{nvml.nvmlDeviceGetPowerManagementLimit(card) / 1000:.0f} W"
@@ -58,8 +59,8 @@ def recorded(instruments: Instruments) -> dict[str, str]:
         return {}
     nvml = cards.nvml
     return {
-        "gpu uuid": cards.each(nvml.nvmlDeviceGetUUID),
-        "gpu driver": cards.one(nvml.nvmlSystemGetDriverVersion),
+        "gpu uuid": cards.each(lambda card: text(nvml.nvmlDeviceGetUUID, card)),
+        "gpu driver": cards.one(lambda: text(nvml.nvmlSystemGetDriverVersion)),
         "gpu temperature": cards.each(
             lambda card: f"{nvml.nvmlDeviceGetTemperature(card, nvml.NVML_TEMPERATURE_GPU)} C"
         ),
@@ -74,13 +75,14 @@ def _cards(instruments: Instruments) -> _Cards | None:
     sensor = next((sensor for sensor in instruments.sensors if sensor.name == "nvml"), None)
     if sensor is None:
         return None
-    import pynvml
-
+    nvml = loaded()
+    if nvml is None:  # the sensor of a plugin, which has the name of ours
+        return None
     handles = []
     for domain in sensor.domains:
-        with suppress(pynvml.NVMLError):
-            handles.append(pynvml.nvmlDeviceGetHandleByIndex(int(domain.name.partition(":")[2])))
-    return _Cards(pynvml, handles)
+        with suppress(nvml.NVMLError, ValueError):
+            handles.append(nvml.nvmlDeviceGetHandleByIndex(int(domain.name.partition(":")[2])))
+    return _Cards(nvml, handles)
 
 
 def _on_off(mode: int) -> str:

@@ -113,6 +113,15 @@ class _MachineTime:
         return {kind: int(count) / SYSTEM.clock_ticks for kind, count in pairs}
 
 
+def unreadable() -> str | None:
+    """Return why the CPU time of this machine cannot be read, or None."""
+    try:
+        _best_reader()()
+    except Exception as error:  # psutil raises errors of any type for an odd /proc/stat
+        return f"its CPU time cannot be read ({type(error).__name__}: {error})"
+    return None
+
+
 #: The order of the first line of /proc/stat; `user` includes guests.
 _KINDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 #: The kinds of busy CPU time; the last two are those of Windows.

@@ -14,7 +14,9 @@ from types import ModuleType
 from typing import Any
 
 from pytest_greenops import __version__
+from pytest_greenops.machine.interpreter import STARTED
 from pytest_greenops.model.baseline import Revision
+from pytest_greenops.model.environment import fact_text
 from pytest_greenops.system import SYSTEM, System, before_tests
 
 __all__ = ["Revision", "conditions", "instrumented", "libraries", "revision", "versions"]
@@ -39,13 +41,15 @@ def conditions() -> dict[str, str]:
     """Return the settings that a test may change, and that comparable measurements must share.
 
     `threads` are torch's if it is loaded, else OMP_NUM_THREADS if set; `dtype` and `tf32` are
-    torch's defaults, the latter if it can use CUDA. This never loads torch.
+    torch's defaults, the latter if it can use CUDA. This never loads torch. `interpreter` and
+    `allocator` are how Python was started.
     """
     torch: Any = SYSTEM.modules.get("torch")
     if not hasattr(torch, "get_num_threads"):  # not loaded, or still loading
         threads = SYSTEM.environ.get("OMP_NUM_THREADS")
-        return {"threads": threads} if threads else {}
+        return {**STARTED, "threads": threads} if threads else dict(STARTED)
     facts = {
+        **STARTED,
         "threads": str(torch.get_num_threads()),
         "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
     }
@@ -87,12 +91,12 @@ def revision(directory: Path) -> Revision:
     Only the commit is None in a repository without commits.
     """
     command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
-    how: dict[str, Any] = {"capture_output": True, "text": True, "timeout": _GIT_S, "check": True}
+    how: dict[str, Any] = {"capture_output": True, "timeout": _GIT_S, "check": True}
     try:
         ran = subprocess.run(command, cwd=directory, env=_plain_git(os.environ), **how)
     except (OSError, ValueError, subprocess.SubprocessError):
         return Revision(None, None)
-    lines = ran.stdout.splitlines()
+    lines = fact_text(ran.stdout).splitlines()
     heads = [line.rpartition(" ")[2] for line in lines if line.startswith("# branch.oid ")]
     commit = next((head for head in heads if head != "(initial)"), None)
     return Revision(commit, any(not line.startswith("#") for line in lines))
@@ -103,6 +107,7 @@ def instrumented(system: System = SYSTEM) -> str | None:
     hooks = ((system.gettrace(), "sys.settrace"), (system.getprofile(), "sys.setprofile"))
     found = [f"{_origin(hook)} ({setter})" for hook, setter in hooks if hook is not None]
     found += [f"{tool} (sys.monitoring)" for tool in _monitoring_tools(system)]
+    found += ["tracemalloc"] * system.traces_allocations()
     return ", ".join(found) or None
 
 

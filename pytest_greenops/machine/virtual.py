@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pytest_greenops.machine import cpu
-from pytest_greenops.machine.tree import text
+from pytest_greenops.sensors.system_files import exists, text
 
 NONE = "none"
 #: Hypervisors by words in the vendor and product name of the firmware.
@@ -36,15 +37,15 @@ _TRACES = {
 
 def container(root: Path) -> str:
     """Return `docker`, `podman`, `kubernetes`, …, or `none`."""
-    if (root / "var/run/secrets/kubernetes.io").exists():
+    if exists(root / "var/run/secrets/kubernetes.io"):
         return "kubernetes"
     traces = (text(root / "proc/self/cgroup") or "") + _mounted_files(root)
     found = next((kind for kind, trace in _TRACES.items() if trace.search(traces)), None)
     if found:
         return found
-    if (root / "run/.containerenv").exists():
+    if exists(root / "run/.containerenv"):
         return "podman"
-    if (root / ".dockerenv").exists():
+    if exists(root / ".dockerenv"):
         return "docker"
     return text(root / "run/systemd/container") or NONE
 
@@ -63,13 +64,46 @@ def hypervisor(root: Path) -> str:
 
 def cpu_quota(root: Path) -> float | None:
     """Return the number of CPUs to which control groups limit this process, or None."""
-    path = re.search(r"^0::(/.*)$", text(root / "proc/self/cgroup") or "", re.MULTILINE)
-    group = root / "sys/fs/cgroup" / (path[1].strip("/") if path else "")
-    limits = [text(folder / "cpu.max") for folder in (group, *group.parents)]
-    version_1 = root / "sys/fs/cgroup/cpu"
-    quota_us, period_us = (text(version_1 / f"cpu.cfs_{part}_us") for part in ("quota", "period"))
-    limits.append(f"{quota_us} {period_us}")
-    return min((quota for limit in limits if (quota := _quota(limit))), default=None)
+    quotas = []
+    for mount, group in _cpu_groups(root):
+        while True:
+            limits = (text(mount / group / f"cpu.cfs_{part}_us") for part in ("quota", "period"))
+            quotas += [_quota(text(mount / group / "cpu.max")), _quota(" ".join(map(str, limits)))]
+            if group == group.parent:
+                break
+            group = group.parent
+    return min(filter(None, quotas), default=None)
+
+
+def _cpu_groups(root: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield where control groups with CPU quotas are mounted, and the group of this process there.
+
+    Version 1 has a mount for each set of controllers (`cpu,cpuacct`), version 2 has one for all; a
+    machine may have both. In a container the top of a mount is a group, of which paths are relative
+    to the top of the machine.
+    """
+    ours: dict[str, str] = {}
+    for line in (text(root / "proc/self/cgroup") or "").splitlines():
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        ours |= dict.fromkeys(controllers.split(","), path)
+    mounts = list(_group_mounts(root)) or [
+        ("", "/", "sys/fs/cgroup"),
+        ("cpu", "/", "sys/fs/cgroup/cpu"),
+    ]
+    for controller, top, mount in mounts:
+        group = PurePosixPath(ours.get(controller, "/"))
+        inside = group.relative_to(top).parts if group.is_relative_to(top) else ()
+        yield root / mount.strip("/"), Path(*(part for part in inside if part not in ("/", "..")))
+
+
+def _group_mounts(root: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield controller, top and place of each mount with CPU quotas: `""` for version 2."""
+    for line in (text(root / "proc/self/mountinfo") or "").splitlines():
+        own, _, system = line.partition(" - ")
+        fields, (kind, _, options) = own.split(), (*system.split(), "", "", "")[:3]
+        controllers = {"cgroup": options.split(","), "cgroup2": [""]}.get(kind, [])
+        for controller in {"", "cpu"}.intersection(controllers if len(fields) > 4 else ()):
+            yield controller, fields[3], fields[4].replace(r"\040", " ")
 
 
 def _mounted_files(root: Path) -> str:

@@ -8,6 +8,18 @@ import re
 import msgspec
 
 
+def fact_text(raw: bytes) -> str:
+    """Return what a kernel, a driver or a tool says as text that any terminal and file can hold.
+
+    Bytes that are not UTF-8 and control characters become escapes, so that different bytes stay
+    different facts; line feeds and tabs remain.
+    """
+    text = raw.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+
+
 class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Facts of a machine, as short strings by name.
 

@@ -19,7 +19,7 @@ from pytest_greenops.measure.meter import Plan
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.explanation import Explanation
-from pytest_greenops.model.measurement import Check, Measurement
+from pytest_greenops.model.measurement import Check, CheckName, Measurement
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
 from pytest_greenops.run.context import RunContext
@@ -77,9 +77,11 @@ class MeasuredName:
         self.control_j = control.joules(len(measurement.rounds))
         trusting = run.options.save == "all"
         self.measurement = measurement
-        self.add_checks(
-            control_checks(run.accepted, self.control_j, run.rules.session_sd, trusting)
-        )
+        if all(check.name is not CheckName.INSTRUMENTED for check in measurement.checks):
+            # A tracer traces the control workload too, which then says nothing of the machine.
+            self.add_checks(
+                control_checks(run.accepted, self.control_j, run.rules.session_sd, trusting)
+            )
 
     def add_checks(self, checks: Iterable[Check]) -> None:
         """Add self-checks to those of the meter."""

@@ -29,7 +29,8 @@ class Sensor(Protocol):
     update_period_s  how often the counters move: bounds the error at the edges of a window
 
     It may have `notes`, lines that a reader of its figures has to know, and `doubts`, what is known
-    to be wrong with a counter by domain name.
+    to be wrong with a counter by domain name, and `left_out`, counters that the machine has and
+    that cannot be read, with the reason.
     """
 
     name: str

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pytest_greenops.model.measurement import DeviceState, Domain
+from pytest_greenops.sensors.system_files import matching
 from pytest_greenops.system import HeldFile, before_tests
 
 CPUS = Path("/sys/devices/system/cpu")
@@ -32,7 +33,7 @@ class ThrottleCounts:
         """Open the counters below `cpus`, if the machine has any."""
         self._files: dict[int, list[HeldFile]] = {}
         seen: set[str] = set()
-        for folder in sorted(cpus.glob("cpu[0-9]*/thermal_throttle")):
+        for folder in matching(cpus, "cpu[0-9]*/thermal_throttle"):
             topology = folder.parent / "topology"
             with suppress(OSError, ValueError):
                 package = int((topology / "physical_package_id").read_text())

@@ -9,7 +9,7 @@ from pytest_greenops.model.errors import OptionError, SensorUnavailable
 from pytest_greenops.sensors.base import Finding, Sensor
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.instruments import Instruments
-from pytest_greenops.sensors.subset import Subset, without_stuck_counters
+from pytest_greenops.sensors.subset import narrowed, without_stuck_counters
 from pytest_greenops.system import before_tests
 
 #: What `auto` looks for; the CPU is estimated if none of them counts it.
@@ -25,6 +25,12 @@ def find(name: str, cpu_watts: float | None = None, clock: Clock = SYSTEM_CLOCK)
         return Finding(name, sensor=_openers(cpu_watts, clock)[name]())
     except SensorUnavailable as problem:
         return Finding(name, problem=problem)
+    except OptionError:
+        raise
+    except Exception as error:
+        # What kernels, drivers and their libraries answer is not ours, and may be anything.
+        reason = f"it does not open ({type(error).__name__}: {error})"
+        return Finding(name, problem=SensorUnavailable(reason, "--energy-sensors auto"))
 
 
 @before_tests
@@ -89,7 +95,7 @@ def _uncovered(found: Finding, covered: set[str]) -> list[Finding]:
         return []
     if len(left) == len(found.sensor.domains):
         return [found]
-    return [Finding(found.name, sensor=Subset(found.sensor, left))]
+    return [Finding(found.name, sensor=narrowed(found.sensor, left))]
 
 
 def _kinds(sensor: Sensor) -> set[str]:

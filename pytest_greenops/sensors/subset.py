@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Domain, Reading
-from pytest_greenops.sensors.base import DeviceSensor, Sensor, on_our_clock
+from pytest_greenops.sensors.base import (
+    DeviceSensor,
+    EdgeSensor,
+    NamableSensor,
+    RestingSensor,
+    Sensor,
+    on_our_clock,
+)
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock, poll
 
 #: A counter that has not moved in this many of its update periods may be stuck.
@@ -18,16 +25,15 @@ PATIENCE_S = 0.3
 
 
 class Subset:
-    """Some of the domains of a sensor; see `Sensor` for its attributes."""
+    """Some of the domains of a sensor, with all else that it knows of them; see `narrowed`."""
 
-    def __init__(
-        self, sensor: Sensor, domains: Sequence[Domain], notes: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, sensor: Sensor, domains: Sequence[Domain], notes: Sequence[str]) -> None:
         self.name = sensor.name
         self.source = sensor.source
         self.update_period_s = sensor.update_period_s
         self.domains = tuple(domains)
         self.notes: tuple[str, ...] = (*getattr(sensor, "notes", ()), *notes)
+        self.left_out: Mapping[str, SensorUnavailable] = getattr(sensor, "left_out", {})
         self.method = "; ".join([sensor.method, *notes])
         self._sensor = sensor
         self._names = {domain.name for domain in domains}
@@ -39,20 +45,72 @@ class Subset:
         known: Mapping[str, str] = getattr(self._sensor, "doubts", {})
         return {name: why for name, why in known.items() if name in self._names}
 
+    @property
+    def named(self) -> str:
+        """The domain that is judged, for a sensor that has to know it."""
+        return self._sensor.named if isinstance(self._sensor, NamableSensor) else ""
+
+    @named.setter
+    def named(self, domain: str) -> None:
+        if isinstance(self._sensor, NamableSensor):
+            self._sensor.named = domain
+
     def read(self) -> Reading:
-        """Return the counts of these domains."""
-        whole = self._sensor.read()
-        counts = [whole.energy_uj[place] for place in self._places]
-        return whole._replace(energy_uj=counts, error_uj=())
+        """Return the counts of these domains, with their errors if the sensor states them."""
+        return self._part(self._sensor.read())
 
     def states(self) -> dict[str, DeviceState]:
         """Return the state of their devices, where the sensor knows it."""
         known = self._sensor.states() if isinstance(self._sensor, DeviceSensor) else {}
         return {name: state for name, state in known.items() if name in self._names}
 
+    def resting(self) -> set[str]:
+        """Return which of their devices have no work, as far as the sensor knows."""
+        known = self._sensor.resting() if isinstance(self._sensor, RestingSensor) else ()
+        return self._names.intersection(known)
+
     def close(self) -> None:
         """Close the whole sensor."""
         self._sensor.close()
+
+    def _part(self, whole: Reading) -> Reading:
+        return Reading(
+            whole.time_ns,
+            [whole.energy_uj[place] for place in self._places],
+            [whole.error_uj[place] for place in self._places] if whole.error_uj else (),
+            {name: why for name, why in whole.why.items() if name in self._names},
+        )
+
+
+class EdgeSubset(Subset):
+    """Some of the domains of a sensor that makes edges of its own."""
+
+    def __init__(self, sensor: Sensor, domains: Sequence[Domain], notes: Sequence[str]) -> None:
+        super().__init__(sensor, domains, notes)
+        assert isinstance(sensor, EdgeSensor)
+        self._edged = sensor
+
+    @property
+    def phase_period_s(self) -> float:
+        """The period of what the whole sensor samples."""
+        return self._edged.phase_period_s
+
+    def begin(self, phase_s: float = 0.0) -> Reading:
+        """Return the counts of these domains where a window begins."""
+        return self._part(self._edged.begin(phase_s))
+
+    def end(self) -> Reading:
+        """Return the counts of these domains where a window ends."""
+        return self._part(self._edged.end())
+
+
+def narrowed(sensor: Sensor, domains: Sequence[Domain], notes: Sequence[str] = ()) -> Subset:
+    """Return a sensor of some domains, which states what the whole one does: errors, edges, notes.
+
+    `notes` are lines about what is left out.
+    """
+    kind = EdgeSubset if isinstance(sensor, EdgeSensor) else Subset
+    return kind(sensor, domains, notes)
 
 
 def without_stuck_counters(sensor: Sensor, clock: Clock = SYSTEM_CLOCK) -> Sensor:
@@ -72,7 +130,7 @@ def without_stuck_counters(sensor: Sensor, clock: Clock = SYSTEM_CLOCK) -> Senso
         fix = "measure on the host itself, or on a bare-metal machine"
         raise SensorUnavailable(f"its counters are stuck: {seen}", fix)
     moving = [domain for domain in sensor.domains if domain not in stuck]
-    return Subset(sensor, moving, [f"{seen}: not measured"])
+    return narrowed(sensor, moving, [f"{seen}: not measured"])
 
 
 def _stuck(sensor: Sensor, clock: Clock) -> list[Domain]:

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import Domain, Reading, Source
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock, poll
+from pytest_greenops.sensors.system_files import exists, matching
 from pytest_greenops.sensors.ticks import POLL_S, WATCH_S, Tick, Ticker, period_s
 from pytest_greenops.system import before_tests
 
@@ -122,9 +123,9 @@ def present(
     if (system or platform.system(), machine or platform.machine()) == ("Darwin", "arm64"):
         return APPLE
     model = _text(root / "proc/device-tree/model")
-    if "Jetson" in model or any((root / path).exists() for path in _TEGRA):
+    if "Jetson" in model or any(exists(root / path) for path in _TEGRA):
         return JETSON
-    nodes = (root / "sys/class/kfd/kfd/topology/nodes").glob("*/properties")
+    nodes = matching(root / "sys/class/kfd/kfd/topology/nodes", "*/properties")
     versions = {int(found) for node in nodes for found in _GFX_VERSION.findall(_text(node))}
     return AMD if versions - _INTEGRATED else None
 

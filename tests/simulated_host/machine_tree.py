@@ -22,6 +22,58 @@ GRAVITON = "processor\t: 0\nBogoMIPS\t: 243.75\nFeatures\t: fp asimd\n" + (
     "CPU revision\t: 1\n"
 )
 
+#: Other architectures, as the `show_cpuinfo` of each prints the first processor.
+POWER = """\
+processor\t: 0
+cpu\t\t: POWER8 (architected), altivec supported
+clock\t\t: 3425.000000MHz
+revision\t: 2.1 (pvr 004b 0201)
+
+timebase\t: 512000000
+platform\t: pSeries
+"""
+Z15 = """\
+vendor_id       : IBM/S390
+# processors    : 2
+bogomips per cpu: 3241.00
+features\t: esan3 zarch stfle msa
+processor 0: version = 00,  identification = 0A1B2C,  machine = 8561
+processor 1: version = 00,  identification = 0A1B2C,  machine = 8561
+
+cpu number      : 0
+machine         : 8561
+cpu MHz dynamic : 5200
+"""
+RISC_V = """\
+processor\t: 0
+hart\t\t: 1
+isa\t\t: rv64imafdc_zicntr_zicsr
+mmu\t\t: sv39
+uarch\t\t: sifive,u74-mc
+mvendorid\t: 0x489
+marchid\t\t: 0x8000000000000007
+mimpid\t\t: 0x4210427
+"""
+LOONGARCH = """\
+system type\t\t: generic-loongson-machine
+
+processor\t\t: 0
+CPU Family\t\t: Loongson-64bit
+Model Name\t\t: Loongson-3A5000-HV
+CPU Revision\t\t: 0x10
+CPU MHz\t\t\t: 2500.00
+"""
+ARM_32 = """\
+processor\t: 0
+model name\t: ARMv7 Processor rev 4 (v7l)
+Features\t: half thumb neon
+CPU implementer\t: 0x41
+CPU architecture: 7
+CPU variant\t: 0x0
+CPU part\t: 0xd03
+CPU revision\t: 4
+"""
+
 
 def bare_metal(cpuinfo: str = XEON) -> dict[str, str]:
     """Return a bare-metal server of two sockets, with two cores of two threads in each."""

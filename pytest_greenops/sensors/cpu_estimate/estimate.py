@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psutil
 
+from pytest_greenops.model.environment import fact_text
 from pytest_greenops.model.errors import OptionError
 from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Source
 from pytest_greenops.sensors import process_tree
@@ -190,15 +191,20 @@ def _memory_watts() -> float:
 
 @before_tests
 def first_processor(cpuinfo: Path) -> dict[str, str]:
-    """Return the fields of the first processor; empty if the file is missing."""
+    """Return the fields of the first processor; empty if the file cannot be read.
+
+    An empty line ends the first of many processors, unless it only ends what precedes them:
+    LoongArch begins with its system type, s390 with what all processors have in common.
+    """
     fields: dict[str, str] = {}
     try:
-        with cpuinfo.open(errors="replace") as lines:
+        with cpuinfo.open("rb") as lines:
             for line in lines:
-                name, colon, value = line.partition(":")
-                if not colon:  # an empty line ends the first of many processors
+                name, colon, value = fact_text(line).partition(":")
+                if colon:
+                    fields[name.strip()] = value.strip()
+                elif not fields.keys().isdisjoint(("processor", "cpu number")):
                     break
-                fields[name.strip()] = value.strip()
     except OSError:
         return {}
     return fields

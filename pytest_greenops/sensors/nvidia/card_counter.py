@@ -6,6 +6,7 @@ from typing import Any
 
 from pytest_greenops.model.measurement import DeviceState, Domain
 from pytest_greenops.sensors.nvidia import device_state
+from pytest_greenops.sensors.nvidia.binding import MOST_W
 from pytest_greenops.sensors.nvidia.visible_cards import Card
 
 #: Power peaks above the limit that the driver enforces, because it holds the limit on average only.
@@ -55,12 +56,18 @@ class CardPower:
 
     def watts(self) -> float:
         """Return the power of the moment, else the mean that it reports; raise `NVMLError`."""
+        watts = self._milliwatts() / 1000
+        if watts > MOST_W:
+            raise self._nvml.NVMLError(self._nvml.NVML_ERROR_NOT_SUPPORTED)
+        return watts
+
+    def _milliwatts(self) -> float:
         if not self._has_field:
-            return float(self._nvml.nvmlDeviceGetPowerUsage(self._handle)) / 1000
+            return float(self._nvml.nvmlDeviceGetPowerUsage(self._handle))
         value = self._nvml.nvmlDeviceGetFieldValues(self._handle, [_POWER_INSTANT])[0]
         if value.nvmlReturn != self._nvml.NVML_SUCCESS:
             raise self._nvml.NVMLError(value.nvmlReturn)
-        return float(value.value.uiVal) / 1000
+        return float(value.value.uiVal)
 
 
 def _has_instant_field(nvml: Any, handle: Any) -> bool:
@@ -83,7 +90,5 @@ def _is_older_than_ampere(nvml: Any, handle: Any) -> bool:
 
 
 def _max_power_w(nvml: Any, handle: Any) -> float:
-    try:
-        return round(float(nvml.nvmlDeviceGetEnforcedPowerLimit(handle)) / 1000 * HEADROOM, 1)
-    except nvml.NVMLError:
-        return Domain("gpu", "gpu").max_power_w
+    limit_w = device_state.power_limit_w(nvml, handle)
+    return Domain("gpu", "gpu").max_power_w if limit_w is None else round(limit_w * HEADROOM, 1)

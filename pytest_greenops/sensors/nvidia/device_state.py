@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_greenops.model.measurement import DeviceState
+from pytest_greenops.sensors.nvidia.binding import MOST_W
 from pytest_greenops.sensors.process_tree import tree
 from pytest_greenops.system import SYSTEM
 
@@ -72,15 +73,20 @@ def throttle_reasons(nvml: Any, handle: Any) -> tuple[str, ...]:
 
 def state(nvml: Any, handle: Any, clocks: Clocks, presence: Presence) -> DeviceState:
     """Return what the card reports now, with what was noted of its clocks while it worked."""
-    limit_mw = _ask(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
     return DeviceState(
         temperature_c=_ask(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
         clock_mhz=clocks.mhz,
-        power_limit_w=None if limit_mw is None else limit_mw / 1000,
+        power_limit_w=power_limit_w(nvml, handle),
         throttle_reasons=clocks.take_reasons(),
         used=presence.used,
         foreign=presence.foreign,
     )
+
+
+def power_limit_w(nvml: Any, handle: Any) -> float | None:
+    """Return the power limit that the driver enforces; None if it reports no plausible one."""
+    limit_mw = _ask(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle) or 0
+    return limit_mw / 1000 if 0 < limit_mw / 1000 <= MOST_W else None
 
 
 def presences(nvml: Any, handles: Sequence[Any], proc: Path = _PROC) -> list[Presence]:

@@ -17,7 +17,7 @@ from typing import Any
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Reading, Source
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock, poll
-from pytest_greenops.sensors.nvidia import device_state
+from pytest_greenops.sensors.nvidia import binding, device_state
 from pytest_greenops.sensors.nvidia.sampled_power import (
     PAUSE_S,
     SampledCounter,
@@ -166,9 +166,11 @@ def open_sensor(environ: Mapping[str, str] = os.environ, clock: Clock = SYSTEM_C
 
     Raises `SensorUnavailable`: absent if there is no driver or no card, or if all are hidden.
     """
-    nvml = _start_nvml()
+    nvml = binding.start()
     try:
-        cards, notes = visible_cards(nvml, all_cards(nvml), environ)
+        shown = all_cards(nvml)
+        cards, notes = visible_cards(nvml, shown.cards, environ)
+        notes += shown.lost
         counters, unmeasured = _open_counters(nvml, cards, clock)
         if not counters:
             raise SensorUnavailable(f"no card can be measured: {'; '.join(unmeasured)}")
@@ -176,39 +178,9 @@ def open_sensor(environ: Mapping[str, str] = os.environ, clock: Clock = SYSTEM_C
         notes += _mig_notes(nvml, counters)
         return NvmlSensor(nvml, counters, notes, clock)
     except BaseException:
-        nvml.nvmlShutdown()
+        with suppress(nvml.NVMLError):
+            nvml.nvmlShutdown()
         raise
-
-
-@before_tests
-def _start_nvml() -> Any:
-    try:
-        import pynvml
-    except ImportError:
-        raise SensorUnavailable(
-            "the Python package nvidia-ml-py is not installed", "pip install nvidia-ml-py"
-        ) from None
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        raise _no_driver(pynvml, error) from None
-    return pynvml
-
-
-def _no_driver(nvml: Any, error: Any) -> SensorUnavailable:
-    if error.value == nvml.NVML_ERROR_LIBRARY_NOT_FOUND:
-        reason = "no NVIDIA driver: its library libnvidia-ml.so.1 cannot be loaded"
-        return SensorUnavailable(reason, absent=True)
-    if error.value == nvml.NVML_ERROR_DRIVER_NOT_LOADED:
-        reason = "the NVIDIA driver is not loaded"
-        return SensorUnavailable(reason, "sudo modprobe nvidia", absent=True)
-    if error.value == nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
-        reason = "the NVIDIA driver in the kernel and its library have different versions"
-        return SensorUnavailable(reason, "reboot, or reload the driver")
-    if error.value == nvml.NVML_ERROR_NO_PERMISSION:
-        reason = "this user may not use the NVIDIA driver"
-        return SensorUnavailable(reason, "give it access to /dev/nvidia*")
-    return SensorUnavailable(f"NVML does not start: {error}")
 
 
 def _open_counters(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_greenops.model.errors import SensorUnavailable
+from pytest_greenops.sensors.nvidia.binding import text
 from pytest_greenops.system import SYSTEM
 
 
@@ -29,18 +29,40 @@ class Card:
         return f"{self.domain} ({self.name})"
 
 
-def all_cards(nvml: Any) -> list[Card]:
-    """Return every card that the driver shows; raise `SensorUnavailable` if there is none."""
-    cards = []
-    for index in range(nvml.nvmlDeviceGetCount()):
-        # A card may have fallen off the bus, or this user may not use it.
-        with suppress(nvml.NVMLError):
+class ShownCards(NamedTuple):
+    """The cards that answer, and a note for each that the driver has lost."""
+
+    cards: list[Card]
+    lost: list[str]
+
+
+def all_cards(nvml: Any) -> ShownCards:
+    """Return every card that the driver shows; raise `SensorUnavailable` if none answers.
+
+    Cards that this user may not use are left out: no work of this process can be on them.
+    """
+    cards: list[Card] = []
+    lost: dict[int, str] = {}
+    count = nvml.nvmlDeviceGetCount()
+    for index in range(count):
+        try:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
-            uuid, name = nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle)
+            uuid, name = (
+                text(ask, handle) for ask in (nvml.nvmlDeviceGetUUID, nvml.nvmlDeviceGetName)
+            )
             cards.append(Card(index, uuid, name))
-    if not cards:
-        raise SensorUnavailable("the NVIDIA driver shows no card", absent=True)
-    return cards
+        except nvml.NVMLError as error:
+            if error.value != nvml.NVML_ERROR_NO_PERMISSION:
+                lost[index] = f"gpu:{index} does not answer ({error})"
+    if cards:
+        return ShownCards(cards, [f"{why}: not measured" for why in lost.values()])
+    if lost:
+        fix = f"sudo nvidia-smi --gpu-reset -i {','.join(map(str, lost))}, or reboot"
+        raise SensorUnavailable(f"no NVIDIA card can be used: {', '.join(lost.values())}", fix)
+    if count:
+        reason = f"this user may not use {'the NVIDIA card' if count == 1 else 'the NVIDIA cards'}"
+        raise SensorUnavailable(reason, "give it access to /dev/nvidia*")
+    raise SensorUnavailable("the NVIDIA driver shows no card", absent=True)
 
 
 def visible_cards(

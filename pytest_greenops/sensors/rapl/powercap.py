@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading, Source
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
+from pytest_greenops.sensors.system_files import matching
 from pytest_greenops.system import HeldFile, before_tests
 
 ROOT = Path("/sys/class/powercap")
@@ -31,6 +35,8 @@ MAX_POWER_W: dict[Kind, float] = {"cpu": 1000.0, "dram": 400.0, "psys": 1600.0}
 _OVER_TDP = 4.0
 #: How far a zone may exceed the highest power it names, if that is above `MAX_POWER_W`.
 _OVER_NAMED = 1.5
+#: A power that a zone names is not believed if it is above this many times `MAX_POWER_W`.
+_MOST_NAMED = 10.0
 
 #: Who may read a counter: a group, by a udev rule that survives a reboot. Not everyone, because
 #: unprivileged reading of these counters is CVE-2020-8694.
@@ -94,8 +100,10 @@ class PowercapSensor:
         files: Sequence[HeldFile],
         throttle: ThrottleCounts,
         clock: Clock = SYSTEM_CLOCK,
+        left_out: Mapping[str, SensorUnavailable] = MappingProxyType({}),
     ) -> None:
         self._clock = clock
+        self.left_out = left_out
         self.domains = tuple(domains)
         self._files = tuple(files)
         self._throttle = throttle
@@ -117,21 +125,25 @@ class PowercapSensor:
 
 @before_tests
 def open_sensor(root: Path = ROOT, clock: Clock = SYSTEM_CLOCK) -> PowercapSensor:
-    """Open the package, dram and psys counters of a powercap tree; raise `SensorUnavailable`."""
+    """Open the package, dram and psys counters of a powercap tree; raise `SensorUnavailable`.
+
+    Memory that cannot be read is left out: it is in no total then.
+    """
     try:
         parts = _parts(find_zones(root))
+        if not any(part.kind == "cpu" for part in parts):
+            raise _no_package(root)
     except OSError as error:
         raise SensorUnavailable(f"{error.filename} cannot be read: {error.strerror}") from None
-    if not any(part.kind == "cpu" for part in parts):
-        raise _no_package(root)
-    counters = _without_mirrors(_open_all(parts), clock)
+    opened, left_out = _open_all(parts)
+    counters = _without_mirrors(opened, clock)
     dies = Counter((part.kind, part.package) for part, _ in counters)
     domains = [
         domain(_name(part, dies[part.kind, part.package] > 1), part.kind, part.path)
         for part, _ in counters
     ]
     throttle = ThrottleCounts(root.parents[1] / CPUS)
-    return PowercapSensor(domains, [file for _, file in counters], throttle, clock)
+    return PowercapSensor(domains, [file for _, file in counters], throttle, clock, left_out)
 
 
 @before_tests
@@ -143,15 +155,15 @@ def find_zones(root: Path) -> list[Zone]:
     """
     found: dict[str, Zone] = {}
     seen: set[str] = set()
-    pending = [root] if root.is_dir() else []
+    pending = [root] if _is_folder(root) else []
     while pending:
         for entry in sorted(pending.pop(0).iterdir()):
             match = _ZONE_ID.fullmatch(entry.name)
-            if match is None or entry.name in seen or not entry.is_dir():
+            if match is None or entry.name in seen or not os.path.isdir(entry):
                 continue
             seen.add(entry.name)
             pending.append(entry)
-            if (entry / "name").exists():
+            if os.path.exists(entry / "name"):
                 numbers = tuple(int(number, 16) for number in match[2].split(":")[1:])
                 name = (entry / "name").read_text(errors="replace").strip()
                 found[entry.name] = Zone(match[1], numbers, entry, name)
@@ -201,11 +213,22 @@ def _part(
 
 
 @before_tests
+def _is_folder(path: Path) -> bool:
+    """Return whether a path is a folder; raise `OSError` if that may not be known."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+@before_tests
 def _no_package(root: Path) -> SensorUnavailable:
-    if not root.is_dir():
+    if not _is_folder(root):
         reason = "is not there: this system shows no RAPL counters, as a virtual machine does"
         return SensorUnavailable(f"{root} {reason}", absent=True)
-    if any(_ZONE_ID.fullmatch(entry.name) and not entry.exists() for entry in root.iterdir()):
+    if any(
+        _ZONE_ID.fullmatch(entry.name) and not os.path.exists(entry) for entry in root.iterdir()
+    ):
         reason = f"the RAPL zones in {root} lead nowhere: a container runtime hides them"
         fix = "start the container with --security-opt systempaths=unconfined"
         return SensorUnavailable(reason, fix)
@@ -216,17 +239,29 @@ def _no_package(root: Path) -> SensorUnavailable:
     return SensorUnavailable(f"{root} {reason}", "sudo modprobe intel_rapl_msr", absent=True)
 
 
-def _open_all(parts: Sequence[_Counted]) -> list[_Counter]:
+def _open_all(
+    parts: Sequence[_Counted],
+) -> tuple[list[_Counter], dict[str, SensorUnavailable]]:
+    """Return the counters, and why those of memory or psys are left out, if they are.
+
+    Packages are complete without memory and psys, but not without one another. Memory is complete
+    with that of each package.
+    """
     counters: list[_Counter] = []
+    left_out: dict[Kind, SensorUnavailable] = {}
     for part in parts:
+        if part.kind in left_out:
+            continue
         try:
             counters.append(_Counter(part, _open(part.path / "energy_uj")))
-        except SensorUnavailable:
-            # psys enters no total, so the others are complete without it.
-            if part.kind != "psys":
+        except SensorUnavailable as problem:
+            if part.kind == "cpu":
                 _close(file for _, file in counters)
                 raise
-    return counters
+            left_out[part.kind] = problem
+            _close(file for other, file in counters if other.kind == part.kind)
+            counters = [counter for counter in counters if counter.part.kind != part.kind]
+    return counters, {f"powercap {kind}": problem for kind, problem in left_out.items()}
 
 
 def _open(path: Path) -> HeldFile:
@@ -289,10 +324,12 @@ def _max_power_w(zone: Path, kind: Kind) -> float:
     multiple of the highest power that the zone names, limited to the constant of its kind unless
     the zone itself names more.
     """
-    named_uw = max((_number(f) or 0 for f in zone.glob("constraint_*_max_power_uw")), default=0)
-    if not named_uw:
+    named_uw = (_number(file) or 0 for file in matching(zone, "constraint_*_max_power_uw"))
+    # No zone draws this much: firmware that knows no power may name any.
+    believed_w = [uw * 1e-6 for uw in named_uw if uw * 1e-6 <= _MOST_NAMED * MAX_POWER_W[kind]]
+    named_w = max(believed_w, default=0.0)
+    if not named_w:
         return MAX_POWER_W[kind]
-    named_w = named_uw * 1e-6
     return max(min(_OVER_TDP * named_w, MAX_POWER_W[kind]), _OVER_NAMED * named_w)
 
 

@@ -210,7 +210,7 @@ def write_script(
     lines = [f"init {init_error}", f"cuda {cuda}"]
     lines += [] if start_s is None else [f"start {start_s:.9f}"]
     lines += [line for card in cards for line in card.statements()]
-    script.write_text("\n".join([*lines, ""]))
+    script.write_text("\n".join([*lines, ""]), errors="surrogateescape")
     Path(f"{script}.drawn").write_bytes(b"")
 
 

@@ -247,6 +247,17 @@ def test_a_baseline_of_another_machine_is_found(store: Store) -> None:
     assert store.elsewhere(key("test_other")) is None
 
 
+def test_a_baseline_of_another_machine_is_read_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look at a measurement asks for it."""
+    save(Store(store.folder, "arm-1"))
+    found = store.elsewhere(key())
+    monkeypatch.setattr(Path, "read_bytes", None)
+    assert found is not None
+    assert store.elsewhere(key()) is found
+
+
 def orphans(store: Store, *collected: TestKey) -> list[str]:
     """Return the orphans of `test_parse[new]` in a run that collected these tests."""
     return [found.test.name for found in store.orphans(key(param="new"), collected)]

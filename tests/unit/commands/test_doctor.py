@@ -56,6 +56,21 @@ def test_reports_why_a_sensor_fails_and_how_to_fix_it(tmp_path: Path) -> None:
     assert locked == Observation("powercap", "bad", "root alone may read it", "sudo chmod it")
 
 
+def test_reports_what_a_sensor_leaves_out_and_what_the_machine_does_not_tell(
+    tmp_path: Path,
+) -> None:
+    """Each has a line with its reason and its fix."""
+    part = FakeSensor(CPU, name="powercap")
+    part.left_out = {"powercap dram": SensorUnavailable("locked", "unlock it")}  # type: ignore[attr-defined]
+    unknown = {"other load": SensorUnavailable("no /proc/stat", "show it")}
+    diagnosis = diagnose([Finding("powercap", part)], tmp_path, unknown=unknown)
+    assert found(diagnosis, "powercap").state == "ok"
+    assert found(diagnosis, "powercap dram") == Observation(
+        "powercap dram", "bad", "locked", "unlock it"
+    )
+    assert found(diagnosis, "other load").what == "no /proc/stat"
+
+
 def test_a_missing_device_is_absent(tmp_path: Path) -> None:
     """A device that the machine does not have is not an error."""
     assert found(diagnose([NO_CARD], tmp_path), "nvml").state == "absent"

@@ -3,20 +3,57 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
+import tempfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
-from pytest_greenops.machine import machine_facts, recorded_facts
+from pytest_greenops.commands.doctor import diagnose
+from pytest_greenops.machine import gaps, machine_facts, recorded_facts
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Domain
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.testing import FakeSensor
-from tests.simulated_host.machine_tree import CPUS, GRAVITON, XEON, bare_metal, write
+from tests.simulated_host import child
+from tests.simulated_host.machine_tree import (
+    ARM_32,
+    CPUS,
+    GRAVITON,
+    LOONGARCH,
+    POWER,
+    RISC_V,
+    XEON,
+    Z15,
+    bare_metal,
+    write,
+)
 
 POWERCAP = FakeSensor(Domain("cpu:0", "cpu"), Domain("dram:0", "dram"), name="powercap")
 INSTRUMENTS = Instruments([POWERCAP])
+UNKNOWN = dict.fromkeys(("cpu", "cores", "affinity", "governor"), "unknown").items()
+
+
+def v1(mount: str, top: str, ours: str, limited: str) -> dict[str, str]:
+    """Return the files of version 1, beside a version 2 that has only the group `/user`.
+
+    mount    where the CPU controller is mounted
+    top      the group that is at the top of the mount
+    ours     the group of this process
+    limited  the folder below the mount with half a CPU
+    """
+    return {
+        "proc/self/cgroup": f"5:memory:/else\n4:cpu,cpuacct:{ours}\n0::/user\n",
+        "proc/self/mountinfo": (
+            f"33 32 0:30 {top} {mount} rw,nosuid shared:16 - cgroup cgroup rw,cpu,cpuacct\n"
+            "34 32 0:31 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+            "35 32 0:32 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw\n"
+        ),
+        f"{mount[1:]}/{limited}/cpu.cfs_quota_us": "50000",
+        f"{mount[1:]}/{limited}/cpu.cfs_period_us": "100000",
+    }
 
 
 def facts(root: Path) -> dict[str, str]:
@@ -92,6 +129,93 @@ def test_an_arm_part_without_a_name_keeps_its_numbers(tmp_path: Path) -> None:
     """Two unknown Arm processors have different names."""
     root = write(tmp_path, bare_metal(GRAVITON.replace("0xd0c", "0xfff")))
     assert facts(root)["cpu"] == "0x41 0xfff"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "name", "stepping", "clock"),
+    [
+        (POWER, "POWER8", "revision 2.1 (pvr 004b 0201)", "3425 MHz"),
+        (POWER.replace("POWER8 (architected)", "POWER9"), "POWER9", "revision 2.1 (*)", "3425 MHz"),
+        (Z15, "IBM Z 8561", "unknown", "5200 MHz"),
+        (Z15.partition("\n\n")[0] + "\n\n", "IBM Z 8561", "unknown", None),
+        (
+            RISC_V,
+            "RISC-V sifive,u74-mc",
+            "mvendorid 0x489 marchid 0x8000000000000007 mimpid 0x4210427",
+            None,
+        ),
+        (RISC_V.replace("uarch", "other"), "RISC-V rv64imafdc", "mvendorid 0x489 *", None),
+        (LOONGARCH, "Loongson-3A5000-HV", "revision 0x10", "2500 MHz"),
+        (ARM_32, "0x41 0xd03", "variant 0x0 revision 4", None),
+        (ARM_32.replace("0xd03", "0xd08"), "Arm Cortex-A72", "variant 0x0 revision 4", None),
+        ("processor: 0\ncpu model: MIPS 1004Kc V2.15\n", "MIPS 1004Kc V2.15", "unknown", None),
+        ("processor: 0\ncpu MHz: ~\n", "unknown", "unknown", None),
+    ],
+)
+def test_names_the_processors_of_every_architecture(
+    tmp_path: Path, cpuinfo: str, name: str, stepping: str, clock: str | None
+) -> None:
+    """Each has fields of its own in /proc/cpuinfo, and two models are two machines."""
+    root = write(tmp_path, {"proc/cpuinfo": cpuinfo})
+    found = facts(root)
+    assert found["cpu"] == name
+    assert fnmatch(found["cpu stepping"], stepping)
+    assert recorded_facts(root).get("cpu clock") == clock
+
+
+def test_a_processor_without_a_name_is_said(tmp_path: Path) -> None:
+    """Where only the device tree knows it, that names it; where nothing does, a gap is reported."""
+    tree = "proc/device-tree/cpus/cpu@0/compatible"
+    assert facts(write(tmp_path, {tree: "arm,cortex-a53\0arm,armv8\0"}))["cpu"] == "arm,cortex-a53"
+    assert "CPU model" not in gaps({"cpu": "arm,cortex-a53"})
+    for name in ("unknown", "unnamed x86_64"):
+        assert f"names none ({name})" in str(gaps({"cpu": name})["CPU model"])
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe=\x00-3,-,x\n", b"", b"-1", b"9" * 40, b"a: b\n: \n"]
+)
+def test_no_content_of_a_file_is_an_error(tmp_path: Path, content: bytes) -> None:
+    """Whatever a kernel shows, each fact is a line of text, and the doctor has an answer."""
+    root = write(tmp_path, {**bare_metal(), "proc/self/mountinfo": "", f"{CPUS}/cpufreq/boost": ""})
+    for file in root.rglob("*"):
+        if file.is_file():
+            file.write_bytes(content)
+    found = {**facts(root), **recorded_facts(root)}
+    assert all(text and "\0" not in text for text in found.values())
+    assert "".join(found.values()).encode()
+    assert diagnose([], root).findings
+
+
+def test_a_file_that_fails_when_it_is_read_is_unknown(tmp_path: Path) -> None:
+    """An input error is not an error of the run."""
+    root = write(tmp_path, bare_metal())
+    for file in root.rglob("*"):
+        if file.is_file():
+            file.unlink()
+            file.symlink_to("/proc/self/mem")  # its first page can never be read
+    assert UNKNOWN <= facts(root).items()
+    assert diagnose([], root).findings
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs rights of files")
+def test_a_folder_that_may_not_be_searched_is_unknown() -> None:
+    """Another user's folders hide whether a file exists."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = write(Path(folder), {**bare_metal(), "run/x": "", "var/run/secrets/x": ""})
+        for closed in ("proc", "sys", "run", "var"):
+            (root / closed).chmod(0)
+        root.chmod(0o755)
+        assert UNKNOWN <= child.run(facts_as_nobody, folder).items()
+        for closed in ("proc", "sys", "run", "var"):
+            (root / closed).chmod(0o755)
+
+
+def facts_as_nobody(root: str) -> dict[str, str]:
+    """In a child: the facts that another user gets."""
+    child.become_nobody()
+    diagnose([], Path(root))
+    return {**facts(Path(root)), **recorded_facts(Path(root))}
 
 
 @pytest.mark.parametrize(
@@ -231,6 +355,18 @@ def test_records_nothing_where_nothing_can_be_read(tmp_path: Path) -> None:
                 "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
             },
             "0.5 CPUs",
+        ),
+        (v1("/sys/fs/cgroup/cpu,cpuacct", "/", "/docker/12/app", "docker/12"), "0.5 CPUs"),
+        (v1("/sys/fs/cgroup/cpu,cpuacct", "/", "/docker/12", "docker/12"), "0.5 CPUs"),
+        (v1("/sys/fs/cgroup/cpu", "/docker/12", "/docker/12/app", "."), "0.5 CPUs"),
+        (v1("/sys/fs/cgroup/cpu", "/../..", "/", "."), "0.5 CPUs"),
+        (v1("/cg/cpu", "/", "/a/b", "a/b/c"), None),
+        (
+            {
+                **v1("/sys/fs/cgroup/cpu,cpuacct", "/", "/app", "app"),
+                "sys/fs/cgroup/unified/user/cpu.max": "20000 100000\n",
+            },
+            "0.2 CPUs",
         ),
     ],
 )

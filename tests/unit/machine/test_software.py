@@ -16,6 +16,7 @@ import pytest
 
 import pytest_greenops
 from pytest_greenops.machine import conditions, instrumented, revision
+from pytest_greenops.machine.interpreter import allocator, interpreter
 from pytest_greenops.model.baseline import Revision
 from pytest_greenops.system import SYSTEM
 
@@ -42,8 +43,48 @@ def told(program: str, *interpreter: str, **environ: str) -> Any:
 
 def test_conditions_without_torch_are_those_of_the_environment() -> None:
     """Threads are those of OMP_NUM_THREADS, and are omitted if it is not set."""
-    assert told("show(machine.conditions())", OMP_NUM_THREADS="3") == {"threads": "3"}
-    assert told("show(machine.conditions())") == {}
+    plain = {"interpreter": "default", "allocator": "default"}
+    assert told("show(machine.conditions())", OMP_NUM_THREADS="3") == {**plain, "threads": "3"}
+    assert told("show(machine.conditions())") == plain
+
+
+def test_conditions_are_how_the_interpreter_was_started() -> None:
+    """Flags and allocators change what work costs; what a test sets later does not."""
+    program = 'import os\nos.environ["MALLOC_ARENA_MAX"] = "1"\nshow(machine.conditions())'
+    found = told(program, "-O", "-X", "dev", PYTHONMALLOC="malloc", MALLOC_ARENA_MAX="2")
+    assert found["interpreter"] == "-O, -X dev"
+    assert found["allocator"] == "MALLOC_ARENA_MAX=2 PYTHONMALLOC=malloc"
+
+
+@pytest.mark.parametrize(
+    ("environ", "text"),
+    [
+        ({"LD_PRELOAD": "/lib/libjemalloc.so.2 /x/a.so"}, "LD_PRELOAD=libjemalloc.so.2 a.so"),
+        ({"GLIBC_TUNABLES": "glibc.malloc.arena_max=1"}, "GLIBC_TUNABLES=glibc.malloc.arena_max=1"),
+        ({"MALLOC_CONF": "prof_prefix:/home/me/jeprof"}, "MALLOC_CONF=prof_prefix:jeprof"),
+        ({"PYTORCH_CUDA_ALLOC_CONF": "backend:native"}, "PYTORCH_CUDA_ALLOC_CONF=backend:native"),
+        ({"PYTHONMALLOC": "pymalloc", "MALLOC_PERTURB_": "", "PYTORCH_JIT": "0"}, "default"),
+    ],
+)
+def test_the_allocator_is_that_of_the_environment(environ: dict[str, str], text: str) -> None:
+    """Without folders, which differ between machines."""
+    assert allocator(environ) == text
+
+
+@pytest.mark.parametrize(
+    ("flag", "environ", "text"),
+    [
+        ({"optimize": 2}, {}, "-OO"),
+        ({}, {"PYTHONASYNCIODEBUG": "1"}, "PYTHONASYNCIODEBUG"),
+        ({"ignore_environment": 1}, {"PYTHONASYNCIODEBUG": "1"}, "default"),
+    ],
+)
+def test_the_interpreter_is_that_of_its_flags(
+    flag: dict[str, int], environ: dict[str, str], text: str
+) -> None:
+    """Variables count unless Python was told to ignore them."""
+    flags = {"optimize": 0, "dev_mode": False, "ignore_environment": 0, **flag}
+    assert interpreter(SimpleNamespace(**flags), environ) == text
 
 
 def test_loads_no_framework() -> None:
@@ -125,7 +166,7 @@ def test_tf32_reads_alike_from_old_and_new_torch(
 def test_tf32_is_left_out_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     """If torch cannot use a GPU, its TF32 flags do not matter."""
     monkeypatch.setitem(sys.modules, "torch", fake_torch(False, OLD))
-    assert conditions() == {"threads": "4", "dtype": "float32"}
+    assert "tf32" not in conditions()
 
 
 def test_asks_for_cuda_without_harm_to_forks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +222,14 @@ def test_finds_uncommitted_changes(repository: Path, staged: bool) -> None:
     assert revision(repository).dirty is True
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of branches are bytes on Linux")
+def test_a_branch_whose_name_is_not_utf_8_has_a_commit(repository: Path) -> None:
+    """What git prints need not be text."""
+    commit = revision(repository).commit
+    subprocess.run([b"git", b"checkout", b"-q", b"-b", b"caf\xe9"], cwd=repository, check=True)
+    assert revision(repository) == Revision(commit, False)
+
+
 def test_a_repository_without_a_commit_has_none(tmp_path: Path) -> None:
     """A repository without commits has no commit."""
     git(tmp_path, "init", "--quiet")
@@ -223,6 +272,13 @@ def test_nothing_instruments_a_plain_process() -> None:
 def test_names_who_traces(program: str, name: str) -> None:
     """A trace or profile function is named after its module."""
     assert told(f"{program}\nfound = machine.instrumented()\nshow(found)") == name
+
+
+@pytest.mark.parametrize("flags", [["-X", "tracemalloc"], []])
+def test_names_tracemalloc(flags: list[str]) -> None:
+    """Each allocation is traced, whether since the start or since a test began."""
+    start = "" if flags else "import tracemalloc; tracemalloc.start()\n"
+    assert told(f"{start}show(machine.instrumented())", *flags) == "tracemalloc"
 
 
 def test_names_cprofile() -> None:

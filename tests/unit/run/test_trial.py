@@ -616,6 +616,16 @@ def test_nothing_is_decided_on_a_changed_machine(lab: Lab) -> None:
     assert result.verdict.cause == f"control: {check.finding}"
 
 
+def test_instrumented_work_says_nothing_of_the_machine(lab: Lab) -> None:
+    """A tracer slows the control workload too: the tracer is reported, and no change."""
+    lab.accepted = controlled(2e-6)
+    known = controls(lambda: {"cpu:0": 1.0})
+    lab.probes = changed(QUIET, control=known, instrumented=lambda: "tracemalloc")
+    result = lab.measure(lab.trial(), joules=2.5)
+    assert [check.name for check in result.checks] == ["instrumented"]
+    assert result.verdict.outcome is Outcome.NOT_COMPARABLE
+
+
 def test_a_run_that_saves_trusts_its_measurements(lab: Lab) -> None:
     """A run that saves reports that the machine has changed, and saves."""
     lab.accepted = controlled(2e-6)

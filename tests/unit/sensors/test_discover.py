@@ -72,6 +72,22 @@ def test_a_sensor_is_found_or_its_reason_is(has: Has) -> None:
     assert str(missing.problem) == "no nvml here; fix: install nvml"
 
 
+@pytest.mark.parametrize("error", [AttributeError, OSError, RuntimeError, UnicodeDecodeError])
+def test_any_error_of_a_driver_is_a_finding(
+    has: Has, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """What a kernel or a library answers may be anything; the run goes on with the others."""
+    has()
+
+    def open_sensor(**clock: object) -> Sensor:
+        raise error(*([] if error is not UnicodeDecodeError else ["utf-8", b"\xff", 0, 1, "bad"]))
+
+    monkeypatch.setattr(nvml, "open_sensor", open_sensor)
+    instruments, findings = discover(["auto"])
+    assert instruments.sensor_of == {"cpu:0": "estimate", "dram:0": "estimate"}
+    assert f"it does not open ({error.__name__}: " in str(findings[1].problem)
+
+
 def test_the_watts_of_a_core_go_to_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
     """An option of the user reaches the sensor that needs it."""
     asked: list[float | None] = []

@@ -9,10 +9,11 @@ import pytest
 
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Source
-from pytest_greenops.sensors.base import DeviceSensor, Finding
+from pytest_greenops.sensors.base import DeviceSensor, EdgeSensor, Finding
 from pytest_greenops.sensors.discover import discover
+from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.sensors.rapl import powercap
-from pytest_greenops.sensors.subset import PATIENCE_S, without_stuck_counters
+from pytest_greenops.sensors.subset import PATIENCE_S, narrowed, without_stuck_counters
 from pytest_greenops.testing import FakeSensor
 from tests.simulated_host.simulated_clock import SimulatedClock
 
@@ -114,6 +115,54 @@ def test_other_stuck_counters_are_left_out(clock: SimulatedClock) -> None:
     assert (left.states(), left.doubts) == ({"cpu:0": DeviceState(throttle_count=3)}, {})
     left.close()
     assert sensor.closed
+
+
+class Edged(Live):
+    """A sensor of cards, which makes edges of its own and states errors."""
+
+    named = ""
+    phase_period_s = 0.1
+    notes = ("sampled",)
+    left_out: Mapping[str, SensorUnavailable] = {"psys": SensorUnavailable("locked")}
+
+    def _exact(self, time_ns: int) -> Reading:
+        count = len(self.domains)
+        return Reading(time_ns, range(count), range(10, 10 + count), {"gpu:0": "lost"})
+
+    def begin(self, phase_s: float) -> Reading:
+        """Return the counts at a time that shows the phase."""
+        return self._exact(round(phase_s * 10))
+
+    def end(self) -> Reading:
+        """Return the counts at another time."""
+        return self._exact(7)
+
+    def resting(self) -> set[str]:
+        """Return two of the devices."""
+        return {"cpu:0", "dram:0"}
+
+
+def test_a_narrowed_sensor_states_what_the_whole_one_does(clock: SimulatedClock) -> None:
+    """Errors, edges, notes, resting devices and the judged domain are those of its domains."""
+    whole = Edged(clock, {CPU: moving, DRAM: moving, PSYS: moving})
+    whole.doubts = {"cpu:0": "off", "dram:0": "off by more"}
+    part = narrowed(whole, [DRAM, PSYS], ["no cpu"])
+    instruments = Instruments([part], clock)
+    assert isinstance(part, EdgeSensor)
+    assert part.begin(0.3) == Reading(3, [1, 2], [11, 12])
+    assert part.end() == Reading(7, [1, 2], [11, 12])
+    assert (instruments.phase_period_s, instruments.resting()) == (0.1, {"dram:0"})
+    assert instruments.doubts == {"dram:0": "off by more"}
+    assert (part.notes, part.left_out) == (("sampled", "no cpu"), whole.left_out)
+    instruments.judge_by("dram:0")
+    assert whole.named == part.named == "dram:0"
+
+
+def test_a_plain_sensor_stays_plain_when_it_is_narrowed(clock: SimulatedClock) -> None:
+    """It makes no edges, and knows of no device at rest."""
+    part = narrowed(Live(clock, {CPU: moving, DRAM: moving}), [CPU])
+    assert not isinstance(part, EdgeSensor)
+    assert (part.resting(), part.named) == (set(), "")
 
 
 def test_a_sensor_with_a_clock_of_its_own_is_left_alone(clock: SimulatedClock) -> None:

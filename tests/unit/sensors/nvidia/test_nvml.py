@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from pytest_greenops.machine import gpu
 from pytest_greenops.measure.meter import Meter, Plan
 from pytest_greenops.model.errors import SensorUnavailable
+from pytest_greenops.model.measurement import Domain
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.sensors.nvidia import device_state
 from pytest_greenops.sensors.nvidia.nvml import NvmlSensor, open_sensor
@@ -280,6 +282,21 @@ def test_a_refusal_releases_nvml(refusal: Callable[..., Any]) -> None:
         ),
         ([A], 999, ("NVML does not start: Unknown Error", None, False)),
         ([], 0, ("the NVIDIA driver shows no card", None, True)),
+        (
+            [replace(A, lost_s=0.0), replace(B, lost_s=0.0)],
+            0,
+            (
+                "no NVIDIA card can be used: gpu:0 does not answer (GPU is lost), "
+                "gpu:1 does not answer (GPU is lost)",
+                "sudo nvidia-smi --gpu-reset -i 0,1, or reboot",
+                False,
+            ),
+        ),
+        (
+            [replace(A, deny_s=0.0)],
+            0,
+            ("this user may not use the NVIDIA card", "give it access to /dev/nvidia*", False),
+        ),
     ],
 )
 def test_the_reason_says_why_there_is_no_card(
@@ -289,13 +306,28 @@ def test_the_reason_says_why_there_is_no_card(
     assert refusal(*cards, init_error=init_error) == expected
 
 
-def test_a_missing_python_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without `nvidia-ml-py` the remedy installs it."""
-    monkeypatch.setitem(sys.modules, "pynvml", None)
-    with pytest.raises(SensorUnavailable) as raised:
-        open_sensor()
-    assert raised.value.reason == "the Python package nvidia-ml-py is not installed"
-    assert (raised.value.remedy, raised.value.absent) == ("pip install nvidia-ml-py", False)
+def test_a_card_that_is_lost_before_the_run_is_named(opened: Open) -> None:
+    """The others are measured, and a note says which one does not answer."""
+    sensor = opened(A, replace(B, lost_s=0.0))
+    assert names(sensor) == ["gpu:0"]
+    assert sensor.notes == ("gpu:1 does not answer (GPU is lost): not measured",)
+
+
+def test_a_name_that_is_not_utf_8_stays_a_fact(opened: Open) -> None:
+    """Names that differ only in such a byte are different facts, which any file can hold."""
+    found = []
+    for byte in (0xFF, 0xFE):
+        sensor = opened(replace(A, name=f"Simulated {os.fsdecode(bytes([byte]))}"))
+        found.append(gpu.matched(Instruments([sensor]))["gpu"])
+    assert found == [r"Simulated \xff", r"Simulated \xfe"]
+
+
+def test_powers_that_no_card_has_are_unknown(opened: Open) -> None:
+    """A driver that answers 4 MW knows no power: neither a limit nor joules come from it."""
+    absurd = replace(A, limit_w=4_294_967.0)
+    assert opened(absurd).domains[0].max_power_w == Domain("gpu:0", "gpu").max_power_w
+    with pytest.raises(SensorUnavailable, match="has neither an energy counter nor a power"):
+        opened(replace(absurd, counter=False, power_gain=40_000.0))
 
 
 # --- windows ---------------------------------------------------------------------------------
