@@ -40,6 +40,8 @@ MEMORY_WATTS_PER_GB = 0.392
 #: time would be counted twice, or not at all.
 _RECOUNTS = 5
 _CPUINFO = Path("/proc/cpuinfo")
+#: Fields of /proc/cpuinfo that precede the processors of LoongArch and s390, and of a processor.
+_COMMON, _FIRST = {"system type", "# processors"}, {"processor", "cpu number"}
 
 
 class EstimateSensor:
@@ -203,7 +205,7 @@ def first_processor(cpuinfo: Path) -> dict[str, str]:
                 name, colon, value = fact_text(line).partition(":")
                 if colon:
                     fields[name.strip()] = value.strip()
-                elif not fields.keys().isdisjoint(("processor", "cpu number")):
+                elif not _COMMON & fields.keys() or _FIRST & fields.keys():
                     break
     except OSError:
         return {}
