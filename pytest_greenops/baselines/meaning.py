@@ -8,6 +8,10 @@ from collections.abc import Collection, Iterable, Iterator
 from pytest_greenops.model.baseline import Baseline, Series
 from pytest_greenops.model.measurement import MICROJOULES, Round, work_done
 
+#: No unit of work uses fewer joules or more; ratios of such values stay finite.
+LEAST_J, MOST_J = 1e-30, 1e30
+_EXPECTED = f"expected 0 or {LEAST_J:g} to {MOST_J:g}"
+
 
 def why_meaningless(baseline: Baseline) -> str | None:
     """Return what is wrong with the figures of a baseline, if anything."""
@@ -26,11 +30,11 @@ def _faults_of(series: Series) -> Iterator[str]:
     for session in series.sessions:
         yield from round_faults(session.rounds, names, session.rounds[0].units)
         if not all(map(_is_joules, session.control_j.values())):
-            yield "control_j: expected joules >= 0"
+            yield f"control_j: {_EXPECTED}"
     for unit, joules in series.anchor.joules_per_unit.items():
         for domain, value in joules.items():
             if not _is_joules(value):
-                yield f"anchor: {value:g} J of {domain} per {unit}, expected joules >= 0"
+                yield f"anchor: {value:g} J of {domain} per {unit}, {_EXPECTED}"
 
 
 def round_faults(
@@ -54,9 +58,10 @@ def _absurd(round_: Round, units: Collection[str]) -> Iterator[str]:
                 joules = microjoules * MICROJOULES / work
             except OverflowError:
                 joules = math.inf
-            if not math.isfinite(joules) or (microjoules and not joules):
-                yield f"a round with {str(microjoules)[:20]} uJ of {name} for {work:.3g} {unit}"
+            if not _is_joules(joules) or (microjoules and not joules):
+                energy = f"{str(microjoules)[:20]} uJ of {name}"
+                yield f"a round with {energy} for {str(work)[:20]} {unit}"
 
 
 def _is_joules(value: float) -> bool:
-    return 0 <= value < math.inf
+    return value == 0 or LEAST_J <= value <= MOST_J

@@ -104,7 +104,7 @@ class Store:
     def files(self) -> dict[Path, Baseline]:
         """Return every baseline of this machine by its file; read once."""
         if self._files is None:
-            if self.folder.exists() and not self.folder.is_dir():
+            if os.path.exists(self.folder) and not os.path.isdir(self.folder):
                 raise BaselineError(
                     f"{self.folder}: a file, expected a folder of baselines: {self._other_folder}"
                 )

@@ -73,14 +73,21 @@ def unreadable(path: Path, error: OSError) -> FileProblem:
     """Return the problem of a file or folder that the system did not let us read."""
     fix = "check its disk or network drive, and run again"
     if error.errno in (errno.EACCES, errno.EPERM):
-        fix = f"fix its permissions: chmod -R u+rwX {quoted(path)}"
+        fix = f"fix the permissions: chmod -R u+rwX {quoted(_barred(path))}"
     elif error.errno == errno.ELOOP:
         fix = f"remove this link, which leads to itself: rm {quoted(path)}"
+    elif error.errno == errno.ENAMETOOLONG:
+        fix = "use a shorter path"
     elif error.errno == errno.ENOTDIR:
         fix = "name a folder"
     elif error.errno in (errno.EMFILE, errno.ENFILE):
         fix = "allow more open files: ulimit -n 4096"
     return FileProblem(f"cannot be read ({error.strerror})", fix)
+
+
+def _barred(path: Path) -> Path:
+    """Return the first part of a path that this user may not enter, else the path itself."""
+    return next((part for part in reversed(path.parents) if not os.access(part, os.X_OK)), path)
 
 
 def damage(path: Path, data: bytes, error: Exception) -> FileProblem:

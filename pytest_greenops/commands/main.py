@@ -6,9 +6,11 @@ import argparse
 import io
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from pytest_greenops import __version__
+from pytest_greenops.baselines.whole_file import unreadable
 from pytest_greenops.commands.command import FAILED, Command
 from pytest_greenops.commands.compare import Compare
 from pytest_greenops.commands.console import PROGRAM, print_problems
@@ -31,8 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     command: Command = arguments.command
     try:
         return command.run(arguments)
-    except (GreenopsError, OSError) as error:
+    except GreenopsError as error:
         return print_problems([str(error)])
+    except OSError as error:
+        path = error.filename
+        return print_problems([f"{path}: {unreadable(Path(path), error)}" if path else str(error)])
     except KeyboardInterrupt:
         return 130
 

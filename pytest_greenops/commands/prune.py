@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from pytest_greenops.baselines.store import Store, survey
+from pytest_greenops.baselines.whole_file import quoted
 from pytest_greenops.commands.command import Command, add_baselines_folder, add_machine
 from pytest_greenops.commands.console import print_lines, print_problems
 from pytest_greenops.model.baseline import Baseline, TestKey
@@ -212,13 +213,13 @@ def _check_root(root: Path, modules: set[str], guessed: bool) -> None:
     for above in root.resolve().parents if none_there else ():
         if any((above / module).exists() for module in modules):
             raise BaselineError(
-                f"{root}: contains none of the tests, but {above} does; use --root {above}"
+                f"{root}: contains none of the tests, but {above} does; use --root {quoted(above)}"
             )
     if nested := _nested_project(root, missing):
         module, folder = nested
         raise BaselineError(
             f"{root}: has no {module}, but {folder} has one; name the folder that pytest runs in: "
-            f"--root {folder}" + ("" if none_there else f", or --root {root}")
+            f"--root {quoted(folder)}" + ("" if none_there else f", or --root {quoted(root)}")
         )
     if none_there and (guessed or not any((root / sign).exists() for sign in _SIGNS)):
         why = "" if guessed else ", and no sign of a pytest project"

@@ -12,13 +12,14 @@ from pytest_greenops.baselines import whole_file
 from pytest_greenops.baselines.meaning import round_faults
 from pytest_greenops.baselines.store import refuse_newer
 from pytest_greenops.model.errors import ResultsError
+from pytest_greenops.model.measurement import belonging
 from pytest_greenops.model.result import SCHEMA, Result, Results
 from pytest_greenops.model.verdict import Outcome
 
 _FIX = "name a file that pytest --energy --energy-json=PATH wrote"
 
-#: No results are larger: this is a hundred thousand measurements.
-_MOST_BYTES = 1 << 30
+#: No results are larger: this is about fifty thousand measurements.
+_MOST_BYTES = 512 << 20
 
 
 class _Kind(msgspec.Struct):
@@ -60,8 +61,11 @@ def _lacks(result: Result) -> str | None:
     if result.verdict.energy is Outcome.NOT_MEASURED or not result.provenance.sensors:
         return None
     names = {domain.name for domain in result.domains}
-    if unknown := result.provenance.sensors.keys() - names:
+    sensors = result.provenance.sensors.keys()
+    if unknown := sensors - names:
         return f"no domain {min(unknown)}"
+    if unread := set(belonging(result.domains, result.domain)) - sensors:
+        return f"no sensor of {min(unread)}"
     units = set() if result.unit == "call" else {result.unit}
     if not math.isnan(result.joules) and units - result.per_unit.keys():
         return f"no joules per {result.unit}"

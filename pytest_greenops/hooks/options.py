@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -101,7 +102,7 @@ def read_options(config: pytest.Config) -> Options:
     saving = read.either("energy-save", "energy-save-new")
     selection = read.either("energy-only", "energy-skip")
     measure = read.flag("energy") or saving is not None
-    json = read.value("energy-json", Path)
+    json = read.value("energy-json", _path)
     if read.given("energy-json") and not measure:
         raise OptionError("--energy-json needs a measurement: add --energy")
     if read.given("energy-explain") and not measure:
@@ -122,7 +123,7 @@ def read_options(config: pytest.Config) -> Options:
     return Options(
         measure=measure,
         save=_SAVINGS[saving] if saving else None,
-        baselines=config.rootpath / (read.value("energy-baselines", Path) or default.baselines),
+        baselines=config.rootpath / read.value("energy-baselines", _path, default.baselines),
         max_increase=read.value("energy-max-increase", _quantity("percent"), default.max_increase),
         action=read.value("energy-action", parse_action, default.action),
         estimates=read.value("energy-estimates", parse_action, default.estimates),
@@ -203,6 +204,13 @@ def _count(value: Any) -> int:
     if number < 1:
         raise UnitError(value, "expected a whole number >= 1")
     return number
+
+
+def _path(value: str) -> Path:
+    """Return a path; `~` is the home directory, which a shell leaves as it is after `=`."""
+    if not value.strip():
+        raise UnitError(value, "expected a path")
+    return Path(os.path.expanduser(value))
 
 
 def _names(value: str) -> tuple[str, ...]:

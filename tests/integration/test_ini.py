@@ -133,6 +133,7 @@ def test_a_report_of_the_ini_is_for_measured_runs(project: Project) -> None:
         ("energy_action = ignore", "energy_action: 'ignore': expected 'fail' or 'warn'"),
         ("energy_min_rounds = few", "energy_min_rounds: *'few'*"),
         ("energy_strict = perhaps", "energy_strict: *'perhaps'*"),
+        ("energy_baselines =", "energy_baselines: '': expected a path"),
         ("energy_pue = low", "energy_pue: *'low'*"),
         ("energy_region = Nowhere", "energy_region: no carbon intensity is known for region *"),
         ("energy_skip = true\nenergy_only = true", "--energy-only and --energy-skip exclude *"),

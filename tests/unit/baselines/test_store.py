@@ -526,7 +526,7 @@ def test_a_folder_that_cannot_be_read_is_never_an_empty_one(folder: Path, part: 
     answer = child.run(refused_as_nobody, str(folder))
     (folder / part).chmod(0o777)
     place = folder / (part or MACHINE)
-    fix = f"fix its permissions: chmod -R u+rwX {place}"
+    fix = f"fix the permissions: chmod -R u+rwX {folder / part}"
     assert answer["files"] == f"{place}: cannot be read (Permission denied): {fix}"
     if part:
         assert answer["survey"] == answer["files"]

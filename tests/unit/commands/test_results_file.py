@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from pytest_greenops.baselines.store import encode
 from pytest_greenops.commands import results_file
 from pytest_greenops.model.errors import ResultsError
 from pytest_greenops.report.document import to_json
-from tests.unit.builders import baseline, rounds
+from tests.unit.builders import baseline, message_of, rounds
 from tests.unit.judge.test_two_files import measured, results
 
 FIX = "name a file that pytest --energy --energy-json=PATH wrote"
@@ -93,6 +95,21 @@ def without_work(result: Any) -> None:
     del result["rounds"][3]["units"]
 
 
+def without_domain(result: Any) -> None:
+    """Remove the domain that its sensor counts."""
+    result["domains"] = []
+
+
+def without_sensor(result: Any) -> None:
+    """Name another sensor than that of its domain."""
+    result["domains"].append({"name": "cpu:1", "kind": "cpu"})
+
+
+def with_tiny_work(result: Any) -> None:
+    """Set an amount of work by which no joules can be divided."""
+    result["rounds"][3]["units"]["token"] = 1e-310
+
+
 def without_joules(result: Any) -> None:
     """Remove the joules of the judged unit."""
     del result["per_unit"]["token"]
@@ -105,6 +122,9 @@ def without_joules(result: Any) -> None:
         (without_counter_again, "a round without cpu:0"),
         (without_work, "a round without token"),
         (without_joules, "no joules per token"),
+        (without_domain, "no domain cpu:0"),
+        (without_sensor, "no sensor of cpu:1"),
+        (with_tiny_work, "a round with 2010000 uJ of cpu:0 for 1e-310 token"),
     ],
 )
 def test_an_incomplete_document_is_reported(tmp_path: Path, spoil: Any, lacks: str) -> None:
@@ -114,3 +134,44 @@ def test_an_incomplete_document_is_reported(tmp_path: Path, spoil: Any, lacks: s
     spoil(document["results"][0])
     path.write_text(json.dumps(document))
     assert f"{path}: damaged (tests/test_x.py::test_parse: {lacks}); {FIX}" == refusal(path)
+
+
+@pytest.mark.parametrize("data", [b"", None])
+def test_an_empty_or_missing_file_may_be_written(tmp_path: Path, data: bytes | None) -> None:
+    """Nothing is lost, and nothing is left by the check."""
+    path = tmp_path / "energy.json"
+    if data is not None:
+        path.write_bytes(data)
+    results_file.check_writable(path)
+    assert path.exists() == (data is not None)
+
+
+@pytest.mark.parametrize("data", [b"def test_x(): pass\n", b"{}", b'{"schema": 1}', b"\0", b"[1]"])
+def test_a_file_of_something_else_may_not_be_written(tmp_path: Path, data: bytes) -> None:
+    """The message quotes the path in the command that removes it."""
+    path = tmp_path / "my [file]"
+    path.write_bytes(data)
+    assert message_of(ResultsError, lambda: results_file.check_writable(path)) == (
+        f"{path}: holds no results of pytest-greenops, and would be overwritten; name another "
+        f"file, or delete it: rm '{path}'"
+    )
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_results_may_be_written_again(tmp_path: Path, newer: bool) -> None:
+    """Those of a newer version too: each run replaces them."""
+    path = tmp_path / "energy.json"
+    data = to_json(results(measured()))
+    path.write_bytes(data.replace(b'"schema": 1', b'"schema": 2') if newer else data)
+    results_file.check_writable(path)
+
+
+def test_results_are_read_from_a_pipe(tmp_path: Path) -> None:
+    """`compare A <(zcat b.json.gz)` names a pipe."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    document = results(measured())
+    writer = threading.Thread(target=lambda: pipe.write_bytes(to_json(document)))
+    writer.start()
+    assert results_file.read(pipe) == document
+    writer.join()
