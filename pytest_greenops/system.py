@@ -142,9 +142,11 @@ class System:
     traces_allocations: Callable[[], bool] = is_tracing
     get_tool: Any = getattr(getattr(sys, "monitoring", None), "get_tool", None)
 
-    def utc_now(self) -> str:
-        """Return the time in UTC as ISO 8601, to the second."""
-        return self.strftime("%Y-%m-%dT%H:%M:%S+00:00", self.gmtime(self.unix_time()))
+    def utc_now(self, milliseconds: bool = False) -> str:
+        """Return the time in UTC as ISO 8601, to the second or to the millisecond."""
+        now = self.unix_time()
+        part = f".{int(now % 1 * 1000):03}" if milliseconds else ""
+        return self.strftime(f"%Y-%m-%dT%H:%M:%S{part}+00:00", self.gmtime(now))
 
     def read_file(self, path: str) -> bytes:
         """Return the content of a file; raise `OSError`."""

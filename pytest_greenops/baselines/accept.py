@@ -31,17 +31,31 @@ def accept(
     """Return a baseline with the session of each result, as its last or as its only session.
 
     A session joins its series, which keeps the last ten, if it agrees with it. If it regressed or
-    improved, it replaces the series but keeps the anchor. If it has other counters, conditions or
-    units of work, it replaces the series and the anchor. If the drop of a quality is limited,
-    earlier values expire once a value is accepted that differs by more.
+    improved, it replaces the series and moves the anchor by that step. If it has other counters,
+    conditions or units of work, it replaces the series and the anchor. If the drop of a quality is
+    limited, earlier values expire once a value is accepted that differs by more.
     """
     series = dict(baseline.measurements) if baseline else {}
     for result, session in results:
         known = series.get(result.name)
-        grown = _with_session(known, result, _storable(session))
-        anchor = replace(grown.anchor, quality=_first_qualities(known, grown))
+        kept = _storable(session)
+        grown = _with_session(known, result, kept)
+        first = _first_qualities(known, grown)
+        moved = _moved_qualities(known, result, kept, first) if known else {}
+        anchor = replace(grown.anchor, quality={**first, **moved})
+        if moved:
+            anchor = replace(anchor, moved_at=kept.saved_at)
         series[result.name] = replace(grown, anchor=anchor)
     return Baseline(SCHEMA, test, machine, series)
+
+
+def acknowledge(series: Series) -> Series:
+    """Return a series whose anchor is its accepted level, so that nothing has crept up."""
+    last = series.sessions[-1]
+    names = {name for session in series.sessions for name in session.quality}
+    quality = {name: _mean_quality(series, name) for name in sorted(names)}
+    anchor = Anchor(series.anchor.saved_at, _level(series), quality, moved_at=last.saved_at)
+    return replace(series, anchor=anchor)
 
 
 def can_join(series: Series, other: Series) -> bool:
@@ -59,12 +73,28 @@ def _first_qualities(before: Series | None, grown: Series) -> dict[str, float]:
     return {name: value for name, value in first.items() if name in current}
 
 
+def _moved_qualities(
+    series: Series, result: Result, session: Session, first: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the anchor of each quality that an accepted step beyond its limit has moved."""
+    return {
+        name: first[name] + session.quality[name] - _mean_quality(series, name)
+        for name in sorted(_expired(series, result) & session.quality.keys())
+    }
+
+
+def _mean_quality(series: Series, name: str) -> float:
+    known = [session.quality[name] for session in series.sessions if name in session.quality]
+    return math.fsum(known) / len(known)
+
+
 def _with_session(series: Series | None, result: Result, session: Session) -> Series:
     change = result.verdict.change
     if series is None or not _same_work(series, result, session):
         return Series(result.domains, result.conditions, _anchor(session), (session,))
     if change and change.outcome in (Outcome.REGRESSED, Outcome.IMPROVED):
-        return Series(result.domains, result.conditions, series.anchor, (session,))
+        anchor = _moved(series, session)
+        return Series(result.domains, result.conditions, anchor, (session,))
     sessions = (*_earlier(series, result), session)[-MAX_SESSIONS:]
     conditions = {**series.conditions, **result.conditions}
     return Series(result.domains, conditions, series.anchor, sessions)
@@ -72,12 +102,16 @@ def _with_session(series: Series | None, result: Result, session: Session) -> Se
 
 def _earlier(series: Series, result: Result) -> Iterator[Session]:
     """Yield the sessions accepted before, without the qualities that expire."""
-    limit = next((quality.limit for quality in result.verdict.qualities), None)
-    known = [session.quality for session in series.sessions]
-    gone = set() if limit is None else expired(result.quality, known, limit)
+    gone = _expired(series, result)
     for session in series.sessions:
         quality = {name: value for name, value in session.quality.items() if name not in gone}
         yield replace(session, quality=quality)
+
+
+def _expired(series: Series, result: Result) -> set[str]:
+    limit = next((quality.limit for quality in result.verdict.qualities), None)
+    known = [session.quality for session in series.sessions]
+    return set() if limit is None else expired(result.quality, known, limit)
 
 
 def _same_work(series: Series, result: Result | Series, session: Session) -> bool:
@@ -115,9 +149,39 @@ def _throttled(devices: Mapping[str, DeviceState]) -> dict[str, DeviceState]:
 
 
 def _anchor(session: Session) -> Anchor:
+    return Anchor(session.saved_at, _joules_per_unit(session))
+
+
+def _moved(series: Series, session: Session) -> Anchor:
+    """Return the anchor moved by the step to a session: what crept up before it remains."""
+    before, now = _level(series), _joules_per_unit(session)
+    moved = {
+        unit: {
+            name: joules * now[unit][name] / before[unit][name] if before[unit][name] else joules
+            for name, joules in by_domain.items()
+            if name in now[unit]
+        }
+        for unit, by_domain in series.anchor.joules_per_unit.items()
+        if unit in before and unit in now
+    }
+    return replace(series.anchor, joules_per_unit=moved, moved_at=session.saved_at)
+
+
+def _level(series: Series) -> dict[str, dict[str, float]]:
+    """Return the mean joules of a unit of work over the sessions, by unit and counter."""
+    each = [_joules_per_unit(session) for session in series.sessions]
+    return {
+        unit: {
+            name: math.fsum(joules[unit][name] for joules in each) / len(each) for name in by_domain
+        }
+        for unit, by_domain in each[-1].items()
+        if all(unit in joules for joules in each)
+    }
+
+
+def _joules_per_unit(session: Session) -> dict[str, dict[str, float]]:
     units = ("call", *session.rounds[0].units)
-    joules = {unit: _joules_by_domain(session.rounds, unit) for unit in units}
-    return Anchor(session.saved_at, joules)
+    return {unit: _joules_by_domain(session.rounds, unit) for unit in units}
 
 
 def _joules_by_domain(rounds: Sequence[Round], unit: str) -> dict[str, float]:

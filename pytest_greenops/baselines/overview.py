@@ -1,4 +1,4 @@
-"""What baselines contain: the level of each series, its spread, and its change since the anchor."""
+"""What baselines contain: the level of each series, its spread, and its creep."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
+from pytest_greenops.judge.creep import since_anchor
 from pytest_greenops.judge.noise import MIN_SESSIONS
 from pytest_greenops.judge.stats import variance
 from pytest_greenops.judge.suite import levels
-from pytest_greenops.model.baseline import Baseline, Series, SeriesOverview
+from pytest_greenops.model.baseline import Baseline, SeriesOverview, TestKey
 
 
 def by_machine(
@@ -24,10 +25,14 @@ def by_machine(
     for path, baseline in found.items():
         machine = path.relative_to(folder).parts[0]
         for each in overviews(baseline):
-            names = (each.test.node_id, each.name)
-            if not tests or any(part in name for part in tests for name in names):
+            if selected(each.test, each.name, tests):
                 machines.setdefault(machine, []).append(each)
     return machines
+
+
+def selected(test: TestKey, name: str, tests: Sequence[str]) -> bool:
+    """Return whether one of `tests` is a part of a node id or of a measurement's name."""
+    return not tests or any(part in text for part in tests for text in (test.node_id, name))
 
 
 def overviews(baseline: Baseline) -> Iterator[SeriesOverview]:
@@ -37,6 +42,7 @@ def overviews(baseline: Baseline) -> Iterator[SeriesOverview]:
         by_unit = {unit: found for unit in units if (found := levels(series, unit))}
         judged = next((unit for unit in by_unit if unit != "call"), "call")  # as without a budget
         found = by_unit.get(judged, [])
+        counted = [domain.name for domain in series.domains if domain.counted]
         last = series.sessions[-1]
         yield SeriesOverview(
             test=baseline.test,
@@ -44,21 +50,9 @@ def overviews(baseline: Baseline) -> Iterator[SeriesOverview]:
             joules={unit: math.exp(fmean(of_unit)) for unit, of_unit in by_unit.items()},
             sessions=len(series.sessions),
             spread=math.sqrt(float(variance(found))) if len(found) > 1 else None,
-            since_anchor=_since_anchor(series, judged, found) if found else None,
+            since_anchor=since_anchor(series, judged, counted),
             saved_at=last.saved_at,
             commit=last.revision.commit,
             dirty=last.revision.dirty,
             provisional=len(series.sessions) < MIN_SESSIONS,
         )
-
-
-def _since_anchor(series: Series, unit: str, found: list[float]) -> float | None:
-    [first, *more] = series.sessions
-    if not more and first.saved_at == series.anchor.saved_at:
-        return None
-    counted = {domain.name for domain in series.domains if domain.counted}
-    anchor = series.anchor.joules_per_unit.get(unit, {})
-    anchor_j = math.fsum(anchor.get(name, 0.0) for name in counted)
-    if not counted <= anchor.keys() or anchor_j <= 0:
-        return None
-    return math.expm1(fmean(found) - math.log(anchor_j))

@@ -111,7 +111,8 @@ def _united(all_series: Sequence[Series]) -> tuple[Series, list[str]]:
 def _joined(newer: Series, older: Series) -> Series:
     distinct = {_identity(session): session for session in (*older.sessions, *newer.sessions)}
     sessions = sorted(distinct.values(), key=lambda session: session.saved_at)
-    first, second = sorted((older.anchor, newer.anchor), key=lambda anchor: anchor.saved_at)
+    anchors = sorted((newer.anchor, older.anchor), key=lambda a: a.moved_at or "", reverse=True)
+    first, second = sorted(anchors, key=lambda anchor: anchor.saved_at)
     conditions = {**older.conditions, **newer.conditions}
     anchor = replace(first, quality={**second.quality, **first.quality})
     last = tuple(sessions[-MAX_SESSIONS:])
@@ -121,10 +122,14 @@ def _joined(newer: Series, older: Series) -> Series:
 def _replaced(newer: Series, older: Series) -> bool:
     """Return whether one of two series with the same anchor dropped the other's sessions.
 
-    A series that regressed or improved keeps its anchor, and none of its sessions. Ten new sessions
-    drop all older ones too, which a merge would not keep either.
+    A series that regressed or improved keeps the time of its anchor, and none of its sessions. Ten
+    new sessions drop all older ones too, which a merge would not keep either.
     """
-    if replace(newer.anchor, quality={}) != replace(older.anchor, quality={}):
+    one, other = newer.anchor, older.anchor
+    moved = one.moved_at != other.moved_at
+    if one.saved_at != other.saved_at or not (
+        moved or one.joules_per_unit == other.joules_per_unit
+    ):
         return False
     known = set(map(_identity, older.sessions))
     return not any(_identity(session) in known for session in newer.sessions)

@@ -123,7 +123,7 @@ def read_options(config: pytest.Config) -> Options:
     return Options(
         measure=measure,
         save=_SAVINGS[saving] if saving else None,
-        baselines=config.rootpath / read.value("energy-baselines", _path, default.baselines),
+        baselines=read.value("energy-baselines", _path, default.baselines),
         max_increase=read.value("energy-max-increase", _quantity("percent"), default.max_increase),
         action=read.value("energy-action", parse_action, default.action),
         estimates=read.value("energy-estimates", parse_action, default.estimates),

@@ -33,8 +33,25 @@ class Level(NamedTuple):
         return list(map(_FORMATS[self.limit.quantity], self.sessions))
 
 
+def unjudged(case: Case) -> str | None:
+    """Return why the power of a budget cannot be judged, or None.
+
+    An estimate is CPU time times constant watts, so its power is the share of busy CPUs again.
+    """
+    watts = case.budget.max_power_w
+    if watts is None or not case.measurement.provenance(case.budget.domain).estimated:
+        return None
+    return (
+        f"max_power of {format_power(watts)} is not judged: the power of an estimate only restates "
+        "how busy the CPUs are; measure with a sensor, or limit the energy"
+    )
+
+
 def limits_of(case: Case, noise: Noise) -> Iterator[Level]:
-    """Yield each absolute limit of a budget, with the measured value and its 95 % interval."""
+    """Yield each absolute limit of a budget, with the measured value and its 95 % interval.
+
+    The power of an estimate is not among them: see `unjudged`.
+    """
     budget, sessions = case.budget, case.sessions
     rounds = sum(len(session) for session in sessions)
     error = math.sqrt(noise.session_var / len(sessions) + noise.round_var / rounds)
@@ -52,7 +69,7 @@ def limits_of(case: Case, noise: Noise) -> Iterator[Level]:
         values = [logs(joules_per_unit(session, case.domains, unit)) for session in sessions]
         yield limit("energy", values, budget.energy_j, unit)
     calls = [logs(joules_per_unit(session, case.domains, "call")) for session in sessions]
-    if budget.max_power_w is not None:
+    if budget.max_power_w is not None and not unjudged(case):
         watts = [
             [y - math.log(r.seconds / r.iterations) for y, r in zip(values, session, strict=True)]
             for values, session in zip(calls, sessions, strict=True)

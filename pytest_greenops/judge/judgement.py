@@ -8,9 +8,10 @@ from dataclasses import replace as changed
 
 from msgspec.structs import replace
 
-from pytest_greenops.judge.budget_limits import Level, limits_of
+from pytest_greenops.judge.budget_limits import Level, limits_of, unjudged
 from pytest_greenops.judge.case import Case
 from pytest_greenops.judge.comparability import check_work, unlike_caps
+from pytest_greenops.judge.creep import since_anchor
 from pytest_greenops.judge.decision import Look, Screening, contradicts
 from pytest_greenops.judge.needs import Needs, needs_of_change, needs_of_limit
 from pytest_greenops.judge.samples import Sides, sides_of
@@ -54,6 +55,7 @@ def judge_measurement(case: Case, look: Look | None = None) -> Verdict:
         needs_sessions=needs.sessions,
         action=action,
         estimated=estimated,
+        unjudged=unjudged(case),
     ).with_cause(cause)
 
 
@@ -187,7 +189,6 @@ def _change(case: Case, screening: Screening, sides: Sides) -> Change:
     series, level = sides.series, sides.level
     assert series is not None
     low, high = screening.interval()
-    anchor_j = _anchor(series, case.unit, case.domains)
     last = series.sessions[-1]
     return Change(
         relative=math.expm1(screening.estimate),
@@ -198,9 +199,7 @@ def _change(case: Case, screening: Screening, sides: Sides) -> Change:
         baseline_j=math.exp(level),
         sessions=len(series.sessions),
         provisional=screening.provisional,
-        since_anchor=(
-            math.expm1(level + screening.estimate - math.log(anchor_j)) if anchor_j else None
-        ),
+        since_anchor=since_anchor(series, case.unit, case.domains),
         by_domain=_by_domain(series, math.exp(level), case.domains),
         accepted_at=last.saved_at,
         commit=last.revision.commit,
@@ -216,9 +215,3 @@ def _by_domain(series: Series, level_j: float, domains: Sequence[str]) -> dict[s
     total_uj = {d.name: sum(r.energy_uj[d.name] for r in rounds) for d in series.domains}
     judged_uj = sum(total_uj[name] for name in domains)
     return {name: level_j * uj / judged_uj for name, uj in total_uj.items()}
-
-
-def _anchor(series: Series, unit: str, domains: Sequence[str]) -> float | None:
-    """Return the joules of a unit of work at the first accepted level."""
-    levels = series.anchor.joules_per_unit.get(unit, {})
-    return math.fsum(levels[name] for name in domains) if set(domains) <= levels.keys() else None

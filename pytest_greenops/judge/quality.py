@@ -20,7 +20,10 @@ from pytest_greenops.model.verdict import Outcome, QualityChange, Verdict
 
 
 class AcceptedQualities(NamedTuple):
-    """The qualities in a baseline: those of each session, and those that were accepted first."""
+    """The qualities in a baseline: those of each session, and those of its anchor.
+
+    first  empty if no small steps were accepted since
+    """
 
     sessions: Sequence[Mapping[str, float]] = ()
     first: Mapping[str, float] = {}
@@ -68,7 +71,7 @@ def changes(
     """
     names = sorted({*reported, *(name for quality in accepted for name in quality)})
     found = [_change(name, reported.get(name), accepted, limit) for name in names]
-    return tuple(replace(c, since_anchor=_since(first.get(c.name), c.value)) for c in found)
+    return tuple(replace(c, since_anchor=_since(first.get(c.name), c)) for c in found)
 
 
 def expired(
@@ -112,9 +115,11 @@ def _share(value: float, of: float) -> float:
     return (value - of) / abs(of)
 
 
-def _since(first: float | None, value: float | None) -> float | None:
-    """Return the change since the first accepted value; None if one is missing, or it is 0."""
-    return round(_share(value, first), _DIGITS) if first and value is not None else None
+def _since(first: float | None, of: QualityChange) -> float | None:
+    """Return the baseline's change since its anchor; None if one is missing, or the anchor is 0."""
+    if not first or of.value is None or of.baseline is None:
+        return None
+    return round(_share(of.baseline, first), _DIGITS)
 
 
 def _rounded(value: float) -> float | None:

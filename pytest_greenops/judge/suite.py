@@ -30,12 +30,14 @@ SURE = 0.99
 TRUSTED = 0.99865
 
 
-def levels(series: Series, unit: str = "call") -> list[float]:
+def levels(
+    series: Series, unit: str = "call", domains: Collection[str] | None = None
+) -> list[float]:
     """Return the logarithm of joules per unit of work in each session, over counted domains.
 
-    Empty if a round of the series has no energy, or none of that work.
+    Empty if a round of the series has no energy, or none of that work. `domains` names others.
     """
-    counted = [domain.name for domain in series.domains if domain.counted]
+    counted = [d.name for d in series.domains if d.counted] if domains is None else list(domains)
     rounds = [round_ for session in series.sessions for round_ in session.rounds]
     if unit != "call" and not all(unit in round_.units for round_ in rounds):
         return []

@@ -74,15 +74,21 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.run or self.saved_at
 
 
-class Anchor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The first accepted level: joules by unit of work (`call` and the test's own), by counter.
+class Anchor(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The level from which small accepted steps add up: joules by unit of work, by counter.
 
-    quality  the first accepted value by name, or the first known one in older baselines
+    It is the first accepted level. A larger step that somebody accepts moves it by that step, and
+    an acknowledgement moves it to the accepted level.
+
+    saved_at  when the first level was saved
+    quality   the same for qualities by name; the first known value in older baselines
+    moved_at  when the session was saved that moved it last; None if it is the first level
     """
 
     saved_at: str
     joules_per_unit: dict[str, dict[str, float]]
     quality: dict[str, float] = {}
+    moved_at: str | None = None
 
 
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,7 +115,7 @@ class SeriesOverview(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     joules         of a unit of work, by unit: `call` and the test's own; empty if none is known
     sessions       number of sessions
     spread         standard deviation of the sessions, as a share of the level; None for one session
-    since_anchor   the change since the first accepted level; None if this is that level
+    since_anchor   the change by small accepted steps; None if there were none
     saved_at       when its last session was saved, UTC, ISO 8601
     commit, dirty  the code of that session, if known
     provisional    too few sessions to know their spread

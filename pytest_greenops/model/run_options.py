@@ -23,6 +23,7 @@ class Options(NamedTuple):
 
     measure        `--energy`, or an option that implies it
     save           which baselines to accept: all, those of new tests, or none
+    baselines      the folder as its author wrote it, relative to pytest's root directory
     max_increase   margin of a regression, for tests without their own (0.05 is 5 %)
     carbon         what converts joules to grams: intensity of the grid, PUE, and their source
     cpu_watts      power of a busy core for the estimate; None takes it from the table

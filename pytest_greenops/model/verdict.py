@@ -85,7 +85,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     baseline_j     joules of a unit of work in the baseline
     sessions       number of baseline sessions
     provisional    fewer than three baseline sessions: detects only large changes
-    since_anchor   the change since the first accepted level
+    since_anchor   the change of the accepted level by small accepted steps; None without them
     by_domain      joules of a unit of work in the baseline by energy counter
     accepted_at, commit  when the baseline's last session was saved, and its code
     outcome        of this comparison alone
@@ -142,7 +142,7 @@ class QualityChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     relative  the change, as a share of the baseline's magnitude (-0.043 is -4.3 %); None if one of
               the two is missing, or if the baseline is 0 and the value is not
     exceeded  it fell by more than the limit, or is no longer finite
-    since_anchor  the change since the first accepted value, a share like `relative`
+    since_anchor  the change of the baseline by small accepted steps, a share like `relative`
     """
 
     name: str
@@ -172,6 +172,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     change        the comparison with the baseline, if there was one
     limits        the absolute limits that were judged
     qualities     the qualities compared with the baseline, if the budget limits their drop
+    unjudged      an absolute limit that could not be judged beside the others, and why
     of_joules     the outcome of the joules alone, if a drop of quality takes precedence
     needs_rounds  rounds that would decide an inconclusive outcome, if rounds can
     needs_processes  processes that would (`--energy-sessions`), if rounds cannot
@@ -194,6 +195,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     qualities: tuple[QualityChange, ...] = ()
     of_joules: Outcome | None = None
     cause_kind: CauseKind | None = None
+    unjudged: str | None = None
 
     def with_cause(self, cause: Cause | None, outcome: Outcome | None = None) -> Verdict:
         """Return this verdict with another cause, and another outcome if one is given."""
@@ -218,7 +220,8 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def unproven(self) -> bool:
         """Whether `--energy-strict` fails it: a limit could not be judged."""
-        return self.energy in UNPROVEN or any(quality.unheld for quality in self.qualities)
+        unheld = any(quality.unheld for quality in self.qualities)
+        return self.energy in UNPROVEN or unheld or self.unjudged is not None
 
     @property
     def undecided(self) -> bool:

@@ -110,6 +110,7 @@ def remarks(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Itera
     yield from _multiplicity(results)
     yield from _creep(results)
     yield from _failed_checks(results, sentences)
+    yield from _unjudged(results)
     yield from sentences.quality(results)
 
 
@@ -155,7 +156,10 @@ def _crept(verb: str, changes: Sequence[tuple[float, str]]) -> Iterator[Advice]:
     left = len(changes) - len(most)
     if most:
         more = f", and {left} more" if left else ""
-        yield Advice(f"{verb} since the first accepted baseline: {named}{more}.")
+        yield Advice(
+            f"{verb} in small accepted steps: {named}{more}. Acknowledge it",
+            "pytest-greenops show --acknowledge",
+        )
 
 
 def _failed_checks(results: Sequence[Result], sentences: Sentences) -> Iterator[Advice]:
@@ -169,6 +173,17 @@ def _failed_checks(results: Sequence[Result], sentences: Sentences) -> Iterator[
         worst = next((check for check in checks if check.untrusted), checks[0])
         count = counted(len(checks), "measurement")
         yield Advice(f"{count}: {name} ({worst.finding}); {worst.done}")
+
+
+def _unjudged(results: Sequence[Result]) -> Iterator[Advice]:
+    """Yield each limit that could not be judged, with the tests that have it."""
+    found: dict[str, list[str]] = {}
+    for result in results:
+        if result.verdict.unjudged is not None:
+            found.setdefault(result.verdict.unjudged, []).append(figures.subject(result))
+    for why, names in found.items():
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        yield Advice(f"{', '.join(names[:_MOST_NAMED])}{more}: {why}.")
 
 
 def _mentioned(result: Result, check: Check, sentences: Sentences) -> bool:

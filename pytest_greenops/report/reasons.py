@@ -55,7 +55,8 @@ def failure(result: Result) -> str:
 def unproven(result: Result) -> str:
     """Return the message if only `--energy-strict` fails the test."""
     energy = result.verdict.energy
-    why = _REASONS[energy](result) if energy in UNPROVEN else quality_not_judged(result)
+    quality = quality_not_judged(result) or result.verdict.unjudged
+    why = _REASONS[energy](result) if energy in UNPROVEN else quality
     return f"{result.name} could not be judged, and --energy-strict is on: {why}"
 
 
@@ -199,7 +200,8 @@ def _grounds(result: Result) -> Iterator[str]:
     if change is not None:
         yield figures.against_baseline(change)
         if change.since_anchor is not None and change.since_anchor > change.margin:
-            yield f"{format_percent(change.since_anchor)} since the first accepted baseline"
+            crept = format_percent(change.since_anchor)
+            yield f"the baseline crept up {crept} in small accepted steps"
     for limit in result.verdict.limits:
         budget = figures.of_limit(limit, limit.limit)
         yield f"{figures.used(limit.used)} of the budget of {budget}"

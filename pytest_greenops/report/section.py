@@ -137,7 +137,7 @@ def _baseline(result: Result, change: Change) -> str:
     if change.commit is not None:
         text += f" at commit {change.commit[:10]}"
     if change.since_anchor is not None:
-        text += f"; {format_percent(change.since_anchor)} since the first accepted baseline"
+        text += f"; it moved {format_percent(change.since_anchor)} in small accepted steps"
     return text
 
 

@@ -44,7 +44,7 @@ class Run:
         facts: Mapping[str, str] | None = None,
         progress: Callable[[str, int, int], None] = lambda label, done, most: None,
     ) -> None:
-        began = SYSTEM.utc_now()
+        began = SYSTEM.utc_now(milliseconds=True)
         self.options = options
         self.collected: set[TestKey] = set()
         self._results: dict[tuple[TestKey, str], Result] = {}
@@ -71,7 +71,7 @@ class Run:
             machine={**machine.machine_facts(self.instruments), **facts},
             recorded=machine.recorded_facts(instruments=self.instruments),
         )
-        self.store = Store(options.baselines, self.environment.slug)
+        self.store = Store(root / options.baselines, self.environment.slug)
         files = self.store.files().values()
         accepted = [series for baseline in files for series in baseline.measurements.values()]
         opened = (self.instruments, self.environment, self.store)
@@ -128,7 +128,7 @@ class Run:
         """Return what this run compares with and how strictly, for the reader of a report."""
         options = self.options
         return Policy(
-            baselines=self.store.folder.name,
+            baselines=str(options.baselines),
             max_increase=options.max_increase,
             action=options.action,
             estimates=options.estimates,

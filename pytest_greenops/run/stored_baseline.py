@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from pytest_greenops.judge.case import Reference
+from pytest_greenops.judge.creep import in_small_steps
 from pytest_greenops.judge.quality import AcceptedQualities
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.environment import Environment
@@ -57,7 +58,8 @@ class StoredBaseline:
         if series is None:
             return AcceptedQualities()
         qualities = [session.quality for session in series.sessions]
-        return AcceptedQualities(qualities, series.anchor.quality)
+        first = series.anchor.quality if in_small_steps(series) else {}
+        return AcceptedQualities(qualities, first)
 
     def grows(self, name: str | None) -> bool:
         """Return whether this run saves what it measures under a name."""
@@ -66,10 +68,10 @@ class StoredBaseline:
 
     def renamed(self) -> Cause | None:
         """Return the cause that a baseline of the same function has a test that is gone."""
-        store = self._context.store
+        store, folder = self._context.store, self._context.options.baselines
         for orphan in store.orphans(self._test, self._context.collected):
-            old, new = (store.relative_path(test) for test in (orphan.test, self._test))
-            rename = f"git mv {shlex.quote(old)} {shlex.quote(new)}"
+            paths = (folder / store.relative_path(test) for test in (orphan.test, self._test))
+            rename = shlex.join(["git", "mv", *map(str, paths)])
             gone = f"{orphan.test.name} has one and was not collected; if it was renamed: {rename}"
             return Cause(CauseKind.RENAMED_TEST, gone)
         return None

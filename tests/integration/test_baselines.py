@@ -10,7 +10,7 @@ def test_names_the_folder(saved: Project) -> None:
     default = saved.files()
     saved.write("pytest.ini", "[pytest]\nenergy_sensors = fake\nenergy_baselines = of/this\n")
     ran = saved.save(joules=3.0)
-    assert ran.energy_lines[1].startswith("no baseline yet in this/")
+    assert ran.energy_lines[1].startswith("no baseline yet in of/this/")
     assert saved.files() == default
     assert sorted(saved.files("of/this")) == ["test_it.py/test_works.json"]
     assert saved.energy(joules=3.0).verdicts == {"test_works": "passed"}
@@ -28,10 +28,11 @@ def test_folder_is_found_from_below(saved: Project) -> None:
 
 
 def test_absolute_folder(saved: Project) -> None:
-    """An absolute path is used as it is."""
+    """An absolute path is used, and shown, as it is."""
     (saved.path / "baselines").rename(saved.path / "elsewhere")
     ran = saved.energy(f"--energy-baselines={saved.path / 'elsewhere'}")
     assert ran.verdicts == {"test_works": "passed"}
+    assert f"baselines of 1 test in {saved.path / 'elsewhere'}/" in ran.text
 
 
 def test_a_file_is_no_folder_of_baselines(saved: Project) -> None:

@@ -34,6 +34,7 @@ def test_baselines_are_listed(stored: Project) -> None:
     assert " 1.00 J " in by_name["test_load"]
     assert " 250 mJ/row " in ran.out
     assert "energy: 2 measurements with a baseline" in ran.lines
+    assert max(map(len, run(stored.path, "show", COLUMNS="60").lines)) <= 60
 
 
 @pytest.mark.parametrize(
@@ -54,11 +55,14 @@ def test_another_folder_can_be_named(stored: Project) -> None:
 
 
 def test_nothing_found_exits_with_1(stored: Project) -> None:
-    """The message names the tests."""
-    ran = run(stored.path, "show", "nothing", "at-all")
-    assert (1, "") == (ran.code, ran.out)
-    expected = "pytest-greenops: baselines: no baseline of a test named like nothing or at-all\n"
-    assert expected == ran.err
+    """The message says what was looked for, and what exists."""
+    said = "pytest-greenops: baselines: no baseline of a test named like "
+    for arguments, found in (
+        (["nothing", "at-all"], "nothing or at-all; it has 2 tests: test_works, test_load\n"),
+        (["test_wroks"], "test_wroks; the nearest: test_works\n"),
+    ):
+        ran = run(stored.path, "show", *arguments)
+        assert (1, "", said + found) == (ran.code, ran.out, ran.err)
 
 
 def test_a_damaged_file_does_not_hide_others(stored: Project) -> None:
@@ -76,4 +80,6 @@ def test_a_folder_without_baselines_is_reported(stored: Project) -> None:
     """A subfolder that contains them is named."""
     assert refused(stored.path, "show", ".") == ".: contains no baselines: use baselines"
     assert refused(stored.path.parent, "show").startswith("baselines: no such folder")
+    nope = "nope: no such folder, and no folder baselines with a test of that name: "
+    assert refused(stored.path.parent, "show", "nope").startswith(nope)
     assert "no machine's name contains 'xeon'" in refused(stored.path, "show", "--machine=xeon")

@@ -115,7 +115,7 @@ def test_sessions_add_up(saved: Project) -> None:
     assert regressed.counts["baseline saved"] == 1
     third = saved.baseline().measurements["call"]
     assert [session.rounds[0].energy_uj["cpu:0"] for session in third.sessions] == [4_000_000]
-    assert third.anchor == first.anchor
+    assert third.anchor.saved_at == first.anchor.saved_at
 
     assert saved.energy(joules=4.0).verdicts == {"test_works": "passed"}
     improved = saved.save(joules=2.0)

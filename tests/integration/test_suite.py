@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.integration.commands import run
 from tests.integration.projects import ALONE, Project
 
 #: Three tests, two of which use the joules of the run.
@@ -46,7 +47,7 @@ def test_a_lone_comparison_is_not_adjusted(saved: Project) -> None:
 
 
 def test_small_steps_add_up(saved: Project) -> None:
-    """No accepted step of +4 % is a regression; the run reports that their sum is +22 %."""
+    """No accepted step of +4 % is a regression; the run reports how far the baseline crept up."""
     for step in range(1, 6):
         ran = saved.save(joules=2.0 * 1.04**step)
         assert ran.verdicts["test_works"] in ("passed", "inconclusive")
@@ -55,7 +56,25 @@ def test_small_steps_add_up(saved: Project) -> None:
     assert ran.outcomes == {"passed": 1}
     change = ran.results["test_works"].verdict.change
     assert change
-    assert change.since_anchor == pytest.approx(0.217, abs=1e-3)
-    ran.stdout.fnmatch_lines(
-        ["Energy crept up since the first accepted baseline: test_works +22 %."]
-    )
+    assert change.since_anchor == pytest.approx(1.04**2.5 - 1, abs=1e-3)
+    said = "Energy crept up in small accepted steps: test_works +10 %. Acknowledge it:"
+    ran.stdout.fnmatch_lines([said, "*pytest-greenops show --acknowledge*"])
+    shown = run(saved.path, "show", "--acknowledge", "works")
+    assert (0, "energy: creep of 1 measurement acknowledged") == (shown.code, shown.lines[-1])
+    assert "crept up" not in saved.energy(joules=2.0 * 1.04**5).text
+
+
+def test_a_large_accepted_step_is_no_creep(saved: Project) -> None:
+    """Somebody accepted twice the joules, so no later run mentions it."""
+    saved.save(joules=4.0)
+    for _ in range(2):
+        saved.save(joules=4.0)
+    ran = saved.energy(joules=4.0)
+    assert ran.verdicts == {"test_works": "passed"}
+    assert "crept" not in ran.text
+
+
+def test_a_step_that_nobody_accepted_is_no_creep(saved: Project) -> None:
+    """The run itself used 10 % more, and nobody saved it."""
+    ran = saved.energy(joules=2.2)
+    assert "crept" not in ran.text

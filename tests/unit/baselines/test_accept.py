@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops.baselines.accept import accept
+from pytest_greenops.baselines.accept import accept, acknowledge
 from pytest_greenops.baselines.store import encode, read
+from pytest_greenops.judge.creep import since_anchor
 from pytest_greenops.model.baseline import MAX_SESSIONS, SCHEMA, Anchor, Baseline, Series, Session
 from pytest_greenops.model.measurement import Check, CheckName, DeviceState
 from pytest_greenops.model.result import Result, why_not_a_baseline
-from pytest_greenops.model.verdict import Outcome, Verdict
+from pytest_greenops.model.verdict import Outcome, QualityChange, Verdict
 from tests.unit.builders import (
     CPU,
     GPU_1,
@@ -23,6 +24,7 @@ from tests.unit.builders import (
     baseline,
     key,
     result,
+    rounds,
     series,
     session,
 )
@@ -119,11 +121,39 @@ def test_a_session_that_agrees_joins(outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.REGRESSED, Outcome.IMPROVED])
 def test_a_session_that_differs_replaces_the_others(outcome: Outcome) -> None:
-    """The anchor stays, so that creep is visible."""
-    old = series(session(day=1), session(day=2))
-    kept = accepted(baseline(call=old), result(outcome), session([a_round(9.0)], day=3))
-    assert kept.sessions == (session([a_round(9.0)], day=3),)
-    assert kept.anchor == old.anchor
+    """The anchor moves by that step: what crept up before it stays, and the step is no creep."""
+    old = series(session(day=1), session([a_round(3.0)], day=2))  # 25 % above the anchor of 2 J
+    new = session([a_round(5.0)], day=3)
+    kept = accepted(baseline(call=old), result(outcome), new)
+    assert kept.sessions == (new,)
+    assert kept.anchor.joules_per_unit["call"]["cpu:0"] == pytest.approx(4.0, rel=1e-3)
+    assert (kept.anchor.saved_at, kept.anchor.moved_at) == (old.anchor.saved_at, new.saved_at)
+
+
+def test_an_accepted_drop_of_quality_moves_its_anchor() -> None:
+    """A drop within the limit does not."""
+    old = baseline(call=series(session(day=1, q=0.9), session(day=2, q=0.8)))
+
+    def anchor_after(now: float) -> Anchor:
+        changes = (QualityChange("q", 0.1, now, 0.85),)
+        judged = replace(result(), quality={"q": now})
+        judged = replace(judged, verdict=replace(judged.verdict, qualities=changes))
+        return accepted(old, judged, session(day=3, q=now)).anchor
+
+    assert (anchor_after(0.8).quality, anchor_after(0.8).moved_at) == ({"q": 0.9}, None)
+    assert anchor_after(0.5).quality == pytest.approx({"q": 0.55})
+    assert anchor_after(0.5).moved_at == session(day=3).saved_at
+
+
+def test_an_acknowledged_series_has_not_crept() -> None:
+    """Its anchor is the accepted level of joules and qualities."""
+    crept = series(*(session(rounds(j), d, q=1 / d) for d, j in enumerate((2.0, 2.2, 2.4), 1)))
+    assert since_anchor(crept, "call", ["cpu:0"]) is not None
+    kept = acknowledge(crept)
+    assert since_anchor(kept, "call", ["cpu:0"]) is None
+    assert kept.anchor.joules_per_unit["call"]["cpu:0"] == pytest.approx(2.2, rel=1e-3)
+    assert kept.anchor.quality == pytest.approx({"q": (1 + 1 / 2 + 1 / 3) / 3})
+    assert kept.sessions == crept.sessions
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
+from pytest_greenops.baselines.accept import acknowledge
 from pytest_greenops.baselines.unite import unite_baselines, unite_results
 from pytest_greenops.model.baseline import Anchor, Baseline, Series, Session
 from pytest_greenops.model.environment import Environment
@@ -179,6 +180,20 @@ class TestBaselines:
             "call: one replaced the other at another level: the series saved last is kept: if that "
             "is wrong, delete it and merge again",
         ) == messages
+
+    def test_do_not_restore_a_level_that_moved_the_anchor(self) -> None:
+        """The anchor of one of them was moved, so its joules differ; its time is the same."""
+        old, new = of(1, 2, 3), of(4, joules=3.0)
+        joules = {"call": {"cpu:0": 3.0}}
+        moved = replace(new.anchor, joules_per_unit=joules, moved_at=new.sessions[0].saved_at)
+        new = replace(new, anchor=moved)
+        assert new == merged(old, new)[0]
+
+    def test_keep_an_acknowledgement(self) -> None:
+        """One of two series with the same sessions was acknowledged."""
+        one, other = of(1, 2, 3, joules=3.0), of(1, 2, 3, 4, joules=3.0)
+        known = acknowledge(one)
+        assert known.anchor == merged(known, other)[0].anchor
 
     @pytest.mark.parametrize(
         "other",

@@ -484,6 +484,20 @@ def test_carbon_without_an_intensity_is_not_judged() -> None:
     assert judged(2.0, Budget(max_carbon_g=1e-9), Reference()).limits == ()
 
 
+def test_the_power_of_an_estimate_is_not_judged() -> None:
+    """It restates how busy the CPUs are; `--energy-strict` fails it, and the energy is judged."""
+    seen = measurement([TEN_CALLS] * 10, estimated=["cpu:0"])
+    rules = Rules(session_sd=0.001)
+    alone = judged(seen, Budget(max_power_w=1.0), Reference(), rules)
+    assert (alone.outcome, alone.limits) == (Outcome.NO_BASELINE, ())
+    both = judged(seen, Budget(max_power_w=1.0, energy_j=3.0), Reference(), rules)
+    assert (both.outcome, [limit.quantity for limit in both.limits]) == (Outcome.PASSED, ["energy"])
+    assert "max_power of 1.00 W is not judged" in (both.unjudged or "")
+    assert both.unproven
+    sensed = judged(measurement([TEN_CALLS] * 10), Budget(max_power_w=21.0), Reference(), rules)
+    assert (sensed.unjudged, sensed.unproven) == (None, False)
+
+
 def test_a_limit_is_uncertain_by_sessions_as_well() -> None:
     """Its interval includes the assumed spread of sessions, even if rounds scatter little."""
     narrow, wide = (
@@ -540,19 +554,20 @@ def test_the_margin_is_the_budgets_or_the_runs() -> None:
     assert judged(2.04, Budget(max_increase=0.0)).outcome is Outcome.REGRESSED
 
 
-def test_creep_is_since_the_first_accepted_level() -> None:
-    """Ten accepted steps of 2 % are 22 %, though each was within the margin."""
+def test_creep_is_that_of_the_accepted_level() -> None:
+    """Ten accepted steps of 2 % are 22 %; what this run adds was not accepted."""
     level = 2.0 * 1.02**10
     change = change_of(judged(level * 1.02, reference=Reference(grown(level))))
     assert change.relative == close(0.02)
-    assert change.since_anchor == close(1.02**11 - 1)
+    assert change.since_anchor == close(1.02**10 - 1)
 
 
 def test_creep_is_of_the_judged_domain_and_unit() -> None:
     """If the anchor lacks a counter or unit, there is no creep."""
     spent = rounds(2.0, units={"token": 10.0}, more={"gpu:0": 3.0})
     anchor = {"call": {"cpu:0": 1.0, "gpu:0": 3.0}, "token": {"cpu:0": 0.1}}
-    known = Reference(series(*[session(spent)] * 5, domains=(CPU, GPU), anchor=anchor))
+    days = [session(spent, day) for day in range(1, 6)]
+    known = Reference(series(*days, domains=(CPU, GPU), anchor=anchor))
     seen = measurement(spent, domains=(CPU, GPU))
 
     def creep(domain: str, unit: str) -> float | None:

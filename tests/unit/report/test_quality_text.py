@@ -209,8 +209,8 @@ class TestRemarks:
             for first in [{"q": 0.9}]
         ]
         assert list(map(str, remarks(many))) == [
-            "Quality crept down since the first accepted baseline: test_1 q -7.8 %, "
-            "test_4 q -6.7 %, test_0 q -5.6 %, and 1 more."
+            "Quality crept down in small accepted steps: test_1 q -7.8 %, test_4 q -6.7 %, "
+            "test_0 q -5.6 %, and 1 more. Acknowledge it: pytest-greenops show --acknowledge"
         ]
         dropped = changes({"accuracy": 0.9}, [{"accuracy": 0.94}], 0.01, {"accuracy": 0.99})
         assert list(remarks([fell(qualities=dropped)])) == []

@@ -212,7 +212,7 @@ NEAR = Limit("energy", 2.0, 1.95, 2.06, 2.02)
         (
             result(change=change(0.01, 0.0, 0.02, since_anchor=0.22)),
             "",
-            "; +22 % since the first accepted baseline",
+            "; the baseline crept up +22 % in small accepted steps",
         ),
         (
             result(Outcome.IMPROVED, change=change(-0.21, -0.24, -0.18)),

@@ -63,7 +63,7 @@ class TestFailureSection:
         """The line about the baseline has its sessions and its creep."""
         crept = change(0.55, 0.4, 0.7, sessions=1, provisional=True, since_anchor=0.7)
         lines = "\n".join(section.failure_section(result(Outcome.REGRESSED, change=crept)))
-        assert "2.00 J from 1 baseline session (provisional: fewer than 3); +70 %" in lines
+        assert "2.00 J from 1 baseline session (provisional: fewer than 3); it moved" in lines
 
     def test_of_one_round_says_that_the_spread_is_unknown(self) -> None:
         """A single round is not drawn as a series."""
