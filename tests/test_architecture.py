@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -364,6 +365,13 @@ def test_every_package_says_what_belongs_in_it() -> None:
     for name, module in modules().items():
         if module.path.name == "__init__.py" and name:
             assert (ast.get_docstring(module.tree) or "").endswith("."), name
+
+
+def test_one_function_prints_percentages() -> None:
+    """It knows how many digits a reader needs, and prints no exponents."""
+    own = re.compile(r"\* ?100[^}]*\} ?%")
+    found = [m.name for m in modules().values() if own.search(m.path.read_text())]
+    assert [name for name in found if name != "model.units"] == []
 
 
 # --- what a run without --energy loads -------------------------------------------------------

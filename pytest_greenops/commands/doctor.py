@@ -12,12 +12,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pytest_greenops.commands.command import NEGATIVE, Command
-from pytest_greenops.commands.console import print_lines
+from pytest_greenops.commands.console import Screen, print_lines
 from pytest_greenops.machine import LoadProbe, LoadShare, cpu, gaps, virtual
 from pytest_greenops.machine.facts import LOAD
 from pytest_greenops.measure.self_checks import CONTENTION
 from pytest_greenops.model.diagnosis import Diagnosis, Observation, State
 from pytest_greenops.model.errors import SensorUnavailable
+from pytest_greenops.model.units import format_number, format_percent
 from pytest_greenops.report.doctor_table import doctor_lines
 from pytest_greenops.sensors import discover, zeus
 from pytest_greenops.sensors.base import Finding, Sensor
@@ -54,7 +55,7 @@ class Doctor(Command):
         for finding in findings:
             if finding.sensor:
                 finding.sensor.close()
-        print_lines(doctor_lines(diagnosis))
+        print_lines(doctor_lines(diagnosis, Screen.of_stdout().width))
         return 0 if diagnosis.measurable else NEGATIVE
 
 
@@ -116,8 +117,8 @@ def _sensor(finding: Finding, cpu_sensed: bool) -> Iterator[Observation]:
     sensor = finding.sensor
     domains = ", ".join(domain.name for domain in sensor.domains)
     if sensor.source == "sensed":
-        period_ms = sensor.update_period_s * 1000
-        what = f"reads {domains}, updated every {period_ms:.3g} ms"
+        period_ms = format_number(sensor.update_period_s * 1000)
+        what = f"reads {domains}, updated every {period_ms} ms"
         yield Observation(finding.name, "ok", f"{what}. {sensor.method}")
     elif cpu_sensed:
         yield Observation(finding.name, "ok", "not needed: the CPU has a sensor")
@@ -167,7 +168,10 @@ def _turbo(root: Path) -> Observation:
 def _load(load: LoadShare | None, cpu_sensed: bool) -> Iterator[Observation]:
     if load is None:
         return
-    others = f"other processes use {load.others * 100:.0f} % of the CPUs"
+    used, stolen = (
+        format_percent(share, signed=False, digits=2) for share in (load.others, load.steal)
+    )
+    others = f"other processes use {used} of the CPUs"
     if load.others > CONTENTION:
         harm = "the energy counters include them" if cpu_sensed else "they slow down the work"
         fix = "ps -eo pcpu,pid,comm --sort=-pcpu | head"
@@ -175,7 +179,7 @@ def _load(load: LoadShare | None, cpu_sensed: bool) -> Iterator[Observation]:
     else:
         yield Observation("other load", "ok", others)
     if load.steal > 0:
-        what = f"the hypervisor gave others {load.steal * 100:.1f} % of the CPU time"
+        what = f"the hypervisor gave others {stolen} of the CPU time"
         yield Observation("steal", "warn", what)
 
 

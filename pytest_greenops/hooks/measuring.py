@@ -213,7 +213,7 @@ class Measuring:
         render = terminal.render_brief if self._config.get_verbosity() < 0 else terminal.render
         yield ""
         yield from render(results, width=width, color=reporter.hasmarkup, unicode=unicode)
-        yield from where_joules_go(results, max(80, width), str if unicode else plain)
+        yield from where_joules_go(results, width, str if unicode else plain)
         yield from (f"energy: {line}" for line in self._gathered.lines())
         last = closing.closing_line(results)
         yield last if unicode else plain(last)

@@ -17,7 +17,7 @@ from pytest_greenops.model.measurement import (
     LoadShare,
     Round,
 )
-from pytest_greenops.model.units import counted
+from pytest_greenops.model.units import counted, format_duration, format_percent
 
 #: The error at the edges may be this share of the margin; the drift over the rounds, that share.
 EDGE_SHARE, DRIFT_SHARE = 1 / 5, 1 / 4
@@ -76,12 +76,13 @@ def too_short(rounds: Sequence[Round], domains: Sequence[Domain], margin: float)
     for kind in dict.fromkeys(kind for known in errors for kind in known):
         error = trimmed_mean([known[kind] for known in errors if kind in known])
         if error > edge_limit(margin):
-            span_ms = trimmed_mean([round_.seconds for round_ in rounds]) * 1e3
-            off = f"its edges are off by up to {error * 100:.2g} % of its {kind} energy"
+            span = format_duration(trimmed_mean([round_.seconds for round_ in rounds]))
+            most = format_percent(error, signed=False, digits=2)
+            off = f"its edges are off by up to {most} of its {kind} energy"
             still = f"its {kind} counter may not move in that time"
             yield Check(
                 CheckName.TOO_SHORT,
-                f"a round spans {span_ms:.3g} ms, and {off if error < math.inf else still}",
+                f"a round spans {span}, and {off if error < math.inf else still}",
                 "no verdict; let the meter repeat the work, or make one call longer",
                 untrusted=True,
                 kinds=(kind,),
@@ -145,7 +146,7 @@ def drift(energies: Sequence[float], margin: float, warms_up: bool = True) -> Ch
     total = rise * (n - 1)
     if n < 5 or abs(total) <= margin * DRIFT_SHARE or abs(rise) <= t_quantile(0.995, n - 2) * error:
         return None
-    finding = f"{math.expm1(total) * 100:+.1f} % over the rounds"
+    finding = f"{format_percent(math.expm1(total))} over the rounds"
     return Check(CheckName.DRIFT, finding, _DRIFT_ACTION[warms_up])
 
 
@@ -178,10 +179,11 @@ def contention(kept: Sequence[LoadShare], rounds: int) -> Check | None:
         return None
     others, steal = max(share.others for share in kept), max(share.steal for share in kept)
     crowded = sum(share.idle < CROWDED for share in kept)
-    stolen = f", the hypervisor {steal * 100:.1f} %" if steal else ""
+    used, taken = (format_percent(each, signed=False, digits=2) for each in (others, steal))
+    stolen = f", the hypervisor {taken}" if steal else ""
     return Check(
         CheckName.CONTENTION,
-        f"other processes used up to {others * 100:.0f} % of the machine{stolen} in "
+        f"other processes used up to {used} of the machine{stolen} in "
         f"{len(kept)} of {rounds} rounds",
         "rounds redone, then kept",
         untrusted=len(kept) > TRIM * rounds,

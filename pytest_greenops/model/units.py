@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -61,11 +62,22 @@ format_mass = partial(_prefixed, "g")
 format_duration = partial(_prefixed, "s")
 
 
-def format_percent(share: float, signed: bool = True) -> str:
-    """Print a share: `0.0512` -> `'+5.1 %'`; whole numbers from ten percent on."""
-    percent = share * 100
-    digits = 0 if abs(percent) >= 9.95 else 1
-    return f"{percent:{'+' if signed else ''}.{digits}f} %"
+def format_percent(share: float, signed: bool = True, digits: int | None = None) -> str:
+    """Print a share: `0.0512` -> `'+5.1 %'`; whole numbers from ten percent on.
+
+    With `digits`, print at most so many significant ones, and no zeros at the end: `'+5 %'`.
+    """
+    percent, sign = share * 100, "+" if signed else ""
+    if digits is not None:
+        return f"{format_number(percent, digits, sign)} %"
+    decimals = 0 if abs(percent) >= 9.95 else 1
+    return f"{percent:{sign}.{decimals}f} %"
+
+
+def format_number(value: float, digits: int = 3, sign: str = "") -> str:
+    """Print significant digits without an exponent: `1580.0` -> `'1580'`."""
+    text = f"{value:{sign}.{digits}g}"
+    return format(Decimal(text), f"{sign}f") if "e" in text else text
 
 
 def counted(number: int, thing: str) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pytest_greenops.model.diagnosis import Diagnosis, Observation
 from pytest_greenops.report.drawing import hanging, wrapped
 
-WIDTH = 80
+#: Longer lines are hard to read; narrower ones hold no sentence.
+_WIDEST, _NARROWEST = 80, 50
 _NAME_AT, _WHAT_AT = 8, 25
 #: A fix that starts with one of these is a command, which users copy.
 _PROGRAMS = ("sudo", "echo", "pip", "docker", "podman", "ps")
@@ -17,32 +18,34 @@ _SHELL_WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*")+""")
 _JOINTS = ("&&", "|", "||", ";")
 
 
-def doctor_lines(diagnosis: Diagnosis) -> Iterator[str]:
+def doctor_lines(diagnosis: Diagnosis, width: int = _WIDEST) -> Iterator[str]:
     """Yield a table of the findings with their fixes, then what a measurement is worth.
 
-    No line is longer than 80 characters. A longer command is split where a shell allows it.
+    No line is longer than `width`, from 50 to 80. A longer command is split where a shell allows
+    it.
     """
+    width = min(max(width, _NARROWEST), _WIDEST)
     for finding in diagnosis.findings:
-        yield from _finding(finding)
+        yield from _finding(finding, width)
     yield ""
-    yield from wrapped(diagnosis.worth, WIDTH)
+    yield from wrapped(diagnosis.worth, width)
 
 
-def _finding(finding: Observation) -> Iterator[str]:
+def _finding(finding: Observation, width: int) -> Iterator[str]:
     label = f"{finding.state:{_NAME_AT}}{finding.name:{_WHAT_AT - _NAME_AT}}"
-    yield from hanging(label, finding.what, WIDTH)
+    yield from hanging(label, finding.what, width)
     if finding.remedy is None:
         return
     if finding.remedy.startswith(tuple(f"{program} " for program in _PROGRAMS)):
         yield f"{' ' * _NAME_AT}Fix:"
-        yield from (f"{' ' * (_NAME_AT + 2)}{line}" for line in _command(finding.remedy))
+        yield from (f"{' ' * (_NAME_AT + 2)}{line}" for line in _command(finding.remedy, width))
     else:
-        yield from hanging(f"{' ' * _NAME_AT}Fix: ", finding.remedy, WIDTH)
+        yield from hanging(f"{' ' * _NAME_AT}Fix: ", finding.remedy, width)
 
 
-def _command(command: str) -> Iterator[str]:
+def _command(command: str, width: int) -> Iterator[str]:
     """Split a long command where a shell allows it: after an operator, or at a backslash."""
-    width = WIDTH - _NAME_AT - 2 - len(" \\")
+    width -= _NAME_AT + 2 + len(" \\")
     if len(command) <= width:
         yield command
         return

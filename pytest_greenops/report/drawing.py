@@ -7,7 +7,8 @@ import math
 import re
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -45,7 +46,26 @@ def elide(text: str, width: int, ellipsis: str = "…") -> str:
     kept = width - cells(ellipsis)
     if kept < 2:
         return _head(text, max(width, 0))
-    return _head(text, kept - kept // 2) + ellipsis + _head(text[::-1], kept // 2)[::-1]
+    return _head(text, kept - kept // 2) + ellipsis + _tail(text, kept // 2)
+
+
+@lru_cache(maxsize=128)
+def elided(texts: tuple[str, ...], width: int, ellipsis: str = "…") -> Mapping[str, str]:
+    """Return each text cut to `width` columns: texts that differ still differ.
+
+    They are cut in the middle. Those that would then look alike are cut where they agree.
+    """
+    cut = {text: elide(text, width, ellipsis) for text in texts}
+    groups: dict[str, list[str]] = {}
+    for text, short in cut.items():
+        groups.setdefault(short, []).append(text)
+    taken = set(groups)
+    for alike in groups.values():
+        if alike[1:]:
+            shorts = next(s for s in _apart(alike, width, ellipsis) if taken.isdisjoint(s))
+            cut.update(zip(alike, shorts, strict=True))
+            taken.update(shorts)
+    return cut
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -113,6 +133,39 @@ def _cells(character: str) -> int:
 def _head(text: str, width: int) -> str:
     ends = itertools.accumulate(map(_cells, text))
     return text[: sum(end <= width for end in ends)]
+
+
+def _tail(text: str, width: int) -> str:
+    return _head(text[::-1], width)[::-1]
+
+
+def _apart(alike: Sequence[str], width: int, ellipsis: str) -> Iterator[list[str]]:
+    """Yield ways to cut texts so that they differ: another cut, two cuts, or numbers at the end."""
+    kept = width - cells(ellipsis)
+    outer = (kept - cells(ellipsis)) // 4
+    agree = sum(1 for _ in itertools.takewhile(_all_equal, zip(*alike, strict=False)))
+
+    def once(head: int) -> list[str]:
+        return [_head(text, head) + ellipsis + _tail(text, kept - head) for text in alike]
+
+    def twice(middle: int) -> list[str]:
+        parts = ((_head(t, outer), _head(t[agree:], middle), _tail(t, outer)) for t in alike)
+        return list(map(ellipsis.join, parts))
+
+    heads = sorted(range(1, kept), key=lambda head: abs(head - (kept - kept // 2)))
+    near = (head for head in heads if outer <= head <= kept - outer)
+    middles = [kept - cells(ellipsis) - 2 * outer] if agree > outer > 0 else []
+    for shorts in itertools.chain(map(once, near), map(twice, middles), map(once, heads)):
+        if len(set(shorts)) == len(shorts):
+            yield shorts
+    for first in itertools.count(1):
+        marks = [f"~{first + number}" for number in range(len(alike))]
+        pairs = zip(alike, marks, strict=True)
+        yield [elide(text, width - len(mark), ellipsis) + mark for text, mark in pairs]
+
+
+def _all_equal(letters: Sequence[str]) -> bool:
+    return len(set(letters)) == 1
 
 
 def _condensed(values: Sequence[float], width: int) -> list[float]:

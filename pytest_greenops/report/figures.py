@@ -27,7 +27,7 @@ def energy(energy_j: float, unit: str) -> str:
 
 def margin(share: float) -> str:
     """Return a margin as its author wrote it: `0.05` -> `'+5 %'`."""
-    return f"{share * 100:+g} %"
+    return format_percent(share, digits=6)
 
 
 def used(share: float) -> str:

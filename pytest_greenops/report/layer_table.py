@@ -9,19 +9,23 @@ from pytest_greenops.model.explanation import Explanation, Layer
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_energy, format_percent
 from pytest_greenops.report import figures
-from pytest_greenops.report.drawing import aligned, cells, column_widths, elide, hanging
+from pytest_greenops.report.drawing import aligned, cells, column_widths, elide, elided, hanging
 
 #: At most this many layers are listed; the others are summed up.
 _MOST_LISTED = 8
-#: The longest class name, and the width of a line without name and class.
-_KIND, _REST = 18, 40
+#: The longest class name, the width of a line without name and class, and the least of a line.
+_KIND, _REST, _NARROWEST = 18, 40, 50
 _INDENT = " " * 4
 
 
 def where_joules_go(
     results: Sequence[Result], width: int, say: Callable[[str], str] = str
 ) -> Iterator[str]:
-    """Yield the named windows of each test with their layers, for `--energy-explain`."""
+    """Yield the named windows of each test with their layers, for `--energy-explain`.
+
+    No line is longer than `width`, at least 50.
+    """
+    width = max(width, _NARROWEST)
     by_test: dict[TestKey, list[Result]] = {}
     for result in results:
         if result.explained is not None and figures.measured(result):
@@ -82,11 +86,13 @@ def _summary(explained: Explanation) -> str:
 
 def _table(explained: Explanation, width: int) -> Iterator[str]:
     listed, rest = explained.layers[:_MOST_LISTED], explained.layers[_MOST_LISTED:]
-    kinds = min(_KIND, max(len(each.kind) for each in listed))
-    names = min(max(cells(each.name) for each in listed), width - kinds - _REST)
+    left = max(width - _REST, 0)
+    known, names = tuple(each.name for each in listed), max(cells(each.name) for each in listed)
+    kinds = min(_KIND, max(len(each.kind) for each in listed), max(left - names, left // 3))
+    names = min(names, left - kinds)
     rows = [
         (
-            _tail(each.name, names),
+            elided(known, names)[each.name],
             elide(each.kind, kinds),
             format_energy(each.joules),
             _share(each, explained),
@@ -101,11 +107,6 @@ def _table(explained: Explanation, width: int) -> Iterator[str]:
     widths = column_widths(rows)
     for row in rows:
         yield _INDENT + aligned(row, widths, right=(2, 3))
-
-
-def _tail(name: str, width: int) -> str:
-    """Return the end of a name, which distinguishes layers."""
-    return name if cells(name) <= width else f"…{name[len(name) - width + 1 :]}"
 
 
 def _against(layer: Layer) -> str:

@@ -8,11 +8,19 @@ from typing import NamedTuple
 from pytest_greenops.model.baseline import SeriesOverview
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.report import figures
-from pytest_greenops.report.drawing import aligned, cells, column_widths, elide, plain, wrapped
+from pytest_greenops.report.drawing import (
+    aligned,
+    cells,
+    column_widths,
+    elide,
+    elided,
+    plain,
+    wrapped,
+)
 
-#: An increase since the first accepted baseline that is worth a look: the default margin.
+#: An increase by small accepted steps that is worth a look: the default margin.
 CREEP = 0.05
-_NARROWEST, _LEAST_NAME = 80, 20
+_NARROWEST, _LEAST_NAME = 40, 20
 _NOTHING = "-"
 #: At most this many measurements that crept are named.
 _NAMED = 5
@@ -35,7 +43,9 @@ def inventory_lines(
         slug: [(held.test.module, _cells(held, say)) for held in holdings]
         for slug, holdings in machines.items()
     }
-    widths = _widths([row for members in rows.values() for _, row in members], width)
+    everyone = [row for members in rows.values() for _, row in members]
+    widths = _widths(everyone, width)
+    names = tuple(row.upper[0] for row in everyone)
     for number, (slug, members) in enumerate(rows.items()):
         if number:
             yield ""
@@ -45,9 +55,8 @@ def inventory_lines(
         for of, row in members:
             if of != module:
                 module = of
-                yield _rule(say(of), sum(widths) + 6, say)
-            for name, *others in row:
-                yield aligned([elide(name, widths[0], say("…")), *others], widths)
+                yield _rule(say(of), min(width, sum(widths) + 2 * len(widths) - 2), say)
+            yield from _lines(row, names, widths, width, say("…"))
     everything = [held for holdings in machines.values() for held in holdings]
     yield ""
     for sentence in _sentences(everything):
@@ -71,10 +80,28 @@ def _cells(held: SeriesOverview, say: Callable[[str], str]) -> _Cells:
 
 
 def _widths(rows: Sequence[_Cells], width: int) -> list[int]:
-    """Return the width of each column; names are cut if the line gets too long."""
+    """Return the width of each column; names are cut if the line gets too long.
+
+    If they would be cut too much, they have no column, and are on lines of their own.
+    """
     name, *others = column_widths([line for row in rows for line in row])
     left = width - sum(others) - 2 * len(others)
-    return [min(name, max(_LEAST_NAME, left)), *others]
+    return [min(name, left), *others] if left >= min(name, _LEAST_NAME) else others
+
+
+def _lines(
+    row: _Cells, names: tuple[str, ...], widths: Sequence[int], width: int, ellipsis: str
+) -> Iterator[str]:
+    """Yield the two lines of a measurement, or four where names have lines of their own."""
+    beside = len(widths) == len(row.upper)
+    name = elided(names, widths[0] if beside else width, ellipsis)[row.upper[0]]
+    (_, *upper), (sessions, *lower) = row
+    if beside:
+        yield aligned([name, *upper], widths)
+        yield aligned([elide(sessions, widths[0], ellipsis), *lower], widths)
+    else:
+        yield from (name, sessions)
+        yield from (elide(f"  {aligned(line, widths)}", width, ellipsis) for line in (upper, lower))
 
 
 def _rule(module: str, width: int, say: Callable[[str], str]) -> str:
@@ -96,9 +123,10 @@ def _sentences(holdings: Sequence[SeriesOverview]) -> Iterator[str]:
         crept.sort(key=lambda held: -(held.since_anchor or 0.0))
         named = ", ".join(_crept(held) for held in crept[:_NAMED])
         more = f" and {len(crept) - _NAMED} more" if len(crept) > _NAMED else ""
+        most = format_percent(CREEP, signed=False, digits=2)
         yield (
-            f"{len(crept)} crept more than {CREEP * 100:g} % above the first accepted baseline: "
-            f"{named}{more}"
+            f"{len(crept)} crept up more than {most} in small accepted steps: "
+            f"{named}{more}; acknowledge with --acknowledge"
         )
     if any(held.dirty and held.commit for held in holdings):
         yield "+ after a commit: saved with uncommitted changes"

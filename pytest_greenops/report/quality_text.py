@@ -48,12 +48,12 @@ def moved(quality: QualityChange) -> str:
         return "below 0" if quality.exceeded else "above 0"
     share = quality.relative
     small = 0 < abs(share) < _SMALL
-    return f"{share * 100:+.2g} %" if small else format_percent(share)
+    return format_percent(share, digits=2 if small else None)
 
 
 def limit(quality: QualityChange) -> str:
     """Return the largest allowed drop as a change: `'-1 %'`."""
-    return f"{-quality.limit * 100 or 0:g} %"
+    return format_percent(-quality.limit or 0.0, signed=False, digits=6)
 
 
 def not_judged(result: Result) -> str | None:

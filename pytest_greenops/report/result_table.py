@@ -23,7 +23,9 @@ from pytest_greenops.report.reasons import verdict_word, warned
 NOTHING = "-"
 HEADINGS = (("test", "energy, power", "change", "verdict"), ("rounds", "per unit", "95 % CI", ""))
 #: Columns between two cells, of the narrowest table, and of the shortest bar.
-GAP, NARROWEST, SHORTEST_BAR = 2, 80, 8
+GAP, NARROWEST, SHORTEST_BAR = 2, 40, 8
+#: A narrower table has its names on lines of their own.
+_SIDE_BY_SIDE = 80
 #: The least and the greatest width of the columns energy, change and verdict.
 _BOUNDS = ((13, 18), (9, 13), (14, 22))
 #: A wide terminal extends the bar below the verdict by at most this much.
@@ -72,12 +74,13 @@ class Row(NamedTuple):
     warned: bool = False
 
     @property
-    def tally(self) -> str:
-        """Return `'10 rounds'`, or a single round with its error: `'1 round ±5 %'`."""
+    def tallies(self) -> tuple[str, ...]:
+        """Return texts, the longest first: `'25 rounds in 2 sessions'`, or `'1 round ±5 %'`."""
         if len(self.rounds) != 1:
-            return self.number
-        known = "" if self.error is None else f" ±{self.error * 100:.2g} %"
-        return f"1 round{known}"
+            return self.number, self.number.partition(" in ")[0], str(len(self.rounds))
+        if self.error is None:
+            return ("1 round",)
+        return (f"1 round ±{format_percent(self.error, signed=False, digits=2)}",)
 
 
 class Part(NamedTuple):
@@ -121,7 +124,9 @@ def parts(result: Result) -> Iterator[Part]:
         return
     kinds = figures.counted_kinds(result)
     total = sum(kinds.values())
-    if len(kinds) > 1 and total:
+    # Of an estimate, CPU and memory are constant shares of CPU time.
+    constant = result.provenance.estimated and kinds.keys() <= {"cpu", "dram"}
+    if len(kinds) > 1 and total and not constant:
         for kind, energy_j in kinds.items():
             judged = " (judged)" if result.domain == kind else ""
             yield Part(f"{kind} {figures.used(energy_j / total)}{judged}", _power(result, energy_j))
@@ -181,7 +186,7 @@ def _gauge(result: Result) -> Gauge | None:
 
 
 class Widths(NamedTuple):
-    """The width of each column."""
+    """The width of each column; without a name, names are on lines of their own."""
 
     name: int
     energy: int
@@ -208,12 +213,21 @@ def fit(
         min(max(least, *(cells(say(text)) for text in column)), most)
         for column, (least, most) in zip(texts, _BOUNDS, strict=True)
     )
+    if width < _SIDE_BY_SIDE:
+        return _narrow(width - GAP, energy, change, verdict)
     free = width - Widths(0, energy, change, verdict).total
     names = [r.name + r.label for r in rows] + [f"    {part.name}" for part in parts]
-    names += [f"  {'.' * len(r.rounds)} {r.tally}" for r in rows]
+    names += [f"  {'.' * len(r.rounds)} {r.tallies[0]}" for r in rows]
     wanted = max(cells(say(text)) for text in names)
-    growth = min(_MOST_GROWTH, max(free - wanted, (width - NARROWEST) // 2))
+    growth = min(_MOST_GROWTH, max(free - wanted, (width - _SIDE_BY_SIDE) // 2))
     return Widths(min(wanted, free - growth), energy, change, verdict + growth)
+
+
+def _narrow(width: int, energy: int, change: int, verdict: int) -> Widths:
+    """Return widths of three columns; those with the most to spare become narrower."""
+    over = energy + change + verdict + 2 * GAP - width
+    shorter = min(max(over, 0), verdict - SHORTEST_BAR)
+    return Widths(0, energy - max(over - shorter, 0), change, verdict - shorter)
 
 
 def _least_gauge(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""Results on a terminal, readable at 80 columns, also without color and in plain ASCII."""
+"""Results on a terminal, readable at 40 columns, also without color and in plain ASCII."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pytest_greenops.report.drawing import (
     bar,
     cells,
     elide,
+    elided,
     plain,
     shows_blocks,
     sparkline,
@@ -61,7 +62,7 @@ def render(
 ) -> Iterator[str]:
     """Yield the table by module, then a note for each verdict that needs attention.
 
-    No line is longer than `width`, at least 80, except for commands, which users copy.
+    No line is longer than `width`, at least 40, except for commands, which users copy.
     """
     if not results:
         return
@@ -73,17 +74,14 @@ def render(
     }
     rows = [pair for members in groups.values() for pair in members]
     widths = fit([r for r, _ in rows], [part for _, more in rows for part in more], width, say)
-    layout = _Layout(widths, unicode, say)
-    yield from _drawn(layout.heading(), width, color)
+    layout = _Layout([r for r, _ in rows], widths, width, unicode)
+    yield from layout.heading(color)
     for module, members in groups.items():
-        table = layout.table()
-        for one, more in members:
-            layout.add(table, one, more)
         rule = "─" if unicode else "-"
         title = f"{rule * 2} {elide(say(module), width - 6, say('…'))} "
         total = min(width, widths.total)
         yield from _painted(title + rule * (total - cells(title)), "bold", color)
-        yield from _drawn(table, width, color)
+        yield from layout.lines(members, color)
     yield from _listed(results, width, color, say, sentences)
 
 
@@ -92,11 +90,13 @@ def render_brief(
 ) -> Iterator[str]:
     """Yield one line for each verdict that needs attention."""
     say = str if unicode else plain
-    for note in notes(results):
+    found = list(notes(results))
+    subjects = tuple(say(note.subject) for note in found)
+    for note in found:
         word, subject, brief = say(note.word), say(note.subject), say(note.brief)
         free = width - cells(word) - 2 * GAP
         brief = elide(brief, max(free // 2, free - cells(subject)), say("…"))
-        subject = elide(subject, free - cells(brief), say("…"))
+        subject = elided(subjects, free - cells(brief), say("…"))[subject]
         line = f"{word}  {subject}  {brief}".rstrip()
         yield from _painted(line, _style(note), color)
 
@@ -185,39 +185,70 @@ class MeasurementProgress:
 
 
 class _Layout:
-    """Cells of a rich table, cut to their widths."""
+    """Cells of a table, cut to their widths: side by side, or below each name."""
 
-    def __init__(self, widths: Widths, unicode: bool, say: Callable[[str], str]) -> None:
+    def __init__(self, rows: Sequence[Row], widths: Widths, width: int, unicode: bool) -> None:
         self.widths = widths
+        self.width = width
         self.unicode = unicode
-        self.say = say
+        self.say: Callable[[str], str] = str if unicode else plain
+        self._names = tuple(self.say(row.name) for row in rows)
+        self._labels = tuple(self.say(row.label) for row in rows)
 
-    def table(self) -> Table:
+    def heading(self, color: bool) -> Iterator[str]:
+        upper, lower = HEADINGS
+        table = self._table()
+        if self.widths.name:
+            table.add_row(*upper, style="bold")
+            table.add_row(f"  {lower[0]}", *lower[1:], style="dim")
+            yield from _drawn(table, self.width, color)
+        else:
+            yield from _painted(upper[0], "bold", color)
+            table.add_row(*upper[1:], style="bold")
+            table.add_row(*lower[1:], style="dim")
+            yield from self._below(table, color)
+
+    def lines(self, members: Sequence[tuple[Row, Sequence[Part]]], color: bool) -> Iterator[str]:
+        """Yield the rows of a module, and further lines of each."""
+        table = self._table()
+        for one, more in members:
+            first = [(self._name(one), "bold"), (self._rounds(one), "dim")]
+            parts = [(self._part(part), part) for part in more]
+            if self.widths.name:
+                table.add_row(self._stack(*first), *self._figures(one))
+                for name, part in parts:
+                    table.add_row(self._stack((name, "dim")), self._cut(part.energy, 1))
+                continue
+            yield from (line for each in first if each[0] for line in _painted(*each, color))
+            table = self._table()
+            table.add_row(*self._figures(one))
+            yield from self._below(table, color)
+            for name, part in parts:
+                text = elide(f"{name}  {self.say(part.energy)}", self.width, self.say("…"))
+                yield from _painted(text, "dim", color)
+        if self.widths.name:
+            yield from _drawn(table, self.width, color)
+
+    def _table(self) -> Table:
         from rich.table import Table
 
         table = Table(box=None, show_header=False, padding=(0, GAP, 0, 0), pad_edge=False)
-        for width in self.widths:
+        for width in filter(None, self.widths):
             table.add_column(width=width, no_wrap=True, overflow="crop")
         return table
 
-    def heading(self) -> Table:
-        table = self.table()
-        upper, lower = HEADINGS
-        table.add_row(*upper, style="bold")
-        table.add_row(f"  {lower[0]}", *lower[1:], style="dim")
-        return table
+    def _below(self, table: Table, color: bool) -> Iterator[str]:
+        return (" " * GAP + line for line in _drawn(table, self.width - GAP, color))
 
-    def add(self, table: Table, one: Row, more: Sequence[Part]) -> None:
+    def _figures(self, one: Row) -> Iterator[Text]:
         style = _style(one)
-        table.add_row(
-            self._stack((self._name(one), "bold"), (self._rounds(one), "dim")),
-            self._stack((self._cut(one.energy[0], 1), ""), (self._cut(one.energy[1], 1), "")),
-            self._stack((self._cut(one.change[0], 2), style), (self._cut(one.change[1], 2), "")),
-            self._stack((self._cut(one.verdict, 3), style), (self._gauge(one), style)),
-        )
-        for part in more:
-            name = elide(self.say(part.name), self.widths.name - 4, self.say("…"))
-            table.add_row(self._stack((f"    {name}", "dim")), self._cut(part.energy, 1))
+        yield self._stack((self._cut(one.energy[0], 1), ""), (self._cut(one.energy[1], 1), ""))
+        yield self._stack((self._cut(one.change[0], 2), style), (self._cut(one.change[1], 2), ""))
+        yield self._stack((self._cut(one.verdict, 3), style), (self._gauge(one), style))
+
+    def _part(self, part: Part) -> str:
+        width = self.widths.name or self.width
+        return f"    {elide(self.say(part.name), width - 4, self.say('…'))}"
 
     def _cut(self, text: str, column: int) -> str:
         return elide(self.say(text), self.widths[column], self.say("…"))
@@ -228,17 +259,21 @@ class _Layout:
         return Text("\n").join(Text(text, style) for text, style in lines if text)
 
     def _name(self, one: Row) -> str:
-        label = elide(self.say(one.label), self.widths.name // 2, self.say("…"))
-        return elide(self.say(one.name), self.widths.name - cells(label), self.say("…")) + label
+        width, say = self.widths.name or self.width, self.say
+        label = elided(self._labels, width // 2, say("…"))[say(one.label)]
+        return elided(self._names, width - cells(label), say("…"))[say(one.name)] + label
 
     def _rounds(self, one: Row) -> str:
+        """Return the rounds, drawn and counted: with the longest text that leaves them visible."""
         if not one.rounds:
             return ""
-        count = self.say(one.tally)
+        width, texts = self.widths.name or self.width, list(map(self.say, one.tallies))
         if len(one.rounds) == 1:
-            return f"  {count}"
-        free = self.widths.name - len(count) - 3
-        return f"  {sparkline(one.rounds, free, self.unicode)} {count}"
+            return elide(f"  {texts[0]}", width, self.say("…"))
+        least = min(len(one.rounds), SHORTEST_BAR)
+        count = next((text for text in texts if width - cells(text) - 3 >= least), texts[-1])
+        drawn = sparkline(one.rounds, width - cells(count) - 3, self.unicode)
+        return f"  {drawn} {count}"
 
     def _gauge(self, one: Row) -> str:
         if one.gauge is None:
@@ -262,21 +297,19 @@ def _listed(
     say: Callable[[str], str],
     sentences: Sentences,
 ) -> Iterator[str]:
-    for note in notes(results, sentences):
+    found = list(notes(results, sentences))
+    subjects = tuple(say(note.subject) for note in found)
+    for note in found:
+        word = say(note.word)
+        subject = elided(subjects, width - cells(word) - 2, say("…"))[say(note.subject)]
         yield ""
-        yield from _note(note, width, color, say)
+        yield from _painted(f"{word}: {subject}", _style(note), color)
+        yield from _sentence(note.advice, width, say, indent="  ")
     last = list(remarks(results, sentences))
     if last:
         yield ""
     for remark in last:
         yield from _sentence(remark, width, say, indent="")
-
-
-def _note(note: Note, width: int, color: bool, say: Callable[[str], str]) -> Iterator[str]:
-    word = say(note.word)
-    subject = elide(say(note.subject), width - cells(word) - 2, say("…"))
-    yield from _painted(f"{word}: {subject}", _style(note), color)
-    yield from _sentence(note.advice, width, say, indent="  ")
 
 
 def _sentence(advice: Advice, width: int, say: Callable[[str], str], indent: str) -> Iterator[str]:

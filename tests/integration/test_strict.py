@@ -63,8 +63,8 @@ def test_unproven_tests_fail(saved: Project) -> None:
         "EnergyUnproven: call could not be judged, and --energy-strict is on: no baseline on this "
         "machine; save one: pytest --energy-save test_it.py::test_no_baseline",
         "EnergyUnproven: call could not be judged, and --energy-strict is on: inconclusive because "
-        "a self-check failed (too short: a round spans 1 ms, and its edges are off by up to 78 % "
-        "of its cpu energy); make one call longer, then measure again: "
+        "a self-check failed (too short: a round spans 1.00 ms, and its edges are off by up to "
+        "78 % of its cpu energy); make one call longer, then measure again: "
         "pytest --energy test_it.py::test_inconclusive",
         "EnergyUnproven: call could not be judged, and --energy-strict is on: not measured: "
         "the test never called energy",

@@ -16,6 +16,7 @@ from typing import Any
 
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Reading, Source
+from pytest_greenops.model.units import format_percent
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock, poll
 from pytest_greenops.sensors.nvidia import binding, device_state
 from pytest_greenops.sensors.nvidia.sampled_power import (
@@ -217,7 +218,7 @@ def _sampled_note(counters: Sequence[SampledCounter]) -> list[str]:
     names = ", ".join(counter.domain.name for counter in counters)
     note = (
         f"{names} without an energy counter: power sampled every {PAUSE_S * 1000:.0f} ms and "
-        f"integrated; the card reports it to {POWER_ERROR * 100:.0f} %"
+        f"integrated; the card reports it to {format_percent(POWER_ERROR, False, digits=2)}"
     )
     return [note] * bool(counters)
 

@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from pytest_greenops.model.units import format_percent
 from pytest_greenops.sensors.clock import Clock, poll
 from pytest_greenops.sensors.nvidia.ticking_counter import TickingCounter, Watch
 from pytest_greenops.sensors.ticks import POLL_S, WATCH_S, period_s
@@ -96,7 +97,8 @@ def _disagreement(watch: Watch) -> str | None:
         return None
     more = "more" if excess > 0 else "less"
     name = watch.counter.domain.name
-    return f"{name} counts {abs(excess) * 100:.0f} % {more} than its integrated power"
+    share = format_percent(abs(excess), signed=False, digits=2)
+    return f"{name} counts {share} {more} than its integrated power"
 
 
 def _excess(watch: Watch) -> float | None:

@@ -211,9 +211,9 @@ def test_a_slope_by_chance_is_not_a_drift() -> None:
 @pytest.mark.parametrize(
     ("energies", "finding"),
     [
-        (rising(0.2), "+20.0 % over the rounds"),
+        (rising(0.2), "+20 % over the rounds"),
         (rising(-0.05), "-5.0 % over the rounds"),
-        ([0.0, *rising(0.2)], "+20.0 % over the rounds"),
+        ([0.0, *rising(0.2)], "+20 % over the rounds"),
     ],
 )
 def test_a_drift_is_reported_over_all_rounds(energies: list[float], finding: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+import re
 from collections.abc import Callable
 
 import pytest
@@ -169,6 +171,45 @@ def test_percentages_are_printed_whole_from_ten_up(share: float, signed: bool, t
     """Below ten percent they have one decimal; the sign is optional."""
     assert text == units.format_percent(share, signed)
     assert units.format_percent(0.05) == "+5.0 %"
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "text"),
+    [
+        (1.0, 2, "+100 %"),
+        (1.234, 2, "+120 %"),
+        (0.05, 6, "+5 %"),
+        (0.0225, 6, "+2.25 %"),
+        (1.2e-7, 2, "+0.000012 %"),
+        (1e6, 6, "+100000000 %"),
+    ],
+)
+def test_percentages_may_have_few_digits(share: float, digits: int, text: str) -> None:
+    """They have as many significant digits as asked, and neither exponents nor final zeros."""
+    assert text == units.format_percent(share, digits=digits)
+
+
+@pytest.mark.parametrize("digits", [None, 1, 2, 3, 6])
+def test_a_printed_percentage_is_the_share(digits: int | None) -> None:
+    """Whatever its size, it has no exponent, and the value to its printed digits."""
+    chance = random.Random(43)
+    for _ in range(2000):
+        share = chance.choice((-1, 1)) * 10 ** chance.uniform(-12, 12)
+        text = units.format_percent(share, digits=digits)
+        assert re.fullmatch(r"[+-]\d+(\.\d+)? %", text), text
+        near = {"abs": 0.0006} if digits is None else {"abs": 0.0}
+        rel = 0.051 if digits is None else 5.1 * 10.0**-digits
+        assert float(text[:-2]) / 100 == pytest.approx(share, rel=rel, **near)
+
+
+@pytest.mark.parametrize(
+    "form", [units.format_energy, units.format_power, units.format_duration, units.format_number]
+)
+def test_no_quantity_has_an_exponent(form: Callable[[float], str]) -> None:
+    """A reader of a report need not count powers of ten."""
+    chance = random.Random(44)
+    values = [10 ** chance.uniform(-9, 15) for _ in range(2000)]
+    assert not [value for value in values if "e" in form(value).split()[0]]
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 rounds"), (1, "1 round"), (2, "2 rounds")])

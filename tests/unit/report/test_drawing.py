@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from rich.cells import cell_len
 
-from pytest_greenops.report.drawing import bar, elide, plain, shows_blocks, sparkline
+from pytest_greenops.report.drawing import bar, elide, elided, plain, shows_blocks, sparkline
 
 
 class TestDrawing:
@@ -54,6 +54,31 @@ class TestDrawing:
     def test_an_elided_text_fits(self, text: str, width: int) -> None:
         """Wide characters count as two columns."""
         assert cell_len(elide(text, width)) <= width
+
+    @pytest.mark.parametrize("width", [12, 16, 20, 24, 31, 40])
+    @pytest.mark.parametrize("ellipsis", ["…", ".."])
+    def test_cut_names_that_differ_still_differ(self, width: int, ellipsis: str) -> None:
+        """They are cut where they agree: at their ends, in the middle, or get numbers."""
+        names = [
+            f"test_inference[{task}-{size}]"
+            for task in ("text_classification", "token_classification", "image_classification")
+            for size in ("small", "small_and_fast", "large")
+        ]
+        names += [f"test_{'x' * 40}{n}{'y' * 40}" for n in range(12)]
+        names += ["test_データを読む[一つ目のパラメータ]", "test_データを読む[二つ目のパラメータ]"]
+        cut = elided(tuple(names), width, ellipsis)
+        assert list(cut) == names
+        assert len(set(cut.values())) == len(names)
+        assert max(map(cell_len, cut.values())) <= width
+
+    def test_names_are_cut_where_they_agree(self) -> None:
+        """A name that nothing resembles is cut in the middle."""
+        names = [f"test_inference[{kind}_classification-small]" for kind in ("text", "token")]
+        assert list(elided((*names, "test_of_a_clearly_different_name[1]"), 30).values()) == [
+            "test_inference[te…ation-small]",
+            "test_inference[to…ation-small]",
+            "test_of_a_clear…ferent_name[1]",
+        ]
 
     def test_an_elided_text_keeps_both_ends(self) -> None:
         """The start and the parameters of a test name distinguish it."""

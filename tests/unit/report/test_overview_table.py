@@ -92,15 +92,15 @@ def test_creep_over_five_percent_is_reported() -> None:
         held(test=key("test_c"), since_anchor=0.05),
     )
     assert (
-        "2 crept more than 5 % above the first accepted baseline: test_b · decode +30 %,\n"
-        "test_a +5.1 %"
+        "2 crept up more than 5 % in small accepted steps: test_b · decode +30 %, test_a\n"
+        "+5.1 %; acknowledge with --acknowledge"
     ) == "\n".join(lines[-2:])
 
 
 def test_many_that_crept_are_counted() -> None:
     """Only five are named."""
     many = [held(test=key(f"test_{n}"), since_anchor=0.1) for n in range(7)]
-    assert "\n".join(shown(*many)).endswith("and 2 more")
+    assert " ".join(shown(*many)).endswith("and 2 more; acknowledge with --acknowledge")
 
 
 def test_a_dirty_tree_is_marked() -> None:

@@ -52,16 +52,39 @@ class TestTable:
         ]
 
     @pytest.mark.parametrize("unicode", [True, False], ids=["unicode", "ascii"])
-    @pytest.mark.parametrize("width", [80, 81, 100, 120, 200])
+    @pytest.mark.parametrize("width", [40, 60, 79, 80, 81, 100, 120, 200])
     def test_fits_the_terminal_except_for_commands(self, width: int, unicode: bool) -> None:
         """No line wraps, whatever the verdict and the length of the name."""
         lines = table(*suite(), width=width, unicode=unicode)
         long = [line for line in lines if cell_len(line) > width]
         assert [line for line in long if not line.startswith("    pytest --energy")] == []
 
-    def test_of_a_narrow_terminal_is_that_of_80_columns(self) -> None:
-        """Below 80 columns the terminal wraps the lines."""
-        assert table(*suite(), width=40) == table(*suite(), width=80)
+    def test_of_a_narrow_terminal_has_names_on_lines_of_their_own(self) -> None:
+        """The rounds are below the name, and the figures below both."""
+        assert table(regressed(), width=60)[:7] == [
+            "test",
+            "  energy, power  change     verdict",
+            "  per unit       95 % CI",
+            "── tests/test_x.py ─────────────────────────",
+            "test_parse",
+            "  ▁▅▄▇▂▄█▂▄▁ 10 rounds",
+            "  198 J  41.2 W  +55 %      regressed",
+        ]
+
+    def test_names_that_are_cut_differ(self) -> None:
+        """They are cut where they agree."""
+        name = "test_inference[{}_classification_of_long_documents-small]"
+        many = [result(test=key(name.format(kind))) for kind in ("text", "token", "image")]
+        for width in (40, 60, 80):
+            shown = [line.split()[0] for line in table(*many, width=width) if "test_inf" in line]
+            assert len(set(shown)) == len(shown) == 3
+
+    def test_many_sessions_leave_the_rounds_visible(self) -> None:
+        """The number of sessions is left out before the drawing is."""
+        one = result(test=key("test_a"))
+        one = replace(one, fresh=(one.rounds, one.rounds))
+        [drawn] = [line for line in table(one) if "30 rounds" in line]
+        assert "▁" in drawn
 
     def test_of_a_wide_terminal_shows_more_of_the_names(self) -> None:
         """More columns show full names."""
