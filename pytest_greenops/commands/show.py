@@ -77,7 +77,7 @@ def _folder_and_tests(names: Sequence[str]) -> tuple[Path, Sequence[str]]:
 def _no_such_test(folder: Path, tests: Sequence[str], found: Iterable[Baseline]) -> str:
     """Return which names were looked for, and the nearest or the first ones that exist."""
     known = list(dict.fromkeys(baseline.test.name for baseline in found))
-    near = [name for part in tests for name in get_close_matches(part, known, _NAMED)]
+    near = [name for part in tests for name in get_close_matches(part, known, _NAMED, cutoff=0.7)]
     named = list(dict.fromkeys(near or known))[:_NAMED]
     more = len(known) - len(named)
     listed = ", ".join(named) + (f" and {more} more" if more and not near else "")
