@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 from pytest_greenops.model.measurement import LoadShare
-from pytest_greenops.sensors.cpu_estimate.estimate import best_count
+from pytest_greenops.sensors.cpu_estimate.estimate import below_ns, best_count
 from pytest_greenops.system import SYSTEM, HeldFile
 
 __all__ = ["CpuTime", "LoadProbe", "LoadShare"]
@@ -15,18 +16,22 @@ __all__ = ["CpuTime", "LoadProbe", "LoadShare"]
 #: The kernel reports the machine's CPU time in hundredths of a second, rounded at both ends of a
 #: window. Less than two of them cannot be distinguished from zero, and count as zero.
 RESOLUTION_S = 0.02
+#: Whether pytest-xdist started this process as a worker; tests may change the environment later.
+_IS_WORKER = "PYTEST_XDIST_WORKER" in SYSTEM.environ
 
 
 class CpuTime(NamedTuple):
     """CPU seconds of the machine, stolen by the hypervisor, and of this process tree.
 
-    `at_s` is the time of the reading, by the monotonic clock.
+    `workers_s` is that of the other workers of this run, if pytest-xdist distributes it. `at_s` is
+    the time of the reading, by the monotonic clock.
     """
 
     at_s: float
     machine_s: float
     stolen_s: float
     own_s: float
+    workers_s: float = 0.0
 
 
 class LoadProbe:
@@ -65,11 +70,12 @@ class LoadProbe:
         others_s = after.machine_s - before.machine_s - own_s - RESOLUTION_S
         stolen_s = after.stolen_s - before.stolen_s
         idle_s = available_s - (after.machine_s - before.machine_s) - stolen_s
-        shares = (seconds / available_s for seconds in (others_s, stolen_s, idle_s))
+        workers_s = after.workers_s - before.workers_s
+        shares = (seconds / available_s for seconds in (others_s, stolen_s, idle_s, workers_s))
         return LoadShare(*(min(1.0, max(0.0, share)) for share in shares))
 
     def _now(self) -> CpuTime | None:
-        with suppress(OSError):
+        with suppress(Exception):  # psutil raises errors of any type for an odd /proc/stat
             return self._cpu_time()
         return None
 
@@ -77,13 +83,14 @@ class LoadProbe:
 def _best_reader() -> Callable[[], CpuTime]:
     """Return a function that reads the counts of this machine."""
     tree_ns, machine = best_count(), _MachineTime.shared()
+    workers_s = partial(_workers_s, SYSTEM.getppid()) if _IS_WORKER else float
 
     def read() -> CpuTime:
         times_s = machine.read()
         busy_s = sum(times_s.get(kind, 0.0) for kind in _BUSY)
         own_s = tree_ns() * 1e-9
         at_s = SYSTEM.monotonic_ns() * 1e-9
-        return CpuTime(at_s, busy_s, times_s.get("steal", 0.0), own_s)
+        return CpuTime(at_s, busy_s, times_s.get("steal", 0.0), own_s, workers_s())
 
     return read
 
@@ -105,12 +112,26 @@ class _MachineTime:
         return cls._shared
 
     def read(self) -> dict[str, float]:
-        """Return the seconds so far; raise `OSError`."""
+        """Return the seconds so far; raise an error of any type where there are none.
+
+        Some sandboxes show a machine that has never used its CPUs.
+        """
         if self._file is None:
-            return dict(SYSTEM.cpu_times()._asdict())
-        _, *ticks = self._file.read().partition(b"\n")[0].split()
-        pairs = zip(_KINDS, ticks, strict=False)
-        return {kind: int(count) / SYSTEM.clock_ticks for kind, count in pairs}
+            times_s = dict(SYSTEM.cpu_times()._asdict())
+        else:
+            _, *ticks = self._file.read().partition(b"\n")[0].split()
+            pairs = zip(_KINDS, ticks, strict=False)
+            times_s = {kind: int(count) / SYSTEM.clock_ticks for kind, count in pairs}
+        if not any(times_s.values()):
+            raise ValueError("/proc/stat shows no CPU time")
+        return times_s
+
+
+def _workers_s(controller: int) -> float:
+    """Return the CPU time of the other workers that a controller started; 0 if that is unknown."""
+    with suppress(OSError):
+        return below_ns(controller, without={SYSTEM.getpid()})[0] * 1e-9
+    return 0.0
 
 
 def unreadable() -> str | None:

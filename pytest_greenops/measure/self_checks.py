@@ -180,12 +180,14 @@ def contention(kept: Sequence[LoadShare], rounds: int) -> Check | None:
     others, steal = max(share.others for share in kept), max(share.steal for share in kept)
     crowded = sum(share.idle < CROWDED for share in kept)
     used, taken = (format_percent(each, signed=False, digits=2) for each in (others, steal))
+    by_workers = max(share.workers for share in kept) > others / 2
+    who = "the other workers of this run (pytest -n)" if by_workers else "other processes"
     stolen = f", the hypervisor {taken}" if steal else ""
     return Check(
         CheckName.CONTENTION,
-        f"other processes used up to {used} of the machine{stolen} in "
+        f"{who} used up to {used} of the machine{stolen} in "
         f"{len(kept)} of {rounds} rounds",
-        "rounds redone, then kept",
+        "rounds redone, then kept" + "; measure with -n0" * by_workers,
         untrusted=len(kept) > TRIM * rounds,
         kinds=() if crowded > TRIM * rounds else CONTROL_KINDS,
     )

@@ -125,11 +125,15 @@ class Round(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
 
 class LoadShare(NamedTuple):
-    """Shares of the machine's CPU time during a round, from 0 to 1."""
+    """Shares of the machine's CPU time during a round, from 0 to 1.
+
+    `others` are other processes. They include `workers`, the other workers of this run.
+    """
 
     others: float
     steal: float
     idle: float = 1.0
+    workers: float = 0.0
 
 
 class Rest(NamedTuple):

@@ -17,13 +17,13 @@ memory traffic.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import psutil
 
 from pytest_greenops.model.environment import fact_text
-from pytest_greenops.model.errors import OptionError
+from pytest_greenops.model.errors import OptionError, SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Source
 from pytest_greenops.sensors import process_tree
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
@@ -60,10 +60,8 @@ class EstimateSensor:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.domains: tuple[Domain, ...] = (Domain("cpu:0", "cpu"), Domain("dram:0", "dram"))
-        self.method = (
-            f"CPU time x {core.watts:.1f} W per busy core ({core.basis}) "
-            f"and {memory_w:.1f} W of memory"
-        )
+        memory = f"{memory_w:.1f} W of memory" if memory_w else "no memory: its size is unknown"
+        self.method = f"CPU time x {core.watts:.1f} W per busy core ({core.basis}) and {memory}"
         self._watts = (core.watts, memory_w)
         self._cpu_time_ns = cpu_time_ns or best_count()
         self._clock = clock
@@ -103,7 +101,8 @@ def open_sensor(
 ) -> EstimateSensor:
     """Return the estimate by the watts of a busy logical CPU; None looks the CPU up.
 
-    Raises `OptionError` for watts that are not above zero.
+    Raises `OptionError` for watts that are not above zero, and `SensorUnavailable` where CPU time
+    cannot be read.
     """
     if watts_per_core is None:
         core = core_power(first_processor(cpuinfo))
@@ -114,7 +113,12 @@ def open_sensor(
             f"energy_cpu_watts={watts_per_core!r}: expected watts above zero: "
             "the power of one busy core, for example 4.5"
         )
-    return EstimateSensor(core, _memory_watts(), clock=clock)
+    sensor = EstimateSensor(core, _memory_watts(), clock=clock)
+    if problems := sensor.read().why:
+        sensor.close()
+        fix = "let this process read /proc (in a systemd unit: ProtectProc=default, ProcSubset=all)"
+        raise SensorUnavailable(next(iter(problems.values())), fix)
+    return sensor
 
 
 def tree_cpu_time_ns() -> int:
@@ -136,7 +140,11 @@ def tree_cpu_time_portable_ns() -> int:
     """Return the same through psutil, without Linux' lists of children: milliseconds slower."""
     ended_ns = _ended_children_ns()
     living_s = 0.0
-    for descendant in SYSTEM.psutil_process().children(recursive=True):
+    try:
+        descendants = SYSTEM.psutil_process().children(recursive=True)
+    except SYSTEM.psutil_error as error:
+        raise OSError(str(error)) from error
+    for descendant in descendants:
         try:
             times = descendant.cpu_times()
         except SYSTEM.psutil_error:
@@ -159,13 +167,23 @@ def _living_descendants_ns() -> tuple[int, bool]:
     """Return the CPU time of all living descendants, and whether none of them ended meanwhile."""
     if not process_tree.has_children():
         return 0, True
+    return below_ns(SYSTEM.getpid())
+
+
+def below_ns(top: int, without: Container[int] = ()) -> tuple[int, bool]:
+    """Return the CPU time of all living processes below one, and whether none ended meanwhile.
+
+    Processes in `without` do not count, nor does what is below them. Raises `OSError` where no
+    further file can be opened.
+    """
     total_ns, whole = 0, True
-    here = SYSTEM.getpid()
-    todo = [here]
+    todo = [top]
     while todo:
         pid = todo.pop()
+        if pid in without:
+            continue
         try:
-            if pid != here:
+            if pid != top:
                 total_ns += _process_ns(pid)
             todo += process_tree.children(pid)
         except OSError as error:
@@ -187,8 +205,12 @@ def _process_ns(pid: int) -> int:
 
 @before_tests
 def _memory_watts() -> float:
-    """Return the share of one logical CPU in the power of the installed memory."""
-    return MEMORY_WATTS_PER_GB * (psutil.virtual_memory().total / 2**30) / SYSTEM.cpus
+    """Return the share of one logical CPU in the power of the installed memory; 0 if unknown."""
+    try:
+        installed_gb = psutil.virtual_memory().total / 2**30
+    except Exception:  # psutil raises errors of any type for an odd /proc/meminfo
+        return 0.0
+    return MEMORY_WATTS_PER_GB * installed_gb / SYSTEM.cpus
 
 
 @before_tests

@@ -11,10 +11,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from pytest_greenops.machine.load import RESOLUTION_S, CpuTime, LoadProbe
+from pytest_greenops.machine import gaps, load
+from pytest_greenops.machine.load import (
+    RESOLUTION_S,
+    CpuTime,
+    LoadProbe,
+    LoadShare,
+    _MachineTime,
+)
+from pytest_greenops.sensors.cpu_estimate.estimate import below_ns
+from pytest_greenops.system import SYSTEM
 
 CPUS = os.cpu_count() or 1
 #: The kernel samples the load of the machine, and counts that of a process exactly.
@@ -84,6 +95,44 @@ def test_can_be_used_for_one_round_after_another() -> None:
     assert probe.stop().others > 0.9
     probe.start()
     assert probe.stop().others == 0.0
+
+
+@pytest.mark.parametrize("content", ["", "cpu  0 0 0 0 0 0 0 0 0 0\n", "cpu\n", "cpu  ? ~\n"])
+def test_a_machine_that_tells_no_cpu_time_is_reported_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
+) -> None:
+    """What others do is unknown then, and measuring goes on."""
+    (tmp_path / "stat").write_text(content)
+    monkeypatch.setattr(_MachineTime, "_shared", _MachineTime(str(tmp_path / "stat")))
+    probe = LoadProbe()
+    probe.start()
+    assert probe.stop() == LoadShare(0.0, 0.0)
+    assert "its CPU time cannot be read" in str(gaps({"cpu": "one"})["other load"])
+
+
+def test_a_machine_that_tells_its_cpu_time_has_no_gap() -> None:
+    """A named processor and a readable load need no word."""
+    assert gaps({"cpu": "one"}) == {}
+
+
+def test_workers_of_the_run_are_part_of_the_others() -> None:
+    """Their share is known, so that they are not taken for strangers."""
+    probe = probe_of(CpuTime(0, 0, 0, 0, 5), CpuTime(1, 3, 0, 1, 6))
+    probe.start()
+    share = probe.stop()
+    assert share.workers == 0.25
+    assert share.others == pytest.approx(0.5, abs=RESOLUTION_S)
+
+
+def test_the_time_of_workers_is_that_of_the_siblings_of_a_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The controller's other children count; the process that asks does not."""
+    with burn(0.2) as worker, burn(0.2):
+        time.sleep(0.1)
+        monkeypatch.setattr(load, "SYSTEM", replace(SYSTEM, getpid=lambda: worker.pid))
+        others_s = load._workers_s(os.getpid())
+        assert 0.0 < others_s < below_ns(os.getpid())[0] * 1e-9
 
 
 def test_must_be_started() -> None:

@@ -282,6 +282,19 @@ def test_contention_reports_the_highest_shares(
     )
 
 
+def test_workers_of_the_run_are_not_other_processes() -> None:
+    """If most of the others are workers of pytest-xdist, the finding says so, with the fix."""
+    check = self_checks.contention([LoadShare(0.5, 0.0, idle=0.0, workers=0.45)] * 5, 5)
+    assert check is not None
+    assert check.finding == (
+        "the other workers of this run (pytest -n) used up to 50 % of the machine in 5 of 5 rounds"
+    )
+    assert check.done == "rounds redone, then kept; measure with -n0"
+    few = self_checks.contention([LoadShare(0.5, 0.0, workers=0.2)], 5)
+    assert few is not None
+    assert few.finding.startswith("other processes used up to 50 %")
+
+
 @pytest.mark.parametrize(
     ("contended", "rounds", "untrusted"), [(1, 5, False), (2, 10, False), (3, 10, True)]
 )

@@ -9,18 +9,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
 import pytest
 
-from pytest_greenops.model.errors import OptionError
+from pytest_greenops.model.errors import OptionError, SensorUnavailable
 from pytest_greenops.model.measurement import Reading
 from pytest_greenops.sensors.base import difference
 from pytest_greenops.sensors.cpu_estimate import estimate
 from pytest_greenops.sensors.cpu_estimate.core_watts import DEFAULT_WATTS, CorePower, core_power
 from pytest_greenops.sensors.cpu_estimate.estimate import EstimateSensor
+from pytest_greenops.system import SYSTEM
 
 ROOT = Path(__file__).parents[4]
 ONE_WATT = CorePower(1.0, "a test")
@@ -305,6 +307,30 @@ def test_users_watts_take_the_tables_place() -> None:
     sensor = estimate.open_sensor(7.5)
     assert sensor.method.startswith("CPU time x 7.5 W per busy core (energy_cpu_watts)")
     assert (sensor.name, sensor.source) == ("estimate", "estimated")
+
+
+def test_memory_of_unknown_size_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The method, which is compared, says that its energy is missing."""
+
+    def forbidden() -> None:
+        raise PermissionError(13, "Permission denied", "/proc/meminfo")
+
+    monkeypatch.setattr(estimate.psutil, "virtual_memory", forbidden)
+    assert estimate.open_sensor(7.5).method.endswith("and no memory: its size is unknown")
+
+
+def test_a_machine_that_tells_no_cpu_time_has_no_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason is that of the system, with the fix."""
+
+    def forbidden() -> None:
+        raise SYSTEM.psutil_error("no rights")
+
+    monkeypatch.setattr(estimate, "SYSTEM", replace(SYSTEM, psutil_process=forbidden))
+    monkeypatch.setattr(estimate, "best_count", lambda: estimate.tree_cpu_time_portable_ns)
+    with pytest.raises(
+        SensorUnavailable, match=r"CPU time cannot be read .*; fix: let this process"
+    ):
+        estimate.open_sensor(7.5)
 
 
 @pytest.mark.parametrize("watts", [0.0, -3.0, float("nan"), float("inf")])
