@@ -21,8 +21,11 @@ class StoredBaseline:
     """The baseline of a test, by the names of its measurements."""
 
     def __init__(self, context: RunContext, test: TestKey) -> None:
+        """Read what there is, before the test can replace what files are read with."""
         self._context = context
         self._test = test
+        if not self._stored:
+            context.store.elsewhere(test)
 
     def reference(self, name: str, conditions: Mapping[str, str] | None = None) -> Reference:
         """Return the accepted sessions of a name, or why they cannot be used.

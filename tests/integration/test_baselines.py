@@ -59,3 +59,37 @@ def test_a_damaged_file_of_another_machine_is_noted_once(saved: Project) -> None
     assert note.startswith(f"not compared with another machine: {other}: damaged (")
     assert path.exists()
     assert other.read_text() == "{"
+
+
+def test_a_baseline_of_another_machine_is_read_before_the_test_runs(saved: Project) -> None:
+    """The test may replace what files are read with."""
+    [machine] = (saved.path / "baselines").glob("[!.]*")
+    machine.rename(machine.with_name("other-00000000"))
+    saved.write(
+        "test_it.py",
+        """
+        import os
+
+        def test_works(energy, work, monkeypatch):
+            for name in ("open", "listdir", "scandir", "stat"):
+                monkeypatch.setattr(os, name, None)
+            energy(work)
+        """,
+    )
+    assert saved.energy().counts == {"measured": 1, "compared": 1, "passed": 1}
+
+
+def test_a_folder_that_a_test_removes_is_made_again(project: Project) -> None:
+    """What was measured is saved all the same."""
+    project.write(
+        "test_it.py",
+        """
+        import shutil
+
+        def test_works(energy, work):
+            energy(work)
+            shutil.rmtree("baselines")
+        """,
+    )
+    assert project.save().counts == {"measured": 1, "no baseline": 1, "baseline saved": 1}
+    assert list(project.files()) == ["test_it.py/test_works.json"]

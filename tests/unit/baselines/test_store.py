@@ -618,6 +618,26 @@ class _Unwritable:
         os.close(self._handle)
 
 
+def test_a_machine_on_another_disk_is_written_whole(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder may be a mount: then the temporary file is beside the baseline."""
+    replaced: list[Path] = []
+    move = os.replace
+
+    def move_within_a_folder(source: Path, target: Path) -> None:
+        if source.parent != target.parent:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        replaced.append(target)
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", move_within_a_folder)
+    path = save(store)
+    assert replaced == [path]
+    assert read(path) == baseline()
+    assert all_files(store.folder) == [str(path.relative_to(store.folder))]
+
+
 def test_an_interrupted_write_leaves_no_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
