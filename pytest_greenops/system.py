@@ -84,6 +84,7 @@ class System:
 
     monotonic_ns: Callable[[], int] = time.monotonic_ns
     process_time_ns: Callable[[], int] = time.process_time_ns
+    thread_time_ns: Callable[[], int] = time.thread_time_ns
     clock_gettime_ns: Any = getattr(time, "clock_gettime_ns", None)
     sleep: Callable[[float], None] = time.sleep
     unix_time: Callable[[], float] = time.time
@@ -100,6 +101,10 @@ class System:
     read: Callable[[int, int], bytes] = os.read
     pread: Any = getattr(os, "pread", None)
     write: Callable[[int, bytes], int] = os.write
+    lseek: Callable[[int, int, int], int] = os.lseek
+    ftruncate: Callable[[int, int], None] = os.ftruncate
+    dup: Callable[[int], int] = os.dup
+    dup2: Callable[[int, int], int] = os.dup2
     fstat: Callable[[int], os.stat_result] = os.fstat
     is_folder: Callable[[int], bool] = stat.S_ISDIR
     lstat: Callable[[str], os.stat_result] = os.lstat

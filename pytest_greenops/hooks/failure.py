@@ -58,9 +58,13 @@ def describe_failure(
     excinfo: pytest.ExceptionInfo[BaseException],
     trial: Trial,
     results: Iterable[Result],
+    number: int,
     unicode: bool,
 ) -> None:
-    """Shorten a failure of this plugin to one line, and add sections that explain a failure."""
+    """Shorten a failure of this plugin to one line, and add sections that explain a failure.
+
+    `number` is the number of the repetition in progress.
+    """
     error = excinfo.value
     if isinstance(error, (EnergyFailure, GreenopsError)):
         report.longrepr = _one_line(excinfo, report, unicode)
@@ -73,7 +77,7 @@ def describe_failure(
     elif trial.explaining.capturing:
         report.sections.append(("energy", layer_table.failed_while_explained()))
     elif trial.repetition > 1:
-        report.sections.append(("energy", reasons.failed_in_repetition(trial.repetition)))
+        report.sections.append(("energy", reasons.failed_in_repetition(number)))
 
 
 def status(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:

@@ -16,6 +16,7 @@ from pytest_greenops.measure.calls import (
     AnyTrip,
     NamedMeasurement,
     OpenWindow,
+    Repetitions,
     UnmeasuredTrip,
     add_work,
     result_of,
@@ -31,9 +32,12 @@ T = TypeVar("T")
 class Energy:
     """Measures the energy of calls, loops and windows of one test, if `enabled` by `--energy`."""
 
-    def __init__(self, trial: AnyTrial, enabled: bool) -> None:
+    def __init__(
+        self, trial: AnyTrial, enabled: bool, repetitions: Repetitions | None = None
+    ) -> None:
         self.enabled = enabled
         self._trial = trial
+        self._repetitions = repetitions or Repetitions()
         self._claimed: set[str] = set()
         self._round: _Round | None = None
         self._failed_in = 0
@@ -60,7 +64,7 @@ class Energy:
 
     def named(self, name: str) -> NamedMeasurement:
         """Return a measurement with its own name, so that a test can have several."""
-        return NamedMeasurement(self._trial, name, self._claim)
+        return NamedMeasurement(self._trial, name, self._claim, self._repetitions)
 
     def rounds(self) -> Iterator[int]:
         """Repeat a loop as often as the measurement needs; its windows are `energy.measure`."""
@@ -69,23 +73,26 @@ class Energy:
         expected: set[str] = set()
         trips = self._trial.trips()
         try:
-            for trip in trips:
-                for _ in range(trip.iterations):
-                    self._round, self._failed_in = _Round(trip), 0
-                    yield number
-                    measured = self._round.measured
-                    if number == 0:
-                        expected = set(measured)
-                        for name in measured:
-                            self._claim(name)
-                    for name in sorted(expected ^ set(measured)):
-                        raise ValueError(
-                            f"energy.rounds(): {name!r} is not measured in every round; measure "
-                            "it in each, or in a loop of its own"
-                        )
-                    number += 1
-                    result = result_of(self._trial, measured.values())
-                    add_work(trip, self._trial.work(result, 1))
+            with self._repetitions.repeated():
+                for trip in trips:
+                    for _ in self._repetitions.rounds(trip.iterations):
+                        self._round, self._failed_in = _Round(trip), 0
+                        yield number
+                        measured = self._round.measured
+                        if number == 0:
+                            expected = set(measured)
+                            for name in measured:
+                                self._claim(name)
+                        for name in sorted(expected ^ set(measured)):
+                            raise ValueError(
+                                f"energy.rounds(): {name!r} is not measured in every round; "
+                                "measure it in each, or in a loop of its own"
+                            )
+                        number += 1
+                        result = result_of(self._trial, measured.values())
+                        add_work(trip, self._trial.work(result, 1))
+                        if self._repetitions.failed:
+                            return
         finally:
             self._round = None
             trips.close()

@@ -11,11 +11,14 @@ from unittest import SkipTest
 
 import pytest
 
+from pytest_greenops.hooks.channels import LiveOutput
 from pytest_greenops.hooks.failure import describe_failure
 from pytest_greenops.hooks.fixture import Energy
+from pytest_greenops.hooks.repetition import RecordedRepetitions
 from pytest_greenops.hooks.report_data import ReportData, replace_properties
 from pytest_greenops.model.errors import EnergyFailure
 from pytest_greenops.model.result import Result
+from pytest_greenops.report import reasons
 from pytest_greenops.run.run import Run
 from pytest_greenops.run.trial import Trial
 
@@ -26,14 +29,16 @@ _SKIPS = (pytest.skip.Exception, SkipTest)
 class MeasuredItem:
     """A test item and what is known of its measurement, kept in the item's stash.
 
-    handle   what the fixture `energy` returns
-    outcome  how the latest phase ended; `failed` once any phase or subtest has failed
-    results  what the call measured; empty before its report, and if the test was skipped
+    handle       what the fixture `energy` returns
+    repetitions  how often its work was repeated, with the records of one repetition
+    outcome      how the latest phase ended; `failed` once any phase or subtest has failed
+    results      what the call measured; empty before its report, and if the test was skipped
     """
 
-    def __init__(self, item: pytest.Item, trial: Trial) -> None:
+    def __init__(self, item: pytest.Item, trial: Trial, live: LiveOutput) -> None:
         self.trial = trial
-        self.handle = Energy(trial, enabled=True)
+        self.repetitions = RecordedRepetitions(item, live)
+        self.handle = Energy(trial, enabled=True, repetitions=self.repetitions)
         self.outcome = "passed"
         self.results: tuple[Result, ...] = ()
         self._item = item
@@ -76,10 +81,14 @@ class MeasuredItem:
             return
         error = call.excinfo.value if call.excinfo else None
         failure = type(error).__name__ if isinstance(error, EnergyFailure) else None
-        notes = tuple(run.store.notes)
-        ReportData(test, self.results, failure, notes=notes).attach(report)
+        notes, repeated = tuple(run.store.notes), self.repetitions.hidden
+        ReportData(test, self.results, failure, notes=notes, repeated=repeated).attach(report)
+        if repeated and not (call.excinfo and self.trial.repetition > 1):
+            report.sections.append(("energy", reasons.shown_once(repeated)))
         if call.excinfo:
-            describe_failure(report, call.excinfo, self.trial, self.results, unicode)
+            describe_failure(
+                report, call.excinfo, self.trial, self.results, self.repetitions.number, unicode
+            )
 
 
 @contextmanager
@@ -92,6 +101,7 @@ def measured_whole(item: pytest.Item) -> Iterator[None]:
     if function is None or measured is None or "energy" in getattr(item, "fixturenames", ()):
         yield
         return
+    measured.repetitions.whole = True
     item.obj = wrapped = _wrapped(function, measured.handle)  # type: ignore[attr-defined]
     case = getattr(item, "instance", None)
     if getattr(case, "_testMethodName", None) == item.name:  # unittest looks it up by itself

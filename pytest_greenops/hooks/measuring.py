@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from pytest_greenops import machine
 from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.commands import results_file
 from pytest_greenops.hooks import failure, selection
+from pytest_greenops.hooks.channels import LiveOutput
 from pytest_greenops.hooks.fixture import Energy
 from pytest_greenops.hooks.fresh_child import FreshChild, measuring_only
 from pytest_greenops.hooks.fresh_parent import FreshParent
@@ -41,7 +42,8 @@ class Measuring:
         self._options = options
         self._parent = parent
         self._is_worker = hasattr(config, "workerinput")
-        self._progress = ProgressBar(config)
+        self._live = LiveOutput(getattr(config.option, "capture", "no"))
+        self._progress = ProgressBar(config, self._live)
         self._run: Run | None = None
         self._gathered = GatheredReports()
 
@@ -115,7 +117,11 @@ class Measuring:
         """Measure a marked test without the fixture as a whole; then enforce its budget."""
         __tracebackhide__ = True
         with self._progress, measured_whole(item):
-            returned = yield
+            try:
+                returned = yield
+            finally:
+                if measured := MeasuredItem.of(item):
+                    measured.repetitions.close()
         self._conclude(item)
         return returned
 
@@ -125,7 +131,7 @@ class Measuring:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put results and short failures on the reports, which carry them to xdist's controller."""
         measured = MeasuredItem.of(item)
-        if measured is None:
+        if measured is None or measured.repetitions.active:  # a subtest of a repetition
             return (yield)
         measured.keep_figures(call)
         report = yield
@@ -166,8 +172,13 @@ class Measuring:
 
     def pytest_unconfigure(self) -> None:
         """Close the sensors."""
+        self._live.close()
         if self._run is not None:
             self._run.close()
+
+    def pytest_enter_pdb(self) -> None:
+        """Let a debugger inside a repetition reach the terminal."""
+        self._live.release()
 
     @property
     def _runs_tests(self) -> bool:
@@ -183,7 +194,8 @@ class Measuring:
     def _begin(self, item: pytest.Item) -> MeasuredItem:
         key = TestKey(*selection.key_parts(item))
         left_s = partial(self._parent.left_s, item)
-        return MeasuredItem(item, self.run.trial(key, selection.budget_of(item), left_s))
+        trial = self.run.trial(key, selection.budget_of(item), left_s)
+        return MeasuredItem(item, trial, self._live)
 
     def _conclude(self, item: pytest.Item) -> None:
         """Judge what a test measured, confirm it in a fresh process if needed, and enforce."""
@@ -191,6 +203,8 @@ class Measuring:
         measured = MeasuredItem.of(item)
         if measured is None or getattr(item, "_excinfo", None):  # unittest's own outcome
             return
+        if measured.repetitions.failed:
+            measured.outcome = "failed"
         trial = measured.trial
         with self._progress:
             trial.close()
@@ -222,8 +236,9 @@ class Measuring:
 class ProgressBar:
     """The progress bar of a measurement, if the terminal can show it; `with` takes it away."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, live: LiveOutput) -> None:
         self._config = config
+        self._live = live
         self._bar: terminal.MeasurementProgress | None = None
 
     def __enter__(self) -> None:
@@ -250,10 +265,13 @@ class ProgressBar:
                 self._bar = terminal.MeasurementProgress(writer._file, writer.fullwidth, **delay)
             self._bar.update(label, done, most)
 
-    def _uncaptured(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _uncaptured(self) -> Iterator[None]:
         """Let the bar alone reach the terminal while a test runs."""
         capture: Any = self._config.pluginmanager.get_plugin("capturemanager")
-        return capture.global_and_fixture_disabled() if capture else nullcontext()
+        captured = capture.global_and_fixture_disabled() if capture else nullcontext()
+        with captured, self._live.through():
+            yield
 
 
 def _unicode() -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.result import Result
-from pytest_greenops.report import document
+from pytest_greenops.report import document, reasons
 from pytest_greenops.run.run import Run
 from pytest_greenops.run.save import Saved
 
@@ -20,7 +20,9 @@ _PROPERTIES = pytest.StashKey[frozenset[str]]()
 class ReportData(msgspec.Struct, omit_defaults=True):
     """The data that a report carries, from the workers of pytest-xdist to the controller too.
 
-    `failure` is the name of the energy exception that failed the test; `notes` are of its process.
+    failure   the name of the energy exception that failed the test
+    notes     lines of its process
+    repeated  how often the work ran whose records are those of one repetition; 0 if all are shown
     """
 
     test: TestKey
@@ -28,6 +30,7 @@ class ReportData(msgspec.Struct, omit_defaults=True):
     failure: str | None = None
     saved: Saved = msgspec.field(default_factory=Saved)
     notes: tuple[str, ...] = ()
+    repeated: int = 0
 
     def attach(self, report: pytest.TestReport) -> None:
         """Attach the data to a report as plain values, which pytest-xdist can send."""
@@ -47,6 +50,7 @@ class GatheredReports:
         self.problems: list[str] = []
         self._refused: dict[TestKey, list[str]] = {}
         self._notes: dict[str, None] = {}
+        self._repeated: dict[TestKey, int] = {}
 
     def add(self, report: pytest.TestReport, run: Run) -> None:
         """Keep what a report carries; only the last attempt at a test counts."""
@@ -55,6 +59,8 @@ class GatheredReports:
             return
         if report.when != "teardown":
             run.forget(data.test)
+        if data.repeated:
+            self._repeated[data.test] = data.repeated
         saved = data.saved
         self._notes.update(dict.fromkeys(data.notes))
         run.record(data.results)
@@ -67,7 +73,9 @@ class GatheredReports:
             self.problems.append(saved.problem)
 
     def lines(self) -> Iterator[str]:
-        """Yield what was not saved and why, what was not used, and the problems of the run."""
+        """Yield what is shown once, not saved or not used, and the problems of the run."""
+        if self._repeated:
+            yield reasons.tests_shown_once(len(self._repeated), max(self._repeated.values()))
         yield from (f"not saved: {line}" for lines in self._refused.values() for line in lines)
         yield from self._notes
         yield from self.problems

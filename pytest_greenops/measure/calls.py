@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import numbers
-from collections.abc import Awaitable, Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
@@ -92,13 +92,49 @@ class OpenWindow:
         self.result: Any = _NO_RESULT
 
 
+class Repetitions:
+    """How what is repeated leaves the records of a single repetition; this one keeps none.
+
+    failed  whether a part of the work has failed without an exception: it is not repeated further
+    """
+
+    failed = False
+    #: Whether several calls may be made in one window: the work cannot tell them apart.
+    together = True
+
+    def repeated(self) -> AbstractContextManager[None]:
+        """Measure inside."""
+        return nullcontext()
+
+    def begin(self) -> None:
+        """Begin a repetition, or a batch of them, outside of its window."""
+
+    def calls(self, number: int) -> Iterator[Iterable[int]]:
+        """Yield the calls of one batch, in one part or several."""
+        yield range(number)
+
+    def rounds(self, number: int) -> Iterator[int]:
+        """Yield so many repetitions whose windows lie inside of them."""
+        for _ in range(number):
+            self.begin()
+            for part in self.calls(1):
+                yield from part
+
+
 class NamedMeasurement:
     """One measurement of a test, under its own name."""
 
-    def __init__(self, trial: AnyTrial, name: str, claim: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        trial: AnyTrial,
+        name: str,
+        claim: Callable[[str], None],
+        repetitions: Repetitions | None = None,
+    ) -> None:
         self._trial = trial
         self._name = name
         self._claim = claim
+        self._repetitions = repetitions or Repetitions()
 
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function as often as the measurement needs, and return its last result."""
@@ -112,11 +148,16 @@ class NamedMeasurement:
         __tracebackhide__ = True
         with self._trips() as trips:
             for trip in trips:
-                for calls in trip.batches(together=not counts_results(self._trial)):
+                together = self._repetitions.together and not counts_results(self._trial)
+                for calls in trip.batches(together):
+                    self._repetitions.begin()
                     with trip.window(self._name):
-                        for _ in range(calls):
-                            value = await function(*args, **kwargs)
+                        for part in self._repetitions.calls(calls):
+                            for _ in part:
+                                value = await function(*args, **kwargs)
                     add_work(trip, self._trial.work(value, calls))
+                    if self._repetitions.failed:
+                        return value
         return value
 
     def pedantic(
@@ -144,14 +185,19 @@ class NamedMeasurement:
         with self._trips(**plan) as trips:
             for trip in trips:
                 together = setup is None and not counts_results(self._trial)
+                together = together and self._repetitions.together
                 for calls in trip.batches(together):
+                    self._repetitions.begin()
                     if setup is not None:
                         given, named = _arguments(setup(), args, kwargs or {})
                     with trip.window(self._name):
-                        for _ in range(calls):
-                            value = function(*given, **named)
+                        for part in self._repetitions.calls(calls):
+                            for _ in part:
+                                value = function(*given, **named)
                     _reject_lazy_result(value, function)
                     add_work(trip, self._trial.work(value, calls))
+                    if self._repetitions.failed:
+                        return value
         return value
 
     @contextmanager
@@ -173,10 +219,12 @@ class NamedMeasurement:
         self._claim(self._name)
         trips = self._trial.trips(self._name, **plan)
         try:
-            yield trips
+            with self._repetitions.repeated():
+                yield trips
         except BaseException as error:
             trips.throw(error)
             raise
+        trips.close()
 
 
 def counts_results(trial: AnyTrial) -> bool:

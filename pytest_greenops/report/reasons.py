@@ -92,6 +92,21 @@ def sessions(count: int, which: str = "") -> str:
     return counted(count, f"{which}baseline session")
 
 
+def shown_once(calls: int) -> str:
+    """Return the note for a test whose output, log and warnings are those of one repetition."""
+    return (
+        f"the measurement ran the work {calls:,} times; output, log, warnings and subtests are "
+        "of one repetition"
+    )
+
+
+def tests_shown_once(tests: int, calls: int) -> str:
+    """Return the line that counts such tests, of which one ran its work `calls` times."""
+    their = "1 test, which ran its" if tests == 1 else f"{tests} tests, which ran their"
+    upto = "" if tests == 1 else "up to "
+    return f"one repetition's output is shown of {their} work {upto}{calls:,} times"
+
+
 def failed_in_repetition(number: int) -> str:
     """Return the note for a test that failed by itself, but not in its first repetition."""
     return (

@@ -1,0 +1,319 @@
+"""What pytest records of a test whose work is repeated: what a single repetition leaves.
+
+Recorded are output, log records, warnings, properties and finalizers. Before each repetition the
+records are put back to what they were before the first, so that memory stays flat; the last
+repetition, or the one that fails, leaves its own. What appears only in the first (a message of a
+cache, a warning that Python shows once) would be lost, so the first one's records stay if it left
+more than the last.
+
+All of this is done between windows. Within the window of a batch of calls only a function that is
+known to leave records is interrupted: once before its last call, and before its records become
+many.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+
+from pytest_greenops.hooks.channels import Channel, LiveOutput, channels, flush
+from pytest_greenops.measure.calls import Repetitions
+
+#: What a test may consume (`capsys.readouterr()`) is put back, if it was no longer than this.
+_LONGEST_PREFIX = 100_000
+
+
+@dataclass
+class _Tracked:
+    """A channel during one measurement.
+
+    start   its size before the first repetition; what was there then is the `prefix`
+    mark    its size before the calls in progress
+    first   what the first repetition left there, if anything
+    a_call  how much a call leaves there, and how many records or lines that is
+    """
+
+    channel: Channel
+    start: int
+    prefix: Any = None
+    mark: int = 0
+    first: Any = None
+    a_call: int = 0
+    parts: int = 0
+
+    @classmethod
+    def of(cls, channel: Channel) -> _Tracked:
+        start = channel.size()
+        prefix = channel.read(0) if 0 < start <= _LONGEST_PREFIX else None
+        return cls(channel, start, prefix, start)
+
+    def set_mark(self) -> None:
+        """Note where the calls in progress begin."""
+        self.mark = self.channel.size()
+
+    def keep_first(self) -> None:
+        """Keep what the first repetition left."""
+        grown = self.channel.size() - self.start
+        if grown > 0:
+            left = self.channel.read(self.start)
+            self.a_call, self.parts = grown, len(self.channel.parts(left))
+            if self.channel.keeps:
+                self.first = left
+
+    def restore(self, calls: int) -> bool:
+        """Undo what so many calls left, and return whether there was something."""
+        size = self.channel.size()
+        if size > self.start:
+            if not self.a_call:
+                left = self.channel.parts(self.channel.read(self.start))
+                self.a_call = max(1, (size - self.start) // max(1, calls))
+                self.parts = max(1, len(left) // max(1, calls))
+            self.channel.remove(self.start, size)
+        elif size < self.start and self.prefix is not None:  # the test has read it
+            self.channel.remove(0, size)
+            self.channel.write(self.prefix)
+        self.mark = self.start
+        return size > self.start
+
+    def settle(self, calls: int) -> None:
+        """Leave what the last of the calls in progress left, or the first call."""
+        size, channel = self.channel.size(), self.channel
+        if calls > 1 and size > self.mark and channel.keeps:  # the last call is not known
+            channel.remove(self.start, size)
+            size = self.mark = self.start
+        if size > self.mark > self.start:
+            channel.remove(self.start, self.mark)
+        if self.first is not None:
+            left = channel.read(self.start)
+            if len(channel.parts(left)) < self.parts:
+                channel.remove(self.start, channel.size())
+                channel.write(self.first)
+
+    def settle_failure(self, done: int) -> None:
+        """Leave what the failing call left, the first after `done` calls in progress.
+
+        Where it begins is known if each call leaves as many records or lines; if not, as many as
+        the first call left stay.
+        """
+        size, channel, begin = self.channel.size(), self.channel, self.mark
+        if done and size > begin:
+            parts = channel.parts(channel.read(begin))
+            a_call = self.parts or math.ceil(len(parts) / (done + 1))
+            own = len(parts) - done * a_call
+            if 0 <= own <= a_call:
+                begin = size - (
+                    own if channel.records else sum(map(len, parts[len(parts) - own :]))
+                )
+            elif self.a_call:
+                begin = max(begin, size - self.a_call)
+        if size >= begin > self.start:
+            channel.remove(self.start, begin)
+
+
+class RecordedRepetitions(Repetitions):
+    """The repetitions of the measurements of one test, whose records are those of one repetition.
+
+    number  how often the work of the measurement in progress, or of the last one, has run
+    hidden  the most repetitions of a measurement whose records are not shown; 0 if all are
+    whole   whether the work is the whole test, which may look at its own records
+    """
+
+    def __init__(self, item: pytest.Item, live: LiveOutput) -> None:
+        self.number = self.hidden = 0
+        self.failed = self.whole = False
+        self._item = item
+        self._live = live
+        self._tracked: list[_Tracked] = []
+        self._first_kept = self._calling = False
+        self._chunk: int | None = None
+        self._part: Iterator[int] = iter(())
+        self._part_size = self._since = 0
+        self._calling = False
+        self._failures: set[str] = set()
+        self._undo: list[Callable[[], object]] = []
+
+    @property
+    def active(self) -> bool:
+        """Whether a measurement is in progress."""
+        return bool(self._undo)
+
+    @contextmanager
+    def repeated(self) -> Iterator[None]:
+        """Leave the records of one repetition of the work inside: the last, or one that fails."""
+        if self.active:  # a measurement inside another, which the trial refuses
+            yield
+            return
+        self._start()
+        try:
+            yield
+        except BaseException:
+            self._end(failed=True)
+            raise
+        self._end(failed=False)
+
+    @property
+    def together(self) -> bool:  # type: ignore[override]
+        """Whether several calls may be made in one window."""
+        if self.whole and self.number and not self._first_kept:
+            self._keep_first()
+        return not self.whole or self._chunk is None
+
+    def begin(self) -> None:
+        """Begin a repetition, or a batch of them, outside of its window."""
+        self._part, self._part_size = iter(()), 0
+        if self.number:
+            if not self._first_kept:
+                self._keep_first()
+            self._restore()
+
+    def calls(self, number: int) -> Iterator[Iterable[int]]:
+        """Yield the calls of one batch in parts: the first call of all is a part of its own.
+
+        So is the last call of a batch of a function that leaves records.
+        """
+        left = number
+        while left:
+            inside = left < number
+            if inside and not self._first_kept:
+                self._keep_first()
+            if self.number == 0:
+                size = 1
+            elif self._chunk is None or left == 1:
+                size = left
+            else:
+                size = min(left - 1, self._chunk)
+            if inside and left == 1:
+                if self._live.holds:
+                    flush()
+                self._each(_Tracked.set_mark)
+            elif inside:
+                self._restore()
+            self._part, self._part_size = iter(range(size)), size
+            self._calling = True
+            yield self._part
+            self._calling = False
+            self.number += size
+            self._since += size
+            left -= size
+
+    def _start(self) -> None:
+        flush()
+        self.number = self._since = 0
+        self._first_kept = self._calling = False
+        self._chunk, self._part, self._part_size = None, iter(()), 0
+        self._failures.clear()
+        self._tracked = [_Tracked.of(channel) for channel in channels(self._item)]
+        counted = _failed_subtests(self._item)
+        before = dict(counted)
+        monitor = self._item.config.pluginmanager.add_hookcall_monitoring
+        self._undo = [
+            monitor(self._before_hook, lambda *_: None),
+            lambda: _correct(counted, before, len(self._failures)),
+        ]
+
+    def _before_hook(self, name: str, implementations: Any, arguments: Any) -> None:
+        """Let the reports of one repetition's subtests through: the first's, and failures."""
+        if name != "pytest_runtest_logreport":
+            return
+        report = arguments.get("report")
+        if not hasattr(report, "context"):
+            return
+        if report.failed:
+            self.failed = True
+            described = repr(report.context)
+            if described not in self._failures:
+                self._failures.add(described)
+                return
+        elif self.number == 0:
+            return
+        self.hidden = max(1, self.hidden)
+        implementations.clear()  # pluggy's copy for this call
+
+    def _keep_first(self) -> None:
+        self._first_kept = True
+        self._each(_Tracked.keep_first)
+        self._limit_parts()
+        self._tracked += map(_Tracked.of, self._live.hold())
+        self._undo += _quiet_live_log(self._item)
+
+    def _each(self, act: Callable[[_Tracked], Any]) -> list[Any]:
+        """Return what an action returns for each channel; leave out those that the test closed."""
+        returned = []
+        for each in list(self._tracked):
+            try:
+                returned.append(act(each))
+            except (OSError, ValueError):
+                self._tracked.remove(each)
+        return returned
+
+    def _limit_parts(self) -> None:
+        parts = [each.channel.most // each.a_call for each in self._tracked if each.a_call]
+        self._chunk = max(1, min(parts)) if parts else None
+
+    def _restore(self) -> None:
+        flush()
+        quiet = self._chunk is None
+        if any(self._each(lambda each: each.restore(self._since))):
+            self.hidden = max(self.hidden, self.number)
+            if quiet:
+                self._limit_parts()
+        self._since = 0
+
+    def close(self) -> None:
+        """End a measurement that a test has left and that still waits, if there is one."""
+        if self.active:
+            self._end(failed=True)
+
+    def _end(self, failed: bool) -> None:
+        if not self.active:
+            return
+        flush()
+        for undo in self._undo:
+            undo()
+        self._undo.clear()
+        failed = failed or self.failed
+        done = max(0, self._part_size - operator.length_hint(self._part) - 1)
+        if self._calling:
+            self.number += done + 1
+        if self._first_kept:
+            size = self._part_size
+            self._each(lambda each: each.settle_failure(done) if failed else each.settle(size))
+            if self.hidden:
+                self.hidden = max(self.hidden, self.number)
+        self._live.release(shown=failed)
+        self._tracked.clear()
+
+
+def _failed_subtests(item: pytest.Item) -> dict[Any, int]:
+    """Return pytest's numbers of failed subtests by test."""
+    key = getattr(sys.modules.get("_pytest.subtests"), "failed_subtests_key", None)
+    return item.config.stash.get(key, {}) if key else {}
+
+
+def _correct(counted: dict[Any, int], before: dict[Any, int], failures: int) -> None:
+    """Let the failed subtests of a test be those that were reported."""
+    for test, number in counted.items():
+        if number != before.get(test, 0):
+            counted[test] = before.get(test, 0) + failures
+
+
+def _quiet_live_log(item: pytest.Item) -> Sequence[Callable[[], object]]:
+    """Show no more log records on the terminal (`log_cli`); return what undoes that."""
+    plugin: Any = item.config.pluginmanager.get_plugin("logging-plugin")
+    handler = getattr(plugin, "log_cli_handler", None)
+    if handler is None:
+        return ()
+    handler.addFilter(_drop)
+    return (partial(handler.removeFilter, _drop),)
+
+
+def _drop(record: object) -> bool:
+    return False
