@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from pytest_greenops.commands.command import BASELINES, NEGATIVE, Command, add_m
 from pytest_greenops.commands.console import Screen, print_lines, print_problems
 from pytest_greenops.judge.creep import in_small_steps
 from pytest_greenops.model.baseline import Baseline
-from pytest_greenops.model.errors import BaselineError
+from pytest_greenops.model.errors import BaselineError, nearest
 from pytest_greenops.model.units import counted
 from pytest_greenops.report.overview_table import inventory_lines
 
@@ -77,7 +76,7 @@ def _folder_and_tests(names: Sequence[str]) -> tuple[Path, Sequence[str]]:
 def _no_such_test(folder: Path, tests: Sequence[str], found: Iterable[Baseline]) -> str:
     """Return which names were looked for, and the nearest or the first ones that exist."""
     known = list(dict.fromkeys(baseline.test.name for baseline in found))
-    near = [name for part in tests for name in get_close_matches(part, known, _NAMED, cutoff=0.7)]
+    near = list(filter(None, (nearest(part, known) for part in tests)))
     named = list(dict.fromkeys(near or known))[:_NAMED]
     more = len(known) - len(named)
     listed = ", ".join(named) + (f" and {more} more" if more and not near else "")

@@ -13,7 +13,7 @@ from typing import ClassVar
 from pytest_greenops.commands.command import Command, parsed_by
 from pytest_greenops.commands.console import Screen
 from pytest_greenops.commands.named_results import by_kind_j, chosen, energies, epochs_j, name_of
-from pytest_greenops.insight.regions import factor_of, regions
+from pytest_greenops.insight.regions import factor_of, region_names, regions
 from pytest_greenops.insight.what_if.extrapolate import extrapolate, tdp_estimate
 from pytest_greenops.insight.what_if.full_cycle import crossover, parity
 from pytest_greenops.insight.what_if.hypothetical import what_if
@@ -207,7 +207,7 @@ class Regions(Question):
 
     def answer(self, arguments: argparse.Namespace, width: int) -> Iterable[str]:
         """Print the table."""
-        return what_if_text.regions_lines(regions())
+        return what_if_text.regions_lines(regions(), region_names(), width)
 
 
 QUESTIONS: tuple[Question, ...] = (Region(), Cycle(), Parity(), Training(), Regions())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from functools import lru_cache
 
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.errors import InsightError
@@ -51,19 +52,49 @@ _TABLES: tuple[tuple[str, int, float, str, str], ...] = (
     (*(_NREL, 2020, GRAMS_PER_KWH["lb/kWh"], "US-"), "GA 0.6485 KY 1.8376"),
 )
 
+#: Codes of two and three letters and the name of each country; then codes and names of states.
+_COUNTRIES = """
+    AE ARE United Arab Emirates/ AR ARG Argentina/ AT AUT Austria/ AU AUS Australia/
+    BE BEL Belgium/ BG BGR Bulgaria/ BR BRA Brazil/ CA CAN Canada/ CH CHE Switzerland/
+    CL CHL Chile/ CN CHN China/ CO COL Colombia/ CZ CZE Czechia/ DE DEU Germany/ DK DNK Denmark/
+    EE EST Estonia/ EG EGY Egypt/ ES ESP Spain/ FI FIN Finland/ FR FRA France/
+    GB GBR United Kingdom/ GR GRC Greece/ HK HKG Hong Kong/ HR HRV Croatia/ HU HUN Hungary/
+    ID IDN Indonesia/ IE IRL Ireland/ IL ISR Israel/ IN IND India/ IS ISL Iceland/ IT ITA Italy/
+    JP JPN Japan/ KE KEN Kenya/ KR KOR South Korea/ LT LTU Lithuania/ LU LUX Luxembourg/
+    LV LVA Latvia/ MX MEX Mexico/ MY MYS Malaysia/ NG NGA Nigeria/ NL NLD Netherlands/
+    NO NOR Norway/ NZ NZL New Zealand/ PH PHL Philippines/ PK PAK Pakistan/ PL POL Poland/
+    PT PRT Portugal/ RO ROU Romania/ RS SRB Serbia/ SA SAU Saudi Arabia/ SE SWE Sweden/
+    SG SGP Singapore/ SI SVN Slovenia/ SK SVK Slovakia/ TH THA Thailand/ TR TUR Turkey/
+    TW TWN Taiwan/ US USA United States/ VN VNM Vietnam/ ZA ZAF South Africa
+"""
+_STATES = """
+    AK Alaska/ AL Alabama/ AR Arkansas/ AZ Arizona/ CA California/ CO Colorado/ CT Connecticut/
+    DC District of Columbia/ DE Delaware/ FL Florida/ GA Georgia/ HI Hawaii/ IA Iowa/ ID Idaho/
+    IL Illinois/ IN Indiana/ KS Kansas/ KY Kentucky/ LA Louisiana/ MA Massachusetts/ MD Maryland/
+    ME Maine/ MI Michigan/ MN Minnesota/ MO Missouri/ MS Mississippi/ MT Montana/
+    NC North Carolina/ ND North Dakota/ NE Nebraska/ NH New Hampshire/ NJ New Jersey/
+    NM New Mexico/ NV Nevada/ NY New York/ OH Ohio/ OK Oklahoma/ OR Oregon/ PA Pennsylvania/
+    RI Rhode Island/ SC South Carolina/ SD South Dakota/ TN Tennessee/ TX Texas/ UT Utah/
+    VA Virginia/ VT Vermont/ WA Washington/ WI Wisconsin/ WV West Virginia/ WY Wyoming
+"""
+#: Other words for a region.
+_ALSO = {"UK": "GB", "ENGLAND": "GB", "GREAT BRITAIN": "GB", "HOLLAND": "NL", "KOREA": "KR"}
+
 
 def factor_of(region: str, pue: float = 1.0) -> CarbonFactor:
     """Return the intensity of a region: an ISO country code, or a state of the USA as `US-GA`.
 
-    Raises `InsightError` with the nearest codes for a region that is not in the table.
+    Raises `InsightError` for a region that is not in the table, with those that it may mean.
     """
     code = region.strip().upper()
     for factor in regions():
         if factor.region == code:
             return CarbonFactor(factor.grams_per_kwh, pue, code, factor.source, factor.year)
+    near = [f"{each} ({region_names()[each]})" for each in _nearest(code)]
+    hint = f"; the nearest: {', '.join(near)}" if near else ""
     raise InsightError(
-        f"no carbon intensity is known for region {region!r}; the nearest codes are "
-        f"{', '.join(_nearest(code))}: list all codes with pytest-greenops whatif regions"
+        f"no carbon intensity is known for region {region!r}{hint}: list all codes with "
+        "pytest-greenops whatif regions"
     )
 
 
@@ -80,9 +111,30 @@ def _read() -> Iterator[CarbonFactor]:
             yield CarbonFactor(float(figure) * unit, region=prefix + code, source=source, year=year)
 
 
-def _nearest(code: str) -> list[str]:
-    codes = [str(factor.region) for factor in regions()]
-    alike = [f"US-{code}"] if f"US-{code}" in codes else []
-    alike += [known for known in codes if code[:2] and known.startswith(code[:2])]
-    alike += difflib.get_close_matches(code, codes, n=3, cutoff=0.0)
-    return list(dict.fromkeys(alike))[:3]
+@lru_cache
+def region_names() -> dict[str, str]:
+    """Return the name of each region by its code: `{'DE': 'Germany', 'US-DE': 'Delaware'}`."""
+    countries = (entry.split(maxsplit=2) for entry in _COUNTRIES.split("/"))
+    states = (entry.split(maxsplit=1) for entry in _STATES.split("/"))
+    return {
+        **{code: _line(name) for code, _, name in countries},
+        **{f"US-{code}": _line(name) for code, name in states},
+    }
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _nearest(text: str) -> list[str]:
+    """Return the codes of regions that a text in capitals may mean; none if nothing is alike."""
+    names = region_names()
+    by_name = {name.upper(): code for code, name in names.items()}
+    longer = {entry.split()[1]: entry.split()[0] for entry in _COUNTRIES.split("/")}
+    known = {**by_name, **longer, **_ALSO}
+    exact = [code for code in (known.get(text), f"US-{text}") if code in names]
+    if exact or (len(text) > 3 and not text.startswith("US-")):
+        return exact or [
+            by_name[name] for name in difflib.get_close_matches(text, by_name, 3, 0.75)
+        ]
+    return [code for code in names if text[:2] and code.startswith(text[:2])][:3]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from pytest_greenops.model import units
-from pytest_greenops.model.errors import BudgetError, UnitError
+from pytest_greenops.model.errors import BudgetError, UnitError, nearest
 from pytest_greenops.model.marker import Action, keywords, parse_action
 
 DOMAINS = ("total", "cpu", "dram", "gpu")
 _DEVICE = re.compile(r"(cpu|dram|gpu):\d+(-die-\d+)?|psys(:\d+)?")
+#: A device as people write it: gpu0, GPU-1.
+_UNMARKED = re.compile(r"(cpu|dram|gpu)[-_ ]?(\d+)")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def _checked(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]
     for keyword in kwargs:
         if keyword not in known:
             raise BudgetError(
-                f"energy_budget({keyword}=...): unknown keyword: {_nearest(keyword, known)}"
+                f"energy_budget({keyword}=...): unknown keyword: {_meant(keyword, known)}"
             )
     if len(args) > 1:
         got = ", ".join(map(repr, args))
@@ -76,10 +77,11 @@ def _read(keyword: str, value: Any) -> Any:
 def _domain(value: Any) -> str:
     if value in DOMAINS or (isinstance(value, str) and _DEVICE.fullmatch(value)):
         return str(value)
-    close = difflib.get_close_matches(str(value), DOMAINS, n=1, cutoff=0.5)
-    nearest = f"; did you mean {close[0]!r}?" if close else ""
+    device = _UNMARKED.fullmatch(str(value).lower())
+    meant = f"{device[1]}:{device[2]}" if device else nearest(str(value), DOMAINS)
+    hint = f"; did you mean {meant!r}?" if meant else ""
     known = ", ".join(DOMAINS)
-    raise UnitError(value, f"expected {known}, or one device such as gpu:0{nearest}")
+    raise UnitError(value, f"expected {known}, or one device such as gpu:0{hint}")
 
 
 def _rounds(value: Any) -> int:
@@ -94,9 +96,9 @@ def _unit_name(value: Any) -> str:
     return value
 
 
-def _nearest(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known)}"
+def _meant(word: str, known: Sequence[str]) -> str:
+    meant = nearest(word, known)
+    return f"did you mean {meant!r}?" if meant else f"expected one of {', '.join(known)}"
 
 
 _FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {

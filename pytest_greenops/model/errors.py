@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class EnergyFailure(AssertionError):
     """A passing test whose energy fails it: raised in its call phase."""
@@ -67,3 +69,13 @@ class SensorUnavailable(GreenopsError):
         self.reason = reason
         self.remedy = remedy
         self.absent = absent
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was probably meant: it has these words, or is spelt alike."""
+    from difflib import get_close_matches
+
+    word, names = word.lower(), list(known)
+    words = set(word.split("_"))
+    having = (name for name in names if words <= set(name.split("_")))
+    return next(having, None) or next(iter(get_close_matches(word, names, 1, cutoff=0.7)), None)

@@ -11,7 +11,7 @@ from pytest_greenops.model.result import Result
 from pytest_greenops.model.scenario import Crossover, Energy, Extrapolation, Hypothetical, Life
 from pytest_greenops.model.units import JOULES, counted, format_energy, format_percent
 from pytest_greenops.report import figures
-from pytest_greenops.report.drawing import aligned, column_widths, hanging, wrapped
+from pytest_greenops.report.drawing import aligned, column_widths, elide, hanging, wrapped
 
 #: From this energy on, kWh are printed too, as on a bill.
 _BILLED_J = 0.01 * JOULES["kWh"]
@@ -82,11 +82,16 @@ def training_lines(
         yield from wrapped(f"energy: {sentence}", width)
 
 
-def regions_lines(regions: Iterable[CarbonFactor]) -> Iterator[str]:
-    """Yield a row for each region: code, grams per kWh, source and year."""
-    rows = [("region", "g/kWh", "source, year")]
-    rows += [(f"{r.region}", f"{r.grams_per_kwh:.0f}", f"{r.source}, {r.year}") for r in regions]
-    yield from _table(rows)
+def regions_lines(
+    regions: Iterable[CarbonFactor], names: Mapping[str, str], width: int
+) -> Iterator[str]:
+    """Yield a row for each region: code, grams per kWh, name, source and year."""
+    rows = [("region", "g/kWh", "name", "source, year")]
+    rows += [
+        (f"{r.region}", f"{r.grams_per_kwh:.0f}", names[f"{r.region}"], f"{r.source}, {r.year}")
+        for r in regions
+    ]
+    yield from (elide(line, width) for line in _table(rows))
 
 
 def _cycle_sentences(

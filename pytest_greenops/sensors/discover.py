@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 
-from pytest_greenops.model.errors import OptionError, SensorUnavailable
+from pytest_greenops.model.errors import OptionError, SensorUnavailable, nearest
 from pytest_greenops.sensors.base import Finding, Sensor
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.instruments import Instruments
@@ -14,6 +13,8 @@ from pytest_greenops.system import before_tests
 
 #: What `auto` looks for; the CPU is estimated if none of them counts it.
 AUTO = ("powercap", "nvml")
+#: Other words for a sensor.
+_ALSO = {"rapl": "powercap", "nvidia": "nvml"}
 
 Find = Callable[[str], Finding]
 
@@ -109,8 +110,8 @@ def _covered(findings: Sequence[Finding]) -> set[str]:
 def _check_known(names: Sequence[str], known: Sequence[str]) -> None:
     for name in names:
         if name != "auto" and name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"one of: auto, {', '.join(known)}"
+            meant = _ALSO.get(name.lower()) or nearest(name, known)
+            hint = f"did you mean {meant!r}?" if meant else f"one of: auto, {', '.join(known)}"
             raise OptionError(f"--energy-sensors: unknown sensor {name!r}; {hint}")
 
 

@@ -102,7 +102,7 @@ def test_region_and_intensity_exclude_each_other(project: Project) -> None:
         ),
         (
             "--energy-region=DEU",
-            "no carbon intensity is known for region 'DEU'; the nearest codes are DE, US-DE, US: "
+            "no carbon intensity is known for region 'DEU'; the nearest: DE (Germany): "
             "list all codes with pytest-greenops whatif regions",
         ),
         ("--energy-pue=0.9", "'0.9': expected a PUE >= 1 and < 10, such as 1.2"),

@@ -173,10 +173,10 @@ def test_a_result_without_its_joules_is_refused(files: Path) -> None:
 
 
 def test_an_unknown_region_is_refused(files: Path) -> None:
-    """The message names the nearest codes; `regions` lists all."""
+    """The message names the nearest regions; `regions` lists all."""
     ran = run(files, "whatif", "region", "plain.json", "--region=KY")
     assert (2, "") == (ran.code, ran.out)
-    assert "no carbon intensity is known for region 'KY'; the nearest codes are US-KY" in ran.err
+    assert "no carbon intensity is known for region 'KY'; the nearest: US-KY (Kentucky)" in ran.err
     listed = asked(files, "regions").lines
     assert [line.split()[:2] for line in listed if line.startswith(("US-KY", "FR"))] == [
         ["FR", "44"],

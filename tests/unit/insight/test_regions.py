@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_greenops.insight.regions import factor_of, regions
+from pytest_greenops.insight.regions import factor_of, region_names, regions
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.errors import InsightError
+from tests.unit.builders import message_of
 
 
 def test_every_region_has_a_source() -> None:
@@ -50,15 +51,34 @@ def test_georgia_and_kentucky_have_the_figures_of_the_study() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "nearest"), [("DEU", "DE"), ("KY", "US-KY"), ("US-XX", "US"), ("", ""), ("GBR", "GB")]
+    ("region", "nearest"),
+    [
+        ("Germany", "DE (Germany)"),
+        ("germny", "DE (Germany)"),
+        ("south korea", "KR (South Korea)"),
+        ("UK", "GB (United Kingdom)"),
+        ("DEU", "DE (Germany)"),
+        ("CHN", "CN (China)"),
+        ("AUT", "AT (Austria)"),
+        ("KY", "US-KY (Kentucky)"),
+        ("Kentucky", "US-KY (Kentucky)"),
+        ("US-XX", "US (United States), US-AK (Alaska), US-AL (Alabama)"),
+        ("UA", None),
+        ("Ukraine", None),
+        ("", None),
+    ],
 )
-def test_unknown_regions_are_errors(code: str, nearest: str) -> None:
-    """The error names the nearest codes, and the command that lists all."""
-    with pytest.raises(InsightError) as caught:
-        factor_of(code)
-    message = str(caught.value)
-    assert f"no carbon intensity is known for region {code!r}" in message
-    listed = message.partition("nearest codes are ")[2].partition(":")[0].split(", ")
-    assert set(listed) < {factor.region for factor in regions()}
-    assert nearest in ("", *listed)
-    assert "whatif regions" in message
+def test_unknown_regions_are_errors(region: str, nearest: str | None) -> None:
+    """The error names the regions that may be meant, if any, and the command that lists all."""
+    hint = f"; the nearest: {nearest}" if nearest else ""
+    assert message_of(InsightError, lambda: factor_of(region)) == (
+        f"no carbon intensity is known for region {region!r}{hint}: list all codes with "
+        "pytest-greenops whatif regions"
+    )
+
+
+def test_every_region_has_a_name() -> None:
+    """No name is that of two regions, and no region lacks one."""
+    names = region_names()
+    assert set(names) == {factor.region for factor in regions()}
+    assert len(set(names.values())) == len(names)

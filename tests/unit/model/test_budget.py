@@ -166,6 +166,8 @@ def test_a_wrong_mark_is_refused_even_if_it_is_overridden() -> None:
         ("Per", "per"),
         ("rounds", "min_rounds"),
         ("actions", "action"),
+        ("power", "max_power"),
+        ("max_drop", "max_quality_drop"),
     ],
 )
 def test_an_unknown_keyword_is_refused_with_the_nearest(wrong: str, nearest: str) -> None:
@@ -177,7 +179,8 @@ def test_an_unknown_keyword_is_refused_with_the_nearest(wrong: str, nearest: str
 def test_a_keyword_like_no_other_is_refused_with_all() -> None:
     """If no keyword is similar, the error lists all of them."""
     expected = f"unknown keyword: expected one of {', '.join(KEYWORDS)}"
-    assert refusal(zzz=1) == f"energy_budget(zzz=...): {expected}"
+    for unlike in ("zzz", "margin", "max_watts"):
+        assert refusal(**{unlike: 1}) == f"energy_budget({unlike}=...): {expected}"
 
 
 @pytest.mark.parametrize(
@@ -197,8 +200,14 @@ def test_a_keyword_like_no_other_is_refused_with_all() -> None:
                 value,
                 "expected total, cpu, dram, gpu, or one device such as gpu:0; did you mean 'gpu'?",
             )
-            for value in ("gpus", "gpu:x")
+            for value in ("gpus", "gpu:x", "GPU")
         ),
+        (
+            "domain",
+            "gpu0",
+            "expected total, cpu, dram, gpu, or one device such as gpu:0; did you mean 'gpu:0'?",
+        ),
+        ("domain", "cuda", "expected total, cpu, dram, gpu, or one device such as gpu:0"),
         ("domain", 5, "expected total, cpu, dram, gpu, or one device such as gpu:0"),
         *(("action", value, "expected 'fail' or 'warn'") for value in ("ignore", True)),
         ("max_power", "5 J", "expected a power in W, mW or kW, such as '350 W'"),

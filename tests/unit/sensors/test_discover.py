@@ -243,7 +243,9 @@ def test_an_extra_sensor_may_take_the_name_of_one_of_ours(has: Has) -> None:
     ("wrong", "hint"),
     [
         ("powercup", "did you mean 'powercap'?"),
-        ("nvlm", "did you mean 'nvml'?"),
+        ("NVLM", "did you mean 'nvml'?"),
+        ("rapl", "did you mean 'powercap'?"),
+        ("nvidia", "did you mean 'nvml'?"),
         ("plugg", "did you mean 'plug'?"),
         ("xyz", "one of: auto, plug, powercap, pyrapl, nvml, zeus, estimate"),
     ],
