@@ -98,6 +98,8 @@ def tried(
         if planned > len(looks):
             rounds[outcomes == 0] += PROVISIONAL_ROUNDS
             _settle(outcomes, screen(baseline, both, spread, margin, Look(planned, planned)))
+    elif planned > len(looks):
+        _settle(outcomes, screen(baseline, seen, spread, margin, Look(planned, planned)))
     outcomes[outcomes == 0] = INCONCLUSIVE
     return Tried(outcomes, rounds)
 

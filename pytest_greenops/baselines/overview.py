@@ -54,5 +54,5 @@ def overviews(baseline: Baseline) -> Iterator[SeriesOverview]:
             saved_at=last.saved_at,
             commit=last.revision.commit,
             dirty=last.revision.dirty,
-            provisional=len(series.sessions) < MIN_SESSIONS,
+            provisional=series.occasions < MIN_SESSIONS,
         )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import math
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -13,11 +16,15 @@ from types import MappingProxyType
 
 from pytest_greenops.commands.command import NEGATIVE, Command
 from pytest_greenops.commands.console import Screen, print_lines
+from pytest_greenops.judge.decision import smallest_increase
+from pytest_greenops.judge.noise import MIN_SESSIONS, POOL_WEIGHT
+from pytest_greenops.judge.stats import variance
 from pytest_greenops.machine import LoadProbe, LoadShare, cpu, gaps, virtual
 from pytest_greenops.machine.facts import LOAD
 from pytest_greenops.measure.self_checks import CONTENTION
 from pytest_greenops.model.diagnosis import Diagnosis, Observation, State
 from pytest_greenops.model.errors import SensorUnavailable
+from pytest_greenops.model.run_options import Options
 from pytest_greenops.model.units import format_number, format_percent
 from pytest_greenops.report.doctor_table import doctor_lines
 from pytest_greenops.sensors import discover, zeus
@@ -30,6 +37,17 @@ _UNMASK = {
     "podman": "podman run --security-opt unmask=ALL ...",
     "kubernetes": "set securityContext.procMount of the container to Unmasked",
 }
+#: The margin of a regression by default, and what shows how steady the machine is.
+_MARGIN = Options().max_increase
+_PROCESSES = 5
+_FIXED_WORK = """
+import time
+from pytest_greenops.measure.control import kernel
+begun = time.process_time()
+for _ in range(10):
+    kernel()
+print(time.process_time() - begun)
+"""
 _KINDS = {"cpu": "CPU", "dram": "memory", "gpu": "GPU"}
 
 
@@ -51,7 +69,7 @@ class Doctor(Command):
         time.sleep(1)
         unknown = gaps({"cpu": cpu.model(_ROOT)})
         share = None if LOAD in unknown else load.stop()
-        diagnosis = diagnose(findings, load=share, unknown=unknown)
+        diagnosis = diagnose(findings, load=share, unknown=unknown, starts=list(_starts()))
         for finding in findings:
             if finding.sensor:
                 finding.sensor.close()
@@ -76,16 +94,26 @@ def _installed(name: str) -> bool:
     return False
 
 
+def _starts() -> Iterator[float]:
+    """Yield the CPU seconds of fixed work in each of a few processes, one after the other."""
+    for _ in range(_PROCESSES):
+        done = subprocess.run([sys.executable, "-c", _FIXED_WORK], capture_output=True, text=True)
+        with suppress(ValueError):
+            yield float(done.stdout)
+
+
 def diagnose(
     findings: Sequence[Finding],
     root: Path = _ROOT,
     load: LoadShare | None = None,
     unknown: Mapping[str, SensorUnavailable] = MappingProxyType({}),
+    starts: Sequence[float] = (),
 ) -> Diagnosis:
     """Describe the sensors that were looked for, and what disturbs a measurement below `root`.
 
-    `load` is the share of the CPUs that others used in the last second; `unknown` is what the
-    machine does not tell.
+    load     the share of the CPUs that others used in the last second
+    unknown  what the machine does not tell
+    starts   CPU seconds of the same work in processes of the last seconds
     """
     reading = [sensor for sensor in _open(findings) if sensor.source == "sensed"]
     sensed: set[str] = {domain.kind for sensor in reading for domain in sensor.domains}
@@ -97,6 +125,7 @@ def diagnose(
         _hypervisor(root, "cpu" in sensed),
         _container(root, "cpu" in sensed),
         *_quota(root),
+        *_steadiness(starts),
     )
     disturbing = [o.name for o in around if o.state == "warn"]
     estimated = "cpu" not in sensed and any(s.source == "estimated" for s in _open(findings))
@@ -217,6 +246,23 @@ def _quota(root: Path) -> Iterator[Observation]:
         yield Observation("CPU quota", "warn", what, fix)
 
 
+def _steadiness(starts: Sequence[float]) -> Iterator[Observation]:
+    """Say how much the same work differs, and which increases sessions like that detect."""
+    if len(starts) < MIN_SESSIONS:
+        return
+    spread = math.sqrt(float(variance([math.log(seconds) for seconds in starts])))
+    error = spread * math.sqrt(1 + 1 / MIN_SESSIONS)
+    smallest = math.expm1(smallest_increase(POOL_WEIGHT, error, math.log1p(_MARGIN)))
+    differs = f"fixed work differs by {format_percent(spread, signed=False)}"
+    detected = f"detect increases of at least {format_percent(smallest, signed=False)}"
+    what = f"{differs} between processes of this minute; three such sessions {detected}"
+    if smallest < 2 * _MARGIN:
+        yield Observation("steadiness", "ok", what)
+    else:
+        fix = "measure when nothing else runs, or allow more: max_increase"
+        yield Observation("steadiness", "warn", what, fix)
+
+
 def _worth(sensed: set[str], estimated: bool, disturbing: Sequence[str]) -> str:
     """Describe in a paragraph what a measurement is worth; `disturbing` are sources of noise."""
     if not sensed and not estimated:
@@ -240,8 +286,8 @@ def _worth(sensed: set[str], estimated: bool, disturbing: Sequence[str]) -> str:
     if disturbing:
         parts.append(f"Avoidable noise comes from: {', '.join(disturbing)}.")
     parts.append(
-        "With fewer than three baseline sessions, only increases of about 20 % or more are "
-        "detected. With more, each verdict reports the smallest increase that it detects."
+        "With baseline sessions of fewer than three hours, only increases of about 20 % or more "
+        "are detected. With more, each verdict reports the smallest increase that it detects."
     )
     return " ".join(parts)
 

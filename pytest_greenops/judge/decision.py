@@ -30,12 +30,19 @@ from pytest_greenops.model.verdict import Outcome
 
 #: Probability, over all looks, that one process makes unchanged code look regressed. A fresh
 #: process must agree before the test fails, so false alarms are rarer than this.
-ALPHA = 0.015
+ALPHA = 0.012
 #: A session within the margin confirms an increase only if it shows at least this share of it.
 BORNE_OUT = 1 / 3
-#: A look may pass a test with this many times the error with which it may fail one.
+#: How late the looks spend the probability to fail and that to pass; see `stats.spending`. With 3
+#: the last look at three sessions detects no less than the only look at two.
+SPEND_TO_FAIL, SPEND_TO_PASS = 3, 2
+#: All looks together may pass a test with this many times the error with which they may fail one.
 PASS_FACTOR = 5
-#: Looks at a baseline of three or more sessions; the last one has a fresh process.
+#: No look passes a test whose 95 % confidence interval reaches the margin.
+MOST_TO_PASS = 0.025
+#: Rounding error of a variance, as a share.
+TINY = 1e-9
+#: Looks at a baseline of three or more independent sessions; the last one has a fresh process.
 LOOKS = 4
 #: Rounds before the single look at a baseline of fewer sessions.
 PROVISIONAL_ROUNDS = 10
@@ -53,12 +60,18 @@ class Look:
     @property
     def alpha(self) -> float:
         """The false-alarm probability that this look may spend."""
-        return spending(ALPHA, self.number, self.planned)
+        return spending(ALPHA, self.number, self.planned, SPEND_TO_FAIL)
 
     @property
     def pass_alpha(self) -> float:
         """The probability with which this look may pass an increase of the margin."""
-        return min(PASS_FACTOR * self.alpha, 0.5)
+        spent = spending(PASS_FACTOR * ALPHA, self.number, self.planned, SPEND_TO_PASS)
+        return min(spent, MOST_TO_PASS)
+
+    @property
+    def last(self) -> bool:
+        """Whether no look follows."""
+        return self.number == self.planned
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,9 @@ class Screening:
     """An estimated change in logarithms, its standard error, and what follows from them.
 
     regressed, improved, passed  which of the three applies; if none, the look is inconclusive
+    provisional  whether it passed, or may pass, only because no large increase was found
     disputed  whether half of several sessions contradict the others
+    error     the standard error on which the outcome rests, with its degrees of freedom
     p_value   probability of so large an increase in unchanged code, at this look
     smallest  the smallest increase that is detected nine times in ten, as a logarithm
     """
@@ -80,7 +95,7 @@ class Screening:
     df: Number
     p_value: Number
     smallest: Number
-    provisional: bool = False
+    provisional: Number = False
 
     @property
     def outcome(self) -> Outcome:
@@ -126,35 +141,50 @@ def screen(
     spread: Spread,
     margin: float,
     look: Look,
+    shift: Number = 0.0,
 ) -> Screening:
     """Decide between regressed, improved, passed and inconclusive at one look.
 
-    Each session is a sequence of logarithms; a margin of 0.05 is 5 %. A change is not called
-    regressed if half of several candidate sessions contradict it.
+    Each session is a sequence of logarithms; a margin of 0.05 is 5 %. The baseline's sessions are
+    independent. What may be a `shift` of the machine must not change the outcome: an increase
+    counts without it, a decrease too. A change is not called regressed if half of several
+    candidate sessions contradict it.
+
+    A test passes if its interval ends below the margin; what may be improved waits for the last
+    look. Where that of the last look does not, it
+    passes provisionally if its change is below the margin and its sessions differ no more than
+    usual: then only an increase of `smallest` would have been found.
     """
     k = len(baseline)
     estimate = mean_level(candidate) - mean_level(baseline)
+    least = choose(shift > 0, estimate - shift, estimate)
+    most = choose(shift < 0, estimate - shift, estimate)
     limit = math.log1p(margin)
     error_to_fail = standard_error(spread.to_fail, candidate, baseline)
     error_to_pass = standard_error(spread.to_pass, candidate, baseline)
     beyond_chance = t_quantile(1 - look.alpha, spread.to_fail.df) * error_to_fail
-    regressed = (estimate >= limit) & (estimate > beyond_chance)
+    regressed = (least >= limit) & (least > beyond_chance)
     disputed = regressed & (_contradicting(baseline, candidate, spread, margin) >= 0.5)
-    improved = (estimate <= -limit) & (-estimate > beyond_chance)
+    improved = (most <= -limit) & (-most > beyond_chance)
     t_pass = t_quantile(1 - look.pass_alpha, spread.to_pass.df)
-    within = (estimate + t_pass * error_to_pass < limit) | (k < MIN_SESSIONS)
-    passed = choose(regressed | improved, False, within)
+    firm = (most + t_pass * error_to_pass < limit) & (k >= MIN_SESSIONS)
+    firm = firm & ((estimate > -limit) | look.last)
+    sessions_var = spread.to_fail.session_var * (1 / len(candidate) + 1 / k)
+    within = (most < limit) & (sessions_var <= 2 * spread.usual * (1 + TINY)) & look.last
+    moved = regressed | improved
+    passed = choose(moved, False, firm | within)
+    failing = moved | (estimate >= limit)
     return Screening(
         choose(disputed, False, regressed),
         improved,
         passed,
         disputed,
         estimate,
-        choose(passed, error_to_pass, error_to_fail),
-        choose(passed, spread.to_pass.df, spread.to_fail.df),
-        _p_value(estimate, error_to_fail, spread.to_fail.df),
-        _smallest(spread.to_fail.df, error_to_fail, limit),
-        k < MIN_SESSIONS,
+        choose(failing, error_to_fail, error_to_pass),
+        choose(failing, spread.to_fail.df, spread.to_pass.df),
+        _p_value(least, error_to_fail, spread.to_fail.df),
+        smallest_increase(spread.to_fail.df, error_to_fail, limit),
+        choose(passed & firm, False, passed | (k < MIN_SESSIONS)),
     )
 
 
@@ -191,8 +221,8 @@ def _contradicting(
     return sum(against) / len(candidate)
 
 
-def _smallest(df: Number, error: Number, limit: float) -> Number:
-    """Return the increase that all looks together detect nine times in ten."""
+def smallest_increase(df: Number, error: Number, limit: float) -> Number:
+    """Return the increase, a logarithm, that all looks together detect nine times in ten."""
     sure = t_quantile(1 - ALPHA, df) * error
     return choose(sure > limit, sure, limit) + t_quantile(POWER, df) * error
 

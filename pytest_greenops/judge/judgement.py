@@ -12,8 +12,9 @@ from pytest_greenops.judge.budget_limits import Level, limits_of, unjudged
 from pytest_greenops.judge.case import Case
 from pytest_greenops.judge.comparability import check_work, unlike_caps
 from pytest_greenops.judge.creep import since_anchor
-from pytest_greenops.judge.decision import Look, Screening, contradicts
+from pytest_greenops.judge.decision import Look, Screening, contradicts, smallest_increase
 from pytest_greenops.judge.needs import Needs, needs_of_change, needs_of_limit
+from pytest_greenops.judge.noise import POOL_WEIGHT
 from pytest_greenops.judge.samples import Sides, sides_of
 from pytest_greenops.judge.stats import trimmed_mean
 from pytest_greenops.model.baseline import Series
@@ -44,6 +45,8 @@ def judge_measurement(case: Case, look: Look | None = None) -> Verdict:
     outcome, cause = _weigh(case, limits, screening)
     if cause is None and (disputed := _disputed(outcome, levels, screening, sides)):
         outcome, cause = Outcome.INCONCLUSIVE, Cause.not_confirmed(disputed)
+    if outcome is Outcome.INCONCLUSIVE and cause is None and sides.unknown:
+        cause = _changed_machine(sides, case.margin, look)
     undecided = outcome is Outcome.INCONCLUSIVE and cause is None
     needs = _needs(limits, sides, screening, case.margin, look) if undecided else Needs()
     return Verdict(
@@ -56,6 +59,7 @@ def judge_measurement(case: Case, look: Look | None = None) -> Verdict:
         action=action,
         estimated=estimated,
         unjudged=unjudged(case),
+        detects=_detects(case) if outcome is Outcome.NO_BASELINE else None,
     ).with_cause(cause)
 
 
@@ -98,6 +102,22 @@ def _disputed(
         found = [math.expm1(trimmed_mean(s) - sides.level) for s in sides.candidate]
         return f"{', '.join(map(format_percent, found))} in {len(found)} processes"
     return None
+
+
+def _changed_machine(sides: Sides, margin: float, look: Look) -> Cause | None:
+    """Return the machine's change as the cause, if there would be a verdict without it."""
+    without = sides._replace(unknown=0.0).screen(margin, look)
+    if without.outcome is Outcome.INCONCLUSIVE:
+        return None
+    change = format_percent(math.expm1(sides.unknown))
+    finding = f"fixed work used {change} against the saved sessions, so the machine has changed"
+    return Cause(CauseKind.CONTROL, f"{CheckName.CONTROL}: {finding}")
+
+
+def _detects(case: Case) -> float:
+    """Return the smallest increase that is detected with this measurement as the only baseline."""
+    error = case.rules.session_sd * math.sqrt(2)  # one session on either side
+    return math.expm1(smallest_increase(POOL_WEIGHT, error, math.log1p(case.margin)))
 
 
 def _needs(
@@ -198,7 +218,9 @@ def _change(case: Case, screening: Screening, sides: Sides) -> Change:
         margin=case.margin,
         baseline_j=math.exp(level),
         sessions=len(series.sessions),
-        provisional=screening.provisional,
+        occasions=len(sides.accepted),
+        spread=math.sqrt(sides.spread.to_fail.session_var),
+        provisional=bool(screening.provisional),
         since_anchor=since_anchor(series, case.unit, case.domains),
         by_domain=_by_domain(series, math.exp(level), case.domains),
         accepted_at=last.saved_at,

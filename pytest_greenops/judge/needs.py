@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pytest_greenops.judge.decision import Look, Screening
-from pytest_greenops.judge.noise import Noise, Spread, mean_rounds
+from pytest_greenops.judge.noise import MIN_SESSIONS, Noise, Spread, mean_rounds
 from pytest_greenops.judge.stats import Values, t_quantile
 from pytest_greenops.model.baseline import MAX_SESSIONS
 
@@ -29,12 +29,14 @@ def needs_of_change(
     baseline: Sequence[Values], screening: Screening, spread: Spread, margin: float, look: Look
 ) -> Needs:
     """Return what would separate a change from its margin, if its estimate does not move."""
+    k = len(baseline)
+    if k < MIN_SESSIONS:  # how much sessions differ is assumed
+        return Needs(sessions=MIN_SESSIONS - k)
     limit = math.log1p(margin)
     if screening.estimate >= limit:
         noise, gap, error_rate = spread.to_fail, screening.estimate, look.alpha
     else:
         noise, gap, error_rate = spread.to_pass, limit - screening.estimate, look.pass_alpha
-    k = len(baseline)
     affordable = (gap / t_quantile(1 - error_rate, noise.df)) ** 2 - noise.session_var / k
     if affordable > noise.session_var:
         left = affordable - noise.session_var + noise.round_var / mean_rounds(baseline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,14 +20,12 @@ from pytest_greenops.judge.stats import (
     variance,
 )
 
-#: The suite's shared variance counts for at most this many sessions.
+#: What others share counts for at most this many sessions: a suite's variance, or an assumed one.
 POOL_WEIGHT = 8
 #: A suite with fewer tests shares no variance.
 MIN_SUITE = 5
 #: A test shares no variance if its own is above this quantile of what its suite explains.
 UNLIKE = 0.999
-#: Sessions that the assumed spread counts for where no suite shares one.
-ASSUMED_WEIGHT = 4
 #: With fewer baseline sessions, their own variance is too uncertain to use.
 MIN_SESSIONS = 3
 
@@ -55,10 +54,14 @@ class Suite(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """The noise on which a test may pass, and the noise on which it may fail."""
+    """The noise on which a test may pass, and the noise on which it may fail.
+
+    usual  the variance between sessions that a test has as long as little is known of it
+    """
 
     to_pass: Noise
     to_fail: Noise
+    usual: Number = math.inf
 
 
 def suite_of(variances: Values, degrees: Values) -> Suite | None:
@@ -74,30 +77,42 @@ def suite_of(variances: Values, degrees: Values) -> Suite | None:
 
 
 def estimate_spread(
-    baseline: Sequence[Values], candidate: Sequence[Values], suite: Suite | None, session_sd: float
+    baseline: Sequence[Values],
+    candidate: Sequence[Values],
+    suite: Suite | None,
+    session_sd: float,
+    start_var: Number = 0.0,
 ) -> Spread:
     """Return the noise to judge with; each session is a sequence of logarithms.
 
-    A test in a suite too small to share its variance relies on its own. A few sessions that happen
-    to agree underestimate it. So such a test passes on its own variance, but fails on one in which
-    the assumed spread `session_sd` counts for four sessions.
+    A few sessions that happen to agree underestimate how much sessions differ. So a test fails on
+    a variance in which others count for eight sessions: its suite's, and the assumed spread
+    `session_sd` for what the suite leaves unknown, or the variance `start_var` between sessions of
+    one occasion if that is larger. Each further session adds what is known, so it never makes a
+    verdict less certain unless it disagrees.
+
+    With three sessions or more a test passes on what was measured alone: its suite's variance and
+    its own.
     """
     round_var = pooled_variance([*baseline, *candidate])
     k = len(baseline)
     own = _variance_between(baseline)
-    if k < MIN_SESSIONS:
-        known = choose(own > session_sd**2, own, session_sd**2)
-        if suite is not None:
-            known = choose(suite.session_var > known, suite.session_var, known)
-        young = Noise(known, POOL_WEIGHT, round_var)
-        return Spread(young, young)
+    usual = session_sd**2
     if suite is not None:
-        unlike = own > suite.session_var * f_quantile(UNLIKE, k - 1, suite.weight)
-        weight = choose(unlike, 0.0, suite.weight)
-        pooled = _blend(suite.session_var, weight, own, k, round_var)
-        return Spread(pooled, pooled)
-    lone = Noise(own, k - 1, round_var)
-    return Spread(lone, _blend(session_sd**2, ASSUMED_WEIGHT, own, k, round_var))
+        usual = choose(suite.session_var > usual, suite.session_var, usual)
+    assumed = choose(start_var > usual, start_var, usual)
+    if suite is None or k < MIN_SESSIONS:
+        careful = _blend(assumed, POOL_WEIGHT, own, k, round_var)
+        alone = careful if k < MIN_SESSIONS else Noise(own, k - 1, round_var)
+        return Spread(alone, careful, usual)
+    unlike = own > suite.session_var * f_quantile(UNLIKE, k - 1, suite.weight)
+    weight = choose(unlike, 0.0, suite.weight)
+    known = (weight * suite.session_var + (POOL_WEIGHT - weight) * assumed) / POOL_WEIGHT
+    return Spread(
+        _blend(suite.session_var, weight, own, k, round_var),
+        _blend(known, POOL_WEIGHT, own, k, round_var),
+        usual,
+    )
 
 
 def standard_error(noise: Noise, candidate: Sequence[Values], baseline: Sequence[Values]) -> Number:
@@ -129,5 +144,5 @@ def _variance_between(sessions: Sequence[Values]) -> Number:
 
 def _blend(known: Number, weight: Number, own: Number, k: int, round_var: Number) -> Noise:
     """Return the mean of a variance that counts for `weight` sessions and one of k sessions."""
-    df = weight + k - 1
-    return Noise((weight * known + (k - 1) * own) / df, df, round_var)
+    df = weight + max(k - 1, 0)
+    return Noise((weight * known + max(k - 1, 0) * own) / df, df, round_var)

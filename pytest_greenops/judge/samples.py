@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from pytest_greenops.judge.case import Case
 from pytest_greenops.judge.decision import Look, Screening, screen
-from pytest_greenops.judge.noise import MIN_SESSIONS, Spread, estimate_spread
-from pytest_greenops.judge.stats import logs, mean_level
+from pytest_greenops.judge.noise import Spread, estimate_spread
+from pytest_greenops.judge.stats import logs, mean_level, pooled_variance, trimmed_mean
 from pytest_greenops.judge.suite import control_level
-from pytest_greenops.model.baseline import Series
+from pytest_greenops.model.baseline import Series, occasions
 from pytest_greenops.model.measurement import Round, joules_per_unit
 
 
@@ -32,10 +32,12 @@ class Sample(NamedTuple):
 class Sides(NamedTuple):
     """The two sides of a comparison: one sequence of logarithms for each session.
 
-    accepted   of the baseline; empty if there is no usable one
+    accepted   of the baseline, one for each occasion; empty if there is no usable one
     candidate  of this run
     series     the baseline that the accepted sessions belong to
     shift      what the control workload's change took off the candidate, as a logarithm
+    unknown    the control workload's change if it is more than the assumed spread, and not known
+               whether the candidate shares it
     """
 
     accepted: list[list[float]]
@@ -43,6 +45,7 @@ class Sides(NamedTuple):
     spread: Spread
     series: Series | None
     shift: float | None
+    unknown: float = 0.0
 
     @property
     def level(self) -> float:
@@ -51,29 +54,48 @@ class Sides(NamedTuple):
 
     def screen(self, margin: float, look: Look) -> Screening:
         """Compare them at one look."""
-        return screen(self.accepted, self.candidate, self.spread, margin, look)
+        return screen(self.accepted, self.candidate, self.spread, margin, look, self.unknown)
 
 
 def sides_of(case: Case) -> Sides:
-    """Return both sides, each session without the shift of its machine where that is known."""
+    """Return both sides, each session without the shift of its machine where that is known.
+
+    Accepted sessions of one occasion are one: they share the state of their machine.
+    """
     series, rules = case.reference.usable, case.rules
     stored = series.sessions if series else ()
     accepted = [_sample(case, each.rounds, each.control_j) for each in stored]
     pairs = zip(case.sessions, chain(case.controls, repeat({})), strict=False)
     candidate = [_sample(case, rounds, control_j) for rounds, control_j in pairs]
-    shift = None
-    known = all(sample.control is not None for sample in (*accepted, *candidate))
-    if rules.control_slope and accepted and known:
+    shift, unknown, together = None, 0.0, occasions(stored)
+    if accepted and all(sample.control is not None for sample in (*accepted, *candidate)):
         usual = fmean(_controls(accepted))
-        shift = rules.control_slope * (fmean(_controls(candidate)) - usual)
-        accepted = [each.without_shift(rules.control_slope, usual) for each in accepted]
-        candidate = [each.without_shift(rules.control_slope, usual) for each in candidate]
+        change = fmean(_controls(candidate)) - usual
+        if rules.control_slope:
+            shift = rules.control_slope * change
+            accepted = [each.without_shift(rules.control_slope, usual) for each in accepted]
+            candidate = [each.without_shift(rules.control_slope, usual) for each in candidate]
+        elif abs(change) > rules.session_sd:
+            unknown = change
+    groups = [[accepted[place].values for place in places] for places in together]
+    before, now = list(map(_merged, groups)), [each.values for each in candidate]
     suite = rules.suite if shift is None else rules.quiet_suite
-    if stored and len({each.run_key for each in stored}) < MIN_SESSIONS:
-        suite = None  # sessions of one day agree better than those of several
-    before, now = ([each.values for each in samples] for samples in (accepted, candidate))
-    spread = estimate_spread(before, now, suite, rules.session_sd)
-    return Sides(before, now, spread, series, shift)
+    spread = estimate_spread(before, now, suite, rules.session_sd, _variance_within(groups))
+    return Sides(before, now, spread, series, shift, unknown)
+
+
+def _merged(sessions: Sequence[list[float]]) -> list[float]:
+    """Return the rounds of the sessions of one occasion as one session, at their mean level."""
+    if len(sessions) == 1:
+        return sessions[0]
+    trimmed = [trimmed_mean(values) for values in sessions]
+    level = fmean(trimmed)
+    return [y - own + level for values, own in zip(sessions, trimmed, strict=True) for y in values]
+
+
+def _variance_within(groups: Sequence[Sequence[list[float]]]) -> float:
+    """Return the variance of sessions about the mean of their occasion: starts differ too."""
+    return float(pooled_variance([[trimmed_mean(y) for y in sessions] for sessions in groups]))
 
 
 def _sample(case: Case, rounds: Sequence[Round], control_j: Mapping[str, float]) -> Sample:

@@ -118,13 +118,14 @@ def choose(which: Number, yes: Number, no: Number) -> Number:
     return _plain(where(which, yes, no))
 
 
-def spending(alpha: float, look: int, looks: int) -> float:
+def spending(alpha: float, look: int, looks: int, rho: float) -> float:
     """Return how much of `alpha` look number `look` (from 1) of `looks` may spend.
 
-    The quadratic (power family, rho = 2) spending function of Kim and DeMets, Biometrika 74 (1987)
-    149-154: early looks spend little, all looks together spend `alpha`.
+    The power family of spending functions by Kim and DeMets, Biometrika 74 (1987) 149-154: the
+    greater `rho`, the less early looks spend. All looks together spend `alpha`.
     """
-    return alpha * ((look / looks) ** 2 - ((look - 1) / looks) ** 2)
+    before, share = ((number / looks) ** rho for number in (look - 1, look))
+    return float(alpha * (share - before))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -20,7 +20,7 @@ from pytest_greenops.judge.stats import (
     trimmed_mean,
     variance,
 )
-from pytest_greenops.model.baseline import Series
+from pytest_greenops.model.baseline import Series, occasions
 from pytest_greenops.model.measurement import CONTROL_KINDS, Check, CheckName, joules_per_unit
 from pytest_greenops.model.units import format_percent
 
@@ -52,19 +52,19 @@ def levels(
 
 
 def suite(all_series: Iterable[Series], slope: float = 0.0) -> Suite | None:
-    """Return what the tests of a suite share; None if too few of them have three sessions.
+    """Return what the tests of a suite share; None if too few have sessions of three occasions.
 
     With a `slope`, the shifts of the control workload are taken out first.
     """
     variances, degrees = [], []
     for series in all_series:
         found = levels(series)
-        if len(found) < MIN_SESSIONS:
-            continue
         if slope and (shifts := list(_shifts(series))):
             found = [shift.test - slope * shift.control for shift in shifts]
-        variances.append(variance(found))
-        degrees.append(len(found) - 1)
+        together = occasions(series.sessions) if found else []
+        if len(together) >= MIN_SESSIONS:
+            variances.append(variance([fmean(found[p] for p in places) for places in together]))
+            degrees.append(len(together) - 1)
     return suite_of(variances, degrees)
 
 
@@ -123,25 +123,26 @@ class ControlShift(NamedTuple):
 def control_shift(
     all_series: Iterable[Series], control_j: Mapping[str, float], session_sd: float
 ) -> ControlShift | None:
-    """Compare a run's control workload with those of earlier runs; None if there are none.
+    """Compare a run's control workload with those of earlier ones; None if there are none.
 
-    The shift may be 3 standard deviations, or more if few runs are known, by Student's t. A run
-    that measured its control several times counts once, by the mean. `session_sd` is the assumed
-    spread between runs while fewer than three are known.
+    The shift may be 3 standard deviations, or more if few occasions are known, by Student's t. An
+    occasion with several controls counts once, by the mean. `session_sd` is the assumed spread
+    between occasions while fewer than three are known.
     """
     now = control_level(control_j, control_j.keys())
     if now is None:
         return None
-    runs: dict[str, set[float]] = {}
-    for session in (session for series in all_series for session in series.sessions):
-        level = control_level(session.control_j, control_j.keys())
-        if level is not None:
-            runs.setdefault(session.run_key, set()).add(level)
-    n = len(runs)
-    if not n:
+    known = [
+        (session, level)
+        for series in all_series
+        for session in series.sessions
+        if (level := control_level(session.control_j, control_j.keys())) is not None
+    ]
+    together = occasions([session for session, _ in known])
+    if not together:
         return None
-    earlier = [sorted(levels) for levels in runs.values()]
-    means = list(map(fmean, earlier))
+    earlier = [sorted({known[place][1] for place in places}) for places in together]
+    n, means = len(earlier), list(map(fmean, earlier))
     between, df = variance(means), n - 1
     if n < MIN_SESSIONS:
         between, df = max(between, session_sd**2), POOL_WEIGHT

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_greenops.machine import cpu, gpu, load, virtual
 from pytest_greenops.machine.software import libraries
+from pytest_greenops.model.baseline import BOOT
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.sensors.system_files import text
@@ -60,6 +62,12 @@ def gaps(facts: Mapping[str, str]) -> dict[str, SensorUnavailable]:
     return found
 
 
+def _boot(root: Path) -> str | None:
+    """Return what tells this boot of this machine from others, and names neither."""
+    boot_id = text(root / "proc/sys/kernel/random/boot_id")
+    return hashlib.sha256(boot_id.encode()).hexdigest()[:8] if boot_id else None
+
+
 def recorded_facts(root: Path = ROOT, instruments: Instruments | None = None) -> dict[str, str]:
     """Return further facts, which are not compared: they vary, or do not determine joules.
 
@@ -69,6 +77,7 @@ def recorded_facts(root: Path = ROOT, instruments: Instruments | None = None) ->
     temperature_c, quota = cpu.temperature_c(root), virtual.cpu_quota(root)
     facts = {
         "kernel": text(root / "proc/sys/kernel/osrelease"),
+        BOOT: _boot(root),
         "microcode": fields.get("microcode"),
         "cpu clock": cpu.clock(root),
         "cpu temperature": None if temperature_c is None else f"{temperature_c:.0f} C",

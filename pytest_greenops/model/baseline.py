@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -14,6 +16,11 @@ from pytest_greenops.model.measurement import Domain, Round
 SCHEMA = 1
 #: A baseline keeps this many sessions, the last ones.
 MAX_SESSIONS = 10
+#: Sessions that begin within this time on one boot of a machine share its state: they are one
+#: occasion. Three sessions of one minute agreed within 1 %, and the next minutes differed by 10 %.
+APART_S = 3600.0
+#: The recorded fact that tells two boots, and two runners of CI, apart.
+BOOT = "boot"
 
 
 class TestKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,6 +81,31 @@ class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.run or self.saved_at
 
 
+def occasions(sessions: Sequence[Session]) -> list[list[int]]:
+    """Return the places of sessions by occasion: those of one boot that begin within an hour.
+
+    A session that lacks the boot counts as one of the same boot as others that lack it.
+    """
+    found: list[list[int]] = []
+    begun: dict[str | None, tuple[float, list[int]]] = {}
+    for place in sorted(range(len(sessions)), key=lambda place: _seconds(sessions[place])):
+        boot, now_s = sessions[place].recorded.get(BOOT), _seconds(sessions[place])
+        since_s, together = begun.get(boot, (-APART_S, []))
+        if not together or now_s - since_s >= APART_S:
+            together = []
+            begun[boot] = now_s, together
+            found.append(together)
+        together.append(place)
+    return found
+
+
+def _seconds(session: Session) -> float:
+    try:
+        return datetime.fromisoformat(session.saved_at).timestamp()
+    except ValueError:  # written by hand
+        return 0.0
+
+
 class Anchor(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The level from which small accepted steps add up: joules by unit of work, by counter.
 
@@ -99,6 +131,11 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     anchor: Anchor
     sessions: Annotated[tuple[Session, ...], msgspec.Meta(min_length=1)]
 
+    @property
+    def occasions(self) -> int:
+        """The number of occasions on which its sessions were saved; see `occasions`."""
+        return len(occasions(self.sessions))
+
 
 class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of the baselines folder: one test on one machine."""
@@ -118,7 +155,7 @@ class SeriesOverview(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since_anchor   the change by small accepted steps; None if there were none
     saved_at       when its last session was saved, UTC, ISO 8601
     commit, dirty  the code of that session, if known
-    provisional    too few sessions to know their spread
+    provisional    too few occasions to know the spread of sessions
     """
 
     test: TestKey

@@ -84,13 +84,16 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     margin         the smallest increase that is a regression
     baseline_j     joules of a unit of work in the baseline
     sessions       number of baseline sessions
-    provisional    fewer than three baseline sessions: detects only large changes
+    occasions      number of occasions on which they were saved: those within an hour are one
+    provisional    detects only increases of at least `smallest`: the sessions are of fewer than
+                   three occasions, or differ too much for the margin
     since_anchor   the change of the accepted level by small accepted steps; None without them
     by_domain      joules of a unit of work in the baseline by energy counter
     accepted_at, commit  when the baseline's last session was saved, and its code
     outcome        of this comparison alone
     p_value        probability of so large an increase in unchanged code; one-sided
     p_adjusted     the same, adjusted for the number of comparisons in the run (Holm)
+    spread         how much sessions differ, known or assumed: a standard deviation as a share
     taken_out      the machine's shift by its control workload, already taken out of `relative`
     """
 
@@ -110,6 +113,8 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     p_value: float | None = None
     p_adjusted: float | None = None
     taken_out: float | None = None
+    occasions: int | None = None
+    spread: float | None = None
 
 
 class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -176,7 +181,8 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     of_joules     the outcome of the joules alone, if a drop of quality takes precedence
     needs_rounds  rounds that would decide an inconclusive outcome, if rounds can
     needs_processes  processes that would (`--energy-sessions`), if rounds cannot
-    needs_sessions  further baseline sessions that would, if only they can
+    needs_sessions  further baseline sessions, an hour apart, that would, if only they can
+    detects      without a baseline: the smallest increase that later runs detect over this one
     confirmed     the change in a fresh process that confirmed a red verdict
     action        whether a red outcome fails the test or warns
     estimated     the joules were estimated, not sensed
@@ -196,6 +202,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     of_joules: Outcome | None = None
     cause_kind: CauseKind | None = None
     unjudged: str | None = None
+    detects: float | None = None
 
     def with_cause(self, cause: Cause | None, outcome: Outcome | None = None) -> Verdict:
         """Return this verdict with another cause, and another outcome if one is given."""

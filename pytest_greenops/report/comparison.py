@@ -89,8 +89,8 @@ def _within(result: Result) -> str:
 
 def _few_sessions(count: int, smallest: float) -> Advice:
     return Advice(
-        f"{count} passed provisionally: with fewer than 3 sessions in A, only increases of at "
-        f"least {format_percent(smallest)} are detected. Measure A with --energy-sessions=3 to "
+        f"{count} passed provisionally: A is of one hour, so only increases of at least "
+        f"{format_percent(smallest)} are detected. Save sessions of three hours as a baseline to "
         "detect smaller ones."
     )
 

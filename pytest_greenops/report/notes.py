@@ -57,8 +57,8 @@ class Sentences(NamedTuple):
 
 def _add_a_session(count: int, smallest: float) -> Advice:
     return Advice(
-        f"{count} passed provisionally: with fewer than 3 baseline sessions, only increases of at "
-        f"least {format_percent(smallest)} are detected. Add a session",
+        f"{count} passed provisionally: only increases of at least {format_percent(smallest)} are "
+        "detected. Add sessions of other hours",
         "pytest --energy-save",
     )
 

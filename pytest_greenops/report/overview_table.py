@@ -115,8 +115,8 @@ def _sentences(holdings: Sequence[SeriesOverview]) -> Iterator[str]:
     provisional = sum(held.provisional for held in holdings)
     if provisional:
         yield (
-            f"{provisional} provisional: with fewer than 3 sessions, only large increases are "
-            "detected; add sessions: pytest --energy-save"
+            f"{provisional} provisional: with sessions of fewer than 3 hours, only large increases "
+            "are detected; add sessions in other hours: pytest --energy-save"
         )
     crept = [held for held in holdings if (held.since_anchor or 0.0) > CREEP]
     if crept:

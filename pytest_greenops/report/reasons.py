@@ -196,11 +196,21 @@ def _passed(result: Result) -> Advice:
     text = "; ".join(_grounds(result)) or "within its limits"
     if change is None or result.saved or not change.provisional:
         return Advice(text)
-    return Advice(
-        f"{text}; provisional: with {sessions(change.sessions)}, only increases of at least "
-        f"{format_percent(change.smallest)} are detected; add a session",
-        save(result),
-    )
+    why, fix = provisional(change)
+    return Advice(f"{text}; provisional: {why}; {fix}", save(result))
+
+
+def provisional(change: Change) -> tuple[str, str]:
+    """Return why a verdict is provisional, with what is detected, and the fix."""
+    detected = f"only increases of at least {format_percent(change.smallest)} are detected"
+    hours = change.sessions if change.occasions is None else change.occasions
+    if hours >= 3 and change.spread:
+        spread = format_percent(change.spread, signed=False)
+        return f"sessions differ by {spread}, so {detected}", "add a session"
+    if change.sessions > hours:
+        together = f"{sessions(change.sessions)} of {counted(hours, 'hour')} count as {hours}"
+        return f"{together}, and {detected}", "add one in another hour"
+    return f"with {sessions(change.sessions)}, {detected}", "add a session in another hour"
 
 
 def _improved(result: Result) -> Advice:
@@ -235,10 +245,13 @@ def _inconclusive(result: Result) -> Advice:
         return Advice(f"{text}; about {verdict.needs_processes} processes would decide", command)
     if verdict.needs_sessions is not None:
         more = sessions(verdict.needs_sessions, "more ")
-        return Advice(f"{text}; {more} would decide; at the accepted commit, run", save(result))
+        text = f"{text}; {more} of other hours would decide; at the accepted commit, run"
+        return Advice(text, save(result))
     if untrusted and untrusted.name is CheckName.CONTROL:
         text = f"{text}; check what else changed, or accept the machine as it is"
         return Advice(text, save(result))
+    if verdict.cause_kind is CauseKind.CONTROL:
+        return Advice(f"{text}; add sessions of other hours, or measure later", again(result))
     if verdict.cause_kind is CauseKind.POWER_CAP:
         return Advice(f"{text}; if the work is meant to use this much, accept it", save(result))
     if _near_limits(result) and untrusted is None:
@@ -248,9 +261,21 @@ def _inconclusive(result: Result) -> Advice:
         return Advice(f"{text}; raise the budget, or reduce the energy and measure", again(result))
     fix = _FIXES.get(untrusted.name, _QUIET) if untrusted else _QUIET
     if verdict.change is not None and untrusted is None:
-        smallest = format_percent(verdict.change.smallest)
-        text += f"; this measurement detects increases of at least {smallest}"
+        text += _held(verdict.change)
     return Advice(f"{text}; {fix}, then measure again", again(result))
+
+
+def _held(change: Change) -> str:
+    """Return which increases a measurement detects, and the margin that it can hold."""
+    smallest = format_percent(change.smallest)
+    if not change.spread:
+        return f"; this measurement detects increases of at least {smallest}"
+    spread = format_percent(change.spread, signed=False)
+    margin = format_percent(math.ceil(change.smallest * 100) / 100, False, 2).replace(" ", "")
+    return (
+        f"; sessions here differ by {spread}, so increases of at least {smallest} are detected: "
+        f'allow them by max_increase="{margin}"'
+    )
 
 
 def doubt(result: Result) -> str:
@@ -290,7 +315,10 @@ def _untrusted(result: Result) -> Check | None:
 
 def _no_baseline(result: Result) -> Advice:
     if result.saved:
-        return Advice("there was no baseline on this machine; this run saved one")
+        text = "there was no baseline on this machine; this run saved one"
+        if (smallest := result.verdict.detects) is not None:
+            text += f"; over it, increases of at least {format_percent(smallest)} are detected"
+        return Advice(text)
     if result.not_saved:
         return Advice(f"no baseline on this machine; not saved: {result.not_saved}")
     return Advice(f"no baseline on this machine{_because(result)}; save one", save(result))

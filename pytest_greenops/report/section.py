@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.units import format_duration, format_energy, format_percent, format_power
+from pytest_greenops.model.units import (
+    counted,
+    format_duration,
+    format_energy,
+    format_percent,
+    format_power,
+)
 from pytest_greenops.model.verdict import Change, Outcome, Verdict
 from pytest_greenops.report import figures, reasons
 from pytest_greenops.report import quality_text as quality
@@ -129,7 +135,8 @@ def _sensors(result: Result) -> str:
 
 
 def _baseline(result: Result, change: Change) -> str:
-    few = " (provisional: fewer than 3)" if change.provisional else ""
+    hours = "" if change.occasions is None else f": {counted(change.occasions, 'hour')}"
+    few = f" (provisional{hours})" if change.provisional else ""
     text = f"{figures.energy(change.baseline_j, result.unit)} from "
     text += f"{reasons.sessions(change.sessions)}{few}"
     if change.accepted_at is not None:

@@ -82,9 +82,13 @@ class Confirmation:
             state.fresh = sessions
             looks = self._planner.looks(state.name, state.plan)
             state.judge(Look(looks, looks))
-        elif single and state.verdict.red:
-            disturbed = isinstance(failures[-1], _Disturbed)
-            state.verdict = unconfirmed(state.verdict, str(failures[-1]), not disturbed)
+        elif single:
+            if state.verdict.undecided:
+                looks = self._planner.looks(state.name, state.plan)
+                state.judge(Look(looks, looks))
+            if state.verdict.red:
+                disturbed = isinstance(failures[-1], _Disturbed)
+                state.verdict = unconfirmed(state.verdict, str(failures[-1]), not disturbed)
 
 
 class _Candidate:

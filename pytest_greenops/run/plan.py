@@ -74,9 +74,9 @@ class Planner:
         return self._baseline.grows(name) or options.fresh_child or options.sessions > 1
 
     def _sessions(self, name: str | None) -> int:
-        """Return the number of baseline sessions, which determines the looks.
+        """Return the number of independent baseline sessions, which determines the looks.
 
         Without a baseline, an absolute limit gets the looks of a grown baseline.
         """
-        sessions = self._baseline.sessions(name)
+        sessions = self._baseline.occasions(name)
         return MIN_SESSIONS if self.limited and not sessions else sessions

@@ -44,11 +44,11 @@ class StoredBaseline:
                 return Reference(series, here.differences(there))
         return Reference()
 
-    def sessions(self, name: str | None) -> int:
-        """Return the comparable sessions of a name; for None the fewest of any stored name."""
+    def occasions(self, name: str | None) -> int:
+        """Return the occasions of a name's comparable sessions; for None the fewest of any name."""
         names = [name] if name else list(self._stored)
         usable = [self.reference(each).usable for each in names]
-        return min((len(series.sessions) if series else 0 for series in usable), default=0)
+        return min((series.occasions if series else 0 for series in usable), default=0)
 
     def layers(self, name: str) -> list[LayerJoules]:
         """Return the layers of each comparable session that was explained."""

@@ -12,13 +12,16 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from textwrap import dedent
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from pytest_greenops.baselines.store import encode, read
 from pytest_greenops.model.baseline import Baseline
 from pytest_greenops.model.result import Result, Results
 from tests.integration import forked_python
@@ -79,11 +82,36 @@ def conftest(arguments: str = "", more: str = "") -> str:
 
 
 def save_sessions(folder: Path, files: Mapping[str, str], seeds: Iterable[int]) -> Path:
-    """Write a project and save one session of 2 J for each seed, without a `Project`."""
+    """Write a project and save one session of 2 J a day for each seed, without a `Project`."""
     fill(folder, files)
     for seed in seeds:
         run_outside(folder, "--energy-save", seed=seed)
+    spread_over_days(folder / "baselines")
     return folder
+
+
+def spread_over_days(baselines: Path) -> None:
+    """Date the sessions of baselines a day apart, up to the last, so that each is an occasion."""
+    for file in baselines.rglob("*.json"):
+        stored = read(file)
+        series = {
+            name: replace(
+                each,
+                sessions=tuple(
+                    replace(session, saved_at=days_before(session.saved_at, days))
+                    for days, session in zip(
+                        reversed(range(len(each.sessions))), each.sessions, strict=True
+                    )
+                ),
+            )
+            for name, each in stored.measurements.items()
+        }
+        file.write_bytes(encode(replace(stored, measurements=series)))
+
+
+def days_before(saved_at: str, days: int) -> str:
+    """Return a time of a baseline file, some days earlier."""
+    return (datetime.fromisoformat(saved_at) - timedelta(days=days)).isoformat()
 
 
 def fill(folder: Path, files: Mapping[str, str]) -> None:

@@ -65,7 +65,7 @@ def test_a_measurement_takes_half_of_what_is_left(project: Project, func_only: s
 
 def test_no_fresh_process_where_too_little_is_left(grown: Project) -> None:
     """The verdict stays open, and the message names the timeout to raise."""
-    ran = grown.energy(*TIMEOUT, "--timeout=5", joules=2.1)
+    ran = grown.energy(*TIMEOUT, "--timeout=5", joules=2.12)
     result = ran.results["test_works"]
     assert (result.verdict.outcome, result.fresh) == ("inconclusive", ())
     [check] = result.checks

@@ -73,7 +73,7 @@ def test_the_simulation_agrees_with_the_judge(sessions: int) -> None:
     """It gives the outcome of the judge in each repetition, for all four outcomes."""
     rng, world = np.random.default_rng(4), World(0.03, 0.02)
     shape, seen = (40,), Counter[Outcome]()
-    for change in (-0.1, 0.0, 0.07, 0.12):
+    for change in (-0.1, 0.0, 0.05, 0.07, 0.12):
         baseline = [world.session(rng, shape, SAVED) for _ in range(sessions)]
         candidate = world.session(rng, shape, MOST_ROUNDS, change)
         fresh = world.session(rng, shape, SAVED, change)
@@ -82,8 +82,7 @@ def test_the_simulation_agrees_with_the_judge(sessions: int) -> None:
             judged = by_judge([s[row] for s in baseline], candidate[row], fresh[row])
             assert judged is WORDS[int(outcome)]
             seen[judged] += 1
-    few = {Outcome.INCONCLUSIVE} if sessions == 1 else set()
-    assert {outcome for outcome, n in seen.items() if n > 3} >= set(WORDS.values()) - few
+    assert {outcome for outcome, n in seen.items() if n > 3} >= set(WORDS.values())
 
 
 @dataclass(frozen=True)
@@ -178,9 +177,10 @@ def test_true_regressions_are_found(setting: Setting, change: float, share: floa
 
 
 def test_a_young_baseline_has_one_look() -> None:
-    """With one session there are ten rounds and an outcome: passed, provisionally."""
+    """With one session there are ten rounds, after which unchanged code nearly always passes."""
     shares = simulate(Setting(sessions=1, suite=False))
-    assert (shares.passed, shares.rounds) == (1.0, 10.0)
+    assert shares.rounds == 10.0
+    assert shares.passed > 0.97
 
 
 def test_a_quiet_test_needs_few_rounds() -> None:

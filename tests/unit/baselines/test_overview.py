@@ -20,7 +20,7 @@ def overview(of: Series) -> SeriesOverview:
 
 def test_a_level_is_that_of_all_sessions() -> None:
     """It is the geometric mean of the sessions; the spread is their standard deviation."""
-    of = overview(series(session(rounds(2.0)), session(rounds(2.2)), session(rounds(1.8), day=9)))
+    of = overview(series(session(rounds(2.0)), session(rounds(2.2), 2), session(rounds(1.8), 9)))
     assert of.joules["call"] == pytest.approx((2.0 * 2.2 * 1.8) ** (1 / 3), rel=1e-3)
     assert of.spread == pytest.approx(0.1, rel=0.02)
     assert (3, False, "2026-01-09T00:00:00+00:00") == (of.sessions, of.provisional, of.saved_at)

@@ -207,6 +207,24 @@ def test_warns_of_a_cpu_quota(tmp_path: Path) -> None:
     assert (quota.state, quota.what.partition(":")[0]) == ("warn", "2 CPUs")
 
 
+@pytest.mark.parametrize(
+    ("starts", "state", "said"),
+    [
+        ([1.0, 1.01, 0.99, 1.0, 1.0], "ok", "differs by 0.7 %"),
+        ([1.0, 1.1, 0.9, 1.0, 1.2], "warn", "detect increases of at least 69 %"),
+    ],
+)
+def test_says_which_increase_the_machine_can_hold(
+    tmp_path: Path, starts: list[float], state: str, said: str
+) -> None:
+    """The same work in a few processes shows it; too few say nothing."""
+    steadiness = found(diagnose([SENSED], tmp_path, starts=starts), "steadiness")
+    assert steadiness.state == state
+    assert said in steadiness.what
+    names = [each.name for each in diagnose([SENSED], tmp_path, starts=starts[:2]).findings]
+    assert "steadiness" not in names
+
+
 def lines_of(*findings: Observation, worth: str = "A paragraph.") -> Sequence[str]:
     """Return the lines for some findings."""
     return list(doctor_lines(Diagnosis(findings, worth, measurable=True)))

@@ -111,7 +111,16 @@ def test_a_baseline_decides(joules: float, outcome: Outcome) -> None:
 
 def test_no_reference_means_no_baseline() -> None:
     """Without a baseline and without limits the outcome is `no baseline`."""
-    assert judged(2.0, reference=Reference()) == Verdict(Outcome.NO_BASELINE)
+    verdict = judged(2.0, reference=Reference())
+    assert replace(verdict, detects=None) == Verdict(Outcome.NO_BASELINE)
+
+
+def test_the_first_session_says_what_later_runs_detect() -> None:
+    """With an assumed spread of 3 % one session as the baseline detects about a fifth more."""
+    verdict = judged(2.0, reference=Reference(), rules=Rules(session_sd=0.03))
+    later = judged(2.0, reference=Reference(grown(sessions=1)), rules=Rules(session_sd=0.03))
+    assert verdict.detects == pytest.approx(change_of(later).smallest, rel=1e-6)
+    assert verdict.detects == pytest.approx(0.19, abs=0.01)
 
 
 def test_another_machine_is_not_comparable() -> None:
@@ -602,10 +611,10 @@ def test_an_early_look_is_more_careful() -> None:
 def test_fresh_sessions_count_as_sessions() -> None:
     """A fresh process that agrees with the baseline halves an increase."""
     rules = Rules(suite=Suite(0.01**2, 8))
-    alone = judged(2.18, rules=rules)
-    both = judged(2.18, rules=rules, fresh=[rounds(2.0)])
+    alone = judged(2.3, rules=rules)
+    both = judged(2.3, rules=rules, fresh=[rounds(2.0)])
     assert (alone.outcome, both.outcome) == (Outcome.REGRESSED, Outcome.INCONCLUSIVE)
-    assert change_of(both).relative == close(math.sqrt(1.09) - 1)
+    assert change_of(both).relative == close(math.sqrt(1.15) - 1)
 
 
 # --- confirmed by a fresh process ------------------------------------------------------------
@@ -673,13 +682,44 @@ def test_an_exceeded_budget_needs_no_second_process_unless_disturbed(
     assert unconfirmed(over, "contention", may_stand).outcome is outcome
 
 
-def test_sessions_of_one_day_share_no_suite() -> None:
-    """Three sessions of one run are judged as carefully as those of a lone test."""
-    days = grown(sessions=3, spread=0.001)
-    day = replace(days, sessions=tuple(replace(s, run="2026-01-01") for s in days.sessions))
-    quiet = Rules(suite=Suite(0.001**2, 8))
-    assert judged(2.12, reference=Reference(days), rules=quiet).outcome is Outcome.REGRESSED
-    assert judged(2.12, reference=Reference(day), rules=quiet).outcome is Outcome.INCONCLUSIVE
+def of_one_hour(days: Series) -> Series:
+    """Return a series with all its sessions saved a minute apart."""
+    times = (f"2026-01-01T00:{minute:02}:00+00:00" for minute in range(len(days.sessions)))
+    sessions = zip(days.sessions, times, strict=True)
+    return replace(days, sessions=tuple(replace(s, saved_at=at) for s, at in sessions))
+
+
+def test_sessions_of_one_hour_count_as_one() -> None:
+    """Ten sessions that agree within minutes find no less, and prove no more, than a single one."""
+    days = grown(sessions=10, spread=0.001)
+    rules = Rules(session_sd=0.03)
+    for joules, of_days, of_hour in (
+        (2.12, Outcome.REGRESSED, Outcome.INCONCLUSIVE),
+        (1.88, Outcome.IMPROVED, Outcome.PASSED),
+        (2.02, Outcome.PASSED, Outcome.PASSED),
+        (2.4, Outcome.REGRESSED, Outcome.REGRESSED),
+    ):
+        verdicts = [
+            judged(joules, reference=Reference(accepted), rules=rules)
+            for accepted in (days, of_one_hour(days))
+        ]
+        assert [each.outcome for each in verdicts] == [of_days, of_hour]
+        firm, young = map(change_of, verdicts)
+        assert (firm.occasions, young.occasions, young.sessions) == (10, 1, 10)
+        assert (firm.provisional, young.provisional) == (False, True)
+
+
+def test_starts_of_one_hour_that_differ_prove_nothing() -> None:
+    """Where three starts of one minute differ by a fifth, a run like the lowest does not pass."""
+    apart = of_one_hour(grown(sessions=3, spread=0.2))
+    assert judged(1.85, reference=Reference(apart)).outcome is Outcome.INCONCLUSIVE
+
+
+def test_other_boots_are_other_occasions() -> None:
+    """Sessions of three runners of CI are independent, however close in time."""
+    hour = of_one_hour(grown(sessions=3))
+    boots = (replace(s, recorded={"boot": str(n)}) for n, s in enumerate(hour.sessions))
+    assert (hour.occasions, replace(hour, sessions=tuple(boots)).occasions) == (1, 3)
 
 
 def test_a_mishap_of_one_process_is_no_regression() -> None:
@@ -726,15 +766,34 @@ def test_each_session_loses_its_own_shift() -> None:
 
 @pytest.mark.parametrize(
     ("slope", "controls"),
-    [(0.0, [{"cpu:0": 1.2}]), (1.0, [{"dram:0": 1.2}]), (1.0, [{}]), (1.0, [])],
+    [(0.0, [{"cpu:0": 1.0005}]), (1.0, [{"dram:0": 1.2}]), (1.0, [{}]), (1.0, [])],
 )
 def test_an_unusable_control_is_ignored(slope: float, controls: list[dict[str, float]]) -> None:
-    """It has no slope, no judged counter, or no joules."""
+    """It hardly moved and has no slope, or it has no judged counter, or no joules."""
     rules = Rules(session_sd=0.001, control_slope=slope)
     verdict = judged(2.4, reference=BESIDE, rules=rules, controls=controls)
     assert verdict.outcome is Outcome.REGRESSED
     change = change_of(verdict)
     assert (change.relative, change.taken_out) == (close(0.2), None)
+
+
+@pytest.mark.parametrize(
+    ("joules", "control_j", "outcome"),
+    [
+        (2.4, 1.2, Outcome.INCONCLUSIVE),
+        (2.9, 1.2, Outcome.REGRESSED),
+        (2.0, 0.8, Outcome.INCONCLUSIVE),
+        (2.0, 1.2, Outcome.PASSED),
+        (1.4, 0.95, Outcome.IMPROVED),
+    ],
+)
+def test_a_machine_that_changed_decides_nothing(
+    joules: float, control_j: float, outcome: Outcome
+) -> None:
+    """Where tests may share a change of the control, a verdict holds with it and without."""
+    verdict = judged(joules, reference=BESIDE, rules=Rules(), controls=[{"cpu:0": control_j}])
+    assert verdict.outcome is outcome
+    assert (verdict.cause_kind is CauseKind.CONTROL) is (outcome is Outcome.INCONCLUSIVE)
 
 
 def test_an_open_budget_says_what_would_decide_it() -> None:

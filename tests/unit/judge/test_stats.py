@@ -91,15 +91,16 @@ def test_t_quantiles_are_those_of_the_tables(
 
 @pytest.mark.parametrize("looks", [1, 2, 3, 4, 10])
 @pytest.mark.parametrize("alpha", [0.01, 0.05])
-def test_all_looks_together_spend_alpha(alpha: float, looks: int) -> None:
+@pytest.mark.parametrize("rho", [2, 3])
+def test_all_looks_together_spend_alpha(alpha: float, looks: int, rho: int) -> None:
     """The shares of all looks add up to the whole error."""
-    spent = [spending(alpha, look, looks) for look in range(1, looks + 1)]
+    spent = [spending(alpha, look, looks, rho) for look in range(1, looks + 1)]
     assert math.fsum(spent) == pytest.approx(alpha, rel=1e-12)
 
 
 def test_early_looks_spend_little() -> None:
     """The shares of four looks are 1, 3, 5 and 7 sixteenths."""
-    spent = [spending(16.0, look, 4) for look in (1, 2, 3, 4)]
+    spent = [spending(16.0, look, 4, 2) for look in (1, 2, 3, 4)]
     assert spent == pytest.approx([1.0, 3.0, 5.0, 7.0], rel=1e-12)
 
 

@@ -103,11 +103,11 @@ def test_a_control_far_from_its_history_is_not_trusted(joules: float, trusted: b
     assert shift.trusted is trusted
 
 
-def test_a_run_that_measured_its_control_often_is_one_run() -> None:
-    """Several controls of one run are one point of the history."""
-    once = runs(0.03, 0.01)
+def test_controls_of_one_hour_are_one_point_of_the_history() -> None:
+    """Several controls of one run say as little as one."""
+    once, at = runs(0.03, 0.01), "2026-01-01T00:00:00+00:00"
     as_one = [
-        replace(s, sessions=tuple(replace(each, run="2026-01-01") for each in s.sessions))
+        replace(s, sessions=tuple(replace(each, run=at, saved_at=at) for each in s.sessions))
         for s in once
     ]
     assert control_shift(once, {"cpu:0": 1.0}, 0.03) is not None

@@ -88,10 +88,10 @@ def test_a_single_session_of_a_is_a_young_baseline() -> None:
     ids=["fresh", "confirming"],
 )
 def test_further_sessions_of_a_are_baseline_sessions(before: Result) -> None:
-    """Three processes of A are a baseline of three sessions, confirming ones included."""
+    """Three processes of A are three sessions of one occasion, confirming ones included."""
     change = judged(before, measured()).change
     assert change is not None
-    assert (3, False) == (change.sessions, change.provisional)
+    assert (3, 1, True) == (change.sessions, change.occasions, change.provisional)
 
 
 def test_fresh_sessions_of_b_count() -> None:

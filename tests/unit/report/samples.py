@@ -93,11 +93,11 @@ def change(
     smallest: float = 0.07,
     provisional: bool = False,
     since_anchor: float | None = None,
+    **more: Any,
 ) -> Change:
     """Return a change with a margin of 5 %."""
-    return Change(
-        relative, low, high, smallest, 0.05, baseline_j, sessions, provisional, since_anchor
-    )
+    known = (relative, low, high, smallest, 0.05, baseline_j, sessions)
+    return Change(*known, provisional, since_anchor, **more)
 
 
 def limit(quantity: str, value: float, allowed: float) -> Limit:

@@ -78,8 +78,8 @@ def test_few_sessions_are_those_of_a() -> None:
     """Provisional results come with the way to a firm result."""
     [remark] = remarks([result(Outcome.PASSED, change=CHANGE)], comparison.OF_TWO_FILES)
     expected = (
-        "1 passed provisionally: with fewer than 3 sessions in A, only increases of at least +20 % "
-        "are detected. Measure A with --energy-sessions=3 to detect smaller ones."
+        "1 passed provisionally: A is of one hour, so only increases of at least +20 % are "
+        "detected. Save sessions of three hours as a baseline to detect smaller ones."
     )
     assert expected == str(remark)
 

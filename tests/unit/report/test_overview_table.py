@@ -76,7 +76,7 @@ def test_an_unknown_figure_is_a_dash() -> None:
     assert "  1 session, provisional" in text
     assert "spread -" in text
     assert "creep -" in text
-    assert "1 provisional: with fewer than 3 sessions" in text
+    assert "1 provisional: with sessions of fewer than 3 hours" in text
 
 
 def test_a_series_without_energy_says_so() -> None:

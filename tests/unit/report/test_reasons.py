@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_greenops.model.measurement import Check, CheckName
 from pytest_greenops.model.result import Result
@@ -160,7 +161,19 @@ TRACED = Check(CheckName.INSTRUMENTED, "coverage", "neither saved nor judged; ru
         (
             result(change=YOUNG),
             "+1.0 % (95 % CI -10…+10 %) against a limit of +5 %; provisional: with 1 baseline "
-            "session, only increases of at least +20 % are detected; add a session: "
+            "session, only increases of at least +20 % are detected; add a session in another "
+            "hour: pytest --energy-save tests/test_x.py::test_parse",
+        ),
+        (
+            result(change=replace(YOUNG, sessions=3, occasions=1, spread=0.03)),
+            "+1.0 % (95 % CI -10…+10 %) against a limit of +5 %; provisional: 3 baseline sessions "
+            "of 1 hour count as 1, and only increases of at least +20 % are detected; add one in "
+            "another hour: pytest --energy-save tests/test_x.py::test_parse",
+        ),
+        (
+            result(change=replace(YOUNG, sessions=5, occasions=5, spread=0.03)),
+            "+1.0 % (95 % CI -10…+10 %) against a limit of +5 %; provisional: sessions differ by "
+            "3.0 %, so only increases of at least +20 % are detected; add a session: "
             "pytest --energy-save tests/test_x.py::test_parse",
         ),
         (
@@ -194,8 +207,8 @@ TRACED = Check(CheckName.INSTRUMENTED, "coverage", "neither saved nor judged; ru
         (unmeasured("gpu did not move"), "not measured: gpu did not move"),
     ],
     ids=[
-        *("pass", "within budget", "provisional", "rounds", "check", "disputed"),
-        *("another machine", "instrumented", "not measured"),
+        *("pass", "within budget", "provisional", "one hour", "apart", "rounds", "check"),
+        *("disputed", "another machine", "instrumented", "not measured"),
     ],
 )
 def test_the_reason_has_the_figures_and_the_next_step(one: Result, said: str) -> None:
@@ -222,7 +235,7 @@ NEAR = Limit("energy", 2.0, 1.95, 2.06, 2.02)
         (
             inconclusive(needs_sessions=3),
             "",
-            "; 3 more baseline sessions would decide; at the accepted commit, run: "
+            "; 3 more baseline sessions of other hours would decide; at the accepted commit, run: "
             "pytest --energy-save tests/test_x.py::test_parse",
         ),
         (
@@ -230,6 +243,16 @@ NEAR = Limit("energy", 2.0, 1.95, 2.06, 2.02)
             "",
             "; this measurement detects increases of at least +7.0 %; reduce the load on the "
             "machine, then measure again: pytest --energy tests/test_x.py::test_parse",
+        ),
+        (
+            result(
+                Outcome.INCONCLUSIVE,
+                change=change(0.031, -0.01, 0.073, smallest=0.117, spread=0.03),
+            ),
+            "",
+            "; sessions here differ by 3.0 %, so increases of at least +12 % are detected: allow "
+            'them by max_increase="12%"; reduce the load on the machine, then measure again: '
+            "pytest --energy tests/test_x.py::test_parse",
         ),
         (
             result(Outcome.INCONCLUSIVE, cause="the energy is too near to tell", limits=(NEAR,)),
@@ -243,7 +266,7 @@ NEAR = Limit("energy", 2.0, 1.95, 2.06, 2.02)
             "",
         ),
     ],
-    ids=["creep", "improvement", "sessions", "noise", "near the budget", "another name"],
+    ids=["creep", "improvement", "sessions", "noise", "margin", "near the budget", "another name"],
 )
 def test_the_reason_offers_what_helps(one: Result, begin: str, end: str) -> None:
     """More sessions, less noise, a higher budget, or saving; creep and other names are reported."""

@@ -61,9 +61,9 @@ class TestFailureSection:
 
     def test_says_if_the_baseline_is_provisional_or_crept(self) -> None:
         """The line about the baseline has its sessions and its creep."""
-        crept = change(0.55, 0.4, 0.7, sessions=1, provisional=True, since_anchor=0.7)
+        crept = change(0.55, 0.4, 0.7, sessions=3, occasions=1, provisional=True, since_anchor=0.7)
         lines = "\n".join(section.failure_section(result(Outcome.REGRESSED, change=crept)))
-        assert "2.00 J from 1 baseline session (provisional: fewer than 3); it moved" in lines
+        assert "2.00 J from 3 baseline sessions (provisional: 1 hour); it moved" in lines
 
     def test_of_one_round_says_that_the_spread_is_unknown(self) -> None:
         """A single round is not drawn as a series."""
