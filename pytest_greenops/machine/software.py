@@ -45,7 +45,8 @@ def conditions() -> dict[str, str]:
     `allocator` are how Python was started.
     """
     torch: Any = SYSTEM.modules.get("torch")
-    if not hasattr(torch, "get_num_threads"):  # not loaded, or still loading
+    if not (isinstance(torch, ModuleType) and hasattr(torch, "get_num_threads")):
+        # It is not loaded, still loading, or a mock of a test.
         threads = SYSTEM.environ.get("OMP_NUM_THREADS")
         return {**STARTED, "threads": threads} if threads else dict(STARTED)
     facts = {

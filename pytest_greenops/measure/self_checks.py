@@ -185,8 +185,7 @@ def contention(kept: Sequence[LoadShare], rounds: int) -> Check | None:
     stolen = f", the hypervisor {taken}" if steal else ""
     return Check(
         CheckName.CONTENTION,
-        f"{who} used up to {used} of the machine{stolen} in "
-        f"{len(kept)} of {rounds} rounds",
+        f"{who} used up to {used} of the machine{stolen} in {len(kept)} of {rounds} rounds",
         "rounds redone, then kept" + "; measure with -n0" * by_workers,
         untrusted=len(kept) > TRIM * rounds,
         kinds=() if crowded > TRIM * rounds else CONTROL_KINDS,

@@ -34,9 +34,9 @@ class _Device(NamedTuple):
         try:
             # One value for each socket number from 0 up; -1 if there is no such socket.
             by_socket = self.api.energy()
-        except (OSError, ValueError):
+            return [_count(by_socket[socket]) for socket in self.api._socket_ids]
+        except Exception:  # it raises errors of any type for what is not a list of numbers
             return [None] * len(self.domains)
-        return [_count(by_socket[socket]) for socket in self.api._socket_ids]
 
     def close(self) -> None:
         for file in self.api._sys_files:

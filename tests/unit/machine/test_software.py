@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -161,6 +162,12 @@ def test_tf32_reads_alike_from_old_and_new_torch(
     """An update of torch that renames the flags does not break a comparison."""
     monkeypatch.setitem(sys.modules, "torch", fake_torch(True, backends))
     assert conditions()["tf32"] == "matmul off, cudnn on"
+
+
+def test_a_mock_of_torch_sets_no_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test may replace the module, whose answers are then objects."""
+    monkeypatch.setitem(sys.modules, "torch", MagicMock())
+    assert not {"dtype", "tf32"} & conditions().keys()
 
 
 def test_tf32_is_left_out_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
