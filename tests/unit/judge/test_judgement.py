@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from pytest_greenops.judge.case import Case, Reference, Rules
 from pytest_greenops.judge.decision import Look
@@ -817,3 +820,41 @@ def test_a_verdict_of_an_older_file_has_no_kind_of_cause() -> None:
     del document["cause_kind"]
     older = msgspec.convert(document, Verdict)
     assert (older.cause, older.cause_kind) == (verdict.cause, None)
+
+
+# --- a machine that drifts -------------------------------------------------------------------
+
+
+def drift(rng: np.random.Generator, at_s: Sequence[float], minute_sd: float) -> NDArray[np.float64]:
+    """Return the level of a machine at some times: it drifts by the minute, and by the hour."""
+    apart_s = np.abs(np.subtract.outer(at_s, at_s))
+    covariance = minute_sd**2 * (np.exp(-apart_s / 180) + np.exp(-apart_s / 3600))
+    return rng.multivariate_normal(np.zeros(len(at_s)), covariance)
+
+
+@pytest.mark.parametrize(
+    ("minute_sd", "seen", "wrong"), [(0.02, 0.0, 2), (0.04, 0.8, 2), (0.08, 1.0, 0)]
+)
+def test_three_sessions_of_a_minute_prove_little(minute_sd: float, seen: float, wrong: int) -> None:
+    """On a machine that drifts, unchanged code is not red or better, and a fifth more not passed.
+
+    The control workload sees a share of the drift, and scatters by 1 % itself.
+    """
+    rng, counts = np.random.default_rng(50), Counter[tuple[float, Outcome]]()
+    for growth in (1.0, 1.2) * 200:
+        at_s = [0.0, 10.0, 20.0, 20.0 + rng.uniform(60, 3 * 3600)]
+        machine, other = drift(rng, at_s, minute_sd), drift(rng, at_s, minute_sd)
+        controls = np.exp(seen * machine + (1 - seen) * other + rng.normal(0, 0.01, 4))
+        work = 2.0 * np.exp(machine + rng.normal(0, 0.01, 4))
+        accepted = controlled(*zip(work[:3].tolist(), controls[:3].tolist(), strict=True))
+        verdict = judged(
+            growth * float(work[3]),
+            reference=Reference(of_one_hour(accepted)),
+            rules=Rules(),
+            controls=[{"cpu:0": float(controls[3])}],
+        )
+        counts[growth, verdict.outcome] += 1
+    assert counts[1.0, Outcome.REGRESSED] + counts[1.0, Outcome.IMPROVED] <= wrong
+    assert counts[1.2, Outcome.PASSED] + counts[1.2, Outcome.IMPROVED] == 0
+    assert counts[1.0, Outcome.PASSED] > 50
+    assert counts[1.2, Outcome.REGRESSED] > 100
