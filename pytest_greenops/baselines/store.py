@@ -45,7 +45,7 @@ class Store:
 
     machine       the name of this machine's folder
     other_folder  the option that names another folder, for messages
-    notes         a line for each file of another machine that cannot be read
+    notes         the first file of each other machine that cannot be read, and why
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Store:
         self.folder = folder
         self.machine = machine
         self._other_folder = other_folder
-        self.notes: list[str] = []
+        self.notes: dict[str, str] = {}
         self._files: dict[Path, Baseline] | None = None
         self._folders: set[Path] = set()
         self._elsewhere: dict[TestKey, Baseline | None] = {}
@@ -99,7 +99,7 @@ class Store:
                     if found := _read_existing(self.path(test, name)):
                         yield found
                 except BaselineError as error:
-                    self.notes.append(f"not compared with another machine: {error}")
+                    self.notes.setdefault(name, f"not compared with another machine: {error}")
 
     def files(self) -> dict[Path, Baseline]:
         """Return every baseline of this machine by its file; read once."""

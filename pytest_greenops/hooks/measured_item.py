@@ -81,7 +81,7 @@ class MeasuredItem:
             return
         error = call.excinfo.value if call.excinfo else None
         failure = type(error).__name__ if isinstance(error, EnergyFailure) else None
-        notes, repeated = tuple(run.store.notes), self.repetitions.hidden
+        notes, repeated = run.store.notes, self.repetitions.hidden
         ReportData(test, self.results, failure, notes=notes, repeated=repeated).attach(report)
         if repeated and not (call.excinfo and self.trial.repetition > 1):
             report.sections.append(("energy", reasons.shown_once(repeated)))

@@ -21,7 +21,7 @@ class ReportData(msgspec.Struct, omit_defaults=True):
     """The data that a report carries, from the workers of pytest-xdist to the controller too.
 
     failure   the name of the energy exception that failed the test
-    notes     lines of its process
+    notes     those of the store
     repeated  how often the work ran whose records are those of one repetition; 0 if all are shown
     """
 
@@ -29,7 +29,7 @@ class ReportData(msgspec.Struct, omit_defaults=True):
     results: tuple[Result, ...] = ()
     failure: str | None = None
     saved: Saved = msgspec.field(default_factory=Saved)
-    notes: tuple[str, ...] = ()
+    notes: dict[str, str] = {}
     repeated: int = 0
 
     def attach(self, report: pytest.TestReport) -> None:
@@ -49,7 +49,7 @@ class GatheredReports:
     def __init__(self) -> None:
         self.problems: list[str] = []
         self._refused: dict[TestKey, list[str]] = {}
-        self._notes: dict[str, None] = {}
+        self._notes: dict[str, str] = {}
         self._repeated: dict[TestKey, int] = {}
 
     def add(self, report: pytest.TestReport, run: Run) -> None:
@@ -62,7 +62,7 @@ class GatheredReports:
         if data.repeated:
             self._repeated[data.test] = data.repeated
         saved = data.saved
-        self._notes.update(dict.fromkeys(data.notes))
+        self._notes = {**data.notes, **self._notes}
         run.record(data.results)
         run.mark(data.test, saved)
         self._refused[data.test] = [
@@ -77,7 +77,7 @@ class GatheredReports:
         if self._repeated:
             yield reasons.tests_shown_once(len(self._repeated), max(self._repeated.values()))
         yield from (f"not saved: {line}" for lines in self._refused.values() for line in lines)
-        yield from self._notes
+        yield from self._notes.values()
         yield from self.problems
 
 

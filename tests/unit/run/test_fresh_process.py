@@ -354,3 +354,21 @@ def test_a_killed_parent_leaves_no_process_and_no_folder(tmp_path: Path) -> None
         time.sleep(0.02)
     assert not _runs(int(ran.stdout))
     assert not folder.exists()
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="needs the parent-death signal of Linux"
+)
+def test_a_process_whose_parent_is_gone_removes_its_folder(tmp_path: Path) -> None:
+    """The parent may be killed while the fresh process starts."""
+    folder = tmp_path / "fresh"
+    folder.mkdir()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    code = (
+        "from pytest_greenops.hooks.fresh_child import end_with_parent; "
+        f"end_with_parent({gone.pid}, {str(folder)!r})"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert ran.returncode == 1
+    assert not folder.exists()
