@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pytest_greenops.hooks.fixture import Energy
 
 OPTIONS = pytest.StashKey[Options]()
+#: The handle of a test that is not measured.
+HANDLE: pytest.StashKey[Energy] = pytest.StashKey()
 #: `sys.path` and the environment of this run, before a conftest.py changed them.
 STARTED = pytest.StashKey[tuple[list[str], dict[str, str]]]()
 
@@ -98,7 +100,8 @@ def energy(request: pytest.FixtureRequest) -> Energy:
         return handle
     from pytest_greenops.hooks.fixture import Energy, UnmeasuredTrial
 
-    return Energy(UnmeasuredTrial(), enabled=False)
+    unmeasured = request.node.stash[HANDLE] = Energy(UnmeasuredTrial(), enabled=False)
+    return unmeasured
 
 
 class NotMeasuring:
@@ -106,6 +109,12 @@ class NotMeasuring:
 
     def __init__(self) -> None:
         self._not_enforced: set[str] = set()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """Refuse what fixtures measure when the test is over, as a run with `--energy` does."""
+        if handle := item.stash.get(HANDLE, None):
+            handle.end(item.name)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count the energy tests that ran; a rerun test counts once."""

@@ -35,6 +35,8 @@ _OPENED = {
     "measurements.*.sessions.*",
     *(f"measurements.*.sessions.*.{name}" for name in ("rounds", "layers", "layers.by_layer")),
 }
+#: Digits that tell names apart whose readable part is the same: 64 bits collide by no accident.
+_HASH_DIGITS = 16
 
 
 class Store:
@@ -353,7 +355,7 @@ def _file_name(name: str) -> str:
     """Return a file name for a test: readable, unique, and valid on every file system."""
     safe = _SAFE.sub("_", name).replace(".", "-")[:_LONGEST_NAME]
     if safe != name or safe != safe.lower():
-        safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:6]
+        safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:_HASH_DIGITS]
     return f"{safe}.json"
 
 

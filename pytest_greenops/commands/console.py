@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from pytest_greenops.commands.command import FAILED
-from pytest_greenops.report.drawing import plain, shows_blocks
+from pytest_greenops.report.drawing import in_ascii, shows_blocks, visible
 
 PROGRAM = "pytest-greenops"
 
@@ -31,7 +31,9 @@ class Screen(NamedTuple):
 
     def print(self, lines: Iterable[str]) -> None:
         """Print lines, in ASCII where the screen shows nothing else."""
-        print_lines(lines if self.unicode else map(plain, lines))
+        if not self.color:  # colors are escape sequences too
+            lines = map(visible, lines)
+        print_lines(lines if self.unicode else map(in_ascii, lines))
 
 
 def print_lines(lines: Iterable[str], file: TextIO | None = None) -> None:
@@ -49,7 +51,7 @@ def print_lines(lines: Iterable[str], file: TextIO | None = None) -> None:
 def print_problems(problems: Sequence[str]) -> int:
     """Print each problem as one line on stderr, and return the exit status."""
     for problem in problems:
-        print(f"{PROGRAM}: {' '.join(problem.split())}", file=sys.stderr)
+        print(f"{PROGRAM}: {visible(' '.join(problem.split()))}", file=sys.stderr)
     return FAILED if problems else 0
 
 

@@ -27,6 +27,7 @@ from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.model.units import format_number, format_percent
 from pytest_greenops.report.doctor_table import doctor_lines
+from pytest_greenops.report.drawing import visible
 from pytest_greenops.sensors import discover, zeus
 from pytest_greenops.sensors.base import Finding, Sensor
 
@@ -73,7 +74,8 @@ class Doctor(Command):
         for finding in findings:
             if finding.sensor:
                 finding.sensor.close()
-        print_lines(doctor_lines(diagnosis, Screen.of_stdout().width))
+        width = Screen.of_stdout().width
+        print_lines(map(visible, doctor_lines(diagnosis, width)))
         return 0 if diagnosis.measurable else NEGATIVE
 
 

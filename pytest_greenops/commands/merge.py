@@ -21,6 +21,7 @@ from pytest_greenops.model.errors import BaselineError, GreenopsError, ResultsEr
 from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.units import counted
 from pytest_greenops.report.document import to_json
+from pytest_greenops.report.drawing import visible
 
 
 class Merge(Command):
@@ -43,7 +44,7 @@ class Merge(Command):
         """Merge, and print a summary; on stderr if the merged file goes to stdout."""
         lines = list(merge(arguments.out, arguments.inputs))
         file = sys.stderr if is_stdout(arguments.out) else sys.stdout
-        print_lines((f"energy: {line}" for line in lines), file)
+        print_lines((visible(f"energy: {line}") for line in lines), file)
         return 0
 
 

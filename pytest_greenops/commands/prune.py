@@ -22,6 +22,7 @@ from pytest_greenops.model.baseline import Baseline, TestKey
 from pytest_greenops.model.errors import BaselineError
 from pytest_greenops.model.run_options import COLLECTED
 from pytest_greenops.model.units import counted
+from pytest_greenops.report.drawing import visible
 
 _PLUGIN = "pytest_greenops.hooks.collect_keys"
 #: pytest's exit statuses after a collection: all went well, tests failed, errors, no tests.
@@ -72,7 +73,7 @@ class Prune(Command):
         print_problems([f"{each}; its baselines stay" for each in found.not_collected])
         verb = "would remove" if dry else "removed"
         for removal in found.removals if dry else remove(folder, found.removals):
-            print_lines([f"{verb} {removal.path}: {removal.why}"])
+            print_lines([visible(f"{verb} {removal.path}: {removal.why}")])
         verb = "would be removed" if dry else "removed"
         total = counted(found.examined, "baseline")
         print_lines([f"energy: {len(found.removals)} of {total} {verb}"])

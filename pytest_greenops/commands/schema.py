@@ -41,6 +41,8 @@ def _schema(document: str) -> dict[str, Any]:
     kind, version = _DOCUMENTS[document]
     made = msgspec.json.schema(kind)
     made["$defs"][kind.__name__]["properties"]["schema"] = {"const": version}
+    if document == "results":
+        made["$defs"]["TestKey"]["properties"]["node_id"] = {"type": "string"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:{PROGRAM}:{document}:{version}",

@@ -18,7 +18,7 @@ from pytest_greenops.model.result import Result
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report import layer_table, reasons, section
-from pytest_greenops.report.drawing import plain
+from pytest_greenops.report.drawing import plain, visible
 from pytest_greenops.run.trial import Trial
 
 #: The letter of an energy failure in pytest's row of dots: J as in joule.
@@ -107,4 +107,4 @@ def _one_line(
 
 
 def _shown(text: str, unicode: bool) -> str:
-    return text if unicode else plain(text)
+    return visible(text) if unicode else plain(text)

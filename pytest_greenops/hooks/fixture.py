@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import reprlib
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -19,8 +17,13 @@ from pytest_greenops.measure.calls import (
     Repetitions,
     UnmeasuredTrip,
     add_work,
+    checked_amount,
+    checked_name,
+    counted_work,
+    number,
     result_of,
 )
+from pytest_greenops.model.errors import GreenopsError, shown
 
 if TYPE_CHECKING:
     from pytest_greenops.model.result import Result
@@ -41,6 +44,20 @@ class Energy:
         self._claimed: set[str] = set()
         self._round: _Round | None = None
         self._failed_in = 0
+        self._ended: str | None = None
+
+    @property
+    def used(self) -> bool:
+        """Return whether anything was measured, or began to be."""
+        return bool(self._claimed)
+
+    def end(self, test: str) -> None:
+        """Refuse what is measured or reported from now on: the results of the test are final."""
+        self._ended = test
+
+    def whole(self) -> NamedMeasurement:
+        """Return the measurement of a whole test, which ends if the test uses this handle."""
+        return NamedMeasurement(self._trial, "call", lambda name: None, self._repetitions, True)
 
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function as often as the measurement needs, and return its last result.
@@ -57,18 +74,27 @@ class Energy:
         __tracebackhide__ = True
         return await self.named("call").acall(function, *args, **kwargs)
 
-    def pedantic(self, function: Callable[..., T], **settings: Any) -> T:
+    def pedantic(
+        self,
+        function: Callable[..., T],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> T:
         """Call a function with a set-up outside the window; see `NamedMeasurement.pedantic`."""
         __tracebackhide__ = True
-        return self.named("call").pedantic(function, **settings)
+        return self.named("call").pedantic(function, args, kwargs, **settings)
 
     def named(self, name: str) -> NamedMeasurement:
         """Return a measurement with its own name, so that a test can have several."""
-        return NamedMeasurement(self._trial, name, self._claim, self._repetitions)
+        __tracebackhide__ = True
+        checked = checked_name("energy.named", name)
+        return NamedMeasurement(self._trial, checked, self._claim, self._repetitions)
 
     def rounds(self) -> Iterator[int]:
         """Repeat a loop as often as the measurement needs; its windows are `energy.measure`."""
         __tracebackhide__ = True
+        self._require_running()
         number = 0
         expected: set[str] = set()
         trips = self._trial.trips()
@@ -105,6 +131,7 @@ class Energy:
         Units that are counted from a result use the window's `result`.
         """
         __tracebackhide__ = True
+        name = checked_name("energy.measure", name)
         if self._round is None:
             with self.named(name).once() as window:
                 yield window
@@ -127,11 +154,14 @@ class Energy:
     def units(self, **units: Amount) -> None:
         """Set the work that one call does: `units(sample=64)`, or a function of its result."""
         __tracebackhide__ = True
+        self._require_running()
         if "call" in units:
             raise ValueError("energy.units(call=...): the name 'call' is reserved; choose another")
-        amounts = {name: _amount(name, amount) for name, amount in units.items()}
-        if self.enabled:
-            self._trial.units = amounts
+        amounts = {}
+        for name, amount in units.items():  # a comprehension would show its frame
+            unit = checked_name("energy.units", name)
+            amounts[unit] = checked_amount(unit, amount)
+        self._trial.units = amounts
 
     def quality(self, **quality: float) -> None:
         """Keep the quality of what was computed with its joules; higher is better.
@@ -141,9 +171,11 @@ class Energy:
         if a value is not a number.
         """
         __tracebackhide__ = True
+        self._require_running()
         values = {}
-        for name, value in quality.items():  # a comprehension would show its frame
-            values[name] = _quality(name, value)
+        for name, value in quality.items():
+            quality_name = checked_name("energy.quality", name)
+            values[quality_name] = _quality(quality_name, value)
         self._trial.add_quality(values)
 
     @property
@@ -153,12 +185,21 @@ class Energy:
 
     def _claim(self, name: str) -> None:
         __tracebackhide__ = True
+        self._require_running()
         if name in self._claimed:
             raise ValueError(
                 f"energy: {name!r} is measured twice in this test; give each measurement its own "
                 'name: energy.named("another")(...)'
             )
         self._claimed.add(name)
+
+    def _require_running(self) -> None:
+        __tracebackhide__ = True
+        if self._ended is not None:
+            raise GreenopsError(
+                f"energy: {self._ended} has ended, and its results are final; measure in the test "
+                "or in the set-up of its fixtures, not in their teardown or later"
+            )
 
 
 class _Round:
@@ -170,33 +211,15 @@ class _Round:
         self.measured: dict[str, OpenWindow] = {}
 
 
-def _amount(name: str, amount: Any) -> Any:
-    """Return an amount of work as a float, or the function that counts it."""
-    __tracebackhide__ = True
-    if callable(amount):
-        return amount
-    work = _number(amount)
-    if work is None or not 0 < work < math.inf:
-        raise ValueError(f"energy.units({name}={amount!r}): expected a number > 0")
-    return work
-
-
 def _quality(name: str, value: Any) -> float:
     """Return a quality as a float, which may be NaN or infinite."""
     __tracebackhide__ = True
-    quality = _number(value)
+    quality = number(value)
     if quality is None:
-        shown = " ".join(reprlib.repr(value).split())
-        raise ValueError(f"energy.quality({name}={shown}): expected a number, higher is better")
+        raise ValueError(
+            f"energy.quality({name}={shown(value)}): expected a number, higher is better"
+        )
     return quality
-
-
-def _number(value: Any) -> float | None:
-    """Return a number of any library as a float, or None."""
-    try:
-        return None if isinstance(value, str | bytes) else float(value)
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        return None
 
 
 # --- without --energy ------------------------------------------------------------------------
@@ -210,13 +233,15 @@ class UnmeasuredTrial:
         self.repetition = 0
         self.results: Mapping[str, Result] = _NoResults()
 
-    def trips(self, name: str | None = None, **plan: int | None) -> Generator[AnyTrip]:
+    def trips(
+        self, name: str | None = None, *, whole: bool = False, **plan: int | None
+    ) -> Generator[AnyTrip]:
         """Yield the only trip."""
         yield UnmeasuredTrip()
 
     def work(self, value: Any, iterations: int) -> dict[str, float]:
-        """Return nothing: there are no joules to divide."""
-        return {}
+        """Return the work of a call, counted as in a run that measures."""
+        return counted_work(self.units, value)
 
     def add_quality(self, quality: Mapping[str, float]) -> None:
         """Ignore the quality."""

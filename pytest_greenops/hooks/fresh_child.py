@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class FreshChild:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._failure: str | None = None
+        self._only: Path | None = None
 
     @classmethod
     def begin(cls, config: pytest.Config) -> None:
@@ -70,8 +72,34 @@ class FreshChild:
         """Select the test, and turn off what else the run would do."""
         temporary = {"basetemp": Path(self._request.folder, "tmp")}
         _neutralise(config.option, {**temporary, **self._request.options})
-        config.args = [self._request.node]
+        config.args = [self._argument(config.invocation_params.dir)]
         return (yield)
+
+    def _argument(self, folder: Path) -> str:
+        """Return the argument of pytest that collects the test from a folder.
+
+        In pytest's arguments, `[` begins the parameters of a test. So a path with this character is
+        given from here, or else as the nearest folder without it, of which only the test is kept.
+        """
+        path, _, names = self._request.node.partition("::")
+        if "[" not in path:
+            return self._request.node
+        relative = Path(os.path.relpath(path, folder))
+        if "[" not in str(relative):
+            return f"{relative}::{names}"
+        self._only = Path(path)
+        return str(Path(*takewhile(lambda part: "[" not in part, relative.parts)))
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Ignore all other files if pytest cannot name the one of the test."""
+        only = self._only
+        return (only is not None and not only.is_relative_to(collection_path)) or None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Ignore all other tests of that file."""
+        if self._only is not None:
+            items[:] = [item for item in items if node_of(item) == self._request.node]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note why nothing could be collected."""

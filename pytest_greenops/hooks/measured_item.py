@@ -11,6 +11,7 @@ from unittest import SkipTest
 
 import pytest
 
+from pytest_greenops.hooks import selection
 from pytest_greenops.hooks.channels import LiveOutput
 from pytest_greenops.hooks.failure import describe_failure
 from pytest_greenops.hooks.fixture import Energy
@@ -93,12 +94,15 @@ class MeasuredItem:
 
 @contextmanager
 def measured_whole(item: pytest.Item) -> Iterator[None]:
-    """Measure the item's function as one call, if the test does not use the fixture.
+    """Measure the item's function as one call, if it does not measure by the fixture itself.
 
-    It is repeated with the same fixture values; their set-up stays outside.
+    It is repeated with the same fixture values; their set-up stays outside. A function that gets
+    the handle in another way, such as from a fixture, ends this measurement by using it.
     """
     function, measured = getattr(item, "obj", None), MeasuredItem.of(item)
-    if function is None or measured is None or "energy" in getattr(item, "fixturenames", ()):
+    names = getattr(getattr(item, "_fixtureinfo", None), "argnames", ())
+    by_itself = "energy" in names and selection.uses_handle(item)
+    if function is None or measured is None or by_itself or measured.handle.used:
         yield
         return
     measured.repetitions.whole = True
@@ -118,13 +122,13 @@ def _wrapped(function: Callable[..., Any], energy: Energy) -> Callable[..., Any]
         @functools.wraps(function)
         async def acall(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
-            return await energy.acall(function, *args, **kwargs)
+            return await energy.whole().acall(function, *args, **kwargs)
 
         return acall
 
     @functools.wraps(function)
     def plain(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        return energy(function, *args, **kwargs)
+        return energy.whole()(function, *args, **kwargs)
 
     return plain

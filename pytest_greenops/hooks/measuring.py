@@ -25,7 +25,7 @@ from pytest_greenops.model.errors import GreenopsError, OptionError
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import closing, terminal
 from pytest_greenops.report.document import to_json
-from pytest_greenops.report.drawing import plain, shows_blocks
+from pytest_greenops.report.drawing import plain, shows_blocks, visible
 from pytest_greenops.report.layer_table import where_joules_go
 from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.run import Run
@@ -97,7 +97,7 @@ class Measuring:
     def pytest_report_header(self) -> list[str]:
         """Say what measures, what it is compared with, and what fails."""
         lines = _header(self.run)
-        return list(lines if _unicode() else map(plain, lines))
+        return list(map(visible if _unicode() else plain, lines))
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Remember every test, selected or not, to recognise a renamed test."""
@@ -124,6 +124,12 @@ class Measuring:
                     measured.repetitions.close()
         self._conclude(item)
         return returned
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """Keep the results of a test as they are, whatever its fixtures do from now on."""
+        if measured := MeasuredItem.of(item):
+            measured.handle.end(item.name)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -207,7 +213,7 @@ class Measuring:
             measured.outcome = "failed"
         trial = measured.trial
         with self._progress:
-            trial.close()
+            trial.close(*_never(item))
         if self._options.fresh_child or measured.outcome == "failed":  # a subtest
             return
         trial.confirm(partial(self._measure_afresh, item))
@@ -224,13 +230,13 @@ class Measuring:
 
     def _summary(self, reporter: Any) -> Iterator[str]:
         results, width, unicode = self.run.results, reporter._tw.fullwidth, _unicode()
+        say = visible if unicode else plain
         render = terminal.render_brief if self._config.get_verbosity() < 0 else terminal.render
         yield ""
         yield from render(results, width=width, color=reporter.hasmarkup, unicode=unicode)
-        yield from where_joules_go(results, width, str if unicode else plain)
-        yield from (f"energy: {line}" for line in self._gathered.lines())
-        last = closing.closing_line(results)
-        yield last if unicode else plain(last)
+        yield from where_joules_go(results, width, say)
+        yield from (say(f"energy: {line}") for line in self._gathered.lines())
+        yield say(closing.closing_line(results))
 
 
 class ProgressBar:
@@ -272,6 +278,12 @@ class ProgressBar:
         captured = capture.global_and_fixture_disabled() if capture else nullcontext()
         with captured, self._live.through():
             yield
+
+
+def _never(item: pytest.Item) -> Iterator[str]:
+    """Yield why an item could not measure anything, if that is not for the test to decide."""
+    if not selection.has_function(item):
+        yield f"it is a {type(item).__name__}; only test functions and methods can be measured"
 
 
 def _unicode() -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from pytest_greenops.model.errors import GreenopsError, OptionError, UnitError
-from pytest_greenops.model.marker import parse_action
+from pytest_greenops.model.marker import MOST_ROUNDS, parse_action
 from pytest_greenops.model.run_options import Options, Saving
 
 if TYPE_CHECKING:
@@ -203,12 +203,14 @@ def _count(value: Any) -> int:
     number = int(value) if str(value).isdecimal() else 0
     if number < 1:
         raise UnitError(value, "expected a whole number >= 1")
+    if number > MOST_ROUNDS:
+        raise UnitError(value, f"expected at most {MOST_ROUNDS}")
     return number
 
 
 def _path(value: str) -> Path:
     """Return a path; `~` is the home directory, which a shell leaves as it is after `=`."""
-    if not value.strip():
+    if not value.strip() or "\0" in value:
         raise UnitError(value, "expected a path")
     return Path(os.path.expanduser(value))
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_greenops.model.errors import BudgetError, OptionError
+from pytest_greenops.model.errors import BudgetError, OptionError, encodable
 from pytest_greenops.model.run_options import Options
 
 if TYPE_CHECKING:
     from pytest_greenops.model.budget import Budget
 
 MARKER = "energy_budget"
+#: The module of our fixture.
+_PLUGIN = "pytest_greenops.plugin"
 
 
 def budget_of(item: pytest.Item) -> Budget:
@@ -49,9 +51,27 @@ def invalid_marks(items: Iterable[pytest.Item]) -> list[str]:
 
 
 def is_energy_test(item: pytest.Item) -> bool:
-    """Return whether the item has a budget or uses the fixture `energy`."""
-    marked = item.get_closest_marker(MARKER) is not None
-    return marked or "energy" in getattr(item, "fixturenames", ())
+    """Return whether the item has a budget or uses the fixture `energy` of this plugin."""
+    return item.get_closest_marker(MARKER) is not None or uses_handle(item)
+
+
+def uses_handle(item: pytest.Item) -> bool:
+    """Return whether the name `energy` of an item, or of its fixtures, is our fixture.
+
+    It may be a parameter of the test, or a fixture of the project; that one may use ours.
+    """
+    known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    for fixture in reversed(known.get("energy", ())):
+        if getattr(fixture.func, "__module__", None) == _PLUGIN:
+            return True
+        if "energy" not in fixture.argnames:
+            return False
+    return False
+
+
+def has_function(item: pytest.Item) -> bool:
+    """Return whether an item is a test function, and not a doctest or a file of another kind."""
+    return isinstance(item, pytest.Function) or callable(getattr(item, "obj", None))
 
 
 def select(items: list[pytest.Item], options: Options) -> list[pytest.Item]:
@@ -71,9 +91,13 @@ def key_parts(item: pytest.Item) -> tuple[str, str, str | None]:
     module, *classes = item.parent.nodeid.split("::")
     if not module:  # outside the root directory
         module = Path(os.path.relpath(item.path, item.config.rootpath)).as_posix()
+    module = encodable(module)
+    if not has_function(item):  # its name may have dots that separate no classes
+        return module, encodable(f"{module}::{'::'.join([*classes, item.name])}"), None
     callspec = getattr(item, "callspec", None)
     param_id = _param_id(callspec) if callspec and item.name != function else None
-    return module, ".".join([*classes, function]), param_id
+    qualname = encodable(".".join([*classes, function]))
+    return module, qualname, param_id and encodable(param_id)
 
 
 def _param_id(callspec: Any) -> str | None:

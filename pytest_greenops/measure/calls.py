@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import numbers
+import sys
+import unicodedata
 from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
-from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.errors import GreenopsError, shown
+from pytest_greenops.model.marker import MOST_ROUNDS
 
 if TYPE_CHECKING:
     from pytest_greenops.model.result import Result
@@ -19,6 +22,15 @@ T = TypeVar("T")
 Amount: TypeAlias = float | Callable[[Any], float]
 #: The result of a window to which none was assigned.
 _NO_RESULT: Any = object()
+#: The work of a call is between the first and the second: joules divided by it are finite.
+_LEAST_WORK, _MOST_WORK = 1e-30, 1e30
+#: Categories of characters that no name contains: controls, lone surrogates, line separators.
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+#: Iterators of the standard library that compute only when somebody reads them. All that
+#: `itertools` makes is one too, but for counters that compute nothing.
+_LAZY = (map, filter, zip, enumerate)
+_ITERTOOLS_COUNTERS = ("count", "repeat")
+_LOADED = sys.modules
 
 
 class AnyTrip(Protocol):
@@ -71,11 +83,13 @@ class AnyTrial(Protocol):
         rounds: int | None = None,
         warmup: int | None = None,
         iterations: int | None = None,
+        whole: bool = False,
     ) -> Generator[AnyTrip]:
         """Yield trips through the work until its measurement is complete.
 
         `name` is that of the only window; None if the work names its windows itself. The test sets
-        `rounds`, `warmup` and `iterations`; None leaves the choice to the plan.
+        `rounds`, `warmup` and `iterations`; None leaves the choice to the plan. The work of a
+        `whole` test may measure by itself in its first trip, which ends this measurement.
         """
 
     def work(self, value: Any, iterations: int) -> dict[str, float]:
@@ -130,11 +144,14 @@ class NamedMeasurement:
         name: str,
         claim: Callable[[str], None],
         repetitions: Repetitions | None = None,
+        whole: bool = False,
     ) -> None:
+        """Note what to measure; see `AnyTrial.trips` for `whole`."""
         self._trial = trial
         self._name = name
         self._claim = claim
         self._repetitions = repetitions or Repetitions()
+        self._whole = whole
 
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function as often as the measurement needs, and return its last result."""
@@ -146,6 +163,7 @@ class NamedMeasurement:
     ) -> T:
         """Await a coroutine function as often as the measurement needs."""
         __tracebackhide__ = True
+        _require_function("energy.acall", function)
         with self._trips() as trips:
             for trip in trips:
                 together = self._repetitions.together and not counts_results(self._trial)
@@ -155,6 +173,7 @@ class NamedMeasurement:
                         for part in self._repetitions.calls(calls):
                             for _ in part:
                                 value = await function(*args, **kwargs)
+                    _reject_lazy_result(value, function)
                     add_work(trip, self._trial.work(value, calls))
                     if self._repetitions.failed:
                         return value
@@ -177,11 +196,20 @@ class NamedMeasurement:
         only argument. The meter chooses the rounds and iterations that are None.
         """
         __tracebackhide__ = True
+        _require_function("energy", function)
         _reject_coroutine_function(function)
-        _require_at_least(1, rounds=rounds, iterations=iterations)
-        _require_at_least(0, warmup_rounds=warmup_rounds)
-        plan = {"rounds": rounds, "warmup": warmup_rounds, "iterations": iterations}
-        given, named = args, kwargs or {}
+        if setup is not None and not callable(setup):
+            raise TypeError(f"energy.pedantic(setup={shown(setup)}): expected a function")
+        if not isinstance(args, tuple | list):
+            raise TypeError(f"energy.pedantic(args={shown(args)}): expected a tuple: args=(x,)")
+        if not isinstance(kwargs, Mapping | None):
+            raise TypeError(f"energy.pedantic(kwargs={shown(kwargs)}): expected a dict")
+        plan = {
+            "rounds": _whole("rounds", rounds, least=1),
+            "warmup": _whole("warmup_rounds", warmup_rounds, least=0),
+            "iterations": _whole("iterations", iterations, least=1),
+        }
+        given, named = tuple(args), kwargs or {}
         with self._trips(**plan) as trips:
             for trip in trips:
                 together = setup is None and not counts_results(self._trial)
@@ -189,7 +217,7 @@ class NamedMeasurement:
                 for calls in trip.batches(together):
                     self._repetitions.begin()
                     if setup is not None:
-                        given, named = _arguments(setup(), args, kwargs or {})
+                        given, named = _arguments(setup(), tuple(args), kwargs or {})
                     with trip.window(self._name):
                         for part in self._repetitions.calls(calls):
                             for _ in part:
@@ -217,7 +245,7 @@ class NamedMeasurement:
         """Yield the trips, and raise in their generator what the work raises."""
         __tracebackhide__ = True
         self._claim(self._name)
-        trips = self._trial.trips(self._name, **plan)
+        trips = self._trial.trips(self._name, **plan, whole=self._whole)
         try:
             with self._repetitions.repeated():
                 yield trips
@@ -256,14 +284,90 @@ def add_work(trip: AnyTrip, work: Mapping[str, float]) -> None:
         trip.units[unit] = trip.units.get(unit, 0.0) + amount
 
 
-def _require_at_least(least: int, **settings: Any) -> None:
+def checked_name(where: str, name: Any) -> str:
+    """Return a name for a measurement, a unit or a quality as text; raise `TypeError` if it is not.
+
+    Raises `ValueError` for an empty name, and for characters that neither a terminal nor a file
+    shows: control characters, line breaks and lone surrogates.
+    """
     __tracebackhide__ = True
-    for name, value in settings.items():
-        whole = value is None or isinstance(value, numbers.Integral)
-        if not whole or (value is not None and int(value) < least):
-            raise ValueError(
-                f"energy.pedantic({name}={value!r}): expected a whole number >= {least}"
+    if not isinstance(name, str):
+        raise TypeError(f"{where}({shown(name)}): expected a name as text, such as 'encode'")
+    text = str.__str__(name)
+    if not text.strip() or any(unicodedata.category(c) in _UNPRINTABLE for c in text):
+        raise ValueError(f"{where}({shown(text)}): expected a name of printable characters")
+    return text
+
+
+def number(value: Any) -> float | None:
+    """Return a number of any library as a float, or None."""
+    try:
+        return None if isinstance(value, str | bytes | bytearray) else float(value)
+    except Exception:  # whatever the value's own __float__ raises
+        return None
+
+
+def checked_amount(unit: str, amount: Any) -> Amount:
+    """Return the work of a call as a float, or the function that counts it; raise `ValueError`."""
+    __tracebackhide__ = True
+    if callable(amount):
+        counts: Callable[[Any], float] = amount
+        return counts
+    work = number(amount)
+    if work is None or not _LEAST_WORK <= work <= _MOST_WORK:
+        raise ValueError(f"energy.units({unit}={shown(amount)}): {_expected_work(work)}")
+    return work
+
+
+def counted_work(units: Mapping[str, Amount], value: Any) -> dict[str, float]:
+    """Return the work of a call that returned `value`, by unit.
+
+    Raises `GreenopsError` for work that joules cannot be divided by.
+    """
+    __tracebackhide__ = True
+    counted = {}
+    for unit, amount in units.items():
+        found = amount(value) if callable(amount) else amount
+        work = number(found)
+        if work is None or not _LEAST_WORK <= work <= _MOST_WORK:
+            raise GreenopsError(
+                f"energy.units: counted {shown(found)} {unit} in a call; {_expected_work(work)}"
             )
+        counted[unit] = work
+    return counted
+
+
+def _expected_work(work: float | None) -> str:
+    if work is None or not work > 0:
+        return "expected a number > 0"
+    return f"expected a number from {_LEAST_WORK:g} to {_MOST_WORK:g}"
+
+
+def _require_function(where: str, function: Any) -> None:
+    __tracebackhide__ = True
+    if inspect.iscoroutine(function):
+        function.close()
+        raise TypeError(f"{where}(coroutine): it was called already; write: await energy.acall(f)")
+    if not callable(function):
+        raise TypeError(
+            f"{where}({shown(function)}): expected a function and its arguments; write: "
+            f"{where}(f, x), without calling f"
+        )
+
+
+def _whole(name: str, value: Any, least: int) -> int | None:
+    __tracebackhide__ = True
+    if value is None:
+        return None
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    number = int(value) if whole else -1
+    if number < least:
+        raise ValueError(
+            f"energy.pedantic({name}={shown(value)}): expected a whole number >= {least}"
+        )
+    if number > MOST_ROUNDS and name != "iterations":
+        raise ValueError(f"energy.pedantic({name}={shown(value)}): expected at most {MOST_ROUNDS}")
+    return number
 
 
 def _reject_coroutine_function(function: Callable[..., Any]) -> None:
@@ -273,22 +377,58 @@ def _reject_coroutine_function(function: Callable[..., Any]) -> None:
 
 
 def _reject_lazy_result(value: Any, function: Callable[..., Any]) -> None:
-    """Reject a result that has not run yet: no window would contain its work."""
+    """Reject a result that has not run yet: no window would contain its work.
+
+    It is known by its type alone: other iterators with a state, such as open files and readers of
+    data, are results.
+    """
     __tracebackhide__ = True
-    name = getattr(function, "__name__", function)
+    kind, name = type(value), getattr(function, "__name__", None) or shown(function)
+    name = "f" if name == "<lambda>" else name
     if inspect.iscoroutine(value):
         value.close()
         raise TypeError(_ASYNC.format(function=name))
-    if inspect.isgenerator(value):
-        raise TypeError(
-            f"energy({name}): {name} returns a generator, which has not run; write: "
-            f"energy(lambda: list({name}(...)))"
-        )
     if inspect.isasyncgen(value):
         raise TypeError(
             f"energy({name}): {name} returns an async generator, which has not run; await "
             "energy.acall() of a coroutine function that loops over it"
         )
+    lazy = isinstance(value, _LAZY) or (
+        kind.__module__ == "itertools" and kind.__name__ not in _ITERTOOLS_COUNTERS
+    )
+    if lazy or inspect.isgenerator(value):
+        what = f"a {kind.__name__}{' object' if lazy else ''}"
+        raise TypeError(
+            f"energy({name}): {name} returns {what}, which has not run; write: "
+            f"energy(lambda: list({name}(...)))"
+        )
+    if done := _pending(value):
+        raise TypeError(
+            f"energy({name}): {name} returns a {kind.__name__} that is not done; write: "
+            f"{done.format(name=name)}"
+        )
+
+
+def _pending(value: Any) -> str | None:
+    """Return how to wait for a result that is still computed elsewhere, or None."""
+    for module, kind, done, wait in _FUTURES:
+        known = getattr(_LOADED.get(module), kind, None)
+        if isinstance(known, type) and isinstance(value, known):
+            return None if getattr(value, done)() else wait
+    if hasattr(type(value), "__await__"):
+        return _AWAIT
+    return None
+
+
+_RESULT = "energy(lambda: {name}(...).result())"
+_AWAIT = "await energy.acall() of a coroutine function that awaits it"
+#: What holds a result that may not be there yet: its module and type, the method that says whether
+#: it is, and how to wait for it.
+_FUTURES = (
+    ("concurrent.futures", "Future", "done", _RESULT),
+    ("asyncio", "Future", "done", _AWAIT),
+    ("multiprocessing.pool", "AsyncResult", "ready", "energy(lambda: {name}(...).get())"),
+)
 
 
 _ASYNC = (
@@ -303,6 +443,7 @@ def _arguments(
     """Return the arguments of the next call, from what its set-up returned."""
     if made is None:
         return args, kwargs
-    if isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], dict):
+    pair = isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], dict)
+    if pair and isinstance(made[0], tuple | list):
         return tuple(made[0]), made[1]
     return (made,), {}

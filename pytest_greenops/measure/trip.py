@@ -48,6 +48,7 @@ class Trip:
         self.failure: str | None = None
         self._lost = {} if lost is None else lost
         self._depth = 0
+        self._left = False
 
     def batches(self, together: bool = True) -> Iterator[int]:
         """Yield the iterations of each window: all in one if they can be done `together`.
@@ -74,13 +75,16 @@ class Trip:
         self._depth += 1
         try:
             yield
-            self._synchronize()
+            if not self._left:
+                self._synchronize()
         except BaseException:
-            if outermost:  # a sensor that samples while a window is open must stop
+            if outermost and not self._left:  # a sensor that samples meanwhile must stop
                 self._edge(outermost, self._instruments.end)
             raise
         finally:
             self._depth -= 1
+        if self._left:
+            return
         after = self._edge(outermost, self._instruments.end)
         windows = self._windows.setdefault(name, [])
         if before is not None and after is not None:
@@ -100,6 +104,12 @@ class Trip:
 
     def _begin(self) -> list[Reading]:
         return self._instruments.begin(self._until_phase_s())
+
+    def leave(self) -> None:
+        """End the window that is open: what follows is not measured by this trip."""
+        if self._depth and not self._left:
+            self._edge(True, self._instruments.end)
+        self._left = True
 
     def _until_phase_s(self) -> float:
         """Return how long to wait for the phase of the next window, a step after the last."""

@@ -23,11 +23,12 @@ APART_S = 3600.0
 BOOT = "boot"
 
 
-class TestKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The identity of a test, more stable than a node id.
+class TestKey(msgspec.Struct, frozen=True):
+    """The identity of a test, more stable than a node id, which result files hold as well.
 
     module    path of the test module from the root directory, with forward slashes
-    qualname  `TestClass.test_name`, without parameters
+    qualname  `TestClass.test_name`, without parameters; of an item that is not a test function,
+              such as a doctest, its whole node id
     param_id  the id of the parameters of a parametrized test, or None
     """
 
@@ -40,11 +41,15 @@ class TestKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def name(self) -> str:
         """`TestClass.test_name[param]`."""
+        if "::" in self.qualname:
+            return self.qualname.rpartition("::")[2]
         return self.qualname if self.param_id is None else f"{self.qualname}[{self.param_id}]"
 
     @property
     def node_id(self) -> str:
         """The node id that pytest runs this test by."""
+        if "::" in self.qualname:
+            return self.qualname
         return f"{self.module}::{self.name.replace('.', '::', self.qualname.count('.'))}"
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import numbers
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from pytest_greenops.model import units
-from pytest_greenops.model.errors import BudgetError, UnitError, nearest
-from pytest_greenops.model.marker import Action, keywords, parse_action
+from pytest_greenops.model.errors import BudgetError, UnitError, nearest, shown
+from pytest_greenops.model.marker import MOST_ROUNDS, Action, keywords, parse_action
 
 DOMAINS = ("total", "cpu", "dram", "gpu")
 _DEVICE = re.compile(r"(cpu|dram|gpu):\d+(-die-\d+)?|psys(:\d+)?")
@@ -50,14 +51,15 @@ def _checked(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]
     known = keywords()
     for keyword in kwargs:
         if keyword not in known:
+            written = keyword if keyword.isidentifier() else shown(keyword)
             raise BudgetError(
-                f"energy_budget({keyword}=...): unknown keyword: {_meant(keyword, known)}"
+                f"energy_budget({written}=...): unknown keyword: {_meant(keyword, known)}"
             )
     if len(args) > 1:
-        got = ", ".join(map(repr, args))
+        got = ", ".join(map(shown, args))
         raise BudgetError(f"energy_budget({got}): expected one positional argument, the energy")
     if args and "energy" in kwargs:
-        twice = f"{args[0]!r}, energy={kwargs['energy']!r}"
+        twice = f"{shown(args[0])}, energy={shown(kwargs['energy'])}"
         raise BudgetError(f"energy_budget({twice}): expected the energy only once")
     given = {**({"energy": args[0]} if args else {}), **kwargs}
     return {
@@ -71,23 +73,28 @@ def _read(keyword: str, value: Any) -> Any:
     try:
         return _FIELDS[keyword][1](value)
     except UnitError as error:
-        raise BudgetError(f"energy_budget({keyword}={value!r}): {error.expected}") from None
+        raise BudgetError(f"energy_budget({keyword}={shown(value)}): {error.expected}") from None
 
 
 def _domain(value: Any) -> str:
-    if value in DOMAINS or (isinstance(value, str) and _DEVICE.fullmatch(value)):
-        return str(value)
-    device = _UNMARKED.fullmatch(str(value).lower())
-    meant = f"{device[1]}:{device[2]}" if device else nearest(str(value), DOMAINS)
+    text = value if isinstance(value, str) else ""
+    if text in DOMAINS or _DEVICE.fullmatch(text):
+        return text
+    device = _UNMARKED.fullmatch(text.lower())
+    meant = f"{device[1]}:{device[2]}" if device else nearest(text, DOMAINS)
     hint = f"; did you mean {meant!r}?" if meant else ""
     known = ", ".join(DOMAINS)
     raise UnitError(value, f"expected {known}, or one device such as gpu:0{hint}")
 
 
 def _rounds(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    number = int(value) if whole else 0
+    if number < 1:
         raise UnitError(value, "expected a whole number >= 1")
-    return value
+    if number > MOST_ROUNDS:
+        raise UnitError(value, f"expected at most {MOST_ROUNDS} rounds")
+    return number
 
 
 def _unit_name(value: Any) -> str:

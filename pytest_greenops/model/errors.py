@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable
 
 
@@ -32,7 +33,7 @@ class UnitError(GreenopsError, ValueError):
     """
 
     def __init__(self, value: object, expected: str) -> None:
-        super().__init__(f"{value!r}: {expected}")
+        super().__init__(f"{shown(value)}: {expected}")
         self.expected = expected
 
 
@@ -79,3 +80,23 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     words = set(word.split("_"))
     having = (name for name in names if words <= set(name.split("_")))
     return next(having, None) or next(iter(get_close_matches(word, names, 1, cutoff=0.7)), None)
+
+
+def shown(value: object) -> str:
+    """Return a value as its author wrote it, in one short line, whatever its `__repr__` does."""
+    if type(value) is str and len(value) <= _LONGEST_TEXT:
+        return repr(value)
+    try:
+        text = " ".join(reprlib.repr(value).split())
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def encodable(text: str) -> str:
+    """Return a text that a file can hold: lone surrogates are escaped, as in `caf\\udce9`."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+#: A text of more characters is cut in an error message.
+_LONGEST_TEXT = 80

@@ -9,12 +9,14 @@ from pytest_greenops.model.errors import UnitError
 
 Action = Literal["fail", "warn"]
 ACTIONS: tuple[Action, ...] = ("fail", "warn")
+#: More rounds than this are a typing error: the shortest round takes a tenth of a second.
+MOST_ROUNDS = 1_000_000
 
 
 def parse_action(value: object) -> Action:
     """Return the action that a marker or an option names; raises `UnitError`."""
     for action in ACTIONS:
-        if value == action:
+        if isinstance(value, str) and value == action:
             return action
     raise UnitError(value, "expected 'fail' or 'warn'")
 

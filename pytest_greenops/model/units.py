@@ -8,8 +8,9 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from pytest_greenops.model.errors import UnitError
+from pytest_greenops.model.errors import UnitError, encodable
 
+#: The units that messages name; a quantity is also read with each prefix that a report prints.
 JOULES = {"J": 1.0, "mJ": 1e-3, "kJ": 1e3, "Wh": 3600.0, "mWh": 3.6, "kWh": 3.6e6}
 WATTS = {"W": 1.0, "mW": 1e-3, "kW": 1e3}
 GRAMS = {"g": 1.0, "mg": 1e-3, "kg": 1e3}
@@ -17,7 +18,12 @@ SECONDS = {"s": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0}
 GRAMS_PER_KWH = {"g/kWh": 1.0, "kg/kWh": 1e3, "kg/MWh": 1.0, "lb/kWh": 453.59237}
 
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"))
+#: Micro has two code points, and a spelling in ASCII.
+_READ = {prefix: factor for factor, prefix in _PREFIXES}
+_READ |= {"\N{GREEK SMALL LETTER MU}": 1e-6, "u": 1e-6}
 _QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)\s*")
+#: The units that reports print with a prefix.
+_PRINTED = ("J", "W", "g", "s")
 #: Significant digits of floats in files.
 DIGITS = 6
 
@@ -25,16 +31,25 @@ DIGITS = 6
 def _parse(units: dict[str, float], quantity: str, example: str, text: object) -> float:
     match = _QUANTITY.fullmatch(text) if isinstance(text, str) else None
     a = "an" if quantity[0] in "aeiou" else "a"
-    if match is None or match[2] not in units:
+    factor = _factor(units, match[2]) if match else None
+    if match is None or factor is None:
         *others, last = units
         which = f" in {', '.join(others)} or {last}" if others else ""
         raise UnitError(text, f"expected {a} {quantity}{which}, such as {example!r}")
     number = float(match[1])
     if number < 0:
         raise UnitError(text, f"expected {a} {quantity} >= 0, such as {example!r}")
-    if not math.isfinite(number):
+    if not math.isfinite(number * factor):
         raise UnitError(text, f"expected a finite {quantity}, such as {example!r}")
-    return number * units[match[2]]
+    return number * factor
+
+
+def _factor(units: dict[str, float], unit: str) -> float | None:
+    """Return what a unit is worth in the first of `units`, or None if it is unknown."""
+    base = next(iter(units))
+    if unit in units or base not in _PRINTED or not unit.endswith(base):
+        return units.get(unit)
+    return _READ.get(unit.removesuffix(base))
 
 
 def _prefixed(unit: str, value: float) -> str:
@@ -86,11 +101,13 @@ def counted(number: int, thing: str) -> str:
 
 
 def significant(value: Any) -> Any:
-    """Return a document with every float rounded to six significant digits."""
+    """Return a document with every float rounded to six significant digits, in valid Unicode."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, str):
+        return encodable(value)
     if isinstance(value, dict):
-        return {key: significant(item) for key, item in value.items()}
+        return {significant(key): significant(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [significant(item) for item in value]
     return value

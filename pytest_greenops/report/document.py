@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
+from pytest_greenops.model.errors import encodable
 from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.units import significant
 from pytest_greenops.model.verdict import Change
+from pytest_greenops.report.drawing import visible
 from pytest_greenops.report.figures import estimated, known_units, measured
 from pytest_greenops.report.reasons import reason
 
@@ -23,6 +25,8 @@ def to_json(results: Results) -> bytes:
     Values that are unknown or not finite are omitted.
     """
     document = significant(_known(msgspec.to_builtins(results)))
+    for each, result in zip(document["results"], results.results, strict=True):
+        each["test"]["node_id"] = encodable(result.test.node_id)
     return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
 
 
@@ -32,7 +36,7 @@ def properties(result: Result) -> list[tuple[str, Property]]:
     The name of a measurement other than `call` is included: `energy.prefill.joules`.
     """
     prefix = "energy." if result.name == "call" else f"energy.{result.name}."
-    return [(prefix + name, significant(value)) for name, value in _figures(result)]
+    return [(visible(prefix + name), significant(value)) for name, value in _figures(result)]
 
 
 def _figures(result: Result) -> Iterator[tuple[str, Property]]:

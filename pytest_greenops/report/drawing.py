@@ -14,6 +14,8 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _ASCII_LEVELS = ".:-=+*#"
 _ASCII = str.maketrans({"…": "..", "·": "-", "±": "+-", "µ": "u", "─": "-"})
+#: Control characters, line separators, changes of direction, and lone surrogates.
+_ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 #: A space at which a line must not break: before a unit, and in `95 % CI`.
 _JOINED = re.compile(r"(?<=\d) (?=%|[mkµuMG]?[JWgs]\b)|(?<=%) (?=CI)")
 #: The height of a sparkline is at least this share of its lowest value, so noise stays flat.
@@ -29,8 +31,24 @@ def shows_blocks(encoding: str | None) -> bool:
     return True
 
 
+def visible(text: str) -> str:
+    """Return the text with an escape for each character that a terminal or a log acts on.
+
+    So a name cannot move the cursor, break a line, or command the log of GitHub Actions, which
+    obeys `::` at the beginning of a line and `##[` anywhere.
+    """
+    return _ACTING.sub(lambda found: found[0].encode("unicode_escape").decode(), text).replace(
+        "##[", "#\\x23["
+    )
+
+
 def plain(text: str) -> str:
-    """Return the text in ASCII."""
+    """Return the text in ASCII, and `visible`."""
+    return in_ascii(visible(text))
+
+
+def in_ascii(text: str) -> str:
+    """Return the text in ASCII, with the escape sequences that color it."""
     return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
@@ -71,7 +89,7 @@ def elided(texts: tuple[str, ...], width: int, ellipsis: str = "…") -> Mapping
 def wrapped(text: str, width: int) -> list[str]:
     """Return the lines of a text; a number is not separated from its unit."""
     lines = textwrap.wrap(_JOINED.sub("\u00a0", text), width, break_on_hyphens=False)
-    return [line.replace("\u00a0", " ") for line in lines]
+    return [_uncommanding(line.replace("\u00a0", " ")) for line in lines]
 
 
 def hanging(label: str, text: str, width: int) -> Iterator[str]:
@@ -96,7 +114,7 @@ def aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[int] = ()
     for number, (text, width) in enumerate(zip(row, widths, strict=True)):
         space = " " * (width - cells(text))
         padded.append(space + text if number in right else text + space)
-    return "  ".join(padded).rstrip()
+    return _uncommanding("  ".join(padded).rstrip())
 
 
 def sparkline(values: Sequence[float], width: int, unicode: bool) -> str:
@@ -122,6 +140,11 @@ def bar(share: float, width: int, unicode: bool) -> str:
         whole, part = round(eighths / 8), 0
     drawn = full * whole + (_EIGHTHS[part] if part else "")
     return drawn + rest * (width - len(drawn))
+
+
+def _uncommanding(line: str) -> str:
+    """Return a line that GitHub Actions does not take for a command."""
+    return line.replace("::", "\\x3a:", 1) if line.lstrip().startswith("::") else line
 
 
 def _cells(character: str) -> int:

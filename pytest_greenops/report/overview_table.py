@@ -15,6 +15,7 @@ from pytest_greenops.report.drawing import (
     elide,
     elided,
     plain,
+    visible,
     wrapped,
 )
 
@@ -37,7 +38,7 @@ def inventory_lines(
     machines: Mapping[str, Sequence[SeriesOverview]], width: int, unicode: bool
 ) -> Iterator[str]:
     """Yield a table for each machine, by module, then what is provisional and what crept."""
-    say: Callable[[str], str] = str if unicode else plain
+    say: Callable[[str], str] = visible if unicode else plain
     width = max(width, _NARROWEST)
     rows = {
         slug: [(held.test.module, _cells(held, say)) for held in holdings]

@@ -17,6 +17,7 @@ from pytest_greenops.report.drawing import (
     plain,
     shows_blocks,
     sparkline,
+    visible,
     wrapped,
 )
 from pytest_greenops.report.notes import OF_A_RUN, Note, Sentences, notes, remarks
@@ -66,7 +67,7 @@ def render(
     """
     if not results:
         return
-    say = str if unicode else plain
+    say = visible if unicode else plain
     width = max(width, NARROWEST)
     groups = {
         module: [(row(result), list(parts(result))) for result in members]
@@ -89,7 +90,7 @@ def render_brief(
     results: Sequence[Result], width: int, color: bool, unicode: bool
 ) -> Iterator[str]:
     """Yield one line for each verdict that needs attention."""
-    say = str if unicode else plain
+    say = visible if unicode else plain
     found = list(notes(results))
     subjects = tuple(say(note.subject) for note in found)
     for note in found:
@@ -177,7 +178,7 @@ class MeasurementProgress:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        say = str if shows_blocks(console.encoding) else plain
+        say = visible if shows_blocks(console.encoding) else plain
         text = elide(say(label), max(10, console.width - 40), say("…"))
         task = progress.add_task(text, total=total)
         progress.start()
@@ -191,7 +192,7 @@ class _Layout:
         self.widths = widths
         self.width = width
         self.unicode = unicode
-        self.say: Callable[[str], str] = str if unicode else plain
+        self.say: Callable[[str], str] = visible if unicode else plain
         self._names = tuple(self.say(row.name) for row in rows)
         self._labels = tuple(self.say(row.label) for row in rows)
 

@@ -148,7 +148,8 @@ def _training_sentences(
     )
     if tdp_j is not None:
         over = tdp_j / of.joules if of.joules else 0.0
-        yield f"TDP x time gives {_energy(tdp_j)} ({tdp}), {over:.2g} times as much"
+        times = f"{over:.2g}" if over < 99.5 else _count(over)
+        yield f"TDP x time gives {_energy(tdp_j)} ({tdp}), {times} times as much"
 
 
 def _measured(result: Result) -> str:

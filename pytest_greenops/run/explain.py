@@ -20,6 +20,7 @@ from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.stored_baseline import StoredBaseline
 
 _ONCE = "its work runs once only"
+_LEFT = "its loop was left in the additional round of --energy-explain"
 
 
 class Explaining:
@@ -47,7 +48,12 @@ class Explaining:
             return
         capture = Capture(synchronize)
         self.capturing = True
-        yield capture
+        try:
+            yield capture
+        except GeneratorExit:  # left by `break`: nothing that fails later is due to this trip
+            self.capturing = False
+            self._found.update(dict.fromkeys(names, Explanation(why=_LEFT)))
+            raise
         self.capturing = False
         self._captured.append((capture, plan))
 

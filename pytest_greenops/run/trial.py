@@ -7,9 +7,10 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from pytest_greenops.judge.decision import Look
-from pytest_greenops.measure.calls import Amount, AnyTrip, UnmeasuredTrip
+from pytest_greenops.measure.calls import Amount, AnyTrip, UnmeasuredTrip, counted_work
 from pytest_greenops.measure.meter import Meter, Plan
 from pytest_greenops.measure.synchronize import synchronize
+from pytest_greenops.measure.trip import Trip
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.errors import GreenopsError
@@ -46,6 +47,7 @@ class Trial:
         self._counted = self.units
         self._begun: list[str] = []
         self._running = False
+        self._whole: Trip | None = None
 
     @property
     def test(self) -> TestKey:
@@ -69,6 +71,7 @@ class Trial:
         rounds: int | None = None,
         warmup: int | None = None,
         iterations: int | None = None,
+        whole: bool = False,
     ) -> Generator[AnyTrip]:
         """Yield trips through the work until its measurement is complete; see `AnyTrial`.
 
@@ -76,7 +79,9 @@ class Trial:
 
         Raises `GreenopsError` inside another measurement, whose windows would contain these.
         """
-        steps = self._trips(name, rounds, warmup, iterations)
+        if self._whole is not None:
+            self._leave_whole(self._whole)
+        steps = self._trips(name, rounds, warmup, iterations, whole)
         ran, originals = False, Originals()
         while True:
             try:
@@ -100,7 +105,12 @@ class Trial:
             ran = True
 
     def _trips(
-        self, name: str | None, rounds: int | None, warmup: int | None, iterations: int | None
+        self,
+        name: str | None,
+        rounds: int | None,
+        warmup: int | None,
+        iterations: int | None,
+        whole: bool,
     ) -> Generator[AnyTrip]:
         if self._running:
             raise GreenopsError(
@@ -110,16 +120,21 @@ class Trial:
         self._check_limits()
         self._begun.append(name or "loop")
         plan = self._context.planner.plan(name, rounds, warmup, iterations, self._left_s())
-        states = yield from self._measure(name, plan)
+        states = yield from self._measure(name, plan, whole)
+        if not states:  # a whole test that measures by itself
+            return
         self._begun.remove(name or "loop")
         self._names |= states
         self._results = None
         yield from self.explaining.trip(list(states), plan)
 
     def _measure(
-        self, name: str | None, plan: Plan
+        self, name: str | None, plan: Plan, whole: bool
     ) -> Generator[AnyTrip, None, dict[str, MeasuredName]]:
-        """Yield trips until the looks have decided; return the state of each name."""
+        """Yield trips until the looks have decided; return the state of each name.
+
+        Return nothing for a `whole` test whose work measures by itself.
+        """
         run, label = self._context.run, self.test.name
         looks = self._context.planner.looks(name, plan)
         control = run.probes.control(run.instruments)
@@ -151,12 +166,16 @@ class Trial:
         self._running = True
         try:
             for self.repetition, trip in enumerate(meter.trips(), 1):
+                first = whole and self.repetition == 1
+                self._whole = trip if first else None
                 yield trip
+                if first and self._whole is None:
+                    return {}
         except GeneratorExit:  # left by `break`: only a failure keeps its number
             self.repetition = 0
             raise
         finally:
-            self._running = False
+            self._running, self._whole = False, None
         self.repetition = 0
         update(meter.measurements())
         return states
@@ -187,7 +206,7 @@ class Trial:
                 f"declare it before the call: energy.units({per}=...)"
             )
         self._counted = self.units
-        return {unit: _count(unit, n, value) * iterations for unit, n in self.units.items()}
+        return {unit: n * iterations for unit, n in counted_work(self.units, value).items()}
 
     @property
     def unit(self) -> str:
@@ -199,8 +218,10 @@ class Trial:
         self._quality |= quality
         self._results = None
 
-    def close(self) -> dict[str, Result]:
+    def close(self, never: str = "the test never called energy") -> dict[str, Result]:
         """Return the results; what was begun and not completed, or never begun, is not measured.
+
+        never  why nothing was begun
 
         Raises `GreenopsError` if units of work were declared after the last measurement, and if
         the budget limits a drop of quality and the test reports none.
@@ -217,7 +238,7 @@ class Trial:
             )
         unfinished = dict.fromkeys(self._begun, "it was left before its rounds were done")
         if not unfinished and not self._names:
-            unfinished = {"call": "the test never called energy"}
+            unfinished = {"call": never}
         for name, why in unfinished.items():
             self._not_measured(name, why)
         self._results = None
@@ -230,6 +251,13 @@ class Trial:
         Confirmation(self._context, self._names.values()).run(measure_afresh)
         self._results = None
 
+    def _leave_whole(self, trip: Trip) -> None:
+        """End the measurement of a whole test, in whose first trip it measures by itself."""
+        trip.leave()
+        self._running, self._whole = False, None
+        self.repetition = 0
+        self._begun.clear()
+
     def _check_limits(self) -> None:
         if self._context.budget.max_carbon_g is not None and self._context.run.rules.carbon is None:
             raise GreenopsError(
@@ -237,12 +265,3 @@ class Trial:
                 "--energy-carbon-intensity '400 g/kWh' (its own figure) or --energy-region CODE, "
                 "or the same in the ini file"
             )
-
-
-def _count(unit: str, amount: Amount, value: Any) -> float:
-    work = float(amount(value) if callable(amount) else amount)
-    if not 0 < work < math.inf:
-        raise GreenopsError(
-            f"energy.units: counted {work:g} {unit} in a call; expected a number > 0"
-        )
-    return work

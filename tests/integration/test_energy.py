@@ -681,7 +681,7 @@ def test_settings_out_of_range_are_refused(project: Project) -> None:
 
         @pytest.mark.parametrize("amount", [0, -1, float("nan"), float("inf"), "64", None, [1]])
         def test_no_amounts(energy, amount):
-            with pytest.raises(ValueError, match=r"sample=.*\): expected a number > 0"):
+            with pytest.raises(ValueError, match=r"sample=.*\): expected a number"):
                 energy.units(sample=amount)
 
 

@@ -87,11 +87,11 @@ def test_a_plain_name_is_the_name_of_the_file(store: Store, test: TestKey, path:
 @pytest.mark.parametrize(
     ("test", "pattern"),
     [
-        (key("TestParser.test_parse"), r"TestParser-test_parse-[0-9a-f]{6}\.json"),
-        (key("test_parse", param="0.5"), r"test_parse\[0-5\]-[0-9a-f]{6}\.json"),
-        (key("test_parse", param="a/b c:é"), r"test_parse\[a_b_c_\]-[0-9a-f]{6}\.json"),
-        (key("test_parse", param="../../etc"), r"test_parse\[--_--_etc\]-[0-9a-f]{6}\.json"),
-        (key("test_" + "x" * 300), r"test_x{115}-[0-9a-f]{6}\.json"),
+        (key("TestParser.test_parse"), r"TestParser-test_parse-[0-9a-f]{16}\.json"),
+        (key("test_parse", param="0.5"), r"test_parse\[0-5\]-[0-9a-f]{16}\.json"),
+        (key("test_parse", param="a/b c:é"), r"test_parse\[a_b_c_\]-[0-9a-f]{16}\.json"),
+        (key("test_parse", param="../../etc"), r"test_parse\[--_--_etc\]-[0-9a-f]{16}\.json"),
+        (key("test_" + "x" * 300), r"test_x{115}-[0-9a-f]{16}\.json"),
     ],
 )
 def test_any_other_name_is_made_safe_and_unique(store: Store, test: TestKey, pattern: str) -> None:
@@ -113,6 +113,8 @@ def test_any_other_name_is_made_safe_and_unique(store: Store, test: TestKey, pat
         (key("test_x", module="../a.py"), key("test_x", module="_up/a.py")),
         (key("test_x", module="_up/a.py"), key("test_x", module="__up/a.py")),
         (key("test_x", param="y" * 200), key("test_x", param="y" * 201)),
+        # The same first 24 bits of their hashes.
+        (key("test_x", param="y" * 120 + "904"), key("test_x", param="y" * 120 + "3548")),
     ],
 )
 def test_two_tests_never_share_a_file(store: Store, one: TestKey, other: TestKey) -> None:

@@ -271,15 +271,29 @@ def test_late_units_are_an_error(lab: Lab) -> None:
     )
 
 
+BOUNDED = "a number from 1e-30 to 1e+30"
+
+
 @pytest.mark.parametrize(
-    ("counted", "shown"), [(0, "0"), (-3, "-3"), (float("nan"), "nan"), (float("inf"), "inf")]
+    ("counted", "shown", "expected"),
+    [
+        (0, "0", "a number > 0"),
+        (-3, "-3", "a number > 0"),
+        (math.nan, "nan", "a number > 0"),
+        (None, "None", "a number > 0"),
+        ("8", "'8'", "a number > 0"),
+        (math.inf, "inf", BOUNDED),
+        (1e-300, "1e-300", BOUNDED),
+    ],
 )
-def test_work_that_is_not_positive_is_an_error(lab: Lab, counted: float, shown: str) -> None:
-    """A count from the result must be a positive, finite number."""
+def test_work_that_joules_cannot_be_divided_by_is_an_error(
+    lab: Lab, counted: Any, shown: str, expected: str
+) -> None:
+    """A count from the result is a positive number, with joules per unit that are finite."""
     trial = lab.trial()
     trial.units = {"token": lambda value: counted}
     assert refusal(lambda: lab.measure(trial)) == (
-        f"energy.units: counted {shown} token in a call; expected a number > 0"
+        f"energy.units: counted {shown} token in a call; expected {expected}"
     )
 
 
