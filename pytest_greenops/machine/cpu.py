@@ -22,6 +22,7 @@ CPUS = Path("sys/devices/system/cpu")
 _MARKS = re.compile(r"\((?:R|TM|C)\)", re.IGNORECASE)
 #: The end of a name: the number of cores, and the nominal clock.
 _SUFFIX = re.compile(r"( CPU)?( \d+-Core)?( Processor)?( @ [\d.]+ ?GHz)?$", re.IGNORECASE)
+_ARM = (r"^CPU implementer\s*: (\S+)", r"^CPU part\s*: (\S+)")
 #: Arm cores by implementer and part, the only names in /proc/cpuinfo (Arm, MIDR_EL1).
 _ARM_CORES = {
     ("0x41", "0xd08"): "Arm Cortex-A72",
@@ -45,20 +46,31 @@ def model(root: Path) -> str:
 
     The clock stays if nothing else distinguishes models: `Intel Xeon CPU @ 2.20GHz`.
     """
-    name = " ".join(_MARKS.sub(" ", _name(description(root))).split()) or _otherwise(root)
+    fields = description(root)
+    name = _arm_cores(root) if "CPU implementer" in fields else _name(fields)
+    name = " ".join(_MARKS.sub(" ", name).split()) or _otherwise(root)
     short = _SUFFIX.sub("", name)
     return short if re.search(r"\d", short) or not re.search(r"\d", name) else name
+
+
+def _arm_cores(root: Path) -> str:
+    """Return the names of Arm cores, or their numbers: `Arm Cortex-A72`.
+
+    Large and small cores of one chip are all named. Different cores may have the same `model name`,
+    `ARMv7 Processor rev 4`.
+    """
+    cpuinfo = text(root / "proc/cpuinfo") or ""
+    found = dict.fromkeys(
+        zip(*(re.findall(line, cpuinfo, re.MULTILINE) for line in _ARM), strict=False)
+    )
+    return " + ".join(_ARM_CORES.get(core) or " ".join(core) for core in found)
 
 
 def _name(fields: Mapping[str, str]) -> str:
     """Return the name that the fields of /proc/cpuinfo hold, by architecture; empty if none.
 
-    The fields are those of `show_cpuinfo` in the kernel's `arch/*/kernel`. Two Arm cores may have
-    the same `model name`, `ARMv7 Processor rev 4`, so their numbers come first.
+    The fields are those of `show_cpuinfo` in the kernel's `arch/*/kernel`.
     """
-    arm = (fields.get("CPU implementer", ""), fields.get("CPU part", ""))
-    if any(arm):
-        return _ARM_CORES.get(arm) or " ".join(filter(None, arm))
     if known := fields.get("model name") or fields.get("Model Name"):  # x86; LoongArch
         return known
     if "pvr" in fields.get("revision", ""):  # `cpu: POWER10 (architected), altivec supported`

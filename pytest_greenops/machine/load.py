@@ -119,7 +119,7 @@ class _MachineTime:
         if self._file is None:
             times_s = dict(SYSTEM.cpu_times()._asdict())
         else:
-            _, *ticks = self._file.read().partition(b"\n")[0].split()
+            ticks = self._file.read().partition(b"\n")[0].split()[1:]
             pairs = zip(_KINDS, ticks, strict=False)
             times_s = {kind: int(count) / SYSTEM.clock_ticks for kind, count in pairs}
         if not any(times_s.values()):
@@ -139,7 +139,7 @@ def unreadable() -> str | None:
     try:
         _best_reader()()
     except Exception as error:  # psutil raises errors of any type for an odd /proc/stat
-        return f"its CPU time cannot be read ({type(error).__name__}: {error})"
+        return f"its CPU time cannot be read ({error})"
     return None
 
 

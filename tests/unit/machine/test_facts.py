@@ -147,7 +147,12 @@ def test_an_arm_part_without_a_name_keeps_its_numbers(tmp_path: Path) -> None:
         (RISC_V.replace("uarch", "other"), "RISC-V rv64imafdc", "mvendorid 0x489 *", None),
         (LOONGARCH, "Loongson-3A5000-HV", "revision 0x10", "2500 MHz"),
         (ARM_32, "0x41 0xd03", "variant 0x0 revision 4", None),
-        (ARM_32.replace("0xd03", "0xd08"), "Arm Cortex-A72", "variant 0x0 revision 4", None),
+        (
+            f"{ARM_32}\n{ARM_32}\n{ARM_32.replace('0xd03', '0xd08')}",
+            "0x41 0xd03 + Arm Cortex-A72",
+            "variant 0x0 revision 4",
+            None,
+        ),
         ("processor: 0\ncpu model: MIPS 1004Kc V2.15\n", "MIPS 1004Kc V2.15", "unknown", None),
         ("processor: 0\ncpu MHz: ~\n", "unknown", "unknown", None),
     ],
