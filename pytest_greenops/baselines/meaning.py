@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from pytest_greenops.model.baseline import Baseline, Series
-from pytest_greenops.model.measurement import MICROJOULES, Round, work_done
+from pytest_greenops.model.measurement import Round
 
-#: No unit of work uses fewer joules or more; ratios of such values stay finite.
-LEAST_J, MOST_J = 1e-30, 1e30
-_EXPECTED = f"expected 0 or {LEAST_J:g} to {MOST_J:g}"
+#: No figure is smaller or larger; ratios of such figures stay finite.
+LEAST, MOST = 1e-30, 1e30
+_EXPECTED = f"expected 0 or {LEAST:g} to {MOST:g}"
 
 
 def why_meaningless(baseline: Baseline) -> str | None:
@@ -38,30 +37,24 @@ def _faults_of(series: Series) -> Iterator[str]:
 
 
 def round_faults(
-    rounds: Iterable[Round], names: Collection[str], units: Collection[str]
+    rounds: Sequence[Round], names: Collection[str], units: Collection[str]
 ) -> Iterator[str]:
     """Yield what is wrong with rounds that have these counters and units of work."""
+    counters, works = set(names), set(units)
     for round_ in rounds:
-        if missing := (set(names) - round_.energy_uj.keys()) | (set(units) - round_.units.keys()):
+        if missing := (counters - round_.energy_uj.keys()) or (works - round_.units.keys()):
             yield f"a round without {min(missing)}"
-        elif not math.isfinite(round_.seconds):
-            yield f"a round of {round_.seconds} s"
-        else:
-            yield from _absurd(round_, units)
-
-
-def _absurd(round_: Round, units: Collection[str]) -> Iterator[str]:
-    for unit in ("call", *units):
-        work = work_done(round_, unit)
-        for name, microjoules in round_.energy_uj.items():
-            try:
-                joules = microjoules * MICROJOULES / work
-            except OverflowError:
-                joules = math.inf
-            if not _is_joules(joules) or (microjoules and not joules):
-                energy = f"{str(microjoules)[:20]} uJ of {name}"
-                yield f"a round with {energy} for {str(work)[:20]} {unit}"
+    for what, values in (
+        ("uJ", [value for round_ in rounds for value in round_.energy_uj.values()]),
+        ("iterations", [round_.iterations for round_ in rounds]),
+        ("units of work", [value for round_ in rounds for value in round_.units.values()]),
+        ("s", [round_.seconds for round_ in rounds]),
+    ):
+        least, most = min(values, default=0), max(values, default=0)
+        if most > MOST or 0 < least < LEAST:
+            value = str(most if most > MOST else least)[:20]
+            yield f"a round of {value} {what}, {_EXPECTED}"
 
 
 def _is_joules(value: float) -> bool:
-    return value == 0 or LEAST_J <= value <= MOST_J
+    return value == 0 or LEAST <= value <= MOST

@@ -152,8 +152,7 @@ def _walk(folder: Path, trail: tuple[str, ...]) -> Iterator[Entry]:
             yield Entry(path, False, unreadable(path, error))
             continue
         yield Entry(path, is_folder)
-        real = os.path.realpath(path)
-        if is_folder and real not in trail:
+        if is_folder and (real := os.path.realpath(path)) not in trail:
             yield from _walk(path, (*trail, real))
 
 
