@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-plugins test-real-time test-studies test-all bench bench-full bench-plain bench-regression lint types picture figures insight accuracy power clean
+.PHONY: test test-plugins test-real-time test-studies test-all bench bench-full bench-plain bench-regression lint types picture figures many-tests starts insight accuracy power clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -70,6 +70,14 @@ figures: $(FIGURES)/.installed
 	$(FIGURES)/bin/python -m benchmarks.overhead.startup
 	$(FIGURES)/bin/python -m benchmarks.overhead.window_cost
 	$(FIGURES)/bin/python -m benchmarks.verdicts.tries
+
+# What a test costs beside pytest-benchmark's, from 100 to 10,000 tests; needs a quiet machine.
+many-tests: $(FIGURES)/.installed
+	$(FIGURES)/bin/python -m benchmarks.overhead.many_tests
+
+# How much the same work differs between two starts of its process; needs a quiet machine.
+starts: $(VENV)/.bench
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.verdicts.starts
 
 # How often a verdict is wrong, and which increases it detects: simulated with the judge's code.
 power: $(VENV)/.test

@@ -17,6 +17,7 @@ from pytest_greenops.model.baseline import (
     Session,
     TestKey,
 )
+from pytest_greenops.model.environment import differing
 from pytest_greenops.model.measurement import MICROJOULES, DeviceState, Domain, Round, work_done
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
@@ -116,10 +117,9 @@ def _expired(series: Series, result: Result) -> set[str]:
 
 def _same_work(series: Series, result: Result | Series, session: Session) -> bool:
     """Return whether a session has the counters, conditions and units of a series."""
-    known = series.conditions.keys() & result.conditions.keys()
     return (
         list(map(_identity, series.domains)) == list(map(_identity, result.domains))
-        and all(series.conditions[name] == result.conditions[name] for name in known)
+        and not differing(series.conditions, result.conditions)
         and series.sessions[-1].rounds[0].units.keys() == session.rounds[0].units.keys()
     )
 

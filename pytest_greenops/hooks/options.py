@@ -12,7 +12,7 @@ import pytest
 
 from pytest_greenops.model.errors import GreenopsError, OptionError, UnitError
 from pytest_greenops.model.marker import MOST_ROUNDS, parse_action
-from pytest_greenops.model.run_options import Options, Saving
+from pytest_greenops.model.run_options import Options, Saving, StableMemory
 
 if TYPE_CHECKING:
     from pytest_greenops.model.carbon_factor import CarbonFactor
@@ -76,6 +76,11 @@ _OPTIONS = (
         flag=False,
     ),
     _Option("energy-session-sd", "assumed spread between sessions (default: 3%%)", flag=False),
+    _Option(
+        "energy-stable-memory",
+        "the allocator keeps freed memory: auto, on or off (default: auto)",
+        flag=False,
+    ),
 )
 
 _SAVINGS: dict[str, Saving] = {"energy-save": "all", "energy-save-new": "new"}
@@ -140,6 +145,7 @@ def read_options(config: pytest.Config) -> Options:
         session_sd=read.value("energy-session-sd", _quantity("percent"), default.session_sd),
         sessions=sessions,
         fresh_process=fresh_process,
+        stable_memory=read.value("energy-stable-memory", _stable_memory, default.stable_memory),
         explain=read.flag("energy-explain"),
     )
 
@@ -213,6 +219,13 @@ def _path(value: str) -> Path:
     if not value.strip() or "\0" in value:
         raise UnitError(value, "expected a path")
     return Path(os.path.expanduser(value))
+
+
+def _stable_memory(value: str) -> StableMemory:
+    known: dict[str, StableMemory] = {"auto": "auto", "on": "on", "off": "off"}
+    if value not in known:
+        raise UnitError(value, "expected auto, on or off")
+    return known[value]
 
 
 def _names(value: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Facts about this machine and this process, from /proc and /sys among others."""
 
+from pytest_greenops.machine.allocator import keep_memory
 from pytest_greenops.machine.facts import gaps, machine_facts, recorded_facts
 from pytest_greenops.machine.load import LoadProbe, LoadShare
 from pytest_greenops.machine.software import Revision, conditions, instrumented, revision, versions
@@ -11,6 +12,7 @@ __all__ = [
     "conditions",
     "gaps",
     "instrumented",
+    "keep_memory",
     "machine_facts",
     "recorded_facts",
     "revision",

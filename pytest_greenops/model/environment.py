@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 
 import msgspec
+
+#: The condition that says whether the allocator keeps freed memory, and its value if it does.
+FREED_MEMORY, KEPT, _RETURNED = "freed memory", "kept", "returned"
 
 
 def fact_text(raw: bytes) -> str:
@@ -24,7 +28,7 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Facts of a machine, as short strings by name.
 
     machine     must match: what joules depend on, fixed for a run (CPU model, sensors, …)
-    conditions  must match: what a test may set for itself (threads, dtype, TF32)
+    conditions  must match: what a test may set for itself (threads, dtype, TF32), and freed memory
     recorded    never compared, for the reader: kernel, library versions, clock rates
     """
 
@@ -49,17 +53,28 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def differences(self, other: Environment) -> tuple[str, ...]:
         """Return why a measurement here is not comparable with one there: `('cpu: A -> B',)`.
 
-        A condition that only one of them has is ignored: it belongs to a library that the other had
-        not loaded.
+        See `differing` for conditions that only one of them has.
         """
         machine = self.machine.keys() | other.machine.keys()
-        conditions = self.conditions.keys() & other.conditions.keys()
+        conditions = differing(self.conditions, other.conditions)
         return tuple(
-            f"{name}: {theirs.get(name, 'unset')} -> {ours.get(name, 'unset')}"
-            for ours, theirs, names in (
-                (self.machine, other.machine, machine),
-                (self.conditions, other.conditions, conditions),
+            f"{name}: {theirs.get(name, missing)} -> {ours.get(name, missing)}"
+            for ours, theirs, names, missing in (
+                (self.machine, other.machine, machine, "unset"),
+                (self.conditions, other.conditions, conditions, _RETURNED),
             )
             for name in sorted(names)
             if ours.get(name) != theirs.get(name)
         )
+
+
+def differing(conditions: Mapping[str, str], others: Mapping[str, str]) -> set[str]:
+    """Return the names of the conditions in which two measurements differ.
+
+    A condition that only one of them has is ignored: it belongs to a library that the other had not
+    loaded. But memory that is kept in only one differs: the same work may use much less there.
+    """
+    both = conditions.keys() & others.keys()
+    found = {name for name in both if conditions[name] != others[name]}
+    kept = {each.get(FREED_MEMORY, _RETURNED) for each in (conditions, others)}
+    return found | {FREED_MEMORY} if kept == {KEPT, _RETURNED} else found

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pytest_greenops.model.carbon_factor import CarbonFactor
 
 Saving = Literal["all", "new"]
+StableMemory = Literal["auto", "on", "off"]
 #: The environment variable of a fresh process that names the file with its request.
 REQUEST_VARIABLE = "PYTEST_GREENOPS_FRESH"
 
@@ -30,6 +31,7 @@ class Options(NamedTuple):
     session_sd     assumed spread between sessions while fewer than three are known
     sessions       processes in which each test is measured, including this one
     fresh_process  whether a test may be measured in a second process while this one waits
+    stable_memory  whether the allocator keeps freed memory; auto: where that is known how
     explain        whether to report where the joules go, by window and by layer
     fresh_child    not an option: this run measures one test for its parent, which judges it
     """
@@ -53,5 +55,6 @@ class Options(NamedTuple):
     session_sd: float = 0.03
     sessions: int = 1
     fresh_process: bool = True
+    stable_memory: StableMemory = "auto"
     explain: bool = False
     fresh_child: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.result import SCHEMA, Attempt, Policy, Result, Results
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.model.verdict import COMPARED
-from pytest_greenops.run.context import RunContext
+from pytest_greenops.run.context import Probes, RunContext
 from pytest_greenops.run.save import BaselineSaver, Saved
 from pytest_greenops.run.trial import Trial
 from pytest_greenops.sensors.base import Sensor
@@ -47,8 +46,8 @@ class Run:
         began = SYSTEM.utc_now(milliseconds=True)
         self.options = options
         self.collected: set[TestKey] = set()
-        self._results: dict[tuple[TestKey, str], Result] = {}
-        self._attempts: dict[tuple[TestKey, str], list[Attempt]] = defaultdict(list)
+        self._results: dict[TestKey, dict[str, Result]] = {}
+        self._attempts: dict[TestKey, dict[str, tuple[Attempt, ...]]] = {}
         machine.LoadProbe()  # opens its file before any test
         self.instruments, self.findings = discover(options.sensors, sensors, options.cpu_watts)
         try:
@@ -65,6 +64,7 @@ class Run:
         progress: Callable[[str, int, int], None],
     ) -> None:
         options = self.options
+        memory = machine.keep_memory(options.stable_memory)
         if not options.fresh_child:
             self.instruments.rest = measure_idle_power(self.instruments, machine.LoadProbe)
         self.environment = Environment(
@@ -76,35 +76,41 @@ class Run:
         accepted = [series for baseline in files for series in baseline.measurements.values()]
         opened = (self.instruments, self.environment, self.store)
         self._context = RunContext(
-            *opened, self._rules(accepted), options, accepted, self.collected, progress
+            *opened,
+            self._rules(accepted),
+            options,
+            accepted,
+            self.collected,
+            progress,
+            Probes(conditions=lambda: {**memory, **machine.conditions()}),
         )
         self.saver = BaselineSaver(self._context, root, began)
 
     @property
     def results(self) -> tuple[Result, ...]:
         """Return all results, adjusted for their number; of a rerun test the last attempt's."""
-        return adjusted(self._results.values())
+        return adjusted(result for of in self._results.values() for result in of.values())
 
     def record(self, results: Iterable[Result]) -> None:
         """Keep what a test measured, here or in a worker process."""
         for result in results:
-            key = result.test, result.name
-            self._results[key] = replace(result, attempts=tuple(self._attempts[key]))
+            attempts = self._attempts.get(result.test, {}).get(result.name, ())
+            kept = self._results.setdefault(result.test, {})
+            kept[result.name] = replace(result, attempts=attempts) if attempts else result
 
     def forget(self, test: TestKey) -> None:
         """Drop what an earlier attempt at a test measured, and keep its outcome and joules."""
-        for key in [key for key in self._results if key[0] == test]:
-            dropped = self._results.pop(key)
-            self._attempts[key].append(Attempt(dropped.verdict.outcome, dropped.joules))
+        for name, dropped in self._results.pop(test, {}).items():
+            attempts = self._attempts.setdefault(test, {})
+            attempt = Attempt(dropped.verdict.outcome, dropped.joules)
+            attempts[name] = (*attempts.get(name, ()), attempt)
 
     def mark(self, test: TestKey, saved: Saved) -> None:
         """Note which results of a test became baselines, and why others did not."""
-        for key, result in self._results.items():
-            if key[0] == test:
-                why = saved.refused.get(result.name)
-                self._results[key] = replace(
-                    result, saved=result.name in saved.names, not_saved=why
-                )
+        of = self._results.get(test, {})
+        for name, result in of.items():
+            why = saved.refused.get(name)
+            of[name] = replace(result, saved=name in saved.names, not_saved=why)
 
     def trial(
         self, test: TestKey, budget: Budget, left_s: Callable[[], float] = lambda: math.inf

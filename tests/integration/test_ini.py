@@ -29,6 +29,7 @@ TWINS: dict[str, tuple[Any, Any]] = {
     "energy_pue": (1.25, ("carbon", 500.0)),
     "energy_cpu_watts": ("3 W", ("cpu_watts", 3.0)),
     "energy_session_sd": ("2%", ("session_sd", 0.02)),
+    "energy_stable_memory": ("off", ("stable_memory", "off")),
     "energy_fresh_process": (False, ("fresh_process", False)),
 }
 #: The same options on the command line, with other values.
