@@ -94,7 +94,8 @@ class System:
     allocate_lock: Callable[[], Any] = _thread.allocate_lock
     start_new_thread: Callable[..., int] = _thread.start_new_thread
     get_ident: Callable[[], int] = _thread.get_ident
-    collect_garbage: Callable[[], int] = gc.collect
+    collect_garbage: Callable[..., int] = gc.collect
+    collects_garbage: Callable[[], bool] = gc.isenabled
 
     open: Callable[..., int] = os.open
     close: Callable[[int], None] = os.close

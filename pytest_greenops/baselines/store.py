@@ -202,13 +202,10 @@ class Store:
             f"use another folder: {self._other_folder}"
         )
 
-    def orphans(self, test: TestKey, collected: Collection[TestKey]) -> Iterator[Baseline]:
-        """Yield baselines of the same function with parameters that no collected test has."""
-        for path, baseline in self.files().items():
-            other = baseline.test
-            same = (other.module, other.qualname) == (test.module, test.qualname)
-            moved = path != self.path(other)
-            if same and collected and other not in collected and not moved:
+    def orphans(self, collected: Collection[TestKey]) -> Iterator[Baseline]:
+        """Yield baselines of tests that were not collected; none if nothing is known to be."""
+        for path, baseline in self.files().items() if collected else ():
+            if baseline.test not in collected and path == self.path(baseline.test):
                 yield baseline
 
 

@@ -120,45 +120,54 @@ class ControlShift(NamedTuple):
         return abs(math.log1p(self.change)) <= math.log1p(self.allowed)
 
 
+def control_history(
+    all_series: Iterable[Series], counters: Collection[str]
+) -> Sequence[Sequence[float]]:
+    """Return the levels of the control workload on each earlier occasion, over some counters."""
+    known = [
+        (session, level)
+        for series in all_series
+        for session in series.sessions
+        if (level := control_level(session.control_j, counters)) is not None
+    ]
+    together = occasions([session for session, _ in known])
+    return [sorted({known[place][1] for place in places}) for places in together]
+
+
 def control_shift(
-    all_series: Iterable[Series], control_j: Mapping[str, float], session_sd: float
+    history: Sequence[Sequence[float]], control_j: Mapping[str, float], session_sd: float
 ) -> ControlShift | None:
-    """Compare a run's control workload with those of earlier ones; None if there are none.
+    """Compare a run's control workload with its history over the same counters.
+
+    Returns None if there is none, or no earlier occasion.
 
     The shift may be 3 standard deviations, or more if few occasions are known, by Student's t. An
     occasion with several controls counts once, by the mean. `session_sd` is the assumed spread
     between occasions while fewer than three are known.
     """
-    now = control_level(control_j, control_j.keys())
-    if now is None:
+    now, n = control_level(control_j, control_j.keys()), len(history)
+    if now is None or not n:
         return None
-    known = [
-        (session, level)
-        for series in all_series
-        for session in series.sessions
-        if (level := control_level(session.control_j, control_j.keys())) is not None
-    ]
-    together = occasions([session for session, _ in known])
-    if not together:
-        return None
-    earlier = [sorted({known[place][1] for place in places}) for places in together]
-    n, means = len(earlier), list(map(fmean, earlier))
+    means = list(map(fmean, history))
     between, df = variance(means), n - 1
     if n < MIN_SESSIONS:
         between, df = max(between, session_sd**2), POOL_WEIGHT
-    reach = t_quantile(TRUSTED, df) * math.sqrt(between * (1 + 1 / n) + pooled_variance(earlier))
+    reach = t_quantile(TRUSTED, df) * math.sqrt(between * (1 + 1 / n) + pooled_variance(history))
     return ControlShift(math.expm1(now - fmean(means)), math.expm1(reach))
 
 
 def control_checks(
-    accepted: Iterable[Series], joules: Mapping[str, float], session_sd: float, trusting: bool
+    history: Sequence[Sequence[float]],
+    joules: Mapping[str, float],
+    session_sd: float,
+    trusting: bool,
 ) -> tuple[Check, ...]:
     """Return the self-check that the control workload fails, if the machine has changed.
 
-    `joules` are those of one call of the workload, by counter. A `trusting` run saves what it
-    measures whatever they are.
+    `joules` are those of one call of the workload, by counter, and `history` is over these. A
+    `trusting` run saves what it measures whatever they are.
     """
-    shift = control_shift(accepted, joules, session_sd)
+    shift = control_shift(history, joules, session_sd)
     if shift is None or shift.trusted:
         return ()
     check = Check(

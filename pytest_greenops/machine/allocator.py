@@ -21,7 +21,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 KEEP_BYTES, IN_HEAP_BYTES = 1 << 30, 32 << 20
 
 
-def keep_memory(wanted: StableMemory, environ: Mapping[str, str] = SYSTEM.environ) -> dict[str, str]:
+def keep_memory(
+    wanted: StableMemory, environ: Mapping[str, str] = SYSTEM.environ
+) -> dict[str, str]:
     """Let the allocator keep freed memory from now on; return the condition that this is.
 
     auto  where glibc allocates and its user has not set it up: then the condition is that set-up

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
+from pytest_greenops.measure.garbage import Garbage
 from pytest_greenops.measure.observer import Load, NoLoad, ObservedTrip, Observer
 from pytest_greenops.measure.redo_policy import RedoPolicy
 from pytest_greenops.measure.round_book import RoundBook
@@ -19,7 +20,6 @@ from pytest_greenops.measure.trip import Trip
 from pytest_greenops.model.measurement import Measurement, Round
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.instruments import Instruments
-from pytest_greenops.system import SYSTEM
 
 #: No round is shorter: timer, caches and clock governor need some time to average out.
 MIN_ROUND_S = 0.1
@@ -62,23 +62,27 @@ class Meter:
         *,
         synchronize: Callable[[], None] = lambda: None,
         load: Load | None = None,
-        between: Callable[[], None] = lambda: None,
+        between: Callable[[float], None] = lambda seconds: None,
         progress: Callable[[int, int], None] = lambda done, most: None,
         instrumented: str | None = None,
+        garbage: Garbage | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Prepare a measurement.
 
         enough        called at each look with its number from 1; returns whether to stop there
         synchronize   waits for the devices that the work uses
-        between       called after each round that is kept, outside of its windows
+        between       called with the seconds of each round that is kept, outside of its windows;
+                      not if the work runs once
         progress      called after each round with the rounds done and the most there may be
         instrumented  what traces this process, or None
+        garbage       of the run; collected before the measurement
         """
         self._instruments = instruments
         self._plan = plan
         self._enough = enough
         self._between = between
+        self._garbage = garbage or Garbage()
         self._progress = progress
         self._observer = Observer(instruments, synchronize, load or NoLoad(), clock)
         self._redo = RedoPolicy(not plan.once, clock)
@@ -88,7 +92,7 @@ class Meter:
     def trips(self) -> Iterator[Trip]:
         """Yield every trip that the work shall make."""
         plan = self._plan
-        SYSTEM.collect_garbage()
+        self._garbage.collect()
         if plan.once:
             yield from self._warm_up(plan.warmup or 0)
             yield from self._round(plan.iterations or 1)
@@ -164,7 +168,8 @@ class Meter:
 
     def _keep(self, trip: ObservedTrip) -> None:
         self._book.keep(trip)
-        self._between()
+        if not self._plan.once:
+            self._between(trip.seconds)
 
     def _sound_trip(self, iterations: int) -> Generator[Trip, None, ObservedTrip | None]:
         """Make a trip until it is not void; return None where the measurement breaks off.

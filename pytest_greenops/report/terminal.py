@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import IO, TYPE_CHECKING
 
 from pytest_greenops.model.result import Result
@@ -38,8 +38,6 @@ from pytest_greenops.report.result_table import (
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
-    from rich.table import Table
-    from rich.text import Text
 
 _STYLES = {
     Outcome.PASSED: "green",
@@ -52,6 +50,11 @@ _STYLES = {
     Outcome.NOT_MEASURED: "magenta",
 }
 _WARNED = "yellow"
+#: Codes of the words in a style: ECMA-48, "Select Graphic Rendition".
+_ANSI = {
+    **{"bold": "1", "dim": "2"},
+    **{"red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"},
+}
 
 
 def render(
@@ -75,14 +78,15 @@ def render(
     }
     rows = [pair for members in groups.values() for pair in members]
     widths = fit([r for r, _ in rows], [part for _, more in rows for part in more], width, say)
-    layout = _Layout([r for r, _ in rows], widths, width, unicode)
-    yield from layout.heading(color)
+    layout = _Layout([r for r, _ in rows], widths, width, color, unicode)
+    yield from layout.heading()
     for module, members in groups.items():
         rule = "─" if unicode else "-"
         title = f"{rule * 2} {elide(say(module), width - 6, say('…'))} "
         total = min(width, widths.total)
-        yield from _painted(title + rule * (total - cells(title)), "bold", color)
-        yield from layout.lines(members, color)
+        yield _painted(title + rule * (total - cells(title)), "bold", color)
+        for one, more in members:
+            yield from layout.lines(one, more)
     yield from _listed(results, width, color, say, sentences)
 
 
@@ -92,14 +96,14 @@ def render_brief(
     """Yield one line for each verdict that needs attention."""
     say = visible if unicode else plain
     found = list(notes(results))
-    subjects = tuple(say(note.subject) for note in found)
+    subjects = _Elided(tuple(say(note.subject) for note in found), say("…"))
     for note in found:
         word, subject, brief = say(note.word), say(note.subject), say(note.brief)
         free = width - cells(word) - 2 * GAP
         brief = elide(brief, max(free // 2, free - cells(subject)), say("…"))
-        subject = elided(subjects, free - cells(brief), say("…"))[subject]
+        subject = subjects.to(free - cells(brief))[subject]
         line = f"{word}  {subject}  {brief}".rstrip()
-        yield from _painted(line, _style(note), color)
+        yield _painted(line, _style(note), color)
 
 
 class MeasurementProgress:
@@ -186,66 +190,65 @@ class MeasurementProgress:
 
 
 class _Layout:
-    """Cells of a table, cut to their widths: side by side, or below each name."""
+    """Cells of a table, cut to their widths: side by side, or below each name.
 
-    def __init__(self, rows: Sequence[Row], widths: Widths, width: int, unicode: bool) -> None:
+    Not drawn by rich, which takes milliseconds for each row of a large suite.
+    """
+
+    def __init__(
+        self, rows: Sequence[Row], widths: Widths, width: int, color: bool, unicode: bool
+    ) -> None:
         self.widths = widths
         self.width = width
+        self.color = color
         self.unicode = unicode
         self.say: Callable[[str], str] = visible if unicode else plain
-        self._names = tuple(self.say(row.name) for row in rows)
-        self._labels = tuple(self.say(row.label) for row in rows)
+        self._names = _Elided(tuple(self.say(row.name) for row in rows), self.say("…"))
+        self._labels = _Elided(tuple(self.say(row.label) for row in rows), self.say("…"))
 
-    def heading(self, color: bool) -> Iterator[str]:
+    def heading(self) -> Iterator[str]:
         upper, lower = HEADINGS
-        table = self._table()
-        if self.widths.name:
-            table.add_row(*upper, style="bold")
-            table.add_row(f"  {lower[0]}", *lower[1:], style="dim")
-            yield from _drawn(table, self.width, color)
-        else:
-            yield from _painted(upper[0], "bold", color)
-            table.add_row(*upper[1:], style="bold")
-            table.add_row(*lower[1:], style="dim")
-            yield from self._below(table, color)
+        name, *others = zip(upper, (f"  {lower[0]}", *lower[1:]), strict=True)
+        if not self.widths.name:
+            name = (upper[0], "")
+        stacks = (zip(texts, ("bold", "dim"), strict=True) for texts in (name, *others))
+        yield from self._row(*stacks)
 
-    def lines(self, members: Sequence[tuple[Row, Sequence[Part]]], color: bool) -> Iterator[str]:
-        """Yield the rows of a module, and further lines of each."""
-        table = self._table()
-        for one, more in members:
-            first = [(self._name(one), "bold"), (self._rounds(one), "dim")]
-            parts = [(self._part(part), part) for part in more]
-            if self.widths.name:
-                table.add_row(self._stack(*first), *self._figures(one))
-                for name, part in parts:
-                    table.add_row(self._stack((name, "dim")), self._cut(part.energy, 1))
-                continue
-            yield from (line for each in first if each[0] for line in _painted(*each, color))
-            table = self._table()
-            table.add_row(*self._figures(one))
-            yield from self._below(table, color)
-            for name, part in parts:
-                text = elide(f"{name}  {self.say(part.energy)}", self.width, self.say("…"))
-                yield from _painted(text, "dim", color)
-        if self.widths.name:
-            yield from _drawn(table, self.width, color)
-
-    def _table(self) -> Table:
-        from rich.table import Table
-
-        table = Table(box=None, show_header=False, padding=(0, GAP, 0, 0), pad_edge=False)
-        for width in filter(None, self.widths):
-            table.add_column(width=width, no_wrap=True, overflow="crop")
-        return table
-
-    def _below(self, table: Table, color: bool) -> Iterator[str]:
-        return (" " * GAP + line for line in _drawn(table, self.width - GAP, color))
-
-    def _figures(self, one: Row) -> Iterator[Text]:
+    def lines(self, one: Row, more: Sequence[Part]) -> Iterator[str]:
+        """Yield a row, and its further lines."""
         style = _style(one)
-        yield self._stack((self._cut(one.energy[0], 1), ""), (self._cut(one.energy[1], 1), ""))
-        yield self._stack((self._cut(one.change[0], 2), style), (self._cut(one.change[1], 2), ""))
-        yield self._stack((self._cut(one.verdict, 3), style), (self._gauge(one), style))
+        yield from self._row(
+            ((self._name(one), "bold"), (self._rounds(one), "dim")),
+            ((self._cut(one.energy[0], 1), ""), (self._cut(one.energy[1], 1), "")),
+            ((self._cut(one.change[0], 2), style), (self._cut(one.change[1], 2), "")),
+            ((self._cut(one.verdict, 3), style), (self._gauge(one), style)),
+        )
+        for part in more:
+            name = self._part(part)
+            if self.widths.name:
+                yield from self._row([(name, "dim")], [(self._cut(part.energy, 1), "")])
+            else:
+                text = elide(f"{name}  {self.say(part.energy)}", self.width, self.say("…"))
+                yield _painted(text, "dim", self.color)
+
+    def _row(self, *stacks: Iterable[tuple[str, str]]) -> Iterator[str]:
+        """Yield the lines of a row; a stack has the texts of a cell, with their styles."""
+        first, *others = ([cell for cell in stack if cell[0]] for stack in stacks)
+        if self.widths.name:
+            yield from self._side_by_side(self.widths, first, *others)
+            return
+        yield from (_painted(*cell, self.color) for cell in first)
+        for line in self._side_by_side(self.widths[1:], *others):
+            yield " " * GAP + line
+
+    def _side_by_side(
+        self, widths: Sequence[int], *stacks: Sequence[tuple[str, str]]
+    ) -> Iterator[str]:
+        for texts in zip_longest(*stacks, fillvalue=("", "")):
+            line = ""
+            for (text, style), width in zip(texts, widths, strict=False):
+                line += _painted(text, style, self.color) + " " * (width + GAP - cells(text))
+            yield line.rstrip()
 
     def _part(self, part: Part) -> str:
         width = self.widths.name or self.width
@@ -254,15 +257,10 @@ class _Layout:
     def _cut(self, text: str, column: int) -> str:
         return elide(self.say(text), self.widths[column], self.say("…"))
 
-    def _stack(self, *lines: tuple[str, str]) -> Text:
-        from rich.text import Text
-
-        return Text("\n").join(Text(text, style) for text, style in lines if text)
-
     def _name(self, one: Row) -> str:
-        width, say = self.widths.name or self.width, self.say
-        label = elided(self._labels, width // 2, say("…"))[say(one.label)]
-        return elided(self._names, width - cells(label), say("…"))[say(one.name)] + label
+        width = self.widths.name or self.width
+        label = self._labels.to(width // 2)[self.say(one.label)]
+        return self._names.to(width - cells(label))[self.say(one.name)] + label
 
     def _rounds(self, one: Row) -> str:
         """Return the rounds, drawn and counted: with the longest text that leaves them visible."""
@@ -291,6 +289,21 @@ class _Layout:
         return f"{bar(one.gauge.share, bar_width, self.unicode)} {words}"
 
 
+class _Elided:
+    """Texts cut so that those that differ still differ, once for each width."""
+
+    def __init__(self, texts: tuple[str, ...], ellipsis: str) -> None:
+        self._texts = texts
+        self._ellipsis = ellipsis
+        self._of: dict[int, Mapping[str, str]] = {}
+
+    def to(self, width: int) -> Mapping[str, str]:
+        """Return each text cut to so many columns."""
+        if width not in self._of:
+            self._of[width] = elided(self._texts, width, self._ellipsis)
+        return self._of[width]
+
+
 def _listed(
     results: Sequence[Result],
     width: int,
@@ -299,12 +312,12 @@ def _listed(
     sentences: Sentences,
 ) -> Iterator[str]:
     found = list(notes(results, sentences))
-    subjects = tuple(say(note.subject) for note in found)
+    subjects = _Elided(tuple(say(note.subject) for note in found), say("…"))
     for note in found:
         word = say(note.word)
-        subject = elided(subjects, width - cells(word) - 2, say("…"))[say(note.subject)]
+        subject = subjects.to(width - cells(word) - 2)[say(note.subject)]
         yield ""
-        yield from _painted(f"{word}: {subject}", _style(note), color)
+        yield _painted(f"{word}: {subject}", _style(note), color)
         yield from _sentence(note.advice, width, say, indent="  ")
     last = list(remarks(results, sentences))
     if last:
@@ -326,26 +339,9 @@ def _style(of: Note | Row) -> str:
     return _WARNED if of.warned else _STYLES[of.outcome]
 
 
-def _painted(line: str, style: str, color: bool) -> Iterable[str]:
-    from rich.text import Text
-
-    return _drawn(Text(line, style, no_wrap=True, overflow="ignore"), None, color)
-
-
-def _drawn(drawing: Table | Text, width: int | None, color: bool) -> Iterator[str]:
-    """Yield the lines of a drawing, with ANSI codes only for color, whatever the environment."""
-    from rich.console import Console
-
-    console = Console(
-        file=io.StringIO(),
-        width=width or 10_000,
-        force_terminal=color,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-        highlight=False,
-        _environ={},
-    )
-    with console.capture() as captured:
-        console.print(drawing, markup=False, emoji=False, crop=False)
-    for line in captured.get().splitlines():
-        yield line.rstrip()
+def _painted(text: str, style: str, color: bool) -> str:
+    """Return a text with ANSI codes for a style such as `bold red`, if it has color."""
+    if not (color and style and text):
+        return text
+    codes = ";".join(_ANSI[word] for word in style.split())
+    return f"\x1b[{codes}m{text}\x1b[0m"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pytest_greenops import machine
 from pytest_greenops.baselines.store import Store
 from pytest_greenops.judge.case import Rules
+from pytest_greenops.judge.suite import control_history
 from pytest_greenops.measure.control import Control
+from pytest_greenops.measure.garbage import Garbage
 from pytest_greenops.measure.observer import Load
-from pytest_greenops.model.baseline import Series, TestKey
+from pytest_greenops.model.baseline import Baseline, Series, TestKey
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.sensors.instruments import Instruments
@@ -44,3 +47,19 @@ class RunContext:
     collected: Collection[TestKey] = ()
     progress: Callable[[str, int, int], None] = field(default=lambda label, done, most: None)
     probes: Probes = field(default_factory=Probes)
+    garbage: Garbage = field(default_factory=Garbage)
+    _histories: dict[frozenset[str], Sequence[Sequence[float]]] = field(default_factory=dict)
+
+    def control_history(self, counters: frozenset[str]) -> Sequence[Sequence[float]]:
+        """Return what the control workloads of earlier runs used over some counters, read once."""
+        if counters not in self._histories:
+            self._histories[counters] = control_history(self.accepted, counters)
+        return self._histories[counters]
+
+    @cached_property
+    def orphans(self) -> Mapping[tuple[str, str], Baseline]:
+        """The first baseline without a collected test, by module and function of its test."""
+        return {
+            (orphan.test.module, orphan.test.qualname): orphan
+            for orphan in reversed(list(self.store.orphans(self.collected)))
+        }

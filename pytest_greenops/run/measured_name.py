@@ -63,6 +63,7 @@ class MeasuredName:
         self._context = context
         self._unit = unit
         self._conditions = dict(context.run.probes.conditions())
+        self._made: tuple[tuple[object, ...], Result] | None = None
 
     @property
     def name(self) -> str:
@@ -79,9 +80,8 @@ class MeasuredName:
         self.measurement = measurement
         if all(check.name is not CheckName.INSTRUMENTED for check in measurement.checks):
             # A tracer traces the control workload too, which then says nothing of the machine.
-            self.add_checks(
-                control_checks(run.accepted, self.control_j, run.rules.session_sd, trusting)
-            )
+            history = run.control_history(frozenset(self.control_j))
+            self.add_checks(control_checks(history, self.control_j, run.rules.session_sd, trusting))
 
     def add_checks(self, checks: Iterable[Check]) -> None:
         """Add self-checks to those of the meter."""
@@ -111,7 +111,17 @@ class MeasuredName:
         )
 
     def result(self, quality: Mapping[str, float], explained: Explanation | None) -> Result:
-        """Return the result, with the test's quality and what that does to the verdict."""
+        """Return the result, with the test's quality and what that does to the verdict.
+
+        It is made once after each change.
+        """
+        fresh = tuple(self.fresh)
+        of = (self.measurement, self.verdict, fresh, self.confirmation, dict(quality), explained)
+        if self._made is None or self._made[0] != of:
+            self._made = of, self._result(quality, explained)
+        return self._made[1]
+
+    def _result(self, quality: Mapping[str, float], explained: Explanation | None) -> Result:
         context, budget = self._context, self._context.budget
         verdict = self.verdict
         if budget.max_quality_drop is not None and quality:

@@ -72,7 +72,7 @@ class StoredBaseline:
     def renamed(self) -> Cause | None:
         """Return the cause that a baseline of the same function has a test that is gone."""
         store, folder = self._context.store, self._context.options.baselines
-        for orphan in store.orphans(self._test, self._context.collected):
+        if orphan := self._context.orphans.get((self._test.module, self._test.qualname)):
             paths = (folder / store.relative_path(test) for test in (orphan.test, self._test))
             rename = shlex.join(["git", "mv", *map(str, paths)])
             gone = f"{orphan.test.name} has one and was not collected; if it was renamed: {rename}"

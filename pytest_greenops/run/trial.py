@@ -43,7 +43,6 @@ class Trial:
         self._left_s = left_s
         self._names: dict[str, MeasuredName] = {}
         self._quality: dict[str, float] = {}
-        self._results: dict[str, Result] | None = None
         self._counted = self.units
         self._begun: list[str] = []
         self._running = False
@@ -56,13 +55,11 @@ class Trial:
 
     @property
     def results(self) -> dict[str, Result]:
-        """Return the results so far, by name; they are made once after each change."""
-        if self._results is None:
-            self._results = {
-                name: state.result(self._quality, self.explaining.of(name))
-                for name, state in self._names.items()
-            }
-        return self._results
+        """Return the results so far, by name; each is made once after each change."""
+        return {
+            name: state.result(self._quality, self.explaining.of(name))
+            for name, state in self._names.items()
+        }
 
     def trips(
         self,
@@ -125,7 +122,6 @@ class Trial:
             return
         self._begun.remove(name or "loop")
         self._names |= states
-        self._results = None
         yield from self.explaining.trip(list(states), plan)
 
     def _measure(
@@ -147,6 +143,7 @@ class Trial:
                 states[window].update(measurement, control, self.unit)
 
         def enough(measurements: Mapping[str, Measurement], number: int) -> bool:
+            control.complete()
             update(measurements)
             for state in states.values():
                 state.judge(Look(number, looks))
@@ -159,9 +156,10 @@ class Trial:
             enough,
             synchronize=synchronize,
             load=run.probes.load(),
-            between=control.sample,
+            between=control.accompany,
             progress=lambda done, most: run.progress(label, done, most),
             instrumented=run.probes.instrumented(),
+            garbage=run.garbage,
         )
         self._running = True
         try:
@@ -177,7 +175,6 @@ class Trial:
         finally:
             self._running, self._whole = False, None
         self.repetition = 0
-        update(meter.measurements())
         return states
 
     def _give_up(self, name: str, error: Exception) -> None:
@@ -192,7 +189,6 @@ class Trial:
         state = MeasuredName(self._context, name, Plan(looks=()), self.unit)
         state.verdict = state.verdict.with_cause(Cause(CauseKind.NOTHING_MEASURED, why))
         self._names[name] = state
-        self._results = None
 
     def work(self, value: Any, iterations: int) -> dict[str, float]:
         """Return the work of `iterations` calls, one of which returned `value`, by unit.
@@ -216,7 +212,6 @@ class Trial:
     def add_quality(self, quality: Mapping[str, float]) -> None:
         """Keep the quality of what the test computed, by name."""
         self._quality |= quality
-        self._results = None
 
     def close(self, never: str = "the test never called energy") -> dict[str, Result]:
         """Return the results; what was begun and not completed, or never begun, is not measured.
@@ -241,15 +236,12 @@ class Trial:
             unfinished = {"call": never}
         for name, why in unfinished.items():
             self._not_measured(name, why)
-        self._results = None
         self.explaining.replay(self.results, self._left_s)
-        self._results = None
         return self.results
 
     def confirm(self, measure_afresh: Callable[[], Answer]) -> None:
         """Confirm what is red or undecided by fresh processes; see `Confirmation`."""
         Confirmation(self._context, self._names.values()).run(measure_afresh)
-        self._results = None
 
     def _leave_whole(self, trip: Trip) -> None:
         """End the measurement of a whole test, in whose first trip it measures by itself."""

@@ -9,7 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_greenops.judge.suite import (
+    ControlShift,
     control_checks,
+    control_history,
     control_level,
     control_shift,
     control_slope,
@@ -92,12 +94,17 @@ def test_a_control_covers_only_its_counters(domains: list[str], level: float | N
     assert control_level({"cpu:0": 2.0, "dram:0": 0.5, GPU.name: 0.0}, domains) == level
 
 
+def shift_from(earlier: list[Series], joules: dict[str, float]) -> ControlShift | None:
+    """Return how far a control workload is from earlier runs, with an assumed spread of 3 %."""
+    return control_shift(control_history(earlier, joules), joules, 0.03)
+
+
 @pytest.mark.parametrize(
     ("joules", "trusted"), [(1.0, True), (1.02, True), (1.2, False), (0.8, False)]
 )
 def test_a_control_far_from_its_history_is_not_trusted(joules: float, trusted: bool) -> None:
     """After eight runs within 1 %, a ninth may differ by a few percent only."""
-    shift = control_shift(runs(0.01, 0.01), {"cpu:0": joules}, 0.03)
+    shift = shift_from(runs(0.01, 0.01), {"cpu:0": joules})
     assert shift is not None
     assert shift.change == pytest.approx(joules - 1, abs=0.01)
     assert shift.trusted is trusted
@@ -110,8 +117,8 @@ def test_controls_of_one_hour_are_one_point_of_the_history() -> None:
         replace(s, sessions=tuple(replace(each, run=at, saved_at=at) for each in s.sessions))
         for s in once
     ]
-    assert control_shift(once, {"cpu:0": 1.0}, 0.03) is not None
-    shift = control_shift(as_one, {"cpu:0": 1.0}, 0.03)
+    assert shift_from(once, {"cpu:0": 1.0}) is not None
+    shift = shift_from(as_one, {"cpu:0": 1.0})
     assert shift is not None
     assert shift.allowed > 0.18
     assert control_slope(as_one) == 0.0
@@ -120,13 +127,13 @@ def test_controls_of_one_hour_are_one_point_of_the_history() -> None:
 def test_a_short_history_allows_the_assumed_spread() -> None:
     """With one or two runs 3 % is assumed; without history there is no shift."""
     for n, allowed in ((1, 0.19), (2, 0.165)):
-        shift = control_shift(runs(0.0, 0.01, n=n), {"cpu:0": 1.3}, 0.03)
+        shift = shift_from(runs(0.0, 0.01, n=n), {"cpu:0": 1.3})
         assert shift is not None
         assert shift.allowed == pytest.approx(allowed, abs=0.01)
         assert not shift.trusted
-    assert control_shift([], {"cpu:0": 9.0}, 0.03) is None
-    assert control_shift(runs(0.01, 0.01), {"gpu:0": 9.0}, 0.03) is None
-    assert control_shift(runs(0.01, 0.01), {}, 0.03) is None
+    assert shift_from([], {"cpu:0": 9.0}) is None
+    assert shift_from(runs(0.01, 0.01), {"gpu:0": 9.0}) is None
+    assert shift_from(runs(0.01, 0.01), {}) is None
 
 
 def history(joules: float) -> list[Series]:
@@ -142,7 +149,8 @@ def history(joules: float) -> list[Series]:
 @pytest.mark.parametrize("trusting", [False, True])
 def test_a_machine_far_from_its_history_is_not_trusted(trusting: bool) -> None:
     """If fixed work uses twice its history no verdict is allowed, unless all is accepted."""
-    [check] = control_checks(history(1.0), {"cpu:0": 2.0, "dram:0": 2.0}, 0.03, trusting)
+    now = {"cpu:0": 2.0, "dram:0": 2.0}
+    [check] = control_checks(control_history(history(1.0), now), now, 0.03, trusting)
     assert (check.name, check.untrusted) == ("control", not trusting)
     assert check.finding.startswith("fixed work used +100 % against earlier runs, which differ by")
 
@@ -154,4 +162,5 @@ def test_a_machine_far_from_its_history_is_not_trusted(trusting: bool) -> None:
 )
 def test_a_machine_as_ever_has_no_check(accepted: list[Series], joules: dict[str, float]) -> None:
     """Nothing is reported within the scatter of earlier runs, or if there is nothing to compare."""
-    assert control_checks(accepted, joules, 0.03, trusting=False) == ()
+    known = control_history(accepted, joules)
+    assert control_checks(known, joules, 0.03, trusting=False) == ()

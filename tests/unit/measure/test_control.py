@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from pytest_greenops.measure.control import Control, kernel
-from pytest_greenops.model.measurement import Reading
 from pytest_greenops.sensors.discover import discover
 from pytest_greenops.sensors.instruments import Instruments
-from pytest_greenops.testing import FakeSensor, ReplaySensor
-from tests.unit.builders import CPU
+from pytest_greenops.testing import FakeSensor
+from tests.unit.builders import FakeClock
 
 
 def test_the_work_is_the_same_in_every_run() -> None:
@@ -22,28 +19,86 @@ def test_the_work_is_the_same_in_every_run() -> None:
 def test_an_estimate_sees_the_work() -> None:
     """Every counter of CPUs and memory on the clock of this process has joules."""
     control = Control(discover(["estimate"])[0])
-    control.sample()
+    control.accompany(10.0)
     joules = control.joules(1)
     assert set(joules) == {"cpu:0", "dram:0"}
     assert min(joules.values()) > 0
 
 
-@pytest.mark.parametrize(("rounds", "joules"), [(2, {"cpu:0": 6.0}), (1, {"cpu:0": 3.0}), (0, {})])
-def test_the_joules_are_those_of_one_call_in_the_last_rounds(
-    rounds: int, joules: dict[str, float]
+class Worked(FakeClock):
+    """A control workload on the clock of a test: one call takes 10 ms and uses 1 J."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, call_s: float = 0.01) -> None:
+        super().__init__()
+        self.call_s, self.call_j = call_s, 1.0
+        self.calls = 0
+        self.rounds_s = 0.0
+        monkeypatch.setattr("pytest_greenops.measure.control.kernel", self.call)
+        monkeypatch.setattr("pytest_greenops.measure.control.on_our_clock", lambda sensor: True)
+        self.sensor = FakeSensor()
+        self.control = Control(Instruments([self.sensor]), self)
+
+    def call(self) -> None:
+        """Call the kernel."""
+        self.calls += 1
+        self.sleep(self.call_s)
+        self.sensor.spend(self.call_j)
+
+    def rounds(self, number: int, seconds: float = 0.1) -> None:
+        """Make rounds of the measured work."""
+        for _ in range(number):
+            self.rounds_s += seconds
+            self.control.accompany(seconds)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 7.0])
+@pytest.mark.parametrize("call_s", [0.004, 0.01, 0.05])
+def test_it_takes_a_twentieth_of_the_rounds(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, call_s: float
 ) -> None:
-    """Samples of rounds that were dropped do not count; here they used 9 J and 3 J a call."""
-    now_ns = time.monotonic_ns()
-    counts_j = [0, 0, 27, 27, 36]  # the first is read to compare clocks, the others at edges
-    sensor = ReplaySensor([CPU], [Reading(now_ns, [j * 1_000_000]) for j in counts_j])
-    control = Control(Instruments([sensor]))
-    control.sample()
-    control.sample()
-    assert control.joules(rounds) == joules
+    """However long a round and a call are, all samples together take at most 5 %."""
+    work = Worked(monkeypatch, call_s)
+    work.rounds(40, seconds)
+    work.control.complete()
+    taken_s = work.calls * call_s
+    assert 0 < taken_s <= 0.05 * work.rounds_s
+    assert work.control.joules(40) == {"cpu:0": 1.0}
+
+
+def test_a_short_measurement_has_one_short_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second of rounds allows two calls; they are made when the rounds are judged."""
+    work = Worked(monkeypatch)
+    work.rounds(5)
+    assert work.calls == 0
+    work.control.complete()
+    assert work.calls == 2
+    work.control.complete()
+    assert work.calls == 2
+
+
+def test_rounds_that_allow_no_call_have_no_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five rounds of a millisecond are measured without a control."""
+    work = Worked(monkeypatch)
+    work.rounds(5, 0.001)
+    work.control.complete()
+    assert work.calls == 0
+    assert work.control.joules(5) == {}
+
+
+@pytest.mark.parametrize(("rounds", "joules"), [(14, {"cpu:0": 2.0}), (4, {"cpu:0": 3.0}), (0, {})])
+def test_the_joules_are_those_of_one_call_in_the_last_rounds(
+    monkeypatch: pytest.MonkeyPatch, rounds: int, joules: dict[str, float]
+) -> None:
+    """Samples of rounds that were dropped do not count; here a call used 1 J, later 3 J."""
+    work = Worked(monkeypatch)
+    work.rounds(7)
+    work.call_j = 3.0
+    work.rounds(7)
+    assert work.control.joules(rounds) == joules
 
 
 def test_sensors_with_a_clock_of_their_own_are_ignored() -> None:
     """They do not count this work."""
     control = Control(Instruments([FakeSensor()]))
-    control.sample()
+    control.accompany(10.0)
     assert control.joules(1) == {}
