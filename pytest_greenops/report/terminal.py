@@ -276,7 +276,7 @@ class _Layout:
 
     def _gauge(self, one: Row) -> str:
         if one.gauge is None:
-            return self.say(one.hint)
+            return self._cut(one.hint, 3)
         width = self.widths.verdict
         for words in one.gauge.words():
             words = self.say(words)
