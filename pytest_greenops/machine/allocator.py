@@ -26,15 +26,12 @@ def keep_memory(
 ) -> dict[str, str]:
     """Let the allocator keep freed memory from now on; return the condition that this is.
 
-    auto  where glibc allocates and its user has not set it up: then the condition is that set-up
+    auto  where glibc allocates and its user has not set it up, which is a condition of its own
     on    whatever its user has set up; raises `OptionError` where another allocator is used
     off   leave it as it is
     """
-    if wanted == "off":
+    if wanted == "off" or (wanted == "auto" and _set_by_user(environ)):
         return {}
-    own = _set_by_user(environ)
-    if wanted == "auto" and own:
-        return {FREED_MEMORY: own}
     if _keep():
         return {FREED_MEMORY: KEPT}
     if wanted == "on":
@@ -45,13 +42,10 @@ def keep_memory(
     return {}
 
 
-def _set_by_user(environ: Mapping[str, str]) -> str:
-    """Return how the environment sets glibc's allocator up, or an empty text."""
-    named = {name: value for name, value in environ.items() if name.startswith("MALLOC_")}
-    tunables = environ.get("GLIBC_TUNABLES", "")
-    if "glibc.malloc." in tunables:
-        named["GLIBC_TUNABLES"] = tunables
-    return " ".join(f"{name}={value}" for name, value in sorted(named.items()))
+def _set_by_user(environ: Mapping[str, str]) -> bool:
+    """Return whether the environment sets glibc's allocator up."""
+    named = any(name.startswith("MALLOC_") for name in environ)
+    return named or "glibc.malloc." in environ.get("GLIBC_TUNABLES", "")
 
 
 @before_tests
