@@ -7,7 +7,7 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-from pytest_greenops.machine import cpu, gpu, load, virtual
+from pytest_greenops.machine import cpu, gpu, interpreter, load, virtual
 from pytest_greenops.machine.software import libraries
 from pytest_greenops.model.baseline import BOOT
 from pytest_greenops.model.errors import SensorUnavailable
@@ -82,6 +82,7 @@ def recorded_facts(root: Path = ROOT, instruments: Instruments | None = None) ->
         "cpu clock": cpu.clock(root),
         "cpu temperature": None if temperature_c is None else f"{temperature_c:.0f} C",
         "cpu quota": None if quota is None else f"{quota:g} CPUs",
+        "python options": interpreter.options(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }
     known = {name: value for name, value in facts.items() if value is not None}

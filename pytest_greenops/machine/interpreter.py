@@ -1,8 +1,8 @@
 """How this interpreter and its allocator were started, as far as that changes what work costs.
 
-Left out is what changes the start alone (`-X frozen_modules`, `-X importtime`), and what differs
-from run to run by itself (the seed of hashes). The version of Python is recorded, and not compared:
-a new version that needs more energy is a regression to find.
+Recorded, and not compared, are options that change the start alone (`-X frozen_modules`), and the
+version of Python: a new one that needs more energy is a regression to find. The seed of hashes
+differs from run to run by itself.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from pytest_greenops.model.environment import fact_text
 
 DEFAULT = "default"
 
@@ -36,8 +38,14 @@ def allocator(environ: Mapping[str, str] = os.environ, ignored: bool = False) ->
         own = name == "PYTHONMALLOC" and value not in ("default", "pymalloc") and not ignored
         memory = name.startswith(_ALLOCATORS) and ("ALLOC" in name or "CACHING" in name)
         if value and (own or memory or name == "GLIBC_TUNABLES" or name in _LIBRARIES):
-            found.append(f"{name}={_FOLDERS.sub('', value)}")
+            found.append(f"{name}={fact_text(os.fsencode(_FOLDERS.sub('', value)))}")
     return " ".join(found) or DEFAULT
+
+
+def options() -> str | None:
+    """Return the `-X` options of this interpreter: `-X frozen_modules=off`; None without any."""
+    given = getattr(sys, "_xoptions", {}).items()  # CPython's
+    return " ".join(f"-X {n}" if v is True else f"-X {n}={v}" for n, v in given) or None
 
 
 def _unlike_plain(flags: Any, environ: Mapping[str, str]) -> Iterator[str]:

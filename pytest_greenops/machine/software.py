@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -33,6 +34,7 @@ _LIBRARIES = {
 }
 _MONITORING_TOOLS = 6
 _GIT_S = 2.0
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
 #: Variables that git sets for the hooks of a repository, and that redirect it to that repository.
 _HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
 
@@ -47,7 +49,8 @@ def conditions() -> dict[str, str]:
     torch: Any = SYSTEM.modules.get("torch")
     if not (isinstance(torch, ModuleType) and hasattr(torch, "get_num_threads")):
         # It is not loaded, still loading, or a mock of a test.
-        threads = SYSTEM.environ.get("OMP_NUM_THREADS")
+        said = SYSTEM.environ.get("OMP_NUM_THREADS", "")
+        threads = fact_text(said.encode("utf-8", "surrogateescape"))
         return {**STARTED, "threads": threads} if threads else dict(STARTED)
     facts = {
         **STARTED,
@@ -99,7 +102,7 @@ def revision(directory: Path) -> Revision:
         return Revision(None, None)
     lines = fact_text(ran.stdout).splitlines()
     heads = [line.rpartition(" ")[2] for line in lines if line.startswith("# branch.oid ")]
-    commit = next((head for head in heads if head != "(initial)"), None)
+    commit = next((head for head in heads if _COMMIT.fullmatch(head)), None)
     return Revision(commit, any(not line.startswith("#") for line in lines))
 
 

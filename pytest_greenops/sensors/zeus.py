@@ -276,6 +276,9 @@ def _import(name: str) -> Any:
         # It loads vendors' libraries, which raise errors of any type.
         if isinstance(error, ModuleNotFoundError) and error.name == "zeus":
             raise SensorUnavailable("zeus is not installed", INSTALL) from None
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("zeus."):
+            reason = f"the package zeus here is another one: it has no module {error.name}"
+            raise SensorUnavailable(reason, f"pip uninstall -y zeus; {INSTALL}") from None
         raise SensorUnavailable(f"zeus cannot be imported ({_words(error)})", INSTALL) from error
 
 

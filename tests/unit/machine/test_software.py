@@ -52,9 +52,12 @@ def test_conditions_without_torch_are_those_of_the_environment() -> None:
 def test_conditions_are_how_the_interpreter_was_started() -> None:
     """Flags and allocators change what work costs; what a test sets later does not."""
     program = 'import os\nos.environ["MALLOC_ARENA_MAX"] = "1"\nshow(machine.conditions())'
-    found = told(program, "-O", "-X", "dev", PYTHONMALLOC="malloc", MALLOC_ARENA_MAX="2")
+    flags = ("-O", "-X", "dev", "-X", "frozen_modules=off")
+    found = told(program, *flags, PYTHONMALLOC="malloc", MALLOC_ARENA_MAX="2")
     assert found["interpreter"] == "-O, -X dev"
     assert found["allocator"] == "MALLOC_ARENA_MAX=2 PYTHONMALLOC=malloc"
+    options = told("show(machine.recorded_facts()['python options'])", *flags)
+    assert options == "-X dev -X frozen_modules=off"
 
 
 @pytest.mark.parametrize(
@@ -64,6 +67,7 @@ def test_conditions_are_how_the_interpreter_was_started() -> None:
         ({"GLIBC_TUNABLES": "glibc.malloc.arena_max=1"}, "GLIBC_TUNABLES=glibc.malloc.arena_max=1"),
         ({"MALLOC_CONF": "prof_prefix:/home/me/jeprof"}, "MALLOC_CONF=prof_prefix:jeprof"),
         ({"PYTORCH_CUDA_ALLOC_CONF": "backend:native"}, "PYTORCH_CUDA_ALLOC_CONF=backend:native"),
+        ({"LD_PRELOAD": "caf\udce9.so"}, r"LD_PRELOAD=caf\xe9.so"),
         ({"PYTHONMALLOC": "pymalloc", "MALLOC_PERTURB_": "", "PYTORCH_JIT": "0"}, "default"),
     ],
 )

@@ -230,6 +230,19 @@ def test_zeus_that_cannot_be_imported_is_named(
     assert expected == problem_of(lambda: zeus.open_sensor(amd_root, {}))
 
 
+def test_another_package_of_this_name_is_named(
+    amd_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fix removes it, and installs the right one."""
+    install(monkeypatch, {})
+    (amd_root / "zeus").mkdir()
+    (amd_root / "zeus/__init__.py").touch()
+    monkeypatch.syspath_prepend(str(amd_root))
+    reason = "the package zeus here is another one: it has no module zeus.device"
+    expected = [reason, f"pip uninstall -y zeus; {INSTALL}", False]
+    assert expected == problem_of(lambda: zeus.open_sensor(amd_root, {}))
+
+
 def test_an_older_zeus_is_refused(amd_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason has the name that is missing."""
     install(monkeypatch, zeus_devices.stand_in(gpu=ModuleType("zeus.device.gpu")))
