@@ -175,3 +175,28 @@ def test_results_are_read_from_a_pipe(tmp_path: Path) -> None:
     writer.start()
     assert results_file.read(pipe) == document
     writer.join()
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> b\n", "in a merge conflict: keep one side: "),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n",
+            "a Git LFS pointer",
+        ),
+    ],
+)
+def test_what_git_leaves_is_named(tmp_path: Path, data: bytes, why: str) -> None:
+    """Not only that it is no result file."""
+    path = tmp_path / "energy.json"
+    path.write_bytes(data)
+    assert refusal(path).startswith(f"{path}: {why}")
+
+
+def test_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    """Windows PowerShell adds it."""
+    path = tmp_path / "energy.json"
+    document = results(measured())
+    path.write_bytes(b"\xef\xbb\xbf" + to_json(document))
+    assert results_file.read(path) == document
