@@ -95,6 +95,7 @@ class Energy:
         """Repeat a loop as often as the measurement needs; its windows are `energy.measure`."""
         __tracebackhide__ = True
         self._require_running()
+        self._leave_whole()
         number = 0
         expected: set[str] = set()
         trips = self._trial.trips()
@@ -191,6 +192,7 @@ class Energy:
                 f"energy: {name!r} is measured twice in this test; give each measurement its own "
                 'name: energy.named("another")(...)'
             )
+        self._leave_whole()
         self._claimed.add(name)
 
     def _require_running(self) -> None:
@@ -200,6 +202,11 @@ class Energy:
                 f"energy: {self._ended} has ended, and its results are final; measure in the test "
                 "or in the set-up of its fixtures, not in their teardown or later"
             )
+
+    def _leave_whole(self) -> None:
+        """End the measurement of the whole test, in which the test now measures by itself."""
+        if self._trial.leave_whole():
+            self._repetitions.leave()
 
 
 class _Round:
@@ -238,6 +245,10 @@ class UnmeasuredTrial:
     ) -> Generator[AnyTrip]:
         """Yield the only trip."""
         yield UnmeasuredTrip()
+
+    def leave_whole(self) -> bool:
+        """Return that no whole test is measured."""
+        return False
 
     def work(self, value: Any, iterations: int) -> dict[str, float]:
         """Return the work of a call, counted as in a run that measures."""

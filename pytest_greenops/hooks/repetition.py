@@ -267,6 +267,11 @@ class RecordedRepetitions(Repetitions):
                 self._limit_parts()
         self._since = 0
 
+    def leave(self) -> None:
+        """End the measurement of a whole test that measures by itself."""
+        self.whole = False
+        self._end(failed=False)
+
     def close(self) -> None:
         """End a measurement that a test has left and that still waits, if there is one."""
         if self.active:

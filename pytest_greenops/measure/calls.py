@@ -92,6 +92,9 @@ class AnyTrial(Protocol):
         `whole` test may measure by itself in its first trip, which ends this measurement.
         """
 
+    def leave_whole(self) -> bool:
+        """End the measurement of a whole test in its first trip; return whether there is one."""
+
     def work(self, value: Any, iterations: int) -> dict[str, float]:
         """Return the work of `iterations` calls, one of which returned `value`, by unit."""
 
@@ -119,6 +122,9 @@ class Repetitions:
     def repeated(self) -> AbstractContextManager[None]:
         """Measure inside."""
         return nullcontext()
+
+    def leave(self) -> None:
+        """End the measurement of a whole test that measures by itself."""
 
     def begin(self) -> None:
         """Begin a repetition, or a batch of them, outside of its window."""

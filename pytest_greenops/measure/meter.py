@@ -118,9 +118,11 @@ class Meter:
         return self._broken or (self._book.number > 0 and self._redo.late)
 
     def _warm_up(self, trips: int) -> Iterator[Trip]:
-        for _ in range(trips):
-            yield from self._trip(self._plan.iterations or 1)
-        self._book.end_warm_up()
+        first = None
+        for number in range(trips):
+            trip = yield from self._trip(self._plan.iterations or 1)
+            first = trip if number == 0 else first
+        self._book.end_warm_up(first)
 
     def _until(self, rounds: int, iterations: int) -> Iterator[Trip]:
         while self._book.number < rounds and not self._ended:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from pytest_greenops.measure.background import BackgroundThreads
 from pytest_greenops.measure.faults import Fault, decisive_counters, implausible, throttled
 from pytest_greenops.measure.self_checks import contended, in_step, intruded
 from pytest_greenops.measure.trip import Trip
@@ -39,7 +40,8 @@ class NoLoad:
 class ObservedTrip:
     """A finished trip, with the load and the devices of the machine during it.
 
-    `seconds` is its duration, inside and outside of windows.
+    seconds  its duration, inside and outside of windows
+    thread   a thread of this process that computed beside the work, and went on after it
     """
 
     trip: Trip
@@ -47,6 +49,7 @@ class ObservedTrip:
     share: LoadShare
     devices: dict[str, DeviceState]
     seconds: float
+    thread: str | None = None
 
     @property
     def rounds(self) -> dict[str, Round]:
@@ -109,6 +112,7 @@ class Observer:
         self._synchronize = synchronize
         self._load = load
         self._clock = clock
+        self._threads = BackgroundThreads()
 
     def observe(
         self, iterations: int, expected_s: float | None, lost: Mapping[str, str]
@@ -124,6 +128,7 @@ class Observer:
             instruments, self._synchronize, iterations, stepped=self.stepped, lost=lost, clock=clock
         )
         self._load.start()
+        self._threads.start()
         with instruments.watching(expected_s):
             yield trip
         share = self._load.stop()
@@ -132,7 +137,8 @@ class Observer:
             name: state.after(before.get(name, state))
             for name, state in instruments.states().items()
         }
-        return ObservedTrip(trip, instruments, share, devices, seconds)
+        thread = self._threads.stop()
+        return ObservedTrip(trip, instruments, share, devices, seconds, thread)
 
     def keep_out_of_step(self, observed: ObservedTrip) -> None:
         """Step the windows of later trips if the work may keep in step with a sampling period."""

@@ -27,6 +27,7 @@ class _Kept(NamedTuple):
     rounds: dict[str, Round]
     share: LoadShare
     faults: tuple[Fault, ...]
+    thread: str | None
 
 
 class RoundBook:
@@ -43,6 +44,7 @@ class RoundBook:
         self._names: dict[str, None] = {}
         self._kept: list[_Kept] = []
         self._void: list[str] = []
+        self._warmed_up: dict[str, Round] = {}
         self._calls = self._calls_before = 0
 
     @property
@@ -64,15 +66,16 @@ class RoundBook:
         """Count the rounds of a trip that was entered last."""
         if not self._kept:
             self._calls_before = self._calls - trip.trip.iterations
-        self._kept.append(_Kept(trip.rounds, trip.share, tuple(trip.faults())))
+        self._kept.append(_Kept(trip.rounds, trip.share, tuple(trip.faults()), trip.thread))
 
     def drop_rounds(self) -> None:
         """Treat all rounds so far as a longer warm-up."""
         self._kept.clear()
 
-    def end_warm_up(self) -> None:
-        """Forget void trips of the warm-up, which cost no round."""
+    def end_warm_up(self, first: ObservedTrip | None) -> None:
+        """Forget void trips of the warm-up, which cost no round, and remember the first."""
         self._void.clear()
+        self._warmed_up = first.rounds if first is not None and not first.void else {}
 
     def continue_without(self, trip: ObservedTrip) -> bool:
         """Give up the counters that failed in a void trip; return whether it is sound then."""
@@ -113,7 +116,7 @@ class RoundBook:
                 rounds=tuple(rounds),
                 sensors=instruments.sensor_of,
                 estimated=instruments.estimated,
-                checks=tuple(self._checks(rounds, domains)),
+                checks=tuple(self._checks(name, rounds, domains)),
                 lost=dict(self.lost),
                 uncounted=self._uncounted(rounds),
             )
@@ -141,10 +144,21 @@ class RoundBook:
 
     def _energies(self, rounds: Sequence[Round], domains: Sequence[Domain]) -> list[float]:
         """Return the energy of one iteration in each round, over all counted domains."""
-        names = [d.name for d in domains if d.counted and d.name not in self.lost]
+        names = self._names_counted(domains)
         return [sum(r.energy_uj[name] for name in names) / r.iterations for r in rounds]
 
-    def _checks(self, rounds: Sequence[Round], domains: Sequence[Domain]) -> Iterator[Check]:
+    def _names_counted(self, domains: Sequence[Domain]) -> set[str]:
+        return {d.name for d in domains if d.counted and d.name not in self.lost}
+
+    def _warm_up_uj(self, name: str, domains: Sequence[Domain]) -> float:
+        """Return the energy of the first call of all; 0 if it is not known."""
+        round_ = self._warmed_up.get(name)
+        known = round_ is not None and self._names_counted(domains) <= round_.energy_uj.keys()
+        return self._energies([round_], domains)[0] if round_ is not None and known else 0.0
+
+    def _checks(
+        self, name: str, rounds: Sequence[Round], domains: Sequence[Domain]
+    ) -> Iterator[Check]:
         """Yield the self-checks that the rounds of one name fail."""
         shares = [kept.share for kept in self._kept if self_checks.contended(kept.share)]
         faults = [fault for kept in self._kept for fault in kept.faults]
@@ -152,6 +166,8 @@ class RoundBook:
             self_checks.instrumented(self._tracer),
             self_checks.void(self._void),
             self_checks.contention(shares, len(rounds)),
+            self_checks.background([kept.thread for kept in self._kept if kept.thread], rounds),
+            self_checks.warm_up(self._warm_up_uj(name, domains), self._energies(rounds, domains)),
             self_checks.drift(self._energies(rounds, domains), self._margin, self._warms_up),
         )
         yield from (check for check in single if check)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_greenops.judge.stats import TRIM, logs, slope, t_quantile, trimmed_mean
 from pytest_greenops.measure.faults import Fault
+from pytest_greenops.model.errors import shown
 from pytest_greenops.model.measurement import (
     CONTROL_KINDS,
     Check,
@@ -32,6 +33,9 @@ CROWDED = 0.1
 STEP_SHARE, STEPS = 0.05, 5
 #: Degrees by which a device may warm up or cool down over the rounds.
 WARMING_C = 5.0
+#: A first call is told apart if it used this many times as much as any later one, and as much as
+#: a core in about 250 microseconds.
+MANY_TIMES, MUCH_UJ = 100, 1000.0
 _UNKNOWN = DeviceState()
 #: What is done about a drift, by whether the test has a warm-up.
 _DRIFT_ACTION = {
@@ -189,6 +193,32 @@ def contention(kept: Sequence[LoadShare], rounds: int) -> Check | None:
         "rounds redone, then kept" + "; measure with -n0" * by_workers,
         untrusted=len(kept) > TRIM * rounds,
         kinds=() if crowded > TRIM * rounds else CONTROL_KINDS,
+    )
+
+
+def background(kept: Sequence[str], rounds: Sequence[Round]) -> Check | None:
+    """Report rounds beside which a thread of this process computed that is not the work's."""
+    if not kept:
+        return None
+    return Check(
+        CheckName.BACKGROUND,
+        f"thread {shown(kept[-1])} of this process computed during {len(kept)} of {len(rounds)} "
+        "rounds, and went on when nothing was measured",
+        "neither saved nor judged; stop it before the measurement",
+        untrusted=len(kept) > TRIM * len(rounds),
+    )
+
+
+def warm_up(first_uj: float, energies: Sequence[float]) -> Check | None:
+    """Report a first call that used far more energy than any later one, as of a cached function."""
+    most_uj = max(energies, default=0.0)
+    if first_uj < MUCH_UJ or first_uj < MANY_TIMES * most_uj or not energies:
+        return None
+    return Check(
+        CheckName.WARM_UP,
+        f"the first call used over {MANY_TIMES} times as much as any call of a round: it may cache "
+        "its result, or compile",
+        "judged without it; if it caches, empty the cache in energy.pedantic(f, setup=...)",
     )
 
 

@@ -152,6 +152,7 @@ class Rest(NamedTuple):
 class CheckName(str, Enum):
     """The self-checks, by the name that reports and result files use."""
 
+    BACKGROUND = "background thread"
     CONTENTION = "contention"
     CONTROL = "control"
     DISAGREEMENT = "disagreement"
@@ -163,6 +164,7 @@ class CheckName(str, Enum):
     THROTTLED = "throttled"
     TOO_SHORT = "too short"
     VOID = "void"
+    WARM_UP = "warm-up"
 
     __str__ = str.__str__
 

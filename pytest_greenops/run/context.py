@@ -15,8 +15,13 @@ from pytest_greenops.measure.garbage import Garbage
 from pytest_greenops.measure.observer import Load
 from pytest_greenops.model.baseline import Baseline, Series, TestKey
 from pytest_greenops.model.environment import Environment
+from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.sensors.instruments import Instruments
+from pytest_greenops.system import SYSTEM
+
+#: A lock waits for no longer; a longer limit is not meant.
+_LONGEST_WAIT_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,53 @@ class Probes:
     control: Callable[[Instruments], Control] = Control
 
 
+class Turn:
+    """Lets one thread measure at a time: counters cannot tell the threads of a process apart."""
+
+    def __init__(self) -> None:
+        self._lock = SYSTEM.allocate_lock()
+        self._thread: int | None = None
+        self._taken = 0
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread measures."""
+        return self._thread == SYSTEM.get_ident()
+
+    def take(self, limit_s: float) -> int:
+        """Wait for the measurement of another thread, and return what gives the turn back.
+
+        A measurement of this thread that was left, but waits to be continued, loses its turn.
+
+        Raises `GreenopsError` if that of another thread takes longer than twice `limit_s`.
+        """
+        taken = None
+        if self.is_mine:
+            self.give(self._taken)
+        while not self._lock.acquire(timeout=min(limit_s, _LONGEST_WAIT_S)):
+            if taken == self._taken:
+                raise GreenopsError(
+                    "energy: another thread has been measuring for too long; measure in one thread "
+                    "after the other, and let no measured work wait for another measurement"
+                )
+            taken = self._taken
+        self._thread, self._taken = SYSTEM.get_ident(), self._taken + 1
+        return self._taken
+
+    def give(self, turn: int) -> None:
+        """Let another thread measure, if this turn is not over yet."""
+        if self._thread is not None and turn == self._taken:
+            self._thread = None
+            self._lock.release()
+
+
 @dataclass(frozen=True)
 class RunContext:
     """Sensors, baselines, rules and options of a run.
 
     accepted   every series of this machine's baselines
     collected  the tests of the run, which distinguish a renamed test from a new one
+    turn       which thread may measure
     progress   shows what is measured, how many rounds are done, and at most how many there are
     """
 
@@ -47,6 +93,7 @@ class RunContext:
     collected: Collection[TestKey] = ()
     progress: Callable[[str, int, int], None] = field(default=lambda label, done, most: None)
     probes: Probes = field(default_factory=Probes)
+    turn: Turn = field(default_factory=Turn)
     garbage: Garbage = field(default_factory=Garbage)
     _histories: dict[frozenset[str], Sequence[Sequence[float]]] = field(default_factory=dict)
 

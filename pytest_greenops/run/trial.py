@@ -24,6 +24,9 @@ from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.measured_name import MeasuredName, TrialContext
 from pytest_greenops.system import Originals
 
+#: How long one look at whether another thread still measures lasts, beyond the longest measurement.
+WAIT_S = 30.0
+
 
 class Trial:
     """Measures the work of one test under its names, and judges it as it goes; see `AnyTrial`."""
@@ -47,6 +50,7 @@ class Trial:
         self._begun: list[str] = []
         self._running = False
         self._whole: Trip | None = None
+        self._turn = 0
 
     @property
     def test(self) -> TestKey:
@@ -76,8 +80,6 @@ class Trial:
 
         Raises `GreenopsError` inside another measurement, whose windows would contain these.
         """
-        if self._whole is not None:
-            self._leave_whole(self._whole)
         steps = self._trips(name, rounds, warmup, iterations, whole)
         ran, originals = False, Originals()
         while True:
@@ -109,7 +111,7 @@ class Trial:
         iterations: int | None,
         whole: bool,
     ) -> Generator[AnyTrip]:
-        if self._running:
+        if self._running and self._context.run.turn.is_mine:
             raise GreenopsError(
                 f"energy: {name or 'a loop'} begins inside another measurement; use "
                 "energy.rounds() with energy.measure(name) windows"
@@ -161,6 +163,8 @@ class Trial:
             instrumented=run.probes.instrumented(),
             garbage=run.garbage,
         )
+        limit_s = min(plan.max_time_s + WAIT_S, self._left_s() / 2)
+        self._turn = turn = run.turn.take(limit_s)
         self._running = True
         try:
             for self.repetition, trip in enumerate(meter.trips(), 1):
@@ -173,7 +177,9 @@ class Trial:
             self.repetition = 0
             raise
         finally:
-            self._running, self._whole = False, None
+            if turn == self._turn:
+                self._running, self._whole = False, None
+                run.turn.give(turn)
         self.repetition = 0
         return states
 
@@ -243,12 +249,16 @@ class Trial:
         """Confirm what is red or undecided by fresh processes; see `Confirmation`."""
         Confirmation(self._context, self._names.values()).run(measure_afresh)
 
-    def _leave_whole(self, trip: Trip) -> None:
-        """End the measurement of a whole test, in whose first trip it measures by itself."""
-        trip.leave()
-        self._running, self._whole = False, None
+    def leave_whole(self) -> bool:
+        """End the measurement of a whole test in its first trip; return whether there is one."""
+        if self._whole is None:
+            return False
+        self._whole.leave()
+        self._context.run.turn.give(self._turn)
+        self._running, self._whole, self._turn = False, None, 0
         self.repetition = 0
         self._begun.clear()
+        return True
 
     def _check_limits(self) -> None:
         if self._context.budget.max_carbon_g is not None and self._context.run.rules.carbon is None:

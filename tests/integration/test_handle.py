@@ -41,13 +41,15 @@ WAYS = """
 
 
     @pytest.mark.energy_budget("9 J")
-    def test_by_name(request, spend):
+    def test_by_name(request, spend, capsys):
+        print("once")
         spend(100.0)
         handle = request.getfixturevalue("energy")
         handle(spend, 4.0)
         with handle.measure("window"):
             spend(1.0)
         spend(100.0)
+        assert capsys.readouterr().out == "once\\n"
 
 
     @pytest.mark.energy_budget("9 J", max_rounds=1)

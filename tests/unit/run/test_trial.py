@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import replace as changed
 from functools import partial
@@ -26,7 +27,7 @@ from pytest_greenops.model.measurement import Check, CheckName, Domain, Provenan
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.model.verdict import Outcome, Verdict
-from pytest_greenops.run.context import Probes, RunContext
+from pytest_greenops.run.context import Probes, RunContext, Turn
 from pytest_greenops.run.fresh_process import Answer, FreshFailure
 from pytest_greenops.run.trial import Trial
 from pytest_greenops.sensors.instruments import Instruments
@@ -743,3 +744,56 @@ def test_a_measurement_takes_half_of_the_time_that_is_left(lab: Lab) -> None:
     """A measurement ends within half of what its test's timeout leaves."""
     trial = lab.trial(left_s=lambda: 0.0)
     assert len(lab.measure(trial).rounds) == 1
+
+
+# --- threads ---------------------------------------------------------------------------------
+
+
+def test_two_threads_measure_one_after_the_other(lab: Lab) -> None:
+    """The second waits for the first, so neither has the joules of both."""
+    trial, begun = lab.trial(), threading.Event()
+
+    def measure_second() -> None:
+        begun.wait()
+        lab.measure(trial, "second", joules=3.0)
+
+    thread = threading.Thread(target=measure_second)
+    thread.start()
+    for trip in trial.trips("first"):
+        begun.set()
+        with trip.window("first"):
+            for _ in range(trip.iterations):
+                lab.sensor.spend(2.0, seconds=0.2)
+    thread.join()
+    energy = {name: result.joules for name, result in trial.close().items()}
+    assert energy == {"first": pytest.approx(2.0), "second": pytest.approx(3.0)}
+
+
+def test_a_thread_does_not_wait_for_ever() -> None:
+    """Measured work that waits for a measurement in another thread would never end."""
+    turn = Turn()
+    held = turn.take(1.0)
+    assert turn.is_mine
+    messages: list[str] = []
+    thread = threading.Thread(target=lambda: messages.append(refusal(lambda: turn.take(0.001))))
+    thread.start()
+    thread.join()
+    assert messages[0].startswith("energy: another thread has been measuring for too long;")
+    assert turn.take(1.0) == held + 1  # the first one was left without its end
+    turn.give(held)
+    assert turn.is_mine
+    turn.give(held + 1)
+    assert not turn.is_mine
+
+
+def test_a_first_call_that_used_far_more_is_noted(lab: Lab) -> None:
+    """A cached function computes once, in the warm-up; its rounds measure the cache."""
+    trial, left = lab.trial(), [50.0]
+    for trip in trial.trips("call"):
+        with trip.window("call"):
+            lab.sensor.spend(left.pop() if left else 0.1, seconds=0.2 * trip.iterations)
+    result = trial.results["call"]
+    assert [check.name for check in result.checks] == ["warm-up"]
+    assert result.checks[0].finding.startswith("the first call used over 100 times as much as any")
+    assert not result.untrusted
+    assert lab.measure(lab.trial()).checks == ()
