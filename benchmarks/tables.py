@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, TypeAlias
 import pytest
 
 from benchmarks.markdown import table
-from pytest_greenops.model.units import format_energy, format_percent, format_power
+from pytest_greenops.model.units import format_duration, format_energy, format_percent, format_power
+from pytest_greenops.report.drawing import elided
 
 #: Figures of one measurement: `joules`, `seconds`, `watts`, `estimated`, `per_unit.sample`,
 #: `by_domain.cpu:0`, `quality.accuracy`, …
@@ -26,6 +27,8 @@ _FIGURE = re.compile(
     r"(?P<figure>joules|seconds|watts|estimated|checks|(?:per_unit|by_domain|quality)\.[^.]+)"
 )
 _WIDTH = 79
+#: The ranking of all measurements: where it begins and ends, and the width of a name.
+_LEAST_RANKED, _MOST_RANKED, _NAME_WIDTH = 3, 12, 34
 
 
 class Row(NamedTuple):
@@ -74,12 +77,16 @@ class Tables:
         """Also write the tables to this Markdown file, if any."""
         self._path = path
         self._rows: dict[str, list[Row]] = defaultdict(list)
+        self._named: dict[str, Figures] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the measurements of a test."""
         row = _row(report) if report.when == "call" else None
         if row is not None:
             self._rows[_folder(report.nodeid)].append(row)
+            test = report.nodeid.rpartition("::")[2].removeprefix("test_")
+            for name, figures in row.measurements.items():
+                self._named[test if name == "call" else f"{test} · {name}"] = figures
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the tables, and write them to the file."""
@@ -105,6 +112,33 @@ class Tables:
         for folder, rows in sorted(self._rows.items()):
             if (Path(__file__).parent / folder / "report.py").is_file():
                 yield from importlib.import_module(f"benchmarks.{folder}.report").tables(rows)
+        if len(self._named) >= _LEAST_RANKED:
+            yield ranking(self._named)
+
+
+def ranking(named: Mapping[str, Figures]) -> Table:
+    """Return the measurements that use the most energy, by the energy of one call."""
+    most = sorted(named, key=lambda name: -named[name]["joules"])[:_MOST_RANKED]
+    names = elided(tuple(most), _NAME_WIDTH)
+    title = f"The {len(most)} of {len(named)} measurements that use the most energy here"
+    note = f"One call each.{estimated_note(named.values())}"
+    heading = ("Measurement", "Energy", "Power", "Time", "Per unit of work")
+    return Table(title, heading, [(names[name], *_ranked(named[name])) for name in most], note)
+
+
+def _ranked(figures: Figures) -> tuple[str, str, str, str]:
+    """Return the energy, power and time of a call, and the joules of a unit of work."""
+    estimated, seconds = figures.get("estimated"), figures.get("seconds")
+    units = [name for name in figures if name.startswith("per_unit.")]
+    per_unit = [
+        f"{energy_cell(figures[n], estimated)}/{n.removeprefix('per_unit.')}" for n in units
+    ]
+    return (
+        energy_cell(figures["joules"], estimated),
+        power_cell(figures.get("watts"), estimated),
+        NOTHING if seconds is None else format_duration(seconds),
+        ", ".join(per_unit[:1]) or NOTHING,
+    )
 
 
 def energy_cell(joules: float | None, estimated: object) -> str:

@@ -133,7 +133,7 @@ def parts(result: Result) -> Iterator[Part]:
     for name, why, energy_j in figures.apart(result):
         yield Part(f"{name}, {why}", _power(result, energy_j))
     for unit, energy_j in list(figures.known_units(result).items())[1:]:
-        yield Part(f"per {unit}", figures.energy(energy_j, unit))
+        yield Part(f"per {unit}", f"{_mark(result)}{figures.energy(energy_j, unit)}")
     if result.grams is not None:
         yield Part("carbon", f"{format_mass(result.grams)} CO2e")
 
@@ -149,7 +149,7 @@ def by_module(results: Sequence[Result]) -> dict[str, list[Result]]:
 def _energy(result: Result) -> tuple[str, str]:
     if not figures.measured(result):
         return NOTHING, ""
-    mark = "~" if figures.estimated(result) else ""
+    mark = _mark(result)
     units = figures.known_units(result)
     below = f"in {format_duration(result.seconds)}"
     if units:
@@ -160,7 +160,11 @@ def _energy(result: Result) -> tuple[str, str]:
 
 def _power(result: Result, energy_j: float) -> str:
     watts = energy_j / result.seconds if result.seconds else 0.0
-    return f"{format_energy(energy_j)}  {format_power(watts)}"
+    return f"{_mark(result)}{format_energy(energy_j)}  {format_power(watts)}"
+
+
+def _mark(result: Result) -> str:
+    return "~" if figures.estimated(result) else ""
 
 
 def _change(result: Result) -> tuple[str, str]:

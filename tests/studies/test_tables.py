@@ -111,6 +111,27 @@ def test_unmeasured(rows: list[Row]) -> None:
     assert [] == rows
 
 
+def test_ranking() -> None:
+    """The last table has the measurements of all folders, those with the most energy first."""
+    lines = shown(
+        *(
+            reported(
+                f"benchmarks/regressions/test_x.py::test_it[{size}]",
+                ("energy.joules", joules),
+                ("energy.watts", 5.0),
+                ("energy.seconds", joules / 5),
+                ("energy.estimated", True),
+                ("energy.per_unit.token", joules / 10),
+            )
+            for size, joules in (("a", 1.0), ("b", 3.0), ("c", 2.0))
+        )
+    )
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "it[" in line]
+    assert cells[0] == ["it[b]", "~3.00 J", "~5.00 W", "600 ms", "~300 mJ/token"]
+    assert [row[0] for row in cells] == ["it[b]", "it[c]", "it[a]"]
+    assert "### The 3 of 3 measurements that use the most energy here" in lines
+
+
 def test_folder_without_tables() -> None:
     """A folder without a report module, and tests outside of benchmarks, make no table."""
     measured = ("energy.joules", 3.0)

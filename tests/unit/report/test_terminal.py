@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
@@ -78,6 +81,16 @@ class TestTable:
         for width in (40, 60, 80):
             shown = [line.split()[0] for line in table(*many, width=width) if "test_inf" in line]
             assert len(set(shown)) == len(shown) == 3
+
+    def test_an_estimate_has_no_shares_of_cpu_and_memory(self) -> None:
+        """They are constants of the estimate; a sensed GPU beside it is news, and all is marked."""
+        units = {"request": 2.0, "token": 8.0}
+        guess: dict[str, Any] = {"units": units, "unit": "request", "estimated": True}
+        text = "\n".join(table(result(shares={CPU: 0.6, DRAM: 0.4}, **guess)))
+        assert not re.search(r"cpu|dram", text)
+        assert re.search(r"per token +~250 mJ/token", text)
+        text = "\n".join(table(result(shares={CPU: 0.6, GPU: 0.4}, **guess)))
+        assert re.search(r"cpu 60 % +~1.20 J", text)
 
     def test_many_sessions_leave_the_rounds_visible(self) -> None:
         """The number of sessions is left out before the drawing is."""
