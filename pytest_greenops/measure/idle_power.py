@@ -23,11 +23,12 @@ def measure_idle_power(
 ) -> Rest:
     """Return the power of each counter over a tenth of a second in which this process does nothing.
 
-    The result is empty if all joules are estimated, which takes no time, or if the machine was
-    not idle. It lacks cards that may have had work. `probe` makes a probe of the machine's load.
+    The result is empty if all joules are estimated, which takes no time, if a sensor has a clock of
+    its own, or if the machine was not idle. It lacks cards that may have had work. `probe` makes a
+    probe of the machine's load.
     """
     sensed = [sensor for sensor in instruments.sensors if sensor.source == "sensed"]
-    if not any(on_our_clock(sensor, clock) for sensor in sensed):
+    if not sensed or not all(on_our_clock(sensor, clock) for sensor in sensed):
         return Rest()
     load, resting = probe(), instruments.resting()
     before = instruments.begin()

@@ -141,6 +141,13 @@ def test_only_known_powers_are_in_the_result(sensors: list[Sensor], known: list[
     assert list(rest_of(*sensors).watts) == known
 
 
+def test_a_sensor_with_a_clock_of_its_own_ends_no_run() -> None:
+    """Over its time, which stands still, the power of another sensor is not known."""
+    fake = FakeSensor(Domain("dram:0", "dram"))
+    for sensors in ([fake, Watts()], [Watts(), fake]):
+        assert rest_of(*sensors) == Rest()
+
+
 def test_the_wait_for_a_counter_is_not_counted_as_load() -> None:
     """This process is busy while it waits for a tick, so the load is watched after it."""
     order = []
