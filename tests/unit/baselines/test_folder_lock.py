@@ -4,49 +4,48 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import multiprocessing
 import os
 import random
-import signal
 import subprocess
-import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
+from multiprocessing.context import ForkProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_greenops.baselines import folder_lock
 from pytest_greenops.baselines.folder_lock import LockHeld, locked
 from pytest_greenops.baselines.store import Store, survey
+from pytest_greenops.model.baseline import Baseline
 from pytest_greenops.model.errors import BaselineError
-from tests.unit.builders import FakeClock, baseline, key, message_of
+from tests.unit.builders import FakeClock, baseline, key, message_of, series, session
 
-#: Saves one test after the other, for ever or as often as its arguments say.
-SAVES = """
-import sys
-from itertools import count, islice
-from pathlib import Path
-from pytest_greenops.baselines.store import Store
-from tests.unit.builders import baseline, key, series, session
-
-folder, name, times = sys.argv[1:]
-store = Store(Path(folder), "epyc-1a2b3c4d")
-print("ready", flush=True)
-for turn in islice(count(), int(times) or None):
-    def add(known):
-        more = dict(list(known.measurements.items())[-40:]) if known else {}
-        return baseline(key(), **{**more, f"{name}.{turn}": series(session())})
-    store.update(key(), add)
-"""
+FORK = multiprocessing.get_context("fork")
 
 
-def start(folder: Path, name: str, times: int = 0, **environ: str) -> subprocess.Popen[bytes]:
-    """Start a process that saves in a folder, and wait until it begins."""
-    command = [sys.executable, "-c", SAVES, str(folder), name, str(times)]
-    process = subprocess.Popen(command, env={**os.environ, **environ}, stdout=subprocess.PIPE)
-    assert process.stdout
-    process.stdout.readline()
+def save(folder: Path, name: str, turns: Iterable[int], temporary: Path | None = None) -> None:
+    """Add a measurement for each turn to the same baseline, in a process."""
+    tempfile.tempdir = str(temporary or folder)
+    store = Store(folder, "epyc-1a2b3c4d")
+    for turn in turns:
+
+        def add(known: Baseline | None, name: str = f"{name}.{turn}") -> Baseline:
+            last = list(known.measurements.items())[-40:] if known else ()
+            return baseline(key(), **{**dict(last), name: series(session())})
+
+        store.update(key(), add)
+
+
+def start(*args: Any) -> ForkProcess:
+    """Start a process that saves."""
+    process = FORK.Process(target=save, args=args)
+    process.start()
     return process
 
 
@@ -63,14 +62,14 @@ def holder(folder: Path, text: str = "pid 7 on host: pytest") -> Iterator[None]:
 
 
 def test_processes_with_other_temporary_folders_keep_all_that_each_saved(tmp_path: Path) -> None:
-    """The lock lies where the files lie."""
-    folder, times = tmp_path / "baselines", 12
-    for name in "ab":
-        (tmp_path / name).mkdir()
-    running = [start(folder, name, times, TMPDIR=str(tmp_path / name)) for name in "ab"]
-    assert [process.wait(60) for process in running] == [0, 0]
+    """The lock lies where the files lie, so that they wait for each other."""
+    folder, turns = tmp_path / "baselines", range(12)
+    running = [start(folder, name, turns, tmp_path / name) for name in "abc"]
+    for process in running:
+        process.join(60)
+        assert process.exitcode == 0
     [found] = survey(folder).baselines.values()
-    assert sorted(found.measurements) == sorted(f"{n}.{t}" for n in "ab" for t in range(times))
+    assert sorted(found.measurements) == sorted(f"{n}.{t}" for n in "abc" for t in turns)
 
 
 def test_killed_processes_leave_whole_files_and_nothing_else(tmp_path: Path) -> None:
@@ -78,19 +77,20 @@ def test_killed_processes_leave_whole_files_and_nothing_else(tmp_path: Path) -> 
     git = ("git", "-C", str(tmp_path))
     subprocess.run([*git, "init", "--quiet"], check=True)
     folder, chance = tmp_path / "baselines", random.Random(1)
-    for _ in range(4):
-        running = [start(folder, name) for name in "ab"]
+    Store(folder, "epyc-1a2b3c4d").update(key(), lambda known: baseline())
+    for _ in range(8):
+        running = [start(folder, name, count()) for name in "ab"]
+        time.sleep(chance.uniform(0.0, 0.1))
         for process in running:
-            time.sleep(chance.uniform(0.01, 0.1))
             process.kill()
-            assert process.wait() == -signal.SIGKILL
+            process.join()
     (folder / folder_lock.NAME / "123-left").write_text("{")
     listed = subprocess.run([*git, "status", "--short", "-uall"], capture_output=True, text=True)
     [line] = listed.stdout.splitlines()
     assert line == "?? baselines/epyc-1a2b3c4d/tests/test_x.py/test_parse.json"
+    assert survey(folder).damaged == ()
     Store(folder, "epyc-1a2b3c4d").update(key(), lambda known: known or baseline())
     assert sorted(os.listdir(folder / folder_lock.NAME)) == [".gitignore", "lock"]
-    assert survey(folder).damaged == ()
 
 
 def test_a_waiting_process_says_for_whom_and_gives_up(tmp_path: Path) -> None:

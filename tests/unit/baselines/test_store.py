@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import errno
 import json
-import multiprocessing
 import os
 import re
 import socket
@@ -13,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -32,7 +30,6 @@ from tests.unit.builders import a_round, baseline, key, message_of, rounds, seri
 refusal = partial(message_of, BaselineError)
 
 MACHINE = "epyc-1a2b3c4d"
-PROCESSES, SAVES = 3, 8
 UNSHARE = ("unshare", "--mount", "--propagation", "private")
 
 
@@ -695,43 +692,6 @@ def test_a_link_or_pipe_is_written_to_and_kept(tmp_path: Path, kind: str) -> Non
         assert os.read(read_end, 10) == b"new"
     finally:
         os.close(read_end)
-
-
-# --- several processes -----------------------------------------------------------------------
-
-
-def save_often(folder: str, number: int, begin: Any) -> None:
-    """Add one session after another to the same test, in a process."""
-    store = Store(Path(folder), MACHINE)
-    store.files()
-    begin.wait()
-    for turn in range(SAVES):
-
-        def add(known: Baseline | None, name: str = f"{number}.{turn}") -> Baseline:
-            time.sleep(0.002)  # long enough for another process to come in between
-            more = {**(known.measurements if known else {}), name: series(session())}
-            return baseline(key(), **more)
-
-        store.update(key(), add)
-
-
-def test_processes_that_save_the_same_test_wait_for_each_other(store: Store) -> None:
-    """The file has every change of every process at the end."""
-    spawn = multiprocessing.get_context("spawn")
-    begin = spawn.Barrier(PROCESSES)
-    processes = [
-        spawn.Process(target=save_often, args=(str(store.folder), number, begin))
-        for number in range(PROCESSES)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(30)
-    known = store.load(key())
-    assert known is not None
-    assert sorted(known.measurements) == [
-        f"{number}.{turn}" for number in range(PROCESSES) for turn in range(SAVES)
-    ]
 
 
 # --- no space, no permission ------------------------------------------------------------------
