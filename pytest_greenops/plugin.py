@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         Measuring.join(config, options, config.stash.get(STARTED, None))
     else:
-        config.pluginmanager.register(NotMeasuring(), "greenops-not-measuring")
+        config.pluginmanager.register(NotMeasuring(config), "greenops-not-measuring")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -107,7 +107,8 @@ def energy(request: pytest.FixtureRequest) -> Energy:
 class NotMeasuring:
     """Without `--energy`: counts the budgets that are not enforced."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._not_enforced: set[str] = set()
 
     @pytest.hookimpl(tryfirst=True)
@@ -124,10 +125,13 @@ class NotMeasuring:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the closing line."""
         if self._not_enforced:
-            terminalreporter.write_line(not_enforced(len(self._not_enforced)))
+            from pytest_greenops.hooks.caller import caller_of
+
+            command = caller_of(self._config).adding("--energy")
+            terminalreporter.write_line(not_enforced(len(self._not_enforced), command))
 
 
-def not_enforced(budgets: int) -> str:
-    """Return the line `energy: 4 budgets not enforced; …`."""
+def not_enforced(budgets: int, command: str) -> str:
+    """Return the line `energy: 4 budgets not enforced; measure them: pytest --energy`."""
     noun, them = ("budget", "it") if budgets == 1 else ("budgets", "them")
-    return f"energy: {budgets} {noun} not enforced; measure {them} with --energy"
+    return f"energy: {budgets} {noun} not enforced; measure {them}: {command}"

@@ -66,10 +66,6 @@ class Store:
         module = [_folder_name(part) for part in test.module.split("/") if part not in ("", ".")]
         return self.folder.joinpath(machine or self.machine, *module, _file_name(test.name))
 
-    def relative_path(self, test: TestKey) -> Path:
-        """Return that path relative to the baselines folder."""
-        return self.path(test).relative_to(self.folder)
-
     def load(self, test: TestKey) -> Baseline | None:
         """Return the baseline of a test on this machine, or None."""
         path = self.path(test)

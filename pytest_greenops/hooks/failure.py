@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pytest
 
+from pytest_greenops.hooks.caller import caller_of
+from pytest_greenops.model.advised import Caller
 from pytest_greenops.model.errors import (
     EnergyBudgetExceeded,
     EnergyFailure,
@@ -30,7 +32,9 @@ WORDS = {
 }
 
 
-def enforce(results: Iterable[Result], options: Options, accepted: Collection[Result]) -> None:
+def enforce(
+    results: Iterable[Result], options: Options, accepted: Collection[Result], caller: Caller
+) -> None:
     """Raise for the gravest result that fails its test, if one does.
 
     A run that saves every baseline reports a regression without failing; an absolute budget
@@ -45,39 +49,50 @@ def enforce(results: Iterable[Result], options: Options, accepted: Collection[Re
         for result in ours:
             verdict = result.verdict
             if verdict.outcome is outcome and verdict.action == "fail":
-                raise error(reasons.failure(result))
+                raise error(reasons.failure(result).told(caller))
         if options.save == "all":
             break
     for result in ours if options.strict else ():
         if result.verdict.unproven and result not in accepted:
-            raise EnergyUnproven(reasons.unproven(result))
+            raise EnergyUnproven(reasons.unproven(result).told(caller))
 
 
 def describe_failure(
     report: pytest.TestReport,
     excinfo: pytest.ExceptionInfo[BaseException],
     trial: Trial,
-    results: Iterable[Result],
+    results: Sequence[Result],
     number: int,
+    config: pytest.Config,
     unicode: bool,
 ) -> None:
     """Shorten a failure of this plugin to one line, and add sections that explain a failure.
 
-    `number` is the number of the repetition in progress.
+    `number` is the number of the repetition in progress. The sections have the commands: where
+    they are shown, the line has none.
     """
-    error = excinfo.value
+    error, caller = excinfo.value, caller_of(config)
     if isinstance(error, (EnergyFailure, GreenopsError)):
         report.longrepr = _one_line(excinfo, report, unicode)
     if isinstance(error, EnergyFailure):
-        for result in results:
-            if result.verdict.red or result.verdict.unproven:
-                title = "energy" if result.name == "call" else f"energy of {result.name}"
-                lines = section.failure_section(result, unicode)
-                report.sections.append((title, "\n".join(_shown(line, unicode) for line in lines)))
+        said = str(error)
+        for title, lines in section.failure_sections(results, said, caller):
+            report.sections.append((title, "\n".join(_shown(line, unicode) for line in lines)))
+        told = [r for r in results if reasons.failure(r).told(caller) == said]
+        if told and shows_sections(config):
+            brief: Any = report.longrepr
+            line = f"{type(error).__name__}: {reasons.finding(told[0])}"
+            brief.reprtraceback.reprentries[-1].lines[:] = [_shown(line, unicode)]
     elif trial.explaining.capturing:
         report.sections.append(("energy", layer_table.failed_while_explained()))
     elif trial.repetition > 1:
         report.sections.append(("energy", reasons.failed_in_repetition(number)))
+
+
+def shows_sections(config: pytest.Config) -> bool:
+    """Return whether pytest prints the sections of a failure."""
+    option = config.option
+    return bool(option.tbstyle != "no" and option.showcapture == "all")
 
 
 def status(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:

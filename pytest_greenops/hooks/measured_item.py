@@ -87,9 +87,9 @@ class MeasuredItem:
         if repeated and not (call.excinfo and self.trial.repetition > 1):
             report.sections.append(("energy", reasons.shown_once(repeated)))
         if call.excinfo:
-            describe_failure(
-                report, call.excinfo, self.trial, self.results, self.repetitions.number, unicode
-            )
+            config = self._item.config
+            number, raised = self.repetitions.number, call.excinfo
+            describe_failure(report, raised, self.trial, self.results, number, config, unicode)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pytest_greenops import machine
 from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.commands import results_file
 from pytest_greenops.hooks import failure, selection
+from pytest_greenops.hooks.caller import caller_of, inform_worker
 from pytest_greenops.hooks.channels import LiveOutput
 from pytest_greenops.hooks.fixture import Energy
 from pytest_greenops.hooks.fresh_child import FreshChild, measuring_only
@@ -46,6 +47,7 @@ class Measuring:
         self._progress = ProgressBar(config, self._live)
         self._run: Run | None = None
         self._gathered = GatheredReports()
+        self._failed = ""
 
     @classmethod
     def join(
@@ -93,6 +95,11 @@ class Measuring:
             results_file.check_writable(path)
         except GreenopsError as error:
             raise OptionError(f"--energy-json {error}") from None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Pass on to a worker of pytest-xdist how its controller was called."""
+        inform_worker(self._config, node.workerinput)
 
     def pytest_report_header(self) -> list[str]:
         """Say what measures, what it is compared with, and what fails."""
@@ -162,9 +169,11 @@ class Measuring:
             child.answer(self._run)
             return
         self._gathered.problems += _write_json(self._run)
-        idle = self._options.strict and not self._options.save and not self._run.compared
         fine = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-        if (self._gathered.problems or idle) and session.exitstatus in fine:
+        if session.exitstatus not in fine:
+            return
+        self._failed = self._gathered.why_failed(self._run)
+        if self._gathered.problems or self._failed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(
@@ -220,7 +229,8 @@ class Measuring:
         results = trial.results.values()
         for result in results:
             item.ihook.pytest_energy_verdict(item=item, result=result)
-        failure.enforce(results, self._options, self.run.saver.acceptable(trial))
+        accepted = self.run.saver.acceptable(trial)
+        failure.enforce(results, self._options, accepted, caller_of(self._config))
 
     def _measure_afresh(self, item: pytest.Item) -> Answer:
         """Measure a test in a fresh process, and show that meanwhile."""
@@ -231,12 +241,17 @@ class Measuring:
     def _summary(self, reporter: Any) -> Iterator[str]:
         results, width, unicode = self.run.results, reporter._tw.fullwidth, _unicode()
         say = visible if unicode else plain
-        render = terminal.render_brief if self._config.get_verbosity() < 0 else terminal.render
+        told = self._gathered.failed if failure.shows_sections(self._config) else ()
+        screen: Any = {"width": width, "color": reporter.hasmarkup, "unicode": unicode}
         yield ""
-        yield from render(results, width=width, color=reporter.hasmarkup, unicode=unicode)
+        if self._config.get_verbosity() < 0:
+            yield from terminal.render_brief(results, **screen, told=told)
+        else:
+            caller = caller_of(self._config)
+            yield from terminal.render(results, **screen, caller=caller, told=told)
         yield from where_joules_go(results, width, say)
-        yield from (say(f"energy: {line}") for line in self._gathered.lines())
-        yield say(closing.closing_line(results))
+        yield from (say(f"energy: {line}") for line in self._gathered.lines(self.run))
+        yield say(closing.closing_line(results, self._failed))
 
 
 class ProgressBar:

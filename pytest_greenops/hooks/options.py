@@ -108,10 +108,6 @@ def read_options(config: pytest.Config) -> Options:
     selection = read.either("energy-only", "energy-skip")
     measure = read.flag("energy") or saving is not None
     json = read.value("energy-json", _path)
-    if read.given("energy-json") and not measure:
-        raise OptionError("--energy-json needs a measurement: add --energy")
-    if read.given("energy-explain") and not measure:
-        raise OptionError("--energy-explain needs a measurement: add --energy")
     least = read.value("energy-min-rounds", _count)
     most = read.value("energy-max-rounds", _count)
     if least and most and least > most:
@@ -125,7 +121,7 @@ def read_options(config: pytest.Config) -> Options:
             f"--energy-sessions {sessions} needs fresh processes, but energy_fresh_process is off: "
             "change one"
         )
-    return Options(
+    options = Options(
         measure=measure,
         save=_SAVINGS[saving] if saving else None,
         baselines=read.value("energy-baselines", _path, default.baselines),
@@ -147,7 +143,30 @@ def read_options(config: pytest.Config) -> Options:
         fresh_process=fresh_process,
         stable_memory=read.value("energy-stable-memory", _stable_memory, default.stable_memory),
         explain=read.flag("energy-explain"),
+        called_in=str(config.invocation_params.dir),
     )
+    if not measure:
+        _refuse_without_measuring(config)
+    return options
+
+
+#: Options that select tests, with and without `--energy`.
+_SELECT = ("energy_only", "energy_skip")
+
+
+def _refuse_without_measuring(config: pytest.Config) -> None:
+    """Raise `OptionError` for an option on the command line that needs a measurement.
+
+    An ini twin, also in `addopts`, is for the runs that measure.
+    """
+    ours = {option.ini: option for option in _OPTIONS if option.ini not in _SELECT}
+    if all(config.getoption(name, None) is None for name in ours):
+        return
+    from pytest_greenops.hooks.caller import caller_of, given
+
+    for name in sorted(ours.keys() & given(config)):
+        command = caller_of(config).adding("--energy")
+        raise OptionError(f"--{ours[name].name} has no effect without --energy: {command}")
 
 
 class _Reader:

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator
 import msgspec
 import pytest
 
+from pytest_greenops.hooks.caller import caller_of
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.result import Result
-from pytest_greenops.report import document, reasons
+from pytest_greenops.report import closing, document, reasons
 from pytest_greenops.run.run import Run
 from pytest_greenops.run.save import Saved
 
+#: At most this many baselines that a run started anew are listed.
+_MOST_LISTED = 10
 #: Names of the properties that this plugin has put on an item.
 _PROPERTIES = pytest.StashKey[frozenset[str]]()
 
@@ -44,13 +47,18 @@ class ReportData(msgspec.Struct, omit_defaults=True):
 
 
 class GatheredReports:
-    """What the reports of all processes carry: results for the run, and its `problems`."""
+    """What the reports of all processes carry: results for the run, and its `problems`.
+
+    failed  the tests that failed by their energy
+    """
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        self.failed: set[TestKey] = set()
         self._refused: dict[TestKey, list[str]] = {}
         self._notes: dict[str, str] = {}
         self._repeated: dict[TestKey, int] = {}
+        self._anew: dict[TestKey, dict[str, int]] = {}
 
     def add(self, report: pytest.TestReport, run: Run) -> None:
         """Keep what a report carries; only the last attempt at a test counts."""
@@ -59,8 +67,11 @@ class GatheredReports:
             return
         if report.when != "teardown":
             run.forget(data.test)
+            self.failed.discard(data.test)
         if data.repeated:
             self._repeated[data.test] = data.repeated
+        if data.failure and report.outcome == "failed":
+            self.failed.add(data.test)
         saved = data.saved
         self._notes = {**data.notes, **self._notes}
         run.record(data.results)
@@ -69,22 +80,53 @@ class GatheredReports:
             f"{data.test.node_id}{'' if name == 'call' else f' ({name})'}: {why}"
             for name, why in saved.refused.items()
         ]
+        self._anew[data.test] = saved.anew
         if saved.problem:
             self.problems.append(saved.problem)
 
-    def lines(self) -> Iterator[str]:
-        """Yield what is shown once, not saved or not used, and the problems of the run."""
+    def lines(self, run: Run) -> Iterator[str]:
+        """Yield what is shown once, saved anew, not saved or not used, and the problems."""
         if self._repeated:
             yield reasons.tests_shown_once(len(self._repeated), max(self._repeated.values()))
+        anew = [
+            closing.started_anew(result, self._anew[result.test][result.name])
+            for result in run.results
+            if result.saved and result.name in self._anew.get(result.test, {})
+        ]
+        yield from anew[:_MOST_LISTED]
+        if len(anew) > _MOST_LISTED:
+            yield f"{len(anew) - _MOST_LISTED} more baselines started anew"
         yield from (f"not saved: {line}" for lines in self._refused.values() for line in lines)
         yield from self._notes.values()
         yield from self.problems
+        if run.options.save and not any(result.saved for result in run.results):
+            yield f"nothing was saved: {self._nothing_saved(run)}"
+
+    def why_failed(self, run: Run) -> str:
+        """Return why `--energy-strict` fails the run as a whole, or an empty text."""
+        if not run.options.strict:
+            return ""
+        if not run.options.save:
+            return "" if run.compared else "nothing was compared"
+        saved = any(result.saved for result in run.results)
+        complete = run.options.save == "new" and run.results and not self._refusals
+        return "" if saved or complete else "nothing was saved"
+
+    @property
+    def _refusals(self) -> int:
+        return sum(map(len, self._refused.values())) + len(self.problems)
+
+    def _nothing_saved(self, run: Run) -> str:
+        if self._refusals:
+            return "the lines above say why"
+        return "every test has a baseline already" if run.results else "no energy test ran"
 
 
 def replace_properties(item: pytest.Item, results: Iterable[Result]) -> None:
     """Put every figure into `user_properties`, in place of those of an earlier attempt."""
     ours = item.stash.get(_PROPERTIES, frozenset())
     others = [pair for pair in item.user_properties if pair[0] not in ours]
-    figures = [pair for result in results for pair in document.properties(result)]
+    caller = caller_of(item.config)
+    figures = [pair for result in results for pair in document.properties(result, caller)]
     item.stash[_PROPERTIES] = frozenset(name for name, _ in figures)
     item.user_properties[:] = [*others, *figures]

@@ -33,6 +33,7 @@ class Options(NamedTuple):
     fresh_process  whether a test may be measured in a second process while this one waits
     stable_memory  whether the allocator keeps freed memory; auto: where that is known how
     explain        whether to report where the joules go, by window and by layer
+    called_in      not an option: the folder where pytest was called, for paths in commands
     fresh_child    not an option: this run measures one test for its parent, which judges it
     """
 
@@ -57,4 +58,5 @@ class Options(NamedTuple):
     fresh_process: bool = True
     stable_memory: StableMemory = "auto"
     explain: bool = False
+    called_in: str = "."
     fresh_child: bool = False

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import Source
 from pytest_greenops.model.result import Policy, Result
-from pytest_greenops.model.units import counted
+from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import COMPARED, UNPROVEN, Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report.reasons import ESTIMATE_BAND
@@ -59,9 +59,10 @@ def header(
         yield f"energy: {_saving(policy.saving)}"
 
 
-def closing_line(results: Sequence[Result]) -> str:
+def closing_line(results: Sequence[Result], failed: str = "") -> str:
     """Return the line that counts measurements by their joules, and verdicts.
 
+    `failed` is why the run fails although its tests pass.
     A drop in quality counts as regressed, even if its joules could not be compared.
     """
     of = {outcome: [r for r in results if r.verdict.outcome is outcome] for outcome in COMPARED}
@@ -73,12 +74,34 @@ def closing_line(results: Sequence[Result]) -> str:
     missing = len(unproven[Outcome.NOT_MEASURED])
     parts = [
         f"{len(results) - missing} measured, {compared} compared: {counts}",
-        _no_baseline(unproven[Outcome.NO_BASELINE], nothing_compared=not compared),
+        f"{len(unproven[Outcome.NO_BASELINE])} no baseline",
         f"{len(unproven[Outcome.NOT_COMPARABLE])} not comparable",
         f"{missing} not measured" if missing else "",
         f"{counted(saved, 'baseline')} saved" if saved else "",
+        f"exit status 1: --energy-strict is on, and {failed}" if failed else "",
     ]
     return "energy: " + "; ".join(filter(None, parts))
+
+
+def started_anew(result: Result, sessions: int) -> str:
+    """Return the line for a saved result that replaced the sessions of its baseline.
+
+    `sessions` is how many there were.
+    """
+    change, outcome = result.verdict.change, result.verdict.energy
+    before = f"{figures.energy(change.baseline_j, result.unit)}, " if change else ""
+    now, new = figures.energy(result.judged_j, result.unit), len(result.sessions)
+    subject = f"{result.test.node_id}{figures.label(result)}"
+    text = (
+        f"baseline started anew: {subject}: {before}{counted(sessions, 'session')} -> {now}, "
+        f"{counted(new, 'session')}{' (provisional until 3)' if new < 3 else ''}"
+    )
+    if change is None or outcome not in (Outcome.REGRESSED, Outcome.IMPROVED):
+        return f"{text}: {result.verdict.cause or 'other counters, conditions or units of work'}"
+    text = f"{text}: {format_percent(change.relative)} (95 % CI {figures.change_span(change)})"
+    if result.verdict.confirmed is not None or result.fresh:
+        return f"{text}, confirmed by a fresh process"
+    return f"{text}, in one process: if this is noise, restore the file with git and save again"
 
 
 def _verdicts(outcome: Outcome, results: Sequence[Result]) -> str:
@@ -94,14 +117,6 @@ def _verdicts(outcome: Outcome, results: Sequence[Result]) -> str:
         if number
     ]
     return f"{len(results)} {outcome.value}" + (f" ({', '.join(marks)})" if marks else "")
-
-
-def _no_baseline(results: Sequence[Result], nothing_compared: bool) -> str:
-    text = f"{len(results)} no baseline"
-    unsaved = sum(not (result.saved or result.not_saved) for result in results)
-    if not nothing_compared or not unsaved:
-        return text
-    return f"{text}: accept {'it' if unsaved == 1 else 'them'} with --energy-save"
 
 
 def _sensor(sensor: SensorLine) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from pytest_greenops.model.advised import PLAIN, Caller
 from pytest_greenops.model.errors import encodable
 from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.units import significant
@@ -30,18 +31,20 @@ def to_json(results: Results) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
 
 
-def properties(result: Result) -> list[tuple[str, Property]]:
+def properties(result: Result, caller: Caller = PLAIN) -> list[tuple[str, Property]]:
     """Return every value of a result by name, for JUnit XML: `('energy.joules', 3.1)`.
 
     The name of a measurement other than `call` is included: `energy.prefill.joules`.
     """
     prefix = "energy." if result.name == "call" else f"energy.{result.name}."
-    return [(visible(prefix + name), significant(value)) for name, value in _figures(result)]
+    return [
+        (visible(prefix + name), significant(value)) for name, value in _figures(result, caller)
+    ]
 
 
-def _figures(result: Result) -> Iterator[tuple[str, Property]]:
+def _figures(result: Result, caller: Caller) -> Iterator[tuple[str, Property]]:
     yield "verdict", result.verdict.outcome.value
-    yield "reason", reason(result)
+    yield "reason", reason(result, caller)
     if result.checks:
         yield "checks", "; ".join(check.name for check in result.checks)
     if measured(result):

@@ -63,8 +63,8 @@ def machine_shift(change: Change) -> str:
 
 
 def chance(change: Change) -> str:
-    """Return `'p = 0.0012 for such an increase in unchanged code'`."""
-    return f"p {_p(change.p_value)} for such an increase in unchanged code"
+    """Return `'p = 0.0012 by chance'`: of such an increase in unchanged code."""
+    return f"p {_p(change.p_value)} by chance"
 
 
 def chances(change: Change) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from pytest_greenops.model.advised import Command
+from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.measurement import Check
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import counted, format_percent
@@ -16,6 +18,7 @@ from pytest_greenops.report.reasons import (
     Advice,
     again,
     explain,
+    finding,
     quality_not_judged,
     verdict_word,
     warned,
@@ -32,7 +35,11 @@ _WORDED = (Outcome.INCONCLUSIVE, Outcome.NOT_COMPARABLE, Outcome.NOT_MEASURED)
 
 
 class Note(NamedTuple):
-    """A verdict, its test, the reason and the next step; `brief` is the reason in a few words."""
+    """A verdict, its test, the reason and the next step; `brief` is the reason in a few words.
+
+    red    a red result, whose details follow the reason
+    steps  the red results of its test, if it is the last of them: their next steps follow
+    """
 
     word: str
     subject: str
@@ -40,6 +47,8 @@ class Note(NamedTuple):
     brief: str
     outcome: Outcome
     warned: bool = False
+    red: Result | None = None
+    steps: Sequence[Result] = ()
 
 
 class Sentences(NamedTuple):
@@ -50,7 +59,7 @@ class Sentences(NamedTuple):
     """
 
     explain: Callable[[Result], Advice]
-    again: Callable[[Result], str | None]
+    again: Callable[[Result], Command | None]
     provisional: Callable[[int, float], Advice]
     quality: Callable[[Sequence[Result]], Iterator[Advice]]
 
@@ -59,7 +68,7 @@ def _add_a_session(count: int, smallest: float) -> Advice:
     return Advice(
         f"{count} passed provisionally: only increases of at least {format_percent(smallest)} are "
         "detected. Add sessions of other hours",
-        "pytest --energy-save",
+        Command("save"),
     )
 
 
@@ -75,11 +84,24 @@ def _of_quality(results: Sequence[Result]) -> Iterator[Advice]:
 OF_A_RUN = Sentences(explain, again, _add_a_session, _of_quality)
 
 
-def notes(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Iterator[Note]:
-    """Yield failures first, then warnings, then what could not be judged."""
+def notes(
+    results: Sequence[Result],
+    sentences: Sentences = OF_A_RUN,
+    told: Collection[TestKey] = (),
+) -> Iterator[Note]:
+    """Yield failures first, then warnings, then what could not be judged.
+
+    told  tests whose failures are on the screen already: nothing is said twice
+    """
+    results = [
+        r for r in results if r.test not in told or not (r.verdict.red or r.verdict.unproven)
+    ]
     red = [result for result in results if result.verdict.outcome in RED]
-    for result in sorted(red, key=lambda result: result.verdict.action != "fail"):
-        yield _note(result, sentences)
+    red.sort(key=lambda result: result.verdict.action != "fail")
+    for number, result in enumerate(red):
+        of_test = [each for each in red[: number + 1] if each.test == result.test]
+        last = all(each.test != result.test for each in red[number + 1 :])
+        yield _note(result, sentences, of_test if last else ())
     for result in results:
         if result.verdict.outcome is Outcome.INCONCLUSIVE and not _of_the_machine(result):
             yield _note(result, sentences)
@@ -194,16 +216,19 @@ def _mentioned(result: Result, check: Check, sentences: Sentences) -> bool:
     return failed or (noted and check.finding in sentences.explain(result).text)
 
 
-def _note(result: Result, sentences: Sentences) -> Note:
+def _note(result: Result, sentences: Sentences, steps: Sequence[Result] = ()) -> Note:
     word, subject = verdict_word(result), f"{result.test.node_id}{figures.label(result)}"
-    advice = _without_word(result, _runnable(result, sentences))
-    return Note(word, subject, advice, _brief(result), result.verdict.outcome, warned(result))
+    note = Note(word, subject, Advice(""), _brief(result), result.verdict.outcome, warned(result))
+    if result.verdict.red and not result.saved and sentences.again(result):
+        return note._replace(advice=Advice(finding(result)), red=result, steps=steps)
+    return note._replace(advice=_without_word(result, _runnable(result, sentences)))
 
 
 def _runnable(result: Result, sentences: Sentences) -> Advice:
     """Return the reason with a command if possible: it contains the full name of the test."""
     advice, command = sentences.explain(result), sentences.again(result)
-    if advice.command or result.saved or command is None:
+    nothing = result.verdict.cause_kind is CauseKind.NOTHING_MEASURED
+    if advice.command or result.saved or nothing or command is None:
         return advice
     return Advice(f"{advice.text}; try again", command)
 
@@ -218,8 +243,9 @@ def _without_word(result: Result, advice: Advice) -> Advice:
 
 def _shared(group: Sequence[Result], sentences: Sentences) -> Note:
     advice = _without_word(group[0], sentences.explain(group[0]))
-    saving = advice.command is not None and "--energy-save" in advice.command
-    command = "pytest --energy-save" if saving else advice.command and "pytest --energy"
+    command = advice.command
+    if isinstance(command, Command):
+        command = command._replace(test=None)
     word, outcome = verdict_word(group[0]).lstrip("~"), group[0].verdict.outcome
     subject = f"{len(group)} measurements"
     return Note(word, subject, Advice(advice.text, command), _brief(group[0]), outcome)
@@ -237,5 +263,5 @@ def _brief(result: Result) -> str:
         change = verdict.change
         return f"{format_percent(change.relative)}, limit {figures.margin(change.margin)}"
     if verdict.outcome is Outcome.NO_BASELINE:
-        return "save one: pytest --energy-save"
+        return result.not_saved or "accept it with --energy-save"
     return verdict.cause or ""

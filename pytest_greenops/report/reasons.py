@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from pytest_greenops.model.advised import PLAIN, Caller, Command
 from pytest_greenops.model.measurement import Check, CheckName
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import counted, format_percent
@@ -25,13 +25,18 @@ _QUIET = "reduce the load on the machine"
 
 
 class Advice(NamedTuple):
-    """A sentence, and the shell command to run next, if there is one."""
+    """A sentence, and what to run or write next: a command of pytest, or a text as it is."""
 
     text: str
-    command: str | None = None
+    command: Command | str | None = None
 
     def __str__(self) -> str:
-        return f"{self.text}: {self.command}" if self.command else self.text
+        return self.told(PLAIN)
+
+    def told(self, caller: Caller) -> str:
+        """Return the sentence and the command in one line."""
+        command = caller.offer(self.command)
+        return f"{self.text}: {command}" if command else self.text
 
 
 def verdict_word(result: Result) -> str:
@@ -42,22 +47,29 @@ def verdict_word(result: Result) -> str:
     return f"{mark}{result.verdict.outcome.value}{f' ({flag})' if flag else ''}"
 
 
-def reason(result: Result) -> str:
+def reason(result: Result, caller: Caller = PLAIN) -> str:
     """Return the reason and the next step in one line."""
-    return str(explain(result))
+    return explain(result).told(caller)
 
 
-def failure(result: Result) -> str:
+def failure(result: Result) -> Advice:
     """Return the message of the exception that fails the test, in one line."""
-    return reason(result) if result.verdict.red else unproven(result)
+    return explain(result) if result.verdict.red else unproven(result)
 
 
-def unproven(result: Result) -> str:
+def unproven(result: Result) -> Advice:
     """Return the message if only `--energy-strict` fails the test."""
     energy = result.verdict.energy
-    quality = quality_not_judged(result) or result.verdict.unjudged
-    why = _REASONS[energy](result) if energy in UNPROVEN else quality
-    return f"{result.name} could not be judged, and --energy-strict is on: {why}"
+    other = quality_not_judged(result) or Advice(result.verdict.unjudged or "its limits")
+    text, command = _REASONS[energy](result) if energy in UNPROVEN else other
+    text = f"{result.name} could not be judged, and --energy-strict is on: {text}"
+    return Advice(text, command)
+
+
+def finding(result: Result) -> str:
+    """Return what a failure says, without the next step if that is to accept it."""
+    text, command = failure(result)
+    return text.rpartition(". ")[0] if result.verdict.red and command else text
 
 
 def explain(result: Result) -> Advice:
@@ -72,19 +84,14 @@ def quality_not_judged(result: Result) -> Advice | None:
     return Advice(why, None if refused else save(result)) if why else None
 
 
-def node(result: Result) -> str:
-    """Return the node id of the test, quoted for a shell if necessary."""
-    return shlex.quote(result.test.node_id)
-
-
-def save(result: Result) -> str:
+def save(result: Result) -> Command:
     """Return the command that saves the current energy as the baseline."""
-    return f"pytest --energy-save {node(result)}"
+    return Command("save", result.test.node_id)
 
 
-def again(result: Result) -> str:
-    """Return the command that measures this test again."""
-    return f"pytest --energy {node(result)}"
+def again(result: Result, *options: str) -> Command:
+    """Return the command that measures this test again, with these options."""
+    return Command("measure", result.test.node_id, options)
 
 
 def sessions(count: int, which: str = "") -> str:
@@ -186,8 +193,8 @@ def _over_budget(result: Result) -> Advice:
         f"{result.name} {verb} "
         f"{_figure(result, figures.of_limit(limit, limit.value))}, "
         f"budget {figures.of_limit(limit, limit.limit)}{interval}: "
-        f"{figures.used(limit.used)} of the budget. "
-        f"If this is intended, raise it: energy_budget({raised(limit)})"
+        f"{figures.used(limit.used)} of the budget. If this is intended, raise it",
+        f"energy_budget({raised(limit)})",
     )
 
 
@@ -238,10 +245,10 @@ def _inconclusive(result: Result) -> Advice:
     if verdict.cause_kind is CauseKind.NOT_CONFIRMED:
         return Advice(f"{text}; {_QUIET}, then measure again", again(result))
     if verdict.needs_rounds is not None:
-        command = f"pytest --energy --energy-min-rounds={verdict.needs_rounds} {node(result)}"
+        command = again(result, f"--energy-min-rounds={verdict.needs_rounds}")
         return Advice(f"{text}; about {verdict.needs_rounds} rounds would decide", command)
     if verdict.needs_processes is not None:
-        command = f"pytest --energy --energy-sessions={verdict.needs_processes} {node(result)}"
+        command = again(result, f"--energy-sessions={verdict.needs_processes}")
         return Advice(f"{text}; about {verdict.needs_processes} processes would decide", command)
     if verdict.needs_sessions is not None:
         more = sessions(verdict.needs_sessions, "more ")

@@ -56,7 +56,7 @@ class Row(NamedTuple):
 
     label   follows the name of the test and is never cut: ` · prefill`, or empty
     rounds  joules per judged unit of each round, drawn below the name
-    gauge   drawn below the verdict; without it, `hint` is printed
+    gauge   drawn below the verdict
     error   the relative error of a single round
     """
 
@@ -68,7 +68,6 @@ class Row(NamedTuple):
     verdict: str
     outcome: Outcome
     gauge: Gauge | None
-    hint: str = ""
     error: float | None = None
     number: str = ""
     warned: bool = False
@@ -92,8 +91,6 @@ class Part(NamedTuple):
 
 def row(result: Result) -> Row:
     """Return the row of a result."""
-    missing = result.verdict.outcome is Outcome.NO_BASELINE
-    needs_baseline = missing and not (result.saved or result.not_saved)
     return Row(
         name=result.test.name,
         label=figures.label(result),
@@ -103,7 +100,6 @@ def row(result: Result) -> Row:
         verdict=verdict_word(result),
         outcome=result.verdict.outcome,
         gauge=_gauge(result),
-        hint="--energy-save" if needs_baseline else "",
         error=figures.edge_error(result) if figures.measured(result) else None,
         number=figures.tally(result) if figures.measured(result) else "",
         warned=warned(result),
@@ -236,5 +232,5 @@ def _narrow(width: int, energy: int, change: int, verdict: int) -> Widths:
 
 def _least_gauge(row: Row) -> str:
     if row.gauge is None:
-        return row.hint
+        return ""
     return "." * SHORTEST_BAR + " " + list(row.gauge.words())[-1]

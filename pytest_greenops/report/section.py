@@ -1,70 +1,95 @@
-"""The section below a failed test: the measurement, the baseline, and the checks."""
+"""What is said of a red test: what, how sure, where, and the commands to go on with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from pytest_greenops.model.advised import PLAIN, Caller, Command
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.units import (
-    counted,
-    format_duration,
-    format_energy,
-    format_percent,
-    format_power,
-)
-from pytest_greenops.model.verdict import Change, Outcome, Verdict
+from pytest_greenops.model.units import counted, format_percent
+from pytest_greenops.model.verdict import RED, Outcome, Verdict
 from pytest_greenops.report import figures, reasons
-from pytest_greenops.report import quality_text as quality
-from pytest_greenops.report.drawing import hanging, sparkline
+from pytest_greenops.report.drawing import hanging
 from pytest_greenops.report.layer_table import in_brief
 
 _WIDTH = 79
-_LABEL = 11
-_MOST_POINTS = 40
+_LABEL = 16
 
 
-def failure_section(result: Result, unicode: bool = True) -> Iterator[str]:
-    """Yield labelled lines of at most 79 characters; only commands may be longer."""
-    for label, text in _facts(result, unicode):
-        yield from hanging(f"{label:<{_LABEL}}", text, _WIDTH)
-    for label, command in _commands(result):
-        yield f"{label:<{_LABEL}}{command}"
+def failure_sections(
+    results: Sequence[Result],
+    said: str = "",
+    caller: Caller = PLAIN,
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield a title with lines for each result of a test that is red or unproven.
+
+    `said` is the message above: what it says is not said again. The commands are in the last
+    section, once. Lines have at most 79 characters; only commands may be longer.
+    """
+    told = [r for r in results if r.verdict.red or r.verdict.unproven]
+    for result in told:
+        title = "energy" if result.name == "call" else f"energy of {result.name}"
+        lines = list(_labelled(result, what=reasons.failure(result).told(caller) != said))
+        if result is told[-1]:
+            lines += command_lines(told, caller)
+        if lines:
+            yield title, lines
 
 
-def _facts(result: Result, unicode: bool) -> Iterator[tuple[str, str]]:
-    """Yield what was measured, what it was compared with, and how reliable it is."""
-    measured, verdict = figures.measured(result), result.verdict
-    if measured:
-        yield from _measured(result)
-    if result.quality if measured else verdict.qualities:
-        yield "quality", quality.overview(result)
+def _labelled(result: Result, what: bool) -> Iterator[str]:
+    if what:
+        yield from hanging(f"{'what':<{_LABEL}}", reasons.finding(result), _WIDTH)
+    yield from fact_lines(result, _WIDTH)
+
+
+def fact_lines(result: Result, width: int) -> Iterator[str]:
+    """Yield labelled lines: how sure a verdict is, where the energy goes, and what disturbed it."""
+    for label, text in _facts(result):
+        yield from hanging(f"{label:<{_LABEL}}", text, width)
+
+
+def command_lines(results: Sequence[Result], caller: Caller) -> Iterator[str]:
+    """Yield the next steps for measurements of one test, each once: labelled commands."""
+    steps = dict.fromkeys(step for result in results for step in next_steps(result))
+    for label, command in sorted(steps, key=lambda step: _ORDER.index(step[0])):
+        yield f"{label:<{_LABEL}}{caller.shell(command)}"
+
+
+#: The next steps, in their order.
+_ORDER = ("find the cause", "next", "try again", "accept it", "raise it")
+
+
+def next_steps(result: Result) -> Iterator[tuple[str, Command | str]]:
+    """Yield what to do about a result that is red or unproven."""
+    verdict, advice = result.verdict, reasons.failure(result)
+    if not verdict.red:
+        if advice.command:
+            yield "next", advice.command
+        return
+    if result.explained is None and verdict.energy in RED:
+        yield "find the cause", Command("explain", result.test.node_id)
+    yield "try again", reasons.again(result)
+    if advice.command:
+        yield ("accept it" if isinstance(advice.command, Command) else "raise it"), advice.command
+
+
+def _facts(result: Result) -> Iterator[tuple[str, str]]:
+    """Yield what neither the message nor the table says."""
+    verdict = result.verdict
     if verdict.of_joules is not None:
         yield "its energy", _energy_alone(verdict, verdict.of_joules)
-    if verdict.change is not None:
-        yield "baseline", _baseline(result, verdict.change)
-        yield from _evidence(verdict, verdict.change)
-    if measured:
-        yield "rounds", _rounds(result, unicode)
-    if result.attempts:
-        yield "attempts", _attempts(result)
+    elif verdict.red and (sure := "; ".join(_evidence(result))):
+        yield "how sure", sure
+    if verdict.energy in RED and (where := "; ".join(_place(result))):
+        yield "where", where
+    unlimited = result.quality.keys() - {each.name for each in verdict.qualities}
+    if unlimited:
+        values = (f"{name} {result.quality[name]:g}" for name in sorted(unlimited))
+        yield "quality", ", ".join(values)
+    said = reasons.finding(result)
     for check in result.checks:
-        yield "check", f"{check.name}: {check.finding}; {check.done}"
-    if result.provenance.sensors:
-        yield "sensors", _sensors(result)
-
-
-def _measured(result: Result) -> Iterator[tuple[str, str]]:
-    yield "energy", _energy(result)
-    if len(result.domains) > 1:
-        yield "domains", _domains(result)
-    if result.explained is not None and result.explained.layers:
-        yield "layers", in_brief(result.explained)
-    yield "power", f"{format_power(result.watts)} over {format_duration(result.seconds)} per call"
-    units = figures.known_units(result)
-    if units:
-        yield "per unit", ", ".join(figures.energy(j, unit) for unit, j in units.items())
-    if result.grams is not None:
-        yield "carbon", figures.carbon(result.grams, result.carbon)
+        found = "" if check.finding in said else f"{check.finding}; "
+        yield "check", f"{check.name}: {found}{check.done}"
 
 
 def _energy_alone(verdict: Verdict, of_joules: Outcome) -> str:
@@ -74,85 +99,42 @@ def _energy_alone(verdict: Verdict, of_joules: Outcome) -> str:
     return f"{of_joules.value}{f': {why}' if why else ''}"
 
 
-def _evidence(verdict: Verdict, change: Change) -> Iterator[tuple[str, str]]:
-    yield "detects", f"increases of at least {format_percent(change.smallest)}"
-    if verdict.confirmed is not None:
-        yield "confirmed", f"a fresh process measured {format_percent(verdict.confirmed)}"
-    if change.taken_out is not None:
-        shift = format_percent(change.taken_out)
-        yield "machine", f"its own {shift} (control workload) is subtracted from the change"
+def _evidence(result: Result) -> Iterator[str]:
+    """Yield how unlikely the change is without a cause, and what it was compared with."""
+    change, confirmed = result.verdict.change, result.verdict.confirmed
+    if change is None or result.verdict.energy is Outcome.OVER_BUDGET:
+        if figures.measured(result):
+            yield f"{figures.tally(result)} of {_lowest_to_highest(result)}"
+        return
     if change.p_value is not None:
-        yield "chance", figures.chance(change)
-
-
-def _energy(result: Result) -> str:
-    interval = ""
-    if result.interval is not None:
-        several = len(figures.round_values(result)) > 1
-        of = "these rounds" if several else "the window edges"
-        interval = f" (95 % CI of {of} {figures.span(*result.interval, format_energy)})"
-    return f"{format_energy(result.joules)} per call{interval}"
-
-
-def _domains(result: Result) -> str:
-    kinds = figures.counted_kinds(result)
-    total = sum(kinds.values())
-    judged = "" if result.domain == "total" else f"; {result.domain} is judged"
-    grown = figures.kinds_changed(result)
-    parts = [
-        f"{kind} {format_energy(energy_j)} ({figures.used(energy_j / (total or 1.0))}"
-        + (f", {format_percent(grown[kind])})" if kind in grown else ")")
-        for kind, energy_j in kinds.items()
-    ]
-    outside = [f"; {name} {format_energy(j)}, {why}" for name, why, j in figures.apart(result)]
-    return "".join([", ".join(parts), *outside, judged])
-
-
-def _rounds(result: Result, unicode: bool) -> str:
-    values = figures.round_values(result)
-    if len(values) == 1:
-        return "1 round: the spread is unknown"
-    calls = sum(round_.iterations for rounds in result.sessions for round_ in rounds)
-    ends = figures.span(min(values), max(values), lambda j: figures.energy(j, result.unit))
-    drawn = sparkline(values, _MOST_POINTS, unicode)
-    of_calls = "" if calls == len(values) else f" with {calls} calls"
-    return f"{drawn}  {figures.tally(result)}{of_calls}, {ends}"
-
-
-def _attempts(result: Result) -> str:
-    before = ", ".join(figures.attempt(attempt) for attempt in result.attempts)
-    return f"{len(result.attempts) + 1}; before this one: {before}"
-
-
-def _sensors(result: Result) -> str:
-    by_sensor: dict[str, list[str]] = {}
-    for domain, sensor in result.provenance.sensors.items():
-        by_sensor.setdefault(sensor, []).append(domain)
-    text = ", ".join(f"{sensor} ({', '.join(names)})" for sensor, names in by_sensor.items())
-    if figures.estimated(result):
-        return f"{text}: ESTIMATED, not sensed: {reasons.ESTIMATE_BAND} on the absolute figure"
-    return text
-
-
-def _baseline(result: Result, change: Change) -> str:
+        yield figures.chance(change)
+    if confirmed is not None:
+        yield f"fresh process {format_percent(confirmed)}"
     hours = "" if change.occasions is None else f": {counted(change.occasions, 'hour')}"
-    few = f" (provisional{hours})" if change.provisional else ""
-    text = f"{figures.energy(change.baseline_j, result.unit)} from "
-    text += f"{reasons.sessions(change.sessions)}{few}"
-    if change.accepted_at is not None:
-        text += f", last saved {change.accepted_at[:10]}"
-    if change.commit is not None:
-        text += f" at commit {change.commit[:10]}"
-    if change.since_anchor is not None:
-        text += f"; it moved {format_percent(change.since_anchor)} in small accepted steps"
-    return text
+    provisional = f" (provisional{hours})" if change.provisional else ""
+    yield f"{counted(change.sessions, 'baseline session')}{provisional}"
 
 
-def _commands(result: Result) -> Iterator[tuple[str, str]]:
-    advice = reasons.explain(result)
-    if result.verdict.outcome is Outcome.REGRESSED and advice.command:
-        yield "accept it", advice.command
-    elif advice.command and advice.command != reasons.again(result):
-        yield "next", advice.command
-    if result.verdict.outcome is not Outcome.NOT_MEASURED:
-        yield "try again", reasons.again(result)
+def _lowest_to_highest(result: Result) -> str:
+    values = figures.round_values(result)
+    return figures.span(min(values), max(values), lambda j: figures.energy(j, result.unit))
+
+
+def _place(result: Result) -> Iterator[str]:
+    """Yield where the joules go, by layer or else by domain, and since when they grew."""
+    explained, change = result.explained, result.verdict.change
+    if explained is not None:
+        yield in_brief(explained) if explained.layers else f"no layers: {explained.why}"
+    kinds = figures.counted_kinds(result)
+    if len(kinds) > 1 and not figures.estimated(result):  # of an estimate they are constants
+        grown, total = figures.kinds_changed(result), sum(kinds.values())
+        shares = {kind: figures.used(joules / (total or 1.0)) for kind, joules in kinds.items()}
+        yield ", ".join(
+            f"{kind} {share}" + (f" ({format_percent(grown[kind])})" if kind in grown else "")
+            for kind, share in shares.items()
+        )
+    if change is not None and change.accepted_at is not None:
+        day = change.accepted_at[:10]
+        yield f"since {change.commit[:10]} ({day})" if change.commit else f"since {day}"
+    if change is not None and abs(change.since_anchor or 0.0) > change.margin:
+        yield f"the baseline moved {format_percent(change.since_anchor or 0.0)} in accepted steps"

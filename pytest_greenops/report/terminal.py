@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import IO, TYPE_CHECKING
 
+from pytest_greenops.model.advised import PLAIN, Caller
+from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report.drawing import (
@@ -35,6 +37,7 @@ from pytest_greenops.report.result_table import (
     parts,
     row,
 )
+from pytest_greenops.report.section import command_lines, fact_lines
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -63,10 +66,13 @@ def render(
     color: bool,
     unicode: bool,
     sentences: Sentences = OF_A_RUN,
+    caller: Caller = PLAIN,
+    told: Collection[TestKey] = (),
 ) -> Iterator[str]:
     """Yield the table by module, then a note for each verdict that needs attention.
 
     No line is longer than `width`, at least 40, except for commands, which users copy.
+    `told` are tests whose failures are on the screen already: they have no note.
     """
     if not results:
         return
@@ -87,15 +93,19 @@ def render(
         yield _painted(title + rule * (total - cells(title)), "bold", color)
         for one, more in members:
             yield from layout.lines(one, more)
-    yield from _listed(results, width, color, say, sentences)
+    yield from _listed(results, width, color, say, sentences, caller, told)
 
 
 def render_brief(
-    results: Sequence[Result], width: int, color: bool, unicode: bool
+    results: Sequence[Result],
+    width: int,
+    color: bool,
+    unicode: bool,
+    told: Collection[TestKey] = (),
 ) -> Iterator[str]:
-    """Yield one line for each verdict that needs attention."""
+    """Yield one line for each verdict that needs attention, but for failures on the screen."""
     say = visible if unicode else plain
-    found = list(notes(results))
+    found = list(notes(results, told=told))
     subjects = _Elided(tuple(say(note.subject) for note in found), say("…"))
     for note in found:
         word, subject, brief = say(note.word), say(note.subject), say(note.brief)
@@ -276,7 +286,7 @@ class _Layout:
 
     def _gauge(self, one: Row) -> str:
         if one.gauge is None:
-            return self._cut(one.hint, 3)
+            return ""
         width = self.widths.verdict
         for words in one.gauge.words():
             words = self.say(words)
@@ -310,29 +320,37 @@ def _listed(
     color: bool,
     say: Callable[[str], str],
     sentences: Sentences,
+    caller: Caller,
+    told: Collection[TestKey],
 ) -> Iterator[str]:
-    found = list(notes(results, sentences))
+    found = list(notes(results, sentences, told))
     subjects = _Elided(tuple(say(note.subject) for note in found), say("…"))
     for note in found:
         word = say(note.word)
         subject = subjects.to(width - cells(word) - 2)[say(note.subject)]
         yield ""
         yield _painted(f"{word}: {subject}", _style(note), color)
-        yield from _sentence(note.advice, width, say, indent="  ")
+        yield from _sentence(note.advice, width, say, caller, indent="  ")
+        if note.red is not None:
+            yield from (f"  {say(line)}" for line in fact_lines(note.red, width - 2))
+            yield from (f"  {say(line)}" for line in command_lines(note.steps, caller))
     last = list(remarks(results, sentences))
     if last:
         yield ""
     for remark in last:
-        yield from _sentence(remark, width, say, indent="")
+        yield from _sentence(remark, width, say, caller, indent="")
 
 
-def _sentence(advice: Advice, width: int, say: Callable[[str], str], indent: str) -> Iterator[str]:
+def _sentence(
+    advice: Advice, width: int, say: Callable[[str], str], caller: Caller, indent: str
+) -> Iterator[str]:
     """Yield a wrapped sentence, and its command on a line of its own."""
-    text = say(f"{advice.text}:" if advice.command else advice.text)
+    command = caller.offer(advice.command)
+    text = say(f"{advice.text}:" if command else advice.text)
     for line in wrapped(text, width - len(indent)):
         yield indent + line
-    if advice.command:
-        yield f"{indent}  {say(advice.command)}"
+    if command:
+        yield f"{indent}  {say(command)}"
 
 
 def _style(of: Note | Row) -> str:

@@ -110,6 +110,7 @@ class Run:
         of = self._results.get(test, {})
         for name, result in of.items():
             why = saved.refused.get(name)
+            why = why or (saved.problem and "its baseline cannot be written")
             of[name] = replace(result, saved=name in saved.names, not_saved=why)
 
     def trial(

@@ -24,11 +24,13 @@ class Saved(msgspec.Struct, frozen=True, omit_defaults=True):
 
     names    those that became baselines
     refused  why others did not, by name
+    anew     sessions of a baseline that a result replaced, by name
     problem  why nothing could be saved
     """
 
     names: tuple[str, ...] = ()
     refused: dict[str, str] = {}
+    anew: dict[str, int] = {}
     problem: str | None = None
 
 
@@ -66,25 +68,35 @@ class BaselineSaver:
             return Saved(refused=dict.fromkeys(trial.results or ["call"], "the test did not pass"))
         try:
             accepted = self.acceptable(trial)
-            if accepted:
-                self._update(trial.test, accepted)
+            anew = self._update(trial.test, accepted) if accepted else {}
         except BaselineError as error:
             return Saved(problem=str(error))
         results = trial.results.values()
         return Saved(
             names=tuple(result.name for result in accepted),
+            anew=anew,
             refused={r.name: why for r in results if (why := why_not_a_baseline(r))},
         )
 
-    def _update(self, test: TestKey, results: Iterable[Result]) -> None:
-        """Write all sessions of these results, in place of those of an earlier pass in this run."""
+    def _update(self, test: TestKey, results: Iterable[Result]) -> dict[str, int]:
+        """Write all sessions of these results, in place of those of an earlier pass in this run.
+
+        Return how many sessions they replaced, by name, where they started a baseline anew.
+        """
         sessions = [each for result in results for each in self._sessions(result)]
+        anew: dict[str, int] = {}
 
         def change(baseline: Baseline | None) -> Baseline:
             before = self._before.setdefault(test, baseline)
-            return accept(before, test, self._context.environment.machine, sessions)
+            after = accept(before, test, self._context.environment.machine, sessions)
+            for name, series in before.measurements.items() if before else ():
+                added = sum(result.name == name for result, _ in sessions)
+                if added and len(after.measurements[name].sessions) == added:
+                    anew[name] = len(series.sessions)
+            return after
 
         self._context.store.update(test, change)
+        return anew
 
     def _sessions(self, result: Result) -> Iterator[tuple[Result, Session]]:
         """Yield each session of a result; a session after the first never replaces the baseline."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import shlex
 from collections.abc import Mapping
 
@@ -71,10 +72,10 @@ class StoredBaseline:
 
     def renamed(self) -> Cause | None:
         """Return the cause that a baseline of the same function has a test that is gone."""
-        store, folder = self._context.store, self._context.options.baselines
+        store, folder = self._context.store, self._context.options.called_in
         if orphan := self._context.orphans.get((self._test.module, self._test.qualname)):
-            paths = (folder / store.relative_path(test) for test in (orphan.test, self._test))
-            rename = shlex.join(["git", "mv", *map(str, paths)])
+            paths = (str(store.path(test)) for test in (orphan.test, self._test))
+            rename = shlex.join(["git", "mv", *(posixpath.relpath(path, folder) for path in paths)])
             gone = f"{orphan.test.name} has one and was not collected; if it was renamed: {rename}"
             return Cause(CauseKind.RENAMED_TEST, gone)
         return None

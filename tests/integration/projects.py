@@ -67,6 +67,8 @@ _COUNT = re.compile(
     r"(\d+) (measured|compared|passed|improved|regressed|over budget|inconclusive|no baseline|"
     r"not comparable|not measured|baselines? saved)"
 )
+#: Options that each run of a project has, in the commands that it advises.
+_OF_A_PROJECT = re.compile(r" (--basetemp=\S+|-p greenops)(?= |$)", re.MULTILINE)
 #: No second measurement in a fresh process, for tests that are not about it.
 ALONE = ("-o", "energy_fresh_process=false")
 #: A test that uses the joules of its run.
@@ -137,6 +139,7 @@ class Ran:
     """One run of pytest: the text that it printed, and its results."""
 
     def __init__(self, code: int, out: str, err: str, results_file: Path) -> None:
+        out, err = (_OF_A_PROJECT.sub("", text) for text in (out, err))
         self.code = code
         self.lines = out.splitlines()
         self.stdout = pytest.LineMatcher(self.lines)

@@ -106,7 +106,7 @@ def test_async_tests_run_once_unmeasured(project: Project, plugin: str) -> None:
     )
     ran = project.run("-p", plugin)
     assert ran.outcomes["passed"] == 3
-    assert ran.closing == "1 budget not enforced; measure it with --energy"
+    assert ran.closing == f"1 budget not enforced; measure it: pytest --energy -p {plugin}"
 
 
 @pytest.mark.parametrize("plugin", ["asyncio", "anyio"])

@@ -65,4 +65,6 @@ def test_the_option_needs_a_measurement(project: Project) -> None:
     project.write("test_llm.py", LOOP)
     ran = project.run("--energy-explain")
     assert ran.code == 4
-    assert "ERROR: --energy-explain needs a measurement: add --energy" in ran.errors
+    assert ran.errors == [
+        "ERROR: --energy-explain has no effect without --energy: pytest --energy --energy-explain"
+    ]

@@ -103,4 +103,7 @@ def test_needs_a_measured_run(project: Project) -> None:
     """Without `--energy` it is a usage error."""
     ran = project.run("--energy-json=out.json")
     assert ran.code == pytest.ExitCode.USAGE_ERROR
-    assert ran.errors == ["ERROR: --energy-json needs a measurement: add --energy"]
+    assert ran.errors == [
+        "ERROR: --energy-json has no effect without --energy: "
+        "pytest --energy --energy-json=out.json"
+    ]

@@ -116,7 +116,7 @@ def test_everything_runs_once(project: Project) -> None:
     ran.stdout.fnmatch_lines(
         ["SKIPPED * reads energy.results?'call'?, which only pytest --energy measures"]
     )
-    assert ran.energy_lines == ["2 budgets not enforced; measure them with --energy"]
+    assert ran.energy_lines == ["2 budgets not enforced; measure them: pytest --energy -rs"]
 
 
 def test_a_test_that_is_run_again_counts_once(project: Project) -> None:
@@ -131,7 +131,9 @@ def test_a_test_that_is_run_again_counts_once(project: Project) -> None:
         """,
     )
     ran = project.run("-p", "pytest_rerunfailures", "--reruns=2")
-    assert ran.energy_lines == ["1 budget not enforced; measure it with --energy"]
+    assert ran.energy_lines == [
+        "1 budget not enforced; measure it: pytest --energy -p pytest_rerunfailures --reruns=2"
+    ]
 
 
 def test_silent_without_budgets(project: Project) -> None:

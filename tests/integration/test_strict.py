@@ -61,16 +61,20 @@ def test_unproven_tests_fail(saved: Project) -> None:
     said = [line for line in ran.lines if line.startswith("EnergyUnproven: ")]
     assert said == [
         "EnergyUnproven: call could not be judged, and --energy-strict is on: no baseline on this "
-        "machine; save one: pytest --energy-save test_it.py::test_no_baseline",
+        "machine; save one",
         "EnergyUnproven: call could not be judged, and --energy-strict is on: inconclusive because "
         "a self-check failed (too short: a round spans 1.00 ms, and its edges are off by up to "
-        "78 % of its cpu energy); make one call longer, then measure again: "
-        "pytest --energy test_it.py::test_inconclusive",
+        "78 % of its cpu energy); make one call longer, then measure again",
         "EnergyUnproven: call could not be judged, and --energy-strict is on: not measured: "
         "the test never called energy",
         "EnergyUnproven: call could not be judged, and --energy-strict is on: not comparable "
-        "(instrumented: test_it (sys.setprofile)); measure without it: "
-        "pytest --energy test_it.py::test_not_comparable",
+        "(instrumented: test_it (sys.setprofile)); measure without it",
+    ]
+    steps = [line.split(maxsplit=1)[1] for line in ran.lines if line.startswith("next ")]
+    assert steps == [
+        "pytest --energy-strict --energy-save test_it.py::test_no_baseline",
+        "pytest --energy-strict --energy test_it.py::test_inconclusive",
+        "pytest --energy-strict --energy test_it.py::test_not_comparable",
     ]
     assert len([line for line in ran.lines if line.startswith("UNPROVEN test_it.py::")]) == 4
 

@@ -44,11 +44,11 @@ def test_eighty_columns(project: Project) -> None:
     assert "\x1b" not in ran.text
     start = ran.lines.index(next(line for line in ran.lines if line.startswith("test   ")))
     table = [line for line in ran.lines[start:] if not line.startswith(("energy: ", "OVER BUDGET"))]
-    commands = [line for line in table if line.startswith("    pytest ")]
+    commands = [line for line in table if " pytest " in line]
     assert commands
     assert [line for line in table if len(line) > 80 and line not in commands] == []
     [section] = [number for number, line in enumerate(ran.lines) if line.strip("-") == " energy "]
-    lines = [line for line in ran.lines[section:start] if "pytest --energy" not in line]
+    lines = [line for line in ran.lines[section:start] if "pytest " not in line]
     assert [line for line in lines if len(line) > 80] == []
 
 
@@ -70,7 +70,6 @@ def test_ascii(project: Project) -> None:
     assert "\\" not in ran.text
     assert "ESTIMATED, not sensed, +-50 %" in ran.text
     assert "budget 1.00 J (95 % CI 1.90..2.10 J)" in ran.text
-    assert "sensors    fake (cpu:0, dram:0): ESTIMATED, not sensed" in ran.text
 
 
 #: The progress bar without its delay.

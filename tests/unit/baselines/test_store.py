@@ -78,7 +78,6 @@ def all_files(folder: Path) -> list[str]:
 def test_a_plain_name_is_the_name_of_the_file(store: Store, test: TestKey, path: str) -> None:
     """There is one file for each test, below its machine and module, inside the folder."""
     assert store.path(test) == store.folder / MACHINE / path
-    assert store.relative_path(test) == Path(MACHINE, path)
 
 
 @pytest.mark.parametrize(

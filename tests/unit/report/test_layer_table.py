@@ -6,9 +6,10 @@ from msgspec.structs import replace
 
 from pytest_greenops.model.explanation import Explanation, Layer, among_its_kind
 from pytest_greenops.model.result import Result
+from pytest_greenops.model.verdict import Outcome, Verdict
 from pytest_greenops.report.drawing import plain
 from pytest_greenops.report.layer_table import in_brief, where_joules_go
-from pytest_greenops.report.section import failure_section
+from pytest_greenops.report.section import fact_lines
 from tests.unit.report.samples import result
 
 LAYERS = [Layer(f"model.layers.{i}.mlp", "LlamaMLP", 1, 0.5, "8x16") for i in range(10)]
@@ -41,8 +42,9 @@ def test_layers_that_do_not_add_up_have_a_warning() -> None:
     text = " ".join(" ".join(where_joules_go([explained(whole_j=12.0)], 80)).split())
     assert "add up to 50 % of that. UNRELIABLE: much work happens between the parts" in text
     assert "look at" not in text
-    [line] = [x for x in failure_section(explained(whole_j=12.0)) if x.startswith("layers")]
-    assert line.startswith("layers     unreliable: much work happens between the parts")
+    regressed = replace(explained(whole_j=12.0), verdict=Verdict(Outcome.REGRESSED))
+    [line] = [x for x in fact_lines(regressed, 200) if x.startswith("where")]
+    assert line.startswith("where           unreliable: much work happens between the parts")
 
 
 def test_a_layer_that_grew_has_both_figures() -> None:
@@ -97,7 +99,8 @@ def test_no_line_is_wider_than_the_terminal() -> None:
 
 def test_a_failure_names_the_layer() -> None:
     """The section below a failure has the layer to look at, or those with most energy."""
-    [line] = [line for line in failure_section(explained()) if line.startswith("layers")]
-    assert line == "layers     model.layers.10.mlp: 2.0 times as much as similar layers"
+    regressed = replace(explained(), verdict=Verdict(Outcome.REGRESSED))
+    [line] = [line for line in fact_lines(regressed, 80) if line.startswith("where")]
+    assert line == "where           model.layers.10.mlp: 2.0 times as much as similar layers"
     even = Explanation(among_its_kind(LAYERS), 5.0)
     assert in_brief(even).startswith("model.layers.0.mlp 10 %, ")

@@ -60,7 +60,7 @@ PARAMETRIZED = key("test_parse", param="a b")
 )
 def test_a_failure_has_its_figures_and_the_next_step(one: Result, said: str) -> None:
     """The message has both figures in their unit, the interval, and how to accept it."""
-    assert reasons.failure(one) == said
+    assert str(reasons.failure(one)) == said
 
 
 PER_CALL = result(
@@ -107,7 +107,7 @@ TWO_LIMITS = (limit("energy", 2.0, 2.01), limit("power", 40.0, 30.0))
 )
 def test_a_failure_names_what_was_judged(one: Result, begin: str, end: str) -> None:
     """It names the exceeded limit, its unit and domain, and quotes the node id for a shell."""
-    text = reasons.failure(one)
+    text = str(reasons.failure(one))
     assert text.startswith(begin)
     assert text.endswith(end)
 
@@ -116,7 +116,7 @@ def test_a_failure_names_what_was_judged(one: Result, begin: str, end: str) -> N
 def test_a_failure_suggests_a_budget_that_would_pass(high_j: float) -> None:
     """The marker can read the suggested budget, which is not below the interval."""
     exceeded = Limit("energy", high_j, high_j * 0.9, high_j, high_j / 2)
-    suggested = reasons.failure(result(Outcome.OVER_BUDGET, limits=(exceeded,))).split('"')[1]
+    suggested = str(reasons.failure(result(Outcome.OVER_BUDGET, limits=(exceeded,)))).split('"')[1]
     assert high_j <= parse_energy(suggested) * (1 + 1e-12) <= high_j * 1.11
 
 
@@ -124,13 +124,13 @@ def test_a_failure_suggests_a_budget_that_would_pass(high_j: float) -> None:
 def test_the_share_of_a_much_too_small_budget_is_capped(allowed_j: float) -> None:
     """The share is not printed with seven digits."""
     one = result(Outcome.OVER_BUDGET, limits=(limit("energy", 2.0, allowed_j),))
-    assert ": >999 % of the budget. " in reasons.failure(one)
+    assert ": >999 % of the budget. " in str(reasons.failure(one))
 
 
 @pytest.mark.parametrize("one", suite(), ids=reasons.verdict_word)
 def test_failure_and_reason_are_one_line(one: Result) -> None:
     """Neither a failure nor a reason breaks pytest's short summary into several lines."""
-    for text in (reasons.failure(one), reasons.reason(one)):
+    for text in (str(reasons.failure(one)), reasons.reason(one)):
         assert text
         assert text == text.strip()
         assert "\n" not in text

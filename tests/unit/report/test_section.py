@@ -1,21 +1,26 @@
-"""The section below a failure."""
+"""What is said below a failure."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import pytest
 from msgspec.structs import replace
 
+from pytest_greenops.model.advised import Caller
+from pytest_greenops.model.explanation import Explanation
 from pytest_greenops.model.measurement import Check, CheckName
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
-from pytest_greenops.report import reasons, section
+from pytest_greenops.report import reasons
+from pytest_greenops.report.section import failure_sections
 from tests.unit.report.samples import (
     CPU,
     DRAM,
     GPU,
-    IDLE,
     PSYS,
     change,
+    inconclusive,
     over_budget,
     regressed,
     result,
@@ -23,77 +28,116 @@ from tests.unit.report.samples import (
     unmeasured,
 )
 
+SHARES = {CPU: 0.3, DRAM: 0.08, GPU: 0.62, PSYS: 1.2}
+TEST = "tests/test_x.py::test_parse"
 
-class TestFailureSection:
-    """The lines below a failure."""
 
-    def test_has_the_measurement_and_the_baseline(self) -> None:
-        """It shows domains, power, units, baseline, rounds and sensors, then the commands."""
-        shares = {CPU: 0.3, DRAM: 0.08, GPU: 0.62, PSYS: 1.2}
-        assert list(section.failure_section(regressed(shares=shares))) == [
-            "energy     198 J per call (95 % CI of these rounds 196…200 J)",
-            "domains    cpu 59.5 J (30 %), dram 15.9 J (8.0 %), gpu 123 J (62 %); psys",
-            "           238 J, not counted",
-            "power      41.2 W over 4.81 s per call",
-            "per unit   3.10 J/sample",
-            "baseline   2.00 J/sample from 5 baseline sessions",
-            "detects    increases of at least +7.0 %",
-            "rounds     ▁▅▄▇▂▄█▂▄▁  10 rounds, 3.04…3.19 J/sample",
-            "sensors    powercap (cpu:0, dram:0, gpu:0)",
-            "accept it  pytest --energy-save tests/test_x.py::test_parse",
-            "try again  pytest --energy tests/test_x.py::test_parse",
-        ]
+def below(*results: Result, caller: Caller | None = None) -> list[str]:
+    """Return the lines below the message of the first of these results of a test."""
+    caller = caller or Caller()
+    sections = failure_sections(results, reasons.failure(results[0]).told(caller), caller)
+    return [line for _, lines in sections for line in lines]
 
-    def test_has_each_failed_self_check(self) -> None:
-        """A failed self-check is printed with its consequence."""
-        check = Check(
-            CheckName.DRIFT, "+3.0 % over the rounds", "warmed up once more, then flagged"
-        )
-        lines = list(section.failure_section(regressed(checks=(check,))))
-        assert (
-            "check      drift: +3.0 % over the rounds; warmed up once more, then flagged" in lines
-        )
 
-    def test_marks_estimated_joules(self) -> None:
-        """The line about the sensors says that joules are estimated."""
-        lines = section.failure_section(regressed(estimated=True, sensor="estimate"))
-        assert "ESTIMATED, not sensed: ±50 %" in " ".join(line.strip() for line in lines)
+def one_line(lines: Iterable[str]) -> str:
+    """Return wrapped lines as one."""
+    return " ".join(" ".join(lines).split())
 
-    def test_says_if_the_baseline_is_provisional_or_crept(self) -> None:
-        """The line about the baseline has its sessions and its creep."""
-        crept = change(0.55, 0.4, 0.7, sessions=3, occasions=1, provisional=True, since_anchor=0.7)
-        lines = "\n".join(section.failure_section(result(Outcome.REGRESSED, change=crept)))
-        assert "2.00 J from 3 baseline sessions (provisional: 1 hour); it moved" in lines
 
-    def test_of_one_round_says_that_the_spread_is_unknown(self) -> None:
-        """A single round is not drawn as a series."""
-        assert "rounds     1 round: the spread is unknown" in list(
-            section.failure_section(over_budget(rounds=1))
-        )
+def test_of_a_regression() -> None:
+    """It says how sure the change is and where the joules go, then how to go on."""
+    known = change(0.55, 0.48, 0.61)
+    known = replace(known, p_value=0.0012, accepted_at="2026-01-02T03:04", commit="1a2b3c4d5e6f")
+    grown = replace(known, by_domain={"cpu:0": 0.5, "dram:0": 0.25, "gpu:0": 1.25})
+    one = regressed(shares=SHARES)
+    verdict = replace(one.verdict, change=grown, confirmed=0.57)
+    assert below(replace(one, verdict=verdict)) == [
+        "how sure        p = 0.0012 by chance; fresh process +57 %; 5 baseline sessions",
+        "where           cpu 30 % (+86 %), dram 8.0 % (-0.8 %), gpu 62 % (+54 %); since",
+        "                1a2b3c4d5e (2026-01-02)",
+        f"find the cause  pytest --energy --energy-explain {TEST}",
+        f"try again       pytest --energy {TEST}",
+        f"accept it       pytest --energy-save {TEST}",
+    ]
 
-    def test_of_one_round_has_the_interval_of_its_edges(self) -> None:
-        """The interval is not called that of a spread."""
-        one = replace(over_budget(rounds=1), interval=(190.0, 206.8))
-        assert next(iter(section.failure_section(one))) == (
-            "energy     198 J per call (95 % CI of the window edges 190…207 J)"
-        )
-        unknown = next(iter(section.failure_section(over_budget(rounds=1))))
-        assert unknown == "energy     198 J per call"
 
-    def test_of_an_idle_gpu_lists_its_joules_separately(self) -> None:
-        """An idle GPU is named with its joules, and has no share."""
-        one = result(Outcome.REGRESSED, joules=10.0, shares={CPU: 0.4, GPU: 0.6, IDLE: 0.1})
-        assert list(section.failure_section(one))[1:3] == [
-            "domains    cpu 4.00 J (40 %), gpu 6.00 J (60 %); gpu:1 1.00 J, idle, not",
-            "           counted",
-        ]
+def test_of_a_budget() -> None:
+    """It has the rounds of an absolute figure, and the budget that would pass."""
+    assert below(over_budget()) == [
+        "how sure        10 rounds of 3.04…3.19 J/sample",
+        f"find the cause  pytest --energy --energy-explain {TEST}",
+        f"try again       pytest --energy {TEST}",
+        'raise it        energy_budget("3.2 J", per="sample")',
+    ]
 
-    def test_of_nothing_measured_has_no_figures(self) -> None:
-        """Without joules there are no lines about joules."""
-        assert list(section.failure_section(unmeasured("no sensor"))) == []
 
-    @pytest.mark.parametrize("one", suite(), ids=reasons.verdict_word)
-    def test_fits_80_columns_except_for_commands(self, one: Result) -> None:
-        """Only a command, which users copy, may be longer than the terminal."""
-        lines = list(section.failure_section(one))
-        assert [line for line in lines if len(line) > 79 and "pytest --energy" not in line] == []
+def test_of_several_names_has_the_commands_once() -> None:
+    """A name that the message above does not have says what it used; the commands come last."""
+    sections = failure_sections(
+        [regressed(name="prefill"), regressed(name="decode")],
+        str(reasons.failure(regressed(name="prefill"))),
+    )
+    (first, prefill), (second, decode) = sections
+    assert (first, second) == ("energy of prefill", "energy of decode")
+    assert prefill == ["how sure        5 baseline sessions"]
+    assert one_line(decode[:2]) == f"what {reasons.finding(regressed(name='decode'))}"
+    assert [line[:16].rstrip() for line in decode[3:]] == [
+        "find the cause",
+        "try again",
+        "accept it",
+    ]
+
+
+def test_of_an_explained_test_names_the_layers() -> None:
+    """Where layers were looked for, the command that finds them is not advised again."""
+    lines = below(regressed(explained=Explanation(why="no torch module is called in it")))
+    assert "where           no layers: no torch module is called in it" in lines
+    assert not any(line.startswith("find the cause") for line in lines)
+
+
+def test_of_an_estimate_has_no_domains() -> None:
+    """The shares of an estimate are constants of its table."""
+    shares = {CPU: 0.5, DRAM: 0.5}
+    lines = below(regressed(shares=shares, estimated=True, sensor="estimate"))
+    assert not any(line.startswith("where") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("one", "commands"),
+    [
+        (result(Outcome.NO_BASELINE), [f"pytest --energy-save {TEST}"]),
+        (inconclusive(needs_rounds=20), [f"pytest --energy --energy-min-rounds=20 {TEST}"]),
+        (unmeasured("no sensor"), []),
+    ],
+    ids=["no baseline", "inconclusive", "not measured"],
+)
+def test_of_an_unproven_test(one: Result, commands: list[str]) -> None:
+    """The message says why; below it is what would prove it, if anything does."""
+    assert below(one) == [f"next            {command}" for command in commands]
+
+
+def test_has_each_failed_self_check_and_quality() -> None:
+    """A failed self-check is printed with its consequence, a quality without a limit too."""
+    check = Check(CheckName.DRIFT, "+3.0 % over the rounds", "warmed up once more, then flagged")
+    lines = below(regressed(checks=(check,), quality={"accuracy": 0.94}))
+    assert "quality         accuracy 0.94" in lines
+    assert "check drift: +3.0 % over the rounds; warmed up once more, then flagged" in one_line(
+        lines
+    )
+
+
+def test_says_if_the_baseline_is_provisional_or_crept() -> None:
+    """How sure it is depends on the sessions; a crept baseline hides where it began."""
+    crept = change(0.55, 0.4, 0.7, sessions=1, provisional=True, since_anchor=0.7)
+    crept = replace(crept, accepted_at="2026-01-02")
+    text = one_line(below(result(Outcome.REGRESSED, change=crept)))
+    assert text.startswith(
+        "how sure 1 baseline session (provisional) where since 2026-01-02; "
+        "the baseline moved +70 % in accepted steps"
+    )
+
+
+@pytest.mark.parametrize("one", suite(), ids=reasons.verdict_word)
+def test_fits_80_columns_except_for_commands(one: Result) -> None:
+    """Only a command, which users copy, may be longer than the terminal."""
+    assert [line for line in below(one) if len(line) > 79 and "pytest --energy" not in line] == []

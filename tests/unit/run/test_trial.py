@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import threading
 from collections.abc import Callable
@@ -458,7 +459,7 @@ def test_a_renamed_parameter_is_reported(lab: Lab) -> None:
     assert verdict.outcome is Outcome.NO_BASELINE
     assert verdict.cause == (
         "test_parse[4 gzip] has one and was not collected; if it was renamed: "
-        f"git mv '{lab.store.relative_path(old)}' '{lab.store.relative_path(new)}'"
+        f"git mv '{os.path.relpath(lab.store.path(old))}' '{os.path.relpath(lab.store.path(new))}'"
     )
     assert lab.measure(lab.trial(test=key("test_new"))).verdict.cause is None
 

@@ -1,0 +1,93 @@
+"""The commands that messages advise, written for a shell as the user called pytest."""
+
+from __future__ import annotations
+
+import posixpath
+import shlex
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+#: What a command does: measure as this run did, save, or find the layers that use the energy.
+Aim = Literal["measure", "save", "explain"]
+
+
+class Command(NamedTuple):
+    """A call of pytest to advise.
+
+    aim      what it does
+    test     the node id of one test; None for the tests of this run
+    options  further options, in place of those of this run with the same names
+    """
+
+    aim: Aim
+    test: str | None = None
+    options: tuple[str, ...] = ()
+
+
+class Caller(NamedTuple):
+    """How the user called pytest, so that an advised command works where this one did.
+
+    start    the program: `('pytest',)`, or `('python', '-m', 'pytest')`
+    args     its arguments, as they were
+    kept     options of this run that a command for one test needs, each with its value
+    run      the same for a command for all tests of this run, with what selected them
+    root     the root directory, from where pytest was called
+    measure  the option of this run that made it measure
+    pinned   returns the options that keep root directory and ini file for tests of one module
+    implied  returns what an option needs that the ini file forbids
+    """
+
+    start: tuple[str, ...] = ("pytest",)
+    args: tuple[str, ...] = ()
+    kept: tuple[tuple[str, ...], ...] = ()
+    run: tuple[tuple[str, ...], ...] = ()
+    root: str = "."
+    measure: str = "--energy"
+    pinned: Callable[[str], tuple[str, ...]] = lambda module: ()
+    implied: Callable[[str], tuple[str, ...]] = lambda option: ()
+
+    def shell(self, command: Command | str) -> str:
+        """Return the command for a shell, to run where pytest was called; a text stays as it is."""
+        if isinstance(command, str):
+            return command
+        return shlex.join((*self.start, *self._arguments(command)))
+
+    def adding(self, option: str) -> str:
+        """Return the command of this run with one more option."""
+        return shlex.join((*self.start, option, *self.args))
+
+    def offer(self, command: Command | str | None) -> str | None:
+        """Return the command, unless a run that saves has just run it in vain."""
+        if command is None or (isinstance(command, Command) and self._in_vain(command)):
+            return None
+        return self.shell(command)
+
+    def _in_vain(self, command: Command) -> bool:
+        ran = (token for tokens in self.run for token in tokens)
+        again = sorted(self._arguments(command)) == sorted([*ran, self.measure])
+        return again and self.measure != "--energy"
+
+    def _arguments(self, command: Command) -> list[str]:
+        names = {option.partition("=")[0] for option in command.options}
+        given = self.run if command.test is None else self.kept
+        arguments = [
+            token
+            for tokens in given
+            if tokens[0].partition("=")[0] not in names
+            for token in tokens
+        ]
+        tests = []
+        if command.test is not None:
+            module, names_inside = command.test.partition("::")[::2]
+            arguments += self.pinned(module)
+            path = posixpath.normpath(posixpath.join(self.root, module))
+            tests = [f"{path}::{names_inside}" if names_inside else path]
+        measure = {"save": ("--energy-save",), "explain": ("--energy", "--energy-explain")}
+        arguments += measure.get(command.aim, (self.measure,))
+        for option in command.options:
+            arguments += [option, *self.implied(option)]
+        return [*arguments, *tests]
+
+
+#: A caller in the root directory, without options.
+PLAIN = Caller()

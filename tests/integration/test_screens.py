@@ -1,0 +1,144 @@
+"""Whole screens at 80 columns, compared with `screens/*.txt`: nothing is said twice.
+
+After a change that is meant, write the files again and review their diff:
+`GREENOPS_WRITE_SCREENS=1 python -m pytest tests/integration/test_screens.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.projects import INI, WORKS, Project, Ran, conftest, save_sessions
+
+SCREENS = Path(__file__).parent / "screens"
+#: The sensor of a run is sensed or estimated, with noise of 1 % that differs between runs.
+SENSOR = 'noise=0.01, seed=int(os.environ["SEED"]), source=os.environ.get("SOURCE", "sensed")'
+PHASES = """
+import pytest
+
+
+def test_phases(energy, work):
+    energy.units(token=4)
+    for _ in energy.rounds():
+        with energy.measure("prefill"):
+            work()
+        with energy.measure("decode"):
+            work()
+            work()
+
+
+@pytest.mark.energy_budget("2.5 J")
+def test_budget(work):
+    work()
+"""
+DOUBT = """
+def test_new(energy, work):
+    energy(work)
+
+
+def test_never_measured(energy):
+    pass
+"""
+FILES = {"pytest.ini": INI, "conftest.py": conftest(SENSOR)}
+TESTS = {"test_it.py": WORKS, "test_phases.py": PHASES}
+#: What differs between runs and machines.
+VOLATILE = (
+    (r"\x1b\[[\d;]*m", ""),
+    (r"^(platform|plugins:|rootdir:|configfile:|cachedir:) .*\n", ""),
+    (r"baselines/[\w.-]+-[0-9a-f]{8}\b", "baselines/MACHINE"),
+    (r"\b\d{4}-\d\d-\d\d\b", "YYYY-MM-DD"),
+    (r"(=+) (.*) in [\d.]+s =+", r"== \2 in TIME =="),
+    (r"in [\d.]+s$", "in TIME"),
+    (r" -p (greenops|xdist)\b", ""),
+    (r"^created: .*\n|^\d workers \[.*\n|^(\[gw\d\] linux).*$", r"\1"),
+    (r"[ \t]+$", ""),
+)
+
+
+@pytest.fixture(scope="session")
+def measured_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a project with three sessions by a sensor, and one by an estimate."""
+    folder = tmp_path_factory.mktemp("screens")
+    save_sessions(folder, FILES | TESTS, seeds=[1, 2, 3])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE", "estimated")
+        save_sessions(folder, {}, seeds=[4])
+    (folder / "test_doubt.py").write_text(DOUBT)
+    return folder
+
+
+@pytest.fixture
+def run(project: Project, measured_folder: Path) -> Callable[..., Ran]:
+    """Return a function that runs pytest in this project, with a test that uses 3 J for 2 J."""
+    project.copy(measured_folder)
+    project.monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*args: str, joules: float = 3.0, source: str = "sensed") -> Ran:
+        project.monkeypatch.setenv("SOURCE", source)
+        return project.run(*args, joules=joules, seed=5)
+
+    return run
+
+
+def masked(text: str) -> str:
+    """Return a screen without colours and without what differs between runs and machines."""
+    for pattern, replacement in VOLATILE:
+        text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
+    return text
+
+
+def check(name: str, ran: Ran) -> str:
+    """Compare a screen with its file, or write the file on request; return the screen."""
+    screen = masked(f"{ran.text}\n")
+    file = SCREENS / f"{name}.txt"
+    if os.environ.get("GREENOPS_WRITE_SCREENS"):
+        file.write_text(screen, encoding="utf-8")
+    assert screen == file.read_text(encoding="utf-8")
+    return screen
+
+
+def test_a_regression(run: Callable[..., Ran]) -> None:
+    """A red test is said once: message, how sure, where, three commands; colour changes nothing."""
+    screen = check("regressed", run("--energy", "test_it.py"))
+    assert screen.count("--energy-save") == 1
+    colored = run("--energy", "test_it.py", "--color=yes").text
+    assert "\x1b[1;31m" in colored
+    uncut = r"(?m)^(REGRESSED \S+) .*"  # pytest does not cut a coloured line
+    assert re.sub(uncut, r"\1", masked(f"{colored}\n")) == re.sub(uncut, r"\1", screen)
+
+
+def test_several_names_and_a_budget(run: Callable[..., Ran]) -> None:
+    """Several names of a test share its commands; a budget has its figures and how to raise it."""
+    check("several", run("--energy", "-v", "test_phases.py"))
+
+
+def test_quiet(run: Callable[..., Ran]) -> None:
+    """With `-q` a failure and the closing line are all."""
+    check("quiet", run("--energy", "-q", "test_it.py"))
+
+
+def test_unproven(run: Callable[..., Ran]) -> None:
+    """With `--energy-strict` each test that could not be judged says why, and what would help."""
+    ran = run("--energy", "--energy-strict", "test_it.py", "test_doubt.py", joules=2.1)
+    check("unproven", ran)
+
+
+def test_warned_and_undecided(run: Callable[..., Ran]) -> None:
+    """Without a failure the notes below the table say it, here in ASCII."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONIOENCODING", "ascii")
+        ran = run("--energy", "test_it.py", "test_doubt.py", source="estimated")
+    assert ran.text.isascii()
+    check("warned", ran)
+
+
+def test_in_workers(run: Callable[..., Ran]) -> None:
+    """Workers of pytest-xdist advise what pastes into the shell that started their controller."""
+    pytest.importorskip("xdist")
+    options = ("-p", "xdist", "-n2", "--energy", "--energy-estimates=fail")
+    check("workers", run(*options, "test_it.py", source="estimated"))
