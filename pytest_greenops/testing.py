@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable
 
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import Domain, Reading, Source
+from pytest_greenops.sensors.brought import wrong_domains
 
 
 class FakeSensor:
@@ -36,12 +38,16 @@ class FakeSensor:
         domains  `cpu:0` and `dram:0` by default
         noise    the relative standard deviation of each `spend`; the same `seed` repeats it
 
-        Raises `ValueError` if two domains have the same name.
+        Raises `ValueError` for domains that are none, or of which two have the same name.
         """
         self.domains: tuple[Domain, ...] = domains or (
             Domain("cpu:0", "cpu"),
             Domain("dram:0", "dram"),
         )
+        if wrong := wrong_domains(self.domains):
+            raise ValueError(wrong)
+        if not 0 <= noise < math.inf:
+            raise ValueError(f"noise={noise}: expected a relative standard deviation >= 0")
         self.name = name
         self.source: Source = source
         self.method = method
@@ -52,8 +58,6 @@ class FakeSensor:
         self._time_ns = 0
         self._counts_uj = {domain.name: start_uj for domain in self.domains}
         self._random = random.Random(seed)
-        if len(self._counts_uj) < len(self.domains):
-            raise ValueError("two domains have the same name: give each counter its own")
 
     def spend(self, joules: float, domain: str = "cpu:0", seconds: float = 0.1) -> None:
         """Add energy to one counter, and advance the clock.
@@ -65,7 +69,7 @@ class FakeSensor:
         if domain not in self._counts_uj:
             known = ", ".join(self._counts_uj)
             raise ValueError(f"unknown domain {domain!r}: expected one of: {known}")
-        if joules < 0 or seconds < 0:
+        if not 0 <= joules < math.inf or not 0 <= seconds < math.inf:
             raise ValueError(f"{joules} J in {seconds} s: expected energy and time >= 0")
         if self.noise:
             joules *= max(0.0, self._random.gauss(1.0, self.noise))
@@ -110,6 +114,8 @@ class ReplaySensor:
         Raises `ValueError` for a reading with more or fewer counts.
         """
         self.domains = tuple(domains)
+        if wrong := wrong_domains(self.domains):
+            raise ValueError(wrong)
         self.name = name
         self.source: Source = source
         self.method = method

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from pytest_greenops.hooks.fresh_parent import FreshParent
 from pytest_greenops.hooks.measured_item import MeasuredItem, measured_whole
 from pytest_greenops.hooks.report_data import GatheredReports
 from pytest_greenops.model.baseline import TestKey
-from pytest_greenops.model.errors import GreenopsError, OptionError
+from pytest_greenops.model.errors import GreenopsError, OptionError, encodable, shown
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import closing, terminal
 from pytest_greenops.report.document import to_json
@@ -30,6 +30,8 @@ from pytest_greenops.report.drawing import plain, shows_blocks, visible
 from pytest_greenops.report.layer_table import where_joules_go
 from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.run import Run
+from pytest_greenops.sensors.base import Sensor
+from pytest_greenops.sensors.brought import Brought
 
 #: Options with which pytest shows something and runs no test.
 _SHOW_ONLY = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
@@ -202,8 +204,8 @@ class Measuring:
 
     def _open(self) -> Run:
         config, hooks = self._config, self._config.hook
-        sensors = [s for many in hooks.pytest_energy_sensors(config=config) for s in many]
-        facts = dict(f for d in hooks.pytest_energy_facts(config=config) for f in d.items())
+        sensors = list(_sensors(hooks.pytest_energy_sensors(config=config)))
+        facts = dict(_facts(hooks.pytest_energy_facts(config=config)))
         return Run(self._options, config.rootpath, sensors, facts, self._progress.update)
 
     def _begin(self, item: pytest.Item) -> MeasuredItem:
@@ -293,6 +295,26 @@ class ProgressBar:
         captured = capture.global_and_fixture_disabled() if capture else nullcontext()
         with captured, self._live.through():
             yield
+
+
+def _sensors(returned: Iterable[Any]) -> Iterator[Sensor]:
+    """Yield the sensors that hooks returned, checked; raise `OptionError`."""
+    for many in returned:
+        if not isinstance(many, list | tuple):
+            raise OptionError(f"pytest_energy_sensors: {shown(many)}: expected a list of sensors")
+        yield from map(Brought, many)
+
+
+def _facts(returned: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """Yield the facts that hooks returned; raise `OptionError` for what is no text."""
+    for facts in returned:
+        if not isinstance(facts, Mapping):
+            raise OptionError(f"pytest_energy_facts: {shown(facts)}: expected a dict of text")
+        for name, fact in facts.items():
+            if not isinstance(name, str) or not isinstance(fact, str):
+                pair = f"{shown(name)}: {shown(fact)}"
+                raise OptionError(f"pytest_energy_facts: {pair}: expected text; write str(...)")
+            yield encodable(name), encodable(fact)
 
 
 def _never(item: pytest.Item) -> Iterator[str]:

@@ -103,3 +103,41 @@ def test_verdict_may_fail_a_test(project: Project) -> None:
     ran = project.save(joules=3.0)
     assert ran.outcomes == {"failed": 1}
     assert project.files() == {}
+
+
+def test_a_sensor_with_mistakes_measures_nothing(project: Project) -> None:
+    """The test passes as it would without `--energy`, and its verdict names the sensor."""
+    project.sensor(
+        more="""
+        class Floats(FakeSensor):
+            def read(self):
+                return super().read()._replace(energy_uj=[0.5, 0.5])
+
+        def pytest_energy_sensors(config):
+            return [Floats()]
+        """
+    )
+    project.write("test_it.py", WORKS)
+    ran = project.energy()
+    assert ran.outcomes == {"passed": 1}
+    assert ran.verdicts == {"test_works": "not measured"}
+    cause = ran.results["test_works"].verdict.cause
+    assert cause
+    assert "the sensor fake returned 0.5 for cpu:0: expected whole microjoules" in cause
+
+
+def test_what_a_hook_returns_is_checked(project: Project) -> None:
+    """A wrong value is one line at the start of the run, and nothing is measured."""
+    project.write("test_it.py", WORKS)
+    for hook, value, message in (
+        ("sensors", "SENSOR", "expected a list of sensors"),
+        ("sensors", "[8]", "8: lacks name, source, method, domains, update_period_s, read, close"),
+        ("facts", "[1]", "[1]: expected a dict of text"),
+        ("facts", '{"racks": 7}', "'racks': 7: expected text; write str(...)"),
+    ):
+        project.sensor(more=f"def pytest_energy_{hook}(config):\n    return {value}\n")
+        ran = project.run("--energy")
+        assert ran.code == 4
+        [line] = ran.errors
+        assert line.startswith(f"ERROR: pytest_energy_{hook}: ")
+        assert message in line

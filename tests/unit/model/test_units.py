@@ -22,6 +22,10 @@ from pytest_greenops.model.errors import GreenopsError, UnitError
         ("1 Wh", 3600.0),
         ("10 mWh", 36.0),
         ("2 kWh", 7.2e6),
+        ("5 \N{MICRO SIGN}J", 5e-6),
+        ("5 \N{GREEK SMALL LETTER MU}J", 5e-6),
+        ("5 uJ", 5e-6),
+        ("1.5 MJ", 1.5e6),
         ("0 J", 0.0),
         ("3J", 3.0),
         ("  3   J  ", 3.0),
@@ -76,6 +80,7 @@ ENERGY = "expected an energy in J, mJ, kJ, Wh, mWh or kWh, such as '2.5 J'"
         *((text, ENERGY) for text in ("1 2 J", 2.5, None, b"2 J")),
         ("-2.5 J", "expected an energy >= 0, such as '2.5 J'"),
         ("1e999 J", "expected a finite energy, such as '2.5 J'"),
+        ("1e308 kJ", "expected a finite energy, such as '2.5 J'"),
     ],
 )
 def test_a_wrong_energy_is_refused(text: object, expected: str) -> None:

@@ -1,0 +1,128 @@
+"""Sensors that a hook brings: checked when the run starts, and at each reading."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from functools import partial
+from typing import Any, get_args
+
+from pytest_greenops.model.errors import OptionError, encodable, shown
+from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading, Source
+
+#: What a sensor may have beyond the least, as the protocols in `sensors.base` say.
+_FURTHER = ("notes", "doubts", "phase_period_s", "resting")
+
+
+class Brought:
+    """A sensor of a hook whose mistakes leave a test unmeasured; see `Sensor` for its attributes.
+
+    A reading that raises, or that does not hold one whole number of microjoules for each domain,
+    becomes one without counts that says why.
+    """
+
+    def __init__(self, sensor: Any) -> None:
+        """Take a sensor; raise `OptionError` for one that lacks something."""
+        if wrong := _wrong(sensor):
+            raise OptionError(f"pytest_energy_sensors: {shown(sensor)}: {wrong}")
+        self.name, self.source, self.method = sensor.name, sensor.source, sensor.method
+        self.domains: tuple[Domain, ...] = tuple(sensor.domains)
+        self.update_period_s = float(sensor.update_period_s)
+        self.close: Callable[[], None] = sensor.close
+        self._sensor = sensor
+        self._time_ns = 0
+        for name in (name for name in _FURTHER if hasattr(sensor, name)):
+            setattr(self, name, getattr(sensor, name))
+        for name in (name for name in ("begin", "end") if hasattr(sensor, name)):
+            setattr(self, name, partial(self._checked, getattr(sensor, name)))
+        if hasattr(sensor, "states"):
+            self.states = self._states
+        if hasattr(sensor, "named"):
+            self.named = sensor.named
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Tell the sensor too which domain is judged."""
+        super().__setattr__(name, value)
+        if name == "named":
+            self._sensor.named = value
+
+    def read(self) -> Reading:
+        """Return the counts now, or why there are none."""
+        return self._checked(self._sensor.read)
+
+    def _states(self) -> dict[str, DeviceState]:
+        try:
+            return dict(self._sensor.states())
+        except Exception:  # a state only explains; the counts are what is measured
+            return {}
+
+    def _checked(self, read: Callable[..., Any], *arguments: Any) -> Reading:
+        try:
+            reading = read(*arguments)
+            counts, time_ns = list(reading.energy_uj), int(reading.time_ns)
+        except Exception as error:
+            what = " ".join(encodable(f"{type(error).__name__}: {error}").split())
+            return self._unreadable(f"the sensor {self.name} raised {what}")
+        if len(counts) != len(self.domains):
+            number = len(counts)
+            return self._unreadable(
+                f"the sensor {self.name} returned {number} counts for {len(self.domains)} domains"
+            )
+        for domain, count in zip(self.domains, counts, strict=True):
+            whole = isinstance(count, numbers.Integral) and count >= 0  # type: ignore[operator]
+            if count is not None and not whole:
+                return self._unreadable(
+                    f"the sensor {self.name} returned {shown(count)} for {domain.name}: expected "
+                    "whole microjoules"
+                )
+        self._time_ns = time_ns
+        whole_uj = [None if count is None else int(count) for count in counts]
+        errors = tuple(reading.error_uj) if len(reading.error_uj) == len(counts) else ()
+        return Reading(time_ns, whole_uj, errors, dict(reading.why))
+
+    def _unreadable(self, why: str) -> Reading:
+        """Return a reading without counts, a moment later: time goes on."""
+        self._time_ns += 1
+        known = {domain.name: f"could not be read: {why}" for domain in self.domains}
+        return Reading(self._time_ns, [None] * len(self.domains), why=known)
+
+
+def _wrong(sensor: Any) -> str | None:
+    """Return what a sensor lacks, or None."""
+    missing = [
+        name
+        for name in ("name", "source", "method", "domains", "update_period_s", "read", "close")
+        if not hasattr(sensor, name)
+    ]
+    if missing:
+        return f"lacks {', '.join(missing)}; a sensor has all attributes of FakeSensor"
+    for name in ("name", "method"):
+        text = getattr(sensor, name)
+        if not isinstance(text, str) or not text.strip() or not text.isprintable():
+            return f"{name}={shown(text)}: expected printable text"
+    if "," in sensor.name:
+        return f"name={shown(sensor.name)}: expected a name without a comma"
+    if sensor.source not in get_args(Source):
+        return f"source={shown(sensor.source)}: expected 'sensed' or 'estimated'"
+    period_s = sensor.update_period_s
+    if not isinstance(period_s, int | float) or not 0 <= period_s < math.inf:
+        return f"update_period_s={shown(period_s)}: expected seconds >= 0"
+    return wrong_domains(sensor.domains)
+
+
+def wrong_domains(domains: Any) -> str | None:
+    """Return what is wrong with the domains of a sensor, or None."""
+    if not isinstance(domains, tuple | list) or not domains:
+        return f"domains={shown(domains)}: expected a tuple of Domain"
+    for domain in domains:
+        if not isinstance(domain, Domain):
+            return f"domains has {shown(domain)}: expected Domain('cpu:0', 'cpu')"
+        named = isinstance(domain.name, str) and domain.name.strip() and domain.name.isprintable()
+        if not named or domain.kind not in get_args(Kind):
+            kinds = ", ".join(get_args(Kind))
+            return f"domains has {shown(domain)}: expected a printable name, and one of {kinds}"
+    names = [domain.name for domain in domains]
+    if len(set(names)) < len(names):
+        return "two domains have the same name: give each counter its own"
+    return None

@@ -1,0 +1,119 @@
+"""Sensors that a hook brings, with the mistakes that people make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_greenops.model.errors import OptionError
+from pytest_greenops.model.measurement import DeviceState, Domain, Reading
+from pytest_greenops.sensors.base import DeviceSensor, EdgeSensor, NamableSensor, difference
+from pytest_greenops.sensors.brought import Brought
+from pytest_greenops.testing import FakeSensor
+from tests.unit.builders import message_of
+
+
+class Sloppy(FakeSensor):
+    """A sensor whose reading is what a test says."""
+
+    def __init__(self, answer: Callable[[], Any]) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def read(self) -> Reading:
+        """Return, or raise, something."""
+        reading: Reading = self.answer()
+        return reading
+
+
+def fails() -> Reading:
+    """Fail as a sensor would whose device is gone."""
+    raise ZeroDivisionError("caf\udce9\nlost")
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (fails, "raised ZeroDivisionError: caf\\udce9 lost"),
+        (lambda: None, "raised AttributeError: 'NoneType' object has no attribute 'energy_uj'"),
+        (lambda: Reading(1, [1]), "returned 1 counts for 2 domains"),
+        (lambda: Reading(1, [1.5, 2]), "returned 1.5 for cpu:0: expected whole microjoules"),
+        (lambda: Reading(1, [1, "2"]), "returned '2' for dram:0: expected whole microjoules"),
+        (lambda: Reading(1, [1, -2]), "returned -2 for dram:0: expected whole microjoules"),
+        (lambda: Reading(None, [1, 2]), "raised TypeError: int() argument"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_wrong_reading_says_why(answer: Callable[[], Any], why: str) -> None:
+    """No count is known, the reason names the sensor, and time goes on."""
+    sensor = Brought(Sloppy(answer))
+    window = difference(sensor.domains, sensor.read(), sensor.read())
+    assert window.energy_uj == {}
+    assert window.seconds > 0
+    assert window.missing["cpu:0"].startswith(f"cpu:0 could not be read: the sensor fake {why}")
+
+
+def test_counts_of_any_library_are_counts() -> None:
+    """They become Python's own, which files hold."""
+    sensor = Brought(Sloppy(lambda: Reading(np.int64(5), np.array([1, 2]))))  # type: ignore[arg-type]
+    assert sensor.read() == Reading(5, [1, 2])
+    assert all(type(count) is int for count in sensor.read().energy_uj)
+
+
+class Rich(FakeSensor):
+    """A sensor with everything that one may have."""
+
+    phase_period_s = 0.1
+    named = "total"
+    notes = ("a note",)
+
+    def begin(self, phase_s: float) -> Reading:
+        """Begin a window."""
+        return self.read()
+
+    def end(self) -> Reading:
+        """End a window."""
+        return self.read()
+
+    def states(self) -> dict[str, DeviceState]:
+        """Fail."""
+        raise OSError
+
+
+def test_what_a_sensor_can_do_stays() -> None:
+    """A plain sensor stays plain; a state that cannot be read is none."""
+    plain, rich = Brought(FakeSensor()), Brought(Rich())
+    protocols = EdgeSensor, DeviceSensor, NamableSensor
+    assert [isinstance(plain, kind) for kind in protocols] == [False] * 3
+    assert [isinstance(rich, kind) for kind in protocols] == [True] * 3
+    assert isinstance(rich, EdgeSensor)
+    assert rich.begin(0.0) == rich.end() == Reading(0, [0, 0])
+    assert rich.states() == {}
+    assert isinstance(rich, NamableSensor)
+    rich.named = "gpu"
+    assert rich._sensor.named == "gpu"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": 8}, "name=8: expected printable text"),
+        ({"name": "a,b"}, "name='a,b': expected a name without a comma"),
+        ({"method": "\x1b"}, "method='\\x1b': expected printable text"),
+        ({"source": "guessed"}, "source='guessed': expected 'sensed' or 'estimated'"),
+        ({"update_period_s": "1"}, "update_period_s='1': expected seconds >= 0"),
+        ({"update_period_s": float("nan")}, "update_period_s=nan: expected seconds >= 0"),
+        ({"domains": ()}, "domains=(): expected a tuple of Domain"),
+        ({"domains": ("cpu:0",)}, "domains has 'cpu:0': expected Domain('cpu:0', 'cpu')"),
+    ],
+)
+def test_a_sensor_that_lacks_something_is_refused(change: dict[str, Any], message: str) -> None:
+    """The message has what is wrong with its value, and what is expected."""
+    sensor = FakeSensor()
+    vars(sensor).update(change)
+    assert message_of(OptionError, lambda: Brought(sensor)).endswith(message)
+    assert "lacks name, source" in message_of(OptionError, lambda: Brought(object()))
+    twice = [Domain("cpu:0", "cpu")] * 2
+    assert "the same name" in message_of(ValueError, lambda: FakeSensor(*twice))
