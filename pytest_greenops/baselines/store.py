@@ -21,6 +21,7 @@ from pytest_greenops.baselines.whole_file import FileProblem, quoted
 from pytest_greenops.model.baseline import SCHEMA, Baseline, TestKey
 from pytest_greenops.model.errors import BaselineError, GreenopsError
 from pytest_greenops.model.units import significant
+from pytest_greenops.system import SYSTEM
 
 _SAFE = re.compile(r"[^A-Za-z0-9_.\[\]=,+-]+")
 #: The folder of a machine: its name ends in its fingerprint.
@@ -135,6 +136,13 @@ class Store:
         """Write a changed baseline atomically, while other processes that save wait."""
         path = self.path(test)
         baseline = self.write(path, change)
+        try:
+            SYSTEM.lstat(str(path))
+        except OSError:
+            raise BaselineError(
+                f"{path}: not written: a fixture of the module or the session replaces the file "
+                "system: use one of the function, as pyfakefs's fs"
+            ) from None
         self.files()[path] = baseline
         return path
 

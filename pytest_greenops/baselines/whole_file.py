@@ -79,7 +79,9 @@ def unreadable(path: Path, error: OSError) -> FileProblem:
     elif error.errno == errno.ENAMETOOLONG:
         fix = "use a shorter path"
     elif error.errno == errno.ENOTDIR:
-        fix = "name a folder"
+        parts = (*reversed(path.parents), path)
+        taken = next((part for part in parts if os.path.isfile(part)), path)
+        fix = f"a file is where a folder belongs: move it away: mv {quoted(taken)} DIR"
     elif error.errno in (errno.EMFILE, errno.ENFILE):
         fix = "allow more open files: ulimit -n 4096"
     return FileProblem(f"cannot be read ({error.strerror})", fix)

@@ -555,6 +555,19 @@ def test_a_file_in_place_of_the_folder_is_refused_for_reading(store: Store) -> N
     )
 
 
+@pytest.mark.parametrize("taken", ["project", f"project/baselines/{MACHINE}"])
+def test_a_file_in_place_of_an_inner_folder_is_refused(
+    store: Store, tmp_path: Path, taken: str
+) -> None:
+    """The advised command names the file."""
+    (tmp_path / taken).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / taken).touch()
+    assert refusal(store.files) == (
+        f"{store.folder / MACHINE}: cannot be read (Not a directory): a file is where a folder "
+        f"belongs: move it away: mv {tmp_path / taken} DIR"
+    )
+
+
 def test_another_machines_damaged_file_is_left_out_and_noted(store: Store) -> None:
     """It neither fails a test here nor blocks what is saved."""
     for machine in ("arm-00000001", "arm-00000002", "arm-00000003"):
@@ -635,6 +648,17 @@ def test_a_machine_on_another_disk_is_written_whole(
     assert replaced == [path]
     assert read(path) == baseline()
     assert all_files(store.folder) == [str(path.relative_to(store.folder))]
+
+
+def test_a_file_system_of_a_fixture_is_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What pyfakefs's `fs_module` keeps in memory would be lost in silence."""
+    monkeypatch.setattr(os, "replace", lambda source, target: None)
+    assert refusal(lambda: save(store)) == (
+        f"{store.path(key())}: not written: a fixture of the module or the session replaces the "
+        "file system: use one of the function, as pyfakefs's fs"
+    )
 
 
 def test_an_interrupted_write_leaves_no_temporary_file(
