@@ -85,7 +85,8 @@ def test_fit(energy):
     "JSON parsing": f"""{_HEAD}
 import json
 
-records = [dict(id=i, name=f"name {{i}}", values=[i * 0.5] * 10) for i in range(round(2000 * GROWTH))]
+numbers = range(round(2000 * GROWTH))
+records = [dict(id=i, name=f"name {{i}}", values=[i * 0.5] * 10) for i in numbers]
 text = json.dumps(records)
 
 
