@@ -15,9 +15,9 @@ from pytest_greenops.measure.garbage import Garbage
 from pytest_greenops.measure.observer import Load, NoLoad, ObservedTrip, Observer
 from pytest_greenops.measure.redo_policy import RedoPolicy
 from pytest_greenops.measure.round_book import RoundBook
-from pytest_greenops.measure.self_checks import edge_error, edge_limit
+from pytest_greenops.measure.self_checks import edge_error, edge_limit, stays_too_short
 from pytest_greenops.measure.trip import Trip
-from pytest_greenops.model.measurement import Measurement, Round
+from pytest_greenops.model.measurement import Measurement, Round, belonging
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.instruments import Instruments
 
@@ -74,7 +74,8 @@ class Meter:
         synchronize   waits for the devices that the work uses
         between       called with the seconds of each round that is kept, outside of its windows;
                       not if the work runs once
-        progress      called after each round with the rounds done and the most there may be
+        progress      called after each round, and after each trip before the first, with the
+                      rounds done and the most there may be
         instrumented  what traces this process, or None
         garbage       of the run; collected before the measurement
         """
@@ -101,6 +102,9 @@ class Meter:
         yield from self._warm_up(1 if plan.warmup is None else plan.warmup)
         self._redo.set_deadline(plan.max_time_s)
         iterations = plan.iterations or (yield from self._calibrate())
+        if not iterations:
+            self._enough(self.measurements(), len(plan.looks))
+            return
         yield from self._until(plan.looks[0], iterations)
         if plan.warmup != 0 and self._book.drifts() and not self._ended:
             self._book.drop_rounds()
@@ -121,13 +125,17 @@ class Meter:
         first = None
         for number in range(trips):
             trip = yield from self._trip(self._plan.iterations or 1)
+            self._show_progress()
             first = trip if number == 0 else first
         self._book.end_warm_up(first)
 
     def _until(self, rounds: int, iterations: int) -> Iterator[Trip]:
         while self._book.number < rounds and not self._ended:
             yield from self._round(iterations)
-            self._progress(self._book.number, self._plan.looks[-1])
+            self._show_progress()
+
+    def _show_progress(self) -> None:
+        self._progress(self._book.number, self._plan.looks[-1])
 
     def _round(self, iterations: int) -> Iterator[Trip]:
         """Make one round, repeated while it is contended and redos are left."""
@@ -144,21 +152,39 @@ class Meter:
     def _calibrate(self) -> Generator[Trip, None, int]:
         """Increase the iterations until a round is long enough, and return them.
 
-        The trip that is long enough counts as a round.
+        The trip that is long enough counts as a round. Windows that stay too short in the time
+        that there is size no round; if all do, the trip is the only round, and 0 is returned.
         """
         iterations = 1
         while True:
             trip = yield from self._sound_trip(iterations)
             if trip is None:
                 return iterations
-            shortfall = max(self._shortfall(round_) for round_ in trip.rounds.values())
+            self._show_progress()
             fitting = self._plan.max_time_s / (self._plan.least + 1) / max(trip.seconds, 1e-9)
+            possible = list(self._possible(trip, fitting))
+            if not possible:
+                self._keep(trip)
+                return 0
+            shortfall = max(self._shortfall(round_) for round_ in possible)
             if min(shortfall, fitting) <= 1:
                 if trip.trip.stepped == self._observer.stepped and not trip.contended:
                     self._keep(trip)
                 return iterations
             factor = min(shortfall, fitting, GROWTH)
             iterations = math.ceil(iterations * max(factor, 1.1))
+
+    def _possible(self, trip: ObservedTrip, growth: float) -> Iterator[Round]:
+        """Yield the rounds that can be judged if they become `growth` times as long."""
+        domains, judged = self._instruments.domains, self._instruments.judged
+        names = belonging(domains, judged)
+        judged_domains = [domain for domain in domains if domain.name in names]
+        for name, round_ in trip.rounds.items():
+            check = stays_too_short(round_, judged_domains, self._plan.margin, growth)
+            if check is not None:
+                self._book.hopeless[name] = check
+            elif name not in self._book.hopeless:
+                yield round_
 
     def _shortfall(self, round_: Round) -> float:
         """Return by how much the iterations of a round must be multiplied; at most 1 if enough."""

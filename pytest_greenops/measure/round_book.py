@@ -31,12 +31,16 @@ class _Kept(NamedTuple):
 
 
 class RoundBook:
-    """The rounds of one measurement, and why counters were `lost`, which no round contains."""
+    """The rounds of one measurement, and why counters were `lost`, which no round contains.
+
+    hopeless  by window name, why no round that fits into the time is long enough
+    """
 
     def __init__(
         self, instruments: Instruments, margin: float, warms_up: bool, tracer: str | None
     ) -> None:
         self.lost: dict[str, str] = {}
+        self.hopeless: dict[str, Check] = {}
         self._instruments = instruments
         self._margin = margin
         self._warms_up = warms_up
@@ -174,7 +178,10 @@ class RoundBook:
         yield from self_checks.warming(rounds, domains, self._warms_up)
         yield from self_checks.intrusion(rounds, domains)
         yield from self_checks.lost(self.lost, domains)
-        yield from self_checks.too_short(rounds, domains, self._margin)
+        if name in self.hopeless:
+            yield self.hopeless[name]
+        else:
+            yield from self_checks.too_short(rounds, domains, self._margin)
         yield from self_checks.disagreement(self._instruments.doubts, domains)
         yield from self_checks.unjudged_faults(faults, domains)
 

@@ -24,6 +24,8 @@ from pytest_greenops.model.units import counted, format_duration, format_percent
 EDGE_SHARE, DRIFT_SHARE = 1 / 5, 1 / 4
 #: Edges are never exact: for a smaller margin than this they may err as much as for this one.
 SMALLEST_MARGIN = 0.001
+#: Rounds are not worth making if their edges err by more than this many times what is allowed.
+HOPELESS = 1.1
 #: Share of the machine's CPU time that other processes may use during a round.
 CONTENTION = 0.03
 #: If less than this share of the CPUs is idle, other processes also slow down the measured work.
@@ -91,6 +93,36 @@ def too_short(rounds: Sequence[Round], domains: Sequence[Domain], margin: float)
                 untrusted=True,
                 kinds=(kind,),
             )
+
+
+def stays_too_short(
+    round_: Round, domains: Sequence[Domain], margin: float, growth: float
+) -> Check | None:
+    """Report windows that stay too short if a round is repeated `growth` times, as time allows.
+
+    The error of one long window falls with its length, that of many with the root of their number.
+    An error above the energy itself says nothing yet about longer rounds.
+    """
+    growth = max(1.0, growth)
+    for kind, error in _edge_errors(round_, domains).items():
+        left = error / (growth if round_.windows == 1 else math.sqrt(growth))
+        if (
+            left > HOPELESS * edge_limit(margin)
+            and (error <= 1 or growth == 1)
+            and error < math.inf
+        ):
+            longest = format_duration(round_.seconds * growth)
+            off = format_percent(left, signed=False, digits=2)
+            most = format_percent(edge_limit(margin), signed=False, digits=2)
+            return Check(
+                CheckName.TOO_SHORT,
+                f"rounds of {longest}, the longest that fit into the time, would be off by up to "
+                f"{off} of their {kind} energy at the edges of their windows; {most} is allowed",
+                "no verdict; do more work in each window, or allow more time (--energy-max-time)",
+                untrusted=True,
+                kinds=(kind,),
+            )
+    return None
 
 
 def in_step(call_s: float, period_s: float) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from pytest_greenops.measure.meter import MIN_ROUND_S, Meter, Plan
 from pytest_greenops.measure.trip import Trip
 from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.measurement import CheckName, Measurement, Reading, Uncounted
+from pytest_greenops.model.measurement import CheckName, Domain, Measurement, Reading, Uncounted
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.testing import FakeSensor
 from tests.unit.builders import CPU
@@ -159,20 +159,77 @@ def test_iterations_that_the_test_chose_are_kept() -> None:
 
 
 def test_rounds_do_not_outgrow_the_time_limit() -> None:
-    """If long enough rounds would not all fit, shorter ones are made and reported."""
-    lab = Lab(update_period_s=0.1)
+    """If rounds with spare length would not all fit, shorter ones are made."""
+    lab = Lab(update_period_s=0.012)
     seen = lab.measure(Plan((5,), max_time_s=6.0), seconds=0.01)
     assert lab.now_ns() <= 6.0e9
     assert len(seen.rounds) >= 4
-    assert names(seen) == ["too short"]
+    assert names(seen) == []
 
 
 @pytest.mark.parametrize(("least", "span_s"), [(5, 1.0), (2, 2.0)])
 def test_the_least_rounds_share_the_time_limit(least: int, span_s: float) -> None:
     """A late look does not shorten the rounds: only the least number of them has to fit."""
-    lab = Lab(update_period_s=0.1)
+    lab = Lab(update_period_s=0.012 * span_s)
     seen = lab.measure(Plan((10,), least=least, max_time_s=6.0), seconds=0.01)
     assert seen.rounds[0].seconds == pytest.approx(span_s, rel=0.1)
+
+
+def test_rounds_that_stay_too_short_are_not_made() -> None:
+    """If no round that fits into the time is long enough, the calibration says so and stops."""
+    lab = Lab(update_period_s=0.1)
+    seen = lab.measure(Plan((5, 10), max_time_s=6.0), seconds=0.01)
+    assert (len(seen.rounds), lab.looks) == (1, [2])
+    assert lab.now_ns() <= 1.1e9
+    [check] = seen.checks
+    assert (check.name, check.untrusted) == ("too short", True)
+    assert check.finding.startswith(
+        "rounds of 1.00 s, the longest that fit into the time, would be "
+    )
+
+
+def two_windows(lab: Lab, short_s: float, long_s: float) -> Callable[[Trip, int], None]:
+    """Return a loop with two windows of 2 W."""
+
+    def make_trip(trip: Trip, number: int) -> None:
+        for _ in range(trip.iterations):
+            for name, seconds in (("short", short_s), ("long", long_s)):
+                with trip.window(name):
+                    lab.spend(2.0 * seconds, seconds)
+
+    return make_trip
+
+
+def test_a_window_that_stays_too_short_sizes_no_round() -> None:
+    """Windows of 0.85 ms of a counter of 1 ms get no verdict; those of 4.5 ms beside them do."""
+    lab = Lab(update_period_s=0.001)
+    seen = lab.run(CALIBRATED, two_windows(lab, 0.00085, 0.0045))
+    assert {name: names(each) for name, each in seen.items()} == {
+        "short": ["too short"],
+        "long": [],
+    }
+    assert lab.now_ns() < 20e9
+
+
+def test_a_loop_of_windows_that_stay_too_short_is_left() -> None:
+    """It is made as often as shows how its error falls, not for all the time that there is."""
+    lab = Lab(update_period_s=0.001)
+    seen = lab.run(Plan((5,), max_time_s=6.0), two_windows(lab, 0.0012, 0.0015))
+    assert {name: names(each) for name, each in seen.items()} == {
+        "short": ["too short"],
+        "long": ["too short"],
+    }
+    assert (len(lab.trips), len(seen["short"].rounds)) == (3, 1)
+    assert lab.now_ns() < 0.5e9
+
+
+def test_only_the_judged_counters_make_rounds_hopeless() -> None:
+    """A card whose windows are too short does not end a measurement of the CPU."""
+    card = FakeSensor(Domain("gpu:0", "gpu"), name="card", update_period_s=0.1)
+    lab = Lab(card, judged="cpu")
+    seen = lab.measure(Plan((5,), max_time_s=6.0), seconds=0.01)
+    assert len(seen.rounds) >= 4
+    assert names(seen) == ["too short"]
 
 
 def test_a_contended_trip_of_the_calibration_is_not_a_round(lab: Lab) -> None:
@@ -333,9 +390,9 @@ def test_the_warm_up_does_not_use_up_the_time(lab: Lab) -> None:
 
 
 def test_progress_is_reported_after_each_round(lab: Lab) -> None:
-    """It has the rounds done, and the most there may be."""
-    lab.measure(Plan((5, 10), iterations=1), enough=lambda seen, number: True)
-    assert lab.progress == [(1, 10), (2, 10), (3, 10), (4, 10), (5, 10)]
+    """It has the rounds done, and the most there may be; warm-up and calibration report too."""
+    lab.measure(Plan((5, 10)), seconds=0.06, enough=lambda seen, number: True)
+    assert lab.progress == [(0, 10)] * 3 + [(number, 10) for number in range(2, 6)]
 
 
 # --- windows ---------------------------------------------------------------------------------

@@ -70,6 +70,16 @@ def test_too_short_reports_span_kind_and_error() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("error", "growth", "stays"),
+    [(0.1, 10.0, False), (0.1, 5.0, True), (0.1, 0.5, True), (3.0, 10.0, False), (3.0, 1.0, True)],
+)
+def test_windows_that_stay_too_short_are_foreseen(error: float, growth: float, stays: bool) -> None:
+    """The error falls as a window grows; above the energy itself, it is no forecast yet."""
+    check = self_checks.stays_too_short(erring(error), (CPU, GPU), MARGIN, growth)
+    assert (check is not None) == stays
+
+
 def test_one_short_round_of_ten_is_ignored() -> None:
     """The level is a trimmed mean, and so is the error of its edges."""
     assert too_short([erring(0.001)] * 9 + [erring(1.0)]) == []

@@ -23,6 +23,7 @@ from pytest_greenops.sensors.cpu_estimate import estimate
 from pytest_greenops.sensors.cpu_estimate.core_watts import DEFAULT_WATTS, CorePower, core_power
 from pytest_greenops.sensors.cpu_estimate.estimate import EstimateSensor
 from pytest_greenops.system import SYSTEM
+from tests.unit.builders import FakeClock
 
 ROOT = Path(__file__).parents[4]
 ONE_WATT = CorePower(1.0, "a test")
@@ -115,6 +116,34 @@ def test_child_that_ends_is_counted_once() -> None:
     steps_j = [joules(sensor, *pair) for pair in pairwise(readings)]
     assert steps_j[0] > 0.28
     assert sum(steps_j[1:]) < 0.1
+
+
+class Threads(FakeClock):
+    """A process whose reading thread computes all the time, and whose others may."""
+
+    def __init__(self, others: int) -> None:
+        super().__init__()
+        self._others = others
+
+    def own_ns(self) -> int:
+        """Return the CPU time of the thread that reads."""
+        return self.time_ns
+
+    def all_ns(self) -> int:
+        """Return the CPU time of all threads; that of others moves in ticks of 10 ms."""
+        return self.time_ns + self._others * (self.time_ns // 10_000_000 * 10_000_000)
+
+
+@pytest.mark.parametrize(("others", "least_s", "most_s"), [(0, 0.0, 5e-6), (2, 2e-3, 32e-3)])
+def test_edges_are_exact_unless_others_run(others: int, least_s: float, most_s: float) -> None:
+    """The reader's own CPU time is exact to microseconds; that of others is late by a tick."""
+    clock = Threads(others)
+    sensor = EstimateSensor(ONE_WATT, 0.0, clock.all_ns, clock, clock.own_ns)
+    for _ in range(100):
+        before = sensor.read()
+        clock.sleep(0.0085)
+        window = difference(sensor.domains, before, sensor.read())
+    assert least_s < window.error_uj["cpu:0"] * 1e-6 < most_s
 
 
 def test_neighbour_is_not_counted() -> None:
