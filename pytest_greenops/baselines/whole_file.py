@@ -137,8 +137,13 @@ def _walk(folder: Path, trail: tuple[str, ...]) -> Iterator[Entry]:
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries)
-    except FileNotFoundError:
-        return  # removed meanwhile, or never there
+    except FileNotFoundError:  # removed meanwhile, or never there
+        yield from (
+            Entry(part, True, _dangling(part))
+            for part in (folder, *folder.parents)
+            if part.is_symlink() and not part.exists()
+        )
+        return
     except OSError as error:
         yield Entry(folder, True, unreadable(folder, error))
         return
@@ -159,7 +164,9 @@ def _walk(folder: Path, trail: tuple[str, ...]) -> Iterator[Entry]:
 
 
 def _dangling(path: Path) -> FileProblem:
-    return FileProblem("a link that leads nowhere", f"remove it: rm {quoted(path)}")
+    return FileProblem(
+        "a link that leads nowhere", f"restore its target, or remove it: rm {quoted(path)}"
+    )
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -420,7 +420,7 @@ SPECIAL: dict[str, tuple[Callable[[Path], object], str]] = {
     "loop": (lambda path: path.symlink_to(path), "cannot be read (Too many levels of symbolic "),
     "nowhere": (
         lambda path: path.symlink_to("gone"),
-        "a link that leads nowhere: remove it: rm {}",
+        "a link that leads nowhere: restore its target, or remove it: rm {}",
     ),
     "folder": (lambda path: path.with_name("y").symlink_to("gone"), "a link that leads nowhere: "),
     "large": (make_large, "larger than 64 MiB: remove it: rm {}"),
@@ -473,6 +473,15 @@ def test_a_linked_file_is_replaced_and_its_target_kept(store: Store, tmp_path: P
     save(store, other=series(session()))
     assert not path.is_symlink()
     assert read(target) == baseline()
+
+
+def test_a_linked_folder_of_baselines_whose_target_is_missing_is_refused(store: Store) -> None:
+    """The disk that it leads to may not be mounted."""
+    store.folder.parent.symlink_to("gone")
+    assert refusal(store.files) == (
+        f"{store.folder.parent}: a link that leads nowhere: restore its target, or remove it: "
+        f"rm {store.folder.parent}"
+    )
 
 
 def test_folders_that_lead_to_themselves_are_read_once(store: Store) -> None:
