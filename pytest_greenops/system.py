@@ -24,11 +24,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from operator import is_
 from random import Random
+from types import ModuleType
 from typing import Any, TypeVar
 
 import psutil
@@ -154,6 +154,14 @@ class System:
         part = f".{int(now % 1 * 1000):03}" if milliseconds else ""
         return self.strftime(f"%Y-%m-%dT%H:%M:%S{part}+00:00", self.gmtime(now))
 
+    def is_there(self, path: str) -> bool:
+        """Return whether a file, a folder or a link is there."""
+        try:
+            self.lstat(path)
+        except OSError:
+            return False
+        return True
+
     def read_file(self, path: str) -> bytes:
         """Return the content of a file; raise `OSError`."""
         handle = self.open(path, _READ)
@@ -197,51 +205,61 @@ class System:
 SYSTEM = System()
 
 
-class Originals:
-    """A context in which `builtins` and `math` are as they were when the run was configured.
+class _Space:
+    """The names of a module, and the functions that they had before the first test."""
 
-    The code of this package, and of the libraries that it calls, uses these functions by their
-    names. A test that replaces one of them has its own in place whenever its own code runs.
+    def __init__(self, module: ModuleType) -> None:
+        self.names = vars(module)
+        self.values = tuple(self.names.values())
+        self.functions = [
+            (name, value)
+            for name, value in self.names.items()
+            if callable(value) and (name == "__import__" or not name.startswith("_"))
+        ]
+
+    def unchanged(self) -> bool:
+        """Return whether all is as it was, in a microsecond and without any function."""
+        try:
+            return (*self.names.values(),) == self.values
+        except Exception:  # what a test put there cannot be compared
+            return False
+
+
+_IN_WINDOWS = (_Space(builtins), _Space(math))
+_SPACES = (*_IN_WINDOWS, _Space(os), _Space(time))
+
+
+class Originals:
+    """A context in which functions of common modules are as they were before the first test.
+
+    The code of this package, and of the libraries that it calls, uses them by their names. A test
+    that replaces one of them has its own in place whenever its own code runs.
     """
 
-    _bound = tuple(
-        (
-            space,
-            tuple(name for name in space if name[0] != "_" or name == "__import__"),
-            tuple(space[name] for name in space if name[0] != "_" or name == "__import__"),
-        )
-        for space in (vars(builtins), vars(math))
-    )
-
-    def __init__(self) -> None:
+    def __init__(self, in_window: bool = False) -> None:
+        """Put back `builtins` and `math`; `os` and `time` too, unless a window is open."""
+        self._spaces = _IN_WINDOWS if in_window else _SPACES
         self._replaced: list[tuple[dict[str, Any], str, Any]] = []
 
     def __enter__(self) -> None:
         """Put the functions of before the first test in place."""
-        for space, names, originals in self._bound:
-            if not _all(_map(is_, _map(space.get, names), originals)):
-                self._restore(space, names, originals)
-
-    def _restore(
-        self, space: dict[str, Any], names: Sequence[str], originals: Sequence[Any]
-    ) -> None:
-        for name, original in _zip(names, originals):
-            now = space.get(name, _MISSING)
-            if now is not original:
-                self._replaced.append((space, name, now))
-                space[name] = original
+        for space in self._spaces:
+            if not space.unchanged():
+                names = space.names
+                for name, original in space.functions:
+                    now = names.get(name, _MISSING)
+                    if now is not original:
+                        self._replaced.append((names, name, now))
+                        names[name] = original
 
     def __exit__(self, *_: object) -> None:
         """Put in place again what the test had there."""
-        for space, name, replacement in self._replaced:
+        for names, name, replacement in self._replaced:
             if replacement is _MISSING:
-                space.pop(name, None)
+                names.pop(name, None)
             else:
-                space[name] = replacement
+                names[name] = replacement
         self._replaced.clear()
-
-
-_all, _map, _zip = all, map, zip
 
 
 class HeldFile:

@@ -32,6 +32,7 @@ from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.run import Run
 from pytest_greenops.sensors.base import Sensor
 from pytest_greenops.sensors.brought import Brought
+from pytest_greenops.system import Originals
 
 #: Options with which pytest shows something and runs no test.
 _SHOW_ONLY = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
@@ -129,9 +130,11 @@ class Measuring:
             try:
                 returned = yield
             finally:
-                if measured := MeasuredItem.of(item):
-                    measured.repetitions.close()
-        self._conclude(item)
+                with Originals():
+                    if measured := MeasuredItem.of(item):
+                        measured.repetitions.close()
+        with Originals():
+            self._conclude(item)
         return returned
 
     @pytest.hookimpl(tryfirst=True)
@@ -148,9 +151,11 @@ class Measuring:
         measured = MeasuredItem.of(item)
         if measured is None or measured.repetitions.active:  # a subtest of a repetition
             return (yield)
-        measured.keep_figures(call)
+        with Originals():
+            measured.keep_figures(call)
         report = yield
-        measured.describe(report, call, self.run, _unicode())
+        with Originals():
+            measured.describe(report, call, self.run, _unicode())
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:

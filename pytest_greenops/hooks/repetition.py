@@ -17,7 +17,7 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ import pytest
 
 from pytest_greenops.hooks.channels import Channel, LiveOutput, channels, flush
 from pytest_greenops.measure.calls import Repetitions
+from pytest_greenops.system import Originals
 
 #: What a test may consume (`capsys.readouterr()`) is put back, if it was no longer than this.
 _LONGEST_PREFIX = 100_000
@@ -151,28 +152,33 @@ class RecordedRepetitions(Repetitions):
         if self.active:  # a measurement inside another, which the trial refuses
             yield
             return
-        self._start()
+        with Originals():
+            self._start()
         try:
             yield
         except BaseException:
-            self._end(failed=True)
+            with Originals():
+                self._end(failed=True)
             raise
-        self._end(failed=False)
+        with Originals():
+            self._end(failed=False)
 
     @property
     def together(self) -> bool:  # type: ignore[override]
         """Whether several calls may be made in one window."""
         if self.whole and self.number and not self._first_kept:
-            self._keep_first()
+            with Originals():
+                self._keep_first()
         return not self.whole or self._chunk is None
 
     def begin(self) -> None:
         """Begin a repetition, or a batch of them, outside of its window."""
-        self._part, self._part_size = iter(()), 0
-        if self.number:
-            if not self._first_kept:
-                self._keep_first()
-            self._restore()
+        with Originals():
+            self._part, self._part_size = iter(()), 0
+            if self.number:
+                if not self._first_kept:
+                    self._keep_first()
+                self._restore()
 
     def calls(self, number: int) -> Iterator[Iterable[int]]:
         """Yield the calls of one batch in parts: the first call of all is a part of its own.
@@ -181,22 +187,8 @@ class RecordedRepetitions(Repetitions):
         """
         left = number
         while left:
-            inside = left < number
-            if inside and not self._first_kept:
-                self._keep_first()
-            if self.number == 0:
-                size = 1
-            elif self._chunk is None or left == 1:
-                size = left
-            else:
-                size = min(left - 1, self._chunk)
-            if inside and left == 1:
-                if self._live.holds:
-                    flush()
-                self._each(_Tracked.set_mark)
-            elif inside:
-                self._restore()
-            self._part, self._part_size = iter(range(size)), size
+            with Originals(in_window=True):
+                size = self._begin_part(left, inside=left < number)
             self._calling = True
             yield self._part
             self._calling = False
@@ -204,13 +196,35 @@ class RecordedRepetitions(Repetitions):
             self._since += size
             left -= size
 
+    def _begin_part(self, left: int, inside: bool) -> int:
+        """Return how many of the calls that are left the next part has."""
+        if inside and not self._first_kept:
+            self._keep_first()
+        if self.number == 0:
+            size = 1
+        elif self._chunk is None or left == 1:
+            size = left
+        else:
+            size = min(left - 1, self._chunk)
+        if inside and left == 1:
+            if self._live.holds:
+                flush()
+            self._each(_Tracked.set_mark)
+        elif inside:
+            self._restore()
+        self._part, self._part_size = iter(range(size)), size
+        return size
+
     def _start(self) -> None:
         flush()
         self.number = self._since = 0
         self._first_kept = self._calling = False
         self._chunk, self._part, self._part_size = None, iter(()), 0
         self._failures.clear()
-        self._tracked = [_Tracked.of(channel) for channel in channels(self._item)]
+        self._tracked = []
+        for channel in channels(self._item):
+            with suppress(OSError, ValueError):  # the test has closed it
+                self._tracked.append(_Tracked.of(channel))
         counted = _failed_subtests(self._item)
         before = dict(counted)
         monitor = self._item.config.pluginmanager.add_hookcall_monitoring

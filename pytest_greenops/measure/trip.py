@@ -88,7 +88,8 @@ class Trip:
         after = self._edge(outermost, self._instruments.end)
         windows = self._windows.setdefault(name, [])
         if before is not None and after is not None:
-            windows.append(self._instruments.window(before, after))
+            with Originals(in_window=True):
+                windows.append(self._instruments.window(before, after))
 
     def _edge(self, outermost: bool, read: Callable[[], list[Reading]]) -> list[Reading] | None:
         """Return a reading of each sensor at an edge; None, with the failure kept, if one raises.
@@ -96,7 +97,7 @@ class Trip:
         The test goes on: that it is measured does not change how it ends.
         """
         try:
-            with Originals():
+            with Originals(in_window=True):
                 return read() if outermost else self._instruments.read()
         except Exception as error:
             self.failure = f"a sensor failed ({type(error).__name__}: {error})"

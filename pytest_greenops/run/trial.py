@@ -60,10 +60,11 @@ class Trial:
     @property
     def results(self) -> dict[str, Result]:
         """Return the results so far, by name; each is made once after each change."""
-        return {
-            name: state.result(self._quality, self.explaining.of(name))
-            for name, state in self._names.items()
-        }
+        with Originals():
+            return {
+                name: state.result(self._quality, self.explaining.of(name))
+                for name, state in self._names.items()
+            }
 
     def trips(
         self,

@@ -16,11 +16,7 @@ _ANY_ENDED = (os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) if hasattr(os, 
 
 def listed() -> bool:
     """Return whether this kernel keeps such lists."""
-    try:
-        SYSTEM.lstat(f"/proc/self/task/{SYSTEM.getpid()}/children")
-    except OSError:
-        return False
-    return True
+    return SYSTEM.is_there(f"/proc/self/task/{SYSTEM.getpid()}/children")
 
 
 def has_children() -> bool:

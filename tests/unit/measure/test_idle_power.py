@@ -9,6 +9,7 @@ import pytest
 
 from pytest_greenops import machine
 from pytest_greenops.measure.idle_power import IDLE, REST_S, measure_idle_power
+from pytest_greenops.model.errors import BaselineError
 from pytest_greenops.model.measurement import DeviceState, Domain, LoadShare, Reading, Rest, Source
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.run.run import Run
@@ -182,3 +183,17 @@ def test_a_run_begins_with_a_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     run = Run(options, tmp_path, sensors=[Watts(clock=SYSTEM_CLOCK)])
     assert run.instruments.rest.watts == pytest.approx({"cpu:0": 50.0}, rel=0.01)
     run.close()
+
+
+def test_a_run_that_cannot_begin_closes_its_sensors(tmp_path: Path) -> None:
+    """A damaged baseline, like any error after the sensors were opened, leaves none open."""
+    sensor = FakeSensor()
+    options = Options(sensors=("fake",), baselines=tmp_path / "baselines")
+    run = Run(options, tmp_path, sensors=[FakeSensor()])
+    run.close()
+    folder = tmp_path / "baselines" / run.environment.slug
+    folder.mkdir(parents=True)
+    (folder / "test_it.json").write_text("{")
+    with pytest.raises(BaselineError, match="damaged"):
+        Run(options, tmp_path, sensors=[sensor])
+    assert sensor.closed

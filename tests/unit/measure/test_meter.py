@@ -454,3 +454,13 @@ def test_a_measurement_knows_its_sensors() -> None:
 def test_a_tracer_is_among_the_checks(lab: Lab) -> None:
     """Every measurement reports what traces this process."""
     assert names(lab.measure(instrumented="coverage")) == [CheckName.INSTRUMENTED]
+
+
+@pytest.mark.parametrize("plan", [CALIBRATED, FIVE, ONCE], ids=["calibrated", "chosen", "once"])
+def test_a_clock_that_stands_still_measures_nothing(lab: Lab, plan: Plan) -> None:
+    """There is no figure of 0 s, the calls are bounded, and the reason is known."""
+    measurement = lab.measure(plan, seconds=0.0)
+    assert measurement.rounds == ()
+    assert lab.calls <= 8
+    [check] = measurement.checks
+    assert check.finding == "the clock of the sensor fake stood still or went back"

@@ -217,3 +217,21 @@ def test_work_without_a_window_is_an_error(cpu: FakeSensor) -> None:
         "energy.rounds(): no window was opened in the loop; put the measured work into "
         '`with energy.measure("name"):`'
     )
+
+
+def test_a_sensor_that_raises_does_not_end_the_work(
+    cpu: FakeSensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its window has no energy, and the trip knows why."""
+
+    def fails() -> Reading:
+        raise OSError("no such card")
+
+    monkeypatch.setattr(cpu, "read", fails)
+    trip, worked = trip_of(cpu), []
+    with trip.window("call"):
+        worked.append(1)
+    assert worked
+    assert trip.names == ("call",)
+    assert trip.rounds() == {}
+    assert trip.failure == "a sensor failed (OSError: no such card)"

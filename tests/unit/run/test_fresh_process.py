@@ -195,6 +195,20 @@ def test_what_fixtures_replaced_is_not_used(
     assert (tmp_path / "parent_id").read_text() == str(os.getpid())
 
 
+def test_a_fake_file_system_is_not_used(run: Callable[..., Answer], tmp_path: Path) -> None:
+    """Request and answer go through real files while pyfakefs replaces all others."""
+    fake = pytest.importorskip("pyfakefs.fake_filesystem_unittest")
+    Answer(Environment({}), (result(),)).write(str(tmp_path / "prepared"))
+    (tmp_path / "work.py").write_text("answer.write_bytes(Path('prepared').read_bytes())")
+    invocation = Invocation(["-q"], str(tmp_path), [str(tmp_path), *sys.path])
+    given: Any = {"options": {}, "environ": dict(os.environ), "caches": False, "limit_s": 60.0}
+    (tmp_path / "pytest.py").write_text(STAND_IN)
+    with fake.Patcher():
+        assert not os.path.exists(tmp_path)
+        got = measure(invocation, "test_it.py::test_it", **given)
+    assert len(got.results) == 1
+
+
 #: Runs for a long time, and starts another process that does.
 SLEEPS = """
 import subprocess, sys, time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 import os
 import re
@@ -798,3 +799,35 @@ def test_a_first_call_that_used_far_more_is_noted(lab: Lab) -> None:
     assert result.checks[0].finding.startswith("the first call used over 100 times as much as any")
     assert not result.untrusted
     assert lab.measure(lab.trial()).checks == ()
+
+
+def test_a_failure_of_the_plugin_does_not_fail_the_test(lab: Lab) -> None:
+    """The work runs once, and is not measured for a reason."""
+
+    def fails() -> NoLoad:
+        raise RuntimeError("a probe of ours")
+
+    lab.probes = changed(QUIET, load=fails)
+    trial, calls = lab.trial(), []
+    for trip in trial.trips("call"):
+        with trip.window("call"):
+            calls.append(trip.iterations)
+    assert calls == [1]
+    verdict = trial.close()["call"].verdict
+    assert verdict.outcome is Outcome.NOT_MEASURED
+    assert verdict.cause == "the measurement failed (RuntimeError: a probe of ours)"
+
+
+def test_what_the_test_replaces_is_its_own(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its `sum` and `math.log` are in place in its code, and those of before in ours."""
+    trial = lab.trial(limits=Budget(energy_j=1.0))
+    monkeypatch.setattr(builtins, "sum", lambda numbers: -1)
+    monkeypatch.setattr(math, "exp", lambda number: -1.0)
+    for trip in trial.trips("call"):
+        with trip.window("call"):
+            assert (sum([2]), math.exp(0.0)) == (-1, -1.0)
+            lab.sensor.spend(2.0 * trip.iterations, seconds=0.2)
+        trip.units = trial.work(None, trip.iterations)
+    assert (sum([2]), math.exp(0.0)) == (-1, -1.0)
+    result = trial.results["call"]
+    assert (result.joules, result.verdict.outcome) == (pytest.approx(2.0), Outcome.OVER_BUDGET)

@@ -288,3 +288,11 @@ def test_auto_allows_no_other_name(has: Has, names: tuple[str, ...]) -> None:
     """A sensor that is named as well would not be read."""
     has(pyrapl=("cpu",))
     assert refusal(*names) == ("--energy-sensors: auto chooses by itself; omit it to name pyrapl")
+
+
+def test_refused_sensors_are_closed() -> None:
+    """Nothing is left open where a run cannot begin."""
+    sensors = [FakeSensor(name="one"), FakeSensor(name="two")]
+    with pytest.raises(OptionError, match="both count"):
+        discover(["one", "two"], sensors)
+    assert [sensor.closed for sensor in sensors] == [True, True]
