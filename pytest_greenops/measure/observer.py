@@ -67,14 +67,14 @@ class ObservedTrip:
 
         No window is so short that it takes no time: the clock of the sensor stands still then.
         """
-        if self.trip.failure:
-            return self.trip.failure
+        if why := self.trip.failure or next(iter(self.trip.missing.values()), None):
+            return why
         if any(round_.seconds <= 0 for round_ in self.rounds.values()):
             sensors = self.instruments.sensors
             return f"the clock of the sensor {sensors[0].name} stood still or went back"
         judged = decisive_counters(self.instruments.domains, self.instruments.judged)
         faults = (fault.finding for fault in self.faults() if fault.domain.name in judged)
-        return next(iter(self.trip.missing.values()), None) or next(faults, None)
+        return next(faults, None)
 
     @property
     def dispensable(self) -> set[str]:
