@@ -12,6 +12,7 @@ from pytest_greenops.model.units import (
     counted,
     format_energy,
     format_mass,
+    format_number,
     format_percent,
     format_power,
 )
@@ -91,7 +92,7 @@ def factor(carbon: CarbonFactor) -> str:
     """Return `'342 g/kWh (DE: Ember, yearly electricity data, 2024), PUE 1.2'`."""
     of = f" ({carbon.region}: {carbon.source}, {carbon.year})" if carbon.region else ""
     pue = "" if carbon.pue == 1.0 else f", PUE {carbon.pue:g}"
-    return f"{carbon.grams_per_kwh:.4g} g/kWh{of}{pue}"
+    return f"{format_number(carbon.grams_per_kwh, 4)} g/kWh{of}{pue}"
 
 
 def carbon(mass_g: float, made_with: CarbonFactor | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from pytest_greenops.model.pareto import Front, Point, front
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.units import DIGITS, format_energy, format_percent
+from pytest_greenops.model.units import DIGITS, format_energy, format_number, format_percent
 from pytest_greenops.model.verdict import QualityChange
 from pytest_greenops.report import figures
 from pytest_greenops.report.drawing import elide, wrapped
@@ -26,7 +26,7 @@ def drops(result: Result, baseline: str = ", baseline {}") -> str:
 
 def overview(result: Result) -> str:
     """Return every quality of a result, compared with its baseline if it has a limit."""
-    plain = {name: f"{name} {value:g}" for name, value in result.quality.items()}
+    plain = {name: f"{name} {format_number(value, 6)}" for name, value in result.quality.items()}
     judged = {each.name: comparison(each) for each in result.verdict.qualities}
     return ", ".join({**plain, **judged}.values())
 
@@ -146,7 +146,9 @@ def _listed(texts: Sequence[str], of: int) -> str:
 
 def _point(point: Point, example: Result) -> str:
     mark = "~" if figures.estimated(example) else ""
-    return f"{_name(point)} {point.quality:.4g} at {mark}{format_energy(point.joules)}"
+    return (
+        f"{_name(point)} {format_number(point.quality, 4)} at {mark}{format_energy(point.joules)}"
+    )
 
 
 def _name(point: Point) -> str:

@@ -11,6 +11,7 @@ from pytest_greenops.model.units import (
     format_duration,
     format_energy,
     format_mass,
+    format_number,
     format_percent,
     format_power,
 )
@@ -115,7 +116,7 @@ def parts(result: Result) -> Iterator[Part]:
     for each in result.verdict.qualities:
         if each.value is not None:
             share = f" ({quality.moved(each)})" if each.baseline is not None else ""
-            yield Part(each.name, f"{each.value:.4g}{share}")
+            yield Part(each.name, f"{format_number(each.value, 4)}{share}")
     if not figures.measured(result):
         return
     kinds = figures.counted_kinds(result)

@@ -9,7 +9,13 @@ from msgspec.structs import replace
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.scenario import Crossover, Energy, Extrapolation, Hypothetical, Life
-from pytest_greenops.model.units import JOULES, counted, format_energy, format_percent
+from pytest_greenops.model.units import (
+    JOULES,
+    counted,
+    format_energy,
+    format_number,
+    format_percent,
+)
 from pytest_greenops.report import figures
 from pytest_greenops.report.drawing import aligned, column_widths, elide, hanging, wrapped
 
@@ -193,9 +199,9 @@ def _energy(energy_j: float) -> str:
 
 def _in_kwh(energy_j: float) -> str:
     kwh = energy_j / JOULES["kWh"]
-    return f"{kwh:,.0f} kWh" if kwh >= 1000 else f"{kwh:.3g} kWh"
+    return f"{kwh:,.0f} kWh" if kwh >= 1000 else f"{format_number(kwh)} kWh"
 
 
 def _count(number: float) -> str:
     """Return `'592,570,000'` for `592570000.0`; small counts have decimals."""
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+    return f"{number:,.0f}" if number >= 100 else format_number(number)
