@@ -37,6 +37,8 @@ _SELECTING = {
 }
 #: Options that fix the root directory and the ini file.
 _ROOT = {"rootdir", "inifilename"}
+#: The least width of a section, in columns.
+_NARROWEST = 50
 _INI_FILES = (
     *("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini"),
     *("setup.cfg", "setup.py"),
@@ -93,10 +95,21 @@ def _read(config: pytest.Config) -> Caller:
         kept=tuple(kept),
         run=tuple(each.tokens for each in arguments),
         root=Path(os.path.relpath(config.rootpath, folder)).as_posix(),
+        folder=_folder_of_baselines(config, folder),
+        width=min(Caller().width, max(_NARROWEST, shutil.get_terminal_size().columns - 1)),
         measure=saving or "--energy",
         pinned=partial(_pinned, config, folder) if not fixed else Caller().pinned,
         implied=partial(_implied, config),
     )
+
+
+def _folder_of_baselines(config: pytest.Config, called_in: str) -> tuple[str, ...]:
+    """Return the folder for `pytest-greenops show`: nothing where that looks by itself."""
+    written = config.getoption("energy_baselines", None) or config.getini("energy_baselines")
+    path = Path(os.path.expanduser(written or "baselines"))
+    if not path.is_absolute():
+        path = Path(os.path.relpath(config.rootpath / path, called_in))
+    return () if path == Path("baselines") else (str(path),)
 
 
 def _start(args: Sequence[str], argv: Sequence[str]) -> list[str]:

@@ -7,12 +7,13 @@ import shlex
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-#: What a command does: measure as this run did, save, or find the layers that use the energy.
-Aim = Literal["measure", "save", "explain"]
+#: What a command does: measure as this run did, save, find the layers that use the energy, or
+#: acknowledge what crept up.
+Aim = Literal["measure", "save", "explain", "acknowledge"]
 
 
 class Command(NamedTuple):
-    """A call of pytest to advise.
+    """A call of pytest to advise, or of `pytest-greenops show` to acknowledge.
 
     aim      what it does
     test     the node id of one test; None for the tests of this run
@@ -32,6 +33,8 @@ class Caller(NamedTuple):
     kept     options of this run that a command for one test needs, each with its value
     run      the same for a command for all tests of this run, with what selected them
     root     the root directory, from where pytest was called
+    folder   the folder of the baselines, from there; empty if `pytest-greenops show` finds it
+    width    columns of the sections below a failed test
     measure  the option of this run that made it measure
     pinned   returns the options that keep root directory and ini file for tests of one module
     implied  returns what an option needs that the ini file forbids
@@ -42,6 +45,8 @@ class Caller(NamedTuple):
     kept: tuple[tuple[str, ...], ...] = ()
     run: tuple[tuple[str, ...], ...] = ()
     root: str = "."
+    folder: tuple[str, ...] = ()
+    width: int = 79
     measure: str = "--energy"
     pinned: Callable[[str], tuple[str, ...]] = lambda module: ()
     implied: Callable[[str], tuple[str, ...]] = lambda option: ()
@@ -50,6 +55,8 @@ class Caller(NamedTuple):
         """Return the command for a shell, to run where pytest was called; a text stays as it is."""
         if isinstance(command, str):
             return command
+        if command.aim == "acknowledge":
+            return shlex.join(("pytest-greenops", "show", "--acknowledge", *self.folder))
         return shlex.join((*self.start, *self._arguments(command)))
 
     def adding(self, option: str) -> str:

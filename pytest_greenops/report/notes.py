@@ -180,7 +180,7 @@ def _crept(verb: str, changes: Sequence[tuple[float, str]]) -> Iterator[Advice]:
         more = f", and {left} more" if left else ""
         yield Advice(
             f"{verb} in small accepted steps: {named}{more}. Acknowledge it",
-            "pytest-greenops show --acknowledge",
+            Command("acknowledge"),
         )
 
 

@@ -12,7 +12,6 @@ from pytest_greenops.report import figures, reasons
 from pytest_greenops.report.drawing import hanging
 from pytest_greenops.report.layer_table import in_brief
 
-_WIDTH = 79
 _LABEL = 16
 
 
@@ -24,22 +23,23 @@ def failure_sections(
     """Yield a title with lines for each result of a test that is red or unproven.
 
     `said` is the message above: what it says is not said again. The commands are in the last
-    section, once. Lines have at most 79 characters; only commands may be longer.
+    section, once. Lines have at most `caller.width` characters; only commands may be longer.
     """
     told = [r for r in results if r.verdict.red or r.verdict.unproven]
     for result in told:
         title = "energy" if result.name == "call" else f"energy of {result.name}"
-        lines = list(_labelled(result, what=reasons.failure(result).told(caller) != said))
+        what = reasons.failure(result).told(caller) != said
+        lines = list(_labelled(result, what, caller.width))
         if result is told[-1]:
             lines += command_lines(told, caller)
         if lines:
             yield title, lines
 
 
-def _labelled(result: Result, what: bool) -> Iterator[str]:
+def _labelled(result: Result, what: bool, width: int) -> Iterator[str]:
     if what:
-        yield from hanging(f"{'what':<{_LABEL}}", reasons.finding(result), _WIDTH)
-    yield from fact_lines(result, _WIDTH)
+        yield from hanging(f"{'what':<{_LABEL}}", reasons.finding(result), width)
+    yield from fact_lines(result, width)
 
 
 def fact_lines(result: Result, width: int) -> Iterator[str]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
+import re
+import shlex
 import subprocess
 import sys
 
-from tests.integration.projects import Project, conftest
+from tests.integration.commands import run
+from tests.integration.projects import ALONE, Project, conftest
 
 WIDE = """
     import pytest
@@ -128,3 +131,27 @@ def on_a_terminal(*arguments: str) -> str:
             written += part
     os.close(master)
     return written.decode()
+
+
+def test_a_narrow_terminal_is_kept_to(saved: Project) -> None:
+    """Table, notes and sections fit; only commands, which users copy, may be longer."""
+    saved.monkeypatch.setenv("COLUMNS", "60")
+    ran = saved.energy(*ALONE, joules=3.0)
+    assert ran.outcomes == {"failed": 1}
+    _, _, ours = ran.text.partition("FAILURES")
+    long = [line for line in ours.splitlines() if len(line) > 60]
+    copied = re.compile(r"EnergyRegression: |FAILED |energy: \d|.*pytest .*--energy")
+    assert [line for line in long if not copied.match(line)] == []
+
+
+def test_creep_is_acknowledged_where_the_baselines_are(saved: Project) -> None:
+    """The advised command names another folder than `baselines`, and works as it is."""
+    (saved.path / "baselines").rename(saved.path / "kept here")
+    option = "--energy-baselines=kept here"
+    for step in (1, 2, 3):
+        saved.energy("--energy-save", option, joules=2.0 * 1.045**step)
+    ran = saved.energy(option, joules=2.0 * 1.045**3)
+    [command] = [line.strip() for line in ran.lines if "show --acknowledge" in line]
+    assert command == "pytest-greenops show --acknowledge 'kept here'"
+    shown = run(saved.path, *shlex.split(command)[1:])
+    assert (0, "energy: creep of 1 measurement acknowledged") == (shown.code, shown.lines[-1])
