@@ -36,7 +36,7 @@ def test_regressions_are_adjusted_for_many_comparisons(project: Project) -> None
     assert (p["test_stays"], adjusted["test_stays"]) == (0.5, 0.5)
     ran.stdout.fnmatch_lines(["2 of 2 regressions significant among 3 comparisons (Holm, 5 %):*"])
     failure = ran.failure("test_grows[one]")
-    assert "chance     p < 0.0001 for such an increase in unchanged code" in failure
+    assert "how sure        p < 0.0001 by chance" in failure
 
 
 def test_a_lone_comparison_is_not_adjusted(saved: Project) -> None:
