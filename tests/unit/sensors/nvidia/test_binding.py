@@ -25,10 +25,9 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Installed:
 
     def installed(code: str | None, distribution: str = "", card: bool = True) -> SensorUnavailable:
         monkeypatch.setattr(binding, "may_have_card", lambda: card)
-        monkeypatch.delitem(sys.modules, "pynvml", raising=False)
-        if code is None:
-            monkeypatch.setitem(sys.modules, "pynvml", None)
-        else:
+        monkeypatch.setitem(sys.modules, "pynvml", None)  # restored after the test
+        if code is not None:
+            del sys.modules["pynvml"]
             (tmp_path / "pynvml.py").write_text(code)
         if distribution:
             metadata = tmp_path / f"{distribution.replace('-', '_')}-1.0.dist-info"
@@ -37,7 +36,6 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Installed:
             (metadata / "top_level.txt").write_text("pynvml\n")
         monkeypatch.syspath_prepend(tmp_path)
         problem = find("nvml").problem
-        sys.modules.pop("pynvml", None)
         assert problem
         return problem
 
