@@ -13,6 +13,8 @@ from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading
 
 #: What a sensor may have beyond the least, as the protocols in `sensors.base` say.
 _FURTHER = ("notes", "doubts", "phase_period_s", "resting")
+#: Files hold whole numbers of 64 bits.
+_MOST_UJ = 1 << 63
 
 
 class Brought:
@@ -70,7 +72,7 @@ class Brought:
                 f"the sensor {self.name} returned {number} counts for {len(self.domains)} domains"
             )
         for domain, count in zip(self.domains, counts, strict=True):
-            whole = isinstance(count, numbers.Integral) and count >= 0  # type: ignore[operator]
+            whole = isinstance(count, numbers.Integral) and 0 <= int(count) < _MOST_UJ
             if count is not None and not whole:
                 return self._unreadable(
                     f"the sensor {self.name} returned {shown(count)} for {domain.name}: expected "

@@ -59,6 +59,8 @@ MEMORY_WATTS_PER_GB = 0.392
 #: How often the tree is counted again because a process or thread ended while it was counted: its
 #: time would be counted twice, or not at all.
 _RECOUNTS = 5
+#: What one busy core may use: more or less is a typing error.
+_LEAST_WATTS, _MOST_WATTS = 1e-3, 1e4
 _CPUINFO = Path("/proc/cpuinfo")
 #: Fields of /proc/cpuinfo that precede the processors of LoongArch and s390, and of a processor.
 _COMMON, _FIRST = {"system type", "# processors"}, {"processor", "cpu number"}
@@ -175,11 +177,11 @@ def open_sensor(
     """
     if watts_per_core is None:
         core = core_power(first_processor(cpuinfo))
-    elif math.isfinite(watts_per_core) and watts_per_core > 0:
+    elif _LEAST_WATTS <= watts_per_core <= _MOST_WATTS:
         core = CorePower(watts_per_core, "energy_cpu_watts")
     else:
         raise OptionError(
-            f"energy_cpu_watts={watts_per_core!r}: expected watts above zero: "
+            f"energy_cpu_watts={watts_per_core!r}: expected 0.001 W to 10 kW: "
             "the power of one busy core, for example 4.5"
         )
     sensor = EstimateSensor(core, _memory_watts(), clock=clock)

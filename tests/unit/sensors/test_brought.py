@@ -43,6 +43,10 @@ def fails() -> Reading:
         (lambda: Reading(1, [1.5, 2]), "returned 1.5 for cpu:0: expected whole microjoules"),
         (lambda: Reading(1, [1, "2"]), "returned '2' for dram:0: expected whole microjoules"),
         (lambda: Reading(1, [1, -2]), "returned -2 for dram:0: expected whole microjoules"),
+        (
+            lambda: Reading(1, [1, 10**30]),
+            "returned 1000000000000000000000000000000 for dram:0: exp",
+        ),
         (lambda: Reading(None, [1, 2]), "raised TypeError: int() argument"),  # type: ignore[arg-type]
     ],
 )
