@@ -115,19 +115,26 @@ class _File:
     """A file behind a descriptor.
 
     live  whether it takes what would else reach the terminal: the first repetition was shown there
+    path  of a file whose descriptor cannot be read
     """
 
     most, records = _MOST_BYTES, False
 
-    def __init__(self, descriptor: int, live: bool = False) -> None:
+    def __init__(self, descriptor: int, live: bool = False, path: str | None = None) -> None:
         self.descriptor = descriptor
         self.keeps = not live
+        self._path = path
 
     def size(self) -> int:
         return SYSTEM.fstat(self.descriptor).st_size
 
     def read(self, begin: int) -> bytes:
-        content: bytes = SYSTEM.pread(self.descriptor, self.size() - begin, begin)
+        reader = self.descriptor if self._path is None else SYSTEM.open(self._path, os.O_RDONLY)
+        try:
+            content: bytes = SYSTEM.pread(reader, self.size() - begin, begin)
+        finally:
+            if reader != self.descriptor:
+                SYSTEM.close(reader)
         return content
 
     def remove(self, begin: int, end: int) -> None:
@@ -298,7 +305,7 @@ def channels(item: pytest.Item) -> Iterator[Channel]:
     if log_file is not None and not hasattr(item.config, "workerinput"):
         with suppress(OSError, ValueError):
             if stat.S_ISREG(SYSTEM.fstat(log_file.fileno()).st_mode):
-                yield _File(log_file.fileno())
+                yield _File(log_file.fileno(), path=plugin.log_file_handler.baseFilename)
     stack: Any = getattr(getattr(item.session, "_setupstate", None), "stack", {})
     if item in stack:
         yield _Finalizers(stack[item][0], lambda finalizer: finalizer(), _same)

@@ -147,11 +147,12 @@ def test_a_test_sees_a_single_repetition(project: Project, capture: str) -> None
     """Its fixtures for output, log, warnings and properties hold what one call left."""
     project.sensor("update_period_s=1e-5")
     project.write("test_it.py", SEEN_ONCE)
-    options = f"--capture={capture}", "--junitxml=junit.xml"
+    options = f"--capture={capture}", "--junitxml=junit.xml", "--log-file=log.txt"
     ran = project.energy("--energy-max-rounds=5", *options)
     assert ran.outcomes == {"passed": 13, "warnings": 2}
     assert ran.counts["measured"] == 13
     assert (project.path / "junit.xml").read_text().count('name="suite"') == 1
+    assert [line.split()[-1] for line in project.log()] == ["before", "logged", "read"]
     if capture == "fd":
         assert project.run(*options).outcomes == ran.outcomes
 
@@ -159,9 +160,19 @@ def test_a_test_sees_a_single_repetition(project: Project, capture: str) -> None
 FAILS = """
     import itertools, logging, warnings
 
+    import pytest
+
     from conftest import SENSOR
 
     numbers = itertools.count(1)
+
+    def broken():
+        raise ValueError("broken finalizer")
+
+    @pytest.mark.energy_budget("9 kJ")
+    def test_finalizer(request):
+        SENSOR.spend(0.2)
+        request.addfinalizer(broken)
 
     def test_fails(energy):
         def work():
@@ -178,10 +189,13 @@ FAILS = """
 
 
 def test_a_failure_shows_its_repetition(project: Project) -> None:
-    """A test that fails in the 250th repetition shows the output of that one."""
+    """A test that fails in the 250th repetition shows that one's output, and one error at its end.
+
+    Another repetition's finalizer that fails is an error at the end of the test, as the last one's.
+    """
     project.write("test_it.py", FAILS)
     ran = project.energy()
-    assert ran.outcomes == {"failed": 1}
+    assert ran.outcomes == {"failed": 1, "passed": 1, "errors": 1}
     assert [line for line in ran.lines if line.startswith(("before", "begins", "ends"))] == [
         "before",
         "begins 250",
@@ -189,7 +203,7 @@ def test_a_failure_shows_its_repetition(project: Project) -> None:
     assert [line[-8:] for line in ran.lines if "WARNING " in line] == ["logs 250"]
     assert [line for line in ran.lines if line.startswith("the test failed in repetition 250 ")]
     assert ran.energy_lines[-2] == (
-        "one repetition's output is shown of 1 test, which ran its work 250 times"
+        "one repetition's output is shown of 2 tests, which ran their work up to 250 times"
     )
 
 
