@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -275,18 +275,21 @@ class ProgressBar:
     def __exit__(self, *_: object) -> None:
         """Take the bar away."""
         if self._bar is not None:
-            with self._uncaptured():
+            with suppress(Exception), self._uncaptured():
                 self._bar.close()
             self._bar = None
 
     def update(self, label: str, done: int, most: int, at_once: bool = False) -> None:
-        """Show how many rounds are done, at once or after two seconds."""
+        """Show how many rounds are done, at once or after two seconds.
+
+        A test may have made it impossible to load what draws: then nothing is shown.
+        """
         config = self._config
         reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
         quiet = hasattr(config, "workerinput") or config.get_verbosity() < 0
         if quiet or reporter is None or not reporter.isatty:
             return
-        with self._uncaptured():
+        with suppress(Exception), self._uncaptured():
             if self._bar is None:
                 delay: Any = {"delay_s": 0.0} if at_once else {}
                 writer = reporter._tw
