@@ -61,11 +61,19 @@ class Store:
         self._files: dict[Path, Baseline] | None = None
         self._folders: set[Path] = set()
         self._elsewhere: dict[TestKey, Baseline | None] = {}
+        self._path: tuple[TestKey, Path] | None = None
 
     def path(self, test: TestKey, machine: str | None = None) -> Path:
         """Return the file of a test: `<folder>/<machine>/<module>/<test and params>.json`."""
+        if machine is not None:
+            return self._path_of(test, machine)
+        if self._path is None or self._path[0] is not test:
+            self._path = test, self._path_of(test, self.machine)
+        return self._path[1]
+
+    def _path_of(self, test: TestKey, machine: str) -> Path:
         module = [_folder_name(part) for part in test.module.split("/") if part not in ("", ".")]
-        return self.folder.joinpath(machine or self.machine, *module, _file_name(test.name))
+        return self.folder.joinpath(machine, *module, _file_name(test.name))
 
     def load(self, test: TestKey) -> Baseline | None:
         """Return the baseline of a test on this machine, or None."""

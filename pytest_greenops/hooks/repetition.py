@@ -226,11 +226,12 @@ class RecordedRepetitions(Repetitions):
             with suppress(OSError, ValueError):  # the test has closed it
                 self._tracked.append(_Tracked.of(channel))
         counted = _failed_subtests(self._item)
-        before = dict(counted)
+        test = getattr(self._item, "id", self._item.nodeid)
+        before = counted.get(test, 0)
         monitor = self._item.config.pluginmanager.add_hookcall_monitoring
         self._undo = [
             monitor(self._before_hook, lambda *_: None),
-            lambda: _correct(counted, before, len(self._failures)),
+            lambda: _correct(counted, test, before, len(self._failures)),
         ]
 
     def _before_hook(self, name: str, implementations: Any, arguments: Any) -> None:
@@ -317,11 +318,10 @@ def _failed_subtests(item: pytest.Item) -> dict[Any, int]:
     return item.config.stash.get(key, {}) if key else {}
 
 
-def _correct(counted: dict[Any, int], before: dict[Any, int], failures: int) -> None:
+def _correct(counted: dict[Any, int], test: Any, before: int, failures: int) -> None:
     """Let the failed subtests of a test be those that were reported."""
-    for test, number in counted.items():
-        if number != before.get(test, 0):
-            counted[test] = before.get(test, 0) + failures
+    if counted.get(test, 0) != before:
+        counted[test] = before + failures
 
 
 def _quiet_live_log(item: pytest.Item) -> Sequence[Callable[[], object]]:

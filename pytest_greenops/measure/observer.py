@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pytest_greenops.measure.background import BackgroundThreads
@@ -50,11 +50,15 @@ class ObservedTrip:
     devices: dict[str, DeviceState]
     seconds: float
     thread: str | None = None
+    _made: dict[int, dict[str, Round]] = field(default_factory=dict)
 
     @property
     def rounds(self) -> dict[str, Round]:
         """The round of each window name, without the counters that are lost by now."""
-        return self.trip.rounds(self.devices)
+        lost = len(self.trip.lost)
+        if lost not in self._made:
+            self._made[lost] = self.trip.rounds(self.devices)
+        return self._made[lost]
 
     @property
     def contended(self) -> bool:

@@ -22,6 +22,7 @@ class Trip:
     """One trip through the work, which repeats it `iterations` times inside windows.
 
     units    the work of all its iterations, by unit name; the code that does the work sums it
+    lost     why counters are ignored, by name; it may grow
     stepped  whether its windows begin at different phases of what a sensor samples
     failure  why the energy of its windows is unknown, if a sensor raised an error
     """
@@ -46,7 +47,7 @@ class Trip:
         self._clock = clock
         self._begun_ns, self._opened = clock.now_ns(), 0
         self.failure: str | None = None
-        self._lost = {} if lost is None else lost
+        self.lost = {} if lost is None else lost
         self._depth = 0
         self._left = False
 
@@ -139,7 +140,7 @@ class Trip:
             for windows in self._windows.values()
             for window in windows
             for domain, why in window.missing.items()
-            if domain not in self._lost
+            if domain not in self.lost
         }
 
     def rounds(self, devices: Mapping[str, DeviceState] | None = None) -> dict[str, Round]:
@@ -152,7 +153,7 @@ class Trip:
         known = [
             domain
             for domain in windows[0].energy_uj
-            if domain not in self._lost and all(domain in window.energy_uj for window in windows)
+            if domain not in self.lost and all(domain in window.energy_uj for window in windows)
         ]
         return Round(
             energy_uj={

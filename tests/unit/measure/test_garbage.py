@@ -10,11 +10,11 @@ import pytest
 from pytest_greenops.measure.garbage import Garbage
 from tests.unit.builders import FakeClock
 
-YOUNG, ALL = 1, 2
+NEW, ALL = 0, 2
 
 
 class Collected(FakeClock):
-    """A collector on the clock of a test: all objects take 0.2 s, young ones nothing."""
+    """A collector on the clock of a test: all objects take 0.2 s, new ones nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def test_short_tests_share_a_collection() -> None:
         heap.garbage.collect()
         heap.sleep(0.001)
     assert heap.generations.count(ALL) == 3
-    assert heap.generations.count(YOUNG) == 9_997
+    assert heap.generations.count(NEW) == 9_997
 
 
 def test_a_collector_that_a_test_disabled_stays_off() -> None:
