@@ -8,7 +8,7 @@ from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.system import SYSTEM
 
 #: Collections of all objects take at most this share of a run.
-SHARE = 0.05
+SHARE = 0.02
 #: Generations of objects: those made last, at most a few hundred, and all.
 _NEW, _ALL = 0, 2
 
