@@ -55,7 +55,7 @@ class MeasuredItem:
         """Drop what an earlier attempt at a test measured, before the test runs again."""
         if item.stash.get(_MEASURED, None) is not None:
             del item.stash[_MEASURED]
-            replace_properties(item, ())
+        replace_properties(item, ())
 
     def keep_figures(self, call: pytest.CallInfo[None]) -> None:
         """Put every figure of a call into `user_properties`, before pytest copies them."""
@@ -74,6 +74,7 @@ class MeasuredItem:
             outcome = self.outcome if report.passed else "failed"
             if saved := run.saver.save(self.trial, outcome):
                 ReportData(test, saved=saved).attach(report)
+            del self._item.stash[_MEASURED]  # pytest keeps every item until the end of the run
             return
         if self.outcome != "failed":
             self.outcome = report.outcome

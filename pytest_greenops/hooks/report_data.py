@@ -65,6 +65,7 @@ class GatheredReports:
         data = ReportData.of(report)
         if data is None or hasattr(report, "context"):  # a subtest's, in the middle of its test
             return
+        ReportData(data.test, failure=data.failure).attach(report)  # pytest keeps every report
         if report.when != "teardown":
             run.forget(data.test)
             self.failed.discard(data.test)
@@ -125,6 +126,8 @@ class GatheredReports:
 def replace_properties(item: pytest.Item, results: Iterable[Result]) -> None:
     """Put every figure into `user_properties`, in place of those of an earlier attempt."""
     ours = item.stash.get(_PROPERTIES, frozenset())
+    if not ours and not results:
+        return
     others = [pair for pair in item.user_properties if pair[0] not in ours]
     caller = caller_of(item.config)
     figures = [pair for result in results for pair in document.properties(result, caller)]
