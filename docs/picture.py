@@ -57,6 +57,8 @@ def test_encode(energy, encode):
     assert energy(encode, batch) == batch
 """,
 }
+#: Loads this plugin and no other.
+PLUGIN = ("-p", "greenops")
 #: Lines of pytest's header that name folders and versions of this machine.
 MACHINE = ("platform ", "rootdir: ", "plugins: ", "configfile: ", "cachedir: ")
 
@@ -66,8 +68,10 @@ def run(folder: Path, session: int, *options: str, weights: str = "float32") -> 
 
     The noise of the sensor is that of `session`.
     """
+    programs = Path(sys.executable).parent
     environment = {
         **os.environ,
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTEST_ADDOPTS": "",
         "PYTHONIOENCODING": "utf-8",
@@ -75,13 +79,14 @@ def run(folder: Path, session: int, *options: str, weights: str = "float32") -> 
         "WEIGHTS": weights,
         "SESSION": str(session),
     }
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "greenops", "--color=yes", *options],
+    output = subprocess.run(
+        [programs / "pytest", *PLUGIN, "--color=yes", *options],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
         encoding="utf-8",
     ).stdout
+    return output.replace(f" {' '.join(PLUGIN)}", "")  # in advised commands
 
 
 def main() -> None:

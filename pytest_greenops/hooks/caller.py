@@ -133,7 +133,7 @@ def _arguments(config: pytest.Config, args: Sequence[str]) -> Iterator[_Argument
     while rest:
         token = rest.pop(0)
         if token == "--":
-            yield from (_Argument("", (path,)) for path in rest)
+            yield from (_Argument("", (f"./{path}",)) for path in rest)
             return
         if not token.startswith("-") or token == "-":
             yield _Argument("", (token,))

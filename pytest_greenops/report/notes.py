@@ -228,7 +228,7 @@ def _runnable(result: Result, sentences: Sentences) -> Advice:
     """Return the reason with a command if possible: it contains the full name of the test."""
     advice, command = sentences.explain(result), sentences.again(result)
     nothing = result.verdict.cause_kind is CauseKind.NOTHING_MEASURED
-    if advice.command or result.saved or nothing or command is None:
+    if advice.command or result.saved or result.not_saved or nothing or command is None:
         return advice
     return Advice(f"{advice.text}; try again", command)
 

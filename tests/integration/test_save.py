@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -310,3 +311,35 @@ def test_names_of_tests_are_their_own(project: Project) -> None:
         ("test_it.py", "test_hidden" if hasattr(pytest, "HIDDEN_PARAM") else "test_hidden[1]"),
     }
     assert ran.counts["baselines saved"] == 4
+
+
+def test_a_baseline_that_starts_anew_is_named(grown: Project) -> None:
+    """Both levels, what is left of the sessions, and what confirmed the change or explains it."""
+    [line] = [x for x in grown.save(joules=3.0, seed=6).energy_lines if "started anew" in x]
+    assert re.fullmatch(
+        r"baseline started anew: test_it\.py::test_works: 2\.00 J, 5 sessions -> \d\.\d\d J, "
+        r"1 session \(provisional until 3\): \+\d\d % \(95 % CI .*\), confirmed by a fresh process",
+        line,
+    )
+    [line] = [x for x in grown.save(joules=1.0, seed=7).energy_lines if "started anew" in x]
+    assert line.endswith(
+        "in one process: if this is noise, restore the file with git and save again"
+    )
+    assert not [x for x in grown.save(joules=1.0, seed=8).energy_lines if "anew" in x]
+
+
+def test_a_run_that_saves_nothing_says_so(project: Project) -> None:
+    """It says why before the closing line, advises something else, and is red if it is strict."""
+    project.write("test_it.py", "def test_it(energy, spend):\n    energy(spend, 2.0)\n    1 / 0\n")
+    ran = project.save()
+    assert ran.energy_lines[-3:-1] == [
+        "not saved: test_it.py::test_it: the test did not pass",
+        "nothing was saved: the lines above say why",
+    ]
+    assert "pytest --energy-save" not in ran.text
+    project.write("test_it.py", "def test_plain(): pass\n")
+    strict = project.save("--energy-strict")
+    assert (strict.code, strict.outcomes) == (pytest.ExitCode.TESTS_FAILED, {"passed": 1})
+    assert strict.energy_lines[-2] == "nothing was saved: no energy test ran"
+    assert strict.closing.endswith("exit status 1: --energy-strict is on, and nothing was saved")
+    assert project.save().code == pytest.ExitCode.OK

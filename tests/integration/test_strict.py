@@ -99,4 +99,24 @@ def test_a_gate_that_compared_nothing_fails(project: Project) -> None:
     assert ran.outcomes == {"passed": 1}
     assert ran.code == pytest.ExitCode.TESTS_FAILED
     assert "0 compared: nothing was gated" in ran.closing
+    assert ran.closing.endswith("exit status 1: --energy-strict is on, and nothing was compared")
     assert project.energy().code == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    "option", ["--energy-strict", "--energy-sessions=2", "--energy-estimates=fail"]
+)
+def test_without_measuring_it_is_an_error(project: Project, option: str) -> None:
+    """An option that needs a measurement does not pass in silence."""
+    ran = project.run(option)
+    name = option.partition("=")[0]
+    assert ran.errors == [f"ERROR: {name} has no effect without --energy: pytest --energy {option}"]
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+
+
+def test_its_ini_twin_may_stand_alone(project: Project) -> None:
+    """So may the option in `addopts`."""
+    project.write("test_it.py", "def test_it(): pass")
+    ini = "[pytest]\nenergy_strict = true\naddopts = --energy-estimates=fail\n"
+    project.write("pytest.ini", ini)
+    assert project.run().code == pytest.ExitCode.OK
