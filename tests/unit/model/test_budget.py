@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pytest_greenops.model.budget import Budget
@@ -240,3 +243,36 @@ def test_the_help_shows_the_whole_signature() -> None:
     assert list(KEYWORDS) == keywords()
     assert [True] * len(KEYWORDS) == [f"{word}=" in signature for word in KEYWORDS]
     assert meaning.startswith("limits of the energy")
+
+
+class Hostile:
+    """A value of which nothing can be asked."""
+
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
+
+    __str__ = __float__ = __index__ = __eq__ = __bool__ = __repr__  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("keyword", keywords())
+@pytest.mark.parametrize(
+    "value",
+    [8.5, -1, 10**400, math.nan, b"5%", Path("5%"), "", "\x1b\udce9", "x y" * 999, [1], Hostile()],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_value_of_any_kind_is_refused_in_one_line(keyword: str, value: Any) -> None:
+    """Whatever its conversions do, the message names the keyword in a short printable line."""
+    with pytest.raises(BudgetError) as raised:
+        Budget.from_marks([((), {keyword: value})])
+    message = str(raised.value)
+    assert message.startswith(f"energy_budget({keyword}=")
+    assert message.isprintable()
+    assert len(message) < 250
+
+
+def test_whole_numbers_of_any_library_are_rounds() -> None:
+    """They become Python's own, which files hold."""
+    budget = Budget.from_marks([((), {"min_rounds": np.int64(7), "max_rounds": 1_000_000})])
+    assert type(budget.min_rounds) is int
+    assert budget.min_rounds == 7

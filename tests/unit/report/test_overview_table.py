@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_greenops.model.baseline import SeriesOverview
+from pytest_greenops.model.baseline import SeriesOverview, TestKey
 from pytest_greenops.report.drawing import cells
 from pytest_greenops.report.overview_table import inventory_lines
 from tests.unit.report.samples import key
@@ -115,3 +115,12 @@ def test_plain_ascii_without_unicode() -> None:
     lines = shown(held(name="décode", joules={"call": 2e-6}), unicode=False)
     assert all(line.isascii() for line in lines)
     assert any("2.00 uJ" in line for line in lines)
+
+
+@pytest.mark.parametrize("unicode", [True, False])
+def test_names_do_not_act_on_the_terminal(unicode: bool) -> None:
+    """A file may have been written by hand, or by another program."""
+    hostile = "a\x1b[2J\n::error::b"
+    test = TestKey(f"{hostile}.py", hostile)
+    lines = shown(held(test=test, name=hostile, joules={hostile: 1.0}), unicode=unicode)
+    assert [line for line in lines if not line.isprintable() or line.startswith("::")] == []

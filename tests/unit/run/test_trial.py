@@ -748,6 +748,17 @@ def test_a_measurement_takes_half_of_the_time_that_is_left(lab: Lab) -> None:
     assert len(lab.measure(trial).rounds) == 1
 
 
+def test_a_single_window_widens_no_other_measurement(lab: Lab) -> None:
+    """The spread that is assumed for work measured once is not that of what follows it."""
+    known = grown(sessions=1, spread=0.0)
+    lab.keep(call=known, load=known)
+    trial = lab.trial()
+    single = lab.measure(trial, "load", joules=2.6, rounds=1)
+    repeated = lab.measure(trial, "call", joules=2.6)
+    assert single.verdict.outcome is Outcome.INCONCLUSIVE
+    assert repeated.verdict.outcome is Outcome.REGRESSED
+
+
 # --- threads ---------------------------------------------------------------------------------
 
 
