@@ -48,6 +48,7 @@ _MISSING: Any = object()
 _BLOCK = 1 << 16
 _CLOSE = getattr(os, "O_CLOEXEC", 0)
 _READ = os.O_RDONLY | _CLOSE
+_READ_AND_WRITE = os.O_RDWR | os.O_CREAT | os.O_EXCL | _CLOSE
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOSE
 
 
@@ -182,6 +183,13 @@ class System:
                 content = content[self.write(handle, content) :]
         finally:
             self.close(handle)
+
+    def nameless_file(self) -> int:
+        """Return the descriptor of a new file that vanishes when it is closed; raise `OSError`."""
+        path = f"{self.temporary_folder}/pytest-greenops-{self.urandom(8).hex()}"
+        handle = self.open(path, _READ_AND_WRITE, 0o600)
+        self.unlink(path)
+        return handle
 
     def make_folder(self, prefix: str) -> str:
         """Make an empty temporary folder that only this user may read; raise `OSError`."""

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from tempfile import mkstemp
 from typing import Any, Protocol
 
 import pytest
@@ -223,7 +222,7 @@ class LiveOutput:
 
     def __init__(self, captures: str) -> None:
         """Prepare for what pytest captures: `fd`, or less."""
-        self._files = {} if captures == "fd" else {fd: _nameless_file() for fd in (1, 2)}
+        self._files = {} if captures == "fd" else {fd: SYSTEM.nameless_file() for fd in (1, 2)}
         self._saved: dict[int, int] = {}
 
     def hold(self) -> Iterator[Channel]:
@@ -276,13 +275,6 @@ class LiveOutput:
         for file in self._files.values():
             SYSTEM.close(file)
         self._files.clear()
-
-
-def _nameless_file() -> int:
-    """Return the descriptor of a new file that vanishes when it is closed."""
-    descriptor, path = mkstemp()
-    os.unlink(path)
-    return descriptor
 
 
 def flush() -> None:
