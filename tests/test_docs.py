@@ -30,9 +30,9 @@ EVIDENCE = sorted((DOCS / "evidence").glob("*.md"))
 PAGES = [*GUIDE, ROOT / "CONTRIBUTING.md", *EVIDENCE]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 #: At most this many words, as `wc -w` counts them, in each page of the guide and in all of it.
-WORDS = {"README.md": 900, "docs/reference.md": 2200}
+WORDS = {"README.md": 900, "docs/reference.md": 2300}
 WORDS_OF_A_PAGE = 1200
-WORDS_OF_THE_GUIDE = 12_000
+WORDS_OF_THE_GUIDE = 12_500
 #: A fenced block, with the comment before it that makes the test run it:
 #: `<!-- test: run [file] -->`.
 BLOCK = re.compile(
@@ -318,7 +318,8 @@ def test_generated_tables_are_marked() -> None:
         marked[page.name] = len(writers)
     assert {name: count for name, count in marked.items() if count} == {
         "accuracy.md": 1,
-        "verdict.md": 2,
+        "overhead.md": 1,
+        "verdict.md": 4,
     }
 
 
