@@ -54,6 +54,7 @@ VOLATILE = (
     (r"\b\d{4}-\d\d-\d\d\b", "YYYY-MM-DD"),
     (r"(=+) (.*) in [\d.]+s =+", r"== \2 in TIME =="),
     (r"in [\d.]+s$", "in TIME"),
+    (r"^-+ generated xml file: .*\n", ""),
     (r" -p (greenops|xdist)\b", ""),
     (r"^created: .*\n|^\d workers \[.*\n|^(\[gw\d\] linux).*$", r"\1"),
     (r"[ \t]+$", ""),
@@ -118,13 +119,14 @@ def test_several_names_and_a_budget(run: Callable[..., Ran]) -> None:
 
 
 def test_quiet(run: Callable[..., Ran]) -> None:
-    """With `-q` a failure and the closing line are all."""
-    check("quiet", run("--energy", "-q", "test_it.py"))
+    """With `-q` a failure and the closing line are all; JUnit XML has the whole message."""
+    check("quiet", run("--energy", "-q", "test_it.py", "--junitxml=junit.xml"))
+    assert "Accept it: pytest " in Path("junit.xml").read_text(encoding="utf-8")
 
 
 def test_unproven(run: Callable[..., Ran]) -> None:
     """With `--energy-strict` each test that could not be judged says why, and what would help."""
-    ran = run("--energy", "--energy-strict", "test_it.py", "test_doubt.py", joules=2.1)
+    ran = run("--energy", "--energy-strict", "test_it.py", "test_doubt.py", joules=2.15)
     check("unproven", ran)
 
 
