@@ -38,6 +38,7 @@ from pytest_greenops.testing import FakeSensor
 SENSOR = FakeSensor()
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_energy_sensors(config):
     return [SENSOR]
 
