@@ -153,7 +153,8 @@ class Meter:
         """Increase the iterations until a round is long enough, and return them.
 
         The trip that is long enough counts as a round. Windows that stay too short in the time
-        that there is size no round; if all do, the trip is the only round, and 0 is returned.
+        that there is size no round; if all do, and in more than one short call, the trip is the
+        only round, and 0 is returned.
         """
         iterations = 1
         while True:
@@ -163,10 +164,10 @@ class Meter:
             self._show_progress()
             fitting = self._plan.max_time_s / (self._plan.least + 1) / max(trip.seconds, 1e-9)
             possible = list(self._possible(trip, fitting))
-            if not possible:
+            if not possible and (iterations > 1 or fitting <= 1):
                 self._keep(trip)
                 return 0
-            shortfall = max(self._shortfall(round_) for round_ in possible)
+            shortfall = max(map(self._shortfall, possible), default=math.inf)
             if min(shortfall, fitting) <= 1:
                 if trip.trip.stepped == self._observer.stepped and not trip.contended:
                     self._keep(trip)
@@ -183,7 +184,8 @@ class Meter:
             check = stays_too_short(round_, judged_domains, self._plan.margin, growth)
             if check is not None:
                 self._book.hopeless[name] = check
-            elif name not in self._book.hopeless:
+            else:
+                self._book.hopeless.pop(name, None)
                 yield round_
 
     def _shortfall(self, round_: Round) -> float:

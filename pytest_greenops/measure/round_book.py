@@ -178,10 +178,8 @@ class RoundBook:
         yield from self_checks.warming(rounds, domains, self._warms_up)
         yield from self_checks.intrusion(rounds, domains)
         yield from self_checks.lost(self.lost, domains)
-        if name in self.hopeless:
-            yield self.hopeless[name]
-        else:
-            yield from self_checks.too_short(rounds, domains, self._margin)
+        short = list(self_checks.too_short(rounds, domains, self._margin))
+        yield from [self.hopeless[name]] if short and name in self.hopeless else short
         yield from self_checks.disagreement(self._instruments.doubts, domains)
         yield from self_checks.unjudged_faults(faults, domains)
 

@@ -223,6 +223,33 @@ def test_a_loop_of_windows_that_stay_too_short_is_left() -> None:
     assert lab.now_ns() < 0.5e9
 
 
+class Startled(FakeSensor):
+    """A sensor whose readings are far less certain at first."""
+
+    error_uj = 1500.0
+
+    def read(self) -> Reading:
+        """Return the counts, with their errors."""
+        return super().read()._replace(error_uj=[self.error_uj])
+
+
+def test_one_uncertain_call_does_not_end_a_measurement(lab: Lab) -> None:
+    """A longer trip is made before it is given up, and decides."""
+    lab.sensor = sensor = Startled(CPU, update_period_s=OFTEN_S)
+    make_trip = two_windows(lab, 0.004, 0.0045)
+
+    def then_certain(trip: Trip, number: int) -> None:
+        make_trip(trip, number)
+        if number == 2:
+            sensor.error_uj = 0.1
+
+    seen = lab.run(Plan((5,), max_time_s=0.6), then_certain)
+    assert {name: (len(each.rounds) >= 4, names(each)) for name, each in seen.items()} == {
+        "short": (True, []),
+        "long": (True, []),
+    }
+
+
 def test_only_the_judged_counters_make_rounds_hopeless() -> None:
     """A card whose windows are too short does not end a measurement of the CPU."""
     card = FakeSensor(Domain("gpu:0", "gpu"), name="card", update_period_s=0.1)
