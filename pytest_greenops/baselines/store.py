@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -38,6 +38,8 @@ _OPENED = {
 }
 #: Digits that tell names apart whose readable part is the same: 64 bits collide by no accident.
 _HASH_DIGITS = 16
+#: The same in files of earlier versions, which keep their names.
+_EARLIER = 6
 
 
 class Store:
@@ -73,7 +75,9 @@ class Store:
 
     def _path_of(self, test: TestKey, machine: str) -> Path:
         module = [_folder_name(part) for part in test.module.split("/") if part not in ("", ".")]
-        return self.folder.joinpath(machine, *module, _file_name(test.name))
+        folder = self.folder.joinpath(machine, *module)
+        path, earlier = folder / _file_name(test.name), folder / _file_name(test.name, _EARLIER)
+        return earlier if earlier != path and _holds(earlier, test) and not path.exists() else path
 
     def load(self, test: TestKey) -> Baseline | None:
         """Return the baseline of a test on this machine, or None."""
@@ -360,11 +364,19 @@ def _folder_name(part: str) -> str:
     return f"_{part}" if re.fullmatch("(?i)_+up", part) else part
 
 
-def _file_name(name: str) -> str:
+def _holds(path: Path, test: TestKey) -> bool:
+    """Return whether a file is the baseline of a test."""
+    with suppress(BaselineError):
+        found = _read_existing(path)
+        return found is not None and found.test == test
+    return False
+
+
+def _file_name(name: str, digits: int = _HASH_DIGITS) -> str:
     """Return a file name for a test: readable, unique, and valid on every file system."""
     safe = _SAFE.sub("_", name).replace(".", "-")[:_LONGEST_NAME]
     if safe != name or safe != safe.lower():
-        safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:_HASH_DIGITS]
+        safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:digits]
     return f"{safe}.json"
 
 

@@ -97,6 +97,18 @@ def test_any_other_name_is_made_safe_and_unique(store: Store, test: TestKey, pat
     assert re.fullmatch(pattern, name), name
 
 
+def test_a_file_of_an_earlier_version_keeps_its_name(store: Store) -> None:
+    """Where the short hash of its name is that of another test, the other has a file of its own."""
+    one, other = (key("test_x", param="y" * 120 + end) for end in ("904", "3548"))
+    new = store.update(one, lambda known: baseline(one))
+    earlier = new.rename(new.with_name(f"{new.stem[:-10]}.json"))
+    for test, name in ((one, earlier), (other, store.path(other))):
+        again = Store(store.folder, MACHINE)
+        assert again.update(test, lambda known, of=test: known or baseline(of)) == name
+        assert again.load(test) == baseline(test)
+    assert sorted(new.parent.glob("*.json")) == sorted([earlier, store.path(other)])
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
