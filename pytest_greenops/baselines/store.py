@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -74,10 +75,17 @@ class Store:
         return self._path[1]
 
     def _path_of(self, test: TestKey, machine: str) -> Path:
-        module = [_folder_name(part) for part in test.module.split("/") if part not in ("", ".")]
-        folder = self.folder.joinpath(machine, *module)
-        path, earlier = folder / _file_name(test.name), folder / _file_name(test.name, _EARLIER)
-        return earlier if earlier != path and _holds(earlier, test) and not path.exists() else path
+        folder = self._folder_of(machine, test.module)
+        name, earlier = _file_name(test.name), _file_name(test.name, _EARLIER)
+        path = folder / name
+        if name != earlier and _holds(folder / earlier, test) and not path.exists():
+            return folder / earlier
+        return path
+
+    @lru_cache(maxsize=1)  # noqa: B019  (a run has one store)
+    def _folder_of(self, machine: str, module: str) -> Path:
+        parts = [_folder_name(part) for part in module.split("/") if part not in ("", ".")]
+        return self.folder.joinpath(machine, *parts)
 
     def load(self, test: TestKey) -> Baseline | None:
         """Return the baseline of a test on this machine, or None."""

@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -165,6 +165,7 @@ def _option(token: str, actions: dict[str, Any], rest: list[str]) -> Iterator[_A
     yield _Argument(getattr(action, "dest", name), (token, *values))
 
 
+@cache
 def _pinned(config: pytest.Config, folder: str, module: str) -> tuple[str, ...]:
     """Return options for root directory and ini file, where pytest would find others.
 

@@ -252,8 +252,10 @@ class NamedMeasurement:
         __tracebackhide__ = True
         self._claim(self._name)
         trips = self._trial.trips(self._name, **plan, whole=self._whole)
+        once = plan.get("rounds") == 1 and not plan.get("warmup")
+        once = once and plan.get("iterations") in (None, 1)
         try:
-            with self._repetitions.repeated():
+            with nullcontext() if once else self._repetitions.repeated():
                 yield trips
         except BaseException as error:
             trips.throw(error)

@@ -13,8 +13,9 @@ from pytest_greenops.sensors.instruments import Instruments
 
 #: The control workload takes at most this share of the rounds that it accompanies.
 SHARE = 0.05
-#: How often the kernel runs in a sample: about 30 ms in all. Shorter ones have larger errors at
-#: their edges, longer ones are further apart.
+#: How often the kernel runs in a sample of a counter: about 30 ms in all. Shorter ones have larger
+#: errors at their edges, longer ones are further apart. An estimate has exact edges, so it takes
+#: single calls, which show more of the moments of a machine.
 CALLS = 3
 #: How long one call takes, until one has shown it.
 CALL_S = 0.01
@@ -52,6 +53,8 @@ class Control:
         self._rounds = 0
         self._left_s = 0.0
         self._call_s = CALL_S
+        sources = {sensor.source for sensor in instruments.sensors}
+        self._calls = 1 if sources == {"estimated"} else CALLS
         self._samples: list[_Sample] = []
 
     @cached_property
@@ -68,8 +71,8 @@ class Control:
         """Follow a round of `seconds`: take a sample once the share of all rounds allows one."""
         self._rounds += 1
         self._left_s += SHARE * seconds
-        if self._left_s >= CALLS * self._call_s:
-            self._sample(CALLS)
+        if self._left_s >= self._calls * self._call_s:
+            self._sample(self._calls)
 
     def complete(self) -> None:
         """Take what the share allows, at least one call, if there is no sample yet."""

@@ -9,8 +9,8 @@ from pytest_greenops.system import SYSTEM
 
 #: Collections of all objects take at most this share of a run.
 SHARE = 0.02
-#: Generations of objects: those made last, at most a few hundred, and all.
-_NEW, _ALL = 0, 2
+#: The generation of all objects.
+_ALL = 2
 
 
 class Garbage:
@@ -18,9 +18,9 @@ class Garbage:
 
     Python collects all objects once their number has grown by a quarter. That takes milliseconds
     for every 10,000 objects, whoever made them, and may happen in any window. Here it happens
-    first, but in a suite of short tests only so often that it takes `SHARE` of the time; the newest
-    objects are collected every time. Objects are not frozen (`gc.freeze`): a test that waits for
-    the end of an object, or counts objects, would then fail because it is measured.
+    first, but in a suite of short tests only so often that it takes `SHARE` of the time. Objects
+    are not frozen (`gc.freeze`): a test that waits for the end of an object, or counts objects,
+    would then fail because it is measured.
     """
 
     def __init__(
@@ -38,10 +38,7 @@ class Garbage:
     def collect(self) -> None:
         """Collect what is due; nothing while the test has switched the collector off."""
         begun_ns = self._clock.now_ns()
-        if not self._enabled():
-            return
-        if begun_ns < self._next_ns:
-            self._collect(_NEW)
+        if begun_ns < self._next_ns or not self._enabled():
             return
         self._collect(_ALL)
         ended_ns = self._clock.now_ns()

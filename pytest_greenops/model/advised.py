@@ -71,8 +71,9 @@ class Caller(NamedTuple):
 
     def _in_vain(self, command: Command) -> bool:
         ran = (token for tokens in self.run for token in tokens)
-        again = sorted(self._arguments(command)) == sorted([*ran, self.measure])
-        return again and self.measure != "--energy"
+        if self.measure == "--energy":
+            return False
+        return sorted(self._arguments(command)) == sorted([*ran, self.measure])
 
     def _arguments(self, command: Command) -> list[str]:
         names = {option.partition("=")[0] for option in command.options}
