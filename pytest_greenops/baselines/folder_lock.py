@@ -25,6 +25,8 @@ SAY_S, GIVE_UP_S, _LOOK_S = 3.0, 60.0, 0.02
 _MOST_CHARACTERS = 200
 #: What `flock` fails with where the file system has no locks.
 _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.EBADF)
+#: Nothing is opened through a link. Windows has neither flag.
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _said: set[Path] = set()
 
 
@@ -110,24 +112,39 @@ def _open(folder: Path, path: Path) -> int:
             here.mkdir(parents=True, exist_ok=True)
             with suppress(OSError):  # whoever may save in the folder may save here
                 os.chmod(here, stat.S_IMODE(folder.stat().st_mode))
-        ignored = here / ".gitignore"
-        with suppress(FileNotFoundError):
-            if not ignored.exists() or ignored.read_bytes() != b"*\n":
-                ignored.write_bytes(b"*\n")
-            flags = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            try:
-                handle = os.open(path, flags | os.O_RDWR, 0o666)
-            except PermissionError:  # of another user: it can be locked all the same
-                return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            with suppress(OSError):
-                os.fchmod(handle, stat.S_IMODE(here.stat().st_mode) & 0o666)
-            return handle
+        try:
+            _keep_out_of_git(here / ".gitignore")
+            handle = os.open(path, os.O_CREAT | os.O_RDWR | _FLAGS, 0o666)
+        except FileNotFoundError:  # another process has removed the folder meanwhile
+            continue
+        except PermissionError as error:
+            try:  # of another user: it can be locked all the same
+                return os.open(path, os.O_RDONLY | _FLAGS)
+            except OSError:
+                raise error from None
+        with suppress(OSError):
+            os.chmod(handle if os.chmod in os.supports_fd else path, _mode_of_files(here))
+        return handle
+
+
+def _keep_out_of_git(ignored: Path) -> None:
+    """Make Git ignore the folder of the lock."""
+    if ignored.is_symlink():  # it may lead to a file of somebody else
+        ignored.unlink()
+    if not ignored.exists() or ignored.read_bytes() != b"*\n":
+        ignored.write_bytes(b"*\n")
+
+
+def _mode_of_files(folder: Path) -> int:
+    return stat.S_IMODE(folder.stat().st_mode) & 0o666
 
 
 def _flock(handle: int, unlock: bool = False) -> bool:
     """Lock a file or unlock it; return whether nobody else has locked it."""
-    import fcntl
-
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_UN if unlock else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):

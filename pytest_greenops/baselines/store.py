@@ -128,12 +128,12 @@ class Store:
                     f"{self.folder}: a file, expected a folder of baselines: {self._other_folder}"
                 )
             found: dict[Path, Baseline] = {}
-            for entry in whole_file.walk(self.folder / self.machine):
+            for entry in _entries(self.folder / self.machine):
                 if entry.problem:
                     raise _problem(entry.path, entry.problem)
                 if entry.is_folder:
                     self._folders.add(entry.path)
-                elif _is_baseline(entry.path) and (baseline := _read_existing(entry.path)):
+                elif entry.path.suffix == ".json" and (baseline := _read_existing(entry.path)):
                     found[entry.path] = baseline
             self._files = found
         return self._files
@@ -265,9 +265,14 @@ def _problem(path: Path, problem: FileProblem) -> BaselineError:
     return BaselineError(f"{path}: {problem}")
 
 
-def _is_baseline(path: Path) -> bool:
-    """Return whether a name is one of a baseline, not of what some system puts beside files."""
-    return path.suffix == ".json" and not path.name.startswith(".")
+def _entries(folder: Path) -> Iterator[whole_file.Entry]:
+    """Yield what is below a folder, without what editors and systems hide beside files.
+
+    Among these is the lock of Emacs, a link that leads nowhere.
+    """
+    for each in whole_file.walk(folder):
+        if each.is_folder or not each.path.name.startswith("."):
+            yield each
 
 
 def refuse_newer(path: Path, schema: int, known: int, error: type[GreenopsError]) -> None:
@@ -291,11 +296,11 @@ def survey(folder: Path, naming: str = "") -> Survey:
     found: dict[Path, Baseline] = {}
     damaged = []
     for machine in machines(folder, naming):
-        for entry in whole_file.walk(machine):
+        for entry in _entries(machine):
             try:
                 if entry.problem:
                     raise _problem(entry.path, entry.problem)
-                if not entry.is_folder and _is_baseline(entry.path):
+                if not entry.is_folder and entry.path.suffix == ".json":
                     found[entry.path] = read(entry.path)
             except BaselineError as error:
                 damaged.append(str(error))

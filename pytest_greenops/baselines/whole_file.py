@@ -15,6 +15,8 @@ from uuid import uuid4
 #: The ends of temporary files next to their target, and the age at which one is a leftover.
 _TEMPORARY, _LEFTOVER_S = ".greenops-tmp", 3600
 _MOST_LINKS = 40
+#: Windows has no O_CLOEXEC, and changes line ends without O_BINARY.
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -48,7 +50,7 @@ def read_bytes(path: Path, most_bytes: int, streams: bool = False) -> bytes:
 
     streams  whether it may also be a pipe or a device, which is read to its end
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | (0 if streams else os.O_NONBLOCK)
+    flags = os.O_RDONLY | _FLAGS | (0 if streams else getattr(os, "O_NONBLOCK", 0))
     try:
         with os.fdopen(os.open(path, flags), "rb") as file:
             status = os.fstat(file.fileno())
@@ -210,7 +212,7 @@ def replace(path: Path, data: bytes, temporary: Path) -> None:
 
 
 def _write_new(path: Path, data: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
     with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
         file.write(data)
         file.flush()

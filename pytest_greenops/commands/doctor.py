@@ -101,7 +101,8 @@ def _starts() -> Iterator[float]:
     for _ in range(_PROCESSES):
         done = subprocess.run([sys.executable, "-c", _FIXED_WORK], capture_output=True, text=True)
         with suppress(ValueError):
-            yield float(done.stdout)
+            if (taken_s := float(done.stdout)) > 0:  # a coarse clock shows no time at all
+                yield taken_s
 
 
 def diagnose(
@@ -288,8 +289,9 @@ def _worth(sensed: set[str], estimated: bool, disturbing: Sequence[str]) -> str:
     if disturbing:
         parts.append(f"Avoidable noise comes from: {', '.join(disturbing)}.")
     parts.append(
-        "With baseline sessions of fewer than three hours, only increases of about 20 % or more "
-        "are detected. With more, each verdict reports the smallest increase that it detects."
+        "With baseline sessions from fewer than three different hours, only increases of about "
+        "20 % or more are detected. With more, each verdict reports the smallest increase that it "
+        "detects."
     )
     return " ".join(parts)
 

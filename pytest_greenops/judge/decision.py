@@ -151,9 +151,9 @@ def screen(
     candidate sessions contradict it.
 
     A test passes if its interval ends below the margin; what may be improved waits for the last
-    look. Where that of the last look does not, it
-    passes provisionally if its change is below the margin and its sessions differ no more than
-    usual: then only an increase of `smallest` would have been found.
+    look. If the interval of the last look does not, the test passes provisionally if its change is
+    below the margin and its sessions differ no more than usual: only an increase of `smallest`
+    would have been found.
     """
     k = len(baseline)
     estimate = mean_level(candidate) - mean_level(baseline)

@@ -107,7 +107,7 @@ def occasions(sessions: Sequence[Session]) -> list[list[int]]:
 def _seconds(session: Session) -> float:
     try:
         return datetime.fromisoformat(session.saved_at).timestamp()
-    except ValueError:  # written by hand
+    except (ValueError, OverflowError):  # written by hand
         return 0.0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, get_args
 
@@ -12,7 +13,7 @@ from pytest_greenops.model.errors import OptionError, encodable, shown
 from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading, Source
 
 #: What a sensor may have beyond the least, as the protocols in `sensors.base` say.
-_FURTHER = ("notes", "doubts", "phase_period_s", "resting")
+_FURTHER = ("notes", "left_out", "phase_period_s")
 #: Files hold whole numbers of 64 bits.
 _MOST_UJ = 1 << 63
 
@@ -40,6 +41,8 @@ class Brought:
             setattr(self, name, partial(self._checked, getattr(sensor, name)))
         if hasattr(sensor, "states"):
             self.states = self._states
+        if hasattr(sensor, "resting"):
+            self.resting: Callable[[], set[str]] = self._resting
         if hasattr(sensor, "named"):
             self.named = sensor.named
 
@@ -48,6 +51,13 @@ class Brought:
         super().__setattr__(name, value)
         if name == "named":
             self._sensor.named = value
+
+    @property
+    def doubts(self) -> dict[str, str]:
+        """What the sensor finds wrong with a counter, so far, by domain name."""
+        with suppress(Exception):
+            return dict(getattr(self._sensor, "doubts", {}))
+        return {}
 
     def read(self) -> Reading:
         """Return the counts now, or why there are none."""
@@ -58,6 +68,11 @@ class Brought:
             return dict(self._sensor.states())
         except Exception:  # a state only explains; the counts are what is measured
             return {}
+
+    def _resting(self) -> set[str]:
+        with suppress(Exception):
+            return set(self._sensor.resting())
+        return set()
 
     def _checked(self, read: Callable[..., Any], *arguments: Any) -> Reading:
         try:

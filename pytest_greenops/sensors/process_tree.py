@@ -20,7 +20,12 @@ def listed() -> bool:
 
 
 def has_children() -> bool:
-    """Return whether this process has a child, in a microsecond and without reaping it."""
+    """Return whether this process has a child, in a microsecond and without reaping it.
+
+    True where that cannot be known: macOS before Python 3.13, and Windows.
+    """
+    if SYSTEM.waitid is None:
+        return True
     try:
         SYSTEM.waitid(*_ANY_ENDED)
     except ChildProcessError:

@@ -48,7 +48,7 @@ _MOVED_NS = 20_000
 #: Each of two edges is late by a uniform share of a tick: 95 % of their differences are within
 #: `EDGE_ERROR` of one.
 _TICK_SHARE = EDGE_ERROR / math.sqrt(2)
-#: Others are assumed to run still if their time moved less than so many ticks ago.
+#: Others are assumed to run still for this many ticks after their time moved.
 _TICKS_REMEMBERED = 10
 #: The clock of Linux that moves at each tick of the scheduler (CLOCK_MONOTONIC_COARSE), and the
 #: resolution of the time of a process's ended children in /proc (USER_HZ).

@@ -70,8 +70,8 @@ def loaded() -> Any | None:
 
 def text(function: Callable[..., Any], *arguments: Any) -> str:
     """Return a text of the driver, whatever its bytes: the binding itself decodes only UTF-8."""
-    told = getattr(function, "__wrapped__", function)(*arguments)
-    return fact_text(told) if isinstance(told, bytes) else str(told)
+    answer = getattr(function, "__wrapped__", function)(*arguments)
+    return fact_text(answer) if isinstance(answer, bytes) else str(answer)
 
 
 @before_tests

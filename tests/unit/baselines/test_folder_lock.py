@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import random
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -174,3 +175,43 @@ def test_a_linked_folder_of_locks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="is a link"), locked(tmp_path):
         pass
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_lock_that_may_not_be_made_is_an_error_and_no_endless_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of another user without a lock in it is refused at once."""
+    real = os.open
+
+    def refuse_new(path: Any, flags: int, *args: Any, **kwargs: Any) -> int:
+        if flags & os.O_CREAT and str(path).endswith("lock"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(path, flags, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refuse_new)
+    with pytest.raises(PermissionError), locked(tmp_path):
+        pass
+
+
+def test_what_hides_the_lock_is_never_written_through_a_link(tmp_path: Path) -> None:
+    """A link in its place is replaced; the file that it leads to stays as it is."""
+    other = tmp_path / "other"
+    other.write_text("mine")
+    folder = tmp_path / "baselines"
+    (folder / folder_lock.NAME).mkdir(parents=True)
+    (folder / folder_lock.NAME / ".gitignore").symlink_to(other)
+    with locked(folder):
+        pass
+    assert other.read_text() == "mine"
+    assert (folder / folder_lock.NAME / ".gitignore").read_text() == "*\n"
+
+
+def test_a_system_without_file_locks_saves_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Python has no fcntl, as on Windows, one line says that nothing is locked."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    said: list[str] = []
+    with locked(tmp_path, say=said.append):
+        pass
+    assert "has no locks" in said[0]

@@ -504,9 +504,10 @@ def test_folders_that_lead_to_themselves_are_read_once(store: Store) -> None:
 
 
 def test_what_a_system_leaves_beside_files_is_ignored(store: Store) -> None:
-    """macOS keeps attributes in `._NAME` on a foreign disk."""
+    """macOS keeps attributes in `._NAME` on a foreign disk; Emacs locks by a link to no file."""
     path = save(store)
     (path.parent / f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    (path.parent / f".#{path.name}").symlink_to("user@host.7")
     assert list(Store(store.folder, MACHINE).files()) == [path]
 
 

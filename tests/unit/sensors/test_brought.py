@@ -121,3 +121,29 @@ def test_a_sensor_that_lacks_something_is_refused(change: dict[str, Any], messag
     assert "lacks name, source" in message_of(OptionError, lambda: Brought(object()))
     twice = [Domain("cpu:0", "cpu")] * 2
     assert "the same name" in message_of(ValueError, lambda: FakeSensor(*twice))
+
+
+class Doubtful(FakeSensor):
+    """A sensor that finds a fault while it counts, and cannot say which devices rest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.doubts: dict[str, str] = {}
+
+    def resting(self) -> set[str]:
+        """Fail."""
+        raise ZeroDivisionError
+
+
+def test_a_doubt_that_comes_later_is_known() -> None:
+    """What a sensor finds wrong with a counter while it counts is not lost."""
+    sensor = Doubtful()
+    brought = Brought(sensor)
+    assert brought.doubts == {}
+    sensor.doubts = {"cpu:0": "disagrees"}
+    assert brought.doubts == {"cpu:0": "disagrees"}
+
+
+def test_a_sensor_that_fails_to_say_what_rests_knows_of_nothing() -> None:
+    """Its mistake ends no test."""
+    assert Brought(Doubtful()).resting() == set()

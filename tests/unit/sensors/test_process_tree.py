@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from pytest_greenops.sensors import process_tree
+from pytest_greenops.system import SYSTEM
 
 #: A process that starts another, prints its process id, and waits.
 PARENT = """
@@ -58,3 +60,11 @@ def test_a_process_that_ends_during_the_walk_hides_no_other(
 
     monkeypatch.setattr(process_tree, "children", gone)
     assert process_tree.tree() >= {os.getpid(), *family}
+
+
+def test_a_system_that_cannot_look_for_children_may_have_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """macOS has no `waitid` before Python 3.13, and Windows has none."""
+    monkeypatch.setattr(process_tree, "SYSTEM", replace(SYSTEM, waitid=None))
+    assert process_tree.has_children()
