@@ -115,7 +115,7 @@ class Screening:
 def schedule(sessions: int, min_rounds: int, max_rounds: int) -> tuple[int, ...]:
     """Return after how many rounds of this process to look.
 
-    Without a baseline: once, after `min_rounds`. With fewer than three sessions: once, after ten.
+    Without a baseline: once, after `min_rounds`. Of fewer than three occasions: once, after ten.
     Otherwise after every `min_rounds`, at most three times. Never after more than `max_rounds`.
     """
     if sessions == 0:
@@ -129,7 +129,7 @@ def schedule(sessions: int, min_rounds: int, max_rounds: int) -> tuple[int, ...]
 def planned_looks(sessions: int, schedule: Sequence[int]) -> int:
     """Return how many looks share the error: those of this process, and that of a fresh one.
 
-    A baseline of fewer than three sessions has no look at a fresh process: there a fresh process
+    A baseline of fewer than three occasions has no look at a fresh process: there a fresh process
     only confirms, which spends no error.
     """
     return len(schedule) + (sessions >= MIN_SESSIONS)

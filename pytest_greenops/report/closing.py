@@ -94,7 +94,7 @@ def started_anew(result: Result, sessions: int) -> str:
     subject = f"{result.test.node_id}{figures.label(result)}"
     text = (
         f"baseline started anew: {subject}: {before}{counted(sessions, 'session')} -> {now}, "
-        f"{counted(new, 'session')}{' (provisional until 3)' if new < 3 else ''}"
+        f"{counted(new, 'session')} (provisional)"
     )
     if change is None or outcome not in (Outcome.REGRESSED, Outcome.IMPROVED):
         return f"{text}: {result.verdict.cause or 'other counters, conditions or units of work'}"
