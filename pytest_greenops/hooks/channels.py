@@ -313,7 +313,7 @@ def _output_channels() -> Iterator[Channel]:
     seen: list[object] = []
     for fd, name in enumerate(_STANDARD[:2], 1):
         stream: Any = getattr(sys, name, None)
-        while stream is not None:
+        while isinstance(stream, io.TextIOBase):  # of a `Mock`, every attribute is another one
             with suppress(Exception):
                 kept = stream if isinstance(stream, io.StringIO) else stream.buffer
                 if isinstance(kept, (io.StringIO, io.BytesIO)) and kept not in seen:

@@ -90,9 +90,9 @@ def describe_failure(
 
 
 def shows_sections(config: pytest.Config) -> bool:
-    """Return whether pytest prints the sections of a failure."""
-    option = config.option
-    return bool(option.tbstyle != "no" and option.showcapture == "all")
+    """Return whether pytest prints the sections of a failure; never with `-p no:terminal`."""
+    style = config.getoption("tbstyle", "no")
+    return bool(style != "no" and config.getoption("showcapture", "no") == "all")
 
 
 def status(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:

@@ -82,6 +82,7 @@ class Measuring:
         """Open the sensors and read the baselines, before anything is collected."""
         try:
             self._check_json()
+            caller_of(self._config)  # before a test changes the environment that it reads
             self._run = self._open()
             selection.refuse_workers(self._config, self._run.estimated_only)
             if self._options.save and self._runs_tests:

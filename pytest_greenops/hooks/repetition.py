@@ -137,7 +137,6 @@ class RecordedRepetitions(Repetitions):
         self._chunk: int | None = None
         self._part: Iterator[int] = iter(())
         self._part_size = self._since = 0
-        self._calling = False
         self._failures: set[str] = set()
         self._undo: list[Callable[[], object]] = []
 

@@ -347,6 +347,12 @@ def test_builtins_forbidden(energy: Energy) -> None:
     assert value == work()
 
 
+def test_output_mocked(energy: Energy) -> None:
+    """Whatever is written goes to a mock, each attribute of which is another mock."""
+    with mock.patch("sys.stdout"), mock.patch("sys.stderr"):
+        assert measured(energy) == work()
+
+
 def test_builtins_lie(energy: Energy) -> None:
     """Common functions return nonsense, which the test itself sees."""
 

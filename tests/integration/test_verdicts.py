@@ -117,6 +117,24 @@ def test_pytest_sees_a_failed_test(saved: Project) -> None:
     assert saved.energy("--lf", joules=3.0).outcomes == {"passed": 3}
 
 
+def test_a_failure_without_a_terminal(project: Project) -> None:
+    """Neither a missing terminal plugin nor the environment of the test breaks the report."""
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+
+        @pytest.mark.energy_budget("1 J")
+        def test_red(work, monkeypatch):
+            monkeypatch.setenv("PYTEST_ADDOPTS", '"')
+            work()
+        """,
+    )
+    ran = project.run("--energy", "-p", "no:terminal", "--junitxml=junit.xml", *ALONE)
+    assert ran.code == 1
+    assert "EnergyBudgetExceeded: call used 2.00 J" in (project.path / "junit.xml").read_text()
+
+
 def test_both_a_budget_and_a_baseline(saved: Project) -> None:
     """A test over its budget that also regressed fails once, by the budget."""
     saved.write(
