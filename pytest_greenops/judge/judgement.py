@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace as changed
+from functools import cache
 
 from msgspec.structs import replace
 
@@ -59,7 +60,7 @@ def judge_measurement(case: Case, look: Look | None = None) -> Verdict:
         action=action,
         estimated=estimated,
         unjudged=unjudged(case),
-        detects=_detects(case) if outcome is Outcome.NO_BASELINE else None,
+        detects=_detects(rules.session_sd, case.margin) if outcome is Outcome.NO_BASELINE else None,
     ).with_cause(cause)
 
 
@@ -114,10 +115,11 @@ def _changed_machine(sides: Sides, margin: float, look: Look) -> Cause | None:
     return Cause(CauseKind.CONTROL, f"{CheckName.CONTROL}: {finding}")
 
 
-def _detects(case: Case) -> float:
-    """Return the smallest increase that is detected with this measurement as the only baseline."""
-    error = case.rules.session_sd * math.sqrt(2)  # one session on either side
-    return math.expm1(smallest_increase(POOL_WEIGHT, error, math.log1p(case.margin)))
+@cache
+def _detects(session_sd: float, margin: float) -> float:
+    """Return the smallest increase that is detected with one session of such a spread."""
+    error = session_sd * math.sqrt(2)  # one session on either side
+    return math.expm1(smallest_increase(POOL_WEIGHT, error, math.log1p(margin)))
 
 
 def _needs(

@@ -44,6 +44,7 @@ class Instruments:
         )
         self._edged = [(place, s) for place, s in enumerate(sensors) if isinstance(s, EdgeSensor)]
         self._plain = [(p, s) for p, s in enumerate(sensors) if not isinstance(s, EdgeSensor)]
+        self._namable = [sensor for sensor in sensors if isinstance(sensor, NamableSensor)]
         self._devices = [sensor for sensor in sensors if isinstance(sensor, DeviceSensor)]
         self.doubts = {d: why for s in sensors for d, why in getattr(s, "doubts", {}).items()}
         self._wraps = WrapWatch(sensors, clock)
@@ -104,9 +105,8 @@ class Instruments:
     def judge_by(self, domain: str) -> None:
         """Set the judged domain: its device counts as used, whichever process uses it."""
         self.judged = domain
-        for sensor in self.sensors:
-            if isinstance(sensor, NamableSensor):
-                sensor.named = domain
+        for sensor in self._namable:
+            sensor.named = domain
 
     def resting(self) -> set[str]:
         """Return the devices that have no work as far as their sensor knows, by domain name."""
