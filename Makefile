@@ -65,7 +65,7 @@ lint: $(VENV)/.lint
 types: $(VENV)/.lint
 	$(BIN)/mypy
 
-picture: $(VENV)/.test  ## the picture in the README: a regression, as the terminal shows it
+picture: $(VENV)/.bench  ## the picture in the README: a regression, as the terminal shows it
 	$(BIN)/python docs/picture.py
 
 # The overhead of the plugin and of its peers, installed as users install them; then its verdicts.
