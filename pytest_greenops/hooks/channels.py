@@ -315,7 +315,9 @@ def _output_channels() -> Iterator[Channel]:
         stream: Any = getattr(sys, name, None)
         while isinstance(stream, io.TextIOBase):  # of a `Mock`, every attribute is another one
             with suppress(Exception):
-                kept = stream if isinstance(stream, io.StringIO) else stream.buffer
+                kept = (
+                    stream if isinstance(stream, io.StringIO) else getattr(stream, "buffer", None)
+                )
                 if isinstance(kept, (io.StringIO, io.BytesIO)) and kept not in seen:
                     seen.append(kept)
                     yield _Memory(partial(_same, kept))
