@@ -126,10 +126,8 @@ def _replaced(newer: Series, older: Series) -> bool:
     new sessions drop all older ones too, which a merge would not keep either.
     """
     one, other = newer.anchor, older.anchor
-    moved = one.moved_at != other.moved_at
-    if one.saved_at != other.saved_at or not (
-        moved or one.joules_per_unit == other.joules_per_unit
-    ):
+    same_level = one.joules_per_unit == other.joules_per_unit
+    if one.saved_at != other.saved_at or (one.moved_at == other.moved_at and not same_level):
         return False
     known = set(map(_identity, older.sessions))
     return not any(_identity(session) in known for session in newer.sessions)

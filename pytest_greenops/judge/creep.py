@@ -8,18 +8,22 @@ from itertools import pairwise
 from statistics import fmean
 
 from pytest_greenops.judge.suite import levels
-from pytest_greenops.model.baseline import Series
+from pytest_greenops.model.baseline import MAX_SESSIONS, Series
 
 #: Fewer accepted steps are not creep: somebody looked at each.
 _STEPS = 2
 
 
 def in_small_steps(series: Series) -> bool:
-    """Return whether several runs were accepted since the anchor."""
+    """Return whether several runs were accepted since the anchor.
+
+    Earlier versions kept the anchor where a large step replaced all sessions. So sessions without
+    that of the anchor count only if it was dropped as one of more than a baseline keeps.
+    """
     since = series.anchor.moved_at or series.anchor.saved_at
     at = [number for number, each in enumerate(series.sessions) if each.saved_at == since]
     if not at:
-        return True  # that session was dropped, since others followed
+        return len(series.sessions) >= MAX_SESSIONS
     first = at[-1] if series.anchor.moved_at else at[0]
     known = series.sessions[first].run_key
     return len({each.run_key for each in series.sessions[first + 1 :]} - {known}) >= _STEPS

@@ -30,7 +30,8 @@ def test_a_unit_of_the_test_follows_the_call() -> None:
     """Spread and creep are those of the test's own unit."""
     spent = rounds(2.0, units={"token": 4.0})
     anchor = Anchor("2025-12-01T00:00:00+00:00", {"token": {"cpu:0": 0.4}, "call": {"cpu:0": 9.0}})
-    of = overview(replace(series(session(spent)), anchor=anchor))
+    ten = series(*(session(spent, day) for day in range(1, 11)))
+    of = overview(replace(ten, anchor=anchor))
     assert ["call", "token"] == list(of.joules)
     assert of.joules["token"] == pytest.approx(0.5, rel=1e-3)
     assert of.since_anchor == pytest.approx(0.25, rel=1e-3)

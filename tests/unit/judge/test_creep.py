@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_greenops.judge.creep import since_anchor
-from pytest_greenops.model.baseline import Series
+from pytest_greenops.model.baseline import MAX_SESSIONS, Series
 from tests.unit.builders import CPU, rounds, series, session
 
 close = pytest.approx
@@ -45,7 +45,13 @@ def test_sessions_of_one_run_are_one_step() -> None:
 
 def test_sessions_that_followed_a_dropped_one_count() -> None:
     """The session of the anchor is not among the last ten any more."""
-    assert creep(accepted(2.2, begin=2)) == close(0.1, rel=1e-2)
+    assert creep(accepted(*[2.2] * MAX_SESSIONS, begin=2)) == close(0.1, rel=1e-2)
+
+
+@pytest.mark.parametrize("sessions", [1, 4])
+def test_a_large_step_that_an_earlier_version_accepted_is_no_creep(sessions: int) -> None:
+    """It replaced all sessions and left the anchor at the level of before."""
+    assert creep(accepted(*[3.0] * sessions, begin=2)) is None
 
 
 def test_scatter_is_no_creep() -> None:
