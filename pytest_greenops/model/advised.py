@@ -17,7 +17,8 @@ class Command(NamedTuple):
 
     aim      what it does
     test     the node id of one test; None for the tests of this run
-    options  further options, in place of those of this run with the same names
+    options  further options, in place of those of this run with the same names; the node ids of
+             the tests to acknowledge
     """
 
     aim: Aim
@@ -56,7 +57,8 @@ class Caller(NamedTuple):
         if isinstance(command, str):
             return command
         if command.aim == "acknowledge":
-            return shlex.join(("pytest-greenops", "show", "--acknowledge", *self.folder))
+            show = ("pytest-greenops", "show", "--acknowledge")
+            return shlex.join((*show, *self.folder, *command.options))
         return shlex.join((*self.start, *self._arguments(command)))
 
     def adding(self, option: str) -> str:

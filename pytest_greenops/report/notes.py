@@ -156,7 +156,7 @@ def _multiplicity(results: Sequence[Result]) -> Iterator[Advice]:
 def _creep(results: Sequence[Result]) -> Iterator[Advice]:
     """Yield small accepted steps that add up to more than a margin or a limit of quality."""
     crept = [
-        (change.since_anchor or 0.0, figures.subject(result))
+        (change.since_anchor or 0.0, figures.subject(result), result.test.node_id)
         for result in results
         if (change := result.verdict.change) and (change.since_anchor or 0.0) > change.margin
         if result.verdict.outcome in (Outcome.PASSED, Outcome.INCONCLUSIVE)
@@ -164,7 +164,7 @@ def _creep(results: Sequence[Result]) -> Iterator[Advice]:
     ]
     yield from _crept("Energy crept up", crept)
     lost = [
-        (each.since_anchor, f"{figures.subject(result)} {each.name}")
+        (each.since_anchor, f"{figures.subject(result)} {each.name}", result.test.node_id)
         for result in results
         for each in result.verdict.qualities
         if each.since_anchor is not None and each.since_anchor < -each.limit and not each.exceeded
@@ -172,15 +172,19 @@ def _creep(results: Sequence[Result]) -> Iterator[Advice]:
     yield from _crept("Quality crept down", lost)
 
 
-def _crept(verb: str, changes: Sequence[tuple[float, str]]) -> Iterator[Advice]:
-    most = sorted(changes, key=lambda pair: -abs(pair[0]))[:_MOST_NAMED]
-    named = ", ".join(f"{name} {format_percent(share)}" for share, name in most)
+def _crept(verb: str, changes: Sequence[tuple[float, str, str]]) -> Iterator[Advice]:
+    """Yield a line for changes, each with its subject and the node id of its test.
+
+    The command names the tests of the line: what has crept less in others still adds up.
+    """
+    most = sorted(changes, key=lambda each: -abs(each[0]))[:_MOST_NAMED]
+    named = ", ".join(f"{name} {format_percent(share)}" for share, name, _ in most)
     left = len(changes) - len(most)
     if most:
         more = f", and {left} more" if left else ""
         yield Advice(
             f"{verb} in small accepted steps: {named}{more}. Acknowledge it",
-            Command("acknowledge"),
+            Command("acknowledge", options=tuple(dict.fromkeys(test for *_, test in most))),
         )
 
 

@@ -152,6 +152,6 @@ def test_creep_is_acknowledged_where_the_baselines_are(saved: Project) -> None:
         saved.energy("--energy-save", option, joules=2.0 * 1.045**step)
     ran = saved.energy(option, joules=2.0 * 1.045**3)
     [command] = [line.strip() for line in ran.lines if "show --acknowledge" in line]
-    assert command == "pytest-greenops show --acknowledge 'kept here'"
+    assert command == "pytest-greenops show --acknowledge 'kept here' test_it.py::test_works"
     shown = run(saved.path, *shlex.split(command)[1:])
     assert (0, "energy: creep of 1 measurement acknowledged") == (shown.code, shown.lines[-1])

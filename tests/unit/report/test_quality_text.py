@@ -209,7 +209,8 @@ class TestRemarks:
         ]
         assert list(map(str, remarks(many))) == [
             "Quality crept down in small accepted steps: test_1 q -7.8 %, test_4 q -6.7 %, "
-            "test_0 q -5.6 %, and 1 more. Acknowledge it: pytest-greenops show --acknowledge"
+            "test_0 q -5.6 %, and 1 more. Acknowledge it: pytest-greenops show --acknowledge "
+            "tests/test_x.py::test_1 tests/test_x.py::test_4 tests/test_x.py::test_0"
         ]
         dropped = changes({"accuracy": 0.9}, [{"accuracy": 0.94}], 0.01, {"accuracy": 0.99})
         assert list(remarks([fell(qualities=dropped)])) == []
