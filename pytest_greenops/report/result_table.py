@@ -25,6 +25,8 @@ NOTHING = "-"
 HEADINGS = (("test", "energy, power", "change", "verdict"), ("rounds", "per unit", "95 % CI", ""))
 #: Columns between two cells, of the narrowest table, and of the shortest bar.
 GAP, NARROWEST, SHORTEST_BAR = 2, 40, 8
+#: The fewest columns in which rounds are drawn before the text beside them is shortened.
+SHORTEST_ROUNDS = 4
 #: A narrower table has its names on lines of their own.
 _SIDE_BY_SIDE = 80
 #: The least and the greatest width of the columns energy, change and verdict.
@@ -75,9 +77,13 @@ class Row(NamedTuple):
 
     @property
     def tallies(self) -> tuple[str, ...]:
-        """Return texts, the longest first: `'25 rounds in 2 sessions'`, or `'1 round ±5 %'`."""
+        """Return texts, the longest first: `'25 rounds in 2 sessions'`, or `'1 round ±5 %'`.
+
+        A reader always sees that other processes measured too.
+        """
         if len(self.rounds) != 1:
-            return self.number, self.number.partition(" in ")[0], str(len(self.rounds))
+            shorter = self.number.replace(" rounds", "")
+            return self.number, shorter
         if self.error is None:
             return ("1 round",)
         return (f"1 round ±{format_percent(self.error, signed=False, digits=2)}",)

@@ -29,6 +29,7 @@ from pytest_greenops.report.result_table import (
     HEADINGS,
     NARROWEST,
     SHORTEST_BAR,
+    SHORTEST_ROUNDS,
     Part,
     Row,
     Widths,
@@ -279,7 +280,7 @@ class _Layout:
         width, texts = self.widths.name or self.width, list(map(self.say, one.tallies))
         if len(one.rounds) == 1:
             return elide(f"  {texts[0]}", width, self.say("…"))
-        least = min(len(one.rounds), SHORTEST_BAR)
+        least = min(len(one.rounds), SHORTEST_ROUNDS)
         count = next((text for text in texts if width - cells(text) - 3 >= least), texts[-1])
         drawn = sparkline(one.rounds, width - cells(count) - 3, self.unicode)
         return f"  {drawn} {count}"

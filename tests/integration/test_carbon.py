@@ -55,8 +55,7 @@ def test_a_region_has_an_intensity(project: Project) -> None:
     assert (of.carbon, ran.document.policy.carbon) == (factor, factor)
     factor_text = "342.1 g/kWh (DE: Ember, yearly electricity data, 2024), PUE 1.5"
     assert f"CO2e at {factor_text}" in ran.energy_lines
-    section = " ".join(ran.failure("test_limited").split())
-    assert f"carbon 285 µg CO2e per call, at {factor_text}" in section
+    assert "call emitted 285 µg CO2e, budget 250 µg CO2e" in ran.failure("test_limited")
 
 
 def test_a_given_intensity_has_no_source(project: Project) -> None:

@@ -172,7 +172,7 @@ def test_addopts_do_not_narrow_the_collection(project: Project) -> None:
     collection = collect(project.path)
     assert collection.rootdir == str(project.path)
     assert collection.tests == {
-        ("cake.recipe", "stir", None),
+        ("cake.recipe", "cake.recipe::stir", None),
         ("test_it.py", "test_works", None),
         ("sub/test_more.py", "TestMore.test_load", "1"),
         ("sub/test_more.py", "TestMore.test_load", "2"),

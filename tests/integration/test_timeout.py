@@ -14,21 +14,21 @@ SLEEPS = """
 from pathlib import Path
 
 from pytest_greenops.hooks import fresh_parent as asking
-from pytest_greenops.run import fresh_process as fresh
+from pytest_greenops.system import SYSTEM
 
 asking.START_S = 0.0
 asking.RESERVE_S = 59.0
-POPEN = fresh.Popen
+SPAWN = SYSTEM.posix_spawn
 
 
 def started(*args, **more):
-    process = POPEN(*args, **more)
+    process_id = SPAWN(*args, **more)
     with open("began", "a") as began:
-        print(process.pid, file=began)
-    return process
+        print(process_id, file=began)
+    return process_id
 
 
-fresh.Popen = started
+object.__setattr__(SYSTEM, "posix_spawn", started)
 
 
 @pytest.fixture

@@ -98,11 +98,15 @@ class TestTable:
         assert re.search(r"cpu 60 % +~1.20 J", text)
 
     def test_many_sessions_leave_the_rounds_visible(self) -> None:
-        """The number of sessions is left out before the drawing is."""
+        """The drawing is shortened, then the word `rounds` is left out, but never the sessions."""
         one = result(test=key("test_a"))
-        one = replace(one, fresh=(one.rounds, one.rounds))
-        [drawn] = [line for line in table(one) if "30 rounds" in line]
-        assert "▁" in drawn
+        shown = "\n".join(table(replace(one, fresh=(one.rounds, one.rounds))))
+        assert re.search(r"^  [▁-█]{4,} 30 rounds in 3 sessions  ", shown, re.MULTILINE)
+        many = [replace(each, fresh=(each.rounds, each.rounds)) for each in suite()]
+        for width in (40, 80, 100):
+            shown = "\n".join(table(*many, width=width))
+            expected = sum(bool(each.rounds) for each in many)
+            assert len(re.findall(r"[▁-█] \d+( rounds)? in 3 sessions\b", shown)) == expected
 
     def test_of_a_wide_terminal_shows_more_of_the_names(self) -> None:
         """More columns show full names."""
@@ -125,6 +129,7 @@ class TestTable:
         plain_text = "\n".join(table(*suite()))
         colored = "\n".join(render(suite(), 80, color=True, unicode=True))
         assert "\x1b" not in plain_text
+        assert re.sub(r"\x1b\[[\d;]*m", "", colored) == plain_text
         assert "\x1b[1;31mregressed\x1b[0m" in colored
 
     def test_of_a_warned_regression_is_not_red(self) -> None:
