@@ -13,7 +13,7 @@ from pytest_greenops.model.errors import OptionError, encodable, shown
 from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading, Source
 
 #: What a sensor may have beyond the least, as the protocols in `sensors.base` say.
-_FURTHER = ("notes", "left_out", "phase_period_s")
+_FURTHER = ("notes", "phase_period_s")
 #: Files hold whole numbers of 64 bits.
 _MOST_UJ = 1 << 63
 
