@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ class _Tracked:
                 self.first = left
 
     def restore(self, calls: int) -> bool:
-        """Undo what so many calls left, and return whether there was something."""
+        """Undo what a number of calls left, and return whether there was something."""
         size = self.channel.size()
         if size > self.start:
             if not self.a_call:
@@ -175,6 +176,9 @@ class RecordedRepetitions(Repetitions):
         with Originals():
             self._part, self._part_size = iter(()), 0
             if self.number:
+                if self.whole:
+                    with warnings.catch_warnings():
+                        pass  # Python forgets which warnings it has shown: the test counts its own
                 if not self._first_kept:
                     self._keep_first()
                 self._restore()
@@ -222,7 +226,7 @@ class RecordedRepetitions(Repetitions):
         self._failures.clear()
         self._tracked = []
         for channel in channels(self._item):
-            with suppress(OSError, ValueError):  # the test has closed it
+            with suppress(Exception):  # the test has closed it, or it is of a class of the test
                 self._tracked.append(_Tracked.of(channel))
         counted = _failed_subtests(self._item)
         test = getattr(self._item, "id", self._item.nodeid)
@@ -259,12 +263,12 @@ class RecordedRepetitions(Repetitions):
         self._undo += _quiet_live_log(self._item)
 
     def _each(self, act: Callable[[_Tracked], Any]) -> list[Any]:
-        """Return what an action returns for each channel; leave out those that the test closed."""
+        """Return what an action returns for each channel; leave out those that fail."""
         returned = []
         for each in list(self._tracked):
             try:
                 returned.append(act(each))
-            except (OSError, ValueError):
+            except Exception:
                 self._tracked.remove(each)
         return returned
 

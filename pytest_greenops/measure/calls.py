@@ -134,7 +134,7 @@ class Repetitions:
         yield range(number)
 
     def rounds(self, number: int) -> Iterator[int]:
-        """Yield so many repetitions whose windows lie inside of them."""
+        """Yield a number of repetitions whose windows lie inside of them."""
         for _ in range(number):
             self.begin()
             for part in self.calls(1):

@@ -34,7 +34,7 @@ def kernel() -> int:
 
 
 class _Sample(NamedTuple):
-    """The energy of one call of the kernel by counter, after so many rounds."""
+    """The energy of one call of the kernel by counter, after a number of rounds."""
 
     rounds: int
     energy_uj: dict[str, float]

@@ -309,7 +309,7 @@ class _Elided:
         self._of: dict[int, Mapping[str, str]] = {}
 
     def to(self, width: int) -> Mapping[str, str]:
-        """Return each text cut to so many columns."""
+        """Return each text cut to a number of columns."""
         if width not in self._of:
             self._of[width] = elided(self._texts, width, self._ellipsis)
         return self._of[width]

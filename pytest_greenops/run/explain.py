@@ -41,7 +41,7 @@ class Explaining:
 
     def trip(self, names: list[str], plan: Plan) -> Generator[AnyTrip]:
         """Yield one more trip through the work measured under these names, and capture it."""
-        if not self.enabled:
+        if not (self.enabled and names):
             return
         if plan.once:
             self._found.update(dict.fromkeys(names, Explanation(why=_ONCE)))

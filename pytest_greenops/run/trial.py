@@ -125,7 +125,8 @@ class Trial:
             return
         self._begun.remove(name or "loop")
         self._names |= states
-        yield from self.explaining.trip(list(states), plan)
+        measured = [name for name, state in states.items() if state.measurement.rounds]
+        yield from self.explaining.trip(measured, plan)
 
     def _measure(
         self, name: str | None, plan: Plan, whole: bool

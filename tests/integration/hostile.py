@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import builtins
+import contextlib
 import contextvars
 import decimal
 import gc
@@ -345,6 +346,18 @@ def test_builtins_forbidden(energy: Energy) -> None:
     with Forbidden(builtins, *names):
         value = measured(energy)
     assert value == work()
+
+
+class OneWay(io.StringIO):
+    """Output that cannot be read again."""
+
+    seek = forbidden
+
+
+def test_output_one_way(energy: Energy) -> None:
+    """Whatever is written goes where it cannot be removed."""
+    with contextlib.redirect_stdout(OneWay()):
+        assert measured(energy) == work()
 
 
 def test_output_mocked(energy: Energy) -> None:

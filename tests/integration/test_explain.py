@@ -22,14 +22,26 @@ def test_once(energy, spend):
     energy(lambda: RUNS.append(spend(1.0)))
     assert len(RUNS) == 1
 """
+STUB = """
+import sys
+from types import SimpleNamespace
+
+def test_stub(energy, spend, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=SimpleNamespace()))
+    energy(lambda: spend(1.0))
+"""
 TITLE = "where the joules go: test_llm.py::test_answers"
 INI = "[pytest]\nenergy_sensors = fake\nenergy_explain = true\n"
 
 
 def test_named_windows_and_work_that_runs_once(project: Project) -> None:
-    """Each window has its share of the loop; work that runs once is not run again."""
+    """Each window has its share of the loop; work that runs once is not run again.
+
+    Nor is work that cannot be measured, since the test has put a stub in place of torch.
+    """
     project.write("test_llm.py", LOOP)
     project.write("test_once.py", ONCE)
+    project.write("test_stub.py", STUB)
     ran = project.energy("--energy-explain")
     start = ran.lines.index(TITLE)
     assert ran.lines[start + 1 : start + 5] == [
@@ -39,6 +51,7 @@ def test_named_windows_and_work_that_runs_once(project: Project) -> None:
         "    no layers: no torch module is called in it",
     ]
     assert "    no layers: its work runs once only" in ran.lines
+    assert ran.verdicts["test_stub"] == "not measured"
     assert ran.code == 0
 
 

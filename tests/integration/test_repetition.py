@@ -109,6 +109,12 @@ SEEN_ONCE = """
         caplog.clear()
 
     @marked
+    def test_recwarn(recwarn):
+        work()
+        warnings.warn("shown once at each place")
+        assert len(recwarn) == 1
+
+    @marked
     def test_property(request, record_property, record_testsuite_property):
         work()
         record_property("key", 1)
@@ -149,8 +155,8 @@ def test_a_test_sees_a_single_repetition(project: Project, capture: str) -> None
     project.write("test_it.py", SEEN_ONCE)
     options = f"--capture={capture}", "--junitxml=junit.xml", "--log-file=log.txt"
     ran = project.energy("--energy-max-rounds=5", *options)
-    assert ran.outcomes == {"passed": 13, "warnings": 2}
-    assert ran.counts["measured"] == 13
+    assert ran.outcomes == {"passed": 14, "warnings": 2}
+    assert ran.counts["measured"] == 14
     assert (project.path / "junit.xml").read_text().count('name="suite"') == 1
     assert [line.split()[-1] for line in project.log()] == ["before", "logged", "read"]
     if capture == "fd":

@@ -94,6 +94,18 @@ def test_both_edges_wait_for_queued_work(cpu: FakeSensor) -> None:
     assert trip.rounds()["call"].energy_uj == {"cpu:0": 3_000_000}
 
 
+def test_a_device_that_cannot_be_waited_for_voids_the_trip(cpu: FakeSensor) -> None:
+    """A test may load a stub of torch: it goes on, and its energy is unknown."""
+
+    def synchronize() -> None:
+        raise AttributeError("no is_initialized")
+
+    trip = Trip(Instruments([cpu]), synchronize, 1)
+    with trip.window("call"):
+        cpu.spend(1.0)
+    assert trip.failure == "waiting for a device failed (AttributeError: no is_initialized)"
+
+
 def test_every_round_has_the_work_that_was_done(cpu: FakeSensor) -> None:
     """Units belong to the trip, so the joules of each window can be divided by them."""
     trip = trip_of(cpu)
