@@ -501,7 +501,7 @@ def test_a_session_that_agrees_never_makes_a_verdict_less_certain(
     """With one more at the level of the others, no test is undecided that was decided."""
     rng = np.random.default_rng(50)
     counts = dict.fromkeys(Outcome, 0)
-    for _ in range(1000):
+    for _ in range(600):
         k, sd = int(rng.integers(1, 10)), float(rng.choice([0.005, 0.02, 0.05]))
         levels = rng.normal(0.0, sd, k)
         baseline = [[level] * SAVED for level in levels]
