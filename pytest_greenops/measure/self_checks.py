@@ -26,6 +26,8 @@ EDGE_SHARE, DRIFT_SHARE = 1 / 5, 1 / 4
 SMALLEST_MARGIN = 0.001
 #: Rounds are not worth making if their edges err by more than this many times what is allowed.
 HOPELESS = 1.1
+#: A counter that did not move in windows of this time in all will not move in more of them.
+LONG_S = 1.0
 #: Share of the machine's CPU time that other processes may use during a round.
 CONTENTION = 0.03
 #: If less than this share of the CPUs is idle, other processes also slow down the measured work.
@@ -101,10 +103,20 @@ def stays_too_short(
     """Report windows that stay too short if a round is repeated `growth` times, as time allows.
 
     The error of one long window falls with its length, that of many with the root of their number.
-    An error above the energy itself says nothing yet about longer rounds.
+    An error above the energy itself says nothing yet about longer rounds, unless a counter did not
+    move in windows of a second in all.
     """
     growth = max(1.0, growth)
     for kind, error in _edge_errors(round_, domains).items():
+        if error == math.inf and round_.seconds >= LONG_S:
+            return Check(
+                CheckName.TOO_SHORT,
+                f"its {kind} counter did not move in windows of {format_duration(round_.seconds)} "
+                "in all",
+                "no verdict; do more work in each window",
+                untrusted=True,
+                kinds=(kind,),
+            )
         left = error / (growth if round_.windows == 1 else math.sqrt(growth))
         if (
             left > HOPELESS * edge_limit(margin)

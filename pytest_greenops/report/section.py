@@ -110,7 +110,7 @@ def _evidence(result: Result) -> Iterator[str]:
         yield figures.chance(change)
     if confirmed is not None:
         yield f"fresh process {format_percent(confirmed)}"
-    hours = "" if change.occasions is None else f": {counted(change.occasions, 'hour')}"
+    hours = "" if change.occasions is None else f": {counted(change.occasions, 'occasion')}"
     provisional = f" (provisional{hours})" if change.provisional else ""
     yield f"{counted(change.sessions, 'baseline session')}{provisional}"
 

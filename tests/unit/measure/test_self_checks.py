@@ -80,6 +80,15 @@ def test_windows_that_stay_too_short_are_foreseen(error: float, growth: float, s
     assert (check is not None) == stays
 
 
+@pytest.mark.parametrize(("seconds", "stays"), [(0.5, False), (2.0, True)])
+def test_a_counter_that_never_moves_is_foreseen(seconds: float, stays: bool) -> None:
+    """Many windows that are each too short for it are not made until the time is over."""
+    still = a_round(0.0, seconds=seconds, errors={"cpu:0": 1.0})
+    check = self_checks.stays_too_short(still, (CPU,), MARGIN, 100.0)
+    assert (check is not None) == stays
+    assert check is None or "cpu counter did not move in windows of 2" in check.finding
+
+
 def test_one_short_round_of_ten_is_ignored() -> None:
     """The level is a trimmed mean, and so is the error of its edges."""
     assert too_short([erring(0.001)] * 9 + [erring(1.0)]) == []
