@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from inspect import getsource
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,6 +22,7 @@ from pytest_greenops.judge.noise import MIN_SESSIONS, POOL_WEIGHT
 from pytest_greenops.judge.stats import variance
 from pytest_greenops.machine import LoadProbe, LoadShare, cpu, gaps, virtual
 from pytest_greenops.machine.facts import LOAD
+from pytest_greenops.measure.control import kernel
 from pytest_greenops.measure.self_checks import CONTENTION
 from pytest_greenops.model.diagnosis import Diagnosis, Observation, State
 from pytest_greenops.model.errors import SensorUnavailable
@@ -41,9 +43,9 @@ _UNMASK = {
 #: The margin of a regression by default, and what shows how steady the machine is.
 _MARGIN = Options().max_increase
 _PROCESSES = 5
-_FIXED_WORK = """
+_FIXED_WORK = f"""
 import time
-from pytest_greenops.measure.control import kernel
+{getsource(kernel)}
 begun = time.process_time()
 for _ in range(10):
     kernel()
@@ -99,7 +101,9 @@ def _installed(name: str) -> bool:
 def _starts() -> Iterator[float]:
     """Yield the CPU seconds of fixed work in each of a few processes, one after the other."""
     for _ in range(_PROCESSES):
-        done = subprocess.run([sys.executable, "-c", _FIXED_WORK], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", _FIXED_WORK], capture_output=True, text=True
+        )
         with suppress(ValueError):
             if (taken_s := float(done.stdout)) > 0:  # a coarse clock shows no time at all
                 yield taken_s

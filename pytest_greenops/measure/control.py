@@ -20,17 +20,15 @@ CALLS = 3
 #: How long one call takes, until one has shown it.
 CALL_S = 0.01
 
-_STEPS, _SEED, _MODULUS = 30_000, 16_807, 2**31 - 1
 
-
-def kernel() -> int:
+def kernel(steps: int = 30_000, seed: int = 16_807, modulus: int = 2**31 - 1) -> int:
     """Do fixed work on one core for about 10 ms: arithmetic, and sorting beyond the caches."""
-    number, numbers = _SEED, []
-    for _ in range(_STEPS):  # the generator of Park and Miller, Comm. ACM 31 (1988) 1192-1201
-        number = number * _SEED % _MODULUS
+    number, numbers = seed, []
+    for _ in range(steps):  # the generator of Park and Miller, Comm. ACM 31 (1988) 1192-1201
+        number = number * seed % modulus
         numbers.append(number)
     numbers.sort()
-    return numbers[_STEPS // 2]
+    return numbers[steps // 2]
 
 
 class _Sample(NamedTuple):
