@@ -22,6 +22,11 @@ class Sample(NamedTuple):
     values: list[float]
     control: float | None
 
+    @property
+    def level(self) -> float:
+        """The level of the session."""
+        return float(trimmed_mean(self.values))
+
     def without_shift(self, slope: float, usual: float) -> Sample:
         """Return the session without its machine's shift: a share of that of the control."""
         assert self.control is not None
@@ -77,25 +82,32 @@ def sides_of(case: Case) -> Sides:
             candidate = [each.without_shift(rules.control_slope, usual) for each in candidate]
         elif abs(change) > rules.session_sd:
             unknown = change
-    groups = [[accepted[place].values for place in places] for places in together]
+    groups = [[accepted[place] for place in places] for places in together]
     before, now = list(map(_merged, groups)), [each.values for each in candidate]
     suite = rules.suite if shift is None else rules.quiet_suite
     spread = estimate_spread(before, now, suite, rules.session_sd, _variance_within(groups))
     return Sides(before, now, spread, series, shift, unknown)
 
 
-def _merged(sessions: Sequence[list[float]]) -> list[float]:
+def _merged(sessions: Sequence[Sample]) -> list[float]:
     """Return the rounds of the sessions of one occasion as one session, at their mean level."""
     if len(sessions) == 1:
-        return sessions[0]
-    trimmed = [trimmed_mean(values) for values in sessions]
-    level = fmean(trimmed)
-    return [y - own + level for values, own in zip(sessions, trimmed, strict=True) for y in values]
+        return sessions[0].values
+    level = fmean(session.level for session in sessions)
+    return [y - session.level + level for session in sessions for y in session.values]
 
 
-def _variance_within(groups: Sequence[Sequence[list[float]]]) -> float:
-    """Return the variance of sessions about the mean of their occasion: starts differ too."""
-    return float(pooled_variance([[trimmed_mean(y) for y in sessions] for sessions in groups]))
+def _variance_within(groups: Sequence[Sequence[Sample]]) -> float:
+    """Return the variance of sessions about the mean of their occasion: starts differ too.
+
+    What the control workload shows too is not of the starts, but of the machine, whose change is
+    judged apart.
+    """
+    raw = pooled_variance([[session.level for session in sessions] for sessions in groups])
+    if any(session.control is None for sessions in groups for session in sessions):
+        return float(raw)
+    without = [[s.level - (s.control or 0.0) for s in sessions] for sessions in groups]
+    return float(min(raw, pooled_variance(without)))
 
 
 def _sample(case: Case, rounds: Sequence[Round], control_j: Mapping[str, float]) -> Sample:

@@ -718,6 +718,16 @@ def test_starts_of_one_hour_that_differ_prove_nothing() -> None:
     assert judged(1.85, reference=Reference(apart)).outcome is Outcome.INCONCLUSIVE
 
 
+def test_starts_that_differ_as_the_machine_does_are_of_one_machine() -> None:
+    """Where the control workload moved with them, a run that moved with it too passes."""
+    moved = of_one_hour(controlled((1.8, 0.9), (2.0, 1.0), (2.2, 1.1)))
+    verdict = judged(1.83, reference=Reference(moved), rules=Rules(), controls=[{"cpu:0": 0.9}])
+    assert verdict.outcome is Outcome.PASSED
+    alone = of_one_hour(controlled((1.8, 1.0), (2.0, 1.0), (2.2, 1.0)))
+    verdict = judged(1.83, reference=Reference(alone), rules=Rules(), controls=[{"cpu:0": 1.0}])
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
 def test_other_boots_are_other_occasions() -> None:
     """Sessions of three runners of CI are independent, however close in time."""
     hour = of_one_hour(grown(sessions=3))
