@@ -31,9 +31,11 @@ _LOOK_S = 0.01
 _MOST_CHARACTERS = 200
 _INTERRUPT, _KILL = int(signal.SIGINT), int(getattr(signal, "SIGKILL", signal.SIGTERM))
 _SIGNAL_NAMES = {int(each): each.name for each in signal.Signals}
-#: Signals that Python, or the test, ignores, and a fresh process does not.
+#: Signals that Python, a test, or a shell in the background ignores; a fresh process does not.
 _DEFAULT_SIGNALS = [
-    getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ", "SIGCHLD") if hasattr(signal, name)
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGPIPE", "SIGXFSZ", "SIGCHLD")
+    if hasattr(signal, name)
 ]
 _NO_HANG, _READABLE = getattr(os, "WNOHANG", 0), 1  # POLLIN
 _OPEN, _DUP2 = getattr(os, "POSIX_SPAWN_OPEN", 0), getattr(os, "POSIX_SPAWN_DUP2", 0)
