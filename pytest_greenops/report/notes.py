@@ -129,6 +129,13 @@ def remarks(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Itera
     smallest = [change.smallest for change in changes if change and change.provisional]
     if smallest:
         yield sentences.provisional(len(smallest), max(smallest))
+    first = [r.verdict.detects for r in results if r.saved and r.verdict.detects is not None]
+    if first:
+        yield Advice(
+            f"{counted(len(first), 'first session')} saved: over one, increases of at least "
+            f"{format_percent(max(first))} are detected. Add sessions of two other hours to detect "
+            "smaller ones."
+        )
     yield from _multiplicity(results)
     yield from _creep(results)
     yield from _failed_checks(results, sentences)

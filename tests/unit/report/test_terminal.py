@@ -277,6 +277,13 @@ class TestTable:
         assert "2 passed provisionally" in text
         assert "at least +30 % are detected" in text
 
+    def test_says_what_first_sessions_detect(self) -> None:
+        """A run that saves first sessions has one remark about later runs."""
+        first = result(Outcome.NO_BASELINE, saved=True)
+        first = replace(first, verdict=replace(first.verdict, detects=0.19))
+        text = " ".join(table(first))
+        assert "1 first session saved: over one, increases of at least +19 % are" in text
+
     def test_puts_failures_first(self) -> None:
         """Failures precede warnings, and warnings precede inconclusive results."""
         lines = table(
