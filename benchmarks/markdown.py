@@ -11,6 +11,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [_row(head), _row(["---"] * len(head)), *map(_row, rows)]
 
 
+def publish(lines: Sequence[str], file: Path, by: str, whole: bool) -> None:
+    """Print lines, and write them to a page if they are of the `whole` benchmark."""
+    print("\n".join(lines))
+    if whole:
+        rewrite(file, lines, by)
+
+
 def rewrite(file: Path, lines: Sequence[str], by: str) -> None:
     """Replace the lines between the two marks of a file that name the writer `by`.
 

@@ -195,12 +195,12 @@ def test_only_plugin_and_hooks_import_pytest() -> None:
     ] == []
 
 
-def test_only_the_terminal_report_imports_rich() -> None:
-    """Reports are values; one module draws them."""
+def test_only_the_progress_bar_imports_rich() -> None:
+    """All else is text; one module moves the cursor."""
     assert [
         module.at(each.name, each.line)
         for module, each in all_imports()
-        if each.top == "rich" and module.name != "report.terminal"
+        if each.top == "rich" and module.name != "report.progress"
     ] == []
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.markdown import rewrite, table
+from benchmarks.markdown import publish, table
 
 PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "overhead.md"
 WRITER = "python -m benchmarks.overhead.many_tests"
@@ -107,7 +107,7 @@ def run(folder: Path, options: Sequence[str]) -> Cost:
 
 
 def fill(folder: Path, arm: Arm, tests: int) -> None:
-    """Write a project of so many tests for an arm; save its baseline if it has one."""
+    """Write a project of `tests` tests for an arm; save its baseline if it has one."""
     folder.mkdir(parents=True)
     (folder / "pytest.ini").write_text("[pytest]\nenergy_sensors = fake\n")
     (folder / "conftest.py").write_text(CONFTEST)
@@ -119,7 +119,7 @@ def fill(folder: Path, arm: Arm, tests: int) -> None:
 
 
 def costs(tests: int) -> dict[str, list[Cost]]:
-    """Run all arms in turns, with so many tests."""
+    """Run all arms in turns, with `tests` tests."""
     found: dict[str, list[Cost]] = {arm.name: [] for arm in (PLAIN, *ARMS)}
     runs = max(1, min(MOST_RUNS, LEAST // tests))
     with tempfile.TemporaryDirectory() as name:
@@ -194,9 +194,7 @@ def main() -> None:
         "",
         *table(head, cells),
     ]
-    print("\n".join(lines))
-    if sizes == TESTS:
-        rewrite(PAGE, lines, WRITER)
+    publish(lines, PAGE, WRITER, whole=sizes == TESTS)
 
 
 if __name__ == "__main__":

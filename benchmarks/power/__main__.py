@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from benchmarks.markdown import rewrite, table
+from benchmarks.markdown import publish, table
 from benchmarks.power.rows import (
     CHANGES,
     DESIGNS,
@@ -116,9 +116,7 @@ def main() -> None:
         *("", f"### Runs of {TESTS_A_SUITE} tests", ""),
         *table(["sessions' scatter", "any false alarm", "+10 % found", "error (sd)"], of_runs),
     ]
-    print("\n".join(lines))
-    if repetitions == REPETITIONS:
-        rewrite(PAGE, lines, WRITER)
+    publish(lines, PAGE, WRITER, whole=repetitions == REPETITIONS)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.markdown import rewrite, table
+from benchmarks.markdown import publish, table
 from benchmarks.verdicts.tries import Try, run
 
 PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "verdict.md"
@@ -149,9 +149,7 @@ def main() -> None:
         "",
         *table(head, list(rows(found))),
     ]
-    print("\n".join(lines))
-    if (unchanged, grown) == (UNCHANGED, GROWN):
-        rewrite(PAGE, lines, WRITER)
+    publish(lines, PAGE, WRITER, whole=(unchanged, grown) == (UNCHANGED, GROWN))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.markdown import rewrite, table
+from benchmarks.markdown import publish, table
 from benchmarks.verdicts.tries import Try, run
 
 PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "verdict.md"
@@ -125,7 +125,7 @@ def prepared(parent: Path, project: str) -> Path:
 
 
 def try_out(folder: Path, runs: int) -> dict[float, list[Try]]:
-    """Run a project in turns, unchanged and grown, until each has so many runs."""
+    """Run a project in turns, unchanged and grown, until each has `runs` runs."""
     log = folder / "done.jsonl"
     for number in range(len(log.read_text().splitlines()), 2 * runs):
         growth = (1.0, GROWN)[number % 2]
@@ -162,9 +162,7 @@ def main() -> None:
         "",
         *table(["project", "work", "runs", *OUTCOMES, "change, from … to"], found),
     ]
-    print("\n".join(lines))
-    if runs == RUNS:
-        rewrite(PAGE, lines, WRITER)
+    publish(lines, PAGE, WRITER, whole=runs == RUNS)
 
 
 if __name__ == "__main__":

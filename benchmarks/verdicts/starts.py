@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.markdown import rewrite, table
+from benchmarks.markdown import publish, table
 
 PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "verdict.md"
 WRITER = "python -m benchmarks.verdicts.starts"
@@ -177,9 +177,7 @@ def main() -> None:
         "",
         *table(head, list(rows(names, starts))),
     ]
-    print("\n".join(lines))
-    if starts == STARTS and len(names) == len(WORKS):
-        rewrite(PAGE, lines, WRITER)
+    publish(lines, PAGE, WRITER, whole=starts == STARTS and len(names) == len(WORKS))
 
 
 if __name__ == "__main__":

@@ -11,32 +11,20 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
-import msgspec
-
 from pytest_greenops.baselines import folder_lock, whole_file
-from pytest_greenops.baselines.meaning import why_meaningless
-from pytest_greenops.baselines.whole_file import FileProblem, quoted
-from pytest_greenops.model.baseline import SCHEMA, Baseline, TestKey
-from pytest_greenops.model.errors import BaselineError, GreenopsError
-from pytest_greenops.model.units import significant
+from pytest_greenops.baselines.baseline_file import as_error, encode, read, read_existing
+from pytest_greenops.baselines.whole_file import quoted
+from pytest_greenops.model.baseline import Baseline, TestKey
+from pytest_greenops.model.errors import BaselineError
 from pytest_greenops.system import SYSTEM
 
 _SAFE = re.compile(r"[^A-Za-z0-9_.\[\]=,+-]+")
 #: The folder of a machine: its name ends in its fingerprint.
 _MACHINE = re.compile(r".*-[0-9a-f]{8}")
 _LONGEST_NAME = 120
-#: No baseline is larger; what is was not written by this plugin.
-_MOST_BYTES = 64 << 20
-#: The parts of a file that have a line for each entry; each entry of the others is one line.
-_OPENED = {
-    *("", "machine", "measurements", "measurements.*"),
-    *(f"measurements.*.{name}" for name in ("anchor", "conditions", "domains", "sessions")),
-    "measurements.*.sessions.*",
-    *(f"measurements.*.sessions.*.{name}" for name in ("rounds", "layers", "layers.by_layer")),
-}
 #: Digits that tell names apart whose readable part is the same: 64 bits collide by no accident.
 _HASH_DIGITS = 16
 #: The same in files of earlier versions, which keep their names.
@@ -75,17 +63,12 @@ class Store:
         return self._path[1]
 
     def _path_of(self, test: TestKey, machine: str) -> Path:
-        folder = self._folder_of(machine, test.module)
+        folder = _module_folder(self.folder / machine, test.module)
         name, earlier = _file_name(test.name), _file_name(test.name, _EARLIER)
         path = folder / name
         if name != earlier and _holds(folder / earlier, test) and not path.exists():
             return folder / earlier
         return path
-
-    @lru_cache(maxsize=1)  # noqa: B019  (a run has one store)
-    def _folder_of(self, machine: str, module: str) -> Path:
-        parts = [_folder_name(part) for part in module.split("/") if part not in ("", ".")]
-        return self.folder.joinpath(machine, *parts)
 
     def load(self, test: TestKey) -> Baseline | None:
         """Return the baseline of a test on this machine, or None."""
@@ -115,7 +98,7 @@ class Store:
         for name in names:
             if name != self.machine and _MACHINE.fullmatch(name):
                 try:
-                    if found := _read_existing(self.path(test, name)):
+                    if found := read_existing(self.path(test, name)):
                         yield found
                 except BaselineError as error:
                     self.notes.setdefault(name, f"not compared with another machine: {error}")
@@ -130,10 +113,10 @@ class Store:
             found: dict[Path, Baseline] = {}
             for entry in _entries(self.folder / self.machine):
                 if entry.problem:
-                    raise _problem(entry.path, entry.problem)
+                    raise as_error(entry.path, entry.problem)
                 if entry.is_folder:
                     self._folders.add(entry.path)
-                elif entry.path.suffix == ".json" and (baseline := _read_existing(entry.path)):
+                elif entry.path.suffix == ".json" and (baseline := read_existing(entry.path)):
                     found[entry.path] = baseline
             self._files = found
         return self._files
@@ -170,7 +153,7 @@ class Store:
         """Write a changed baseline by the path of its file, and return it."""
         with self._locked() as temporaries:
             self._refuse_links(path.parent)
-            baseline = change(_read_existing(path))
+            baseline = change(read_existing(path))
             try:
                 _replace(path, encode(baseline), temporaries / f"{os.getpid()}-{uuid4().hex}")
             except OSError as error:
@@ -233,38 +216,6 @@ class Store:
                 yield baseline
 
 
-def read(path: Path) -> Baseline:
-    """Read one baseline file; raise `BaselineError`."""
-    found = _read_existing(path)
-    if found is None:
-        raise BaselineError(f"{path}: no such file: save it again")
-    return found
-
-
-def _read_existing(path: Path) -> Baseline | None:
-    """Read one baseline file; return None if there is none. Raise `BaselineError`."""
-    try:
-        data = whole_file.read_bytes(path, _MOST_BYTES)
-    except FileNotFoundError:
-        return None
-    except FileProblem as problem:
-        raise _problem(path, problem) from None
-    try:
-        text = whole_file.without_mark(data)
-        version = msgspec.json.decode(text, type=_Version).schema
-        refuse_newer(path, version, SCHEMA, BaselineError)
-        baseline = msgspec.json.decode(text, type=Baseline)
-        if why := why_meaningless(baseline):
-            raise ValueError(why)
-    except (ValueError, RecursionError) as error:  # by msgspec, and for text that is not UTF-8
-        raise _problem(path, whole_file.damage(path, data, error)) from None
-    return baseline
-
-
-def _problem(path: Path, problem: FileProblem) -> BaselineError:
-    return BaselineError(f"{path}: {problem}")
-
-
 def _entries(folder: Path) -> Iterator[whole_file.Entry]:
     """Yield what is below a folder, without what editors and systems hide beside files.
 
@@ -273,15 +224,6 @@ def _entries(folder: Path) -> Iterator[whole_file.Entry]:
     for each in whole_file.walk(folder):
         if each.is_folder or not each.path.name.startswith("."):
             yield each
-
-
-def refuse_newer(path: Path, schema: int, known: int, error: type[GreenopsError]) -> None:
-    """Raise an error for a file of a newer schema version than the known one."""
-    if schema > known:
-        raise error(
-            f"{path}: written by a newer pytest-greenops (schema {schema}, this version reads up "
-            f"to {known}): pip install -U pytest-greenops"
-        )
 
 
 class Survey(NamedTuple):
@@ -299,7 +241,7 @@ def survey(folder: Path, naming: str = "") -> Survey:
         for entry in _entries(machine):
             try:
                 if entry.problem:
-                    raise _problem(entry.path, entry.problem)
+                    raise as_error(entry.path, entry.problem)
                 if not entry.is_folder and entry.path.suffix == ".json":
                     found[entry.path] = read(entry.path)
             except BaselineError as error:
@@ -314,17 +256,15 @@ def machines(folder: Path, naming: str = "") -> list[Path]:
     except (FileNotFoundError, NotADirectoryError):
         raise BaselineError(
             f"{folder}: no such folder: name an existing folder of baselines, or save some with "
-            "pytest --energy-save"
+            f"{whole_file.saving_to(folder)}"
         ) from None
     except OSError as error:
-        raise _problem(folder, whole_file.unreadable(folder, error)) from None
+        raise as_error(folder, whole_file.unreadable(folder, error)) from None
     found = [path for path in inside if _is_machine(path)]
     if not found:
         inner = next((path for path in inside if any(map(_is_machine, _inside(path)))), None)
-        raise BaselineError(
-            f"{folder}: contains no baselines: "
-            + (f"use {quoted(inner)}" if inner else "save some with pytest --energy-save")
-        )
+        fix = f"use {quoted(inner)}" if inner else f"save some with {whole_file.saving_to(folder)}"
+        raise BaselineError(f"{folder}: contains no baselines: {fix}")
     named = [path for path in found if naming in path.name]
     if not named:
         raise BaselineError(
@@ -345,29 +285,10 @@ def _inside(path: Path) -> list[Path]:
         return []
 
 
-def encode(baseline: Baseline) -> bytes:
-    """Return the bytes of a baseline file: sorted keys, rounded floats, a line for each round."""
-    return f"{_laid_out(significant(msgspec.to_builtins(baseline)))}\n".encode()
-
-
-def _laid_out(value: Any, path: str = "", indent: str = "\n") -> str:
-    """Return a value as JSON, with a line for each entry of the parts that are `_OPENED`."""
-    deeper = indent + " "
-    if path not in _OPENED or not value:
-        return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=0).decode()
-    if isinstance(value, dict):
-        inner = {key: "*" if path == "measurements" else key for key in sorted(value)}
-        parts = [
-            f"{_laid_out(key, '-')}: {_laid_out(value[key], f'{path}.{name}'.lstrip('.'), deeper)}"
-            for key, name in inner.items()
-        ]
-        return "{" + ",".join(deeper + part for part in parts) + indent + "}"
-    parts = [_laid_out(item, f"{path}.*", deeper) for item in value]
-    return "[" + ",".join(deeper + part for part in parts) + indent + "]"
-
-
-class _Version(msgspec.Struct):
-    schema: int
+@lru_cache(maxsize=1)
+def _module_folder(machine: Path, module: str) -> Path:
+    parts = (_folder_name(part) for part in module.split("/") if part not in ("", "."))
+    return machine.joinpath(*parts)
 
 
 def _folder_name(part: str) -> str:
@@ -380,7 +301,7 @@ def _folder_name(part: str) -> str:
 def _holds(path: Path, test: TestKey) -> bool:
     """Return whether a file is the baseline of a test."""
     with suppress(BaselineError):
-        found = _read_existing(path)
+        found = read_existing(path)
         return found is not None and found.test == test
     return False
 

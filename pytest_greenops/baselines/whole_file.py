@@ -45,6 +45,12 @@ def quoted(path: Path) -> str:
     return shlex.quote(str(path))
 
 
+def saving_to(folder: Path) -> str:
+    """Return the command that saves baselines in a folder."""
+    named = "" if str(folder) == "baselines" else f" --energy-baselines={quoted(folder)}"
+    return f"pytest --energy-save{named}"
+
+
 def read_bytes(path: Path, most_bytes: int, streams: bool = False) -> bytes:
     """Return the content of a file; raise `FileProblem`, and `FileNotFoundError` if it is gone.
 

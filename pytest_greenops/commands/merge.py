@@ -10,7 +10,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from pytest_greenops.baselines.store import Store, encode, survey
+from pytest_greenops.baselines.baseline_file import encode
+from pytest_greenops.baselines.store import Store, survey
 from pytest_greenops.baselines.unite import unite_baselines, unite_results
 from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.commands import results_file

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from pytest_greenops.baselines import whole_file
+from pytest_greenops.baselines.baseline_file import refuse_newer
 from pytest_greenops.baselines.meaning import round_faults
-from pytest_greenops.baselines.store import refuse_newer
 from pytest_greenops.model.errors import ResultsError
 from pytest_greenops.model.measurement import belonging
 from pytest_greenops.model.result import SCHEMA, Result, Results

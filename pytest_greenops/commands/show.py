@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from pytest_greenops.baselines.accept import acknowledge
 from pytest_greenops.baselines.overview import by_machine, selected
 from pytest_greenops.baselines.store import Store, survey
+from pytest_greenops.baselines.whole_file import saving_to
 from pytest_greenops.commands.command import BASELINES, NEGATIVE, Command, add_machine
 from pytest_greenops.commands.console import Screen, print_lines, print_problems
 from pytest_greenops.judge.creep import in_small_steps
@@ -49,7 +50,8 @@ class Show(Command):
                 known, count = _acknowledge(folder, found, tests)
                 held = by_machine(folder, known, tests)
             screen = Screen.of_stdout()
-            print_lines(inventory_lines(held, screen.width, screen.unicode))
+            save = saving_to(folder)
+            print_lines(inventory_lines(held, screen.width, screen.unicode, save))
             if arguments.acknowledge:
                 print_lines([f"energy: creep of {counted(count, 'measurement')} acknowledged"])
         elif not damaged:

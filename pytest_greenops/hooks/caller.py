@@ -76,8 +76,8 @@ def _read(config: pytest.Config) -> Caller:
     called = config.invocation_params
     args, folder = list(map(str, called.args)), str(called.dir)
     start = _start(args, sys.orig_argv)
-    if told := getattr(config, "workerinput", {}).get(_WORKERINPUT):
-        start, args, folder = told
+    if given := getattr(config, "workerinput", {}).get(_WORKERINPUT):
+        start, args, folder = given
     inherited = [*config.getini("addopts"), *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
     overridden = {each.dest for each in _arguments(config, inherited)}
     arguments = [each for each in _arguments(config, args) if each.dest not in _LEFT_OUT]

@@ -8,7 +8,7 @@ import stat
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -110,7 +110,7 @@ class _Memory:
         return lines
 
 
-class _File:
+class OutputFile:
     """A file behind a descriptor.
 
     live  whether it takes what would else reach the terminal: the first repetition was shown there
@@ -125,9 +125,11 @@ class _File:
         self._path = path
 
     def size(self) -> int:
+        """Return the bytes in the file; see `Channel` for this and the others."""
         return SYSTEM.fstat(self.descriptor).st_size
 
     def read(self, begin: int) -> bytes:
+        """Return what there is from a position to the end."""
         reader = self.descriptor if self._path is None else SYSTEM.open(self._path, os.O_RDONLY)
         try:
             content: bytes = SYSTEM.pread(reader, self.size() - begin, begin)
@@ -137,16 +139,19 @@ class _File:
         return content
 
     def remove(self, begin: int, end: int) -> None:
+        """Remove what is between two positions."""
         kept = self.read(end) if end < self.size() else b""
         SYSTEM.ftruncate(self.descriptor, begin)
         SYSTEM.lseek(self.descriptor, begin, io.SEEK_SET)
         self.write(kept)
 
     def write(self, content: bytes) -> None:
+        """Add bytes at the end."""
         while content:
             content = content[SYSTEM.write(self.descriptor, content) :]
 
     def parts(self, content: bytes) -> list[bytes]:
+        """Return the lines in what `read` returned."""
         return content.splitlines(keepends=True)
 
 
@@ -214,69 +219,6 @@ def _finishes_fixture(finalizer: Any) -> bool:
     )
 
 
-class LiveOutput:
-    """Holds back what repetitions write to a terminal that pytest does not capture (`-s`).
-
-    It goes to a file, as what pytest captures does, so that it costs the same.
-    """
-
-    def __init__(self, captures: str) -> None:
-        """Prepare for what pytest captures: `fd`, or less."""
-        self._files = {} if captures == "fd" else {fd: SYSTEM.nameless_file() for fd in (1, 2)}
-        self._saved: dict[int, int] = {}
-
-    def hold(self) -> Iterator[Channel]:
-        """Hold back the output of descriptors that are not captured; yield where it goes."""
-        flush()
-        for fd, file in self._files.items():
-            with suppress(OSError):
-                if not _anonymous(fd):
-                    self._saved[fd] = SYSTEM.dup(fd)
-                    SYSTEM.dup2(file, fd)
-                    channel = _File(file, live=True)
-                    channel.remove(0, channel.size())
-                    yield channel
-
-    @property
-    def holds(self) -> bool:
-        """Whether output is held back now."""
-        return bool(self._saved)
-
-    def release(self, shown: bool = False) -> None:
-        """Let output through again; show what was held back if it is that of a failure."""
-        if self._saved:
-            flush()
-        for fd, saved in self._saved.items():
-            SYSTEM.dup2(saved, fd)
-            SYSTEM.close(saved)
-            if shown:
-                _File(fd).write(_File(self._files[fd]).read(0))
-        self._saved.clear()
-
-    @contextmanager
-    def through(self) -> Iterator[None]:
-        """Let the output of this block through."""
-        if not self._saved:
-            yield
-            return
-        flush()
-        for fd, saved in self._saved.items():
-            SYSTEM.dup2(saved, fd)
-        try:
-            yield
-        finally:
-            flush()
-            for fd in self._saved:
-                SYSTEM.dup2(self._files[fd], fd)
-
-    def close(self) -> None:
-        """Close the files."""
-        self.release()
-        for file in self._files.values():
-            SYSTEM.close(file)
-        self._files.clear()
-
-
 def flush() -> None:
     """Write out what the standard streams still hold."""
     for name in _STANDARD:
@@ -297,7 +239,7 @@ def channels(item: pytest.Item) -> Iterator[Channel]:
     if log_file is not None and not hasattr(item.config, "workerinput"):
         with suppress(OSError, ValueError):
             if stat.S_ISREG(SYSTEM.fstat(log_file.fileno()).st_mode):
-                yield _File(log_file.fileno(), path=plugin.log_file_handler.baseFilename)
+                yield OutputFile(log_file.fileno(), path=plugin.log_file_handler.baseFilename)
     stack: Any = getattr(getattr(item.session, "_setupstate", None), "stack", {})
     if item in stack:
         yield _Finalizers(stack[item][0], lambda finalizer: finalizer(), _same)
@@ -324,12 +266,12 @@ def _output_channels() -> Iterator[Channel]:
             stream = getattr(stream, "_other", None)  # of pytest's tee-sys
         with suppress(OSError):
             file = SYSTEM.fstat(fd).st_ino
-            if _anonymous(fd) and file not in seen:
+            if is_anonymous(fd) and file not in seen:
                 seen.append(file)
-                yield _File(fd)
+                yield OutputFile(fd)
 
 
-def _anonymous(descriptor: int) -> bool:
+def is_anonymous(descriptor: int) -> bool:
     """Return whether a descriptor is of a temporary file, which no one else reads."""
     state = SYSTEM.fstat(descriptor)
     return stat.S_ISREG(state.st_mode) and state.st_nlink == 0

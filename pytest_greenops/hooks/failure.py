@@ -49,12 +49,12 @@ def enforce(
         for result in ours:
             verdict = result.verdict
             if verdict.outcome is outcome and verdict.action == "fail":
-                raise error(reasons.failure(result).told(caller))
+                raise error(reasons.failure(result).line(caller))
         if options.save == "all":
             break
     for result in ours if options.strict else ():
         if result.verdict.unproven and result not in accepted:
-            raise EnergyUnproven(reasons.unproven(result).told(caller))
+            raise EnergyUnproven(reasons.unproven(result).line(caller))
 
 
 def describe_failure(
@@ -78,10 +78,10 @@ def describe_failure(
         said = str(error)
         for title, lines in section.failure_sections(results, said, caller):
             report.sections.append((title, "\n".join(_shown(line, unicode) for line in lines)))
-        told = [r for r in results if reasons.failure(r).told(caller) == said]
-        if told and shows_sections(config):
+        listed = [r for r in results if reasons.failure(r).line(caller) == said]
+        if listed and shows_sections(config):
             brief: Any = report.longrepr
-            line = f"{type(error).__name__}: {reasons.finding(told[0])}"
+            line = f"{type(error).__name__}: {reasons.finding(listed[0])}"
             brief.reprtraceback.reprentries[-1].lines[:] = [_shown(line, unicode)]
     elif trial.explaining.capturing:
         report.sections.append(("energy", layer_table.failed_while_explained()))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import pytest
 
 from pytest_greenops.measure.calls import (
-    Amount,
     AnyTrial,
     AnyTrip,
     NamedMeasurement,
@@ -17,11 +16,14 @@ from pytest_greenops.measure.calls import (
     Repetitions,
     UnmeasuredTrip,
     add_work,
+    result_of,
+)
+from pytest_greenops.measure.given import (
+    Amount,
     checked_amount,
     checked_name,
     counted_work,
     number,
-    result_of,
 )
 from pytest_greenops.model.errors import GreenopsError, shown
 

@@ -12,9 +12,9 @@ from unittest import SkipTest
 import pytest
 
 from pytest_greenops.hooks import selection
-from pytest_greenops.hooks.channels import LiveOutput
 from pytest_greenops.hooks.failure import describe_failure
 from pytest_greenops.hooks.fixture import Energy
+from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.hooks.repetition import RecordedRepetitions
 from pytest_greenops.hooks.report_data import ReportData, replace_properties
 from pytest_greenops.model.errors import EnergyFailure

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Generator, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,14 +14,16 @@ from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.commands import results_file
 from pytest_greenops.hooks import failure, selection
 from pytest_greenops.hooks.caller import caller_of, inform_worker
-from pytest_greenops.hooks.channels import LiveOutput
 from pytest_greenops.hooks.fixture import Energy
 from pytest_greenops.hooks.fresh_child import FreshChild, measuring_only
 from pytest_greenops.hooks.fresh_parent import FreshParent
+from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.hooks.measured_item import MeasuredItem, measured_whole
+from pytest_greenops.hooks.progress_bar import ProgressBar
 from pytest_greenops.hooks.report_data import GatheredReports
+from pytest_greenops.machine.facts import brought_facts
 from pytest_greenops.model.baseline import TestKey
-from pytest_greenops.model.errors import GreenopsError, OptionError, encodable, shown
+from pytest_greenops.model.errors import GreenopsError, OptionError
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import closing, terminal
 from pytest_greenops.report.document import to_json
@@ -30,8 +31,7 @@ from pytest_greenops.report.drawing import plain, shows_blocks, visible
 from pytest_greenops.report.layer_table import where_joules_go
 from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.run import Run
-from pytest_greenops.sensors.base import Sensor
-from pytest_greenops.sensors.brought import Brought
+from pytest_greenops.sensors.brought import brought_sensors
 from pytest_greenops.system import Originals
 
 #: Options with which pytest shows something and runs no test.
@@ -143,6 +143,7 @@ class Measuring:
         """Keep the results of a test as they are, whatever its fixtures do from now on."""
         if measured := MeasuredItem.of(item):
             measured.handle.end(item.name)
+            measured.trial.end()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -210,8 +211,8 @@ class Measuring:
 
     def _open(self) -> Run:
         config, hooks = self._config, self._config.hook
-        sensors = list(_sensors(hooks.pytest_energy_sensors(config=config)))
-        facts = dict(_facts(hooks.pytest_energy_facts(config=config)))
+        sensors = list(brought_sensors(hooks.pytest_energy_sensors(config=config)))
+        facts = dict(brought_facts(hooks.pytest_energy_facts(config=config)))
         return Run(self._options, config.rootpath, sensors, facts, self._progress.update)
 
     def _begin(self, item: pytest.Item) -> MeasuredItem:
@@ -249,81 +250,17 @@ class Measuring:
     def _summary(self, reporter: Any) -> Iterator[str]:
         results, width, unicode = self.run.results, reporter._tw.fullwidth, _unicode()
         say = visible if unicode else plain
-        told = self._gathered.failed if failure.shows_sections(self._config) else ()
+        on_screen = self._gathered.failed if failure.shows_sections(self._config) else ()
         screen: Any = {"width": width, "color": reporter.hasmarkup, "unicode": unicode}
         yield ""
         if self._config.get_verbosity() < 0:
-            yield from terminal.render_brief(results, **screen, told=told)
+            yield from terminal.render_brief(results, **screen, on_screen=on_screen)
         else:
             caller = caller_of(self._config)
-            yield from terminal.render(results, **screen, caller=caller, told=told)
+            yield from terminal.render(results, **screen, caller=caller, on_screen=on_screen)
         yield from where_joules_go(results, width, say)
         yield from (say(f"energy: {line}") for line in self._gathered.lines(self.run))
         yield say(closing.closing_line(results, self._failed))
-
-
-class ProgressBar:
-    """The progress bar of a measurement, if the terminal can show it; `with` takes it away."""
-
-    def __init__(self, config: pytest.Config, live: LiveOutput) -> None:
-        self._config = config
-        self._live = live
-        self._bar: terminal.MeasurementProgress | None = None
-
-    def __enter__(self) -> None:
-        """Begin with no bar: `update` draws it."""
-
-    def __exit__(self, *_: object) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            with suppress(Exception), self._uncaptured():
-                self._bar.close()
-            self._bar = None
-
-    def update(self, label: str, done: int, most: int, at_once: bool = False) -> None:
-        """Show how many rounds are done, at once or after two seconds.
-
-        A test may have made it impossible to load what draws: then nothing is shown.
-        """
-        config = self._config
-        reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-        quiet = hasattr(config, "workerinput") or config.get_verbosity() < 0
-        if quiet or reporter is None or not reporter.isatty:
-            return
-        with suppress(Exception), self._uncaptured():
-            if self._bar is None:
-                delay: Any = {"delay_s": 0.0} if at_once else {}
-                writer = reporter._tw
-                self._bar = terminal.MeasurementProgress(writer._file, writer.fullwidth, **delay)
-            self._bar.update(label, done, most)
-
-    @contextmanager
-    def _uncaptured(self) -> Iterator[None]:
-        """Let the bar alone reach the terminal while a test runs."""
-        capture: Any = self._config.pluginmanager.get_plugin("capturemanager")
-        captured = capture.global_and_fixture_disabled() if capture else nullcontext()
-        with captured, self._live.through():
-            yield
-
-
-def _sensors(returned: Iterable[Any]) -> Iterator[Sensor]:
-    """Yield the sensors that hooks returned, checked; raise `OptionError`."""
-    for many in returned:
-        if not isinstance(many, list | tuple):
-            raise OptionError(f"pytest_energy_sensors: {shown(many)}: expected a list of sensors")
-        yield from map(Brought, many)
-
-
-def _facts(returned: Iterable[Any]) -> Iterator[tuple[str, str]]:
-    """Yield the facts that hooks returned; raise `OptionError` for what is no text."""
-    for facts in returned:
-        if not isinstance(facts, Mapping):
-            raise OptionError(f"pytest_energy_facts: {shown(facts)}: expected a dict of text")
-        for name, fact in facts.items():
-            if not isinstance(name, str) or not isinstance(fact, str):
-                pair = f"{shown(name)}: {shown(fact)}"
-                raise OptionError(f"pytest_energy_facts: {pair}: expected text; write str(...)")
-            yield encodable(name), encodable(fact)
 
 
 def _never(item: pytest.Item) -> Iterator[str]:

@@ -25,7 +25,8 @@ from typing import Any
 
 import pytest
 
-from pytest_greenops.hooks.channels import Channel, LiveOutput, channels, flush
+from pytest_greenops.hooks.channels import Channel, channels, flush
+from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.measure.calls import Repetitions
 from pytest_greenops.system import Originals
 
@@ -164,7 +165,7 @@ class RecordedRepetitions(Repetitions):
             self._end(failed=False)
 
     @property
-    def together(self) -> bool:  # type: ignore[override]
+    def together(self) -> bool:
         """Whether several calls may be made in one window."""
         if self.whole and self.number and not self._first_kept:
             with Originals():

@@ -1,8 +1,8 @@
 """The allocator of this process, which keeps freed memory while something is measured.
 
 glibc returns freed memory at the top of its heap to the kernel, and takes it back page by page,
-or not, by how the heap of a process happens to have grown. So the same training step costs up to
-20 % more in one process than in the next: see `benchmarks/verdicts/starts.py`.
+or not, by how the heap of a process happens to have grown. So the same training step differs
+several times as much between processes: see `benchmarks/verdicts/starts.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pytest_greenops.system import SYSTEM, before_tests
 
 #: Numbers of <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+#: Looking up a function that the library lacks is an `AttributeError`.
+_ONLY_IN_GLIBC = "gnu_get_libc_version"
 #: Up to this much free memory stays at the top of the heap. Blocks of up to 32 MiB, the most that
 #: glibc allows, are in the heap; larger ones are mapped and returned each time, in any process.
 KEEP_BYTES, IN_HEAP_BYTES = 1 << 30, 32 << 20
@@ -56,7 +58,7 @@ def _keep() -> bool:
     try:
         glibc, process = ctypes.CDLL("libc.so.6"), ctypes.CDLL(None)
         used, own = (ctypes.cast(lib.malloc, ctypes.c_void_p) for lib in (process, glibc))
-        glibc.gnu_get_libc_version  # noqa: B018
+        getattr(glibc, _ONLY_IN_GLIBC)
     except (OSError, AttributeError, TypeError):  # another C library, or another system
         return False
     if used.value != own.value:  # preloaded, or linked into the interpreter

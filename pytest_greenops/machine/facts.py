@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pytest_greenops.machine import cpu, gpu, interpreter, load, virtual
 from pytest_greenops.machine.software import libraries
 from pytest_greenops.model.baseline import BOOT
-from pytest_greenops.model.errors import SensorUnavailable
+from pytest_greenops.model.errors import OptionError, SensorUnavailable, encodable, shown
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.sensors.system_files import text
 
@@ -87,3 +88,15 @@ def recorded_facts(root: Path = ROOT, instruments: Instruments | None = None) ->
     }
     known = {name: value for name, value in facts.items() if value is not None}
     return {**known, **libraries(), **(gpu.recorded(instruments) if instruments else {})}
+
+
+def brought_facts(returned: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """Yield the facts that hooks returned; raise `OptionError` for what is no text."""
+    for facts in returned:
+        if not isinstance(facts, Mapping):
+            raise OptionError(f"pytest_energy_facts: {shown(facts)}: expected a dict of text")
+        for name, fact in facts.items():
+            if not isinstance(name, str) or not isinstance(fact, str):
+                pair = f"{shown(name)}: {shown(fact)}"
+                raise OptionError(f"pytest_energy_facts: {pair}: expected text; write str(...)")
+            yield encodable(name), encodable(fact)

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
-import numbers
-import sys
-import unicodedata
 from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
+from pytest_greenops.measure.given import (
+    Amount,
+    arguments_of,
+    reject_coroutine_function,
+    reject_lazy_result,
+    require_function,
+    whole_number,
+)
 from pytest_greenops.model.errors import GreenopsError, shown
-from pytest_greenops.model.marker import MOST_ROUNDS
 
 if TYPE_CHECKING:
     from pytest_greenops.model.result import Result
 
 P = ParamSpec("P")
 T = TypeVar("T")
-#: The work of one call: a number, or a function that counts it from the call's result.
-Amount: TypeAlias = float | Callable[[Any], float]
 #: The result of a window to which none was assigned.
 _NO_RESULT: Any = object()
-#: The work of a call is between the first and the second: joules divided by it are finite.
-_LEAST_WORK, _MOST_WORK = 1e-30, 1e30
-#: Categories of characters that no name contains: controls, lone surrogates, line separators.
-_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
-#: Iterators of the standard library that compute only when somebody reads them. All that
-#: `itertools` makes is one too, but for counters that compute nothing.
-_LAZY = (map, filter, zip, enumerate)
-_ITERTOOLS_COUNTERS = ("count", "repeat")
-_LOADED = sys.modules
 
 
 class AnyTrip(Protocol):
@@ -116,8 +108,11 @@ class Repetitions:
     """
 
     failed = False
-    #: Whether several calls may be made in one window: the work cannot tell them apart.
-    together = True
+
+    @property
+    def together(self) -> bool:
+        """Whether several calls may be made in one window: the work cannot tell them apart."""
+        return True
 
     def repeated(self) -> AbstractContextManager[None]:
         """Measure inside."""
@@ -169,7 +164,7 @@ class NamedMeasurement:
     ) -> T:
         """Await a coroutine function as often as the measurement needs."""
         __tracebackhide__ = True
-        _require_function("energy.acall", function)
+        require_function("energy.acall", function)
         with self._trips() as trips:
             for trip in trips:
                 together = self._repetitions.together and not counts_results(self._trial)
@@ -179,7 +174,7 @@ class NamedMeasurement:
                         for part in self._repetitions.calls(calls):
                             for _ in part:
                                 value = await function(*args, **kwargs)
-                    _reject_lazy_result(value, function)
+                    reject_lazy_result(value, function)
                     add_work(trip, self._trial.work(value, calls))
                     if self._repetitions.failed:
                         return value
@@ -202,8 +197,8 @@ class NamedMeasurement:
         only argument. The meter chooses the rounds and iterations that are None.
         """
         __tracebackhide__ = True
-        _require_function("energy", function)
-        _reject_coroutine_function(function)
+        require_function("energy", function)
+        reject_coroutine_function(function)
         if setup is not None and not callable(setup):
             raise TypeError(f"energy.pedantic(setup={shown(setup)}): expected a function")
         if not isinstance(args, tuple | list):
@@ -211,9 +206,9 @@ class NamedMeasurement:
         if not isinstance(kwargs, Mapping | None):
             raise TypeError(f"energy.pedantic(kwargs={shown(kwargs)}): expected a dict")
         plan = {
-            "rounds": _whole("rounds", rounds, least=1),
-            "warmup": _whole("warmup_rounds", warmup_rounds, least=0),
-            "iterations": _whole("iterations", iterations, least=1),
+            "rounds": whole_number("rounds", rounds, least=1),
+            "warmup": whole_number("warmup_rounds", warmup_rounds, least=0),
+            "iterations": whole_number("iterations", iterations, least=1),
         }
         given, named = tuple(args), kwargs or {}
         with self._trips(**plan) as trips:
@@ -223,12 +218,12 @@ class NamedMeasurement:
                 for calls in trip.batches(together):
                     self._repetitions.begin()
                     if setup is not None:
-                        given, named = _arguments(setup(), tuple(args), kwargs or {})
+                        given, named = arguments_of(setup(), tuple(args), kwargs or {})
                     with trip.window(self._name):
                         for part in self._repetitions.calls(calls):
                             for _ in part:
                                 value = function(*given, **named)
-                    _reject_lazy_result(value, function)
+                    reject_lazy_result(value, function)
                     add_work(trip, self._trial.work(value, calls))
                     if self._repetitions.failed:
                         return value
@@ -293,168 +288,3 @@ def add_work(trip: AnyTrip, work: Mapping[str, float]) -> None:
     """Add the work of one call, or of one loop, to its trip."""
     for unit, amount in work.items():
         trip.units[unit] = trip.units.get(unit, 0.0) + amount
-
-
-def checked_name(where: str, name: Any) -> str:
-    """Return a name for a measurement, a unit or a quality as text; raise `TypeError` if it is not.
-
-    Raises `ValueError` for an empty name, and for characters that neither a terminal nor a file
-    shows: control characters, line breaks and lone surrogates.
-    """
-    __tracebackhide__ = True
-    if not isinstance(name, str):
-        raise TypeError(f"{where}({shown(name)}): expected a name as text, such as 'encode'")
-    text = str.__str__(name)
-    if not text.strip() or _UNPRINTABLE & {unicodedata.category(c) for c in text}:
-        raise ValueError(f"{where}({shown(text)}): expected a name of printable characters")
-    return text
-
-
-def number(value: Any) -> float | None:
-    """Return a number of any library as a float, or None."""
-    try:
-        return None if isinstance(value, str | bytes | bytearray) else float(value)
-    except Exception:  # whatever the value's own __float__ raises
-        return None
-
-
-def checked_amount(unit: str, amount: Any) -> Amount:
-    """Return the work of a call as a float, or the function that counts it; raise `ValueError`."""
-    __tracebackhide__ = True
-    if callable(amount):
-        counts: Callable[[Any], float] = amount
-        return counts
-    work = number(amount)
-    if work is None or not _LEAST_WORK <= work <= _MOST_WORK:
-        raise ValueError(f"energy.units({unit}={shown(amount)}): {_expected_work(work)}")
-    return work
-
-
-def counted_work(units: Mapping[str, Amount], value: Any) -> dict[str, float]:
-    """Return the work of a call that returned `value`, by unit.
-
-    Raises `GreenopsError` for work that joules cannot be divided by.
-    """
-    __tracebackhide__ = True
-    counted = {}
-    for unit, amount in units.items():
-        found = amount(value) if callable(amount) else amount
-        work = number(found)
-        if work is None or not _LEAST_WORK <= work <= _MOST_WORK:
-            raise GreenopsError(
-                f"energy.units: counted {shown(found)} {unit} in a call; {_expected_work(work)}"
-            )
-        counted[unit] = work
-    return counted
-
-
-def _expected_work(work: float | None) -> str:
-    if work is None or not work > 0:
-        return "expected a number > 0"
-    return f"expected a number from {_LEAST_WORK:g} to {_MOST_WORK:g}"
-
-
-def _require_function(where: str, function: Any) -> None:
-    __tracebackhide__ = True
-    if inspect.iscoroutine(function):
-        function.close()
-        raise TypeError(f"{where}(coroutine): it was called already; write: await energy.acall(f)")
-    if not callable(function):
-        raise TypeError(
-            f"{where}({shown(function)}): expected a function and its arguments; write: "
-            f"{where}(f, x), without calling f"
-        )
-
-
-def _whole(name: str, value: Any, least: int) -> int | None:
-    __tracebackhide__ = True
-    if value is None:
-        return None
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    number = int(value) if whole else -1
-    if number < least:
-        raise ValueError(
-            f"energy.pedantic({name}={shown(value)}): expected a whole number >= {least}"
-        )
-    if number > MOST_ROUNDS and name != "iterations":
-        raise ValueError(f"energy.pedantic({name}={shown(value)}): expected at most {MOST_ROUNDS}")
-    return number
-
-
-def _reject_coroutine_function(function: Callable[..., Any]) -> None:
-    __tracebackhide__ = True
-    if inspect.iscoroutinefunction(function):
-        raise TypeError(_ASYNC.format(function=getattr(function, "__name__", function)))
-
-
-def _reject_lazy_result(value: Any, function: Callable[..., Any]) -> None:
-    """Reject a result that has not run yet: no window would contain its work.
-
-    It is known by its type alone: other iterators with a state, such as open files and readers of
-    data, are results.
-    """
-    __tracebackhide__ = True
-    kind, name = type(value), getattr(function, "__name__", None) or shown(function)
-    name = "f" if name == "<lambda>" else name
-    if inspect.iscoroutine(value):
-        value.close()
-        raise TypeError(_ASYNC.format(function=name))
-    if inspect.isasyncgen(value):
-        raise TypeError(
-            f"energy({name}): {name} returns an async generator, which has not run; await "
-            "energy.acall() of a coroutine function that loops over it"
-        )
-    lazy = isinstance(value, _LAZY) or (
-        kind.__module__ == "itertools" and kind.__name__ not in _ITERTOOLS_COUNTERS
-    )
-    if lazy or inspect.isgenerator(value):
-        what = f"a {kind.__name__}{' object' if lazy else ''}"
-        raise TypeError(
-            f"energy({name}): {name} returns {what}, which has not run; write: "
-            f"energy(lambda: list({name}(...)))"
-        )
-    if done := _pending(value):
-        raise TypeError(
-            f"energy({name}): {name} returns a {kind.__name__} that is not done; write: "
-            f"{done.format(name=name)}"
-        )
-
-
-def _pending(value: Any) -> str | None:
-    """Return how to wait for a result that is still computed elsewhere, or None."""
-    for module, kind, done, wait in _FUTURES:
-        known = getattr(_LOADED.get(module), kind, None)
-        if isinstance(known, type) and isinstance(value, known):
-            return None if getattr(value, done)() else wait
-    if hasattr(type(value), "__await__"):
-        return _AWAIT
-    return None
-
-
-_RESULT = "energy(lambda: {name}(...).result())"
-_AWAIT = "await energy.acall() of a coroutine function that awaits it"
-#: What holds a result that may not be there yet: its module and type, the method that says whether
-#: it is, and how to wait for it.
-_FUTURES = (
-    ("concurrent.futures", "Future", "done", _RESULT),
-    ("asyncio", "Future", "done", _AWAIT),
-    ("multiprocessing.pool", "AsyncResult", "ready", "energy(lambda: {name}(...).get())"),
-)
-
-
-_ASYNC = (
-    "energy({function}): {function} is a coroutine function; write: "
-    "await energy.acall({function}, ...)"
-)
-
-
-def _arguments(
-    made: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
-    """Return the arguments of the next call, from what its set-up returned."""
-    if made is None:
-        return args, kwargs
-    pair = isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], dict)
-    if pair and isinstance(made[0], tuple | list):
-        return tuple(made[0]), made[1]
-    return (made,), {}

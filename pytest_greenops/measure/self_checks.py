@@ -37,8 +37,8 @@ CROWDED = 0.1
 STEP_SHARE, STEPS = 0.05, 5
 #: Degrees by which a device may warm up or cool down over the rounds.
 WARMING_C = 5.0
-#: A first call is told apart if it used this many times as much as any later one, and as much as
-#: a core in about 250 microseconds.
+#: A first call counts as unlike the others if it used this many times as much as any later one, and
+#: as much as a core in about 250 microseconds.
 MANY_TIMES, MUCH_UJ = 100, 1000.0
 _UNKNOWN = DeviceState()
 #: What is done about a drift, by whether the test has a warm-up.

@@ -80,7 +80,7 @@ format_duration = partial(_prefixed, "s")
 def format_percent(share: float, signed: bool = True, digits: int | None = None) -> str:
     """Print a share: `0.0512` -> `'+5.1 %'`; whole numbers from ten percent on.
 
-    With `digits`, print at most so many significant ones, and no zeros at the end: `'+5 %'`.
+    With `digits`, print at most that many significant ones, and no zeros at the end: `'+5 %'`.
     """
     percent, sign = share * 100, "+" if signed else ""
     if digits is not None:

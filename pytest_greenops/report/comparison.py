@@ -9,9 +9,10 @@ from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import Change, Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report import quality_text as quality
+from pytest_greenops.report.advice import Advice
 from pytest_greenops.report.drawing import wrapped
 from pytest_greenops.report.notes import Sentences
-from pytest_greenops.report.reasons import Advice, doubt
+from pytest_greenops.report.undecided import doubt
 
 #: At most this many measurements without a counterpart are named.
 _NAMED = 3

@@ -13,10 +13,9 @@ from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import RED, CauseKind, Outcome
 from pytest_greenops.report import figures
 from pytest_greenops.report import quality_text as quality
+from pytest_greenops.report.advice import Advice, again
 from pytest_greenops.report.reasons import (
     ESTIMATE_BAND,
-    Advice,
-    again,
     explain,
     finding,
     quality_not_judged,
@@ -87,14 +86,14 @@ OF_A_RUN = Sentences(explain, again, _add_a_session, _of_quality)
 def notes(
     results: Sequence[Result],
     sentences: Sentences = OF_A_RUN,
-    told: Collection[TestKey] = (),
+    on_screen: Collection[TestKey] = (),
 ) -> Iterator[Note]:
     """Yield failures first, then warnings, then what could not be judged.
 
-    told  tests whose failures are on the screen already: nothing is said twice
+    on_screen  tests whose failures are on the screen already: nothing is said twice
     """
     results = [
-        r for r in results if r.test not in told or not (r.verdict.red or r.verdict.unproven)
+        r for r in results if r.test not in on_screen or not (r.verdict.red or r.verdict.unproven)
     ]
     red = [result for result in results if result.verdict.outcome in RED]
     red.sort(key=lambda result: result.verdict.action != "fail")

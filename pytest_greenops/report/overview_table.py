@@ -35,9 +35,15 @@ class _Cells(NamedTuple):
 
 
 def inventory_lines(
-    machines: Mapping[str, Sequence[SeriesOverview]], width: int, unicode: bool
+    machines: Mapping[str, Sequence[SeriesOverview]],
+    width: int,
+    unicode: bool,
+    save: str = "pytest --energy-save",
 ) -> Iterator[str]:
-    """Yield a table for each machine, by module, then what is provisional and what crept."""
+    """Yield a table for each machine, by module, then what is provisional and what crept.
+
+    `save` is the command that adds sessions to these baselines.
+    """
     say: Callable[[str], str] = visible if unicode else plain
     width = max(width, _NARROWEST)
     rows = {
@@ -62,6 +68,8 @@ def inventory_lines(
     yield ""
     for sentence in _sentences(everything):
         yield from wrapped(say(sentence), width)
+    if any(held.provisional for held in everything):
+        yield f"  {say(save)}"
 
 
 def _cells(held: SeriesOverview, say: Callable[[str], str]) -> _Cells:
@@ -113,12 +121,6 @@ def _rule(module: str, width: int, say: Callable[[str], str]) -> str:
 
 def _sentences(holdings: Sequence[SeriesOverview]) -> Iterator[str]:
     yield f"energy: {counted(len(holdings), 'measurement')} with a baseline"
-    provisional = sum(held.provisional for held in holdings)
-    if provisional:
-        yield (
-            f"{provisional} provisional: with sessions of fewer than 3 hours, only large increases "
-            "are detected; add sessions in other hours: pytest --energy-save"
-        )
     crept = [held for held in holdings if (held.since_anchor or 0.0) > CREEP]
     if crept:
         crept.sort(key=lambda held: -(held.since_anchor or 0.0))
@@ -131,6 +133,12 @@ def _sentences(holdings: Sequence[SeriesOverview]) -> Iterator[str]:
         )
     if any(held.dirty and held.commit for held in holdings):
         yield "+ after a commit: saved with uncommitted changes"
+    provisional = sum(held.provisional for held in holdings)
+    if provisional:
+        yield (
+            f"{provisional} provisional: with sessions of fewer than 3 hours, only large increases "
+            "are detected; add sessions in other hours:"
+        )
 
 
 def _crept(held: SeriesOverview) -> str:

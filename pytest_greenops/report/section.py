@@ -9,6 +9,7 @@ from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import RED, Outcome, Verdict
 from pytest_greenops.report import figures, reasons
+from pytest_greenops.report.advice import again
 from pytest_greenops.report.drawing import hanging
 from pytest_greenops.report.layer_table import in_brief
 
@@ -25,13 +26,13 @@ def failure_sections(
     `said` is the message above: what it says is not said again. The commands are in the last
     section, once. Lines have at most `caller.width` characters; only commands may be longer.
     """
-    told = [r for r in results if r.verdict.red or r.verdict.unproven]
-    for result in told:
+    listed = [r for r in results if r.verdict.red or r.verdict.unproven]
+    for result in listed:
         title = "energy" if result.name == "call" else f"energy of {result.name}"
-        what = reasons.failure(result).told(caller) != said
+        what = reasons.failure(result).line(caller) != said
         lines = list(_labelled(result, what, caller.width))
-        if result is told[-1]:
-            lines += command_lines(told, caller)
+        if result is listed[-1]:
+            lines += command_lines(listed, caller)
         if lines:
             yield title, lines
 
@@ -68,7 +69,7 @@ def next_steps(result: Result) -> Iterator[tuple[str, Command | str]]:
         return
     if result.explained is None and verdict.energy in RED:
         yield "find the cause", Command("explain", result.test.node_id)
-    yield "try again", reasons.again(result)
+    yield "try again", again(result)
     if advice.command:
         yield ("accept it" if isinstance(advice.command, Command) else "raise it"), advice.command
 

@@ -55,8 +55,7 @@ class Turn:
         Raises `GreenopsError` if that of another thread takes longer than twice `limit_s`.
         """
         taken = None
-        if self.is_mine:
-            self.give(self._taken)
+        self.end()
         while not self._lock.acquire(timeout=min(limit_s, _LONGEST_WAIT_S)):
             if taken == self._taken:
                 raise GreenopsError(
@@ -66,6 +65,11 @@ class Turn:
             taken = self._taken
         self._thread, self._taken = SYSTEM.get_ident(), self._taken + 1
         return self._taken
+
+    def end(self) -> None:
+        """Let another thread measure, if this one was left while it measured."""
+        if self.is_mine:
+            self.give(self._taken)
 
     def give(self, turn: int) -> None:
         """Let another thread measure, if this turn is not over yet."""

@@ -159,10 +159,10 @@ def measure(
 
 @contextmanager
 def _failing(what: str) -> Iterator[None]:
-    """Turn a full disk, a lost folder or a name that cannot be encoded into a `FreshFailure`."""
+    """Turn a full disk, a lost folder, or what the system cannot do into a `FreshFailure`."""
     try:
         yield
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
         raise FreshFailure(f"{what} ({reason})") from None
 

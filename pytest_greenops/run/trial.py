@@ -7,7 +7,8 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from pytest_greenops.judge.decision import Look
-from pytest_greenops.measure.calls import Amount, AnyTrip, UnmeasuredTrip, counted_work
+from pytest_greenops.measure.calls import AnyTrip, UnmeasuredTrip
+from pytest_greenops.measure.given import Amount, counted_work
 from pytest_greenops.measure.meter import Meter, Plan
 from pytest_greenops.measure.synchronize import synchronize
 from pytest_greenops.measure.trip import Trip
@@ -250,6 +251,10 @@ class Trial:
     def confirm(self, measure_afresh: Callable[[], Answer]) -> None:
         """Confirm what is red or undecided by fresh processes; see `Confirmation`."""
         Confirmation(self._context, self._names.values()).run(measure_afresh)
+
+    def end(self) -> None:
+        """Let other threads measure, even if the test keeps a loop that it has left."""
+        self._context.run.turn.end()
 
     def leave_whole(self) -> bool:
         """End the measurement of a whole test in its first trip; return whether there is one."""

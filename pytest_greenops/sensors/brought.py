@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any, get_args
@@ -143,3 +143,11 @@ def wrong_domains(domains: Any) -> str | None:
     if len(set(names)) < len(names):
         return "two domains have the same name: give each counter its own"
     return None
+
+
+def brought_sensors(returned: Iterable[Any]) -> Iterator[Brought]:
+    """Yield the sensors that hooks returned, checked; raise `OptionError`."""
+    for many in returned:
+        if not isinstance(many, list | tuple):
+            raise OptionError(f"pytest_energy_sensors: {shown(many)}: expected a list of sensors")
+        yield from map(Brought, many)

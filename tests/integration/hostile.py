@@ -103,14 +103,16 @@ def open_files() -> list[str]:
 
 def test_frozen_clock(energy: Energy) -> None:
     """The clock stands still."""
-    freezegun = pytest.importorskip("freezegun")
+    import freezegun
+
     with freezegun.freeze_time("2026-01-01"):
         assert measured(energy) == work()
 
 
 def test_ticking_clock(energy: Energy) -> None:
     """The clock advances by a quarter of a minute each time that it is read."""
-    freezegun = pytest.importorskip("freezegun")
+    import freezegun
+
     with freezegun.freeze_time("2026-01-01", auto_tick_seconds=15):
         assert measured(energy) == work()
 
@@ -141,7 +143,8 @@ def test_open_mocked(energy: Energy) -> None:
 
 def test_fake_file_system(energy: Energy) -> None:
     """There is no /proc."""
-    fake = pytest.importorskip("pyfakefs.fake_filesystem_unittest")
+    from pyfakefs import fake_filesystem_unittest as fake
+
     with fake.Patcher():
         assert not os.path.exists("/proc/stat")
         assert measured(energy) == work()

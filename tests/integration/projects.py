@@ -21,7 +21,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops.baselines.store import encode, read
+from pytest_greenops.baselines.baseline_file import encode, read
 from pytest_greenops.model.baseline import Baseline
 from pytest_greenops.model.result import Result, Results
 from tests.integration import forked_python

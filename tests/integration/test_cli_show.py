@@ -49,9 +49,12 @@ def test_tests_can_be_chosen(stored: Project, arguments: list[str]) -> None:
 
 
 def test_another_folder_can_be_named(stored: Project) -> None:
-    """The command works in any folder."""
-    ran = run(stored.path.parent, "show", stored.path / "baselines")
-    assert (0, run(stored.path, "show").out) == (ran.code, ran.out)
+    """The command works in any folder, and advises how to add sessions to these baselines."""
+    baselines = stored.path / "baselines"
+    ran = run(stored.path.parent, "show", baselines)
+    *table, save = ran.lines
+    assert (ran.code, save) == (0, f"  pytest --energy-save --energy-baselines={baselines}")
+    assert run(stored.path, "show").lines == [*table, "  pytest --energy-save"]
 
 
 def test_nothing_found_exits_with_1(stored: Project) -> None:

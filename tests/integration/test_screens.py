@@ -136,6 +136,5 @@ def test_warned_and_undecided(run: Callable[..., Ran]) -> None:
 
 def test_in_workers(run: Callable[..., Ran]) -> None:
     """Workers of pytest-xdist advise what pastes into the shell that started their controller."""
-    pytest.importorskip("xdist")
     options = ("-p", "xdist", "-n1", "--energy", "--energy-estimates=fail")
     check("workers", run(*options, "test_it.py", source="estimated"))

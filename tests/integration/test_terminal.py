@@ -79,9 +79,9 @@ def test_ascii(project: Project) -> None:
 AT_ONCE = """
     from functools import partial
 
-    from pytest_greenops.report import terminal
+    from pytest_greenops.report import progress
 
-    terminal.MeasurementProgress = partial(terminal.MeasurementProgress, delay_s=0.0)
+    progress.MeasurementProgress = partial(progress.MeasurementProgress, delay_s=0.0)
 """
 BUDGETED = """
     import pytest

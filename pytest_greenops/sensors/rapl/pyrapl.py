@@ -17,7 +17,7 @@ from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading, Source
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.cpu_throttle import ThrottleCounts
-from pytest_greenops.sensors.rapl import powercap
+from pytest_greenops.sensors.rapl import powercap, zones
 from pytest_greenops.system import SYSTEM, before_tests
 
 _INSTALL = "pip install 'pytest-greenops[rapl]'"
@@ -148,7 +148,7 @@ def _quiet() -> Iterator[None]:
 @before_tests
 def _device(api: Any, kind: Kind) -> _Device:
     domains = tuple(
-        powercap.domain(f"{kind}:{socket}", kind, Path(file.name).parent)
+        zones.domain(f"{kind}:{socket}", kind, Path(file.name).parent)
         for socket, file in zip(api._socket_ids, api._sys_files, strict=True)
     )
     return _Device(api, domains)
@@ -207,19 +207,19 @@ def _unlike_pyrapl(packages: Sequence[str]) -> SensorUnavailable:
         )
     if _zones("intel-rapl-mmio"):
         return _instead(
-            f"pyRAPL does not look into {powercap.ROOT}/intel-rapl-mmio, where the RAPL zones "
+            f"pyRAPL does not look into {zones.ROOT}/intel-rapl-mmio, where the RAPL zones "
             "are; the powercap sensor does"
         )
     return SensorUnavailable(
-        f"pyRAPL found no RAPL zone in {powercap.ROOT}/intel-rapl; the powercap sensor, its "
+        f"pyRAPL found no RAPL zone in {zones.ROOT}/intel-rapl; the powercap sensor, its "
         "alternative, needs one too",
         absent=True,
     )
 
 
-def _zones(control: str = "intel-rapl") -> list[powercap.Zone]:
+def _zones(control: str = "intel-rapl") -> list[zones.Zone]:
     try:
-        return [zone for zone in powercap.find_zones(powercap.ROOT) if zone.control == control]
+        return [zone for zone in zones.find_zones(zones.ROOT) if zone.control == control]
     except OSError:
         return []
 

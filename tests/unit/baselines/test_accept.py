@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_greenops.baselines.accept import accept, acknowledge
-from pytest_greenops.baselines.store import encode, read
+from pytest_greenops.baselines.baseline_file import encode, read
 from pytest_greenops.judge.creep import since_anchor
 from pytest_greenops.model.baseline import MAX_SESSIONS, SCHEMA, Anchor, Baseline, Series, Session
 from pytest_greenops.model.measurement import Check, CheckName, DeviceState

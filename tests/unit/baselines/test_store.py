@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops.baselines.store import Store, encode, read, survey
+from pytest_greenops.baselines.baseline_file import encode, read
+from pytest_greenops.baselines.store import Store, survey
 from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.model.baseline import SCHEMA, Baseline, TestKey
 from pytest_greenops.model.errors import BaselineError

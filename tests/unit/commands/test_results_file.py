@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_greenops.baselines.store import encode
+from pytest_greenops.baselines.baseline_file import encode
 from pytest_greenops.commands import results_file
 from pytest_greenops.model.errors import ResultsError
 from pytest_greenops.report.document import to_json

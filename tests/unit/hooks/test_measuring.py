@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_greenops.hooks.measuring import ProgressBar
+from pytest_greenops.hooks.progress_bar import ProgressBar
 
 
 class Terminal(io.StringIO):

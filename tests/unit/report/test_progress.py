@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from pytest_greenops.report.terminal import MeasurementProgress
+from pytest_greenops.report.progress import MeasurementProgress
 
 
 class Terminal(io.StringIO):

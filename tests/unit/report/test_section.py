@@ -35,7 +35,7 @@ TEST = "tests/test_x.py::test_parse"
 def below(*results: Result, caller: Caller | None = None) -> list[str]:
     """Return the lines below the message of the first of these results of a test."""
     caller = caller or Caller()
-    sections = failure_sections(results, reasons.failure(results[0]).told(caller), caller)
+    sections = failure_sections(results, reasons.failure(results[0]).line(caller), caller)
     return [line for _, lines in sections for line in lines]
 
 

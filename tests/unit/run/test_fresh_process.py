@@ -197,7 +197,8 @@ def test_what_fixtures_replaced_is_not_used(
 
 def test_a_fake_file_system_is_not_used(run: Callable[..., Answer], tmp_path: Path) -> None:
     """Request and answer go through real files while pyfakefs replaces all others."""
-    fake = pytest.importorskip("pyfakefs.fake_filesystem_unittest")
+    from pyfakefs import fake_filesystem_unittest as fake
+
     Answer(Environment({}), (result(),)).write(str(tmp_path / "prepared"))
     (tmp_path / "work.py").write_text("answer.write_bytes(Path('prepared').read_bytes())")
     invocation = Invocation(["-q"], str(tmp_path), [str(tmp_path), *sys.path])

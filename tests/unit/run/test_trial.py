@@ -782,6 +782,20 @@ def test_two_threads_measure_one_after_the_other(lab: Lab) -> None:
     assert energy == {"first": pytest.approx(2.0), "second": pytest.approx(3.0)}
 
 
+def test_a_loop_that_a_test_keeps_does_not_stop_the_threads_of_later_tests(lab: Lab) -> None:
+    """A measurement that was left without its end, and is not forgotten, ends with its test."""
+    kept, later = lab.trial(), lab.trial()
+    trips = kept.trips("kept")
+    next(trips)
+    kept.end()
+    thread = threading.Thread(target=lambda: lab.measure(later, "later", joules=3.0))
+    thread.start()
+    thread.join(timeout=10.0)
+    assert not thread.is_alive()
+    assert later.close()["later"].joules == pytest.approx(3.0)
+    trips.close()
+
+
 def test_a_thread_does_not_wait_for_ever() -> None:
     """Measured work that waits for a measurement in another thread would never end."""
     turn = Turn()

@@ -1,0 +1,93 @@
+"""One file of baselines: its layout, and what is wrong with one that cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pytest_greenops.baselines import whole_file
+from pytest_greenops.baselines.meaning import why_meaningless
+from pytest_greenops.baselines.whole_file import FileProblem
+from pytest_greenops.model.baseline import SCHEMA, Baseline
+from pytest_greenops.model.errors import BaselineError, GreenopsError
+from pytest_greenops.model.units import significant
+
+#: No baseline is larger; what is was not written by this plugin.
+_MOST_BYTES = 64 << 20
+
+#: The parts of a file that have a line for each entry; each entry of the others is one line.
+_OPENED = {
+    *("", "machine", "measurements", "measurements.*"),
+    *(f"measurements.*.{name}" for name in ("anchor", "conditions", "domains", "sessions")),
+    "measurements.*.sessions.*",
+    *(f"measurements.*.sessions.*.{name}" for name in ("rounds", "layers", "layers.by_layer")),
+}
+
+
+def read(path: Path) -> Baseline:
+    """Read one baseline file; raise `BaselineError`."""
+    found = read_existing(path)
+    if found is None:
+        raise BaselineError(f"{path}: no such file: save it again")
+    return found
+
+
+def read_existing(path: Path) -> Baseline | None:
+    """Read one baseline file; return None if there is none. Raise `BaselineError`."""
+    try:
+        data = whole_file.read_bytes(path, _MOST_BYTES)
+    except FileNotFoundError:
+        return None
+    except FileProblem as problem:
+        raise as_error(path, problem) from None
+    try:
+        text = whole_file.without_mark(data)
+        version = msgspec.json.decode(text, type=_Version).schema
+        refuse_newer(path, version, SCHEMA, BaselineError)
+        baseline = msgspec.json.decode(text, type=Baseline)
+        if why := why_meaningless(baseline):
+            raise ValueError(why)
+    except (ValueError, RecursionError) as error:  # by msgspec, and for text that is not UTF-8
+        raise as_error(path, whole_file.damage(path, data, error)) from None
+    return baseline
+
+
+def as_error(path: Path, problem: FileProblem) -> BaselineError:
+    """Return the problem of a file as the error of a run."""
+    return BaselineError(f"{path}: {problem}")
+
+
+def refuse_newer(path: Path, schema: int, known: int, error: type[GreenopsError]) -> None:
+    """Raise an error for a file of a newer schema version than the known one."""
+    if schema > known:
+        raise error(
+            f"{path}: written by a newer pytest-greenops (schema {schema}, this version reads up "
+            f"to {known}): pip install -U pytest-greenops"
+        )
+
+
+def encode(baseline: Baseline) -> bytes:
+    """Return the bytes of a baseline file: sorted keys, rounded floats, a line for each round."""
+    return f"{_laid_out(significant(msgspec.to_builtins(baseline)))}\n".encode()
+
+
+def _laid_out(value: Any, path: str = "", indent: str = "\n") -> str:
+    """Return a value as JSON, with a line for each entry of the parts that are `_OPENED`."""
+    deeper = indent + " "
+    if path not in _OPENED or not value:
+        return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=0).decode()
+    if isinstance(value, dict):
+        inner = {key: "*" if path == "measurements" else key for key in sorted(value)}
+        parts = [
+            f"{_laid_out(key, '-')}: {_laid_out(value[key], f'{path}.{name}'.lstrip('.'), deeper)}"
+            for key, name in inner.items()
+        ]
+        return "{" + ",".join(deeper + part for part in parts) + indent + "}"
+    parts = [_laid_out(item, f"{path}.*", deeper) for item in value]
+    return "[" + ",".join(deeper + part for part in parts) + indent + "]"
+
+
+class _Version(msgspec.Struct):
+    schema: int
