@@ -12,7 +12,7 @@ import pytest
 
 from pytest_greenops.model.errors import GreenopsError, OptionError, UnitError
 from pytest_greenops.model.marker import MOST_ROUNDS, parse_action
-from pytest_greenops.model.run_options import Options, Saving, StableMemory
+from pytest_greenops.model.run_options import Options, Saving, StableMemory, TestsOf
 
 if TYPE_CHECKING:
     from pytest_greenops.model.carbon_factor import CarbonFactor
@@ -58,6 +58,15 @@ _OPTIONS = (
     _Option("energy-min-rounds", "minimum rounds of a measurement (default: 5)", "N", "int"),
     _Option("energy-max-rounds", "maximum rounds of a measurement (default: 25)", "N", "int"),
     _Option("energy-max-time", "maximum time of a measurement (default: 60 s)", "TIME"),
+    _Option("energy-ab", "compare with the code at this git ref, on this machine, now", "REF"),
+    _Option(
+        "energy-ab-tests",
+        "tests of an A/B comparison: own (each side its own) or here (default: own)",
+        "WHOSE",
+    ),
+    _Option(
+        "energy-ab-setup", "shell command that builds the ref's package in its tree", "COMMAND"
+    ),
     _switch("energy-explain", "report where the joules go: by named window and by layer"),
     _Option("energy-json", "write the results to this file", "PATH"),
     _Option(
@@ -142,12 +151,28 @@ def read_options(config: pytest.Config) -> Options:
         sessions=sessions,
         fresh_process=fresh_process,
         stable_memory=read.value("energy-stable-memory", _stable_memory, default.stable_memory),
+        ab=read.value("energy-ab", _ref),
+        ab_tests=read.value("energy-ab-tests", _tests_of, default.ab_tests),
+        ab_setup=read.value("energy-ab-setup", str),
         explain=read.flag("energy-explain"),
         called_in=str(config.invocation_params.dir),
     )
     if not measure:
         _refuse_without_measuring(config)
+    _check_ab(options, read)
     return options
+
+
+def _check_ab(options: Options, read: _Reader) -> None:
+    """Raise `OptionError` for options that contradict an A/B comparison."""
+    if options.ab is None:
+        for name in ("energy-ab-tests", "energy-ab-setup"):
+            if read.given(name):
+                raise OptionError(f"--{name} has no effect without --energy-ab REF")
+    elif options.save is not None:
+        raise OptionError("--energy-ab compares, --energy-save accepts: use one of them")
+    elif options.sessions > 1:
+        raise OptionError("--energy-ab and --energy-sessions exclude each other: use one")
 
 
 #: Options that select tests, with and without `--energy`.
@@ -244,6 +269,19 @@ def _stable_memory(value: str) -> StableMemory:
     known: dict[str, StableMemory] = {"auto": "auto", "on": "on", "off": "off"}
     if value not in known:
         raise UnitError(value, "expected auto, on or off")
+    return known[value]
+
+
+def _ref(value: str) -> str:
+    if not value.strip() or value.startswith("-"):
+        raise UnitError(value, "expected a branch, tag or commit, merge-base:BRANCH, or stash")
+    return value.strip()
+
+
+def _tests_of(value: str) -> TestsOf:
+    known: dict[str, TestsOf] = {"own": "own", "here": "here"}
+    if value not in known:
+        raise UnitError(value, "expected own or here")
     return known[value]
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Saving = Literal["all", "new"]
 StableMemory = Literal["auto", "on", "off"]
+TestsOf = Literal["own", "here"]
 #: The environment variable of a fresh process that names the file with its request.
 REQUEST_VARIABLE = "PYTEST_GREENOPS_FRESH"
 
@@ -32,6 +33,9 @@ class Options(NamedTuple):
     sessions       processes in which each test is measured, including this one
     fresh_process  whether a test may be measured in a second process while this one waits
     stable_memory  whether the allocator keeps freed memory; auto: where that is known how
+    ab             the git ref to interleave with, as the user wrote it; None does not
+    ab_tests       own: each side runs its own version of the tests; here: the working tree's
+    ab_setup       a shell command that builds the ref's package in its tree; None builds nothing
     explain        whether to report where the joules go, by window and by layer
     called_in      not an option: the folder where pytest was called, for paths in commands
     fresh_child    not an option: this run measures one test for its parent, which judges it
@@ -57,6 +61,9 @@ class Options(NamedTuple):
     sessions: int = 1
     fresh_process: bool = True
     stable_memory: StableMemory = "auto"
+    ab: str | None = None
+    ab_tests: TestsOf = "own"
+    ab_setup: str | None = None
     explain: bool = False
     called_in: str = "."
     fresh_child: bool = False

@@ -8,21 +8,10 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.marker import Action
 from pytest_greenops.model.measurement import Check, CheckName
-
-
-class Outcome(str, Enum):
-    """The eight words of a verdict."""
-
-    PASSED = "passed"
-    IMPROVED = "improved"
-    REGRESSED = "regressed"
-    OVER_BUDGET = "over budget"
-    INCONCLUSIVE = "inconclusive"
-    NO_BASELINE = "no baseline"
-    NOT_COMPARABLE = "not comparable"
-    NOT_MEASURED = "not measured"
+from pytest_greenops.model.outcome import Outcome as Outcome
 
 
 class CauseKind(str, Enum):
@@ -182,6 +171,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     needs_rounds  rounds that would decide an inconclusive outcome, if rounds can
     needs_processes  processes that would (`--energy-sessions`), if rounds cannot
     needs_sessions  further baseline sessions, an hour apart, that would, if only they can
+    interleaved   the comparison with a git ref on this machine (`--energy-ab`), if there was one
     detects      without a baseline: the smallest increase that later runs detect over this one
     confirmed     the change in a fresh process that confirmed a red verdict
     action        whether a red outcome fails the test or warns
@@ -203,6 +193,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cause_kind: CauseKind | None = None
     unjudged: str | None = None
     detects: float | None = None
+    interleaved: Interleaved | None = None
 
     def with_cause(self, cause: Cause | None, outcome: Outcome | None = None) -> Verdict:
         """Return this verdict with another cause, and another outcome if one is given."""

@@ -1,0 +1,52 @@
+"""The comparison of a working tree with a git ref, whose processes worked in turns (A/B)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pytest_greenops.model.outcome import Outcome
+
+
+class Interleaved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What pairs of the candidate (the working tree) and the ref show.
+
+    ref         the ref as the user wrote it: `main`, `merge-base:main`, `stash`
+    commit      its commit, abbreviated: `3f2a91c`
+    outcome     of this comparison alone
+    margin      the smallest increase that is a regression (0.05 is 5 %)
+    cause       why, where the pairs do not say it: `not in main`
+    relative    the change over the ref (0.083 is +8.3 %); None if nothing was compared, like the
+                figures below
+    low, high   its 95 % confidence interval, valid at whichever pair the comparison stopped
+    baseline_j  joules of a unit of work in the ref
+    smallest    the smallest increase that this number of pairs detects
+    pairs       pairs that count
+    starts      starts of each of the two processes, over which the pairs are spread
+    needs_pairs pairs that would decide an inconclusive comparison; None if that is not known
+    notes       what was done beyond the usual: `each side ended before the other started: …`
+    """
+
+    ref: str
+    commit: str
+    outcome: Outcome
+    margin: float
+    cause: str | None = None
+    relative: float | None = None
+    low: float | None = None
+    high: float | None = None
+    baseline_j: float | None = None
+    smallest: float | None = None
+    pairs: int = 0
+    starts: int = 0
+    needs_pairs: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Return the ref for readers: `3f2a91c (main)`; the commit alone if that was written."""
+        return self.commit if self.ref.startswith(self.commit) else f"{self.commit} ({self.ref})"
+
+    @property
+    def compared(self) -> bool:
+        """Return whether there is a change."""
+        return self.relative is not None
