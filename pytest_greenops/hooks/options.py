@@ -92,6 +92,8 @@ _OPTIONS = (
     ),
 )
 
+#: An A/B comparison excludes them.
+_WITHOUT_AB = ("energy-save", "energy-save-new", "energy-sessions")
 _SAVINGS: dict[str, Saving] = {"energy-save": "all", "energy-save-new": "new"}
 
 
@@ -151,7 +153,7 @@ def read_options(config: pytest.Config) -> Options:
         sessions=sessions,
         fresh_process=fresh_process,
         stable_memory=read.value("energy-stable-memory", _stable_memory, default.stable_memory),
-        ab=read.value("energy-ab", _ref),
+        ab=_ref_of(config, read),
         ab_tests=read.value("energy-ab-tests", _tests_of, default.ab_tests),
         ab_setup=read.value("energy-ab-setup", str),
         explain=read.flag("energy-explain"),
@@ -161,6 +163,24 @@ def read_options(config: pytest.Config) -> Options:
         _refuse_without_measuring(config)
     _check_ab(options, read)
     return options
+
+
+def _ref_of(config: pytest.Config, read: _Reader) -> str | None:
+    """Return the ref of an A/B comparison, if this run can have one.
+
+    The ref of an ini file or `addopts` is for the runs that compare: it yields to an option on the
+    command line that excludes it.
+    """
+    ref: str | None = read.value("energy-ab", _ref)
+    if ref is not None and any(map(read.given, _WITHOUT_AB)):
+        from pytest_greenops.hooks.caller import given
+
+        asked = given(config)
+        if "energy_ab" not in asked and any(
+            name.replace("-", "_") in asked for name in _WITHOUT_AB
+        ):
+            return None
+    return ref
 
 
 def _check_ab(options: Options, read: _Reader) -> None:

@@ -1,8 +1,8 @@
-"""The progress bar of a measurement on the terminal of pytest, which captures output."""
+"""The progress of a measurement on the terminal of pytest, which captures output."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
@@ -13,7 +13,7 @@ from pytest_greenops.report import progress
 
 
 class ProgressBar:
-    """The progress bar of a measurement, if the terminal can show it; `with` takes it away."""
+    """The progress of a measurement, if the terminal can show it; `with` takes it away."""
 
     def __init__(self, config: pytest.Config, live: LiveOutput) -> None:
         self._config = config
@@ -31,7 +31,15 @@ class ProgressBar:
             self._bar = None
 
     def update(self, label: str, done: int, most: int, at_once: bool = False) -> None:
-        """Show how many rounds are done, at once or after two seconds.
+        """Show how many rounds are done, at once or after two seconds."""
+        self._draw(lambda bar: bar.update(label, done, most), at_once)
+
+    def show(self, label: str, text: str) -> None:
+        """Show a line at once, in place of the one before: a label, cut to fit, then a text."""
+        self._draw(lambda bar: bar.show(label, text), at_once=True)
+
+    def _draw(self, draw: Callable[[progress.MeasurementProgress], None], at_once: bool) -> None:
+        """Let a bar draw, if the terminal shows it.
 
         A test may have made it impossible to load what draws: then nothing is shown.
         """
@@ -45,7 +53,7 @@ class ProgressBar:
                 delay: Any = {"delay_s": 0.0} if at_once else {}
                 writer = reporter._tw
                 self._bar = progress.MeasurementProgress(writer._file, writer.fullwidth, **delay)
-            self._bar.update(label, done, most)
+            draw(self._bar)
 
     @contextmanager
     def _uncaptured(self) -> Iterator[None]:

@@ -7,18 +7,21 @@ import shlex
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-#: What a command does: measure as this run did, save, find the layers that use the energy, or
-#: acknowledge what crept up.
-Aim = Literal["measure", "save", "explain", "acknowledge"]
+#: What a command does: measure as this run did, save, find the layers that use the energy, find
+#: the commit that made them grow, or acknowledge what crept up.
+Aim = Literal["measure", "save", "explain", "bisect", "acknowledge"]
+#: Options of an A/B comparison, which a command of these aims, or with these options, cannot have.
+_AB = ("--energy-ab", "--energy-ab-tests", "--energy-ab-setup")
+_WITHOUT_AB = {"save", "explain", "--energy-sessions"}
 
 
 class Command(NamedTuple):
-    """A call of pytest to advise, or of `pytest-greenops show` to acknowledge.
+    """A call of pytest to advise, or of `pytest-greenops`: `bisect`, `show --acknowledge`.
 
     aim      what it does
     test     the node id of one test; None for the tests of this run
-    options  further options, in place of those of this run with the same names; the node ids of
-             the tests to acknowledge
+    options  further options, in place of those of this run with the same names; the good ref to
+             bisect from; the node ids of the tests to acknowledge
     """
 
     aim: Aim
@@ -59,6 +62,9 @@ class Caller(NamedTuple):
         if command.aim == "acknowledge":
             show = ("pytest-greenops", "show", "--acknowledge")
             return shlex.join((*show, *self.folder, *command.options))
+        if command.aim == "bisect":
+            arguments = self._arguments(command._replace(options=()))
+            return shlex.join(("pytest-greenops", "bisect", *command.options, "--", *arguments))
         return shlex.join((*self.start, *self._arguments(command)))
 
     def adding(self, option: str) -> str:
@@ -79,6 +85,10 @@ class Caller(NamedTuple):
 
     def _arguments(self, command: Command) -> list[str]:
         names = {option.partition("=")[0] for option in command.options}
+        if not _WITHOUT_AB.isdisjoint((command.aim, *names)):
+            names |= set(_AB)
+        elif command.aim == "bisect":  # which has the ref itself
+            names.add("--energy-ab")
         given = self.run if command.test is None else self.kept
         arguments = [
             token
@@ -92,7 +102,11 @@ class Caller(NamedTuple):
             arguments += self.pinned(module)
             path = posixpath.normpath(posixpath.join(self.root, module))
             tests = [f"{path}::{names_inside}" if names_inside else path]
-        measure = {"save": ("--energy-save",), "explain": ("--energy", "--energy-explain")}
+        measure: dict[str, tuple[str, ...]] = {
+            "save": ("--energy-save",),
+            "explain": ("--energy", "--energy-explain"),
+            "bisect": (),
+        }
         arguments += measure.get(command.aim, (self.measure,))
         for option in command.options:
             arguments += [option, *self.implied(option)]

@@ -117,7 +117,10 @@ def why_not_a_baseline(result: Result) -> str | None:
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What this run compared with, and how strictly."""
+    """What this run compared with, and how strictly.
+
+    ab  the git ref of an A/B comparison and its commit, `3f2a91c (main)`; None without one
+    """
 
     baselines: str
     max_increase: float
@@ -126,6 +129,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     strict: bool
     saving: str | None = None
     carbon: CarbonFactor | None = None
+    ab: str | None = None
 
 
 class Results(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from pytest_greenops.model.measurement import Source
 from pytest_greenops.model.result import Policy, Result
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import COMPARED, UNPROVEN, Outcome
-from pytest_greenops.report import figures
+from pytest_greenops.report import figures, interleaved_text
 from pytest_greenops.report.reasons import ESTIMATE_BAND
 
 #: Verdicts that the closing line counts even if there are none.
@@ -52,6 +52,9 @@ def header(
         yield "energy: NOTHING CAN BE MEASURED here: no sensor can be read"
     yield from (f"energy: {name} cannot be read: {why}" for name, why in unreadable.items())
     yield f"energy: {_baselines(policy.baselines, machine, saved_tests)}"
+    if policy.ab is not None:
+        screened = "; stored baselines are screened first" if saved_tests else ""
+        yield f"energy: compares with {policy.ab}, in turns on this machine{screened}"
     yield f"energy: {_rules(policy, bool(sensors) and not sensed)}"
     if policy.carbon is not None:
         yield f"energy: CO2e at {figures.factor(policy.carbon)}"
@@ -78,6 +81,7 @@ def closing_line(results: Sequence[Result], failed: str = "") -> str:
         f"{len(unproven[Outcome.NOT_COMPARABLE])} not comparable",
         f"{missing} not measured" if missing else "",
         f"{counted(saved, 'baseline')} saved" if saved else "",
+        interleaved_text.counts(results),
         f"exit status 1: --energy-strict is on, and {failed}" if failed else "",
     ]
     return "energy: " + "; ".join(filter(None, parts))

@@ -10,6 +10,7 @@ import msgspec
 
 from pytest_greenops.model.advised import PLAIN, Caller
 from pytest_greenops.model.errors import encodable
+from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.units import significant
 from pytest_greenops.model.verdict import Change
@@ -51,6 +52,8 @@ def _figures(result: Result, caller: Caller) -> Iterator[tuple[str, Property]]:
         yield from _measured(result)
     if result.verdict.change is not None:
         yield from _change(result.verdict.change)
+    if result.verdict.interleaved is not None:
+        yield from _interleaved(result.verdict.interleaved)
     if result.verdict.confirmed is not None:
         yield "confirmed", result.verdict.confirmed
     for quality in result.verdict.qualities:
@@ -106,6 +109,24 @@ def _change(change: Change) -> Iterator[tuple[str, Property]]:
         yield "p_value", change.p_value
     if change.taken_out is not None:
         yield "taken_out", change.taken_out
+
+
+def _interleaved(ab: Interleaved) -> Iterator[tuple[str, Property]]:
+    figures = {
+        "cause": ab.cause,
+        "change": ab.relative,
+        "change_low": ab.low,
+        "change_high": ab.high,
+        "smallest_change": ab.smallest,
+        "baseline": ab.baseline_j,
+    }
+    yield "ab_ref", ab.ref
+    yield "ab_commit", ab.commit
+    yield "ab_verdict", ab.outcome.value
+    yield from ((f"ab_{name}", value) for name, value in figures.items() if value is not None)
+    yield "ab_max_increase", ab.margin
+    yield "ab_pairs", ab.pairs
+    yield "ab_starts", ab.starts
 
 
 def _known(value: Any) -> Any:

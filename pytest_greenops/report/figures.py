@@ -31,6 +31,12 @@ def margin(share: float) -> str:
     return format_percent(share, digits=6)
 
 
+def written_margin(share: float) -> str:
+    """Return a margin for `max_increase`, rounded up to whole percents: `0.062` -> `'7%'`."""
+    whole = max(1, math.ceil(share * 100 - 1e-9))
+    return format_percent(whole / 100, signed=False, digits=6).replace(" ", "")
+
+
 def used(share: float) -> str:
     """Return a share of a limit: `1.24` -> `'124 %'`, `1e6` -> `'>999 %'`."""
     return format_percent(share, signed=False) if share < 9.995 else ">999 %"

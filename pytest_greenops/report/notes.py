@@ -11,13 +11,14 @@ from pytest_greenops.model.measurement import Check
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import RED, CauseKind, Outcome
-from pytest_greenops.report import figures
+from pytest_greenops.report import figures, interleaved_text
 from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.advice import Advice, again
 from pytest_greenops.report.reasons import (
     ESTIMATE_BAND,
     explain,
     finding,
+    is_provisional,
     quality_not_judged,
     verdict_word,
     warned,
@@ -123,9 +124,8 @@ def remarks(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Itera
     """Yield what applies to many results and needs no immediate action."""
     if any(figures.estimated(r) and figures.measured(r) for r in results):
         yield Advice(f"~ is estimated, not sensed: {ESTIMATE_BAND} on the absolute figure.")
-    passed = [r for r in results if r.verdict.outcome is Outcome.PASSED and not r.saved]
-    changes = (result.verdict.change for result in passed)
-    smallest = [change.smallest for change in changes if change and change.provisional]
+    young = [r.verdict.change for r in results if is_provisional(r) and not r.saved]
+    smallest = [change.smallest for change in young if change]
     if smallest:
         yield sentences.provisional(len(smallest), max(smallest))
     first = [r.verdict.detects for r in results if r.saved and r.verdict.detects is not None]
@@ -139,12 +139,17 @@ def remarks(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Itera
     yield from _creep(results)
     yield from _failed_checks(results, sentences)
     yield from _unjudged(results)
+    yield from _of_pairs(results)
     yield from sentences.quality(results)
 
 
 def _multiplicity(results: Sequence[Result]) -> Iterator[Advice]:
     """Yield which regressions remain significant, given the number of comparisons."""
-    changes = [(r, r.verdict.change) for r in results if r.verdict.energy is Outcome.REGRESSED]
+    changes = [
+        (r, r.verdict.change)
+        for r in results
+        if r.verdict.energy is Outcome.REGRESSED and not interleaved_text.deciding(r.verdict)
+    ]
     known = [(r, c) for r, c in changes if c is not None and c.p_adjusted is not None]
     compared = sum(r.verdict.change is not None for r in results)
     if not known or compared == 1:
@@ -218,6 +223,19 @@ def _unjudged(results: Sequence[Result]) -> Iterator[Advice]:
         yield Advice(f"{', '.join(names[:_MOST_NAMED])}{more}: {why}.")
 
 
+def _of_pairs(results: Sequence[Result]) -> Iterator[Advice]:
+    """Yield what was unusual in A/B comparisons that no failure section describes."""
+    found: dict[str, list[str]] = {}
+    for result in results:
+        ab = result.verdict.interleaved
+        below = result.verdict.red and not result.saved  # its facts are in its note or section
+        for note in ab.notes if ab and not below else ():
+            found.setdefault(note, []).append(figures.subject(result))
+    for note, names in found.items():
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        yield Advice(f"A/B of {', '.join(names[:_MOST_NAMED])}{more}: {note}.")
+
+
 def _mentioned(result: Result, check: Check, sentences: Sentences) -> bool:
     """Return whether a failure section or a note mentions the finding."""
     outcome = result.verdict.outcome
@@ -269,9 +287,9 @@ def _brief(result: Result) -> str:
     if verdict.outcome is Outcome.OVER_BUDGET and limit is not None:
         budget = figures.of_limit(limit, limit.limit)
         return f"{figures.used(limit.used)} of {budget}"
-    if verdict.change is not None:
-        change = verdict.change
-        return f"{format_percent(change.relative)}, limit {figures.margin(change.margin)}"
-    if verdict.outcome is Outcome.NO_BASELINE:
+    if shift := interleaved_text.shift_of(verdict):
+        by = "A/B " if shift.ab else ""
+        return f"{by}{format_percent(shift.relative)}, limit {figures.margin(shift.margin)}"
+    if verdict.outcome is Outcome.NO_BASELINE and not verdict.interleaved:
         return result.not_saved or "accept it with --energy-save"
     return verdict.cause or ""

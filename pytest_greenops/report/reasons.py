@@ -10,7 +10,7 @@ from pytest_greenops.model.measurement import CheckName
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import UNPROVEN, Change, Limit, Outcome
-from pytest_greenops.report import figures
+from pytest_greenops.report import figures, interleaved_text
 from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.advice import Advice, again, save, sessions
 from pytest_greenops.report.undecided import inconclusive
@@ -94,13 +94,18 @@ def warned(result: Result) -> bool:
 
 
 def _flag(result: Result) -> str:
-    verdict = result.verdict
     if result.saved:
         return "saved"
     if warned(result):
         return "warned"
-    provisional = verdict.change is not None and verdict.change.provisional
-    return "provisional" if provisional and verdict.outcome is Outcome.PASSED else ""
+    return "provisional" if is_provisional(result) else ""
+
+
+def is_provisional(result: Result) -> bool:
+    """Return whether a verdict rests on a young baseline alone: not on an A/B comparison."""
+    verdict = result.verdict
+    young = verdict.change is not None and verdict.change.provisional
+    return young and verdict.outcome is Outcome.PASSED and not interleaved_text.deciding(verdict)
 
 
 def _figure(result: Result, text: str) -> str:
@@ -115,6 +120,9 @@ def _regressed(result: Result) -> Advice:
         if result.verdict.energy is not Outcome.REGRESSED:
             return _worse(result, quality.drops(result))
         dropped = f" and {quality.drops(result)}"
+    if ab := interleaved_text.deciding(result.verdict):
+        now, against = interleaved_text.regression(result, ab)
+        return _accept(result, f"{result.name} used {_figure(result, now)}{against}{dropped}")
     now = _figure(result, figures.energy(result.judged_j, result.unit))
     if change is None:
         return _accept(result, f"{result.name} used {now}{dropped}")
@@ -144,6 +152,10 @@ def _accept(result: Result, text: str) -> Advice:
         return Advice(f"{text}. This run accepted it as the baseline")
     if any(drop.broken for drop in result.verdict.drops):
         return Advice(f"{text}. It cannot be accepted: a quality must be a finite number")
+    ab = interleaved_text.deciding(result.verdict)
+    if ab and result.verdict.change is None and not result.verdict.drops:
+        text = f"{text}. If this is intended, merge it or allow it"
+        return Advice(text, f"energy_budget({interleaved_text.allowed(ab)})")
     return Advice(f"{text}. Accept it", save(result))
 
 
@@ -165,7 +177,7 @@ def _over_budget(result: Result) -> Advice:
 def _passed(result: Result) -> Advice:
     change = result.verdict.change
     text = "; ".join(_grounds(result)) or "within its limits"
-    if change is None or result.saved or not change.provisional:
+    if change is None or result.saved or not is_provisional(result):
         return Advice(text)
     why, fix = provisional(change)
     return Advice(f"{text}; provisional: {why}; {fix}", save(result))
@@ -188,13 +200,21 @@ def _improved(result: Result) -> Advice:
     text = "; ".join(_grounds(result)) or "less than the baseline"
     if result.saved:
         return Advice(f"{text}; this run accepted it as the baseline")
+    if result.verdict.change is None:
+        return Advice(text)
     return Advice(f"{text}; save the improvement", save(result))
 
 
 def _grounds(result: Result) -> Iterator[str]:
-    change = result.verdict.change
+    change, ab = result.verdict.change, result.verdict.interleaved
+    deciding = interleaved_text.deciding(result.verdict)
+    if deciding is not None:
+        yield interleaved_text.within(deciding)
+    elif ab is not None:
+        yield f"A/B: {interleaved_text.not_deciding(ab)}"
     if change is not None:
-        yield figures.against_baseline(change)
+        stored = "" if deciding is None else "stored baseline: "
+        yield f"{stored}{figures.against_baseline(change)}"
         if change.since_anchor is not None and change.since_anchor > change.margin:
             crept = format_percent(change.since_anchor)
             yield f"the baseline crept up {crept} in small accepted steps"
@@ -211,6 +231,9 @@ def _no_baseline(result: Result) -> Advice:
         return Advice(text)
     if result.not_saved:
         return Advice(f"no baseline on this machine; not saved: {result.not_saved}")
+    if result.verdict.interleaved is not None:
+        text = f"no baseline{_because(result)}: it is compared once it is merged"
+        return Advice(f"{text}; to judge it before, save a baseline", save(result))
     return Advice(f"no baseline on this machine{_because(result)}; save one", save(result))
 
 
@@ -222,6 +245,9 @@ def _not_comparable(result: Result) -> Advice:
         return Advice(f"{text}; this run saved a new baseline")
     if result.not_saved:
         return Advice(f"{text}; not saved: {result.not_saved}")
+    if (ab := result.verdict.interleaved) is not None:
+        how = "measure with this" if ab.fix else "fix this and measure again"
+        return Advice(f"{text}; {how}", again(result, *ab.fix))
     return Advice(f"{text}; save a baseline for these conditions", save(result))
 
 
@@ -230,7 +256,9 @@ def _not_measured(result: Result) -> Advice:
 
 
 def _because(result: Result) -> str:
-    return f" ({result.verdict.cause})" if result.verdict.cause else ""
+    ab = result.verdict.interleaved
+    cause = result.verdict.cause or (ab and ab.cause)
+    return f" ({cause})" if cause else ""
 
 
 _REASONS: dict[Outcome, Callable[[Result], Advice]] = {

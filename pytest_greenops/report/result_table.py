@@ -16,7 +16,7 @@ from pytest_greenops.model.units import (
     format_power,
 )
 from pytest_greenops.model.verdict import Outcome
-from pytest_greenops.report import figures
+from pytest_greenops.report import figures, interleaved_text
 from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.drawing import cells
 from pytest_greenops.report.reasons import verdict_word, warned
@@ -90,10 +90,14 @@ class Row(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A line below a row: a domain, a unit of work, the carbon."""
+    """A line below a row: a domain, a unit of work, the carbon.
+
+    Without an energy it is a sentence, across the columns; `short` is for narrow terminals.
+    """
 
     name: str
-    energy: str
+    energy: str = ""
+    short: str = ""
 
 
 def row(result: Result) -> Row:
@@ -114,7 +118,9 @@ def row(result: Result) -> Row:
 
 
 def parts(result: Result) -> Iterator[Part]:
-    """Yield further lines of a result: attempts, qualities, domains, units, carbon."""
+    """Yield further lines of a result: A/B, attempts, qualities, domains, units, carbon."""
+    for line, short in interleaved_text.table_lines(result.verdict):
+        yield Part(line, short=short)
     for attempt in result.attempts:
         known = not math.isnan(attempt.joules)
         energy = format_energy(attempt.joules) if known else NOTHING
@@ -171,10 +177,8 @@ def _mark(result: Result) -> str:
 
 
 def _change(result: Result) -> tuple[str, str]:
-    change = result.verdict.change
-    if change is None:
-        return NOTHING, ""
-    return format_percent(change.relative), figures.change_span(change)
+    shift = interleaved_text.shift_of(result.verdict)
+    return (format_percent(shift.relative), shift.span) if shift else (NOTHING, "")
 
 
 def _gauge(result: Result) -> Gauge | None:
@@ -185,11 +189,11 @@ def _gauge(result: Result) -> Gauge | None:
     limit = figures.tightest(result)
     if limit is not None:
         return Gauge(limit.used, figures.of_limit(limit, limit.limit), True)
-    change = result.verdict.change
-    if change is None:
+    shift = interleaved_text.shift_of(result.verdict)
+    if shift is None:
         return None
-    share = change.relative / change.margin if change.margin else float(change.relative > 0) * 2
-    return Gauge(share, figures.margin(change.margin), False)
+    share = shift.relative / shift.margin if shift.margin else float(shift.relative > 0) * 2
+    return Gauge(share, figures.margin(shift.margin), False)
 
 
 class Widths(NamedTuple):
@@ -223,7 +227,7 @@ def fit(
     if width < _SIDE_BY_SIDE:
         return _narrow(width - GAP, energy, change, verdict)
     free = width - Widths(0, energy, change, verdict).total
-    names = [r.name + r.label for r in rows] + [f"    {part.name}" for part in parts]
+    names = [r.name + r.label for r in rows] + [f"    {part.name}" for part in parts if part.energy]
     names += [f"  {'.' * len(r.rounds)} {r.tallies[0]}" for r in rows]
     wanted = max(cells(say(text)) for text in names)
     growth = min(_MOST_GROWTH, max(free - wanted, (width - _SIDE_BY_SIDE) // 2))

@@ -8,7 +8,7 @@ from pytest_greenops.model.advised import PLAIN, Caller, Command
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import RED, Outcome, Verdict
-from pytest_greenops.report import figures, reasons
+from pytest_greenops.report import figures, interleaved_text, reasons
 from pytest_greenops.report.advice import again
 from pytest_greenops.report.drawing import hanging
 from pytest_greenops.report.layer_table import in_brief
@@ -57,7 +57,10 @@ def command_lines(results: Sequence[Result], caller: Caller) -> Iterator[str]:
 
 
 #: The next steps, in their order.
-_ORDER = ("find the cause", "next", "try again", "accept it", "raise it")
+_ORDER = (
+    *("find the cause", "find the commit", "next", "try again"),
+    *("accept it", "allow it", "raise it"),
+)
 
 
 def next_steps(result: Result) -> Iterator[tuple[str, Command | str]]:
@@ -69,9 +72,16 @@ def next_steps(result: Result) -> Iterator[tuple[str, Command | str]]:
         return
     if result.explained is None and verdict.energy in RED:
         yield "find the cause", Command("explain", result.test.node_id)
+    if commit := interleaved_text.bisected(result):
+        yield "find the commit", commit
     yield "try again", again(result)
-    if advice.command:
-        yield ("accept it" if isinstance(advice.command, Command) else "raise it"), advice.command
+    if isinstance(advice.command, Command):
+        yield "accept it", advice.command
+    ab = interleaved_text.deciding(verdict)
+    if ab is not None and verdict.energy is Outcome.REGRESSED:
+        yield "allow it", f"energy_budget({interleaved_text.allowed(ab)})"
+    elif isinstance(advice.command, str):
+        yield "raise it", advice.command
 
 
 def _facts(result: Result) -> Iterator[tuple[str, str]]:
@@ -87,6 +97,13 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     if unlimited:
         values = (f"{name} {result.quality[name]:g}" for name in sorted(unlimited))
         yield "quality", ", ".join(values)
+    if (ab := verdict.interleaved) is not None:
+        if interleaved_text.deciding(verdict) is None and verdict.red:
+            yield "A/B", interleaved_text.not_deciding(ab)
+        yield from (("A/B", note) for note in ab.notes)
+        alone = verdict.change is None and verdict.energy is Outcome.REGRESSED
+        if alone and (merged := interleaved_text.merged(ab)):
+            yield "if intended", merged
     said = reasons.finding(result)
     for check in result.checks:
         found = "" if check.finding in said else f"{check.finding}; "
@@ -96,6 +113,8 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
 def _energy_alone(verdict: Verdict, of_joules: Outcome) -> str:
     """Return the verdict on the joules, if a drop in quality is more important."""
     compared = figures.against_baseline(verdict.change) if verdict.change else ""
+    if ab := interleaved_text.deciding(verdict):
+        compared = interleaved_text.within(ab)
     why = verdict.cause or compared
     return f"{of_joules.value}{f': {why}' if why else ''}"
 
@@ -103,7 +122,14 @@ def _energy_alone(verdict: Verdict, of_joules: Outcome) -> str:
 def _evidence(result: Result) -> Iterator[str]:
     """Yield how unlikely the change is without a cause, and what it was compared with."""
     change, confirmed = result.verdict.change, result.verdict.confirmed
-    if change is None or result.verdict.energy is Outcome.OVER_BUDGET:
+    over, ab = (
+        result.verdict.energy is Outcome.OVER_BUDGET,
+        interleaved_text.deciding(result.verdict),
+    )
+    if ab is not None and not over:
+        yield from interleaved_text.evidence(result.verdict, ab)
+        return
+    if change is None or over:
         if figures.measured(result):
             yield f"{figures.tally(result)} of {_lowest_to_highest(result)}"
         return
@@ -124,11 +150,14 @@ def _lowest_to_highest(result: Result) -> str:
 def _place(result: Result) -> Iterator[str]:
     """Yield where the joules go, by layer or else by domain, and since when they grew."""
     explained, change = result.explained, result.verdict.change
+    if interleaved_text.deciding(result.verdict):  # what the stored baseline says is another change
+        change = None
     if explained is not None:
         yield in_brief(explained) if explained.layers else f"no layers: {explained.why}"
     kinds = figures.counted_kinds(result)
     if len(kinds) > 1 and not figures.estimated(result):  # of an estimate they are constants
-        grown, total = figures.kinds_changed(result), sum(kinds.values())
+        grown = figures.kinds_changed(result) if change else {}
+        total = sum(kinds.values())
         shares = {kind: figures.used(joules / (total or 1.0)) for kind, joules in kinds.items()}
         yield ", ".join(
             f"{kind} {share}" + (f" ({format_percent(grown[kind])})" if kind in grown else "")

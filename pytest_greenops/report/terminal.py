@@ -151,7 +151,9 @@ class _Layout:
         )
         for part in more:
             name = self._part(part)
-            if self.widths.name:
+            if not part.energy:
+                yield _painted(name, "dim", self.color)
+            elif self.widths.name:
                 yield from self._row([(name, "dim")], [(self._cut(part.energy, 1), "")])
             else:
                 text = elide(f"{name}  {self.say(part.energy)}", self.width, self.say("…"))
@@ -177,8 +179,11 @@ class _Layout:
             yield line.rstrip()
 
     def _part(self, part: Part) -> str:
-        width = self.widths.name or self.width
-        return f"    {elide(self.say(part.name), width - 4, self.say('…'))}"
+        width = (self.widths.name if part.energy else 0) or self.width
+        name = self.say(part.name)
+        if part.short and cells(name) > width - 4:
+            name = self.say(part.short)
+        return f"    {elide(name, width - 4, self.say('…'))}"
 
     def _cut(self, text: str, column: int) -> str:
         return elide(self.say(text), self.widths[column], self.say("…"))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from pytest_greenops.model.measurement import Check, CheckName
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_percent
 from pytest_greenops.model.verdict import CauseKind, Change, Limit
-from pytest_greenops.report import figures
+from pytest_greenops.report import figures, interleaved_text
 from pytest_greenops.report.advice import Advice, again, save, sessions
 
 #: What to do before measuring again, by the self-check that failed.
@@ -24,7 +22,12 @@ _QUIET = "reduce the load on the machine"
 def inconclusive(result: Result) -> Advice:
     """Return the reason of an inconclusive result, and the next step."""
     verdict, untrusted = result.verdict, _untrusted(result)
-    text = doubt(result)
+    text, ab = doubt(result), verdict.interleaved
+    if ab is not None and interleaved_text.deciding(verdict) and not _near_limits(result):
+        more = "" if verdict.cause else interleaved_text.detected(ab)
+        return Advice(f"{text}{more}; {_QUIET}, then measure again", again(result))
+    if ab is not None:
+        text = f"{text}; A/B: {interleaved_text.not_deciding(ab)}"
     if verdict.cause_kind is CauseKind.NOT_CONFIRMED:
         return Advice(f"{text}; {_QUIET}, then measure again", again(result))
     if verdict.needs_rounds is not None:
@@ -61,7 +64,7 @@ def _held(change: Change) -> str:
     if not change.spread:
         return f"; this measurement detects increases of at least {smallest}"
     spread = format_percent(change.spread, signed=False)
-    margin = format_percent(math.ceil(change.smallest * 100) / 100, False, 2).replace(" ", "")
+    margin = figures.written_margin(change.smallest)
     return (
         f"; sessions here differ by {spread}, so increases of at least {smallest} are detected: "
         f'allow them by max_increase="{margin}"'
@@ -79,7 +82,9 @@ def doubt(result: Result) -> str:
     for each in near:
         value = f"{figures.of_limit(each, each.value)} (95 % CI {figures.limit_span(each)})"
         measured.append((value, f"budget of {figures.of_limit(each, each.limit)}"))
-    if verdict.change is not None and not near:
+    if (ab := interleaved_text.deciding(verdict)) and not near:
+        measured.append((interleaved_text.uncertain(ab), f"limit of {figures.margin(ab.margin)}"))
+    elif verdict.change is not None and not near:
         limit = f"limit of {figures.margin(verdict.change.margin)}"
         measured.append((figures.measured_change(verdict.change), limit))
     if verdict.cause and (_untrusted(result) or not near):

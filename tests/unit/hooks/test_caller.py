@@ -71,6 +71,28 @@ def test_an_advised_option_takes_the_place_of_the_given_one(called: Called) -> N
     )
 
 
+AB = ["--energy-ab", "a b", "--energy-ab-tests=here", "--energy-ab-setup=make x"]
+AB_AGAIN = "--energy-ab 'a b' --energy-ab-tests=here '--energy-ab-setup=make x'"
+
+
+def test_a_command_compares_with_the_ref_again(called: Called) -> None:
+    """A command that saves, explains or starts several processes cannot, so it has no such option.
+
+    The command that bisects has the ref itself.
+    """
+    caller = called("--energy", *AB, "-p", "no:doctest")
+    assert caller.shell(AGAIN) == f"pytest {AB_AGAIN} -p no:doctest --energy {TEST}"
+    assert caller.shell(SAVE_ALL) == "pytest -p no:doctest --energy-save"
+    explain = caller.shell(Command("explain", TEST))
+    assert explain == f"pytest -p no:doctest --energy --energy-explain {TEST}"
+    three = caller.shell(Command("measure", TEST, ("--energy-sessions=3",)))
+    assert three == f"pytest -p no:doctest --energy --energy-sessions=3 {TEST}"
+    assert caller.shell(Command("bisect", TEST, ("a b",))) == (
+        "pytest-greenops bisect 'a b' -- --energy-ab-tests=here '--energy-ab-setup=make x' "
+        f"-p no:doctest {TEST}"
+    )
+
+
 def test_a_nested_ini_file_does_not_take_the_test_away(
     called: Called, pytester: pytest.Pytester
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.environment import Environment
+from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.measurement import Domain, Provenance, Round
 from pytest_greenops.model.result import SCHEMA, Policy, Result, Results
 from pytest_greenops.model.verdict import Change, Limit, Outcome, Verdict
@@ -176,3 +177,31 @@ def run(results: Sequence[Result]) -> Results:
     """Return the document of a run."""
     environment = Environment({"cpu": "AMD EPYC 9654", "cores": "4", "sensors": "powercap"})
     return Results(SCHEMA, "2026-01-02T03:04:05Z", "0.1.0", environment, POLICY, tuple(results))
+
+
+def pairs(
+    outcome: Outcome = Outcome.REGRESSED,
+    relative: float = 0.083,
+    low: float = 0.069,
+    high: float = 0.098,
+    *,
+    ref: str = "main",
+    **more: Any,
+) -> Interleaved:
+    """Return what seven pairs show against `3f2a91c (main)`, by default +8.3 %."""
+    known: dict[str, Any] = {"baseline_j": 2.86, "smallest": 0.021, "pairs": 7, "starts": 7}
+    figures = {"relative": relative, "low": low, "high": high}
+    return Interleaved(ref, "3f2a91c", outcome, 0.05, **{**figures, **known, **more})
+
+
+def by_pairs(found: Interleaved | None = None, **more: Any) -> Result:
+    """Return a result whose outcome is that of pairs: 3.10 J/sample after 2.86 J/sample."""
+    found = found or pairs()
+    return result(found.outcome, interleaved=found, **{**SAMPLES, **more})
+
+
+def nothing_compared(outcome: Outcome, cause: str, **more: Any) -> Result:
+    """Return a result that pairs could not compare."""
+    fix = more.pop("fix", ())
+    ab = Interleaved("main", "3f2a91c", outcome, 0.05, cause=cause, fix=fix)
+    return result(outcome, cause=cause, interleaved=ab, **{**SAMPLES, **more})

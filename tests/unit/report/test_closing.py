@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.result import Policy, Result
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.plugin import not_enforced
 from pytest_greenops.report import closing
-from tests.unit.report.samples import POLICY, regressed, result, unmeasured
+from tests.unit.report.samples import (
+    POLICY,
+    by_pairs,
+    nothing_compared,
+    pairs,
+    regressed,
+    result,
+    unmeasured,
+)
 
 
 def counted(**outcomes: int) -> list[Result]:
@@ -61,6 +70,19 @@ class TestClosingLine:
             "nothing was gated; 1 no baseline; 0 not comparable; 1 baseline saved"
         )
 
+    def test_counts_what_pairs_compared(self) -> None:
+        """Where nothing could be interleaved, the line is as it was."""
+        compared = [by_pairs(), by_pairs(pairs(Outcome.INCONCLUSIVE)), *counted(passed=1)]
+        new = nothing_compared(Outcome.NO_BASELINE, "not in main")
+        assert closing.closing_line([*compared, new]) == (
+            "energy: 4 measured, 3 compared: 1 passed, 1 regressed, 1 inconclusive; "
+            "1 no baseline; 0 not comparable; 2 by A/B against 3f2a91c (main)"
+        )
+        assert closing.closing_line([new]).endswith("; 1 no baseline; 0 not comparable")
+        assert closing.closing_line(compared, "why").endswith(
+            "; 2 by A/B against 3f2a91c (main); exit status 1: --energy-strict is on, and why"
+        )
+
     def test_distinguishes_warnings_from_failures(self) -> None:
         """A regression that only warned is counted and marked."""
         warned = regressed(action="warn")
@@ -90,6 +112,15 @@ class TestHeader:
             "energy: baselines of 12 tests in baselines/amd-epyc-1a2b3c4d",
             "energy: an increase over +5 % fails, or warns if estimated",
         ]
+
+    @pytest.mark.parametrize(
+        ("saved", "more"), [(12, "; stored baselines are screened first"), (0, "")]
+    )
+    def test_says_what_pairs_compare_with(self, saved: int, more: str) -> None:
+        """The ref, and whether stored baselines come first."""
+        policy = replace(POLICY, ab="3f2a91c (main)")
+        lines = list(closing.header(self.SENSED, {}, "x", saved, policy))
+        assert lines[2] == (f"energy: compares with 3f2a91c (main), in turns on this machine{more}")
 
     def test_marks_estimates_and_says_why(self) -> None:
         """An estimate is marked, and the fix for the sensor is printed."""

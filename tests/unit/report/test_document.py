@@ -6,6 +6,7 @@ import json
 import math
 
 import msgspec
+from msgspec.structs import replace
 
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.result import Results
@@ -14,8 +15,10 @@ from pytest_greenops.report.document import properties, to_json
 from tests.unit.report.samples import (
     CPU,
     GPU,
+    by_pairs,
     change,
     limit,
+    nothing_compared,
     regressed,
     result,
     run,
@@ -32,6 +35,39 @@ def test_json_can_be_read_back_as_results() -> None:
     assert document.results[0] == read.results[0]
     assert document.results[1].verdict == read.results[1].verdict
     assert math.isnan(read.results[1].joules)
+
+
+def test_json_has_the_comparison_by_pairs() -> None:
+    """It is read back as it was written; a result without one has no key for it."""
+    document = run([by_pairs(), nothing_compared(Outcome.NO_BASELINE, "not in main"), result()])
+    text = to_json(replace(document, policy=replace(document.policy, ab="3f2a91c (main)")))
+    read = msgspec.json.decode(text, type=Results)
+    assert [r.verdict.interleaved for r in read.results] == [
+        r.verdict.interleaved for r in document.results
+    ]
+    assert read.policy.ab == "3f2a91c (main)"
+
+
+def test_properties_have_the_comparison_by_pairs() -> None:
+    """Next to those of the stored baseline; what was not compared has its cause."""
+    both = dict(properties(by_pairs(change=change(0.12, 0.05, 0.19))))
+    assert both["energy.change"] == 0.12
+    assert {name: value for name, value in both.items() if ".ab_" in name} == {
+        "energy.ab_ref": "main",
+        "energy.ab_commit": "3f2a91c",
+        "energy.ab_verdict": "regressed",
+        "energy.ab_change": 0.083,
+        "energy.ab_change_low": 0.069,
+        "energy.ab_change_high": 0.098,
+        "energy.ab_smallest_change": 0.021,
+        "energy.ab_max_increase": 0.05,
+        "energy.ab_baseline": 2.86,
+        "energy.ab_pairs": 7,
+        "energy.ab_starts": 7,
+    }
+    new = dict(properties(nothing_compared(Outcome.NO_BASELINE, "not in main")))
+    assert new["energy.ab_cause"] == "not in main"
+    assert "energy.ab_change" not in new
 
 
 def test_json_reads_well_in_a_diff() -> None:

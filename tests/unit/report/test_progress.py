@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import threading
 
@@ -75,6 +76,34 @@ class TestProgress:
             now_s += 1.0
         assert file.getvalue() == ""
 
+    def test_shows_a_line_at_once_with_a_label_that_fits(self) -> None:
+        """Each line takes the place of the one before; the text is never cut for the label."""
+        file = Terminal()
+        progress = MeasurementProgress(file, width=50)
+        progress.show("test_encode", "A/B 5 pairs, +7.9 % (+3.1…+12.7)")
+        assert "test_encode  A/B 5 pairs, +7.9 % (+3.1" in file.getvalue()
+        progress.show("test_of_a_very_long_name", "A/B 6 pairs, +7.9 % (+3.1…+12.7)")
+        text = file.getvalue()
+        assert re.search(r"test_\S+ame  A/B 6 pairs, \+7.9 % \(\+3.1\S+?\+12.7\)", text)
+        assert "long" not in text
+        assert text.count("\x1b7") == 1
+        progress.close()
+        assert file.getvalue().endswith("\x1b8")
+
+    def test_replaces_a_bar_by_a_line_and_a_line_by_a_bar(self) -> None:
+        """A measurement has a bar, then its pairs a line, then the next measurement a bar."""
+        file = Terminal()
+        progress = MeasurementProgress(file, width=80, delay_s=0.0)
+        progress.update("test_a", 1, 5)
+        progress.show("test_a", "A/B 1 pair")
+        progress.update("test_b", 2, 5)
+        progress.close()
+        bar, line, last = file.getvalue().split("\x1b7")[1:]
+        assert "1/5" in bar
+        assert "A/B 1 pair" in line
+        assert "rounds" not in line
+        assert "2/5" in last
+
     def test_runs_no_thread_and_leaves_the_streams_alone(self) -> None:
         """The bar does not disturb a measured window."""
         threads, streams = threading.active_count(), (sys.stdout, sys.stderr)
@@ -94,4 +123,5 @@ class TestProgress:
         """Neither a log file nor a dumb terminal gets control characters."""
         monkeypatch.setenv("TERM", "dumb")
         self.measure(file, round_s=1.5)
+        MeasurementProgress(file, width=80).show("test_a", "A/B 1 pair")
         assert file.getvalue() == ""
