@@ -126,6 +126,9 @@ class System:
     pidfd_open: Any = getattr(os, "pidfd_open", None)
     poll: Any = getattr(select, "poll", None)
     posix_spawn: Any = getattr(os, "posix_spawn", None)
+    pipe: Callable[[], tuple[int, int]] = os.pipe
+    affinity: Any = getattr(os, "sched_getaffinity", None)
+    set_affinity: Any = getattr(os, "sched_setaffinity", None)
     signal_mask: tuple[Any, ...] = field(default_factory=_signal_mask)
     ended_children: Callable[[], tuple[float, ...]] = field(default_factory=_rusage)
     cpus: int = os.cpu_count() or 1

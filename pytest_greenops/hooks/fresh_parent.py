@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from pytest_greenops.run import fresh_process
-from pytest_greenops.run.fresh_process import Answer, FreshFailure, FreshTimeout, Invocation
+from pytest_greenops.run.fresh_process import Answer, FreshFailure, FreshTimeout
+from pytest_greenops.run.process import Invocation
 from pytest_greenops.system import SYSTEM
 
 BEGUN = pytest.StashKey[float]()

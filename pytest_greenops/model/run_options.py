@@ -15,6 +15,10 @@ StableMemory = Literal["auto", "on", "off"]
 TestsOf = Literal["own", "here"]
 #: The environment variable of a fresh process that names the file with its request.
 REQUEST_VARIABLE = "PYTEST_GREENOPS_FRESH"
+#: That of a process of an A/B comparison.
+SIDE_VARIABLE = "PYTEST_GREENOPS_SIDE"
+#: Names the file that says in which tree the project's own imports are found.
+TREE_VARIABLE = "PYTEST_GREENOPS_TREE"
 
 #: Names, in the environment of `pytest --collect-only`, the file for the keys of all tests.
 COLLECTED = "PYTEST_GREENOPS_COLLECTED"

@@ -20,14 +20,14 @@ import psutil
 import pytest
 
 from pytest_greenops.model.environment import Environment
-from pytest_greenops.run import fresh_process as fresh
+from pytest_greenops.run import process
 from pytest_greenops.run.fresh_process import (
     Answer,
     FreshFailure,
     FreshTimeout,
-    Invocation,
     measure,
 )
+from pytest_greenops.run.process import Invocation
 from pytest_greenops.system import SYSTEM
 from tests.unit.builders import message_of, result
 
@@ -272,7 +272,7 @@ def test_a_process_that_ignores_the_interrupt_is_killed(
     run: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An interrupted process has limited time to tear its fixtures down."""
-    monkeypatch.setattr(fresh, "GRACE_S", 0.2)
+    monkeypatch.setattr(process, "GRACE_S", 0.2)
     stubborn = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); {SLEEPS}"
     failure(lambda: run(stubborn, limit_s=0.1))
     assert left(tmp_path) == []

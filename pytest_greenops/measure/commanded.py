@@ -1,0 +1,212 @@
+"""The meter of one side of an A/B comparison: it makes the trips that another process orders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+import msgspec
+
+from pytest_greenops.measure.garbage import Garbage
+from pytest_greenops.measure.meter import Plan
+from pytest_greenops.measure.observer import NoLoad, ObservedTrip, Observer
+from pytest_greenops.measure.round_book import RoundBook
+from pytest_greenops.measure.trip import Trip
+from pytest_greenops.model.measurement import Domain, Measurement, Round
+from pytest_greenops.sensors import process_tree
+from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
+from pytest_greenops.sensors.instruments import Instruments
+from pytest_greenops.system import SYSTEM
+
+#: A side is quiet if it uses less than this share of a CPU in a moment of `LOOK_S`, and is waited
+#: for no longer than `PATIENCE_S`: threads of OpenMP spin for up to 0.2 s after a parallel region.
+QUIET, LOOK_S, PATIENCE_S = 0.05, 0.002, 0.5
+#: A side works alone if its own thread uses this share of the CPU time of its process.
+ALONE = 0.98
+
+
+class Loop(msgspec.Struct, frozen=True, tag=True):
+    """The side has reached a measuring loop, and waits for orders.
+
+    once        the work must run exactly once
+    iterations  calls in a window that the test itself sets; None leaves it to the orders
+    warmup      trips before the first that counts, as the test sets them
+    instrumented  what traces this process, or None
+    """
+
+    domains: tuple[Domain, ...]
+    sensors: dict[str, str]
+    estimated: tuple[str, ...]
+    once: bool
+    iterations: int | None
+    warmup: int | None
+    instrumented: str | None
+
+
+class Order(msgspec.Struct, frozen=True, tag=True):
+    """Work in one window.
+
+    cpu     the CPU to work on; None lets the system choose
+    settle  wait afterwards until this side uses no CPU time
+    """
+
+    iterations: int
+    cpu: int | None = None
+    settle: bool = False
+
+
+class Slice(msgspec.Struct, frozen=True, tag=True):
+    """What one window used, by the name of each of the work's windows.
+
+    void     why its energy is unknown, or None
+    seconds  its duration, inside and outside of windows
+    cpu_s    CPU time of this process in it
+    idle_s   CPU time that this process used since the window before, while the other side worked
+    alone    whether one thread did all the work
+    no_space  why the devices do not hold this work twice, or None
+    """
+
+    rounds: dict[str, Round]
+    void: str | None
+    seconds: float
+    cpu_s: float
+    idle_s: float
+    alone: bool
+    no_space: str | None = None
+
+
+class Orders(Protocol):
+    """The connection to the process that orders trips."""
+
+    def begin(self, loop: Loop) -> None:
+        """Say that the work is ready."""
+
+    def next(self) -> Order | None:
+        """Wait for an order; None ends the loop."""
+
+    def done(self, slice_: Slice) -> None:
+        """Send what a trip used."""
+
+
+class CommandedMeter:
+    """Makes one trip for each order; see `Meter` for the parameters that both have."""
+
+    def __init__(
+        self,
+        instruments: Instruments,
+        plan: Plan,
+        enough: Callable[[Mapping[str, Measurement], int], bool],
+        *,
+        orders: Orders,
+        synchronize: Callable[[], None] = lambda: None,
+        instrumented: str | None = None,
+        garbage: Garbage | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        no_space: Callable[[], str | None] = lambda: None,
+        **of_meter: object,
+    ) -> None:
+        """Prepare a measurement; `no_space` says why the devices do not hold this work twice.
+
+        What orders the trips also looks at the load of the machine and shows the progress.
+        """
+        self._instruments = instruments
+        self._plan = plan
+        self._enough = enough
+        self._orders = orders
+        self._instrumented = instrumented
+        self._garbage = garbage or Garbage()
+        self._no_space = no_space
+        self._observer = Observer(instruments, synchronize, NoLoad(), clock)
+        self._book = RoundBook(instruments, plan.margin, False, instrumented)
+        self._idle_since_ns: int | None = None
+
+    def trips(self) -> Iterator[Trip]:
+        """Yield a trip for each order."""
+        plan, instruments = self._plan, self._instruments
+        self._garbage.collect()
+        self._orders.begin(
+            Loop(
+                instruments.domains,
+                instruments.sensor_of,
+                instruments.estimated,
+                plan.once,
+                plan.iterations,
+                plan.warmup,
+                self._instrumented,
+            )
+        )
+        pinned = _Pinned()
+        try:
+            while (order := self._orders.next()) is not None:
+                pinned.to(order.cpu)
+                used = _Used()
+                idle_ns = used.process_ns - (self._idle_since_ns or used.process_ns)
+                trip = yield from self._observer.observe(order.iterations, None, self._book.lost)
+                self._book.enter(trip)
+                if not trip.void:
+                    self._book.keep(trip)
+                done = self._slice(trip, *used.since(), idle_ns)
+                if order.settle:
+                    _settle()
+                self._idle_since_ns = SYSTEM.process_time_ns()
+                self._orders.done(done)
+        finally:
+            pinned.to(None)
+        self._enough(self._book.measurements(), 1)
+
+    def _slice(self, trip: ObservedTrip, used_ns: int, alone: bool, idle_ns: int) -> Slice:
+        return Slice(
+            {} if trip.void else trip.rounds,
+            trip.void,
+            trip.seconds,
+            used_ns * 1e-9,
+            idle_ns * 1e-9,
+            alone,
+            self._no_space(),
+        )
+
+
+class _Used:
+    """The CPU time of this process, of its thread, and of its ended children, at one moment."""
+
+    def __init__(self) -> None:
+        self.process_ns, self._thread_ns = SYSTEM.process_time_ns(), SYSTEM.thread_time_ns()
+        self._children = process_tree.ended_children()[:2]
+
+    def since(self) -> tuple[int, bool]:
+        """Return the CPU time since, in nanoseconds, and whether this thread used all of it."""
+        used_ns = SYSTEM.process_time_ns() - self.process_ns
+        thread_ns = SYSTEM.thread_time_ns() - self._thread_ns
+        children = process_tree.ended_children()[:2] != self._children
+        children = children or process_tree.has_children()
+        return used_ns, thread_ns >= ALONE * used_ns and not children
+
+
+class _Pinned:
+    """Keeps this thread on one CPU, so that both sides work on the same one."""
+
+    def __init__(self) -> None:
+        self._before: set[int] | None = None
+        self._cpu: int | None = None
+
+    def to(self, cpu: int | None) -> None:
+        """Keep the thread on a CPU from now on; None lets it go where it might go before."""
+        if cpu == self._cpu or SYSTEM.set_affinity is None:
+            return
+        with suppress(OSError):
+            if self._before is None:
+                self._before = SYSTEM.affinity(0)
+            SYSTEM.set_affinity(0, self._before if cpu is None else {cpu})
+            self._cpu = cpu
+
+
+def _settle() -> None:
+    """Wait until this process uses no CPU time, or for `PATIENCE_S`."""
+    until_ns = SYSTEM.monotonic_ns() + PATIENCE_S * 1e9
+    while SYSTEM.monotonic_ns() < until_ns:
+        before_ns, began_ns = SYSTEM.process_time_ns(), SYSTEM.monotonic_ns()
+        SYSTEM.sleep(LOOK_S)
+        passed_ns = SYSTEM.monotonic_ns() - began_ns
+        if SYSTEM.process_time_ns() - before_ns < QUIET * passed_ns:
+            return
