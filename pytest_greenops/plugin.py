@@ -13,12 +13,14 @@ from pytest_greenops.hooks import hookspec, selection
 from pytest_greenops.hooks.options import add_options, read_options
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.marker import marker_help
-from pytest_greenops.model.run_options import REQUEST_VARIABLE, Options
+from pytest_greenops.model.run_options import REQUEST_VARIABLE, SIDE_VARIABLE, Options
 
 if TYPE_CHECKING:
     from pytest_greenops.hooks.fixture import Energy
 
 OPTIONS = pytest.StashKey[Options]()
+#: Plugins of a run that measures for another process.
+_FOR_ANOTHER = ("greenops-fresh-child", "greenops-side")
 #: The handle of a test that is not measured.
 HANDLE: pytest.StashKey[Energy] = pytest.StashKey()
 #: `sys.path` and the environment of this run, before a conftest.py changed them.
@@ -43,6 +45,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         from pytest_greenops.hooks.fresh_child import FreshChild
 
         FreshChild.begin(early_config)
+    elif SIDE_VARIABLE in os.environ:
+        from pytest_greenops.hooks.side_process import SideProcess
+
+        SideProcess.begin(early_config)
     return (yield)
 
 
@@ -53,9 +59,12 @@ def pytest_configure(config: pytest.Config) -> None:
         options = config.stash[OPTIONS] = read_options(config)
     except GreenopsError as error:
         raise pytest.UsageError(str(error)) from None
-    if REQUEST_VARIABLE in os.environ:  # this plugin was loaded too late to narrow the run
+    if {
+        REQUEST_VARIABLE,
+        SIDE_VARIABLE,
+    } & os.environ.keys():  # this plugin was loaded too late to narrow the run
         raise pytest.UsageError("load pytest-greenops before any conftest.py: -p greenops")
-    if options.measure or config.pluginmanager.hasplugin("greenops-fresh-child"):
+    if options.measure or any(map(config.pluginmanager.hasplugin, _FOR_ANOTHER)):
         from pytest_greenops.hooks.measuring import Measuring
 
         Measuring.join(config, options, config.stash.get(STARTED, None))

@@ -117,6 +117,7 @@ class System:
     urandom: Callable[[int], bytes] = os.urandom
     temporary_folder: str = field(default_factory=tempfile.gettempdir)
 
+    exit_at_once: Callable[[int], Any] = os._exit
     getpid: Callable[[], int] = os.getpid
     getppid: Callable[[], int] = os.getppid
     waitid: Any = getattr(os, "waitid", None)

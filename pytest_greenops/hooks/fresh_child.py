@@ -48,7 +48,7 @@ class FreshChild:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._failure: str | None = None
+        self._outcome = Outcome(" there")
         self._only: Path | None = None
 
     @classmethod
@@ -58,7 +58,7 @@ class FreshChild:
         if request is not None:
             end_with_parent(request.parent_id, request.folder)
             clean_up_afterwards(request.parent_id, request.folder)
-            _neutralise(config.known_args_namespace, {})
+            neutralise(config.known_args_namespace, {})
             config.pluginmanager.register(cls(request), NAME)
 
     @staticmethod
@@ -71,7 +71,7 @@ class FreshChild:
     def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, Any, Any]:
         """Select the test, and turn off what else the run would do."""
         temporary = {"basetemp": Path(self._request.folder, "tmp")}
-        _neutralise(config.option, {**temporary, **self._request.options})
+        neutralise(config.option, {**temporary, **self._request.options})
         config.args = [self._argument(config.invocation_params.dir)]
         return (yield)
 
@@ -104,33 +104,22 @@ class FreshChild:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note why nothing could be collected."""
         if report.failed:
-            self._note("its collection failed there", report.longrepr)
+            self._outcome.note("its collection failed there", report.longrepr)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Check that the requested test, and no other, was found."""
         node, found = self._request.node, [node_of(item) for item in session.items]
-        if found != [node] and self._failure is None:
-            self._failure = f"{len(found)} tests were found there as {node}, expected one"
+        if found != [node]:
+            self._outcome.note(f"{len(found)} tests were found there as {node}, expected one")
             session.items.clear()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note how the test failed, or that it was skipped."""
-        if report.failed:
-            where = "" if report.when == "call" else f" in its {report.when}"
-            self._note(f"the test failed there{where}", report.longrepr)
-        elif report.skipped and self._failure is None:
-            self._failure = "the test was skipped there"
+        self._outcome.add(report)
 
     def answer(self, run: Run) -> None:
         """Write what the run measured, for the parent."""
-        Answer(run.environment, run.results, self._failure).write(self._request.answer)
-
-    def _note(self, what: str, longrepr: Any) -> None:
-        crash = getattr(longrepr, "reprcrash", None)
-        text = getattr(crash, "message", None) or getattr(longrepr, "errorstring", longrepr)
-        said = [line.strip() for line in str(text).splitlines()]
-        first = next((line for line in said if line), "")
-        self._failure = self._failure or (f"{what}: {first}" if first else what)
+        Answer(run.environment, run.results, self._outcome.failure).write(self._request.answer)
 
 
 def measuring_only(options: Options) -> Options:
@@ -140,7 +129,38 @@ def measuring_only(options: Options) -> Options:
     )
 
 
-def _neutralise(option: Any, more: dict[str, Any]) -> None:
+class Outcome:
+    """How a test ended in this process; `failure` says it for its parent if it did not pass."""
+
+    def __init__(self, where: str = "") -> None:
+        """Begin with no failure; `where` follows the verb in its text."""
+        self.failure: str | None = None
+        self._where = where
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Note how the test failed in a phase, or that it was skipped; the first counts."""
+        if report.failed:
+            where = "" if report.when == "call" else f" in its {report.when}"
+            self.note(f"the test failed{self._where}{where}", report.longrepr)
+        elif report.skipped:
+            self.note(f"the test was skipped{self._where}")
+
+    def note(self, what: str, longrepr: Any = "") -> None:
+        """Note a failure, with the first line of its description."""
+        first = first_line(longrepr)
+        self.failure = self.failure or (f"{what}: {first}" if first else what)
+
+
+def first_line(longrepr: Any) -> str:
+    """Return the first line of the description of a failure."""
+    crash = getattr(longrepr, "reprcrash", None)
+    text = getattr(crash, "message", None) or getattr(longrepr, "errorstring", longrepr)
+    said = [line.strip() for line in str(text).splitlines()]
+    return next((line for line in said if line), "")
+
+
+def neutralise(option: Any, more: dict[str, Any]) -> None:
+    """Set options to values with which a run selects, writes and repeats nothing by itself."""
     for name, value in {**_NEUTRAL, **more}.items():
         if hasattr(option, name):
             setattr(option, name, value)

@@ -21,6 +21,7 @@ from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.hooks.measured_item import MeasuredItem, measured_whole
 from pytest_greenops.hooks.progress_bar import ProgressBar
 from pytest_greenops.hooks.report_data import GatheredReports
+from pytest_greenops.hooks.side_process import SideProcess
 from pytest_greenops.machine.facts import brought_facts
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import GreenopsError, OptionError
@@ -63,13 +64,17 @@ class Measuring:
         plugins = config.pluginmanager
         if FreshChild.of(config):
             options = measuring_only(options)
+        if side := SideProcess.of(config):
+            options = side.options(options)
         parent = FreshParent(config, started, options.fresh_process)
         plugins.register(parent, "greenops-fresh-parent")
         plugins.register(cls(config, options, parent), "greenops-measuring")
 
     @property
     def run(self) -> Run:
-        """Return the run, once its session has started."""
+        """Return the run, once its session has started; that of a side begins with its test."""
+        if self._run is None and SideProcess.of(self._config):
+            self._run = self._open()
         assert self._run is not None
         return self._run
 
@@ -80,6 +85,8 @@ class Measuring:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """Open the sensors and read the baselines, before anything is collected."""
+        if SideProcess.of(self._config):
+            return
         try:
             self._check_json()
             caller_of(self._config)  # before a test changes the environment that it reads
@@ -107,11 +114,15 @@ class Measuring:
 
     def pytest_report_header(self) -> list[str]:
         """Say what measures, what it is compared with, and what fails."""
+        if self._run is None:
+            return []
         lines = _header(self.run)
         return list(map(visible if _unicode() else plain, lines))
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Remember every test, selected or not, to recognise a renamed test."""
+        if self._run is None:
+            return
         chosen = any("::" in argument for argument in self._config.args)
         if not chosen and not getattr(self._config.option, "lf", False):
             self.run.collected.add(TestKey(*selection.key_parts(item)))
@@ -213,7 +224,9 @@ class Measuring:
         config, hooks = self._config, self._config.hook
         sensors = list(brought_sensors(hooks.pytest_energy_sensors(config=config)))
         facts = dict(brought_facts(hooks.pytest_energy_facts(config=config)))
-        return Run(self._options, config.rootpath, sensors, facts, self._progress.update)
+        side = SideProcess.of(config)
+        given: dict[str, Any] = {"meter": side.meter} if side else {}
+        return Run(self._options, config.rootpath, sensors, facts, self._progress.update, **given)
 
     def _begin(self, item: pytest.Item) -> MeasuredItem:
         key = TestKey(*selection.key_parts(item))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from pytest_greenops.measure.garbage import Garbage
 from pytest_greenops.measure.observer import Load, NoLoad, ObservedTrip, Observer
@@ -49,6 +50,13 @@ class Plan:
     warmup: int | None = None
     iterations: int | None = None
     once: bool = False
+
+
+class AnyMeter(Protocol):
+    """Makes the trips of one measurement."""
+
+    def trips(self) -> Iterator[Trip]:
+        """Yield every trip that the work shall make."""
 
 
 class Meter:

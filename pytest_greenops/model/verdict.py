@@ -24,6 +24,7 @@ class CauseKind(str, Enum):
     DIFFERENCES = "differences"  # of the machine, its conditions or the work
     NOTHING_MEASURED = "nothing measured"
     RENAMED_TEST = "renamed test"  # the function has a baseline under parameters that are gone
+    REF = "ref"  # the comparison with a git ref could not be made, or not completed
     UNUSABLE_BASELINE = "unusable baseline"  # the first of two result files cannot serve as one
 
 

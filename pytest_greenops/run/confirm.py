@@ -20,7 +20,8 @@ class Confirmation:
     """Has a test measured in fresh processes, and judges all its sessions.
 
     A name needs a fresh session if the options ask for several sessions, if its last look is
-    undecided, and before it fails its test. A session that cannot be used becomes a check and
+    undecided, and before it fails its test; in a run that compares with a git ref
+    only before an absolute budget fails it. A session that cannot be used becomes a check and
     changes nothing else.
     """
 
@@ -64,6 +65,8 @@ class Confirmation:
             return False
         if self._options.sessions > 1:
             return True
+        if self._options.ab:
+            return verdict.outcome is Outcome.OVER_BUDGET and not plan.once
         if plan.once:
             return False
         last_look = self._planner.looks(state.name, plan) > len(plan.looks)

@@ -12,6 +12,7 @@ from pytest_greenops.judge.case import Rules
 from pytest_greenops.judge.suite import control_history
 from pytest_greenops.measure.control import Control
 from pytest_greenops.measure.garbage import Garbage
+from pytest_greenops.measure.meter import AnyMeter, Meter
 from pytest_greenops.measure.observer import Load
 from pytest_greenops.model.baseline import Baseline, Series, TestKey
 from pytest_greenops.model.environment import Environment
@@ -85,6 +86,7 @@ class RunContext:
     accepted   every series of this machine's baselines
     collected  the tests of the run, which distinguish a renamed test from a new one
     turn       which thread may measure
+    meter      makes the meter of a measurement
     progress   shows what is measured, how many rounds are done, and at most how many there are
     """
 
@@ -98,6 +100,7 @@ class RunContext:
     progress: Callable[[str, int, int], None] = field(default=lambda label, done, most: None)
     probes: Probes = field(default_factory=Probes)
     turn: Turn = field(default_factory=Turn)
+    meter: Callable[..., AnyMeter] = Meter
     garbage: Garbage = field(default_factory=Garbage)
     _histories: dict[frozenset[str], Sequence[Sequence[float]]] = field(default_factory=dict)
 

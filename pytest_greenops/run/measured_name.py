@@ -70,6 +70,11 @@ class MeasuredName:
         """Return the name."""
         return self.measurement.name
 
+    @property
+    def unit(self) -> str:
+        """Return the unit of work whose joules are judged."""
+        return self._unit
+
     def update(self, measurement: Measurement, control: Control, unit: str) -> None:
         """Take a measurement, complete or not, and check it by the control workload."""
         run = self._context.run

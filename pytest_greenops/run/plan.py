@@ -51,10 +51,10 @@ class Planner:
     def looks(self, name: str | None, plan: Plan) -> int:
         """Return the number of looks: those of this process, and a last one with a fresh process.
 
-        There is no last look if the work runs only once, if the run saves the results, or if it
-        measures all sessions in any case.
+        There is no last look if the work runs only once, if the run saves the results or measures
+        all sessions in any case, or if it compares with a git ref.
         """
-        if plan.once or self._looks_once(name):
+        if plan.once or self._looks_once(name) or self._options.ab:
             return len(plan.looks)
         return planned_looks(self._sessions(name), plan.looks)
 
@@ -65,9 +65,12 @@ class Planner:
         return any(limit is not None for limit in limits)
 
     def _looks(self, name: str | None, least: int, most: int) -> tuple[int, ...]:
+        sessions = self._sessions(name)
+        if self._options.ab and not sessions:
+            return (least,)  # enough for its figures: the comparison with the ref decides
         if self._looks_once(name):
             return (min(max(PROVISIONAL_ROUNDS, least), most),)
-        return schedule(self._sessions(name), least, most)
+        return schedule(sessions, least, most)
 
     def _looks_once(self, name: str | None) -> bool:
         options = self._options

@@ -14,6 +14,7 @@ from pytest_greenops.judge.case import Rules
 from pytest_greenops.judge.suite import control_slope, suite
 from pytest_greenops.judge.summary import adjusted
 from pytest_greenops.measure.idle_power import measure_idle_power
+from pytest_greenops.measure.meter import AnyMeter, Meter
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
@@ -42,6 +43,7 @@ class Run:
         sensors: Sequence[Sensor] = (),
         facts: Mapping[str, str] | None = None,
         progress: Callable[[str, int, int], None] = lambda label, done, most: None,
+        meter: Callable[..., AnyMeter] = Meter,
     ) -> None:
         began = SYSTEM.utc_now(milliseconds=True)
         self.options = options
@@ -51,7 +53,7 @@ class Run:
         machine.LoadProbe()  # opens its file before any test
         self.instruments, self.findings = discover(options.sensors, sensors, options.cpu_watts)
         try:
-            self._prepare(root, began, facts or {}, progress)
+            self._prepare(root, began, facts or {}, progress, meter)
         except BaseException:
             self.instruments.close()
             raise
@@ -62,6 +64,7 @@ class Run:
         began: str,
         facts: Mapping[str, str],
         progress: Callable[[str, int, int], None],
+        meter: Callable[..., AnyMeter],
     ) -> None:
         options = self.options
         memory = machine.keep_memory(options.stable_memory)
@@ -83,6 +86,7 @@ class Run:
             self.collected,
             progress,
             Probes(conditions=lambda: {**memory, **machine.conditions()}),
+            meter=meter,
         )
         self.saver = BaselineSaver(self._context, root, began)
 

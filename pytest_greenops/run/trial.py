@@ -9,15 +9,17 @@ from typing import Any
 from pytest_greenops.judge.decision import Look
 from pytest_greenops.measure.calls import AnyTrip, UnmeasuredTrip
 from pytest_greenops.measure.given import Amount, counted_work
-from pytest_greenops.measure.meter import Meter, Plan
+from pytest_greenops.measure.meter import Plan
 from pytest_greenops.measure.synchronize import synchronize
 from pytest_greenops.measure.trip import Trip
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.measurement import Measurement
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Cause, CauseKind, Outcome
+from pytest_greenops.run.against_ref import Compared, to_compare, with_ref
 from pytest_greenops.run.confirm import Confirmation
 from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.explain import Explaining
@@ -155,7 +157,7 @@ class Trial:
             return all(s.verdict.outcome is not Outcome.INCONCLUSIVE for s in states.values())
 
         run.instruments.judge_by(self._context.budget.domain)
-        meter = Meter(
+        meter = run.meter(
             run.instruments,
             plan,
             enough,
@@ -251,6 +253,19 @@ class Trial:
     def confirm(self, measure_afresh: Callable[[], Answer]) -> None:
         """Confirm what is red or undecided by fresh processes; see `Confirmation`."""
         Confirmation(self._context, self._names.values()).run(measure_afresh)
+
+    def compare(
+        self, interleave: Callable[[Mapping[str, Compared]], Mapping[str, Interleaved]]
+    ) -> None:
+        """Compare what is not passed yet with a git ref, by a function that does so by name."""
+        wanted = to_compare(self._names.values(), self._context.budget.domain)
+        for name, found in interleave(wanted).items() if wanted else ():
+            self._names[name].verdict = with_ref(self._names[name].verdict, found)
+
+    @property
+    def left_s(self) -> float:
+        """Return how long the test may still run."""
+        return self._left_s()
 
     def end(self) -> None:
         """Let other threads measure, even if the test keeps a loop that it has left."""

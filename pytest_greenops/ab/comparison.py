@@ -1,0 +1,202 @@
+"""The comparison of one test with a git ref: until it is decided, or cannot be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pytest_greenops.ab.interleaving import Interleaving, Limits
+from pytest_greenops.ab.messages import Ready
+from pytest_greenops.ab.side import Side, SideFailure
+from pytest_greenops.ab.work import LoopState, NamePairs, NotJudged
+from pytest_greenops.judge.interleaved import MOST_PAIRS, PairedScreening, screen_pairs
+from pytest_greenops.judge.stats import TRIM
+from pytest_greenops.measure.observer import Load
+from pytest_greenops.model.interleaved import Interleaved
+from pytest_greenops.model.outcome import Outcome
+from pytest_greenops.model.units import format_percent
+from pytest_greenops.run.against_ref import Compared
+from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
+
+#: An idle side may use this share of the margin while the other's counters run.
+IDLE_LIMIT = 1 / 5
+
+
+class Comparison:
+    """Compares one test of two sides, by the names of its measurements."""
+
+    def __init__(
+        self,
+        sides: tuple[Side, Side],
+        ref: tuple[str, str],
+        node: str,
+        compared: Mapping[str, Compared],
+        limits: Limits,
+        *,
+        load: Callable[[], Load],
+        progress: Callable[[Interleaved], None] = lambda so_far: None,
+        in_turn: str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Prepare a comparison.
+
+        sides     the candidate and the ref
+        ref       the ref as the user wrote it, and its abbreviated commit
+        node      the test, by path from the top of the tree and names
+        progress  called after each start with what is known of the first open name
+        in_turn   why the sides cannot hold the test at the same time, or None
+        """
+        self._sides = sides
+        self._ref = ref
+        self._node = node
+        self._compared = compared
+        self._limits = limits
+        self._load = load
+        self._progress = progress
+        self._in_turn = in_turn
+        self._clock = clock
+        self._notes: list[str] = []
+
+    def run(self) -> dict[str, Interleaved]:
+        """Compare until each name is decided, has its last pair, or time is over."""
+        try:
+            for side in self._sides:
+                self._find(side, side.ready(self._limits.answer_s))
+            interleaving = self._interleave()
+        except _Absent as absent:
+            return self._none(Outcome.NO_BASELINE, str(absent))
+        except (NotJudged, SideFailure) as why:
+            return self._none(Outcome.NOT_COMPARABLE, str(why))
+        found = {}
+        for loop in interleaving.loops:
+            for name, pairs in loop.pairs.items():
+                found[name] = self._result(pairs, loop, interleaving)
+        missing = self._none(Outcome.NOT_COMPARABLE, "the test measured nothing under this name")
+        return {**missing, **found}
+
+    def _find(self, side: Side, ready: Ready) -> None:
+        """Check that a side has the test and its own code; raise why not."""
+        if ready.one_start:
+            self._note(f"each start is a process of its own: {ready.one_start}")
+        for package, path in ready.foreign.items():
+            raise NotJudged(f"{package} was imported from {path}, not from {side.name}")
+        node, file = side.node(self._node), self._node.partition("::")[0]
+        if node in ready.nodes:
+            return
+        for path, why in ready.failures.items():
+            if file.endswith(path):
+                raise NotJudged(f"{file} cannot be collected in {side.name}: {why}")
+        if node in ready.others:
+            raise _Absent(f"not an energy test in {side.name}")
+        raise _Absent(f"not in {side.name}")
+
+    def _interleave(self) -> Interleaving:
+        """Return what the sides have shown; if they disturb each other, each runs alone."""
+        if self._in_turn is None:
+            try:
+                return self._until_decided(in_turn=False)
+            except SideFailure as failure:
+                self._in_turn = str(failure)
+                try:
+                    alone = self._until_decided(in_turn=True)
+                except (SideFailure, NotJudged):
+                    raise failure from None
+                self._note(f"each side ended before the other started: {self._in_turn}")
+                return alone
+        self._note(f"each side ended before the other started: {self._in_turn}")
+        return self._until_decided(in_turn=True)
+
+    def _until_decided(self, in_turn: bool) -> Interleaving:
+        interleaving = Interleaving(
+            self._sides,
+            self._node,
+            self._compared,
+            self._load(),
+            self._limits,
+            in_turn=in_turn,
+            clock=self._clock,
+        )
+        wanted = lambda: self._wanted(interleaving)  # noqa: E731
+        while True:
+            interleaving.start(wanted)
+            for pairs in _all_pairs(interleaving):
+                if not self._screen(pairs).decided:
+                    self._progress(self._so_far(pairs, interleaving))
+            if not any(wanted().values()) or interleaving.late:
+                return interleaving
+
+    def _wanted(self, interleaving: Interleaving) -> dict[str, int]:
+        """Return how many more pairs each name may need; 0 once it is decided."""
+        return {
+            pairs.of.name: 0 if self._screen(pairs).decided else MOST_PAIRS - pairs.number
+            for pairs in _all_pairs(interleaving)
+        }
+
+    def _screen(self, pairs: NamePairs) -> PairedScreening:
+        return screen_pairs([start for start in pairs.starts if start], pairs.of.margin)
+
+    def _so_far(self, pairs: NamePairs, interleaving: Interleaving) -> Interleaved:
+        screening = self._screen(pairs)
+        return self._interleaved(
+            pairs.of.margin,
+            screening.outcome,
+            relative=math.expm1(screening.estimate),
+            low=math.expm1(screening.low),
+            high=math.expm1(screening.high),
+            baseline_j=pairs.level_j,
+            smallest=math.expm1(screening.smallest),
+            pairs=pairs.number,
+            starts=sum(bool(start) for start in pairs.starts),
+            needs_pairs=screening.needs_pairs,
+            notes=tuple(self._notes),
+        )
+
+    def _result(
+        self, pairs: NamePairs, loop: LoopState, interleaving: Interleaving
+    ) -> Interleaved:
+        if not pairs.number:
+            return self._interleaved(
+                pairs.of.margin, Outcome.NOT_COMPARABLE, cause="no pair was completed in time"
+            )
+        doubt = self._doubt(pairs, loop, interleaving)
+        result = self._so_far(pairs, interleaving)
+        if doubt and result.outcome is not Outcome.INCONCLUSIVE:
+            fields: dict[str, Any] = {"outcome": Outcome.INCONCLUSIVE, "cause": doubt}
+            return _replaced(result, **fields)
+        return result
+
+    def _doubt(self, pairs: NamePairs, loop: LoopState, interleaving: Interleaving) -> str | None:
+        """Return what forbids a verdict: a counter of the machine also counts others."""
+        if interleaving.busy:
+            busy = format_percent(interleaving.busy, signed=False, digits=2)
+            self._note(f"an idle side still used CPU time: {busy} of a CPU")
+        if loop.estimated:
+            return None
+        if interleaving.busy > IDLE_LIMIT * pairs.of.margin:
+            return "the side that waits still uses CPU time, which the counters include"
+        if interleaving.spoilt > TRIM * pairs.number:
+            return f"other processes ran during {interleaving.spoilt} of {pairs.number} pairs"
+        return None
+
+    def _none(self, outcome: Outcome, cause: str) -> dict[str, Interleaved]:
+        return {
+            name: self._interleaved(of.margin, outcome, cause=cause, notes=tuple(self._notes))
+            for name, of in self._compared.items()
+        }
+
+    def _interleaved(self, margin: float, outcome: Outcome, **figures: Any) -> Interleaved:
+        written, commit = self._ref
+        return Interleaved(written, commit, outcome, margin, **figures)
+
+    def _note(self, note: str) -> None:
+        if note not in self._notes:
+            self._notes.append(note)
+
+
+class _Absent(NotJudged):
+    """A side does not have the test."""
+
+
+def _all_pairs(interleaving: Interleaving) -> list[NamePairs]:
+    return [pairs for loop in interleaving.loops for pairs in loop.pairs.values()]

@@ -1,0 +1,133 @@
+"""What the processes of an A/B comparison say to each other, and the pipes that carry it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pytest_greenops.measure.commanded import Loop, Order, Slice
+from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.system import SYSTEM, System
+
+#: A message follows its length in this many bytes.
+_HEAD = 4
+_READABLE = 1  # POLLIN
+
+
+class Start(msgspec.Struct, frozen=True, tag=True):
+    """Run a test, and wait for orders at each of its measuring loops."""
+
+    node: str
+
+
+class EndLoop(msgspec.Struct, frozen=True, tag=True):
+    """Leave the measuring loop: the test goes on."""
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """A side has collected its tests.
+
+    nodes     the tests that are energy tests, by path and names
+    others    the tests that are not
+    failures  why the tests of a file could not be collected, by its path
+    one_start why this process can run only one test, or None if it can fork
+    foreign   where the project's own packages were imported from, if that is outside of its tree
+    """
+
+    nodes: list[str]
+    others: list[str]
+    failures: dict[str, str]
+    one_start: str | None
+    foreign: dict[str, str]
+
+
+class Ended(msgspec.Struct, frozen=True, tag=True):
+    """A test has ended: how it failed, if it did, and what was imported from elsewhere."""
+
+    failure: str | None
+    foreign: dict[str, str]
+
+
+Command = Start | Order | EndLoop
+Event = Ready | Loop | Slice | Ended
+
+
+class ChannelClosed(GreenopsError):
+    """The process at the other end has ended, or a test has closed the pipe."""
+
+
+class NoAnswer(GreenopsError):
+    """The process at the other end did not answer in time."""
+
+
+class Channel:
+    """Two pipes to another process: messages go out by one, and come in by the other."""
+
+    def __init__(
+        self, incoming: int, outgoing: int, expected: Any, system: System = SYSTEM
+    ) -> None:
+        """Take two descriptors; `expected` is the union of the messages that come in."""
+        self._incoming, self._outgoing = incoming, outgoing
+        self._system = system
+        self._identities = {end: self._identity(end) for end in (incoming, outgoing)}
+        self._decoder = msgspec.msgpack.Decoder(expected)
+        self._encoder = msgspec.msgpack.Encoder()
+
+    def send(self, message: Command | Event) -> None:
+        """Send a message; raise `ChannelClosed` if nobody is there."""
+        content = self._encoder.encode(message)
+        content = len(content).to_bytes(_HEAD, "big") + content
+        try:
+            self._check(self._outgoing)
+            while content:
+                content = content[self._system.write(self._outgoing, content) :]
+        except OSError as error:
+            raise ChannelClosed(f"its process cannot be reached ({error.strerror})") from None
+
+    def receive(self, limit_s: float | None = None) -> Any:
+        """Wait for a message.
+
+        Raises `ChannelClosed` if the other process has ended, and `NoAnswer` after `limit_s`.
+        """
+        try:
+            self._check(self._incoming)
+            if limit_s is not None and not self._arrives(limit_s):
+                raise NoAnswer(f"its process did not answer within {limit_s:.0f} s")
+            length = int.from_bytes(self._exactly(_HEAD), "big")
+            return self._decoder.decode(self._exactly(length))
+        except OSError as error:
+            raise ChannelClosed(f"its process cannot be reached ({error.strerror})") from None
+
+    def close(self) -> None:
+        """Close both pipes, unless a test did and something else has their numbers."""
+        for end in self._identities:
+            try:
+                self._check(end)
+            except OSError:
+                continue
+            self._system.close(end)
+        self._identities = {}
+
+    def _arrives(self, limit_s: float) -> bool:
+        poll = self._system.poll()
+        poll.register(self._incoming, _READABLE)
+        return bool(poll.poll(limit_s * 1000))
+
+    def _exactly(self, length: int) -> bytes:
+        content = b""
+        while len(content) < length:
+            block = self._system.read(self._incoming, length - len(content))
+            if not block:
+                raise ChannelClosed("its process ended")
+            content += block
+        return content
+
+    def _check(self, end: int) -> None:
+        """Raise `OSError` if a descriptor is not that of the pipe any more."""
+        if self._identities.get(end) != self._identity(end):
+            raise OSError(9, "a test closed the pipe to it")
+
+    def _identity(self, end: int) -> tuple[int, int]:
+        status = self._system.fstat(end)
+        return status.st_dev, status.st_ino

@@ -1,0 +1,184 @@
+"""One side of an A/B comparison as its parent sees it: a warm process, and a test that it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from pytest_greenops.ab.messages import Channel, ChannelClosed, Ended, EndLoop, Event, Ready, Start
+from pytest_greenops.measure.commanded import Loop, Order, Slice
+from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.run_options import SIDE_VARIABLE, TREE_VARIABLE
+from pytest_greenops.run.process import (
+    Invocation,
+    Process,
+    exit_text,
+    failing,
+    last_line,
+    pytest_program,
+)
+from pytest_greenops.system import SYSTEM, System
+
+#: The descriptors of the pipes in a side: none that a shell or a test chooses by itself.
+INCOMING, OUTGOING = 60, 61
+#: How long a process that should end by itself may take.
+_END_S = 5.0
+
+
+class SideFailure(GreenopsError):
+    """A side cannot go on; the message says why, after the name of the side."""
+
+
+class SideRequest(msgspec.Struct, frozen=True):
+    """What the warm process of a side is asked for.
+
+    parent_id  process id of the parent
+    files      paths of the test files to collect
+    options    values of pytest's options, by attribute name
+    folder     an empty folder, for what the run would write elsewhere
+    origin     the user's tree
+    tree       the tree of this side
+    """
+
+    invocation: Invocation
+    parent_id: int
+    files: list[str]
+    options: dict[str, Any]
+    folder: str
+    origin: str
+    tree: str
+
+
+class Side:
+    """Starts a test in a tree as often as it is asked to, and passes on orders.
+
+    name  what readers call it: `main`, or `the working tree`
+    """
+
+    def __init__(
+        self,
+        name: str,
+        request: SideRequest,
+        environ: Mapping[str, str],
+        redirect: str | None = None,
+        system: System = SYSTEM,
+    ) -> None:
+        """Prepare a side; nothing is started yet.
+
+        redirect  path of the file that redirects its imports
+        """
+        self.name = name
+        self._request = request
+        self._environ = {**environ, **({TREE_VARIABLE: redirect} if redirect else {})}
+        self._system = system
+        self._process: Process | None = None
+        self._channel: Channel | None = None
+        self._ready: Ready | None = None
+        self._processes = 0
+
+    def node(self, relative: str) -> str:
+        """Return the name of a test of this tree: `/tree/tests/test_x.py::test_y`."""
+        return f"{self._request.tree}/{relative}"
+
+    def ready(self, limit_s: float) -> Ready:
+        """Start the warm process, if none waits, and return what it has collected."""
+        if self._ready is None:
+            self._spawn()
+            self._ready = self._expect(Ready, limit_s)
+        return self._ready
+
+    def start(self, relative: str, limit_s: float) -> None:
+        """Start a test; its first event is a loop, or its end."""
+        self.ready(limit_s)
+        self._send(Start(self.node(relative)))
+
+    def event(self, limit_s: float) -> Loop | Ended:
+        """Wait until the test reaches a measuring loop, or ends."""
+        event: Loop | Ended = self._expect((Loop, Ended), limit_s)
+        if isinstance(event, Ended) and self._ready is not None and self._ready.one_start:
+            self.end()
+        return event
+
+    def work(self, order: Order, limit_s: float) -> Slice:
+        """Let the test work in one window."""
+        self._send(order)
+        done: Slice = self._expect((Slice, Ended), limit_s)
+        if isinstance(done, Ended):
+            raise SideFailure(
+                done.failure or "its measurement was left before its rounds were done"
+            )
+        return done
+
+    def leave_loop(self) -> None:
+        """Let the test go on after its loop."""
+        self._send(EndLoop())
+
+    def end(self) -> None:
+        """End the process, and what it started."""
+        channel, process = self._channel, self._process
+        self._channel = self._process = self._ready = None
+        if channel is not None:
+            channel.close()
+        if process is not None:
+            process.ends_within(_END_S)
+            process.kill()
+
+    def abandon(self) -> None:
+        """End the process at once: its test hangs, or does not matter any more."""
+        if self._process is not None:
+            self._process.kill()
+        self.end()
+
+    def _spawn(self) -> None:
+        system, request = self._system, self._request
+        self._processes += 1
+        path = f"{request.folder}/request-{self._processes}.json"
+        self._output = f"{request.folder}/output-{self._processes}"
+        with failing("its request could not be written", SideFailure):
+            system.write_file(path, msgspec.json.encode(request))
+            theirs_in, ours_out = system.pipe()
+            ours_in, theirs_out = system.pipe()
+        try:
+            self._process = Process(
+                pytest_program(SIDE_VARIABLE),
+                {**self._environ, SIDE_VARIABLE: path},
+                self._output,
+                {theirs_in: INCOMING, theirs_out: OUTGOING},
+                system,
+            )
+        finally:
+            system.close(theirs_in)
+            system.close(theirs_out)
+        self._channel = Channel(ours_in, ours_out, Event, system)
+
+    def _send(self, message: Start | Order | EndLoop) -> None:
+        assert self._channel is not None
+        self._guarded(lambda channel: channel.send(message))
+
+    def _expect(self, kinds: Any, limit_s: float) -> Any:
+        message = self._guarded(lambda channel: channel.receive(limit_s))
+        if not isinstance(message, kinds):
+            raise SideFailure(f"its process sent {type(message).__name__} out of turn")
+        return message
+
+    def _guarded(self, use: Callable[[Channel], Any]) -> Any:
+        """Use the channel; a failure ends the process and says how."""
+        channel, process = self._channel, self._process
+        if channel is None or process is None:
+            raise SideFailure("its process has ended")
+        try:
+            return use(channel)
+        except ChannelClosed as error:
+            ended = process.ends_within(1.0)
+            why = str(error)
+            if ended and process.code is not None:
+                why = (
+                    f"its process {exit_text(process.code)}{last_line(self._output, self._system)}"
+                )
+            self.abandon()
+            raise SideFailure(why) from None
+        except GreenopsError as error:
+            self.abandon()
+            raise SideFailure(str(error)) from None

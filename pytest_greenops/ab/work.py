@@ -1,0 +1,125 @@
+"""What the two sides have shown of one test: its measuring loops, and the pairs of each name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pytest_greenops.judge.stats import trimmed_mean
+from pytest_greenops.measure.commanded import Loop, Slice
+from pytest_greenops.measure.self_checks import edge_error, edge_limit
+from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.measurement import Domain, Measurement, joules_per_unit
+from pytest_greenops.run.against_ref import Compared
+
+#: A pair lasts about this long on either side, in slices of at least `SLICE_S`: so short that the
+#: phases of a shared machine (other virtual machines, clock rates) are the same on both sides.
+PAIR_S, SLICE_S, MOST_SLICES = 0.1, 0.01, 10
+#: A slice of a sensed counter: the counter needs some time, and others are in it.
+SENSED_S = 0.1
+#: By how much slices are longer than the counter needs: later ones may run faster.
+SPARE = 1.2
+#: By how much one step of the calibration may multiply the calls.
+GROWTH = 100
+#: After a start a side works for at least this long before its first pair.
+WARM_UP_S = 0.05
+
+
+class NotJudged(GreenopsError):
+    """Nothing can be compared; the message says why."""
+
+
+class NamePairs:
+    """The pairs of one name: for each start the logarithms of candidate over ref."""
+
+    def __init__(self, of: Compared) -> None:
+        self.of = of
+        self.starts: list[list[float]] = []
+        self.ref_j: list[float] = []
+
+    def joules(self, slice_: Slice, loop: Loop) -> float:
+        """Return the joules of a unit of work in one slice; raises `NotJudged`."""
+        of, round_ = self.of, slice_.rounds.get(self.of.name)
+        if round_ is None:
+            raise NotJudged(f"{of.name} is not measured there")
+        if of.unit != "call" and of.unit not in round_.units:
+            raise NotJudged(f"the test does not count the unit {of.unit} there")
+        names = _selected(loop, of.domain)
+        if not names or not names <= round_.energy_uj.keys():
+            raise NotJudged(f"no sensor reads {of.domain} there")
+        joules = joules_per_unit([round_], sorted(names), of.unit)[0]
+        if joules <= 0:
+            raise NotJudged(f"{of.domain} did not move in a window: make one call longer")
+        return joules
+
+    @property
+    def level_j(self) -> float | None:
+        """The joules of a unit of work in the ref, or None before the first pair."""
+        return math.exp(trimmed_mean(self.ref_j)) if self.ref_j else None
+
+
+@dataclass
+class LoopState:
+    """One measuring loop of the test, over all starts.
+
+    iterations  calls in a slice; 0 until they are calibrated
+    slices      slices of each side in a pair
+    """
+
+    loop: Loop
+    pairs: dict[str, NamePairs] = field(default_factory=dict)
+    iterations: int = 0
+    slices: int = 1
+
+    @property
+    def estimated(self) -> bool:
+        """Whether all judged counters are estimates, which are exact in any window."""
+        return all(
+            _selected(self.loop, each.of.domain) <= set(self.loop.estimated)
+            for each in self.pairs.values()
+        )
+
+    def know(self, slice_: Slice, compared: Mapping[str, Compared]) -> None:
+        """Note which names this loop measures."""
+        for name in slice_.rounds.keys() & compared.keys():
+            self.pairs.setdefault(name, NamePairs(compared[name]))
+
+    def growth(self, slices: Sequence[Slice]) -> float:
+        """Return by how much the calls of a slice must be multiplied; at most 1 if enough."""
+        least_s = SLICE_S if self.estimated else SENSED_S
+        return max(self._wanted(slice_, least_s) for slice_ in slices)
+
+    def calibrated(self, iterations: int, slices: Sequence[Slice]) -> None:
+        """Keep the calls of a slice, and how many slices make a pair."""
+        self.iterations = iterations
+        longest_s = max(slice_.seconds for slice_ in slices)
+        if self.estimated and not self.loop.once and longest_s > 0:
+            self.slices = min(MOST_SLICES, max(1, round(PAIR_S / longest_s)))
+
+    def _wanted(self, slice_: Slice, least_s: float) -> float:
+        wanted = least_s / max(slice_.seconds, 1e-9)
+        for name, pairs in self.pairs.items():
+            round_, of = slice_.rounds.get(name), pairs.of
+            if round_ is not None:
+                domains = list(self._domains(of.domain))
+                edges = SPARE * edge_error(round_, domains) / edge_limit(of.margin)
+                wanted = max(wanted, edges**2 if round_.windows > 1 else edges)
+        return min(wanted, GROWTH)
+
+    def _domains(self, judged: str) -> Iterator[Domain]:
+        names = _selected(self.loop, judged)
+        return (domain for domain in self.loop.domains if domain.name in names)
+
+
+def _selected(loop: Loop, domain: str) -> set[str]:
+    return set(Measurement("", loop.domains, (), loop.sensors).selected(domain))
+
+
+def unlike(one: Loop, other: Loop) -> str | None:
+    """Return how two loops differ so that they cannot be compared, or None."""
+    if one.sensors != other.sensors or one.domains != other.domains:
+        return f"its sensors are {', '.join(sorted(set(other.sensors.values())))}"
+    if (one.once, one.iterations) != (other.once, other.iterations):
+        return "it sets other rounds or iterations"
+    return None

@@ -1,0 +1,205 @@
+"""The warm process of one side of an A/B comparison: it collects, then runs tests on request."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pytest_greenops.ab.messages import (
+    Channel,
+    ChannelClosed,
+    Command,
+    Ended,
+    EndLoop,
+    Ready,
+    Start,
+)
+from pytest_greenops.ab.side import INCOMING, OUTGOING, SideRequest
+from pytest_greenops.hooks import selection
+from pytest_greenops.hooks.fresh_child import (
+    Outcome,
+    clean_up_afterwards,
+    end_with_parent,
+    first_line,
+    neutralise,
+)
+from pytest_greenops.hooks.fresh_parent import node_of
+from pytest_greenops.measure.commanded import CommandedMeter, Loop, Order, Slice
+from pytest_greenops.model.run_options import SIDE_VARIABLE, Options
+from pytest_greenops.system import SYSTEM
+
+NAME = "greenops-side"
+
+
+class SideProcess:
+    """Runs each test that the parent asks for, in a fork of this process if it can fork."""
+
+    def __init__(self, request: SideRequest) -> None:
+        self._request = request
+        self._channel = Channel(INCOMING, OUTGOING, Command)
+        self._failures: dict[str, str] = {}
+        self._outcome = Outcome()
+
+    @classmethod
+    def begin(cls, config: pytest.Config) -> None:
+        """Join the run of a side, before its plugins read their options."""
+        path = os.environ.pop(SIDE_VARIABLE)
+        request = msgspec.json.decode(Path(path).read_bytes(), type=SideRequest)
+        os.unlink(path)
+        end_with_parent(request.parent_id, request.folder)
+        clean_up_afterwards(request.parent_id, request.folder)
+        neutralise(config.known_args_namespace, {})
+        config.pluginmanager.register(cls(request), NAME)
+
+    @staticmethod
+    def of(config: pytest.Config) -> SideProcess | None:
+        """Return the side that this run is, or None."""
+        side: SideProcess | None = config.pluginmanager.get_plugin(NAME)
+        return side
+
+    @property
+    def meter(self) -> Callable[..., CommandedMeter]:
+        """The meter of this side, whose trips the parent orders."""
+        return partial(CommandedMeter, orders=_Orders(self._channel))
+
+    def options(self, options: Options) -> Options:
+        """Return the options of a side, which neither judges nor saves nor reads baselines."""
+        nothing = Path(self._request.folder, "no-baselines")
+        return options._replace(
+            measure=True,
+            fresh_child=True,
+            baselines=nothing,
+            save=None,
+            sessions=1,
+            json=None,
+            strict=False,
+            explain=False,
+            ab=None,
+        )
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, Any, Any]:
+        """Select the test files, and turn off what else the run would do."""
+        temporary = {"basetemp": Path(self._request.folder, f"tmp-{os.getpid()}")}
+        neutralise(config.option, {**temporary, **self._request.options})
+        config.args = list(self._request.files)
+        return (yield)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note why the tests of a file could not be collected."""
+        if report.failed:
+            file = report.nodeid.partition("::")[0]
+            self._failures[file] = first_line(report.longrepr)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run tests until the parent wants no more."""
+        items = {node_of(item): item for item in session.items}
+        energy = [node for node, item in items.items() if selection.is_energy_test(item)]
+        one_start = self._why_no_fork()
+        others = [node for node in items if node not in set(energy)]
+        self._channel.send(Ready(energy, others, self._failures, one_start, self._foreign()))
+        while True:
+            try:
+                command = self._channel.receive()
+            except ChannelClosed:
+                return True
+            assert isinstance(command, Start)
+            item = items[command.node]
+            if one_start:
+                self._run(item)
+                return True
+            self._fork(item)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note how the test failed, or that it was skipped."""
+        self._outcome.add(report)
+
+    def _run(self, item: pytest.Item) -> None:
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        self._channel.send(Ended(self._outcome.failure, self._foreign()))
+
+    def _fork(self, item: pytest.Item) -> None:
+        """Run a test in a fork, and say how the fork ended if it could not."""
+        here = os.getpid()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's about threads: there are none
+            child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                end_with_parent(here)
+                self._run(item)
+                code = 0
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        if status != 0:
+            from pytest_greenops.run.process import exit_text
+
+            ended = exit_text(os.waitstatus_to_exitcode(status))
+            self._channel.send(Ended(f"its process {ended}", {}))
+
+    def _foreign(self) -> dict[str, str]:
+        """Return which packages of the project were imported from outside of this tree."""
+        from pytest_greenops.ab.redirect import foreign
+
+        return foreign(self._request.tree, self._request.origin)
+
+    @staticmethod
+    def _why_no_fork() -> str | None:
+        """Return why a fork of this process could not run a test, or None.
+
+        Threads do not survive a fork. Those of OpenBLAS end before one by themselves, so an empty
+        fork comes first; those of GNU's OpenMP would be waited for in vain.
+        """
+        if not hasattr(os, "fork") or not hasattr(os, "waitstatus_to_exitcode"):
+            return "this system cannot fork"
+        if threading.active_count() > 1:
+            return "threads run after collection"
+        torch = sys.modules.get("torch")
+        if torch is not None and getattr(torch, "cuda", None) and torch.cuda.is_initialized():
+            return "CUDA is initialized during collection"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        try:
+            threads = len(os.listdir("/proc/self/task"))
+        except OSError:
+            threads = 1
+        return "threads run after collection" if threads > 1 else None
+
+
+class _Orders:
+    """The parent's orders, as they arrive; see `measure.commanded.Orders`."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def begin(self, loop: Loop) -> None:
+        """Say that the work is ready."""
+        self._channel.send(loop)
+
+    def next(self) -> Order | None:
+        """Wait for an order; None ends the loop. A parent that has ended ends this process."""
+        try:
+            command = self._channel.receive()
+        except ChannelClosed:
+            SYSTEM.exit_at_once(1)
+        return None if isinstance(command, EndLoop) else command
+
+    def done(self, slice_: Slice) -> None:
+        """Send what a trip used."""
+        self._channel.send(slice_)
