@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from pytest_greenops.ab.interleaving import Interleaving, Limits
 from pytest_greenops.ab.messages import Ready
 from pytest_greenops.ab.side import Side, SideFailure
 from pytest_greenops.ab.work import LoopState, NamePairs, NotJudged
-from pytest_greenops.judge.interleaved import MOST_PAIRS, PairedScreening, screen_pairs
+from pytest_greenops.judge.pair_decision import MOST_PAIRS
 from pytest_greenops.judge.stats import TRIM
 from pytest_greenops.measure.observer import Load
 from pytest_greenops.model.interleaved import Interleaved
@@ -23,7 +26,7 @@ from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 IDLE_LIMIT = 1 / 5
 
 
-class Comparison:
+class RefComparison:
     """Compares one test of two sides, by the names of its measurements."""
 
     def __init__(
@@ -117,11 +120,11 @@ class Comparison:
             in_turn=in_turn,
             clock=self._clock,
         )
-        wanted = lambda: self._wanted(interleaving)  # noqa: E731
+        wanted = partial(self._wanted, interleaving)
         while True:
             interleaving.start(wanted)
             for pairs in _all_pairs(interleaving):
-                if not self._screen(pairs).decided:
+                if pairs.number and not self._over(pairs):
                     self._progress(self._so_far(pairs, interleaving))
             if not any(wanted().values()) or interleaving.late:
                 return interleaving
@@ -129,32 +132,29 @@ class Comparison:
     def _wanted(self, interleaving: Interleaving) -> dict[str, int]:
         """Return how many more pairs each name may need; 0 once it is decided."""
         return {
-            pairs.of.name: 0 if self._screen(pairs).decided else MOST_PAIRS - pairs.number
+            pairs.of.name: 0 if self._over(pairs) else MOST_PAIRS - pairs.number
             for pairs in _all_pairs(interleaving)
         }
 
-    def _screen(self, pairs: NamePairs) -> PairedScreening:
-        return screen_pairs([start for start in pairs.starts if start], pairs.of.margin)
+    def _over(self, pairs: NamePairs) -> bool:
+        return pairs.number > 0 and bool(pairs.screened().over)
 
     def _so_far(self, pairs: NamePairs, interleaving: Interleaving) -> Interleaved:
-        screening = self._screen(pairs)
+        screening = pairs.screened()
         return self._interleaved(
             pairs.of.margin,
             screening.outcome,
-            relative=math.expm1(screening.estimate),
-            low=math.expm1(screening.low),
-            high=math.expm1(screening.high),
+            relative=_share(screening.estimate),
+            low=_share(screening.low),
+            high=_share(screening.high),
             baseline_j=pairs.level_j,
-            smallest=math.expm1(screening.smallest),
+            smallest=_share(screening.smallest),
             pairs=pairs.number,
             starts=sum(bool(start) for start in pairs.starts),
-            needs_pairs=screening.needs_pairs,
             notes=tuple(self._notes),
         )
 
-    def _result(
-        self, pairs: NamePairs, loop: LoopState, interleaving: Interleaving
-    ) -> Interleaved:
+    def _result(self, pairs: NamePairs, loop: LoopState, interleaving: Interleaving) -> Interleaved:
         if not pairs.number:
             return self._interleaved(
                 pairs.of.margin, Outcome.NOT_COMPARABLE, cause="no pair was completed in time"
@@ -162,8 +162,7 @@ class Comparison:
         doubt = self._doubt(pairs, loop, interleaving)
         result = self._so_far(pairs, interleaving)
         if doubt and result.outcome is not Outcome.INCONCLUSIVE:
-            fields: dict[str, Any] = {"outcome": Outcome.INCONCLUSIVE, "cause": doubt}
-            return _replaced(result, **fields)
+            return replace(result, outcome=Outcome.INCONCLUSIVE, cause=doubt)
         return result
 
     def _doubt(self, pairs: NamePairs, loop: LoopState, interleaving: Interleaving) -> str | None:
@@ -192,6 +191,11 @@ class Comparison:
     def _note(self, note: str) -> None:
         if note not in self._notes:
             self._notes.append(note)
+
+
+def _share(change: float) -> float | None:
+    """Return a change in logarithms as a share; None if it is not known."""
+    return math.expm1(change) if math.isfinite(change) else None
 
 
 class _Absent(NotJudged):

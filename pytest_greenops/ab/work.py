@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pytest_greenops.judge.pair_decision import Comparison, compare
 from pytest_greenops.judge.stats import trimmed_mean
 from pytest_greenops.measure.commanded import Loop, Slice
 from pytest_greenops.measure.self_checks import edge_error, edge_limit
@@ -52,6 +53,15 @@ class NamePairs:
         if joules <= 0:
             raise NotJudged(f"{of.domain} did not move in a window: make one call longer")
         return joules
+
+    @property
+    def number(self) -> int:
+        """The number of pairs."""
+        return sum(map(len, self.starts))
+
+    def screened(self) -> Comparison:
+        """Return what the pairs show, of which there is at least one."""
+        return compare([start for start in self.starts if start], self.of.margin)
 
     @property
     def level_j(self) -> float | None:

@@ -63,4 +63,3 @@ def with_ref(verdict: Verdict, found: Interleaved) -> Verdict:
     return replace(both, needs_rounds=None, needs_processes=None, needs_sessions=None).with_cause(
         cause, found.outcome
     )
-
