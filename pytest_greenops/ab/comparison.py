@@ -84,7 +84,7 @@ class RefComparison:
             self._note(f"each start is a process of its own: {ready.one_start}")
         for package, path in ready.foreign.items():
             raise NotJudged(f"{package} was imported from {path}, not from {side.name}")
-        node, file = side.node(self._node), self._node.partition("::")[0]
+        node, file = self._node, self._node.partition("::")[0]
         if node in ready.nodes:
             return
         for path, why in ready.failures.items():

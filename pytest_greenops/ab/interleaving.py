@@ -22,8 +22,7 @@ T = TypeVar("T")
 MOST_PAIRS_OF_A_START = 4
 #: Starts of both sides may take this many times as long as their pairs.
 START_SHARE = 2.0
-#: An idle side counts as busy if it uses this share of a CPU, and more than what it takes to
-#: answer an order.
+#: An idle side counts as busy if it uses this share of a CPU beyond what it takes to answer.
 IDLE_SHARE, ANSWER_S = 0.05, 0.001
 
 
@@ -233,7 +232,21 @@ class Interleaving:
             order = order[::-1] if number % 2 else self._shuffled()
             done = {side: self._work(side, self._order(loop)) for side in order}
             made.append([done[side] for side in self._sides])
+        self._watch_idle(made)
         return made
+
+    def _watch_idle(self, made: Sequence[Sequence[Slice]]) -> None:
+        """Wait for quiet from now on if a side used CPU time while it was idle; note it if it does.
+
+        The first slice of each side follows something else than a slice.
+        """
+        later = [slice_ for slices in made[1:] for slice_ in slices]
+        worked_s = sum(slice_.seconds for slice_ in later)
+        idle_s = sum(max(0.0, slice_.idle_s - ANSWER_S) for slice_ in later)
+        if worked_s > 0 and idle_s > IDLE_SHARE * worked_s:
+            if self._settle:
+                self.busy = max(self.busy, idle_s / worked_s)
+            self._settle = True
 
     def _keep(self, loop: LoopState, *made: Sequence[Slice]) -> None:
         """Keep a pair: the trimmed mean, over its slices, of candidate over ref in logarithms."""
@@ -300,12 +313,7 @@ class Interleaving:
         return event
 
     def _work(self, side: Side, order: Order) -> Slice:
-        done = self._named(side, lambda each: each.work(order, self._limits.answer_s))
-        if done.seconds > 0 and done.idle_s > ANSWER_S + IDLE_SHARE * done.seconds:
-            if self._settle:
-                self.busy = max(self.busy, done.idle_s / done.seconds)
-            self._settle = True
-        return done
+        return self._named(side, lambda each: each.work(order, self._limits.answer_s))
 
     def _order(self, loop: LoopState) -> Order:
         return Order(loop.iterations, self._cpu, self._settle)

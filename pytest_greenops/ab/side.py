@@ -78,10 +78,6 @@ class Side:
         self._ready: Ready | None = None
         self._processes = 0
 
-    def node(self, relative: str) -> str:
-        """Return the name of a test of this tree: `/tree/tests/test_x.py::test_y`."""
-        return f"{self._request.tree}/{relative}"
-
     def ready(self, limit_s: float) -> Ready:
         """Start the warm process, if none waits, and return what it has collected."""
         if self._ready is None:
@@ -89,10 +85,10 @@ class Side:
             self._ready = self._expect(Ready, limit_s)
         return self._ready
 
-    def start(self, relative: str, limit_s: float) -> None:
-        """Start a test; its first event is a loop, or its end."""
+    def start(self, node: str, limit_s: float) -> None:
+        """Start a test, by its path in the tree and its names; then `event` says how far it is."""
         self.ready(limit_s)
-        self._send(Start(self.node(relative)))
+        self._send(Start(node))
 
     def event(self, limit_s: float) -> Loop | Ended:
         """Wait until the test reaches a measuring loop, or ends."""

@@ -30,7 +30,10 @@ START_S, RESERVE_S = 5.0, 1.0
 
 
 class FreshParent:
-    """Runs a test of this run in a fresh process, within what is left of the test's timeout."""
+    """Runs a test of this run in a fresh process, within what is left of the test's timeout.
+
+    invocation, environ  how this process was started
+    """
 
     def __init__(
         self,
@@ -45,17 +48,17 @@ class FreshParent:
         self._config = config
         self._refusal = None if allowed else "energy_fresh_process is off"
         self._clock = clock
-        self._environ = {k: v for k, v in environ.items() if not k.startswith(_ADDED)}
+        self.environ = {k: v for k, v in environ.items() if not k.startswith(_ADDED)}
         self._run = run
         called = config.invocation_params
-        self._invocation = _of_controller(config) or Invocation(
+        self.invocation = _of_controller(config) or Invocation(
             list(map(str, called.args)), str(called.dir), path
         )
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Pass on to a worker of pytest-xdist how its controller was started."""
-        node.workerinput[_WORKERINPUT] = msgspec.to_builtins(self._invocation)
+        node.workerinput[_WORKERINPUT] = msgspec.to_builtins(self.invocation)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -84,15 +87,27 @@ class FreshParent:
         if self._refusal:
             raise FreshFailure(self._refusal)
         limit_s = self._limit_s(item)
-        option = self._config.option
-        drawn = {name: getattr(option, name) for name in _RANDOM if hasattr(option, name)}
         try:
             caches = self._config.pluginmanager.hasplugin("cacheprovider")
-            given: dict[str, Any] = {"options": drawn, "environ": self._environ, "caches": caches}
-            return self._run(self._invocation, node_of(item), **given, limit_s=limit_s)
+            given: dict[str, Any] = {
+                "options": self.drawn_options(),
+                "environ": self.environ,
+                "caches": caches,
+            }
+            return self._run(self.invocation, node_of(item), **given, limit_s=limit_s)
         except FreshTimeout:
             self._refusal = f"none was started, since that of {item.name} did not end in time"
             raise
+
+    def drawn_options(self) -> dict[str, Any]:
+        """Return the values of options that are random unless they are given."""
+        option = self._config.option
+        return {name: getattr(option, name) for name in _RANDOM if hasattr(option, name)}
+
+    def patience_s(self, item: pytest.Item) -> float:
+        """Return how long a process that runs a test may take, by what it took here."""
+        elapsed_s = self._clock() - item.stash[BEGUN]
+        return min(LIMIT_S + PATIENCE * elapsed_s, max(0.0, self.left_s(item) - RESERVE_S))
 
     def _limit_s(self, item: pytest.Item) -> float:
         """Return how long a fresh process may take within the test's timeout, or raise."""

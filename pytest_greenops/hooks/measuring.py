@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,6 +25,7 @@ from pytest_greenops.hooks.side_process import SideProcess
 from pytest_greenops.machine.facts import brought_facts
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import GreenopsError, OptionError
+from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import closing, terminal
 from pytest_greenops.report.document import to_json
@@ -35,6 +36,9 @@ from pytest_greenops.run.run import Run
 from pytest_greenops.sensors.brought import brought_sensors
 from pytest_greenops.system import Originals
 
+if TYPE_CHECKING:
+    from pytest_greenops.hooks.ref_parent import RefParent
+
 #: Options with which pytest shows something and runs no test.
 _SHOW_ONLY = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
 
@@ -42,10 +46,17 @@ _SHOW_ONLY = ("collectonly", "showfixtures", "show_fixtures_per_test", "cachesho
 class Measuring:
     """One run with `--energy` in this process; each worker of pytest-xdist has its own."""
 
-    def __init__(self, config: pytest.Config, options: Options, parent: FreshParent) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        options: Options,
+        parent: FreshParent,
+        against_ref: RefParent | None = None,
+    ) -> None:
         self._config = config
         self._options = options
         self._parent = parent
+        self._against_ref = against_ref
         self._is_worker = hasattr(config, "workerinput")
         self._live = LiveOutput(getattr(config.option, "capture", "no"))
         self._progress = ProgressBar(config, self._live)
@@ -68,7 +79,15 @@ class Measuring:
             options = side.options(options)
         parent = FreshParent(config, started, options.fresh_process)
         plugins.register(parent, "greenops-fresh-parent")
-        plugins.register(cls(config, options, parent), "greenops-measuring")
+        against_ref = None
+        if options.ab is not None:
+            from pytest_greenops.hooks.ref_parent import RefParent
+
+            against_ref = RefParent(config, options, parent)
+        measuring = cls(config, options, parent, against_ref)
+        plugins.register(measuring, "greenops-measuring")
+        if against_ref is not None:
+            plugins.register(against_ref, "greenops-against-ref")
 
     @property
     def run(self) -> Run:
@@ -208,8 +227,13 @@ class Measuring:
     def pytest_unconfigure(self) -> None:
         """Close the sensors."""
         self._live.close()
+        self.close()
+
+    def close(self) -> None:
+        """Close the sensors; a side opens them again when its test begins."""
         if self._run is not None:
             self._run.close()
+            self._run = None
 
     def pytest_enter_pdb(self) -> None:
         """Let a debugger inside a repetition reach the terminal."""
@@ -248,11 +272,19 @@ class Measuring:
         if self._options.fresh_child or measured.outcome == "failed":  # a subtest
             return
         trial.confirm(partial(self._measure_afresh, item))
+        if self._against_ref is not None:
+            with self._progress:
+                max_time_s = trial.planned_s
+                progress = partial(self._show_comparison, item)
+                trial.compare(partial(self._against_ref.compare, item, max_time_s, progress))
         results = trial.results.values()
         for result in results:
             item.ihook.pytest_energy_verdict(item=item, result=result)
         accepted = self.run.saver.acceptable(trial)
         failure.enforce(results, self._options, accepted, caller_of(self._config))
+
+    def _show_comparison(self, item: pytest.Item, so_far: Interleaved) -> None:
+        """Show how far the comparison of a test with a ref is."""
 
     def _measure_afresh(self, item: pytest.Item) -> Answer:
         """Measure a test in a fresh process, and show that meanwhile."""

@@ -7,6 +7,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,9 @@ NAME = "greenops-side"
 class SideProcess:
     """Runs each test that the parent asks for, in a fork of this process if it can fork."""
 
-    def __init__(self, request: SideRequest) -> None:
+    def __init__(self, request: SideRequest, config: pytest.Config) -> None:
         self._request = request
+        self._config = config
         self._channel = Channel(INCOMING, OUTGOING, Command)
         self._failures: dict[str, str] = {}
         self._outcome = Outcome()
@@ -58,7 +60,7 @@ class SideProcess:
         end_with_parent(request.parent_id, request.folder)
         clean_up_afterwards(request.parent_id, request.folder)
         neutralise(config.known_args_namespace, {})
-        config.pluginmanager.register(cls(request), NAME)
+        config.pluginmanager.register(cls(request, config), NAME)
 
     @staticmethod
     def of(config: pytest.Config) -> SideProcess | None:
@@ -94,6 +96,11 @@ class SideProcess:
         config.args = list(self._request.files)
         return (yield)
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self) -> None:
+        """Note the threads of plugins, before the tests are imported."""
+        self._threads = _Threads()
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note why the tests of a file could not be collected."""
         if report.failed:
@@ -103,9 +110,10 @@ class SideProcess:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run tests until the parent wants no more."""
-        items = {node_of(item): item for item in session.items}
+        items = {self._relative(node_of(item)): item for item in session.items}
         energy = [node for node, item in items.items() if selection.is_energy_test(item)]
         one_start = self._why_no_fork()
+        self._open_early()
         others = [node for node in items if node not in set(energy)]
         self._channel.send(Ready(energy, others, self._failures, one_start, self._foreign()))
         while True:
@@ -124,16 +132,28 @@ class SideProcess:
         """Note how the test failed, or that it was skipped."""
         self._outcome.add(report)
 
+    def _relative(self, node: str) -> str:
+        """Return a test by its path from the top of the tree, and its names."""
+        path, _, names = node.partition("::")
+        return f"{os.path.relpath(os.path.realpath(path), self._request.tree)}::{names}"
+
     def _run(self, item: pytest.Item) -> None:
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
         self._channel.send(Ended(self._outcome.failure, self._foreign()))
 
+    def _open_early(self) -> None:
+        """Open the sensors before the first start, unless they are of devices with a driver.
+
+        A fork cannot use what a driver knows of this process.
+        """
+        measuring: Any = self._config.pluginmanager.get_plugin("greenops-measuring")
+        if measuring.run.instruments.has_drivers:
+            measuring.close()
+
     def _fork(self, item: pytest.Item) -> None:
         """Run a test in a fork, and say how the fork ended if it could not."""
         here = os.getpid()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python's about threads: there are none
-            child = os.fork()
+        child = forked()
         if child == 0:
             code = 1
             try:
@@ -155,31 +175,45 @@ class SideProcess:
 
         return foreign(self._request.tree, self._request.origin)
 
-    @staticmethod
-    def _why_no_fork() -> str | None:
-        """Return why a fork of this process could not run a test, or None.
-
-        Threads do not survive a fork. Those of OpenBLAS end before one by themselves, so an empty
-        fork comes first; those of GNU's OpenMP would be waited for in vain.
-        """
+    def _why_no_fork(self) -> str | None:
+        """Return why a fork of this process could not run a test, or None."""
         if not hasattr(os, "fork") or not hasattr(os, "waitstatus_to_exitcode"):
             return "this system cannot fork"
-        if threading.active_count() > 1:
-            return "threads run after collection"
         torch = sys.modules.get("torch")
         if torch is not None and getattr(torch, "cuda", None) and torch.cuda.is_initialized():
-            return "CUDA is initialized during collection"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            child = os.fork()
+            return "collection initializes CUDA"
+        if begun := set(threading.enumerate()) - self._threads.known:
+            return f"collection starts the thread {next(iter(begun)).name!r}"
+        if _Threads().running > self._threads.running:
+            return "collection starts threads, such as those of OpenMP"
+        return None
+
+
+class _Threads:
+    """The threads of this process: those that Python knows, and how many there are in all.
+
+    Threads do not survive a fork. Those of OpenBLAS end before one by themselves, so an empty fork
+    comes first; those of GNU's OpenMP would be waited for in vain.
+    """
+
+    def __init__(self) -> None:
+        self.known = set(threading.enumerate())
+        self.running = 1
+        if not hasattr(os, "fork"):
+            return
+        child = forked()
         if child == 0:
             os._exit(0)
         os.waitpid(child, 0)
-        try:
-            threads = len(os.listdir("/proc/self/task"))
-        except OSError:
-            threads = 1
-        return "threads run after collection" if threads > 1 else None
+        with suppress(OSError):
+            self.running = len(os.listdir("/proc/self/task"))
+
+
+def forked() -> int:
+    """Fork this process without Python's warning about threads, and return what `os.fork` does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return os.fork()
 
 
 class _Orders:

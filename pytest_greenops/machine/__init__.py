@@ -2,6 +2,7 @@
 
 from pytest_greenops.machine.allocator import keep_memory
 from pytest_greenops.machine.facts import gaps, machine_facts, recorded_facts
+from pytest_greenops.machine.gpu import no_space_for
 from pytest_greenops.machine.load import LoadProbe, LoadShare
 from pytest_greenops.machine.software import Revision, conditions, instrumented, revision, versions
 
@@ -14,6 +15,7 @@ __all__ = [
     "instrumented",
     "keep_memory",
     "machine_facts",
+    "no_space_for",
     "recorded_facts",
     "revision",
     "versions",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pytest_greenops.machine.cpu import UNKNOWN
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.sensors.nvidia.binding import loaded, text
+from pytest_greenops.system import SYSTEM
 
 
 class _Cards(NamedTuple):
@@ -87,3 +88,28 @@ def _cards(instruments: Instruments) -> _Cards | None:
 
 def _on_off(mode: int) -> str:
     return "on" if mode else "off"
+
+
+#: What a process needs of a GPU before its first tensor: about half a gigabyte, with a reserve.
+_CONTEXT_BYTES = 1 << 30
+
+
+def no_space_for(copies: int, modules: Mapping[str, Any] = SYSTEM.modules) -> str | None:
+    """Return which GPU cannot hold this process's tensors so many more times, or None.
+
+    It knows the tensors of torch alone, by the most that this process has reserved.
+    """
+    cuda = getattr(modules.get("torch"), "cuda", None)
+    with suppress(Exception):  # a test may have replaced torch
+        if cuda is None or not cuda.is_initialized():
+            return None
+        for device in range(cuda.device_count()):
+            used = cuda.max_memory_reserved(device)
+            free, _ = cuda.mem_get_info(device)
+            if used and free < copies * (used + _CONTEXT_BYTES):
+                return f"gpu:{device} has {_gigabytes(free)} free, the test uses {_gigabytes(used)}"
+    return None
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"

@@ -37,15 +37,21 @@ class Planner:
         options, budget = self._options, self._budget
         most = budget.max_rounds or max(options.max_rounds, budget.min_rounds or 0)
         least = min(budget.min_rounds or options.min_rounds, most)
-        allowed_s = options.max_time_s if budget.max_time_s is None else budget.max_time_s
         return Plan(
             looks=(rounds,) if rounds else self._looks(name, least, most),
             least=least,
             once=(rounds or most) == 1,
-            max_time_s=min(allowed_s, SHARE_OF_LEFT * left_s),
+            max_time_s=self.allowed_s(left_s),
             margin=self._rules.margin if budget.max_increase is None else budget.max_increase,
             warmup=warmup,
             iterations=iterations,
+        )
+
+    def allowed_s(self, left_s: float) -> float:
+        """Return how long one measurement may take of a test that may still run for `left_s`."""
+        allowed_s = self._budget.max_time_s
+        return min(
+            self._options.max_time_s if allowed_s is None else allowed_s, SHARE_OF_LEFT * left_s
         )
 
     def looks(self, name: str | None, plan: Plan) -> int:

@@ -51,6 +51,11 @@ class Instruments:
         self._clock = clock
 
     @property
+    def has_drivers(self) -> bool:
+        """Whether the driver of a GPU is used, which knows this process by its id."""
+        return any(domain.kind == "gpu" for domain in self.domains)
+
+    @property
     def phase_period_s(self) -> float:
         """The slowest period with which work could keep in step; 0 if there is none."""
         return max((sensor.phase_period_s for _, sensor in self._edged), default=0.0)

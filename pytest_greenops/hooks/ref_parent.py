@@ -1,0 +1,175 @@
+"""With `--energy-ab`: the trees and processes of a run that compares with a git ref."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from pytest_greenops import machine
+from pytest_greenops.ab import redirect, refs, worktree
+from pytest_greenops.ab.comparison import RefComparison
+from pytest_greenops.ab.interleaving import Limits
+from pytest_greenops.ab.redirect import Redirect
+from pytest_greenops.ab.side import Side, SideRequest
+from pytest_greenops.hooks import selection
+from pytest_greenops.hooks.fresh_parent import FreshParent, node_of
+from pytest_greenops.model.errors import GreenopsError, OptionError
+from pytest_greenops.model.interleaved import Interleaved
+from pytest_greenops.model.run_options import Options
+from pytest_greenops.run.against_ref import Compared
+from pytest_greenops.run.process import Invocation
+from pytest_greenops.system import SYSTEM
+
+#: What readers call the side of the user's tree.
+HERE = "the working tree"
+#: Strings are hashed alike on both sides, so that sets have the same order.
+_HASH_SEED = {"PYTHONHASHSEED": "0"}
+
+
+class RefParent:
+    """Has the tests of this run compared with a git ref: makes its tree, and ends what it started.
+
+    ref  the ref, once the session has started
+    """
+
+    def __init__(self, config: pytest.Config, options: Options, parent: FreshParent) -> None:
+        self.ref: refs.Ref | None = None
+        self._config = config
+        self._options = options
+        self._parent = parent
+        self._worktree: worktree.Worktree | None = None
+        self._sides: tuple[Side, Side] | None = None
+        self._top = ""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Find the commit to compare with, before anything is collected."""
+        assert self._options.ab is not None
+        try:
+            self._refuse_workers()
+            folder = self._config.rootpath
+            self._top = os.path.realpath(refs.toplevel(folder))
+            self.ref = refs.resolve(self._options.ab, folder)
+        except GreenopsError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Make the tree of the ref, if there is anything to compare."""
+        items = [item for item in session.items if selection.is_energy_test(item)]
+        if not items or getattr(self._config.option, "collectonly", False):
+            return
+        files = list(dict.fromkeys(self._relative(node_of(item))[0] for item in items))
+        try:
+            self._sides = self._prepare(files)
+        except GreenopsError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def pytest_unconfigure(self) -> None:
+        """End what was started, and remove the tree."""
+        for side in self._sides or ():
+            side.abandon()
+        if self._worktree is not None:
+            self._worktree.remove()
+        self._sides = self._worktree = None
+
+    def compare(
+        self,
+        item: pytest.Item,
+        max_time_s: float,
+        progress: Callable[[Interleaved], None],
+        compared: Mapping[str, Compared],
+    ) -> Mapping[str, Interleaved]:
+        """Compare measurements of a test with the ref, within `max_time_s`."""
+        assert self._sides is not None and self.ref is not None
+        path, names = self._relative(node_of(item))
+        until_ns = SYSTEM.monotonic_ns() + max_time_s * 1e9
+        comparison = RefComparison(
+            self._sides,
+            (self.ref.written, self.ref.short),
+            f"{path}::{names}",
+            compared,
+            Limits(until_ns, self._parent.patience_s(item)),
+            load=machine.LoadProbe,
+            progress=progress,
+            in_turn=machine.no_space_for(2),
+        )
+        return comparison.run()
+
+    def _refuse_workers(self) -> None:
+        workers = getattr(self._config.option, "tx", None)
+        if workers or hasattr(self._config, "workerinput"):
+            raise OptionError(
+                "--energy-ab compares one test at a time, so that nothing else runs: use -n0"
+            )
+
+    def _prepare(self, files: Sequence[str]) -> tuple[Side, Side]:
+        assert self.ref is not None
+        top, options = Path(self._top), self._options
+        worktree.remove_stale(top)
+        self._worktree = made = worktree.Worktree(top, self.ref.commit)
+        made.make()
+        if options.ab_tests == "here":
+            here.copy_tests(top, made.tree, self._config)
+        tree = os.path.realpath(made.tree)
+        outer = self._parent.redirect
+        origin = outer.origin if outer else self._top
+        site = setup.run(options.ab_setup, made) if options.ab_setup else None
+        redirected = redirect.write(
+            Redirect(origin, tree, site, redirect.roots(tree)), made.folder / "redirect.json"
+        )
+        candidate = self._side(HERE, self._top, files, made.folder / "here", None)
+        ref = self._side(self.ref.written, tree, files, made.folder / "ref", redirected)
+        return candidate, ref
+
+    def _side(
+        self, name: str, tree: str, files: Sequence[str], folder: Path, redirected: str | None
+    ) -> Side:
+        folder.mkdir()
+        invocation = _moved(self._parent.invocation, self._top, tree)
+        found = [file for file in files if os.path.exists(f"{tree}/{file}")]
+        request = SideRequest(
+            invocation,
+            os.getpid(),
+            [os.path.relpath(f"{tree}/{file}", invocation.folder) for file in found],
+            self._parent.drawn_options(),
+            str(folder),
+            self._top,
+            tree,
+        )
+        environ = {**_HASH_SEED, **self._parent.environ}
+        return Side(name, request, environ, redirected)
+
+    def _relative(self, node: str) -> tuple[str, str]:
+        """Return the path of a test from the top of the tree, and its names."""
+        path, _, names = node.partition("::")
+        return os.path.relpath(os.path.realpath(path), self._top), names
+
+
+def _moved(invocation: Invocation, top: str, tree: str) -> Invocation:
+    """Return how pytest is started in another tree as it was in the one at `top`."""
+    if tree == top:
+        return invocation
+    folder = _in_tree(os.path.realpath(invocation.folder), top, tree)
+    return replace(
+        invocation,
+        args=[_moved_argument(argument, top, tree) for argument in invocation.args],
+        folder=folder if os.path.isdir(folder) else tree,
+        path=[_in_tree(entry, top, tree) for entry in invocation.path],
+    )
+
+
+def _moved_argument(argument: str, top: str, tree: str) -> str:
+    """Return an argument whose absolute path lies in the other tree: `--rootdir=/top/x`, too."""
+    option, equals, value = argument.partition("=")
+    if equals and option.startswith("-"):
+        return f"{option}={_in_tree(value, top, tree)}"
+    return _in_tree(argument, top, tree)
+
+
+def _in_tree(path: str, top: str, tree: str) -> str:
+    return f"{tree}{path[len(top) :]}" if path == top or path.startswith(f"{top}/") else path
