@@ -22,6 +22,8 @@ from pytest_greenops.model.units import format_percent
 from pytest_greenops.run.against_ref import Compared
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 
+#: Builds the ref's package in most projects.
+BUILD = ("--energy-ab-setup=pip install -e . --no-deps",)
 #: An idle side may use this share of the margin while the other's counters run.
 IDLE_LIMIT = 1 / 5
 
@@ -40,6 +42,7 @@ class RefComparison:
         load: Callable[[], Load],
         progress: Callable[[Interleaved], None] = lambda so_far: None,
         in_turn: str | None = None,
+        notes: tuple[str, ...] = (),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Prepare a comparison.
@@ -49,6 +52,7 @@ class RefComparison:
         node      the test, by path from the top of the tree and names
         progress  called after each start with what is known of the first open name
         in_turn   why the sides cannot hold the test at the same time, or None
+        notes     what every comparison of this run says
         """
         self._sides = sides
         self._ref = ref
@@ -59,7 +63,7 @@ class RefComparison:
         self._progress = progress
         self._in_turn = in_turn
         self._clock = clock
-        self._notes: list[str] = []
+        self._notes = list(notes)
 
     def run(self) -> dict[str, Interleaved]:
         """Compare until each name is decided, has its last pair, or time is over."""
@@ -70,7 +74,7 @@ class RefComparison:
         except _Absent as absent:
             return self._none(Outcome.NO_BASELINE, str(absent))
         except (NotJudged, SideFailure) as why:
-            return self._none(Outcome.NOT_COMPARABLE, str(why))
+            return self._none(Outcome.NOT_COMPARABLE, str(why), getattr(why, "fix", ()))
         found = {}
         for loop in interleaving.loops:
             for name, pairs in loop.pairs.items():
@@ -82,6 +86,8 @@ class RefComparison:
         """Check that a side has the test and its own code; raise why not."""
         if ready.one_start:
             self._note(f"each start is a process of its own: {ready.one_start}")
+        for module in ready.not_built:
+            raise NotJudged(f"{module} is not built in {side.name}", fix=BUILD)
         for package, path in ready.foreign.items():
             raise NotJudged(f"{package} was imported from {path}, not from {side.name}")
         node, file = self._node, self._node.partition("::")[0]
@@ -178,9 +184,12 @@ class RefComparison:
             return f"other processes ran during {interleaving.spoilt} of {pairs.number} pairs"
         return None
 
-    def _none(self, outcome: Outcome, cause: str) -> dict[str, Interleaved]:
+    def _none(
+        self, outcome: Outcome, cause: str, fix: tuple[str, ...] = ()
+    ) -> dict[str, Interleaved]:
+        known = {"cause": cause, "notes": tuple(self._notes), "fix": fix}
         return {
-            name: self._interleaved(of.margin, outcome, cause=cause, notes=tuple(self._notes))
+            name: self._interleaved(of.margin, outcome, **known)
             for name, of in self._compared.items()
         }
 

@@ -226,7 +226,7 @@ class Interleaving:
         self._keep(loop, *made)
 
     def _slices(self, loop: LoopState) -> list[list[Slice]]:
-        """Return the slices of a pair; every other one is in the order of the one before, turned."""
+        """Return the slices of a pair: of two, one begins with either side."""
         made, order = [], self._shuffled()
         for number in range(loop.slices):
             order = order[::-1] if number % 2 else self._shuffled()

@@ -31,6 +31,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     nodes     the tests that are energy tests, by path and names
     others    the tests that are not
     failures  why the tests of a file could not be collected, by its path
+    not_built compiled modules that its tree lacks: their files in the user's tree
     one_start why this process can run only one test, or None if it can fork
     foreign   where the project's own packages were imported from, if that is outside of its tree
     """
@@ -38,6 +39,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     nodes: list[str]
     others: list[str]
     failures: dict[str, str]
+    not_built: dict[str, str]
     one_start: str | None
     foreign: dict[str, str]
 

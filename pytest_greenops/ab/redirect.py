@@ -12,15 +12,18 @@ A module that the tree does not have is not found, although `origin` has it.
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import site
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_greenops.ab.finder import PLUGIN, TreeFinder
 from pytest_greenops.ab.places import Places
+from pytest_greenops.model.run_options import TREE_VARIABLE
 
 _KEPT = {"__main__", "sitecustomize", "usercustomize"}
 #: Attributes of finders that build a project when it is imported, and values that build nothing.
@@ -57,6 +60,21 @@ for name in [each for each in sys.modules if each.partition(".")[0] == {PLUGIN!r
     del sys.modules[name]
 del name, Redirect, install
 """
+
+
+def write(redirect: Redirect, path: Path) -> str:
+    """Write the file that `TREE_VARIABLE` names, and return its path."""
+    content = {"redirect": list(redirect), "program": load(redirect)}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return str(path)
+
+
+def of_this_process() -> Redirect | None:
+    """Return the redirect that this process was started with, or None."""
+    path = os.environ.get(TREE_VARIABLE)
+    if path is None:
+        return None
+    return Redirect(*json.loads(Path(path).read_text(encoding="utf-8"))["redirect"])
 
 
 class _Metadata:

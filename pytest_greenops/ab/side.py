@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from pytest_greenops.ab.messages import Channel, ChannelClosed, Ended, EndLoop, Event, Ready, Start
+from pytest_greenops.ab.redirect import Redirect
 from pytest_greenops.measure.commanded import Loop, Order, Slice
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.run_options import SIDE_VARIABLE, TREE_VARIABLE
@@ -38,8 +39,8 @@ class SideRequest(msgspec.Struct, frozen=True):
     files      paths of the test files to collect
     options    values of pytest's options, by attribute name
     folder     an empty folder, for what the run would write elsewhere
-    origin     the user's tree
-    tree       the tree of this side
+    redirect   the tree of this side, and the one that it takes the place of
+    roots      folders in the tree that have the project's own packages
     """
 
     invocation: Invocation
@@ -47,8 +48,8 @@ class SideRequest(msgspec.Struct, frozen=True):
     files: list[str]
     options: dict[str, Any]
     folder: str
-    origin: str
-    tree: str
+    redirect: Redirect
+    roots: tuple[str, ...]
 
 
 class Side:

@@ -28,7 +28,11 @@ WARM_UP_S = 0.05
 
 
 class NotJudged(GreenopsError):
-    """Nothing can be compared; the message says why."""
+    """Nothing can be compared; the message says why, `fix` with which options it could."""
+
+    def __init__(self, why: str, fix: tuple[str, ...] = ()) -> None:
+        super().__init__(why)
+        self.fix = fix
 
 
 class NamePairs:

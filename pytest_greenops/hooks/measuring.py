@@ -27,7 +27,7 @@ from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import GreenopsError, OptionError
 from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.run_options import Options
-from pytest_greenops.report import closing, terminal
+from pytest_greenops.report import closing, interleaved_text, terminal
 from pytest_greenops.report.document import to_json
 from pytest_greenops.report.drawing import plain, shows_blocks, visible
 from pytest_greenops.report.layer_table import where_joules_go
@@ -249,7 +249,11 @@ class Measuring:
         sensors = list(brought_sensors(hooks.pytest_energy_sensors(config=config)))
         facts = dict(brought_facts(hooks.pytest_energy_facts(config=config)))
         side = SideProcess.of(config)
-        given: dict[str, Any] = {"meter": side.meter} if side else {}
+        given: dict[str, Any] = {}
+        if side is not None:
+            given["meter"] = side.meter
+        if self._against_ref is not None:
+            given["ref"] = self._against_ref.label
         return Run(self._options, config.rootpath, sensors, facts, self._progress.update, **given)
 
     def _begin(self, item: pytest.Item) -> MeasuredItem:
@@ -285,6 +289,10 @@ class Measuring:
 
     def _show_comparison(self, item: pytest.Item, so_far: Interleaved) -> None:
         """Show how far the comparison of a test with a ref is."""
+        if so_far.relative is None or so_far.low is None or so_far.high is None:
+            return
+        shown = interleaved_text.live(so_far.pairs, so_far.relative, so_far.low, so_far.high)
+        self._progress.show(item.name, shown)
 
     def _measure_afresh(self, item: pytest.Item) -> Answer:
         """Measure a test in a fresh process, and show that meanwhile."""

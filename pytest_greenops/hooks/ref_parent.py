@@ -13,12 +13,15 @@ from pytest_greenops import machine
 from pytest_greenops.ab import redirect, refs, worktree
 from pytest_greenops.ab.comparison import RefComparison
 from pytest_greenops.ab.interleaving import Limits
+from pytest_greenops.ab.own_packages import source_roots
 from pytest_greenops.ab.redirect import Redirect
+from pytest_greenops.ab.ref_setup import build
 from pytest_greenops.ab.side import Side, SideRequest
+from pytest_greenops.ab.tests_here import copy_tests
 from pytest_greenops.hooks import selection
 from pytest_greenops.hooks.fresh_parent import FreshParent, node_of
 from pytest_greenops.model.errors import GreenopsError, OptionError
-from pytest_greenops.model.interleaved import Interleaved
+from pytest_greenops.model.interleaved import Interleaved, label
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.run.against_ref import Compared
 from pytest_greenops.run.process import Invocation
@@ -33,17 +36,25 @@ _HASH_SEED = {"PYTHONHASHSEED": "0"}
 class RefParent:
     """Has the tests of this run compared with a git ref: makes its tree, and ends what it started.
 
-    ref  the ref, once the session has started
+    ref    the ref, once the session has started
+    notes  what of its tree could not be checked out
     """
 
     def __init__(self, config: pytest.Config, options: Options, parent: FreshParent) -> None:
         self.ref: refs.Ref | None = None
+        self.notes: tuple[str, ...] = ()
         self._config = config
         self._options = options
         self._parent = parent
         self._worktree: worktree.Worktree | None = None
         self._sides: tuple[Side, Side] | None = None
         self._top = ""
+
+    @property
+    def label(self) -> str:
+        """Return the ref for readers: `3f2a91c (main)`."""
+        assert self.ref is not None
+        return label(self.ref.written, self.ref.short)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -85,7 +96,8 @@ class RefParent:
         compared: Mapping[str, Compared],
     ) -> Mapping[str, Interleaved]:
         """Compare measurements of a test with the ref, within `max_time_s`."""
-        assert self._sides is not None and self.ref is not None
+        assert self._sides is not None
+        assert self.ref is not None
         path, names = self._relative(node_of(item))
         until_ns = SYSTEM.monotonic_ns() + max_time_s * 1e9
         comparison = RefComparison(
@@ -97,6 +109,7 @@ class RefParent:
             load=machine.LoadProbe,
             progress=progress,
             in_turn=machine.no_space_for(2),
+            notes=self.notes,
         )
         return comparison.run()
 
@@ -108,28 +121,42 @@ class RefParent:
             )
 
     def _prepare(self, files: Sequence[str]) -> tuple[Side, Side]:
+        """Make the tree of the ref with what it needs, and return both sides; nothing runs yet."""
         assert self.ref is not None
-        top, options = Path(self._top), self._options
+        top, options, config = Path(self._top), self._options, self._config
         worktree.remove_stale(top)
         self._worktree = made = worktree.Worktree(top, self.ref.commit)
         made.make()
+        self.notes = tuple(made.notes)
         if options.ab_tests == "here":
-            here.copy_tests(top, made.tree, self._config)
+            folders = [config.rootpath / each for each in config.getini("testpaths")]
+            copy_tests(top, made.tree, config.getini("python_files"), folders)
         tree = os.path.realpath(made.tree)
-        outer = self._parent.redirect
-        origin = outer.origin if outer else self._top
-        site = setup.run(options.ab_setup, made) if options.ab_setup else None
-        redirected = redirect.write(
-            Redirect(origin, tree, site, redirect.roots(tree)), made.folder / "redirect.json"
+        site = None
+        if options.ab_setup is not None:
+            folder = Path(_in_tree(os.path.realpath(config.invocation_params.dir), top, tree))
+            environment = made.folder / "environment"
+            site = build(
+                options.ab_setup, tree=made.tree, users=top, environment=environment, folder=folder
+            )
+        outer = redirect.of_this_process() or Redirect(self._top, self._top)
+        of_ref = Redirect(outer.origin, tree, site, source_roots(tree))
+        redirected = redirect.write(of_ref, made.folder / "redirect.json")
+        return (
+            self._side(HERE, outer, files, made.folder / "here"),
+            self._side(self.ref.written, of_ref, files, made.folder / "ref", redirected),
         )
-        candidate = self._side(HERE, self._top, files, made.folder / "here", None)
-        ref = self._side(self.ref.written, tree, files, made.folder / "ref", redirected)
-        return candidate, ref
 
     def _side(
-        self, name: str, tree: str, files: Sequence[str], folder: Path, redirected: str | None
+        self,
+        name: str,
+        of_side: Redirect,
+        files: Sequence[str],
+        folder: Path,
+        redirected: str | None = None,
     ) -> Side:
         folder.mkdir()
+        tree = of_side.tree
         invocation = _moved(self._parent.invocation, self._top, tree)
         found = [file for file in files if os.path.exists(f"{tree}/{file}")]
         request = SideRequest(
@@ -138,11 +165,10 @@ class RefParent:
             [os.path.relpath(f"{tree}/{file}", invocation.folder) for file in found],
             self._parent.drawn_options(),
             str(folder),
-            self._top,
-            tree,
+            of_side,
+            source_roots(tree),
         )
-        environ = {**_HASH_SEED, **self._parent.environ}
-        return Side(name, request, environ, redirected)
+        return Side(name, request, {**_HASH_SEED, **self._parent.environ}, redirected)
 
     def _relative(self, node: str) -> tuple[str, str]:
         """Return the path of a test from the top of the tree, and its names."""
@@ -171,5 +197,6 @@ def _moved_argument(argument: str, top: str, tree: str) -> str:
     return _in_tree(argument, top, tree)
 
 
-def _in_tree(path: str, top: str, tree: str) -> str:
+def _in_tree(path: str, top: str | Path, tree: str) -> str:
+    top = str(top)
     return f"{tree}{path[len(top) :]}" if path == top or path.startswith(f"{top}/") else path

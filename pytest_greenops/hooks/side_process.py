@@ -24,6 +24,7 @@ from pytest_greenops.ab.messages import (
     Ready,
     Start,
 )
+from pytest_greenops.ab.redirect import not_built
 from pytest_greenops.ab.side import INCOMING, OUTGOING, SideRequest
 from pytest_greenops.hooks import selection
 from pytest_greenops.hooks.fresh_child import (
@@ -115,7 +116,9 @@ class SideProcess:
         one_start = self._why_no_fork()
         self._open_early()
         others = [node for node in items if node not in set(energy)]
-        self._channel.send(Ready(energy, others, self._failures, one_start, self._foreign()))
+        self._channel.send(
+            Ready(energy, others, self._failures, not_built(), one_start, self._foreign())
+        )
         while True:
             try:
                 command = self._channel.receive()
@@ -135,7 +138,7 @@ class SideProcess:
     def _relative(self, node: str) -> str:
         """Return a test by its path from the top of the tree, and its names."""
         path, _, names = node.partition("::")
-        return f"{os.path.relpath(os.path.realpath(path), self._request.tree)}::{names}"
+        return f"{os.path.relpath(os.path.realpath(path), self._request.redirect.tree)}::{names}"
 
     def _run(self, item: pytest.Item) -> None:
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
@@ -170,10 +173,10 @@ class SideProcess:
             self._channel.send(Ended(f"its process {ended}", {}))
 
     def _foreign(self) -> dict[str, str]:
-        """Return which packages of the project were imported from outside of this tree."""
-        from pytest_greenops.ab.redirect import foreign
+        """Return which modules of the project were imported from outside of this tree."""
+        from pytest_greenops.ab.own_packages import foreign
 
-        return foreign(self._request.tree, self._request.origin)
+        return foreign(self._request.redirect, self._request.roots)
 
     def _why_no_fork(self) -> str | None:
         """Return why a fork of this process could not run a test, or None."""

@@ -45,10 +45,15 @@ class Interleaved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
     @property
     def label(self) -> str:
-        """Return the ref for readers: `3f2a91c (main)`; the commit alone if that was written."""
-        return self.commit if self.ref.startswith(self.commit) else f"{self.commit} ({self.ref})"
+        """Return the ref for readers: `3f2a91c (main)`."""
+        return label(self.ref, self.commit)
 
     @property
     def compared(self) -> bool:
         """Return whether there is a change."""
         return self.relative is not None
+
+
+def label(ref: str, commit: str) -> str:
+    """Return a ref for readers: `3f2a91c (main)`; the commit alone if that is what was written."""
+    return commit if ref.startswith(commit) else f"{commit} ({ref})"

@@ -62,8 +62,8 @@ with open(os.environ["{variable}"], encoding="utf-8") as file:
 os.chdir(invocation["folder"])
 sys.path[:] = invocation["path"]
 if "{TREE_VARIABLE}" in os.environ:
-    from pytest_greenops.ab.redirect import install_from
-    install_from(os.environ["{TREE_VARIABLE}"])
+    with open(os.environ["{TREE_VARIABLE}"], encoding="utf-8") as file:
+        exec(json.load(file)["program"])
 import pytest
 sys.exit(pytest.main(invocation["args"]))
 """

@@ -44,9 +44,16 @@ class Run:
         facts: Mapping[str, str] | None = None,
         progress: Callable[[str, int, int], None] = lambda label, done, most: None,
         meter: Callable[..., AnyMeter] = Meter,
+        ref: str | None = None,
     ) -> None:
+        """Open what a run needs.
+
+        meter  makes the meter of each measurement
+        ref    the git ref that tests are compared with, for readers
+        """
         began = SYSTEM.utc_now(milliseconds=True)
         self.options = options
+        self._ref = ref
         self.collected: set[TestKey] = set()
         self._results: dict[TestKey, dict[str, Result]] = {}
         self._attempts: dict[TestKey, dict[str, tuple[Attempt, ...]]] = {}
@@ -146,6 +153,7 @@ class Run:
             strict=options.strict,
             saving=options.save,
             carbon=options.carbon,
+            ab=self._ref,
         )
 
     @property
