@@ -68,6 +68,7 @@ def git(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None)
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=LIMIT_S,
+            start_new_session=True,  # Ctrl-C must not stop it halfway through a change
         )
     except FileNotFoundError:
         raise OptionError("--energy-ab: git is not installed, or not on PATH") from None

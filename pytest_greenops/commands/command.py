@@ -22,6 +22,8 @@ class Command(ABC):
 
     name: ClassVar[str]
     help: ClassVar[str]
+    #: Whether what follows `--` is kept as it is, in `arguments.rest`.
+    passes_on: ClassVar[bool] = False
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:  # noqa: B027
         """Add the arguments of this sub-command to its parser; by default there are none."""

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from pytest_greenops import __version__
 from pytest_greenops.baselines.whole_file import unreadable
+from pytest_greenops.commands.bisect import Bisect
 from pytest_greenops.commands.command import FAILED, Command
 from pytest_greenops.commands.compare import Compare
 from pytest_greenops.commands.console import PROGRAM, print_problems
@@ -22,12 +23,15 @@ from pytest_greenops.commands.show import Show
 from pytest_greenops.commands.whatif import WhatIf
 from pytest_greenops.model.errors import GreenopsError
 
-COMMANDS: tuple[Command, ...] = (Doctor(), Compare(), Show(), Prune(), Merge(), WhatIf(), Schema())
+COMMANDS: tuple[Command, ...] = (
+    *(Doctor(), Compare(), Bisect(), Show(), Prune(), Merge(), WhatIf(), Schema()),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 2, with one line on stderr, if it failed."""
-    arguments = _parser().parse_args(argv)
+    own, rest = _split(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(own, argparse.Namespace(rest=rest))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # the locale may not encode every letter
     command: Command = arguments.command
@@ -45,6 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(FAILED, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Split at `--` the arguments of a command that passes on what follows."""
+    if "--" not in argv or not any(each.passes_on for each in COMMANDS if each.name == argv[0]):
+        return argv, ()
+    at = argv.index("--")
+    return argv[:at], argv[at + 1 :]
 
 
 def _parser() -> _Parser:

@@ -23,6 +23,9 @@ TREE_VARIABLE = "PYTEST_GREENOPS_TREE"
 #: Names, in the environment of `pytest --collect-only`, the file for the keys of all tests.
 COLLECTED = "PYTEST_GREENOPS_COLLECTED"
 
+#: The one test that a step of a bisect runs.
+ONLY_VARIABLE = "PYTEST_GREENOPS_ONLY"
+
 
 class Options(NamedTuple):
     """The options of a run, in SI units and shares; see `docs/reference.md`.

@@ -1,0 +1,314 @@
+"""`pytest-greenops bisect GOOD [BAD] -- TEST`, with made-up measurements in real repositories."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from pytest_greenops.commands import main
+from tests.integration import fake_ab
+from tests.unit.bisection.histories import git, make_dirty, state
+
+ROOT = Path(__file__).parents[2]
+#: Joules of the commits after GOOD; the fourth one is bad.
+JOULES = ("1.0", "1.0", "1.01", "1.15", "1.15", "1.16")
+
+
+class Place:
+    """A repository, and the command in it."""
+
+    def __init__(
+        self, folder: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]
+    ) -> None:
+        self.repository, self.fake = folder / "project", folder / "fake"
+        self.temporary = folder / "temporary"
+        for each in (self.repository, self.fake, self.temporary):
+            each.mkdir()
+        shutil.copy(str(fake_ab.__file__), self.fake / "pytest.py")
+        self._patch, self._capture = patch, capture
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(self.fake), str(ROOT)]))
+        patch.setenv("FAKE_AB", str(self.fake))
+        patch.setenv("TMPDIR", str(self.temporary))
+        patch.setenv("COLUMNS", "80")
+        patch.setattr(tempfile, "tempdir", None)
+        git(self.repository, "init", "--quiet", "--initial-branch=main")
+        self.shas = [self.commit("1.0", "The first one")]
+
+    def commit(self, joules: str, subject: str) -> str:
+        """Commit a file with joules."""
+        (self.repository / "joules.txt").write_text(joules)
+        (self.repository / "n.txt").write_text(subject)
+        git(self.repository, "add", ".")
+        people = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.org")
+        date = f"2026-11-0{len(git(self.repository, 'log', '--oneline', '--all').splitlines()) + 1}"
+        git(self.repository, *people, "commit", "--quiet", f"--date={date}T12:00", "-m", subject)
+        return git(self.repository, "rev-parse", "HEAD")
+
+    def fill(self, joules: tuple[str, ...] = JOULES) -> None:
+        """Commit some joules, one after the other."""
+        self.shas += [self.commit(each, f"Change {i}") for i, each in enumerate(joules, 1)]
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the command, in a process group of its own, as a shell does."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "pytest_greenops.commands.main", "bisect", *arguments],
+            cwd=self.repository,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        """Run the command in this process; return its exit status and output."""
+        with self._patch.context() as patch:
+            patch.chdir(self.repository)
+            try:
+                code = main.main(["bisect", *arguments])
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+        return code, *self._capture.readouterr()
+
+    def refused(self, *arguments: str) -> str:
+        """Run the command, which refuses to, and return its message of one line."""
+        code, out, err = self.run(*arguments)
+        assert (code, out) == (2, "")
+        [line] = err.splitlines()
+        return line.removeprefix("pytest-greenops").removeprefix(" bisect").removeprefix(": ")
+
+    def short(self, place: int) -> str:
+        """Return the short name of a commit."""
+        return git(self.repository, "rev-parse", "--short", self.shas[place])
+
+    def wait_for_a_step(self) -> int:
+        """Wait until a step waits; return the id of its process."""
+        waits = self.fake / "waits"
+        while not (waits.exists() and waits.read_text()):
+            time.sleep(0.01)
+        process_id = int(waits.read_text())
+        waits.unlink()
+        return process_id
+
+    def left(self) -> list[str]:
+        """Return what is left of the worktrees of steps."""
+        return sorted(os.listdir(self.temporary))
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Place:
+    """Return a repository with the first commit."""
+    return Place(tmp_path, monkeypatch, capsys)
+
+
+def ends(process_id: int) -> bool:
+    """Wait a few seconds for a process to end; return whether it did."""
+    for _ in range(500):
+        with suppress(ProcessLookupError, FileNotFoundError):
+            if Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                time.sleep(0.01)
+                continue
+        return True
+    return False
+
+
+def test_finds_the_commit(place: Place) -> None:
+    """Each step is a line; then come a table, the commit and its own change; all is as before."""
+    place.fill()
+    make_dirty(place.repository)
+    before = state(place.repository)
+    code, out, err = place.run(place.shas[0], "--", "test_it.py::test_a", "-k", "a")
+    assert (code, err) == (0, "")
+    short = place.short
+    assert out.splitlines() == [
+        f"check  {short(6)} Change 6: +16 % (95 % CI +15…+17 %), 7 pairs: bad",
+        "follows test_it.py::test_a",
+        f"1/3  {short(3)} Change 3: +1.0 % (95 % CI +0.0…+2.0 %), 7 pairs: good",
+        f"2/3  {short(5)} Change 5: +15 % (95 % CI +14…+16 %), 7 pairs: bad",
+        f"3/3  {short(4)} Change 4: +15 % (95 % CI +14…+16 %), 7 pairs: bad",
+        f"measured against GOOD ({short(0)}), the oldest commit first:",
+        f"  {short(3)}  2026-11-04  good  +1.0 % (95 % CI +0.0…+2.0 %), 7 pairs",
+        f"  {short(4)}  2026-11-05  bad   +15 % (95 % CI +14…+16 %), 7 pairs",
+        f"  {short(5)}  2026-11-06  bad   +15 % (95 % CI +14…+16 %), 7 pairs",
+        f"  {short(6)}  2026-11-07  bad   +16 % (95 % CI +15…+17 %), 7 pairs",
+        f"found: {short(4)} Change 4",
+        "       Ada Lovelace, 2026-11-05",
+        f"       +14 % (95 % CI +13…+15 %), 7 pairs, against its parent {short(3)}",
+        "energy: 5 A/B runs",
+    ]
+    assert state(place.repository) == before
+    assert place.left() == []
+
+
+def test_finds_nothing_where_bad_uses_no_more(place: Place) -> None:
+    """The answer says what was found, and that uncommitted changes do not count."""
+    place.fill(("1.0", "1.004"))
+    (place.repository / "joules.txt").write_text("1.3")
+    before = state(place.repository)
+    code, out, err = place.run(place.shas[0], "--", "test_it.py")
+    assert (code, err) == (1, "")
+    assert " ".join(out.split()) == (
+        f"BAD ({place.short(2)}) does not use more energy than GOOD ({place.short(0)}): "
+        "+0.4 % (95 % CI -0.6…+1.4 %), 7 pairs; your uncommitted changes are not part of HEAD"
+    )
+    assert state(place.repository) == before
+
+
+def test_ends_with_a_range_where_tests_fail(place: Place) -> None:
+    """A commit whose test fails is skipped, with the reason; what is left is listed."""
+    place.fill(("1.0", "ValueError: no", "ValueError: no", "1.15"))
+    before = state(place.repository)
+    code, out, err = place.run(place.shas[0], "--", "test_it.py")
+    assert (code, err) == (1, "")
+    short, lines = place.short, out.splitlines()
+    assert f"1/2  {short(2)} Change 2: test_it.py::test_a - ValueError: no: skip" in lines
+    assert lines[-5:] == [
+        "not found: the first bad commit is one of 3, 2 of which could not be measured:",
+        f"  {short(4)} 2026-11-05 Change 4",
+        f"  {short(3)} 2026-11-04 Change 3",
+        f"  {short(2)} 2026-11-03 Change 2",
+        "energy: 4 A/B runs",
+    ]
+    assert state(place.repository) == before
+    assert place.left() == []
+
+
+INTERRUPTED = (
+    "pytest-greenops: interrupted: the same command continues the bisect, git bisect reset ends it"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_bisect_continues(place: Place, number: signal.Signals) -> None:
+    """Ctrl-C ends the step's processes, leaves the bisect alone, and says how to go on."""
+    place.fill((*JOULES[:4], "wait 1.15", "1.16"))
+    make_dirty(place.repository)
+    before = state(place.repository)
+    (place.fake / "hold").touch()
+    process = place.start(place.shas[0], "--", "test_it.py")
+    step = place.wait_for_a_step()
+    os.killpg(process.pid, number)  # what the terminal does: git and all get it
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err.splitlines()) == (128 + number, [INTERRUPTED])
+    assert len(out.splitlines()) == 3
+    assert ends(step)
+    assert place.left() == []
+    assert state(place.repository, but=["refs/bisect/"]) == before
+    assert "Traceback" not in out + err
+
+    (place.fake / "hold").unlink()
+    code, out, err = place.run(place.shas[0], "--", "test_it.py")
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert lines[0] == "a bisect is in progress from the same GOOD and BAD: continues"
+    assert lines[1].startswith(f"2/3  {place.short(5)} Change 5: +15 %")
+    assert f"found: {place.short(4)} Change 4" in lines
+    assert lines[-1] == "energy: 3 A/B runs"
+    assert state(place.repository) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a step ends with its parent on Linux")
+def test_a_killed_bisect_continues(place: Place) -> None:
+    """SIGKILL leaves the repository as it was, and no process; the next run removes the tree."""
+    place.fill((*JOULES[:4], "wait 1.15", "1.16"))
+    make_dirty(place.repository)
+    before = state(place.repository)
+    (place.fake / "hold").touch()
+    process = place.start(place.shas[0], "--", "test_it.py")
+    step = place.wait_for_a_step()
+    process.kill()
+    process.communicate(timeout=60)
+    assert ends(step)
+    there = state(place.repository, but=["refs/bisect/"])
+    assert {**there, "worktrees": ""} == {**before, "worktrees": ""}
+
+    (place.fake / "hold").unlink()
+    code, out, err = place.run(place.shas[0], "--", "test_it.py")
+    assert (code, err) == (0, "")
+    assert f"found: {place.short(4)} Change 4" in out.splitlines()
+    assert place.left() == []
+    assert state(place.repository) == before
+
+
+def test_an_interrupted_check_leaves_no_bisect(place: Place) -> None:
+    """There is nothing to continue yet."""
+    place.fill(("1.0", "wait 1.15"))
+    before = state(place.repository)
+    (place.fake / "hold").touch()
+    process = place.start(place.shas[0], "--", "test_it.py")
+    place.wait_for_a_step()
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "pytest-greenops: interrupted\n")
+    assert state(place.repository) == before
+
+
+def test_another_bisect_is_refused(place: Place) -> None:
+    """Neither a bisect of the user's own nor one of another test is touched."""
+    place.fill((*JOULES[:4], "wait 1.15", "1.16"))
+    good = place.shas[0]
+    git(place.repository, "bisect", "start", "HEAD", good)
+    log = git(place.repository, "bisect", "log")
+    assert place.refused(good, "main", "--", "test_it.py") == (
+        "a bisect of yours is in progress here: end it with git bisect reset"
+    )
+    assert git(place.repository, "bisect", "log") == log
+    git(place.repository, "bisect", "reset")
+
+    (place.fake / "hold").touch()
+    process = place.start(good, "--", "test_it.py")
+    place.wait_for_a_step()
+    process.terminate()
+    process.communicate(timeout=60)
+    log = git(place.repository, "bisect", "log")
+    assert place.refused(good, "--", "test_other.py") == (
+        f"another bisect is in progress here: pytest-greenops bisect {good[:10]} "
+        f"{place.shas[-1][:10]} -- test_it.py continues it, git bisect reset ends it"
+    )
+    assert git(place.repository, "bisect", "log") == log
+
+
+def test_mistakes_are_one_line(place: Place) -> None:
+    """Each names what is wrong and the fix, and starts nothing."""
+    place.fill(("1.0",))
+    git(place.repository, "checkout", "--quiet", "-b", "side", place.shas[0])
+    place.shas.append(place.commit("1.0", "Side"))
+    first, main, side = map(place.short, (0, 1, 2))
+    tests = ("--", "test_it.py")
+    assert place.refused("main") == (
+        "no test to measure: pytest-greenops bisect GOOD [BAD] -- tests/test_x.py::test_y"
+    )
+    assert place.refused("main", "side", *tests) == (
+        f"main is not an ancestor of side: use the commit where they parted: {first}"
+    )
+    assert place.refused("side", first, *tests) == f"{first} is an ancestor of side: exchange them"
+    assert place.refused("side", "side", *tests) == f"side and side are the same commit ({side})"
+    assert (
+        place.refused("mian", *tests) == "'mian': no such branch, tag or commit: did you mean main?"
+    )
+    assert place.refused(main, "main", "extra", *tests).startswith("unrecognized arguments: extra")
+
+
+def test_runs_in_the_users_folder_with_absolute_paths_moved(place: Place) -> None:
+    """A path below the repository means the same file in the tree of a step."""
+    folder = place.repository / "sub"
+    folder.mkdir()
+    place.repository = folder
+    place.shas = [place.commit("1.0", "In a folder")]
+    place.fill(("1.15",))
+    code, _, err = place.run(place.shas[0], "--", f"{folder}/test_it.py", f"--rootdir={folder}")
+    assert (code, err) == (0, "")
+    test, root, *_ = (place.fake / "ran").read_text().split()
+    assert test.startswith(str(place.temporary))
+    assert test.endswith("/sub/test_it.py")
+    assert root == f"--rootdir={Path(test).parent}"
