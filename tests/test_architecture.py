@@ -40,7 +40,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 #: which may make them impossible to import; without `--energy` nothing of that is loaded.
 AT_TOP = {"msgspec", "numpy", "psutil", "pytest", "scipy"}
 #: Packages and modules that work while a test runs, and so while its patches are active.
-DURING_TESTS = ("measure", "sensors", "run", "machine.load", "insight.layers")
+DURING_TESTS = (
+    *("measure", "sensors", "run", "machine.load", "insight.layers"),
+    *("ab.interleaving", "ab.messages", "ab.ref_comparison", "ab.side", "ab.work"),
+)
 #: Modules of which a test may replace any function, or whose names pyfakefs and freezegun replace.
 REPLACED = {
     *("_thread", "asyncio", "builtins", "ctypes", "datetime", "gc", "glob", "importlib", "io"),

@@ -17,8 +17,8 @@ from pytest_greenops.run.against_ref import Compared
 #: A pair lasts about this long on either side, in slices of at least `SLICE_S`: so short that the
 #: phases of a shared machine (other virtual machines, clock rates) are the same on both sides.
 PAIR_S, SLICE_S, MOST_SLICES = 0.1, 0.01, 10
-#: A slice of a sensed counter: the counter needs some time, and others are in it.
-SENSED_S = 0.1
+#: A slice of a counter that is sensed lasts this long at least, and as long as its edges need.
+SENSED_S = 0.02
 #: By how much slices are longer than the counter needs: later ones may run faster.
 SPARE = 1.2
 #: By how much one step of the calibration may multiply the calls.
@@ -87,6 +87,11 @@ class LoopState:
     slices: int = 1
 
     @property
+    def most_slices(self) -> int:
+        """The most slices of a pair: one where each window waits for its edges."""
+        return 1 if self.loop.once or self.loop.edged else MOST_SLICES
+
+    @property
     def estimated(self) -> bool:
         """Whether all judged counters are estimates, which are exact in any window."""
         return all(
@@ -108,18 +113,26 @@ class LoopState:
         """Keep the calls of a slice, and how many slices make a pair."""
         self.iterations = iterations
         longest_s = max(slice_.seconds for slice_ in slices)
-        if self.estimated and not self.loop.once and longest_s > 0:
-            self.slices = min(MOST_SLICES, max(1, round(PAIR_S / longest_s)))
+        least_s = PAIR_S if self.estimated else SENSED_S * MOST_SLICES
+        of_time = round(least_s / longest_s) if longest_s > 0 else 1
+        of_edges = math.ceil(max(self._edges(slice_) for slice_ in slices) ** 2)
+        self.slices = min(self.most_slices, max(1, of_time, of_edges))
 
     def _wanted(self, slice_: Slice, least_s: float) -> float:
-        wanted = least_s / max(slice_.seconds, 1e-9)
+        edges = self._edges(slice_) / math.sqrt(self.most_slices)  # those of slices partly cancel
+        windows = max((round_.windows for round_ in slice_.rounds.values()), default=1)
+        edges = edges**2 if windows > 1 else edges
+        return min(GROWTH, max(edges, least_s / max(slice_.seconds, 1e-9)))
+
+    def _edges(self, slice_: Slice) -> float:
+        """Return the error at the edges of a slice over what is allowed; at most 1 if enough."""
+        errors = [0.0]
         for name, pairs in self.pairs.items():
             round_, of = slice_.rounds.get(name), pairs.of
             if round_ is not None:
-                domains = list(self._domains(of.domain))
-                edges = SPARE * edge_error(round_, domains) / edge_limit(of.margin)
-                wanted = max(wanted, edges**2 if round_.windows > 1 else edges)
-        return min(wanted, GROWTH)
+                error = edge_error(round_, list(self._domains(of.domain)))
+                errors.append(min(SPARE * error / edge_limit(of.margin), GROWTH))
+        return max(errors)
 
     def _domains(self, judged: str) -> Iterator[Domain]:
         names = _selected(self.loop, judged)

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from pytest_greenops import machine
 from pytest_greenops.ab import redirect, refs, worktree
-from pytest_greenops.ab.comparison import RefComparison
 from pytest_greenops.ab.interleaving import Limits
 from pytest_greenops.ab.own_packages import source_roots
 from pytest_greenops.ab.redirect import Redirect
+from pytest_greenops.ab.ref_comparison import RefComparison
 from pytest_greenops.ab.ref_setup import build
 from pytest_greenops.ab.side import Side, SideRequest
 from pytest_greenops.ab.tests_here import copy_tests

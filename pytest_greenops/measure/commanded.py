@@ -32,6 +32,7 @@ class Loop(msgspec.Struct, frozen=True, tag=True):
     once        the work must run exactly once
     iterations  calls in a window that the test itself sets; None leaves it to the orders
     warmup      trips before the first that counts, as the test sets them
+    edged       whether a sensor makes edges of its own, which take longer than a short window
     instrumented  what traces this process, or None
     """
 
@@ -41,6 +42,7 @@ class Loop(msgspec.Struct, frozen=True, tag=True):
     once: bool
     iterations: int | None
     warmup: int | None
+    edged: bool
     instrumented: str | None
 
 
@@ -64,7 +66,6 @@ class Slice(msgspec.Struct, frozen=True, tag=True):
     cpu_s    CPU time of this process in it
     idle_s   CPU time that this process used since the window before, while the other side worked
     alone    whether one thread did all the work
-    no_space  why the devices do not hold this work twice, or None
     """
 
     rounds: dict[str, Round]
@@ -73,7 +74,6 @@ class Slice(msgspec.Struct, frozen=True, tag=True):
     cpu_s: float
     idle_s: float
     alone: bool
-    no_space: str | None = None
 
 
 class Orders(Protocol):
@@ -103,10 +103,9 @@ class CommandedMeter:
         instrumented: str | None = None,
         garbage: Garbage | None = None,
         clock: Clock = SYSTEM_CLOCK,
-        no_space: Callable[[], str | None] = lambda: None,
         **of_meter: object,
     ) -> None:
-        """Prepare a measurement; `no_space` says why the devices do not hold this work twice.
+        """Prepare a measurement.
 
         What orders the trips also looks at the load of the machine and shows the progress.
         """
@@ -116,7 +115,6 @@ class CommandedMeter:
         self._orders = orders
         self._instrumented = instrumented
         self._garbage = garbage or Garbage()
-        self._no_space = no_space
         self._observer = Observer(instruments, synchronize, NoLoad(), clock)
         self._book = RoundBook(instruments, plan.margin, False, instrumented)
         self._idle_since_ns: int | None = None
@@ -133,6 +131,7 @@ class CommandedMeter:
                 plan.once,
                 plan.iterations,
                 plan.warmup,
+                instruments.edged,
                 self._instrumented,
             )
         )
@@ -163,7 +162,6 @@ class CommandedMeter:
             used_ns * 1e-9,
             idle_ns * 1e-9,
             alone,
-            self._no_space(),
         )
 
 

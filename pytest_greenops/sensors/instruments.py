@@ -51,6 +51,11 @@ class Instruments:
         self._clock = clock
 
     @property
+    def edged(self) -> bool:
+        """Whether a sensor makes edges of its own, for which a window waits."""
+        return bool(self._edged)
+
+    @property
     def has_drivers(self) -> bool:
         """Whether the driver of a GPU is used, which knows this process by its id."""
         return any(domain.kind == "gpu" for domain in self.domains)
