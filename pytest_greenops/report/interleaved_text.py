@@ -39,14 +39,9 @@ class Shift(NamedTuple):
 
 
 def deciding(verdict: Verdict) -> Interleaved | None:
-    """Return the A/B comparison on which a verdict rests, or None.
-
-    The verdict has its outcome, or there is no other comparison with figures.
-    """
+    """Return the A/B comparison on which a verdict rests, because it has its outcome, or None."""
     ab = verdict.interleaved
-    if ab is None or not ab.compared:
-        return None
-    return ab if verdict.change is None or ab.outcome is verdict.energy else None
+    return ab if ab is not None and ab.compared and ab.outcome is verdict.energy else None
 
 
 def shift_of(verdict: Verdict) -> Shift | None:
@@ -92,6 +87,9 @@ def table_lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
         if change is not None:
             short = f"stored  {format_percent(change.relative)}  {figures.change_span(change)}"
             yield f"stored  {figures.measured_change(change)}, {change.outcome.value}", short
+    elif ab.compared:
+        short = f"A/B  {format_percent(_shift(ab).relative)}, {ab.outcome.value}"
+        yield f"A/B  {measured(ab)}, {_pairs(ab.pairs)}, {ab.outcome.value}", short
     elif change is not None:
         yield f"A/B  {not_deciding(ab)}", f"A/B  {ab.outcome.value}"
 

@@ -26,7 +26,7 @@ def inconclusive(result: Result) -> Advice:
     if ab is not None and interleaved_text.deciding(verdict) and not _near_limits(result):
         more = "" if verdict.cause else interleaved_text.detected(ab)
         return Advice(f"{text}{more}; {_QUIET}, then measure again", again(result))
-    if ab is not None:
+    if ab is not None and not (ab.cause and ab.cause in text):
         text = f"{text}; A/B: {interleaved_text.not_deciding(ab)}"
     if verdict.cause_kind is CauseKind.NOT_CONFIRMED:
         return Advice(f"{text}; {_QUIET}, then measure again", again(result))
@@ -91,6 +91,7 @@ def doubt(result: Result) -> str:
         cause = {
             CauseKind.SELF_CHECK: f"a self-check failed ({verdict.cause})",
             CauseKind.CONTROL: f"a self-check failed ({verdict.cause})",
+            CauseKind.REF: verdict.cause,
             CauseKind.POWER_CAP: f"a power limit applied on one side only, {verdict.cause}",
         }.get(verdict.cause_kind or CauseKind.DIFFERENCES, f"of {verdict.cause}")
         against = [f"measured {value} against a {limit}" for value, limit in measured]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from msgspec.structs import replace
@@ -11,7 +12,7 @@ from rich.cells import cell_len
 from pytest_greenops.model.advised import PLAIN, Caller
 from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.model.verdict import Cause, CauseKind, Outcome
 from pytest_greenops.report import interleaved_text, reasons
 from pytest_greenops.report.section import failure_sections
 from pytest_greenops.report.terminal import render, render_brief
@@ -158,7 +159,7 @@ class TestTable:
     @pytest.mark.parametrize(
         ("ab", "said"),
         [
-            (pairs(Outcome.PASSED, 0.1), "+10 % (95 % CI +6.9…+9.8), 7 pairs, against "),
+            (pairs(Outcome.PASSED, 0.1), "+10 % (95 % CI +6.9…+9.8), 7 pairs, "),
             (
                 Interleaved("main", "3f2a91c", Outcome.NOT_COMPARABLE, 0.05, cause=OUTSIDE),
                 f"not comparable ({OUTSIDE})",
@@ -272,12 +273,30 @@ class TestReason:
 
     def test_of_pairs_disturbed_has_the_cause(self) -> None:
         """Which increases they would detect does not matter then."""
-        ab = replace(OPEN, cause="contention")
-        one = by_pairs(ab, cause="contention")
-        assert reasons.reason(one).startswith(
-            "inconclusive because of contention; measured +3.1 % (95 % CI -1.0…+7.3) after 26 pairs"
+        why = "other processes ran during 9 of 26 pairs"
+        one = by_pairs(replace(OPEN, cause=why), cause=why, cause_kind=CauseKind.REF)
+        assert reasons.reason(one) == (
+            f"inconclusive because {why}; measured +3.1 % (95 % CI -1.0…+7.3) after 26 pairs "
+            "against 3f2a91c (main) against a limit of +5 %; reduce the load on the machine, then "
+            f"measure again: pytest --energy {TEST}"
         )
-        assert "detected" not in reasons.reason(one)
+
+    def test_of_a_stored_regression_that_pairs_could_not_confirm_says_so_once(self) -> None:
+        """The cause of both is the same."""
+        ab = Interleaved("main", "3f2a91c", Outcome.NOT_COMPARABLE, 0.05, cause=OUTSIDE)
+        one = stands(Outcome.INCONCLUSIVE, ab)
+        cause = Cause.not_confirmed(OUTSIDE)
+        said = reasons.reason(replace(one, verdict=one.verdict.with_cause(cause)))
+        assert said.startswith(f"inconclusive because it is not confirmed: {OUTSIDE}, limit +5 %;")
+        assert said.count(OUTSIDE) == 1
+
+    def test_of_a_passed_budget_has_no_change_that_pairs_left_open(self) -> None:
+        """The row has no change; the line below it says what they found."""
+        one = result(Outcome.PASSED, limits=(limit("energy", 198.0, 250.0),), interleaved=OPEN)
+        assert re.search(r" -  +passed", table(one)[3])
+        below = "    A/B  +3.1 % (95 % CI -1.0…+7.3), 26 pairs, inconclusive"
+        assert table(one)[5] == below
+        assert table(one, width=40)[-1] == "    A/B  +3.1 %, inconclusive"
 
     def test_of_an_undecided_budget_is_the_budget(self) -> None:
         """Pairs do not decide an absolute limit."""
