@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from pytest_greenops import machine
 from pytest_greenops.ab import redirect, refs, worktree
 from pytest_greenops.ab.interleaving import Limits
+from pytest_greenops.ab.left_ref import where_head_left
 from pytest_greenops.ab.own_packages import source_roots
 from pytest_greenops.ab.redirect import Redirect
 from pytest_greenops.ab.ref_comparison import RefComparison
@@ -43,6 +44,7 @@ class RefParent:
     def __init__(self, config: pytest.Config, options: Options, parent: FreshParent) -> None:
         self.ref: refs.Ref | None = None
         self.notes: tuple[str, ...] = ()
+        self._good: str | None = None
         self._config = config
         self._options = options
         self._parent = parent
@@ -65,6 +67,7 @@ class RefParent:
             folder = self._config.rootpath
             self._top = os.path.realpath(refs.toplevel(folder))
             self.ref = refs.resolve(self._options.ab, folder)
+            self._good = where_head_left(self.ref.commit, folder)
         except GreenopsError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -111,7 +114,7 @@ class RefParent:
             in_turn=machine.no_space_for(2),
             notes=self.notes,
         )
-        return comparison.run()
+        return {name: replace(found, good=self._good) for name, found in comparison.run().items()}
 
     def _refuse_workers(self) -> None:
         workers = getattr(self._config.option, "tx", None)

@@ -23,6 +23,8 @@ class Interleaved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     pairs       pairs that count
     starts      starts of each of the two processes, over which the pairs are spread
     needs_pairs pairs that would decide an inconclusive comparison; None if that is not known
+    good        the commit at which HEAD left the ref, abbreviated: where a bisect begins; None if
+                there are no commits in between
     fix         options with which a run would compare them: `--energy-ab-setup=pip install -e .`
     notes       what was done beyond the usual: `each side ended before the other started: …`
     """
@@ -42,6 +44,7 @@ class Interleaved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     needs_pairs: int | None = None
     notes: tuple[str, ...] = ()
     fix: tuple[str, ...] = ()
+    good: str | None = None
 
     @property
     def label(self) -> str:

@@ -14,8 +14,8 @@ from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import Outcome, Verdict
 from pytest_greenops.report import figures
 
-#: Refs without commits between them and the working tree: there is nothing to bisect.
-_NOT_BISECTED = ("stash", "HEAD")
+#: Refs from which the working tree differs by its uncommitted changes alone.
+_UNCOMMITTED = ("stash", "HEAD")
 #: A ref that is computed from this branch begins with this.
 _MERGE_BASE = "merge-base:"
 
@@ -137,8 +137,6 @@ def evidence(verdict: Verdict, ab: Interleaved) -> Iterator[str]:
     """Yield what the verdict on pairs rests on, and what the stored baseline showed."""
     starts = f" from {counted(ab.starts, 'start')} of each side" if ab.starts else ""
     yield f"{_pairs(ab.pairs)}{starts}"
-    if ab.smallest is not None:
-        yield f"increases of at least {format_percent(ab.smallest)} are detected"
     if (change := verdict.change) is not None:
         yield f"stored baseline: {figures.measured_change(change)}, {change.outcome.value}"
 
@@ -146,15 +144,15 @@ def evidence(verdict: Verdict, ab: Interleaved) -> Iterator[str]:
 def bisected(result: Result) -> Command | None:
     """Return the command that finds the commit which used more, if it is one."""
     ab = deciding(result.verdict)
-    if ab is None or result.verdict.energy is not Outcome.REGRESSED or ab.ref in _NOT_BISECTED:
+    if ab is None or ab.good is None or result.verdict.energy is not Outcome.REGRESSED:
         return None
-    good = ab.commit if ab.ref.startswith(_MERGE_BASE) else ab.ref
-    return Command("bisect", result.test.node_id, (good,))
+    named = ab.good == ab.commit and not ab.ref.startswith(_MERGE_BASE)
+    return Command("bisect", result.test.node_id, (ab.ref if named else ab.good,))
 
 
 def merged(ab: Interleaved) -> str | None:
     """Return what accepts the change without a stored baseline; None if the ref cannot move."""
-    if ab.ref in _NOT_BISECTED:
+    if ab.ref in _UNCOMMITTED:
         return f"commit it: later runs with --energy-ab={ab.ref} then pass"
     branch = ab.ref.removeprefix(_MERGE_BASE)
     if branch.startswith(ab.commit):

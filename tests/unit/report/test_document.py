@@ -63,7 +63,7 @@ def test_properties_have_the_comparison_by_pairs() -> None:
         "energy.ab_max_increase": 0.05,
         "energy.ab_baseline": 2.86,
         "energy.ab_pairs": 7,
-        "energy.ab_starts": 7,
+        "energy.ab_starts": 5,
     }
     new = dict(properties(nothing_compared(Outcome.NO_BASELINE, "not in main")))
     assert new["energy.ab_cause"] == "not in main"
