@@ -11,6 +11,7 @@ import sys
 
 from tests.integration.commands import run
 from tests.integration.projects import ALONE, Project, conftest
+from tests.unit.bisection.histories import git
 
 WIDE = """
     import pytest
@@ -111,6 +112,18 @@ def test_progress_of_a_fresh_process(project: Project) -> None:
     seen = on_a_terminal("--energy", "--energy-sessions=2")
     assert "test_it in a fresh process" in seen
     assert "in a fresh process" not in seen.rpartition("\x1b8")[2]
+
+
+def test_progress_of_a_comparison_with_a_ref(project: Project) -> None:
+    """A terminal shows the pairs, and clears them afterwards."""
+    project.write("test_it.py", "def test_it(energy, spend): energy(spend, 2.0)")
+    git(project.path, "init", "--quiet", "--initial-branch=main")
+    git(project.path, "add", "--all")
+    people = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.org")
+    git(project.path, *people, "commit", "--quiet", "--message", "Begin")
+    seen = on_a_terminal("--energy", "--energy-ab=main")
+    assert re.search(r"test_it  A/B \d pairs?, [+-]\d", seen)
+    assert "A/B 1 pair" not in seen.rpartition("\x1b8")[2]
 
 
 def on_a_terminal(*arguments: str) -> str:
