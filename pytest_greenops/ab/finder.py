@@ -41,6 +41,7 @@ class _NotBuilt(importlib.abc.Loader):
 class TreeFinder:
     """The finder in front: the tree's own modules, and those of others mapped into the tree.
 
+    left_out   entries of `sys.path` in `origin`, which are not on it any more
     not_built  compiled modules of `origin` that the tree lacks and that were asked for: their files
     """
 
@@ -53,11 +54,11 @@ class TreeFinder:
         left_out  entries of `sys.path` in `origin`
         site      a folder with packages that were installed for this tree alone
         """
+        self.left_out = list(left_out)
         self.not_built: dict[str, str] = {}
         self._lost: dict[str, str] = {}
         self._places = places
         self._roots = list(roots)
-        self._left_out = list(left_out)
         self._site = None if site is None else os.path.realpath(site)
 
     def find_spec(
@@ -71,19 +72,31 @@ class TreeFinder:
         self._lost.pop(name, None)
         if name.partition(".")[0] == PLUGIN:
             return PathFinder.find_spec(name, [_OF_PLUGIN] if path is None else path, target)
-        local = [each for each in path or () if self._places.in_tree(each)]
-        found = PathFinder.find_spec(name, local, target) if local else None
+        local = [each for each in path or () if self._is_local(each)]
+        first = [self._site] if path is None and self._site is not None else local
+        found = PathFinder.find_spec(name, first, target) if first else None
         if found is None or found.loader is None:
             found = self._ask_others(name, path, target)
         if found is None and path is None:
             found = self._left(name)
         file = self._missing_extension(name, found, local if path is not None else self._tops())
-        if file is None and found is None and name in self._lost:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        if file is None:
-            return found
-        self.not_built[name] = file
-        return ModuleSpec(name, _NotBuilt(file), origin=file)
+        if file is not None:
+            self.not_built[name] = file
+            return ModuleSpec(name, _NotBuilt(file), origin=file)
+        if found is None and self._is_in_origin(name, path):
+            raise ModuleNotFoundError(
+                f"No module named {name!r} in the tree to compare with; the working tree has it "
+                "(is it generated? then build it with --energy-ab-setup COMMAND)",
+                name=name,
+            )
+        return found
+
+    def _is_local(self, path: str) -> bool:
+        """Return whether a file or folder is of the tree, or was installed for it."""
+        installed = (
+            self._site is not None and within(os.path.realpath(path), self._site) is not None
+        )
+        return self._places.in_tree(path) or installed
 
     def _ask_others(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None
@@ -103,7 +116,7 @@ class TreeFinder:
         own = PathFinder.find_spec(name, self._roots) if self._roots else None
         if own is not None and own.loader is not None:
             return own
-        other = PathFinder.find_spec(name, self._left_out) if self._left_out else None
+        other = PathFinder.find_spec(name, self.left_out) if self.left_out else None
         return None if other is None else self._in_tree(name, other)
 
     def _in_tree(self, name: str, spec: ModuleSpec) -> ModuleSpec | None:
@@ -144,6 +157,14 @@ class TreeFinder:
                 folders.append(each if mapped is None else mapped)
         return folders
 
+    def _is_in_origin(self, name: str, path: Iterable[str] | None) -> bool:
+        """Return whether `origin` has Python code for a module that the tree lacks."""
+        if name in self._lost:
+            return True
+        folders = [each for each in (self._places.in_origin(entry) for entry in path or ()) if each]
+        found = PathFinder.find_spec(name, folders) if folders else None
+        return found is not None and found.loader is not None
+
     def _tops(self) -> Iterator[str]:
         yield from (each for each in (*sys.path, *self._roots) if self._places.in_tree(each))
 
@@ -159,8 +180,7 @@ class TreeFinder:
         parent, _, last = name.rpartition(".")
         if own is not None and own.endswith(tuple(EXTENSION_SUFFIXES)):
             of_tree = self._places.in_tree(getattr(sys.modules.get(parent), "__file__", None))
-            fits = self._places.in_tree(own) or (self._site and within(own, self._site) is not None)
-            return own if of_tree and not fits else None
+            return own if of_tree and not self._is_local(own) else None
         if own is not None and self._places.in_tree(own) and os.path.dirname(own):
             folders = [os.path.dirname(own)]
             last = os.path.basename(own).partition(".")[0]

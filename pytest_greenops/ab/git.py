@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_greenops.model.errors import OptionError
@@ -33,7 +32,7 @@ _SETTINGS = (
     "core.warnAmbiguousRefs=true",
     "advice.detachedHead=false",
     "submodule.recurse=false",
-    "protocol.file.allow=always",
+    "worktree.useRelativePaths=false",
     "filter.lfs.smudge=",
     "filter.lfs.process=",
     "filter.lfs.required=false",
@@ -48,13 +47,14 @@ class GitError(Exception):
         """Return what it said last, without its prefix."""
         lines = [line.strip() for line in str(self).splitlines() if line.strip()]
         said = next((line for line in lines if line.startswith(("fatal:", "error:"))), None)
-        return (
-            (said or (lines or ["git failed"])[-1]).removeprefix("fatal: ").removeprefix("error: ")
-        )
+        line = said or (lines or ["git failed"])[-1]
+        return line.removeprefix("fatal: ").removeprefix("error: ")
 
 
-def git(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
+def git(folder: Path, *arguments: str, given: str = "") -> str:
     """Return what a git command in this folder prints, without the last line feed.
+
+    given  what the command reads from its input
 
     Raises `GitError` if the command fails, and `OptionError` if git is not installed or does not
     end in time.
@@ -64,8 +64,8 @@ def git(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None)
     try:
         ran = subprocess.run(
             command,
-            env={**_environment(), **(environ or {})},
-            stdin=subprocess.DEVNULL,
+            env=_environment(),
+            input=os.fsencode(given),
             capture_output=True,
             timeout=LIMIT_S,
             start_new_session=True,  # Ctrl-C must not stop it halfway through a change

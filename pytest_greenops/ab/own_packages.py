@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_greenops.ab.finder import PLUGIN
-from pytest_greenops.ab.places import Places, is_environment
+from pytest_greenops.ab.places import Places, is_environment, within
 from pytest_greenops.ab.redirect import Redirect
 
 #: Files that make a folder a project; a repository may have several.
@@ -42,19 +42,26 @@ def source_roots(tree: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(roots))
 
 
-def own_names(roots: Iterable[str]) -> dict[str, str]:
-    """Return the top-level modules in these folders, each with its file."""
-    names: dict[str, str] = {}
-    for root in roots:
-        for entry in sorted(os.scandir(root), key=lambda each: each.name):
-            name, file = entry.name, entry.path
-            if entry.is_dir():
-                file = os.path.join(file, "__init__.py")
-            elif name.endswith(".py"):
-                name = name.removesuffix(".py")
-            if name.isidentifier() and name not in _NOT_INSTALLED and os.path.isfile(file):
-                names.setdefault(name, file)
-    return names
+def own_names(roots: Iterable[str]) -> set[str]:
+    """Return the modules and packages in these folders, `ns.pkg` for one in a namespace."""
+    return {name for root in roots for name in _names_in(root, "", _DEPTH)}
+
+
+def _names_in(folder: str, prefix: str, depth: int) -> Iterator[str]:
+    entries: list[os.DirEntry[str]] = []
+    with suppress(OSError), os.scandir(folder) as found:
+        entries = sorted(found, key=lambda each: each.name)
+    for entry in entries:
+        name = entry.name.removesuffix(".py")
+        if not name.isidentifier() or name in _NOT_INSTALLED:
+            continue
+        if not entry.is_dir():
+            if entry.name.endswith(".py"):
+                yield prefix + name
+        elif os.path.isfile(os.path.join(entry.path, "__init__.py")):
+            yield prefix + name
+        elif depth > 1 and not is_environment(entry.path):
+            yield from _names_in(entry.path, f"{prefix}{name}.", depth - 1)
 
 
 def foreign(redirect: Redirect, roots: Iterable[str]) -> dict[str, str]:
@@ -68,25 +75,25 @@ def foreign(redirect: Redirect, roots: Iterable[str]) -> dict[str, str]:
     """
     places = Places(redirect.origin, redirect.tree)
     same = places.mapped(redirect.origin) is None
-    fitting = [] if redirect.site is None else [os.path.realpath(redirect.site) + os.sep]
+    site = None if redirect.site is None else os.path.realpath(redirect.site)
     names = own_names(roots)
     found = {}
     for name, module in sorted(sys.modules.items()):
-        top, _, below = name.partition(".")
         file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or top == PLUGIN or places.in_tree(os.path.realpath(file)):
+        if not isinstance(file, str) or name.partition(".")[0] == PLUGIN:
             continue
-        if any(os.path.realpath(file).startswith(each) for each in fitting):
+        real = os.path.realpath(file)
+        if places.in_tree(real) or (site is not None and within(real, site) is not None):
             continue
-        own = top in names and (not below or _is_part(name, file, places, same))
+        own = name in names or (not same and _is_part(name, file, places))
         if own or (not same and places.mapped(file) is not None):
             found[name] = file
     return found
 
 
-def _is_part(name: str, file: str, places: Places, same: bool) -> bool:
+def _is_part(name: str, file: str, places: Places) -> bool:
     """Return whether a module from elsewhere is a compiled part of a package from the tree."""
-    if same or not file.endswith(tuple(EXTENSION_SUFFIXES)):
+    if not file.endswith(tuple(EXTENSION_SUFFIXES)):
         return False
     package = sys.modules.get(name.rpartition(".")[0])
     return places.in_tree(getattr(package, "__file__", None))
@@ -143,7 +150,7 @@ def _named_in_setup_cfg(project: str) -> Iterator[str]:
     with suppress(OSError, UnicodeDecodeError, configparser.Error):
         parser.read(os.path.join(project, "setup.cfg"), "utf-8")
     for line in parser.get("options", "package_dir", fallback="").splitlines():
-        yield line.rpartition("=")[2].strip()
+        yield from line.rpartition("=")[2].split()
     yield from parser.get("options.packages.find", "where", fallback="").split()
 
 

@@ -96,16 +96,22 @@ class _Metadata:
 
 
 def install(redirect: Redirect) -> None:
-    """Make this interpreter import from the tree; nothing changes if the tree is `origin`."""
+    """Make this interpreter import from the tree; nothing changes if the tree is `origin`.
+
+    To be called again after `sys.path` was replaced.
+    """
     if os.path.realpath(redirect.origin) == os.path.realpath(redirect.tree):
         return
-    for other in sys.meta_path:
+    places = Places(redirect.origin, redirect.tree)
+    left_out = [each for each in sys.path if places.mapped(each) is not None]
+    for other in list(sys.meta_path):
         for attribute, harmless in _BUILDS_ON_IMPORT.items():
             if hasattr(other, attribute):
                 with suppress(AttributeError):
                     setattr(other, attribute, harmless)
-    places = Places(redirect.origin, redirect.tree)
-    left_out = [each for each in sys.path if places.mapped(each) is not None]
+        if type(other).__name__ in (TreeFinder.__name__, _Metadata.__name__):  # of an earlier call
+            left_out += [each for each in getattr(other, "left_out", ()) if each not in left_out]
+            sys.meta_path.remove(other)
     sys.path[:] = _mapped_entries(sys.path, places)
     if "PYTHONPATH" in os.environ:
         entries = os.environ["PYTHONPATH"].split(os.pathsep)

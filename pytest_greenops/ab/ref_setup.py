@@ -58,7 +58,7 @@ def build(
         output = environment.with_name(environment.name + ".log")
         code = _run(command, folder or tree, environ, output, limit_s)
     except subprocess.TimeoutExpired:
-        raise OptionError(f"{said}: it did not end within {limit_s:.0f} s") from None
+        raise OptionError(f"{said}: it did not end within {limit_s:g} s") from None
     except (OSError, subprocess.SubprocessError) as error:
         raise OptionError(f"{said}: {error}") from None
     if code:

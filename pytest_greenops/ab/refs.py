@@ -145,7 +145,7 @@ class _Repository:
         )
         if self._is_shallow():
             fetch += " --depth=1"
-            what = "is not in this shallow clone"
+            what = "it is not in this shallow clone"
         else:
             what = "no such branch, tag or commit"
             similar = nearest(ref, names.split())

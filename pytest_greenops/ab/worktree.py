@@ -6,18 +6,19 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from pytest_greenops.ab import owner
 from pytest_greenops.ab.git import GitError, common_folder, git
-from pytest_greenops.ab.parts import large_files, submodules
+from pytest_greenops.ab.parts import large_files, submodules, version_files
 from pytest_greenops.model.errors import OptionError
 
 #: Folders with this name are ours; the rest of the name says whose.
 PREFIX = "pytest-greenops-ab-"
+#: Where to make folders if the system's temporary folder lies in the repository.
+_FURTHER_PLACES = (Path("/tmp"), Path("/var/tmp"))
 
 
 class Worktree:
@@ -57,6 +58,7 @@ class Worktree:
             users, common = self._repository, self._common
             self.notes += submodules.check_out(users, common, self.tree, self._commit)
             self.notes += large_files.put(common, self.tree)
+            version_files.copy(users, self.tree)
         except BaseException as error:
             self.remove()
             if isinstance(error, (GitError, OSError)):
@@ -122,12 +124,8 @@ def _place_outside(repository: Path) -> Path:
 
 def _places(repository: Path) -> list[Path]:
     repository = repository.resolve()
-    usual = [
-        Path(tempfile.gettempdir()).resolve(),
-        Path("/tmp"),
-        Path("/var/tmp"),
-        repository.parent,
-    ]
+    temporary = Path(tempfile.gettempdir()).resolve()
+    usual = [temporary, *_FURTHER_PLACES, repository.parent]
     return [each for each in usual if each != repository and repository not in each.parents]
 
 
@@ -184,11 +182,12 @@ def _remove(folder: Path, common: Path) -> None:
 
 
 def _remove_tree(folder: Path) -> None:
-    def make_writable_and_retry(function: Callable[..., Any], path: str, _: object) -> None:
-        with suppress(OSError):
-            os.chmod(os.path.dirname(path), stat.S_IRWXU)
-            if not os.path.islink(path):
-                os.chmod(path, stat.S_IRWXU)
-            function(path)
-
-    shutil.rmtree(folder, onerror=make_writable_and_retry)
+    """Remove a folder with all that is in it, also what a test has made read-only."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.is_dir():
+        for path, names, _ in os.walk(folder):
+            for each in (path, *(os.path.join(path, name) for name in names)):
+                if not os.path.islink(each):
+                    with suppress(OSError):
+                        os.chmod(each, stat.S_IRWXU)
+        shutil.rmtree(folder, ignore_errors=True)

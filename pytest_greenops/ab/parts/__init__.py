@@ -1,1 +1,1 @@
-"""What `git worktree add` leaves out: submodules, and large files that Git LFS keeps."""
+"""What `git worktree add` leaves out: submodules, large files, and generated modules."""

@@ -37,9 +37,7 @@ def put(common: Path, tree: Path) -> list[str]:
     if not missing:
         return []
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-    return [
-        f"{missing[0]}{more}: Git LFS has not downloaded this version: git lfs fetch origin REF"
-    ]
+    return [f"{missing[0]}{more}: Git LFS has not downloaded this version (git lfs fetch --all)"]
 
 
 def _tracked(tree: Path) -> list[str]:
