@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts insight accuracy power clean
+.PHONY: test test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts insight accuracy power ab-simulated clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -85,6 +85,10 @@ starts: $(VENV)/.bench
 # How often a verdict is wrong, and which increases it detects: simulated with the judge's code.
 power: $(VENV)/.test
 	$(BIN)/python -m benchmarks.power
+
+# The same for comparisons with a git ref, whose two sides run in turns.
+ab-simulated: $(VENV)/.test
+	$(BIN)/python -m benchmarks.ab.simulated
 
 # How exact the insights are on this machine: layers, whole trainings, networks that never ran.
 insight: $(VENV)/.bench

@@ -1,165 +1,217 @@
 """The evidence that interleaved pairs give on a change, valid whenever the comparison stops.
 
-The model: a pair is d = change + shift of its start + scatter of the pair. Both are normal; the
-variance of the shift is `ratio` times that of the scatter, with a few ratios and prior weights.
-The prior of the pair's variance counts for a few pairs of a usual spread. The evidence E against
-"the change is at most c" is a Bayes factor: the likelihood averaged over changes above c (a half
-normal prior) over that at c. If there is no such change, E exceeds T in at most 1 of T comparisons
-at any pair (Ville's inequality), so that a comparison may stop whenever it likes.
+The model: a pair is d = change + shift of its start + scatter, all normal. The variance of the
+shift is `ratio` times that of the scatter. What few pairs cannot show is a prior: a grid of ratios
+and of usual standard deviations, weighted, each of which counts for a few pairs.
 
-For one pair a start and no prior of the variance this is, one-sided, the t test of Wang and Ramdas,
-"Anytime-valid t-tests and confidence sequences for Gaussian means with unknown variance"
-(Sequential Analysis, 2025).
+The evidence that the change is above c is a Bayes factor: the likelihood averaged over changes
+above c (half normal) over that at c. If it is not, the evidence exceeds T in at most 1 of T
+comparisons, at whichever pair one looks (Ville's inequality). With one pair a start, no prior and
+both sides, this is the test of Wang and Ramdas, "Anytime-valid t-tests and confidence sequences
+for Gaussian means with unknown variance" (Sequential Analysis, 2025).
+
+Pairs lie along the last axis, after axes of repetitions; see `stats`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from itertools import accumulate, product
 
-from numpy import asarray, clip, concatenate, exp, log, logaddexp, maximum, median, pi, sqrt, tan
+from numpy import asarray, clip, concatenate, exp, log, logaddexp, maximum, median, sqrt
 
-from pytest_greenops.judge.stats import NORMAL_MEDIAN_DEVIATION, Number, Values, choose, t_tail
+from pytest_greenops.judge.stats import (
+    NORMAL_MEDIAN_DEVIATION,
+    Number,
+    Values,
+    choose,
+    plain,
+    t_tail,
+)
 
-#: The usual standard deviation of a pair, and for how many pairs that prior counts.
-PAIR_SD, PRIOR_PAIRS = 0.035, 4.0
-#: Variances of a start's shift over that of a pair's scatter, and their prior weights.
-RATIOS = ((0.0, 0.4), (0.06, 0.4), (0.3, 0.2))
-#: Variance of the changes that the evidence looks for, over that of a pair.
-CHANGES = 2.0
-#: Pairs further than this from the median, in standard deviations, count as that far: something
-#: else ran. Huber's proposal; his 1.5 costs more where nothing else runs.
-FURTHEST = 2.0
+#: Usual standard deviations of a pair, a quiet machine's and a shared one's, with their weights.
+#: A pair of 0.1 s a side scatters by 1 to 2.5 % on a shared virtual machine, by 7 % at most.
+PAIR_SDS = ((0.01, 0.3), (0.04, 0.7))
+#: Variances of a start's shift over that of a pair's scatter, with their weights: starts that
+#: hardly differ, and starts that differ by 2 to 3 % where pairs scatter by 4 %.
+RATIOS = ((0.02, 0.8), (0.4, 0.2))
+#: For how many pairs the usual standard deviation counts.
+PRIOR_PAIRS = 6.0
+#: Spread of the changes that are looked for, as variances over that of a pair: +10 % and a margin
+#: of 5 %, where pairs scatter by 5 %. Other spreads need more pairs for these.
+LARGE, SMALL = 4.0, 0.8
+#: A pair further than this from the median, in standard deviations, counts as that far: something
+#: else ran. Huber's constant: 95 % efficient where nothing did.
+FURTHEST = 1.5
+#: The standard deviation in that limit, and for how many pairs it counts.
+LIMIT_SD, LIMIT_PAIRS = 0.035, 4.0
 #: Halvings of the search for a bound.
 HALVINGS = 50
 
 
-class Fit(NamedTuple):
-    """What the pairs say under one ratio of variances.
+@dataclass(frozen=True)
+class Fit:
+    """What the pairs say under one ratio and one usual standard deviation.
 
-    log_weight   logarithm of the ratio's weight given the pairs, but for `squares` and a constant
-    pairs_worth  pairs that would tell as much if starts did not shift
-    mean         the mean, in which a start with more pairs counts for more, but not in proportion
-    squares      squared deviations from that mean, and those of the prior
+    weight   logarithm of the prior's weight
+    starts   logarithm of the determinant of the ratios of variance, times -1/2
+    worth    pairs that would show as much if starts did not shift
+    mean     the mean, in which a start counts for its `worth`
+    scatter  squared deviations from that mean
+    prior    those of the prior
+    df       degrees of freedom of both
     """
 
-    log_weight: float
-    pairs_worth: float
+    weight: float
+    starts: float
+    worth: float
     mean: Number
-    squares: Number
+    scatter: Number
+    prior: float
+    df: float
+
+    @property
+    def likelihood(self) -> Number:
+        """Return the logarithm of the likelihood, averaged over all changes, up to a constant."""
+        exponent = self.df / 2
+        return self.weight + self.starts - exponent * log(self.squares) - math.log(self.worth) / 2
+
+    @property
+    def squares(self) -> Number:
+        """Return the squared deviations of the pairs and of the prior."""
+        return self.prior + self.scatter
+
+    @property
+    def error(self) -> Number:
+        """Return the standard error of the mean."""
+        return sqrt(self.squares / self.df / self.worth)
+
+    def likelihoods(self, change: Number, side: int, spread: float) -> tuple[Number, Number]:
+        """Return the log-likelihoods of changes beyond one, and of that one.
+
+        Normal data with a conjugate prior: Gronau, Ly and Wagenmakers, Am. Stat. 74 (2020) 137.
+        """
+        distance = side * (self.mean - change)
+        shrunk, exponent = 1 + spread * self.worth, (self.df + 1) / 2
+        at = self.squares + self.worth * distance**2
+        around = self.squares + self.worth * distance**2 / shrunk
+        centre = distance * (1 - 1 / shrunk)
+        scale = sqrt(around / (self.df + 1) * spread / shrunk)
+        beyond = maximum(t_tail(-centre / scale, self.df + 1), 1e-300)
+        common = self.weight + self.starts
+        return (
+            common + log(2 * beyond) - math.log(shrunk) / 2 - exponent * log(around),
+            common - exponent * log(at),
+        )
 
 
+@dataclass(frozen=True)
 class Pairs:
-    """The pairs of a comparison so far, grouped by the starts of the processes.
+    """The pairs of a comparison so far.
 
-    Args:
-        starts: for each start its pairs, ln(candidate / ref); arrays have repetitions before the
-            last axis
+    count   their number
+    starts  number of starts of both processes over which they are spread
     """
 
-    def __init__(self, starts: Sequence[Values]) -> None:
-        groups = [asarray(start, dtype=float) for start in starts]
-        self.sizes = [group.shape[-1] for group in groups]
-        self.count = sum(self.sizes)
-        self._df = PRIOR_PAIRS + self.count - 1
-        self._fits = _fits(*_without_spikes(concatenate(groups, axis=-1)), self.sizes)
+    count: int
+    starts: int
+    fits: tuple[Fit, ...]
 
     @property
     def estimate(self) -> Number:
-        """Return the estimated change: the mean of the fits, by their weight given the pairs."""
-        logs = [
-            fit.log_weight - self._df / 2 * log(fit.squares) - math.log(fit.pairs_worth) / 2
-            for fit in self._fits
-        ]
-        weights = [exp(each - logaddexp.reduce(logs)) for each in logs]
-        return sum(w * fit.mean for w, fit in zip(weights, self._fits, strict=True))
-
-    def evidence_above(self, change: Number) -> Number:
-        """Return the logarithm of the evidence that the change is greater than this one."""
-        return self._evidence(change, 1)
-
-    def evidence_below(self, change: Number) -> Number:
-        """Return the logarithm of the evidence that the change is smaller than this one."""
-        return self._evidence(change, -1)
-
-    def bound(self, evidence: float, side: int) -> Number:
-        """Return the change to one side (-1: below) that evidence of this size excludes.
-
-        Infinite if no change is excluded, since there are too few pairs.
-        """
-        middle, scale = self.estimate, self.standard_error
-        near, far = 0.0 * middle, 0.0 * middle + 1.0
-        for _ in range(HALVINGS):
-            tried = (near + far) / 2
-            change = middle + side * scale * tan(pi / 2 * tried)
-            excluded = self._evidence(change, -side) >= math.log(evidence)
-            near, far = choose(excluded, near, tried), choose(excluded, tried, far)
-        bound = middle + side * scale * tan(pi / 2 * far)
-        return choose(far < 1, bound, side * math.inf)
+        """The estimated change."""
+        return self._average([fit.mean for fit in self.fits])
 
     @property
-    def standard_error(self) -> Number:
-        """Return the standard error of the estimate by the fit in which starts differ most."""
-        fit = self._fits[-1]
-        return choose(True, sqrt(fit.squares / self._df / fit.pairs_worth), 0.0)
+    def error(self) -> Number:
+        """The standard error of the estimate."""
+        return self._average([fit.error**2 for fit in self.fits]) ** 0.5
 
-    def _evidence(self, change: Number, side: int) -> Number:
-        above = [_log_likelihoods(fit, side * (fit.mean - change), self._df) for fit in self._fits]
-        alternative = logaddexp.reduce([one for one, _ in above])
-        null = logaddexp.reduce([other for _, other in above])
-        return choose(True, alternative - null, 0.0)
+    @property
+    def df(self) -> float:
+        """The degrees of freedom of the standard error."""
+        return self.fits[0].df
+
+    def evidence(self, change: Number, side: int, spread: float) -> Number:
+        """Return the logarithm of the evidence for a change above (1) or below (-1) this one."""
+        both = [fit.likelihoods(change, side, spread) for fit in self.fits]
+        beyond, at = (logaddexp.reduce(each) for each in zip(*both, strict=True))
+        return plain(beyond - at)
+
+    def bound(self, evidence: float, side: int, spread: float) -> Number:
+        """Return the change above (1) or below (-1) the estimate that such evidence excludes.
+
+        It is infinite where the pairs are too few to exclude any.
+        """
+        middle, scale = self.estimate, self.error
+        near, far = 0.0 * middle, 0.0 * middle + 1.0
+        for _ in range(HALVINGS):  # of the way to infinity
+            tried = (near + far) / 2
+            change = middle + side * scale * tried / (1 - tried)
+            excluded = self.evidence(change, -side, spread) >= math.log(evidence)
+            near, far = choose(excluded, near, tried), choose(excluded, tried, far)
+        finite = choose(far < 1, far, 0.0)
+        return choose(far < 1, middle + side * scale * finite / (1 - finite), side * math.inf)
+
+    def grown(self, count: int) -> Pairs:
+        """Return what so many pairs say if the further ones resemble these."""
+        factor = count / self.count
+        fits = (
+            Fit(
+                fit.weight,
+                fit.starts * factor,
+                fit.worth * factor,
+                fit.mean,
+                fit.scatter * factor,
+                fit.prior,
+                fit.df + count - self.count,
+            )
+            for fit in self.fits
+        )
+        return Pairs(count, math.ceil(self.starts * factor), tuple(fits))
+
+    def _average(self, values: Sequence[Number]) -> Number:
+        """Return the mean over the fits by their likelihood."""
+        logs = [fit.likelihood for fit in self.fits]
+        total = logaddexp.reduce(logs)
+        return plain(sum(exp(log_ - total) * v for log_, v in zip(logs, values, strict=True)))
 
 
-def _log_likelihoods(fit: Fit, distance: Number, df: float) -> tuple[Number, Number]:
-    """Return the log-likelihoods of changes beyond a value and of that value, up to a constant.
-
-    The distance is that of the mean beyond the value. Normal means with a conjugate prior, see
-    Gronau, Ly and Wagenmakers, Am. Stat. 74 (2020) 137-143.
-    """
-    shrunk = 1 + CHANGES * fit.pairs_worth
-    null = fit.squares + fit.pairs_worth * distance**2
-    other = fit.squares + fit.pairs_worth * distance**2 / shrunk
-    scale = sqrt(other / (df + 1) * CHANGES / shrunk)
-    beyond = 1 - t_tail(distance * (1 - 1 / shrunk) / scale, df + 1)
-    half_normal = log(2 * maximum(beyond, 1e-300)) - math.log(shrunk) / 2
-    exponent = (df + 1) / 2
-    return (
-        fit.log_weight + half_normal - exponent * log(other),
-        fit.log_weight - exponent * log(null),
-    )
-
-
-def _fits(pairs: Values, correction: Number, sizes: Sequence[int]) -> list[Fit]:
-    """Return the fit under each ratio: a mean by generalised least squares, and what is left."""
-    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+def fit_pairs(starts: Sequence[Values]) -> Pairs:
+    """Return what pairs say: for each start of both processes its pairs, ln(candidate / ref)."""
+    groups = [asarray(start, dtype=float) for start in starts]
+    sizes = [group.shape[-1] for group in groups]
+    pairs, lost = _draw_in(concatenate(groups, axis=-1))
+    ends = list(accumulate(sizes))
     groups = [pairs[..., end - size : end] for end, size in zip(ends, sizes, strict=True)]
     means = [group.mean(axis=-1) for group in groups]
-    within = sum(((g - m[..., None]) ** 2).sum(axis=-1) for g, m in zip(groups, means, strict=True))
+    within = sum(group.var(axis=-1) * size for group, size in zip(groups, sizes, strict=True))
+    df = PRIOR_PAIRS + len(pairs.T) - 1
     fits = []
-    for ratio, weight in RATIOS:
-        counts = [size / (1 + ratio * size) for size in sizes]
-        count = sum(counts)
-        mean = sum(n * m for n, m in zip(counts, means, strict=True)) / count
-        between = sum(n * (m - mean) ** 2 for n, m in zip(counts, means, strict=True))
-        prior = PRIOR_PAIRS * PAIR_SD**2 / (1 + ratio)
-        log_weight = math.log(weight) + PRIOR_PAIRS / 2 * math.log(prior)
-        log_weight -= sum(math.log1p(ratio * size) for size in sizes) / 2
-        fits.append(Fit(log_weight, count, mean, prior + (within + between) * correction))
-    return fits
+    for (ratio, of_ratio), (sd, of_sd) in product(RATIOS, PAIR_SDS):
+        worths = [size / (1 + ratio * size) for size in sizes]
+        worth = sum(worths)
+        mean = sum(n * m for n, m in zip(worths, means, strict=True)) / worth
+        between = sum(n * (m - mean) ** 2 for n, m in zip(worths, means, strict=True))
+        prior = PRIOR_PAIRS * sd**2 / (1 + ratio)  # that of the scatter: a pair has both
+        weight = math.log(of_ratio * of_sd) + PRIOR_PAIRS / 2 * math.log(prior)
+        apart = -sum(math.log1p(ratio * size) for size in sizes) / 2
+        fits.append(Fit(weight, apart, worth, mean, (within + between) * lost, prior, df))
+    return Pairs(sum(sizes), len(sizes), tuple(fits))
 
 
-def _without_spikes(pairs: Values) -> tuple[Values, Number]:
-    """Return the pairs with the furthest drawn in, and what that takes from their variance.
+def _draw_in(pairs: Values) -> tuple[Values, Number]:
+    """Return the pairs with far ones drawn in, and by what their squared deviations are too small.
 
-    The correction is that of Tukey and McLaughlin (Sankhya A 25, 1963) for winsorised values:
-    ((n - 1) / (h - 1))² if h of n values stay.
+    That is ((n - 1) / (h - 1))² if h of n values stay: Tukey and McLaughlin, Sankhya A 25 (1963).
     """
     n = pairs.shape[-1]
     middle = median(pairs, axis=-1, keepdims=True)
     off = pairs - middle
     deviation = median(abs(off), axis=-1, keepdims=True) / NORMAL_MEDIAN_DEVIATION
-    usual = (PRIOR_PAIRS * PAIR_SD**2 + n * deviation**2) / (PRIOR_PAIRS + n)
+    usual = (LIMIT_PAIRS * LIMIT_SD**2 + n * deviation**2) / (LIMIT_PAIRS + n)
     furthest = FURTHEST * sqrt(usual)
     stay = (abs(off) <= furthest).sum(axis=-1)
     return middle + clip(off, -furthest, furthest), ((n - 1) / maximum(stay - 1, 1)) ** 2

@@ -54,7 +54,7 @@ def trimmed_mean(values: Values) -> Number:
         return fsum(kept) / len(kept)
     ordered = sort(asarray(values, dtype=float), axis=-1)
     n = ordered.shape[-1]
-    return _plain(ordered[..., _cut(n) : n - _cut(n)].mean(axis=-1))
+    return plain(ordered[..., _cut(n) : n - _cut(n)].mean(axis=-1))
 
 
 def _cut(n: int) -> int:
@@ -80,8 +80,8 @@ def variance(values: Values) -> Number:
         return fsum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
     array = asarray(values, dtype=float)
     if array.shape[-1] < 2:
-        return _plain(zeros(array.shape[:-1]))
-    return _plain(array.var(axis=-1, ddof=1))
+        return plain(zeros(array.shape[:-1]))
+    return plain(array.var(axis=-1, ddof=1))
 
 
 def pooled_variance(groups: Sequence[Values]) -> Number:
@@ -115,27 +115,27 @@ def shared_variance(variances: Values, degrees: Values) -> tuple[Number, Number]
         # The inverse of the trigamma function by its first two terms, 1/x + 1/(2 x²).
         own = where(unlike > 0, (1 + sqrt_of_each(1 + 2 * unlike)) / (2 * unlike), inf)
         skew = where(isinf(own), 0.0, psi(own) - log_of_each(own))
-    return _plain(exp(middle + skew)), _plain(2 * own)
+    return plain(exp(middle + skew)), plain(2 * own)
 
 
 def t_quantile(probability: Number, df: Number) -> Number:
     """Return the quantile of Student's t distribution with `df` degrees of freedom."""
-    return _plain(stdtrit(df, probability))
+    return plain(stdtrit(df, probability))
 
 
 def t_tail(value: Number, df: Number) -> Number:
     """Return the probability that Student's t with `df` degrees of freedom exceeds a value."""
-    return _plain(stdtr(df, -value))
+    return plain(stdtr(df, -value))
 
 
 def f_quantile(probability: float, df: Number, df_below: Number) -> Number:
     """Return the quantile of the F distribution, the ratio of two variances."""
-    return _plain(fdtri(df, df_below, probability))
+    return plain(fdtri(df, df_below, probability))
 
 
 def choose(which: Number, yes: Number, no: Number) -> Number:
     """Return `yes` or `no`, for each repetition."""
-    return _plain(where(which, yes, no))
+    return plain(where(which, yes, no))
 
 
 def spending(alpha: float, look: int, looks: int, rho: float) -> float:
@@ -173,6 +173,6 @@ def slope(values: Sequence[float]) -> tuple[float, float]:
     return rise, sqrt(left / (n - 2) / spread)
 
 
-def _plain(number: Number) -> Number:
+def plain(number: Number) -> Number:
     """Return a Python float where there are no repetitions: JSON cannot encode numpy's."""
     return number.item() if getattr(number, "ndim", None) == 0 else number
