@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ from pytest_greenops.system import Originals
 
 if TYPE_CHECKING:
     from pytest_greenops.hooks.ref_parent import RefParent
+    from pytest_greenops.run.against_ref import Compared
 
 #: Options with which pytest shows something and runs no test.
 _SHOW_ONLY = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
@@ -277,22 +278,29 @@ class Measuring:
             return
         trial.confirm(partial(self._measure_afresh, item))
         if self._against_ref is not None:
-            with self._progress:
-                max_time_s = trial.planned_s
-                progress = partial(self._show_comparison, item)
-                trial.compare(partial(self._against_ref.compare, item, max_time_s, progress))
+            trial.compare(partial(self._compare, self._against_ref, item, trial.planned_s))
         results = trial.results.values()
         for result in results:
             item.ihook.pytest_energy_verdict(item=item, result=result)
         accepted = self.run.saver.acceptable(trial)
         failure.enforce(results, self._options, accepted, caller_of(self._config))
 
-    def _show_comparison(self, item: pytest.Item, so_far: Interleaved) -> None:
-        """Show how far the comparison of a test with a ref is."""
-        if so_far.relative is None or so_far.low is None or so_far.high is None:
-            return
-        shown = interleaved_text.live(so_far.pairs, so_far.relative, so_far.low, so_far.high)
-        self._progress.show(item.name, shown)
+    def _compare(
+        self,
+        ref: RefParent,
+        item: pytest.Item,
+        max_time_s: float,
+        compared: Mapping[str, Compared],
+    ) -> Mapping[str, Interleaved]:
+        """Compare measurements of a test with a ref, and show how far that is."""
+        with self._progress:
+            self._progress.show(item.name, interleaved_text.BEGINS)
+            return ref.compare(
+                item,
+                max_time_s,
+                lambda so_far: self._progress.show(item.name, interleaved_text.live(so_far)),
+                compared,
+            )
 
     def _measure_afresh(self, item: pytest.Item) -> Answer:
         """Measure a test in a fresh process, and show that meanwhile."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -18,6 +17,8 @@ from pytest_greenops.report import figures
 _UNCOMMITTED = ("stash", "HEAD")
 #: A ref that is computed from this branch begins with this.
 _MERGE_BASE = "merge-base:"
+#: The live line until the first pair.
+BEGINS = "A/B: both sides start"
 
 
 class Shift(NamedTuple):
@@ -65,16 +66,15 @@ def in_full(ab: Interleaved) -> str:
     return f"{measured(ab)}, {_pairs(ab.pairs)}, against {ab.label}"
 
 
-def live(pairs: int, relative: float, low: float, high: float) -> str:
+def live(ab: Interleaved) -> str:
     """Return the live line of a comparison: `'A/B 5 pairs, +7.9 % (+3.1…+13)'`.
 
     Only the pairs while their interval is not known.
     """
-    text = f"A/B {_pairs(pairs)}"
-    if not all(map(math.isfinite, (relative, low, high))):
+    text, shift = f"A/B {_pairs(ab.pairs)}", _shift(ab)
+    if ab.low is None or ab.high is None:
         return text
-    span = figures.span(low, high, format_percent).removesuffix(" %")
-    return f"{text}, {format_percent(relative)} ({span})"
+    return f"{text}, {format_percent(shift.relative)} ({shift.span.removesuffix(' %')})"
 
 
 def table_lines(verdict: Verdict) -> Iterator[tuple[str, str]]:

@@ -122,7 +122,8 @@ def test_progress_of_a_comparison_with_a_ref(project: Project) -> None:
     people = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.org")
     git(project.path, *people, "commit", "--quiet", "--message", "Begin")
     seen = on_a_terminal("--energy", "--energy-ab=main")
-    assert re.search(r"test_it  A/B \d pairs?, [+-]\d", seen)
+    assert "test_it  A/B: both sides start" in seen
+    assert re.search(r"test_it  A/B \d pairs, [+-]\d", seen)
     assert "A/B 1 pair" not in seen.rpartition("\x1b8")[2]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 import pytest
@@ -312,5 +311,6 @@ class TestReason:
 
 def test_a_live_line_has_the_interval_once_it_is_known() -> None:
     """The first pairs have none."""
-    assert interleaved_text.live(1, 0.1, -math.inf, math.inf) == "A/B 1 pair"
-    assert interleaved_text.live(5, 0.079, 0.031, 0.094) == "A/B 5 pairs, +7.9 % (+3.1…+9.4)"
+    first = replace(pairs(pairs=1), low=None, high=None)
+    assert interleaved_text.live(first) == "A/B 1 pair"
+    assert interleaved_text.live(pairs(pairs=5)) == "A/B 5 pairs, +8.3 % (+6.9…+9.8)"
