@@ -21,6 +21,7 @@ from pytest_greenops.model.baseline import SCHEMA as BASELINE_SCHEMA
 from pytest_greenops.model.baseline import Anchor, Baseline, Revision, Series, Session, TestKey
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.measurement import Check, CheckName, Domain, Provenance, Round
 from pytest_greenops.model.result import SCHEMA as RESULTS_SCHEMA
 from pytest_greenops.model.result import Policy, Result, Results
@@ -237,6 +238,11 @@ RESULTS = Results(
                 Outcome.OVER_BUDGET,
                 change=Change(0.1, 0.05, 0.15, 0.04, 0.05, 0.0036, 5),
                 limits=(Limit("energy", 0.004, 0.003, 0.005, 0.002),),
+                interleaved=Interleaved(
+                    *("main", "3f2a91c", Outcome.REGRESSED, 0.05),
+                    **{"relative": 0.1, "low": 0.08, "high": 0.12, "pairs": 7, "starts": 7},
+                    fix=("--energy-ab-tests=here",),
+                ),
             ),
             checks=(Check(CheckName.DRIFT, "+2 %", "flagged"),),
         ),

@@ -123,6 +123,28 @@ def test_tests_of_only_one_file_are_counted_and_named(files: Path) -> None:
     ]
 
 
+def test_runs_that_compared_with_a_ref_are_compared_with_each_other(files: Path) -> None:
+    """What each found against its ref is in neither table; a merged file keeps it."""
+    known = {"ref": "main", "commit": "3f2a91c", "outcome": "regressed", "margin": 0.05}
+    found = {**known, "relative": 0.5, "low": 0.4, "high": 0.6, "baseline_j": 1.0, "pairs": 7}
+
+    def compared_with_a_ref(document: Any) -> None:
+        document["policy"]["ab"] = "3f2a91c (main)"
+        for result in document["results"]:
+            result["verdict"] |= {"outcome": "regressed", "interleaved": found}
+
+    for name in ("a.json", "c.json"):
+        edit(files, name, compared_with_a_ref)
+    ran = run(files, "compare", "a.json", "c.json")
+    assert (0, "") == (ran.code, ran.err)
+    assert "2 passed" in ran.lines[-1]
+    assert "A/B" not in ran.out
+    assert run(files, "merge", "all.json", "a.json", "c.json").code == 0
+    merged = json.loads((files / "all.json").read_text())
+    assert merged["policy"]["ab"] == "3f2a91c (main)"
+    assert [each["verdict"]["interleaved"] for each in merged["results"]] == [found, found]
+
+
 def test_a_run_that_saved_is_compared_too(project: Project) -> None:
     """A run that saved its results as a baseline is compared like any other."""
     project.write("test_it.py", TESTS)
