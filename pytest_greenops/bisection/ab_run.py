@@ -38,7 +38,7 @@ _TEST_FILES = ("test_*.py", "*_test.py")
 #: interrupted when the one that started it ends (prctl(2): PR_SET_PDEATHSIG is 1).
 _PROGRAM = """
 import os, sys
-sys.path[0] = os.getcwd()
+sys.path[:] = [os.getcwd(), *filter(None, sys.path)]
 {redirect}
 import ctypes, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
@@ -54,16 +54,14 @@ sys.exit(pytest.main({args!r}))
 class AbRuns:
     """Compares commits of the repository at `top` by pytest's own A/B."""
 
-    def __init__(
-        self, top: Path, folder: Path, args: Sequence[str], interrupts: Interrupts
-    ) -> None:
+    def __init__(self, top: Path, folder: str, args: Sequence[str], interrupts: Interrupts) -> None:
         """Prepare runs.
 
-        folder  where the user is: pytest runs in the same folder of the commit's tree
+        folder  where pytest runs, from the top of each tree
         args    the tests and further options, as the user wrote them
         """
-        self._top = top.resolve()
-        self._below = folder.resolve().relative_to(self._top)
+        self._top = top
+        self._below = Path(folder)
         self._args = list(args)
         self._interrupts = interrupts
         self._environ = dict(os.environ)
@@ -143,7 +141,7 @@ class AbRuns:
         There are no baselines: each test is compared with GOOD, whatever its stored baseline says.
         """
         own = [
-            *("--energy", f"--energy-ab={against.sha}", f"--energy-json={folder}/step.json"),
+            *("--energy", f"--energy-ab={against.short}", f"--energy-json={folder}/step.json"),
             *(f"--energy-baselines={folder}/baselines", "--color=no", "-rfE"),
             *("-p", _ONLY_TEST),
         ]

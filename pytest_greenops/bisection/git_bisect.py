@@ -34,12 +34,14 @@ class Task(NamedTuple):
     """What a bisect looks for.
 
     good, bad  whole names of commits
-    args       the arguments for pytest
+    folder     where pytest runs, from the top of the working tree
+    args       its arguments
     follows    the measurement whose increase is searched
     """
 
     good: str
     bad: str
+    folder: str
     args: list[str]
     follows: Measured
 

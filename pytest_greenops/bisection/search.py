@@ -72,8 +72,10 @@ class Search:
         self._measure = measure
         self._show = show
 
-    def start(self, good: Commit, bad: Commit, args: Sequence[str]) -> None:
+    def start(self, good: Commit, bad: Commit, folder: str, args: Sequence[str]) -> None:
         """Compare BAD with GOOD, and start a bisect for the first test that regressed.
+
+        folder, args  where pytest runs and with which arguments: noted in the bisect
 
         Raises `NothingRegressed` if none did, and `GreenopsError` if no test could be compared.
         """
@@ -91,13 +93,13 @@ class Search:
         self._show.line(f"follows {follows}{others}")
         if self._bisect.in_progress:
             raise GreenopsError("another bisect was started meanwhile: git bisect reset ends it")
-        self._bisect.start(Task(good.sha, bad.sha, list(args), follows))
+        self._bisect.start(Task(good.sha, bad.sha, folder, list(args), follows))
         self._bisect.note(*step.noted)
 
     def finish(self) -> Found | Remaining:
         """Measure commits until one is found, or until only skipped ones are left."""
         bisect, task = self._bisect, self._task
-        good, number = bisect.commit(task.good), len(bisect.noted())
+        good, number = bisect.commit(task.good), max(1, len(bisect.noted()))
         while len(left := bisect.left()) > 1:
             label = f"{number}/{number - 1 + math.ceil(math.log2(len(left)))}"
             self._step(label, bisect.commit(bisect.head), good, task)

@@ -7,9 +7,9 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pytest_greenops.ab.refs import resolve, toplevel
 from pytest_greenops.bisection.ab_run import AbRuns
@@ -61,27 +61,36 @@ class Bisect(Command):
             raise GreenopsError(
                 f"no test to measure: {PROGRAM} bisect GOOD [BAD] -- tests/test_x.py::test_y"
             )
-        top = _plainly(lambda: toplevel(Path.cwd()))
+        here = Path.cwd().resolve()
+        top = _plainly(lambda: toplevel(here)).resolve()
         good, bad = (_commit(top, written) for written in (arguments.good, arguments.bad))
         if why := ancestry(top, good, bad, (arguments.good, arguments.bad)):
             raise GreenopsError(why)
+        asked = _Asked(good, bad, str(here.relative_to(top)), args)
         bisect, lines = GitBisect(top), _Lines(Screen.of_stdout())
         with Interrupts() as interrupts:
-            runs = AbRuns(top, Path.cwd(), args, interrupts)
+            runs = AbRuns(top, asked.folder, args, interrupts)
             try:
-                return _search(Search(bisect, runs, lines), bisect, (good, bad), args, lines)
+                return _search(Search(bisect, runs, lines), bisect, asked, lines)
             except NothingRegressed as answer:
-                lines.close()
                 lines.line(f"{answer}{_uncommitted(bisect, arguments.bad)}")
                 return NEGATIVE
             except Interrupted as interrupted:
-                lines.close()
                 more = f": the same command continues the bisect, {_RESET}"
+                lines.close()
                 print_problems([f"interrupted{more if bisect.in_progress else ''}"])
                 return interrupted.status
-            except GreenopsError:
+            finally:
                 lines.close()
-                raise
+
+
+class _Asked(NamedTuple):
+    """What the user asks for."""
+
+    good: Commit
+    bad: Commit
+    folder: str
+    args: list[str]
 
 
 def _commit(top: Path, written: str) -> Commit:
@@ -97,37 +106,31 @@ def _plainly(ask: Callable[[], T]) -> T:
         raise GreenopsError(re.sub("^--energy-ab(=|: )", "", str(error))) from None
 
 
-def _search(
-    search: Search,
-    bisect: GitBisect,
-    commits: tuple[Commit, Commit],
-    args: Sequence[str],
-    lines: _Lines,
-) -> int:
-    good, bad = commits
+def _search(search: Search, bisect: GitBisect, asked: _Asked, lines: _Lines) -> int:
     if bisect.in_progress:
-        _check_same(bisect.task, good, bad, args)
+        _check_same(bisect.task, asked)
         lines.line("a bisect is in progress from the same GOOD and BAD: continues")
         bisect.resume()
     else:
-        search.start(good, bad, args)
+        search.start(*asked)
     ended = search.finish()
     steps = list(bisect.steps())
     lines.close()
     bisect.reset()
-    lines.print(bisect_lines.closing(ended, steps, good, lines.width))
+    lines.print(bisect_lines.closing(ended, steps, asked.good, lines.width))
     lines.line(f"energy: {counted(search.runs, 'A/B run')}")
     return 0 if isinstance(ended, Found) else NEGATIVE
 
 
-def _check_same(task: Task | None, good: Commit, bad: Commit, args: Sequence[str]) -> None:
+def _check_same(task: Task | None, asked: _Asked) -> None:
     """Raise `GreenopsError` unless the bisect in progress is the one that the user asks for."""
     if task is None:
         raise GreenopsError("a bisect of yours is in progress here: end it with git bisect reset")
-    if (task.good, task.bad, task.args) != (good.sha, bad.sha, list(args)):
+    if task[:-1] != (asked.good.sha, asked.bad.sha, asked.folder, asked.args):
         own = [PROGRAM, "bisect", task.good[:10], task.bad[:10], "--", *task.args]
+        where = "" if task.folder == asked.folder else f" in {task.folder}"
         raise GreenopsError(
-            f"another bisect is in progress here: {shlex.join(own)} continues it, {_RESET}"
+            f"another bisect is in progress here: {shlex.join(own)}{where} continues it, {_RESET}"
         )
 
 

@@ -2,7 +2,7 @@
 
 Each commit has a file `joules.txt`: a number, or a reason why its test fails. As long as there is a
 file `$FAKE_AB/hold`, the comparison of a commit whose file begins with `wait` writes its process id
-to `$FAKE_AB/waits`, and waits.
+to `$FAKE_AB/waits`, and waits. A test file `test_it.py`, if there is one, multiplies the number.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ def main(args: Sequence[str]) -> int:
         time.sleep(60)
     try:
         share = float(energy.removeprefix("wait ")) / float(base.removeprefix("wait ")) - 1
+        if Path("test_it.py").exists():
+            share = (1 + share) * float(Path("test_it.py").read_text()) - 1
     except ValueError:
         print(f"=== 1 failed ===\nFAILED test_it.py::test_a - {energy}\n=== 1 failed in 1 s ===")
         return 1

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from pytest_greenops.commands import main
+from pytest_greenops.model.run_options import ONLY_VARIABLE
 from tests.integration import fake_ab
 from tests.unit.bisection.histories import git, make_dirty, state
 
@@ -275,7 +276,10 @@ def test_another_bisect_is_refused(place: Place) -> None:
         f"another bisect is in progress here: pytest-greenops bisect {good[:10]} "
         f"{place.shas[-1][:10]} -- test_it.py continues it, git bisect reset ends it"
     )
-    assert git(place.repository, "bisect", "log") == log
+    top, place.repository = place.repository, place.repository / "folder"
+    place.repository.mkdir()
+    assert "-- test_it.py in . continues it" in place.refused(good, "--", "test_it.py")
+    assert git(top, "bisect", "log") == log
 
 
 def test_mistakes_are_one_line(place: Place) -> None:
@@ -312,3 +316,57 @@ def test_runs_in_the_users_folder_with_absolute_paths_moved(place: Place) -> Non
     assert test.startswith(str(place.temporary))
     assert test.endswith("/sub/test_it.py")
     assert root == f"--rootdir={Path(test).parent}"
+
+
+def test_measures_the_tests_of_the_working_tree_on_request(place: Place) -> None:
+    """With `--energy-ab-tests=here` each commit has the tests that are in the working tree."""
+    place.fill(("1.0",))
+    (place.repository / "test_it.py").write_text("1.2")
+    good = place.shas[0]
+    assert place.run(good, "--", "test_it.py")[0] == 1
+    code, out, _ = place.run(good, "--", "test_it.py", "--energy-ab-tests", "here")
+    assert (code, out.splitlines()[0]) == (
+        0,
+        f"check  {place.short(1)} Change 1: +20 % (95 % CI +19…+21 %), 7 pairs: bad",
+    )
+
+
+def test_builds_the_tree_of_each_commit(place: Place) -> None:
+    """`--energy-ab-setup` runs in it, in an environment of its own."""
+    place.fill(("1.0",))
+    command = '--energy-ab-setup=echo 1.3 > joules.txt && test -n "$VIRTUAL_ENV"'
+    code, out, err = place.run(place.shas[0], "--", "test_it.py", command)
+    assert (code, err) == (0, "")
+    assert "+30 %" in out
+    failing = place.refused(place.shas[0], "--", "test_it.py", "--energy-ab-setup=exit 3")
+    assert failing.startswith(f"BAD ({place.short(1)}): --energy-ab-setup='exit 3': exit code 3")
+
+
+TESTS = """
+import pytest
+
+class TestA:
+    @pytest.mark.parametrize("size", [1, 2])
+    def test_a(self, size):
+        pass
+
+def test_b():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("followed", "ran"),
+    [("test_it.py::TestA::test_a[2]", "1 passed, 2 deselected"), (None, "3 passed")],
+)
+def test_a_step_runs_the_followed_test_alone(
+    tmp_path: Path, followed: str | None, ran: str
+) -> None:
+    """Other tests are deselected, whatever the arguments select."""
+    (tmp_path / "test_it.py").write_text(TESTS)
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if followed is not None:
+        environ[ONLY_VARIABLE] = followed
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_greenops.hooks.only_test"]
+    finished = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert ran in finished.stdout

@@ -78,7 +78,7 @@ class Lab:
 
     def run(self) -> Found | Remaining:
         """Search between the first commit and the last one."""
-        self.search.start(self.commit(0), self.commit(-1), ARGS)
+        self.search.start(self.commit(0), self.commit(-1), ".", ARGS)
         return self.search.finish()
 
 
@@ -233,7 +233,7 @@ class TestCheck:
         """The others are counted."""
         found = {Measured("test_it.py::test_c", "call"): compared(0.0), TEST: compared(0.1)}
         measure_as(lab, Run({**found, OTHER: compared(0.3)}))
-        lab.search.start(lab.commit(0), lab.commit(8), ARGS)
+        lab.search.start(lab.commit(0), lab.commit(8), ".", ARGS)
         assert lab.shown[-1] == f"follows {TEST}; 1 more regressed too"
         assert lab.bisect.task is not None
         assert lab.bisect.task.follows == TEST
