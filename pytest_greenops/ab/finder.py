@@ -57,6 +57,8 @@ class TreeFinder:
         self.left_out = list(left_out)
         self.not_built: dict[str, str] = {}
         self._lost: dict[str, str] = {}
+        self._nowhere: set[tuple[str, tuple[str, ...] | None]] = set()
+        self._path_then: list[str] = []
         self._places = places
         self._roots = list(roots)
         self._site = None if site is None else os.path.realpath(site)
@@ -69,6 +71,14 @@ class TreeFinder:
         Raises `ModuleNotFoundError` for a module that only `origin` has: if this finder returned
         None for it, Python would ask the others, which find it there.
         """
+        if sys.path != self._path_then:
+            self._path_then = list(sys.path)
+            self._nowhere.clear()
+        key = (name, None if path is None else tuple(path))
+        if key in self._nowhere:
+            # Python asks the others, and finds nothing: a test that tries an import again and again
+            # should not need more energy in this tree.
+            return None
         self._lost.pop(name, None)
         if name.partition(".")[0] == PLUGIN:
             return PathFinder.find_spec(name, [_OF_PLUGIN] if path is None else path, target)
@@ -89,7 +99,13 @@ class TreeFinder:
                 "(is it generated? then build it with --energy-ab-setup COMMAND)",
                 name=name,
             )
+        if found is None:
+            self._nowhere.add(key)
         return found
+
+    def invalidate_caches(self) -> None:
+        """Search again for what was not found: `importlib.invalidate_caches` calls this."""
+        self._nowhere.clear()
 
     def _is_local(self, path: str) -> bool:
         """Return whether a file or folder is of the tree, or was installed for it."""

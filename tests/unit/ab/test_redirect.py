@@ -276,6 +276,17 @@ def test_late_entries_of_the_path(trees: Trees) -> None:
     assert new.startswith("ModuleNotFoundError")
 
 
+def test_modules_that_are_made_later(trees: Trees) -> None:
+    """A module that was not found is found when it is there, in the tree or through a finder."""
+    KINDS["setuptools' finder"](trees.site, trees.origin)
+    later = trees.tree / "src/mypkg/later.py"
+    write = f"open({str(later)!r}, 'w').close()"
+    code = f"[file('mypkg.later'), {write}, importlib.invalidate_caches(), file('mypkg.later')]"
+    before, _, _, after = trees.run(code)
+    assert before == "ModuleNotFoundError: No module named 'mypkg.later'"
+    assert after == str(later)
+
+
 def test_links_lead_to_the_same_tree(trees: Trees, tmp_path: Path) -> None:
     """The project may be installed by a path with a link, or its repository be given by one."""
     linked = tmp_path / "linked"
