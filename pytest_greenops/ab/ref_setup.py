@@ -47,7 +47,8 @@ def build(
     tree         the worktree of the ref
     users        the user's working tree; the command finds it as $GREENOPS_WORKING_TREE
     environment  where to make the virtual environment
-    folder       where to run the command: the folder in the tree that pytest was called in
+    folder       where to run the command: the folder in the tree that pytest was called in; the
+                 root of the tree if that has no such folder
 
     Raises `OptionError` with the exit code and the last line of output if the command fails.
     """
@@ -56,7 +57,8 @@ def build(
         packages = _make_environment(environment)
         environ = _environ(environment, GREENOPS_WORKING_TREE=str(users))
         output = environment.with_name(environment.name + ".log")
-        code = _run(command, folder or tree, environ, output, limit_s)
+        called_in = tree if folder is None or not folder.is_dir() else folder
+        code = _run(command, called_in, environ, output, limit_s)
     except subprocess.TimeoutExpired:
         raise OptionError(f"{said}: it did not end within {limit_s:g} s") from None
     except (OSError, subprocess.SubprocessError) as error:

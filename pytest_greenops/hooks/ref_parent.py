@@ -13,7 +13,9 @@ from pytest_greenops import machine
 from pytest_greenops.ab import redirect, refs, worktree
 from pytest_greenops.ab.interleaving import Limits
 from pytest_greenops.ab.left_ref import where_head_left
+from pytest_greenops.ab.moved_call import move
 from pytest_greenops.ab.own_packages import source_roots
+from pytest_greenops.ab.places import Places
 from pytest_greenops.ab.redirect import Redirect
 from pytest_greenops.ab.ref_comparison import RefComparison
 from pytest_greenops.ab.ref_setup import build
@@ -25,7 +27,6 @@ from pytest_greenops.model.errors import GreenopsError, OptionError
 from pytest_greenops.model.interleaved import Interleaved, label
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.run.against_ref import Compared
-from pytest_greenops.run.process import Invocation
 from pytest_greenops.system import SYSTEM
 
 #: What readers call the side of the user's tree.
@@ -137,7 +138,8 @@ class RefParent:
         tree = os.path.realpath(made.tree)
         site = None
         if options.ab_setup is not None:
-            folder = Path(_in_tree(os.path.realpath(config.invocation_params.dir), top, tree))
+            called_in = os.path.realpath(config.invocation_params.dir)
+            folder = Path(Places(self._top, tree).mapped(called_in) or tree)
             environment = made.folder / "environment"
             site = build(
                 options.ab_setup, tree=made.tree, users=top, environment=environment, folder=folder
@@ -160,7 +162,7 @@ class RefParent:
     ) -> Side:
         folder.mkdir()
         tree = of_side.tree
-        invocation = _moved(self._parent.invocation, self._top, tree)
+        invocation = move(self._parent.invocation, self._top, tree, of_side.origin)
         found = [file for file in files if os.path.exists(f"{tree}/{file}")]
         request = SideRequest(
             invocation,
@@ -177,29 +179,3 @@ class RefParent:
         """Return the path of a test from the top of the tree, and its names."""
         path, _, names = node.partition("::")
         return os.path.relpath(os.path.realpath(path), self._top), names
-
-
-def _moved(invocation: Invocation, top: str, tree: str) -> Invocation:
-    """Return how pytest is started in another tree as it was in the one at `top`."""
-    if tree == top:
-        return invocation
-    folder = _in_tree(os.path.realpath(invocation.folder), top, tree)
-    return replace(
-        invocation,
-        args=[_moved_argument(argument, top, tree) for argument in invocation.args],
-        folder=folder if os.path.isdir(folder) else tree,
-        path=[_in_tree(entry, top, tree) for entry in invocation.path],
-    )
-
-
-def _moved_argument(argument: str, top: str, tree: str) -> str:
-    """Return an argument whose absolute path lies in the other tree: `--rootdir=/top/x`, too."""
-    option, equals, value = argument.partition("=")
-    if equals and option.startswith("-"):
-        return f"{option}={_in_tree(value, top, tree)}"
-    return _in_tree(argument, top, tree)
-
-
-def _in_tree(path: str, top: str | Path, tree: str) -> str:
-    top = str(top)
-    return f"{tree}{path[len(top) :]}" if path == top or path.startswith(f"{top}/") else path
