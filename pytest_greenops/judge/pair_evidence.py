@@ -1,8 +1,8 @@
 """The evidence that interleaved pairs give on a change, valid whenever the comparison stops.
 
 The model: a pair is d = change + shift of its start + scatter, all normal. The variance of the
-shift is `ratio` times that of the scatter. What few pairs cannot show is a prior: a grid of ratios
-and of usual standard deviations, weighted, each of which counts for a few pairs.
+shift is `ratio` times that of the scatter. What few pairs cannot show is a prior: a weighted list
+of ratios and of standard deviations of the scatter, each of which counts for a few pairs.
 
 The evidence that the change is above c is a Bayes factor: the likelihood averaged over changes
 above c (half normal) over that at c. If it is not, the evidence exceeds T in at most 1 of T
@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, product
+from itertools import accumulate
 
 from numpy import asarray, clip, concatenate, exp, log, logaddexp, maximum, median, sqrt
 
@@ -31,12 +31,17 @@ from pytest_greenops.judge.stats import (
     t_tail,
 )
 
-#: Usual standard deviations of a pair, a quiet machine's and a shared one's, with their weights.
-#: A pair of 0.1 s a side scatters by 1 to 2.5 % on a shared virtual machine, by 7 % at most.
-PAIR_SDS = ((0.01, 0.3), (0.04, 0.7))
-#: Variances of a start's shift over that of a pair's scatter, with their weights: starts that
-#: hardly differ, and starts that differ by 2 to 3 % where pairs scatter by 4 %.
-RATIOS = ((0.02, 0.8), (0.4, 0.2))
+#: What is usual: the standard deviations of a pair's scatter and of a start's shift, and a weight.
+#: First a shared machine, then a quiet one; last, starts that differ far more than their pairs.
+#: Pairs of 0.1 s a side scatter by 1 to 2.5 % on a shared virtual machine, by 7 % at most; their
+#: starts differ by 0.3 to 1.3 %.
+USUAL = (
+    (0.04, 0.005, 0.60),
+    (0.04, 0.020, 0.10),
+    (0.01, 0.0015, 0.22),
+    (0.01, 0.006, 0.06),
+    (0.01, 0.025, 0.02),
+)
 #: For how many pairs the usual standard deviation counts.
 PRIOR_PAIRS = 6.0
 #: Spread of the changes that are looked for, as variances over that of a pair: +10 % and a margin
@@ -48,12 +53,12 @@ FURTHEST = 1.5
 #: The standard deviation in that limit, and for how many pairs it counts.
 LIMIT_SD, LIMIT_PAIRS = 0.035, 4.0
 #: Halvings of the search for a bound.
-HALVINGS = 50
+HALVINGS = 40
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What the pairs say under one ratio and one usual standard deviation.
+    """What the pairs say if one line of `USUAL` is true.
 
     weight   logarithm of the prior's weight
     starts   logarithm of the determinant of the ratios of variance, times -1/2
@@ -190,13 +195,14 @@ def fit_pairs(starts: Sequence[Values]) -> Pairs:
     within = sum(group.var(axis=-1) * size for group, size in zip(groups, sizes, strict=True))
     df = PRIOR_PAIRS + len(pairs.T) - 1
     fits = []
-    for (ratio, of_ratio), (sd, of_sd) in product(RATIOS, PAIR_SDS):
+    for sd, start_sd, share in USUAL:
+        ratio = (start_sd / sd) ** 2
         worths = [size / (1 + ratio * size) for size in sizes]
         worth = sum(worths)
         mean = sum(n * m for n, m in zip(worths, means, strict=True)) / worth
         between = sum(n * (m - mean) ** 2 for n, m in zip(worths, means, strict=True))
-        prior = PRIOR_PAIRS * sd**2 / (1 + ratio)  # that of the scatter: a pair has both
-        weight = math.log(of_ratio * of_sd) + PRIOR_PAIRS / 2 * math.log(prior)
+        prior = PRIOR_PAIRS * sd**2
+        weight = math.log(share) + PRIOR_PAIRS / 2 * math.log(prior)
         apart = -sum(math.log1p(ratio * size) for size in sizes) / 2
         fits.append(Fit(weight, apart, worth, mean, (within + between) * lost, prior, df))
     return Pairs(sum(sizes), len(sizes), tuple(fits))
