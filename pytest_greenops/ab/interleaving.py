@@ -7,7 +7,15 @@ from typing import NamedTuple, TypeVar
 
 from pytest_greenops.ab.messages import Ended
 from pytest_greenops.ab.side import Side, SideFailure
-from pytest_greenops.ab.work import WARM_UP_S, LoopState, NotJudged, unlike
+from pytest_greenops.ab.work import (
+    MOST_WARM_UP_S,
+    WARM_UP_CALLS,
+    WARM_UP_S,
+    LoopState,
+    NamePairs,
+    NotJudged,
+    unlike,
+)
 from pytest_greenops.judge.stats import logs, trimmed_mean
 from pytest_greenops.measure.commanded import Loop, Order, Slice
 from pytest_greenops.measure.observer import Load
@@ -43,6 +51,7 @@ class Interleaving:
     loops    what each measuring loop has shown
     notes    what was done beyond the usual
     busy     the largest share of a CPU that an idle side used while the other side worked
+    several_threads  whether the work has more than one, so that it is not kept on one CPU
     spoilt   pairs that were kept although other processes ran
     """
 
@@ -63,7 +72,7 @@ class Interleaving:
         in_turn  end each side before the other starts
         """
         self.loops: list[LoopState] = []
-        self.starts = 0
+        self.several_threads = False
         self.busy = 0.0
         self.spoilt = 0
         self._sides = sides
@@ -80,20 +89,30 @@ class Interleaving:
         self._start_s = self._pair_s = 0.0
 
     @property
+    def pairs(self) -> list[NamePairs]:
+        """The pairs of every name that is known so far."""
+        return [pairs for loop in self.loops for pairs in loop.pairs.values()]
+
+    @property
     def late(self) -> bool:
         """Whether another start would end after the limit."""
         next_ns = (self._start_s + self._pair_s) * 1e9
         return self._clock.now_ns() + next_ns > self._limits.until_ns
 
-    def start(self, wanted: Callable[[], Mapping[str, int]]) -> None:
+    def start(self, wanted: Callable[[], Mapping[str, int]], afresh: bool = False) -> None:
         """Start the test once on both sides, and make pairs.
 
         wanted  returns how many more pairs each name needs, at most, now
+        afresh  end the processes first, and start new ones
 
         Raises `NotJudged` if the sides cannot be compared, and `SideFailure`.
         """
-        self.starts += 1
         self._cpu = self._choose_cpu()
+        for pairs in self.pairs:
+            pairs.begin(afresh)
+        if afresh:
+            for side in self._sides:
+                side.renew()
         if self._in_turn:
             self._one_after_the_other()
         else:
@@ -186,10 +205,12 @@ class Interleaving:
         if not loop.iterations:
             self._calibrate(loop, sides, done)
         if self._cpu is not None and not all(each.alone for each in done):
-            self._cpu = None  # several threads, or processes, work together
-        while loop.loop.warmup is None and spent_s < WARM_UP_S:
+            self._cpu, self.several_threads = None, True  # or processes
+        calls = 1
+        while loop.loop.warmup is None and not _warm(spent_s, calls):
             done = [self._work(side, self._order(loop)) for side in sides]
             spent_s += max(each.seconds for each in done)
+            calls += loop.iterations
 
     def _calibrate(self, loop: LoopState, sides: Sequence[Side], done: list[Slice]) -> None:
         iterations = loop.loop.iterations or 1
@@ -258,13 +279,7 @@ class Interleaving:
                 logs(pairs.joules(slices[place], loop.loop) for slices in made) for place in (0, 1)
             )
             ratios = [c - r for c, r in zip(candidate, ref, strict=True)]
-            self._last(pairs.starts).append(trimmed_mean(ratios))
-            pairs.ref_j.append(trimmed_mean(ref))
-
-    def _last(self, starts: list[list[float]]) -> list[float]:
-        if len(starts) < self.starts:
-            starts += [[] for _ in range(self.starts - len(starts))]
-        return starts[-1]
+            pairs.add(trimmed_mean(ratios), trimmed_mean(ref))
 
     # --- one side after the other ------------------------------------------------------------
 
@@ -337,3 +352,7 @@ class Interleaving:
 
     def _left_s(self) -> float:
         return max(0.0, (self._limits.until_ns - self._clock.now_ns()) * 1e-9)
+
+
+def _warm(spent_s: float, calls: int) -> bool:
+    return spent_s >= WARM_UP_S and (calls >= WARM_UP_CALLS or spent_s >= MOST_WARM_UP_S)

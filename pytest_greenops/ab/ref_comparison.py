@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from pytest_greenops.ab.interleaving import Interleaving, Limits
 from pytest_greenops.ab.messages import Ready
 from pytest_greenops.ab.side import Side, SideFailure
 from pytest_greenops.ab.work import LoopState, NamePairs, NotJudged
+from pytest_greenops.judge.pair_confirmation import Decision
 from pytest_greenops.judge.pair_decision import MOST_PAIRS
 from pytest_greenops.judge.stats import TRIM
 from pytest_greenops.measure.observer import Load
@@ -24,6 +25,10 @@ from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 
 #: Builds the ref's package in most projects.
 BUILD = ("--energy-ab-setup=pip install -e . --no-deps",)
+_SEVERAL_THREADS = (
+    "the work has several threads, so the sides are not kept on one CPU; OMP_NUM_THREADS=1 is more "
+    "exact"
+)
 #: An idle side may use this share of the margin while the other's counters run.
 IDLE_LIMIT = 1 / 5
 
@@ -64,6 +69,7 @@ class RefComparison:
         self._in_turn = in_turn
         self._clock = clock
         self._notes = list(notes)
+        self._processes_differ = in_turn is not None
 
     def run(self) -> dict[str, Interleaved]:
         """Compare until each name is decided, has its last pair, or time is over."""
@@ -85,6 +91,7 @@ class RefComparison:
     def _find(self, side: Side, ready: Ready) -> None:
         """Check that a side has the test and its own code; raise why not."""
         if ready.one_start:
+            self._processes_differ = True
             self._note(f"each start is a process of its own: {ready.one_start}")
         for module in ready.not_built:
             raise NotJudged(f"{module} is not built in {side.name}", fix=BUILD)
@@ -107,6 +114,7 @@ class RefComparison:
                 return self._until_decided(in_turn=False)
             except SideFailure as failure:
                 self._in_turn = str(failure)
+                self._processes_differ = True
                 try:
                     alone = self._until_decided(in_turn=True)
                 except (SideFailure, NotJudged):
@@ -127,37 +135,45 @@ class RefComparison:
             clock=self._clock,
         )
         wanted = partial(self._wanted, interleaving)
+        afresh = False
         while True:
-            interleaving.start(wanted)
-            for pairs in _all_pairs(interleaving):
-                if pairs.number and not self._over(pairs):
-                    self._progress(self._so_far(pairs, interleaving))
-            if not any(wanted().values()) or interleaving.late:
+            interleaving.start(wanted, afresh)
+            decisions = [self._decision(pairs) for pairs in interleaving.pairs if pairs.number]
+            for pairs in interleaving.pairs:
+                if pairs.number and not self._decision(pairs).over:
+                    self._progress(self._so_far(pairs))
+            if all(each.over for each in decisions) or interleaving.late:
                 return interleaving
+            afresh = not any(wanted().values())
 
     def _wanted(self, interleaving: Interleaving) -> dict[str, int]:
-        """Return how many more pairs each name may need; 0 once it is decided."""
-        return {
-            pairs.of.name: 0 if self._over(pairs) else MOST_PAIRS - pairs.number
-            for pairs in _all_pairs(interleaving)
-        }
+        """Return how many more pairs each name may need of these processes."""
+        return {pairs.of.name: self._of_these_processes(pairs) for pairs in interleaving.pairs}
 
-    def _over(self, pairs: NamePairs) -> bool:
-        return pairs.number > 0 and bool(pairs.screened().over)
+    def _of_these_processes(self, pairs: NamePairs) -> int:
+        made = sum(map(len, pairs.processes[-1]))
+        if not pairs.number:
+            return MOST_PAIRS
+        decision = self._decision(pairs)
+        return 0 if decision.over or (decision.afresh and made) else max(1, MOST_PAIRS - made)
 
-    def _so_far(self, pairs: NamePairs, interleaving: Interleaving) -> Interleaved:
-        screening = pairs.screened()
+    def _decision(self, pairs: NamePairs) -> Decision:
+        return pairs.decision(self._processes_differ)
+
+    def _so_far(self, pairs: NamePairs) -> Interleaved:
+        decision = self._decision(pairs)
+        shown = decision.shown
         return self._interleaved(
             pairs.of.margin,
-            screening.outcome,
-            relative=_share(screening.estimate),
-            low=_share(screening.low),
-            high=_share(screening.high),
+            decision.outcome,
+            relative=_share(shown.estimate),
+            low=_share(shown.low),
+            high=_share(shown.high),
             baseline_j=pairs.level_j,
-            smallest=_share(screening.smallest),
-            pairs=pairs.number,
-            starts=sum(bool(start) for start in pairs.starts),
-            notes=tuple(self._notes),
+            smallest=_share(shown.smallest),
+            pairs=shown.pairs.count,
+            starts=len(shown.pairs.sizes),
+            notes=(*self._notes, *_disputes(decision)),
         )
 
     def _result(self, pairs: NamePairs, loop: LoopState, interleaving: Interleaving) -> Interleaved:
@@ -166,7 +182,7 @@ class RefComparison:
                 pairs.of.margin, Outcome.NOT_COMPARABLE, cause="no pair was completed in time"
             )
         doubt = self._doubt(pairs, loop, interleaving)
-        result = self._so_far(pairs, interleaving)
+        result = self._so_far(pairs)
         if doubt and result.outcome is not Outcome.INCONCLUSIVE:
             return replace(result, outcome=Outcome.INCONCLUSIVE, cause=doubt)
         return result
@@ -176,6 +192,8 @@ class RefComparison:
         if interleaving.busy:
             busy = format_percent(interleaving.busy, signed=False, digits=2)
             self._note(f"an idle side still used CPU time: {busy} of a CPU")
+        if interleaving.several_threads:
+            self._note(_SEVERAL_THREADS)
         if loop.estimated:
             return None
         if interleaving.busy > IDLE_LIMIT * pairs.of.margin:
@@ -211,5 +229,7 @@ class _Absent(NotJudged):
     """A side does not have the test."""
 
 
-def _all_pairs(interleaving: Interleaving) -> list[NamePairs]:
-    return [pairs for loop in interleaving.loops for pairs in loop.pairs.values()]
+def _disputes(decision: Decision) -> Iterator[str]:
+    if decision.disputed:
+        changes = ", ".join(map(format_percent, decision.disputed))
+        yield f"processes of the same code differ: {changes}"

@@ -122,6 +122,10 @@ class Side:
             process.ends_within(_END_S)
             process.kill()
 
+    def renew(self) -> None:
+        """End the process: the next start has a new one."""
+        self.end()
+
     def abandon(self) -> None:
         """End the process at once: its test hangs, or does not matter any more."""
         if self._process is not None:

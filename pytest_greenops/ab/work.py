@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pytest_greenops.judge.pair_decision import Comparison, compare
+from pytest_greenops.judge.pair_confirmation import Decision, decide
 from pytest_greenops.judge.stats import trimmed_mean
 from pytest_greenops.measure.commanded import Loop, Slice
 from pytest_greenops.measure.self_checks import edge_error, edge_limit
@@ -23,8 +23,9 @@ SENSED_S = 0.02
 SPARE = 1.2
 #: By how much one step of the calibration may multiply the calls.
 GROWTH = 100
-#: After a start a side works for at least this long before its first pair.
-WARM_UP_S = 0.05
+#: After a start a side works for `WARM_UP_S` before its first pair, and makes this many calls unless
+#: they take longer than `MOST_WARM_UP_S`: until caches are filled and pages of a fork are its own.
+WARM_UP_S, WARM_UP_CALLS, MOST_WARM_UP_S = 0.1, 5, 0.5
 
 
 class NotJudged(GreenopsError):
@@ -36,12 +37,28 @@ class NotJudged(GreenopsError):
 
 
 class NamePairs:
-    """The pairs of one name: for each start the logarithms of candidate over ref."""
+    """The pairs of one name, as logarithms of candidate over ref.
+
+    processes  for each pair of processes its starts, and for each start its pairs
+    """
 
     def __init__(self, of: Compared) -> None:
         self.of = of
-        self.starts: list[list[float]] = []
+        self.processes: list[list[list[float]]] = [[]]
         self.ref_j: list[float] = []
+
+    def begin(self, afresh: bool) -> None:
+        """Begin a start, of new processes or of those before."""
+        if afresh:
+            self.processes.append([])
+        self.processes[-1].append([])
+
+    def add(self, ratio: float, ref_j: float) -> None:
+        """Add a pair to this start: a logarithm, and the logarithm of the ref's joules."""
+        if not self.processes[-1]:
+            self.begin(False)
+        self.processes[-1][-1].append(ratio)
+        self.ref_j.append(ref_j)
 
     def joules(self, slice_: Slice, loop: Loop) -> float:
         """Return the joules of a unit of work in one slice; raises `NotJudged`."""
@@ -59,13 +76,24 @@ class NamePairs:
         return joules
 
     @property
+    def known(self) -> list[list[list[float]]]:
+        """The pairs of each pair of processes that has any, without starts that have none."""
+        found = [[start for start in starts if start] for starts in self.processes]
+        return [starts for starts in found if starts]
+
+    @property
     def number(self) -> int:
         """The number of pairs."""
-        return sum(map(len, self.starts))
+        return sum(len(start) for starts in self.known for start in starts)
 
-    def screened(self) -> Comparison:
-        """Return what the pairs show, of which there is at least one."""
-        return compare([start for start in self.starts if start], self.of.margin)
+    def decision(self, processes_differ: bool) -> Decision:
+        """Return what the pairs show, of which there is at least one.
+
+        processes_differ  each start has processes of its own, so that no others need confirm it
+        """
+        if processes_differ:
+            return decide([[start for starts in self.known for start in starts]], self.of.margin, 1)
+        return decide(self.known, self.of.margin)
 
     @property
     def level_j(self) -> float | None:

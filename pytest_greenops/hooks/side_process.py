@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -115,6 +116,9 @@ class SideProcess:
         energy = [node for node, item in items.items() if selection.is_energy_test(item)]
         one_start = self._why_no_fork()
         self._open_early()
+        # Else the first collection in a fork copies every page of what was imported.
+        gc.collect()
+        gc.freeze()
         others = [node for node in items if node not in set(energy)]
         self._channel.send(
             Ready(energy, others, self._failures, not_built(), one_start, self._foreign())
