@@ -162,17 +162,18 @@ class RefComparison:
 
     def _so_far(self, pairs: NamePairs) -> Interleaved:
         decision = self._decision(pairs)
-        shown = decision.shown
+        shown, (low, high) = decision.shown, decision.interval
         return self._interleaved(
             pairs.of.margin,
             decision.outcome,
             relative=_share(shown.estimate),
-            low=_share(shown.low),
-            high=_share(shown.high),
+            low=_share(low),
+            high=_share(high),
             baseline_j=pairs.level_j,
             smallest=_share(shown.smallest),
             pairs=shown.pairs.count,
-            starts=len(shown.pairs.sizes),
+            starts=shown.pairs.starts,
+            needs_pairs=shown.needs_pairs if decision.over else None,
             notes=(*self._notes, *_disputes(decision)),
         )
 

@@ -23,8 +23,8 @@ SENSED_S = 0.02
 SPARE = 1.2
 #: By how much one step of the calibration may multiply the calls.
 GROWTH = 100
-#: After a start a side works for `WARM_UP_S` before its first pair, and makes this many calls unless
-#: they take longer than `MOST_WARM_UP_S`: until caches are filled and pages of a fork are its own.
+#: After a start a side works for `WARM_UP_S` before its first pair, and makes this many calls
+#: unless they take `MOST_WARM_UP_S`: until caches are filled and pages of a fork are its own.
 WARM_UP_S, WARM_UP_CALLS, MOST_WARM_UP_S = 0.1, 5, 0.5
 
 

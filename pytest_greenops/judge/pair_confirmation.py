@@ -20,6 +20,9 @@ from pytest_greenops.model.outcome import Outcome
 TO_CONFIRM = 3
 #: Pairs of processes that are asked; the outcome of two of them counts.
 MOST_PROCESSES = 3
+#: Standard deviation of a change between pairs of processes of the same code, beyond what their
+#: starts show: 0.35 % for a process of either side, in the same measurements.
+PROCESS_SD = 0.005
 _MOVED = (Outcome.REGRESSED, Outcome.IMPROVED)
 
 
@@ -31,6 +34,7 @@ class Decision(NamedTuple):
     outcome   of the comparison, so far
     shown     the pairs that the figures are from
     disputed  the change in each pair of processes, if they contradict each other
+    processes pairs of processes that the figures are from
     """
 
     over: bool
@@ -38,6 +42,14 @@ class Decision(NamedTuple):
     outcome: Outcome
     shown: Comparison
     disputed: tuple[float, ...] = ()
+    processes: int = 1
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval, with what processes of the same code differ by."""
+        middle, half = self.shown.estimate, 1.96 * PROCESS_SD / math.sqrt(self.processes)
+        low, high = self.shown.low, self.shown.high
+        return middle - math.hypot(middle - low, half), middle + math.hypot(high - middle, half)
 
 
 def decide(
@@ -55,7 +67,7 @@ def decide(
     outcome = first.outcome
     if not first.over or outcome not in _MOVED or most == 1:
         return Decision(bool(first.over), False, outcome, first)
-    agreeing, against = [processes[0]], []
+    agreeing, against = [processes[0]], list[Sequence[Sequence[float]]]()
     for starts in processes[1:]:
         if not any(starts):
             break
@@ -65,13 +77,13 @@ def decide(
         (agreeing if answer else against).append(starts)
     if len(agreeing) > 1:
         both = compare([start for starts in agreeing for start in starts], margin)
-        return Decision(True, False, outcome, both)
+        return Decision(True, False, outcome, both, processes=len(agreeing))
     if len(against) < most - 1:
         return Decision(False, True, Outcome.INCONCLUSIVE, first)
     changes = tuple(math.expm1(_level(starts)) for starts in processes)
     other = compare([start for starts in against for start in starts], margin)
     passed = Outcome.PASSED if other.outcome is Outcome.PASSED else Outcome.INCONCLUSIVE
-    return Decision(True, False, passed, other, changes)
+    return Decision(True, False, passed, other, changes, len(against))
 
 
 def _answer(
