@@ -31,6 +31,8 @@ _GRACE_S = 10.0
 #: Lines of pytest's output that say why a test was not measured.
 _REASON = re.compile(r"^(?:FAILED|ERROR:?|INTERNALERROR>) +(.*)$", re.MULTILINE)
 _MOST_CHARACTERS = 300
+#: Exit codes of pytest that say why there is no result.
+_UNMEASURED = {0: "no test measured energy", 5: "pytest found no such test"}
 #: The plugin that runs the followed test alone.
 _ONLY_TEST = "pytest_greenops.hooks.only_test"
 _TEST_FILES = ("test_*.py", "*_test.py")
@@ -215,8 +217,8 @@ def _uncompared(result: Result) -> str:
 
 def _reason(code: int, said: str) -> str:
     """Return why pytest measured nothing: the first reason of its summary, or its last line."""
-    if code == 0:
-        return "no test measured energy"
+    if code in _UNMEASURED:
+        return _UNMEASURED[code]
     reason = _REASON.search(said)
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     last = lines[-1].strip("= ") if lines else f"pytest ended with exit code {code}"

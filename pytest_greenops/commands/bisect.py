@@ -22,6 +22,7 @@ from pytest_greenops.model.bisected import Commit, Found, Step
 from pytest_greenops.model.errors import GreenopsError, OptionError
 from pytest_greenops.model.units import counted
 from pytest_greenops.report import bisect_lines
+from pytest_greenops.report.drawing import visible
 
 T = TypeVar("T")
 _RESET = "git bisect reset ends it"
@@ -39,8 +40,8 @@ class Bisect(Command):
         parser.usage = "%(prog)s [-h] GOOD [BAD] -- PYTEST_ARGUMENT ..."
         parser.description = (
             "Find the commit that made a test use more energy, by git's own bisect between GOOD "
-            "and BAD. Each step measures a commit against GOOD (pytest --energy-ab=GOOD), in a "
-            "temporary working tree. Nothing is checked out: HEAD, index and files stay as they "
+            "and BAD. Each step compares a commit with GOOD, as pytest does with --energy-ab, in a "
+            "temporary git worktree. Nothing is checked out: HEAD, index and files stay as they "
             "are, and git bisect log, skip and reset work meanwhile."
         )
         text = "a branch, tag or commit where the test used less energy; an ancestor of BAD"
@@ -48,10 +49,10 @@ class Bisect(Command):
         text = "where it uses more (default: HEAD)"
         parser.add_argument("bad", metavar="BAD", nargs="?", default="HEAD", help=text)
         parser.epilog = (
-            "After -- follow the tests and further options of pytest, such as "
-            "--energy-max-increase=10%% or --energy-ab-tests=here. Of several tests, the first one "
-            "that uses more energy in BAD is followed. The exit status is 0 if one commit was "
-            "found, 1 if not. After Ctrl-C the same command continues."
+            "After -- follow the tests and further options of pytest: -k, --energy-ab-tests=here, "
+            "--energy-max-increase=10%. Of several tests, the first one that uses more energy in "
+            "BAD is followed. The exit status is 0 if the commit was found, and 1 if it was not. "
+            "After Ctrl-C the same command continues."
         )
 
     def run(self, arguments: argparse.Namespace) -> int:
@@ -153,7 +154,7 @@ class _Lines:
         """Show the commit that is being measured, until its step replaces it."""
         if self._live:
             text = bisect_lines.measuring_line(label, commit, self.width - 1)
-            print(text, end="", flush=True)
+            print(visible(text), end="", flush=True)
             self._open = True
 
     def step(self, label: str, step: Step) -> None:
@@ -165,9 +166,9 @@ class _Lines:
         self.print(bisect_lines.text_lines(text, self.width))
 
     def print(self, lines: Iterable[str]) -> None:
-        """Print lines, in place of the current one."""
+        """Print lines, in place of the current one; a subject cannot move the cursor."""
         self.close()
-        self._screen.print(lines)
+        self._screen.print(map(visible, lines))
 
     def close(self) -> None:
         """Erase the current line."""

@@ -189,8 +189,7 @@ INTERRUPTED = (
 )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_bisect_continues(place: Place, number: signal.Signals) -> None:
+def test_an_interrupted_bisect_continues(place: Place) -> None:
     """Ctrl-C ends the step's processes, leaves the bisect alone, and says how to go on."""
     place.fill((*JOULES[:4], "wait 1.15", "1.16"))
     make_dirty(place.repository)
@@ -198,9 +197,9 @@ def test_an_interrupted_bisect_continues(place: Place, number: signal.Signals) -
     (place.fake / "hold").touch()
     process = place.start(place.shas[0], "--", "test_it.py")
     step = place.wait_for_a_step()
-    os.killpg(process.pid, number)  # what the terminal does: git and all get it
+    os.killpg(process.pid, signal.SIGINT)  # what the terminal does: git and all get it
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err.splitlines()) == (128 + number, [INTERRUPTED])
+    assert (process.returncode, err.splitlines()) == (130, [INTERRUPTED])
     assert len(out.splitlines()) == 3
     assert ends(step)
     assert place.left() == []
@@ -270,7 +269,8 @@ def test_another_bisect_is_refused(place: Place) -> None:
     process = place.start(good, "--", "test_it.py")
     place.wait_for_a_step()
     process.terminate()
-    process.communicate(timeout=60)
+    assert process.communicate(timeout=60)[1].splitlines() == [INTERRUPTED]
+    assert process.returncode == 128 + signal.SIGTERM
     log = git(place.repository, "bisect", "log")
     assert place.refused(good, "--", "test_other.py") == (
         f"another bisect is in progress here: pytest-greenops bisect {good[:10]} "
@@ -370,3 +370,11 @@ def test_a_step_runs_the_followed_test_alone(
     command = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_greenops.hooks.only_test"]
     finished = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
     assert ran in finished.stdout
+
+
+def test_a_subject_cannot_act_on_the_terminal(place: Place) -> None:
+    """Control characters of a commit's subject are shown as escapes."""
+    place.shas.append(place.commit("1.3", "Clear \x1b[2J the screen"))
+    code, out, _ = place.run(place.shas[0], "--", "test_it.py")
+    assert code == 0
+    assert f"found: {place.short(1)} Clear \\x1b[2J the screen" in out
