@@ -42,7 +42,7 @@ AT_TOP = {"msgspec", "numpy", "psutil", "pytest", "scipy"}
 #: Packages and modules that work while a test runs, and so while its patches are active.
 DURING_TESTS = (
     *("measure", "sensors", "run", "machine.load", "insight.layers"),
-    *("ab.interleaving", "ab.messages", "ab.ref_comparison", "ab.side", "ab.work"),
+    *("ab.interleaving", "ab.messages", "ab.pair_maker", "ab.ref_comparison", "ab.side", "ab.work"),
 )
 #: Modules of which a test may replace any function, or whose names pyfakefs and freezegun replace.
 REPLACED = {

@@ -9,10 +9,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pytest_greenops.ab.interleaving import Interleaving, Limits
+from pytest_greenops.ab.interleaving import Interleaving
 from pytest_greenops.ab.messages import Ready
 from pytest_greenops.ab.side import Side, SideFailure
-from pytest_greenops.ab.work import LoopState, NamePairs, NotJudged
+from pytest_greenops.ab.work import Limits, LoopState, NamePairs, NotJudged
 from pytest_greenops.judge.pair_confirmation import Decision
 from pytest_greenops.judge.pair_decision import MOST_PAIRS
 from pytest_greenops.judge.stats import TRIM
@@ -21,7 +21,6 @@ from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.outcome import Outcome
 from pytest_greenops.model.units import format_percent
 from pytest_greenops.run.against_ref import Compared
-from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 
 #: Builds the ref's package in most projects.
 BUILD = ("--energy-ab-setup=pip install -e . --no-deps",)
@@ -48,7 +47,6 @@ class RefComparison:
         progress: Callable[[Interleaved], None] = lambda so_far: None,
         in_turn: str | None = None,
         notes: tuple[str, ...] = (),
-        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Prepare a comparison.
 
@@ -67,7 +65,6 @@ class RefComparison:
         self._load = load
         self._progress = progress
         self._in_turn = in_turn
-        self._clock = clock
         self._notes = list(notes)
         self._processes_differ = in_turn is not None
 
@@ -132,7 +129,6 @@ class RefComparison:
             self._load(),
             self._limits,
             in_turn=in_turn,
-            clock=self._clock,
         )
         wanted = partial(self._wanted, interleaving)
         afresh = False
@@ -190,17 +186,17 @@ class RefComparison:
 
     def _doubt(self, pairs: NamePairs, loop: LoopState, interleaving: Interleaving) -> str | None:
         """Return what forbids a verdict: a counter of the machine also counts others."""
-        if interleaving.busy:
-            busy = format_percent(interleaving.busy, signed=False, digits=2)
+        if interleaving.maker.busy:
+            busy = format_percent(interleaving.maker.busy, signed=False, digits=2)
             self._note(f"an idle side still used CPU time: {busy} of a CPU")
-        if interleaving.several_threads:
+        if interleaving.maker.several_threads:
             self._note(_SEVERAL_THREADS)
         if loop.estimated:
             return None
-        if interleaving.busy > IDLE_LIMIT * pairs.of.margin:
+        if interleaving.maker.busy > IDLE_LIMIT * pairs.of.margin:
             return "the side that waits still uses CPU time, which the counters include"
-        if interleaving.spoilt > TRIM * pairs.number:
-            return f"other processes ran during {interleaving.spoilt} of {pairs.number} pairs"
+        if interleaving.maker.spoilt > TRIM * pairs.number:
+            return f"other processes ran during {interleaving.maker.spoilt} of {pairs.number} pairs"
         return None
 
     def _none(

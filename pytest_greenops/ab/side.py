@@ -29,7 +29,10 @@ _END_S = 5.0
 
 
 class SideFailure(GreenopsError):
-    """A side cannot go on; the message says why, after the name of the side."""
+    """A side cannot go on; the message says which and why: `in main, the test failed: …`."""
+
+    def __init__(self, side: str, why: str) -> None:
+        super().__init__(f"in {side}, {why}")
 
 
 class SideRequest(msgspec.Struct, frozen=True):
@@ -103,9 +106,8 @@ class Side:
         self._send(order)
         done: Slice = self._expect((Slice, Ended), limit_s)
         if isinstance(done, Ended):
-            raise SideFailure(
-                done.failure or "its measurement was left before its rounds were done"
-            )
+            left = "its measurement was left before its rounds were done"
+            raise SideFailure(self.name, done.failure or left)
         return done
 
     def leave_loop(self) -> None:
@@ -137,14 +139,15 @@ class Side:
         self._processes += 1
         path = f"{request.folder}/request-{self._processes}.json"
         self._output = f"{request.folder}/output-{self._processes}"
-        with failing("its request could not be written", SideFailure):
+        with failing("its request could not be written", self._failure):
             system.write_file(path, msgspec.json.encode(request))
             theirs_in, ours_out = system.pipe()
             ours_in, theirs_out = system.pipe()
         try:
             self._process = Process(
                 pytest_program(SIDE_VARIABLE),
-                {**self._environ, SIDE_VARIABLE: path},
+                # Both sides hash strings alike, so that sets have the same order.
+                {"PYTHONHASHSEED": str(self._processes), **self._environ, SIDE_VARIABLE: path},
                 self._output,
                 {theirs_in: INCOMING, theirs_out: OUTGOING},
                 system,
@@ -161,14 +164,14 @@ class Side:
     def _expect(self, kinds: Any, limit_s: float) -> Any:
         message = self._guarded(lambda channel: channel.receive(limit_s))
         if not isinstance(message, kinds):
-            raise SideFailure(f"its process sent {type(message).__name__} out of turn")
+            raise self._failure(f"its process sent {type(message).__name__} out of turn")
         return message
 
     def _guarded(self, use: Callable[[Channel], Any]) -> Any:
         """Use the channel; a failure ends the process and says how."""
         channel, process = self._channel, self._process
         if channel is None or process is None:
-            raise SideFailure("its process has ended")
+            raise self._failure("its process has ended")
         try:
             return use(channel)
         except ChannelClosed as error:
@@ -179,7 +182,10 @@ class Side:
                     f"its process {exit_text(process.code)}{last_line(self._output, self._system)}"
                 )
             self.abandon()
-            raise SideFailure(why) from None
+            raise self._failure(why) from None
         except GreenopsError as error:
             self.abandon()
-            raise SideFailure(str(error)) from None
+            raise self._failure(str(error)) from None
+
+    def _failure(self, why: str) -> SideFailure:
+        return SideFailure(self.name, why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pytest_greenops.judge.pair_confirmation import Decision, decide
 from pytest_greenops.judge.stats import trimmed_mean
@@ -13,6 +14,7 @@ from pytest_greenops.measure.self_checks import edge_error, edge_limit
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import Domain, Measurement, joules_per_unit
 from pytest_greenops.run.against_ref import Compared
+from pytest_greenops.system import SYSTEM
 
 #: A pair lasts about this long on either side, in slices of at least `SLICE_S`: so short that the
 #: phases of a shared machine (other virtual machines, clock rates) are the same on both sides.
@@ -26,6 +28,22 @@ GROWTH = 100
 #: After a start a side works for `WARM_UP_S` before its first pair, and makes this many calls
 #: unless they take `MOST_WARM_UP_S`: until caches are filled and pages of a fork are its own.
 WARM_UP_S, WARM_UP_CALLS, MOST_WARM_UP_S = 0.1, 5, 0.5
+
+
+class Limits(NamedTuple):
+    """How long a comparison may take.
+
+    until_ns  no start begins that would end later
+    answer_s  how long a side may take to answer
+    """
+
+    until_ns: float
+    answer_s: float
+
+    @property
+    def left_s(self) -> float:
+        """How much of the time is left."""
+        return max(0.0, (self.until_ns - SYSTEM.monotonic_ns()) * 1e-9)
 
 
 class NotJudged(GreenopsError):

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from pytest_greenops import machine
 from pytest_greenops.ab import redirect, refs, worktree
-from pytest_greenops.ab.interleaving import Limits
 from pytest_greenops.ab.left_ref import where_head_left
 from pytest_greenops.ab.moved_call import move
 from pytest_greenops.ab.own_packages import source_roots
@@ -21,6 +20,7 @@ from pytest_greenops.ab.ref_comparison import RefComparison
 from pytest_greenops.ab.ref_setup import build
 from pytest_greenops.ab.side import Side, SideRequest
 from pytest_greenops.ab.tests_here import copy_tests
+from pytest_greenops.ab.work import Limits
 from pytest_greenops.hooks import selection
 from pytest_greenops.hooks.fresh_parent import FreshParent, node_of
 from pytest_greenops.model.errors import GreenopsError, OptionError
@@ -31,8 +31,6 @@ from pytest_greenops.system import SYSTEM
 
 #: What readers call the side of the user's tree.
 HERE = "the working tree"
-#: Strings are hashed alike on both sides, so that sets have the same order.
-_HASH_SEED = {"PYTHONHASHSEED": "0"}
 
 
 class RefParent:
@@ -173,7 +171,7 @@ class RefParent:
             of_side,
             source_roots(tree),
         )
-        return Side(name, request, {**_HASH_SEED, **self._parent.environ}, redirected)
+        return Side(name, request, self._parent.environ, redirected)
 
     def _relative(self, node: str) -> tuple[str, str]:
         """Return the path of a test from the top of the tree, and its names."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 import msgspec
@@ -74,7 +74,9 @@ class ProcessFailure(GreenopsError):
 
 
 @contextmanager
-def failing(what: str, error_type: type[GreenopsError] = ProcessFailure) -> Iterator[None]:
+def failing(
+    what: str, error_type: Callable[[str], GreenopsError] = ProcessFailure
+) -> Iterator[None]:
     """Turn a full disk, a lost folder, or what the system cannot do into an error of ours."""
     try:
         yield
