@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from pytest_greenops.commands import main
 from pytest_greenops.model.run_options import ONLY_VARIABLE
 from tests.integration import fake_ab
+from tests.integration.projects import INI, conftest, fill
 from tests.unit.bisection.histories import git, make_dirty, state
 
 ROOT = Path(__file__).parents[2]
@@ -378,3 +380,28 @@ def test_a_subject_cannot_act_on_the_terminal(place: Place) -> None:
     code, out, _ = place.run(place.shas[0], "--", "test_it.py")
     assert code == 0
     assert f"found: {place.short(1)} Clear \\x1b[2J the screen" in out
+
+
+@pytest.mark.real_time
+def test_compares_for_real_what_each_tree_imports(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the project is installed from the working tree, each side imports its own commit."""
+    for name in ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTHONDONTWRITEBYTECODE"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(place.repository)]))
+    project = {
+        "pytest.ini": INI,
+        "conftest.py": conftest("noise=0.01, seed=os.getpid()"),
+        "spent.py": "J = float(open(__file__.replace('spent.py', 'joules.txt')).read())",
+        "test_it.py": "from spent import J\ndef test_a(energy, spend):\n    energy(spend, J)",
+    }
+    fill(place.repository, project)
+    place.fill(("1.0", "1.2"))
+    (place.repository / "joules.txt").write_text("0.1")
+    code, out, err = place.run(place.shas[1], "--", "test_it.py", "-p", "greenops")
+    assert (code, err) == (0, "")
+    assert re.search(rf"^found: {place.short(2)} Change 2$", out, re.MULTILINE)
+    assert re.search(r"^       \+(19|20|21) % .* against its parent", out, re.MULTILINE)
+    assert out.endswith("energy: 1 A/B run\n")
+    assert place.left() == []
