@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_greenops import machine
-from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.commands import results_file
 from pytest_greenops.hooks import failure, selection
 from pytest_greenops.hooks.caller import caller_of, inform_worker
@@ -21,15 +18,14 @@ from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.hooks.measured_item import MeasuredItem, measured_whole
 from pytest_greenops.hooks.progress_bar import ProgressBar
 from pytest_greenops.hooks.report_data import GatheredReports
+from pytest_greenops.hooks.run_output import header, shows_unicode, write_json
 from pytest_greenops.hooks.side_process import SideProcess
 from pytest_greenops.machine.facts import brought_facts
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import GreenopsError, OptionError
-from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.run_options import Options
-from pytest_greenops.report import closing, interleaved_text, terminal
-from pytest_greenops.report.document import to_json
-from pytest_greenops.report.drawing import plain, shows_blocks, visible
+from pytest_greenops.report import closing, terminal
+from pytest_greenops.report.drawing import plain, visible
 from pytest_greenops.report.layer_table import where_joules_go
 from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.run import Run
@@ -38,7 +34,6 @@ from pytest_greenops.system import Originals
 
 if TYPE_CHECKING:
     from pytest_greenops.hooks.ref_parent import RefParent
-    from pytest_greenops.run.against_ref import Compared
 
 #: Options with which pytest shows something and runs no test.
 _SHOW_ONLY = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
@@ -136,8 +131,8 @@ class Measuring:
         """Say what measures, what it is compared with, and what fails."""
         if self._run is None:
             return []
-        lines = _header(self.run)
-        return list(map(visible if _unicode() else plain, lines))
+        lines = header(self.run)
+        return list(map(visible if shows_unicode() else plain, lines))
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Remember every test, selected or not, to recognise a renamed test."""
@@ -188,7 +183,7 @@ class Measuring:
             measured.keep_figures(call)
         report = yield
         with Originals():
-            measured.describe(report, call, self.run, _unicode())
+            measured.describe(report, call, self.run, shows_unicode())
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
@@ -208,7 +203,7 @@ class Measuring:
         if child := FreshChild.of(self._config):
             child.answer(self._run)
             return
-        self._gathered.problems += _write_json(self._run)
+        self._gathered.problems += write_json(self._run)
         fine = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
         if session.exitstatus not in fine:
             return
@@ -278,29 +273,13 @@ class Measuring:
             return
         trial.confirm(partial(self._measure_afresh, item))
         if self._against_ref is not None:
-            trial.compare(partial(self._compare, self._against_ref, item, trial.planned_s))
+            compare = partial(self._against_ref.compare, item, trial.planned_s, self._progress)
+            trial.compare(compare)
         results = trial.results.values()
         for result in results:
             item.ihook.pytest_energy_verdict(item=item, result=result)
         accepted = self.run.saver.acceptable(trial)
         failure.enforce(results, self._options, accepted, caller_of(self._config))
-
-    def _compare(
-        self,
-        ref: RefParent,
-        item: pytest.Item,
-        max_time_s: float,
-        compared: Mapping[str, Compared],
-    ) -> Mapping[str, Interleaved]:
-        """Compare measurements of a test with a ref, and show how far that is."""
-        with self._progress:
-            self._progress.show(item.name, interleaved_text.BEGINS)
-            return ref.compare(
-                item,
-                max_time_s,
-                lambda so_far: self._progress.show(item.name, interleaved_text.live(so_far)),
-                compared,
-            )
 
     def _measure_afresh(self, item: pytest.Item) -> Answer:
         """Measure a test in a fresh process, and show that meanwhile."""
@@ -309,7 +288,7 @@ class Measuring:
             return self._parent.measure(item)
 
     def _summary(self, reporter: Any) -> Iterator[str]:
-        results, width, unicode = self.run.results, reporter._tw.fullwidth, _unicode()
+        results, width, unicode = self.run.results, reporter._tw.fullwidth, shows_unicode()
         say = visible if unicode else plain
         on_screen = self._gathered.failed if failure.shows_sections(self._config) else ()
         screen: Any = {"width": width, "color": reporter.hasmarkup, "unicode": unicode}
@@ -328,33 +307,3 @@ def _never(item: pytest.Item) -> Iterator[str]:
     """Yield why an item could not measure anything, if that is not for the test to decide."""
     if not selection.has_function(item):
         yield f"it is a {type(item).__name__}; only test functions and methods can be measured"
-
-
-def _unicode() -> bool:
-    """Return whether the terminal shows more than ASCII."""
-    return shows_blocks(getattr(sys.__stdout__, "encoding", None))
-
-
-def _header(run: Run) -> Iterator[str]:
-    sensors = []
-    for s in run.instruments.sensors:
-        domains, notes = [domain.name for domain in s.domains], getattr(s, "notes", ())
-        sensors.append(closing.SensorLine(s.name, s.source, s.method, domains, notes))
-    problems = ((f.name, f.problem) for f in run.findings)
-    unreadable = {name: problem for name, problem in problems if problem and not problem.absent}
-    for sensor in run.instruments.sensors:
-        unreadable |= getattr(sensor, "left_out", {})
-    unreadable |= machine.gaps(run.environment.machine)
-    saved = len(run.store.files())
-    return closing.header(sensors, unreadable, run.environment.slug, saved, run.policy)
-
-
-def _write_json(run: Run) -> Iterator[str]:
-    """Write the file of `--energy-json`, if there is one; yield the problem if that fails."""
-    path = run.options.json
-    if path is None:
-        return
-    try:
-        write_whole(path, to_json(run.document()))
-    except OSError as error:
-        yield f"--energy-json {results_file.unwritable(path, error)}"

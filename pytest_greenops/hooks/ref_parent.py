@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,9 +23,11 @@ from pytest_greenops.ab.tests_here import copy_tests
 from pytest_greenops.ab.work import Limits
 from pytest_greenops.hooks import selection
 from pytest_greenops.hooks.fresh_parent import FreshParent, node_of
+from pytest_greenops.hooks.progress_bar import ProgressBar
 from pytest_greenops.model.errors import GreenopsError, OptionError
 from pytest_greenops.model.interleaved import Interleaved, label
 from pytest_greenops.model.run_options import Options
+from pytest_greenops.report import interleaved_text
 from pytest_greenops.run.against_ref import Compared
 from pytest_greenops.system import SYSTEM
 
@@ -94,10 +96,10 @@ class RefParent:
         self,
         item: pytest.Item,
         max_time_s: float,
-        progress: Callable[[Interleaved], None],
+        progress: ProgressBar,
         compared: Mapping[str, Compared],
     ) -> Mapping[str, Interleaved]:
-        """Compare measurements of a test with the ref, within `max_time_s`."""
+        """Compare measurements of a test with the ref, within `max_time_s`; show how far it is."""
         assert self._sides is not None
         assert self.ref is not None
         path, names = self._relative(node_of(item))
@@ -109,11 +111,14 @@ class RefParent:
             compared,
             Limits(until_ns, self._parent.patience_s(item)),
             load=machine.LoadProbe,
-            progress=progress,
+            progress=lambda so_far: progress.show(item.name, interleaved_text.live(so_far)),
             in_turn=machine.no_space_for(2),
             notes=self.notes,
         )
-        return {name: replace(found, good=self._good) for name, found in comparison.run().items()}
+        with progress:
+            progress.show(item.name, interleaved_text.BEGINS)
+            found = comparison.run()
+        return {name: replace(each, good=self._good) for name, each in found.items()}
 
     def _refuse_workers(self) -> None:
         workers = getattr(self._config.option, "tx", None)
