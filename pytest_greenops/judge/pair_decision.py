@@ -25,7 +25,7 @@ MOST_PAIRS = 26
 #: Evidence that fails a test, and evidence that passes it, after `MIN_PAIRS` and after `MOST_PAIRS`
 #: or more; in between it falls by the same factor at each pair. The first pairs need more: their
 #: scatter is hardly known. Chosen by the simulation.
-TO_FAIL, TO_PASS = (600.0, 200.0), (350.0, 32.0)
+TO_FAIL, TO_PASS = (750.0, 250.0), (350.0, 32.0)
 #: Evidence that excludes a change from the interval: either end errs in at most 5 % of comparisons,
 #: by Ville's inequality; both together in far fewer than 5 % in the simulation.
 TO_EXCLUDE = 20.0
