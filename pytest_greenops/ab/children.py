@@ -7,30 +7,40 @@ PYTHONPATH, which Python imports when it starts, redirects them as the arm itsel
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_greenops.ab.redirect import Redirect, load
 
-#: Runs the environment's own module of this name, which the one in front hides.
+#: Imports the environment's own module of this name, which the one in front hides.
 _THEN_THE_USUAL_ONE = """
-from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
 import os
-others = [each for each in sys.path if os.path.realpath(each or ".") != os.path.dirname(__file__)]
-spec = PathFinder.find_spec("sitecustomize", others)
-if spec is not None and spec.loader is not None:
-    sys.modules["sitecustomize"] = module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["sitecustomize"])
+sys.path[:] = [each for each in sys.path if os.path.realpath(each) != os.path.dirname(__file__)]
+this = sys.modules.pop("sitecustomize")
+try:
+    import sitecustomize
+except ModuleNotFoundError as error:
+    if error.name != "sitecustomize":
+        raise
+    sys.modules["sitecustomize"] = this  # Python needs it there
 """
 
 
-def prepare(redirect: Redirect, folder: Path) -> dict[str, str]:
-    """Write the module into a folder, and return the variables for an arm's environment.
+def prepare(
+    redirect: Redirect, other: str, folder: Path, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Write the module into a folder, and return an arm's environment with what uses it.
 
-    Both arms get one, so that their environments are alike. Raises `OSError`.
+    Both arms get one, and where nothing has to be redirected it does the same work: a start of
+    Python would need more energy in one of them. Raises `OSError`.
+
+    other  the tree of the other arm
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = folder.resolve()
-    folder.joinpath("sitecustomize.py").write_text(load(redirect) + _THEN_THE_USUAL_ONE, "utf-8")
-    before = os.environ.get("PYTHONPATH")
-    return {"PYTHONPATH": os.pathsep.join([str(folder), *([before] if before else [])])}
+    own = os.path.realpath(redirect.origin) == os.path.realpath(redirect.tree)
+    program = load(redirect._replace(origin=other) if own else redirect, own)
+    folder.joinpath("sitecustomize.py").write_text(program + _THEN_THE_USUAL_ONE, "utf-8")
+    before = environ.get("PYTHONPATH")
+    entries = [str(folder), *([before] if before else [])]
+    return {**environ, "PYTHONPATH": os.pathsep.join(entries)}

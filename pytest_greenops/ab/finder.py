@@ -1,25 +1,27 @@
 """A finder of modules in front of all others: what would come from `origin` comes from the tree.
 
-Used in fresh interpreters before pytest is imported: it needs the standard library alone.
+Like `imports_of_tree`, it imports next to nothing.
 """
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
-from types import ModuleType
 
 from pytest_greenops.ab.places import Places, within
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import ModuleType
+    from typing import Any
+
 PLUGIN = "pytest_greenops"
-_OF_PLUGIN = __file__.rpartition(f"{os.sep}{PLUGIN}{os.sep}")[0]
+OF_PLUGIN = __file__.rpartition(f"{os.sep}{PLUGIN}{os.sep}")[0]
 
 
-class _NotBuilt(importlib.abc.Loader):
+class _NotBuilt:
     """Loads nothing: the tree lacks a compiled module that `origin` has."""
 
     def __init__(self, file: str) -> None:
@@ -46,13 +48,20 @@ class TreeFinder:
     """
 
     def __init__(
-        self, places: Places, roots: Iterable[str], left_out: Iterable[str], site: str | None
+        self,
+        places: Places,
+        roots: Iterable[str],
+        left_out: Iterable[str],
+        site: str | None,
+        own: bool = False,
     ) -> None:
         """Prepare the search; nothing is imported yet.
 
         roots     folders in the tree with top-level packages
         left_out  entries of `sys.path` in `origin`
         site      a folder with packages that were installed for this tree alone
+        own       whether the project is installed from this tree: then compiled modules of its
+                  packages may be anywhere
         """
         self.left_out = list(left_out)
         self.not_built: dict[str, str] = {}
@@ -60,6 +69,7 @@ class TreeFinder:
         self._nowhere: set[tuple[str, tuple[str, ...] | None]] = set()
         self._path_then: list[str] = []
         self._places = places
+        self._own = own
         self._roots = list(roots)
         self._site = None if site is None else os.path.realpath(site)
 
@@ -71,6 +81,9 @@ class TreeFinder:
         Raises `ModuleNotFoundError` for a module that only `origin` has: if this finder returned
         None for it, Python would ask the others, which find it there.
         """
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names:
+            return None
         if sys.path != self._path_then:
             self._path_then = list(sys.path)
             self._nowhere.clear()
@@ -80,8 +93,8 @@ class TreeFinder:
             # should not need more energy in this tree.
             return None
         self._lost.pop(name, None)
-        if name.partition(".")[0] == PLUGIN:
-            return PathFinder.find_spec(name, [_OF_PLUGIN] if path is None else path, target)
+        if top == PLUGIN:
+            return PathFinder.find_spec(name, [OF_PLUGIN] if path is None else path, target)
         local = [each for each in path or () if self._is_local(each)]
         first = [self._site] if path is None and self._site is not None else local
         found = PathFinder.find_spec(name, first, target) if first else None
@@ -92,7 +105,8 @@ class TreeFinder:
         file = self._missing_extension(name, found, local if path is not None else self._tops())
         if file is not None:
             self.not_built[name] = file
-            return ModuleSpec(name, _NotBuilt(file), origin=file)
+            loader: Any = _NotBuilt(file)
+            return ModuleSpec(name, loader, origin=file)
         if found is None and self._is_in_origin(name, path):
             raise ModuleNotFoundError(
                 f"No module named {name!r} in the tree to compare with; the working tree has it "
@@ -146,9 +160,9 @@ class TreeFinder:
             if locations is not None:
                 locations = [os.path.dirname(mapped), *self._folders(locations)]
                 locations = list(dict.fromkeys(locations))
-            return importlib.util.spec_from_file_location(
-                name, mapped, submodule_search_locations=locations
-            )
+            from importlib.util import spec_from_file_location
+
+            return spec_from_file_location(name, mapped, submodule_search_locations=locations)
         if locations is None or not any(self._places.mapped(each) for each in locations):
             return spec
         folders = self._folders(locations)
@@ -160,7 +174,9 @@ class TreeFinder:
             return None
         namespace = ModuleSpec(name, None, is_package=True)
         # What importlib makes of a namespace; importlib.resources accepts nothing else.
-        kind = importlib.import_module("importlib._bootstrap_external")._NamespacePath
+        from importlib import import_module
+
+        kind = import_module("importlib._bootstrap_external")._NamespacePath
         namespace.submodule_search_locations = kind(name, folders, self.find_spec)
         return namespace
 
@@ -195,6 +211,8 @@ class TreeFinder:
         own = found.origin if found is not None else None
         parent, _, last = name.rpartition(".")
         if own is not None and own.endswith(tuple(EXTENSION_SUFFIXES)):
+            if self._own:
+                return None
             of_tree = self._places.in_tree(getattr(sys.modules.get(parent), "__file__", None))
             return own if of_tree and not self._is_local(own) else None
         if own is not None and self._places.in_tree(own) and os.path.dirname(own):

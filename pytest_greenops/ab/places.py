@@ -1,6 +1,6 @@
 """Which files are those of a project, and where another tree has them.
 
-Used in fresh interpreters before pytest is imported: it needs the standard library alone.
+Like `imports_of_tree`, it imports next to nothing.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ class Places:
 
     def _is_installed(self, origin: str, below: str) -> bool:
         """Return whether a path in `origin` lies in a virtual environment."""
+        if not below:
+            return False
         folder = origin
         for part in below.split(os.sep):
             folder = os.path.join(folder, part)

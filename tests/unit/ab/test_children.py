@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,32 @@ def test_a_child_imports_from_the_tree(
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}/origin{os.pathsep}{tmp_path}/usual")
     tree = "origin" if same else "tree"
     redirect = Redirect(str(tmp_path / "origin"), str(tmp_path / tree))
-    environ = {**os.environ, **prepare(redirect, tmp_path / "start")}
+    environ = prepare(redirect, str(tmp_path / "tree"), tmp_path / "start", os.environ)
     grandchild = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import mypkg'])"
     for code in ("import mypkg", grandchild):
         command = [sys.executable, "-c", code]
         ran = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True)
         assert ran.stderr == ""
         assert set(ran.stdout.split()) == {"usual", tree}
+
+
+def test_the_candidates_children_import_what_they_would_anyway(tmp_path: Path) -> None:
+    """They do the same work as those of the ref: packages may have compiled modules elsewhere."""
+    for name in ("origin", "tree"):
+        tmp_path.joinpath(name, "mypkg").mkdir(parents=True)
+        tmp_path.joinpath(name, "mypkg/__init__.py").touch()
+    elsewhere = tmp_path / f"elsewhere/mypkg/_core{EXTENSION_SUFFIXES[0]}"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.touch()
+    origin = str(tmp_path / "origin")
+    start = {"PYTHONPATH": origin}
+    environ = prepare(Redirect(origin, origin), str(tmp_path / "tree"), tmp_path / "start", start)
+    code = (
+        "import importlib.util as u, mypkg, sys; mypkg.__path__.append(sys.argv[1]); "
+        "print(type(sys.meta_path[0]).__name__, mypkg.__file__, u.find_spec('mypkg._core').loader)"
+    )
+    command = [sys.executable, "-c", code, str(elsewhere.parent)]
+    ran = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True)
+    finder, package, loader = ran.stdout.split(maxsplit=2)
+    assert (finder, package) == ("TreeFinder", f"{origin}/mypkg/__init__.py")
+    assert "ExtensionFileLoader" in loader
