@@ -191,8 +191,8 @@ class TreeFinder:
 
     def _is_in_origin(self, name: str, path: Iterable[str] | None) -> bool:
         """Return whether `origin` has Python code for a module that the tree lacks."""
-        if name in self._lost:
-            return True
+        if name in self._lost or self._own:
+            return not self._own
         folders = [each for each in (self._places.in_origin(entry) for entry in path or ()) if each]
         found = PathFinder.find_spec(name, folders) if folders else None
         return found is not None and found.loader is not None
@@ -208,11 +208,11 @@ class TreeFinder:
         The compiled one goes first in `origin`, so that the two trees would not run the same kind
         of code. It may also be installed elsewhere, where it was built from `origin`.
         """
+        if self._own:
+            return None
         own = found.origin if found is not None else None
         parent, _, last = name.rpartition(".")
         if own is not None and own.endswith(tuple(EXTENSION_SUFFIXES)):
-            if self._own:
-                return None
             of_tree = self._places.in_tree(getattr(sys.modules.get(parent), "__file__", None))
             return own if of_tree and not self._is_local(own) else None
         if own is not None and self._places.in_tree(own) and os.path.dirname(own):

@@ -63,7 +63,7 @@ def install(
     left_out = [each for each in sys.path if places.mapped(each) is not None]
     for other in list(sys.meta_path):
         for attribute, harmless in _BUILDS_ON_IMPORT.items():
-            if hasattr(other, attribute):
+            if hasattr(other, attribute) and not own:
                 try:
                     setattr(other, attribute, harmless)
                 except AttributeError:  # it has another meaning there

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from fnmatch import fnmatch
+from glob import glob
 from pathlib import Path
 
 from pytest_greenops.ab.git import git
@@ -25,7 +26,7 @@ def copy_tests(
     users         the root of the user's working tree
     tree          the worktree of the ref
     python_files  patterns of names of test files, as pytest has them
-    testpaths     folders with tests, as pytest has them, in the user's tree
+    testpaths     folders with tests, or patterns of them, as pytest has them, in the user's tree
 
     Test files are those with such a name, `conftest.py`, `pytest.ini`, and all that git tracks or
     does not ignore in folders called `test` or `tests` or given as testpaths. Raises `OSError`.
@@ -48,9 +49,10 @@ class _Chosen:
         self._users = users
         self._patterns = list(python_files)
         root = users.resolve()
+        found = (Path(path) for each in testpaths for path in glob(str(each), recursive=True))
         relative = [
             each.resolve().relative_to(root).as_posix()
-            for each in testpaths
+            for each in found
             if each.resolve().is_relative_to(root)
         ]
         self._folders = tuple(f"{each}/" for each in relative if each != ".")

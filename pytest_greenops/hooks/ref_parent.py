@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_greenops import machine
-from pytest_greenops.ab import redirect, refs, worktree
+from pytest_greenops.ab import children, redirect, refs, worktree
 from pytest_greenops.ab.left_ref import where_head_left
 from pytest_greenops.ab.moved_call import move
 from pytest_greenops.ab.own_packages import source_roots
@@ -151,14 +151,15 @@ class RefParent:
         of_ref = Redirect(outer.origin, tree, site, source_roots(tree))
         redirected = redirect.write(of_ref, made.folder / "redirect.json")
         return (
-            self._side(HERE, outer, files, made.folder / "here"),
-            self._side(self.ref.written, of_ref, files, made.folder / "ref", redirected),
+            self._side(HERE, outer, tree, files, made.folder / "here"),
+            self._side(self.ref.written, of_ref, self._top, files, made.folder / "ref", redirected),
         )
 
     def _side(
         self,
         name: str,
         of_side: Redirect,
+        other: str,
         files: Sequence[str],
         folder: Path,
         redirected: str | None = None,
@@ -176,7 +177,8 @@ class RefParent:
             of_side,
             source_roots(tree),
         )
-        return Side(name, request, self._parent.environ, redirected)
+        environ = children.prepare(of_side, other, folder / "start", self._parent.environ)
+        return Side(name, request, environ, redirected)
 
     def _relative(self, node: str) -> tuple[str, str]:
         """Return the path of a test from the top of the tree, and its names."""

@@ -92,6 +92,7 @@ def test_tests_of_the_working_tree_replace_those_of_the_ref(repository: Reposito
     [
         ((), PATTERNS, {}),
         (("checks",), PATTERNS, {"checks/helper.py": "here"}),
+        (("che*",), PATTERNS, {"checks/helper.py": "here"}),
         ((".",), PATTERNS, {}),
         ((), ("checks/*.py",), {"checks/helper.py": "here"}),
         (("../elsewhere",), PATTERNS, {}),
