@@ -1,4 +1,4 @@
-"""What a run writes beside the reports of its tests: header lines, and the file with its results."""
+"""What a run writes beside the reports of its tests: its header, and its file of results."""
 
 from __future__ import annotations
 
