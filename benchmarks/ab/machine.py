@@ -150,8 +150,8 @@ def host() -> Host:
 def on_host(folder: str, growth: float) -> list[Try]:
     """Compare on a simulated machine with RAPL counters."""
     with tempfile.TemporaryDirectory() as built:
-        found: list[Try] = host().run(compare, folder, growth, folder=Path(built))
-        return found
+        found = host().run(compare, folder, growth, folder=Path(built))
+        return [Try(*one) for one in found]
 
 
 @contextmanager
