@@ -72,7 +72,8 @@ def build(
 
 def _make_environment(folder: Path) -> str:
     """Make a virtual environment that sees the packages of this one; return its own packages."""
-    with_pip = importlib.util.find_spec("pip") is None
+    has_pip = importlib.util.find_spec("pip") is not None
+    with_pip = not has_pip and importlib.util.find_spec("ensurepip") is not None
     venv.EnvBuilder(symlinks=os.name == "posix", with_pip=with_pip).create(folder)
     scheme = "venv" if "venv" in sysconfig.get_scheme_names() else "posix_prefix"  # Python 3.10
     within = {"base": str(folder), "platbase": str(folder)}
@@ -82,7 +83,7 @@ def _make_environment(folder: Path) -> str:
     condition = f"os.path.realpath(sys.prefix) == {os.path.realpath(folder)!r}"
     lines = f"import os, site, sys; {condition} and list(map(site.addsitedir, {seen!r}))\n"
     packages.joinpath("_greenops_seen.pth").write_text(lines, "utf-8")
-    if not with_pip:
+    if has_pip:
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         for name in ("pip", "pip3", f"pip{version}"):
             script = folder / "bin" / name

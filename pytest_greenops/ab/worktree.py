@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pytest_greenops.ab import owner
 from pytest_greenops.ab.git import GitError, common_folder, git
-from pytest_greenops.ab.parts import large_files, submodules, version_files
+from pytest_greenops.ab.parts import large_files, lent, submodules, version_files
 from pytest_greenops.model.errors import OptionError
 
 #: Folders with this name are ours; the rest of the name says whose.
@@ -74,10 +74,26 @@ class Worktree:
 
     def _check_out(self) -> None:
         add = ("worktree", "add", "--quiet", "--detach", "--no-checkout", "--lock")
-        git(self._repository, *add, str(self.tree), self._commit)
+        try:
+            git(self._repository, *add, str(self.tree), self._commit)
+        except GitError as error:
+            self._check_out_lent(error)
+            return
         own = Path(git(self.tree, "rev-parse", "--absolute-git-dir"))
         own.joinpath("locked").write_text("pytest-greenops compares with this tree\n")
         git(self.tree, *self._sparse(own), "reset", "--quiet", "--hard", "--no-recurse-submodules")
+
+    def _check_out_lent(self, error: GitError) -> None:
+        """Make the tree a repository of its own: nothing may be written into the user's.
+
+        A container may have the project on a read-only file system. Raises the error of before if
+        this fails too.
+        """
+        try:
+            self.tree.mkdir(exist_ok=True)
+            lent.check_out(self._common, self.tree, self._commit)
+        except GitError:
+            raise error from None
 
     def _sparse(self, own: Path) -> list[str]:
         """Return git's settings for a sparse checkout if the user's tree has one, else nothing."""

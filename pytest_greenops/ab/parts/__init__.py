@@ -1,1 +1,1 @@
-"""What `git worktree add` leaves out: submodules, large files, and generated modules."""
+"""What `git worktree add` cannot do: submodules, large files, generated modules and more."""

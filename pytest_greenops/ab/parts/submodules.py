@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from pytest_greenops.ab.git import GitError, common_folder, git
+from pytest_greenops.ab.parts import lent
 
 _SUBMODULE = "160000"
 
@@ -31,7 +31,7 @@ def check_out(users: Path, common: Path, tree: Path, commit: str) -> list[str]:
         source = next((each for each in found if _has(each, wanted)), None)
         if source is not None:
             try:
-                _lend(source, tree / path, wanted)
+                lent.check_out(source, tree / path, wanted)
                 notes += check_out(users / path, source, tree / path, wanted)
                 continue
             except GitError as error:
@@ -76,14 +76,3 @@ def _has(git_folder: Path, commit: str) -> bool:
         git(git_folder, f"--git-dir={git_folder}", "cat-file", "-e", f"{commit}^{{commit}}")
         return True
     return False
-
-
-def _lend(source: Path, folder: Path, commit: str) -> None:
-    """Make a repository that reads the objects of another one, and check a commit out there."""
-    of = f"--git-dir={source}"
-    form = "--object-format=" + git(source, of, "rev-parse", "--show-object-format")
-    git(folder, "init", "--quiet", "--template=", form)
-    alternates = folder / ".git/objects/info/alternates"
-    alternates.parent.mkdir(parents=True, exist_ok=True)
-    alternates.write_bytes(os.fsencode(source / "objects") + b"\n")
-    git(folder, "checkout", "--quiet", "--detach", commit)

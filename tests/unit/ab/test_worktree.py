@@ -133,6 +133,19 @@ def test_hooks_and_settings_of_the_user_do_not_run(repository: Repository, tmp_p
     assert not tmp_path.joinpath("ran").exists()
 
 
+def test_a_repository_that_cannot_be_written_to(repository: Repository) -> None:
+    """The tree then reads its objects only, and goes without a trace."""
+    blocked = repository.folder / ".git/worktrees"
+    blocked.touch()
+    worktree = Worktree(repository.folder, repository.first)
+    worktree.make()
+    found = worktree.tree.joinpath("code.py").read_text()
+    worktree.remove()
+    assert found == "first\n"
+    assert not worktree.folder.exists()
+    assert blocked.is_file()
+
+
 def test_a_sparse_checkout_stays_sparse(repository: Repository) -> None:
     """The tree has the same part of the repository as the user's."""
     commit = repository.commit({"wanted/code.py": "", "unwanted/large.py": ""})
