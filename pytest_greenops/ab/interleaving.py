@@ -133,9 +133,8 @@ class Interleaving:
         halves: dict[Side, list[list[list[Slice]]]] = {}
         for side in self.maker.shuffled():
             halves[side] = self._half(side)
-            side.end()
         candidate, ref = (halves[side] for side in self._sides)
-        if len(candidate) != len(ref):
+        if not len(candidate) == len(ref) == len(self.loops):
             raise NotJudged(f"the test has other measuring loops in {self._sides[1].name}")
         for loop, mine, theirs in zip(self.loops, candidate, ref, strict=True):
             for slices in zip(mine, theirs, strict=True):

@@ -122,6 +122,19 @@ class RefComparison:
         return self._until_decided(in_turn=True)
 
     def _until_decided(self, in_turn: bool) -> Interleaving:
+        """Start the test on both sides until it is decided; no side is left at work."""
+        try:
+            return self._starts(in_turn)
+        except (NotJudged, SideFailure):
+            for side in self._sides:
+                side.finish(self._limits.answer_s)
+            raise
+        except BaseException:  # such as a timeout of the test, or Ctrl-C
+            for side in self._sides:
+                side.abandon()
+            raise
+
+    def _starts(self, in_turn: bool) -> Interleaving:
         interleaving = Interleaving(
             self._sides,
             self._node,

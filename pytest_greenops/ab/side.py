@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -81,6 +82,7 @@ class Side:
         self._channel: Channel | None = None
         self._ready: Ready | None = None
         self._processes = 0
+        self._runs = self._holds = False
 
     def ready(self, limit_s: float) -> Ready:
         """Start the warm process, if none waits, and return what it has collected."""
@@ -93,12 +95,14 @@ class Side:
         """Start a test, by its path in the tree and its names; then `event` says how far it is."""
         self.ready(limit_s)
         self._send(Start(node))
+        self._runs = True
 
     def event(self, limit_s: float) -> Loop | Ended:
         """Wait until the test reaches a measuring loop, or ends."""
         event: Loop | Ended = self._expect((Loop, Ended), limit_s)
-        if isinstance(event, Ended) and self._ready is not None and self._ready.one_start:
-            self.end()
+        self._holds = isinstance(event, Loop)
+        if isinstance(event, Ended):
+            self._ended()
         return event
 
     def work(self, order: Order, limit_s: float) -> Slice:
@@ -106,18 +110,29 @@ class Side:
         self._send(order)
         done: Slice = self._expect((Slice, Ended), limit_s)
         if isinstance(done, Ended):
+            self._ended()
             left = "its measurement was left before its rounds were done"
             raise SideFailure(self.name, done.failure or left)
         return done
 
     def leave_loop(self) -> None:
         """Let the test go on after its loop."""
+        self._holds = False
         self._send(EndLoop())
+
+    def finish(self, limit_s: float) -> None:
+        """Let a test that was begun run to its end, so that another one can start."""
+        with suppress(SideFailure):
+            while self._runs:
+                if self._holds:
+                    self.leave_loop()
+                self.event(limit_s)
 
     def end(self) -> None:
         """End the process, and what it started."""
         channel, process = self._channel, self._process
         self._channel = self._process = self._ready = None
+        self._runs = self._holds = False
         if channel is not None:
             channel.close()
         if process is not None:
@@ -133,6 +148,11 @@ class Side:
         if self._process is not None:
             self._process.kill()
         self.end()
+
+    def _ended(self) -> None:
+        self._runs = self._holds = False
+        if self._ready is not None and self._ready.one_start:
+            self.end()
 
     def _spawn(self) -> None:
         system, request = self._system, self._request
