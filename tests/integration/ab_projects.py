@@ -79,7 +79,7 @@ def ab_files(tests: str, here: str | None = None) -> dict[str, str]:
     return {
         ".gitignore": IGNORED,
         "pytest.ini": INI,
-        "conftest.py": conftest(more=WORK),
+        "conftest.py": conftest("update_period_s=1e-6", more=WORK),
         "src/mypkg/__init__.py": MAIN,
         "tests/test_it.py": tests,
     }
