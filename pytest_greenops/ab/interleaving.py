@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from pytest_greenops.ab.messages import Ended
 from pytest_greenops.ab.pair_maker import PairMaker
-from pytest_greenops.ab.side import Side, SideFailure
+from pytest_greenops.ab.side import LoopLeft, Side, SideFailure
 from pytest_greenops.ab.work import Limits, LoopState, NamePairs, NotJudged, unlike
-from pytest_greenops.measure.commanded import Loop, Slice
+from pytest_greenops.measure.commanded import Loop, Order, Slice
 from pytest_greenops.measure.observer import Load
 from pytest_greenops.run.against_ref import Compared
 from pytest_greenops.system import SYSTEM
@@ -94,10 +95,23 @@ class Interleaving:
                 raise NotJudged(f"the test measures less in {which.name}")
             self._check(self._sides[0], candidate, candidate)
             loop = self._loop(number, self._check(self._sides[1], ref, candidate))
-            self._work(loop, wanted, began_ns)
-            for side in self._sides:
-                side.leave_loop()
+            try:
+                self._work(loop, wanted, began_ns)
+            except LoopLeft:
+                self._leave(loop)
+            else:
+                for side in self._sides:
+                    side.leave_loop()
             number += 1
+
+    def _leave(self, loop: LoopState) -> None:
+        """Have both sides go on to the loop that the test has inside of another one."""
+        loop.left = True
+        for side in self._sides:
+            if not side.left_loop:
+                with suppress(LoopLeft):
+                    side.work(Order(1), self._limits.answer_s)
+                    raise NotJudged(f"the test measures in another way in {side.name}")
 
     def _work(self, loop: LoopState, wanted: Wanted, began_ns: int) -> None:
         """Make the pairs of one loop at this start, if any are wanted."""
@@ -108,7 +122,7 @@ class Interleaving:
             self.maker.once(loop)
             return
         self.maker.warm_up(loop, self._sides)
-        if loop is self.loops[0]:
+        if loop is next(each for each in self.loops if not each.left):
             self._start_s = _since_s(began_ns)
         made = 0
         while made < self._pairs_of_a_start() and self._is_open(loop, wanted()):
@@ -137,6 +151,8 @@ class Interleaving:
         if not len(candidate) == len(ref) == len(self.loops):
             raise NotJudged(f"the test has other measuring loops in {self._sides[1].name}")
         for loop, mine, theirs in zip(self.loops, candidate, ref, strict=True):
+            if bool(mine) != bool(theirs):
+                raise NotJudged(f"the test measures in another way in {self._sides[1].name}")
             for slices in zip(mine, theirs, strict=True):
                 self.maker.keep(loop, *map(list, zip(*slices, strict=True)))
 
@@ -147,8 +163,12 @@ class Interleaving:
         while not isinstance(event := self._event(side), Ended):
             known = self.loops[len(made)].loop if len(made) < len(self.loops) else event
             loop = self._loop(len(made), self._check(side, event, known))
-            made.append(self.maker.half(loop, side, MOST_PAIRS_OF_A_START))
-            side.leave_loop()
+            try:
+                made.append(self.maker.half(loop, side, MOST_PAIRS_OF_A_START))
+                side.leave_loop()
+            except LoopLeft:
+                loop.left = True
+                made.append([])
         return made
 
     def _event(self, side: Side) -> Loop | Ended:

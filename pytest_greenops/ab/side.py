@@ -36,6 +36,10 @@ class SideFailure(GreenopsError):
         super().__init__(f"in {side}, {why}")
 
 
+class LoopLeft(GreenopsError):
+    """A test that was measured as a whole measures by itself: its next loop has begun inside."""
+
+
 class SideRequest(msgspec.Struct, frozen=True):
     """What the warm process of a side is asked for.
 
@@ -83,6 +87,7 @@ class Side:
         self._ready: Ready | None = None
         self._processes = 0
         self._runs = self._holds = False
+        self._next: Loop | None = None
 
     def ready(self, limit_s: float) -> Ready:
         """Start the warm process, if none waits, and return what it has collected."""
@@ -99,21 +104,30 @@ class Side:
 
     def event(self, limit_s: float) -> Loop | Ended:
         """Wait until the test reaches a measuring loop, or ends."""
-        event: Loop | Ended = self._expect((Loop, Ended), limit_s)
+        event: Loop | Ended = self._next or self._expect((Loop, Ended), limit_s)
+        self._next = None
         self._holds = isinstance(event, Loop)
         if isinstance(event, Ended):
             self._ended()
         return event
 
     def work(self, order: Order, limit_s: float) -> Slice:
-        """Let the test work in one window."""
+        """Let the test work in one window; raise `LoopLeft` if it leaves the loop for another."""
         self._send(order)
-        done: Slice = self._expect((Slice, Ended), limit_s)
+        done: Slice = self._expect((Slice, Ended, Loop), limit_s)
+        if isinstance(done, Loop):
+            self._next, self._holds = done, False
+            raise LoopLeft(f"the test measures by itself in {self.name}")
         if isinstance(done, Ended):
             self._ended()
             left = "its measurement was left before its rounds were done"
             raise SideFailure(self.name, done.failure or left)
         return done
+
+    @property
+    def left_loop(self) -> bool:
+        """Whether the test has left a loop for the one that `event` returns next."""
+        return self._next is not None
 
     def leave_loop(self) -> None:
         """Let the test go on after its loop."""
@@ -133,6 +147,7 @@ class Side:
         channel, process = self._channel, self._process
         self._channel = self._process = self._ready = None
         self._runs = self._holds = False
+        self._next = None
         if channel is not None:
             channel.close()
         if process is not None:

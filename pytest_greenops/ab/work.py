@@ -125,12 +125,14 @@ class LoopState:
 
     iterations  calls in a slice; 0 until they are calibrated
     slices      slices of each side in a pair
+    left        whether the test measures by itself inside of it
     """
 
     loop: Loop
     pairs: dict[str, NamePairs] = field(default_factory=dict)
     iterations: int = 0
     slices: int = 1
+    left: bool = False
 
     @property
     def most_slices(self) -> int:

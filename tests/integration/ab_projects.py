@@ -74,12 +74,12 @@ def git(folder: Path, *args: str) -> str:
     return done.stdout
 
 
-def ab_files(tests: str, here: str | None = None) -> dict[str, str]:
+def ab_files(tests: str) -> dict[str, str]:
     """Return the files of a project on `main`."""
     return {
         ".gitignore": IGNORED,
         "pytest.ini": INI,
-        "conftest.py": conftest("update_period_s=1e-6", more=WORK),
+        "conftest.py": conftest(more=WORK),
         "src/mypkg/__init__.py": MAIN,
         "tests/test_it.py": tests,
     }
