@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts insight accuracy power ab-simulated ab-bisect clean
+.PHONY: test test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts insight accuracy power ab-simulated ab-machine ab-bisect clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -89,6 +89,10 @@ power: $(VENV)/.test
 # The same for comparisons with a git ref, whose two sides run in turns.
 ab-simulated: $(VENV)/.test
 	$(BIN)/python -m benchmarks.ab.simulated
+
+# How often comparisons with a git ref are right on this machine; an hour and a half, and needs root.
+ab-machine: $(VENV)/.test $(VENV)/.bench
+	$(BIN)/python -m benchmarks.ab.machine
 
 # How often a bisect over 64 commits finds the one that uses 15 % more; needs a quiet machine.
 ab-bisect: $(VENV)/.test

@@ -8,7 +8,8 @@ that start and stop at random), `training` (a training step). Each case makes gi
 last commit is the ref, changes the amount of work in the working tree, and runs pytest as a user
 does. A run of pytest compares several copies of one test. With no case it runs all, which takes an
 hour and a half, and writes the table to docs/evidence/ab.md. With a folder, it keeps finished
-comparisons there and continues from them. Run nothing else meanwhile.
+comparisons there and continues from them, so that cases may run one by one. Run nothing else
+meanwhile, or each case on a CPU of its own (`taskset`).
 """
 
 from __future__ import annotations
@@ -176,8 +177,9 @@ while True:
 
 def try_out(parent: Path, case: Case, share: float) -> dict[float, list[Try]]:
     """Compare until each growth has its number; growths and projects take turns."""
+    parent.mkdir(exist_ok=True)
     folders = [prepared(parent, project) for project in case.projects]
-    log = parent / f"{case.title.replace(' ', '_')}-{len(case.projects)}.jsonl"
+    log = parent / "done.jsonl"
     log.touch()
     found: dict[float, list[Try]] = {growth: [] for growth in case.growths}
     for line in log.read_text().splitlines():
@@ -227,7 +229,7 @@ def main() -> None:
     made = [
         row
         for name in names
-        for row in rows(CASES[name], try_out(parent, CASES[name], given.share))
+        for row in rows(CASES[name], try_out(parent / name, CASES[name], given.share))
     ]
     head = ["work", "growth", "runs", *OUTCOMES, "change, from … to", "pairs", "a test"]
     lines = [
