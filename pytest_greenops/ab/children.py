@@ -7,6 +7,7 @@ PYTHONPATH, which Python imports when it starts, redirects them as the arm itsel
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,7 +41,10 @@ def prepare(
     folder = folder.resolve()
     own = os.path.realpath(redirect.origin) == os.path.realpath(redirect.tree)
     program = load(redirect._replace(origin=other) if own else redirect, own)
-    folder.joinpath("sitecustomize.py").write_text(program + _THEN_THE_USUAL_ONE, "utf-8")
+    # A test may start other versions of Python, which this package may not run with.
+    version = tuple(sys.version_info[:2])
+    start = f"import sys\nif sys.version_info[:2] == {version}:\n    exec({program!r})\n"
+    folder.joinpath("sitecustomize.py").write_text(start + _THEN_THE_USUAL_ONE, "utf-8")
     before = environ.get("PYTHONPATH")
     entries = [str(folder), *([before] if before else [])]
     return {**environ, "PYTHONPATH": os.pathsep.join(entries)}

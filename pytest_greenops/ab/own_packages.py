@@ -25,6 +25,12 @@ _NOT_INSTALLED = {
     *("scripts", "tools", "build", "dist", "conftest", "setup", "noxfile", "tasks", "fabfile"),
 }
 
+#: Folders with the source of other projects, which may also be installed.
+_OF_OTHERS = {
+    *("third_party", "third-party", "thirdparty", "3rdparty", "vendor", "vendored", "_vendor"),
+    *("external", "extern", "deps", "submodules", "subprojects"),
+}
+
 
 def source_roots(tree: str) -> tuple[str, ...]:
     """Return the folders in a tree that have top-level packages of its projects.
@@ -110,8 +116,14 @@ def _projects(tree: str) -> Iterator[str]:
 
 
 def _is_source(folder: str, name: str) -> bool:
+    """Return whether projects in a folder are the repository's own."""
+    path = os.path.join(folder, name)
     return not (
-        name.startswith(".") or name in _NOT_INSTALLED or is_environment(os.path.join(folder, name))
+        name.startswith(".")
+        or name in _NOT_INSTALLED
+        or name in _OF_OTHERS
+        or is_environment(path)
+        or os.path.exists(os.path.join(path, ".git"))  # a submodule
     )
 
 

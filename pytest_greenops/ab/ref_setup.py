@@ -7,6 +7,7 @@ nothing there.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shlex
 import signal
@@ -15,9 +16,11 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from pytest_greenops.model.errors import OptionError, shown
 
@@ -50,7 +53,8 @@ def build(
     folder       where to run the command: the folder in the tree that pytest was called in; the
                  root of the tree if that has no such folder
 
-    Raises `OptionError` with the exit code and the last line of output if the command fails.
+    Raises `OptionError` with the exit code and the last line of output if the command fails, and
+    if it installs another version of a dependency.
     """
     said = f"--energy-ab-setup={shown(command)}"
     try:
@@ -67,7 +71,34 @@ def build(
         lines = output.read_text("utf-8", "replace").splitlines()
         last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
         raise OptionError(f"{said}: exit code {code}: {last[:_LONGEST_LINE]}")
+    other = _other_version(packages, (tree, users))
+    if other is not None:
+        raise OptionError(f"{said} installed {other}: prevent that, for example with --no-deps")
     return packages
+
+
+def _other_version(packages: str, trees: Sequence[Path]) -> str | None:
+    """Return a dependency that the two sides would have in different versions, if there is one.
+
+    What was installed from one of the trees is not a dependency.
+    """
+    for found in metadata.distributions(path=[packages]):
+        name = found.metadata["Name"]
+        try:
+            here = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+        own = _is_from(found, trees) or _is_from(here, trees)
+        if here.version != found.version and not own:
+            return f"{name} {found.version}, of which {here.version} is in use here"
+    return None
+
+
+def _is_from(distribution: metadata.Distribution, trees: Sequence[Path]) -> bool:
+    """Return whether a distribution was installed from a folder in one of these trees."""
+    url = json.loads(distribution.read_text("direct_url.json") or "{}").get("url", "")
+    folder = Path(unquote(urlsplit(url).path)).resolve()
+    return any(folder.is_relative_to(tree.resolve()) for tree in trees)
 
 
 def _make_environment(folder: Path) -> str:

@@ -50,9 +50,13 @@ def test_where_the_packages_of_a_project_are(
 
 
 def test_a_repository_of_several_projects(tmp_path: Path) -> None:
-    """Each project has its packages; environments and hidden folders are no projects."""
+    """Each project has its packages; environments and hidden folders are no projects.
+
+    Neither are copies of others, which may be installed too.
+    """
     write(tmp_path, "one/pyproject.toml", "one/src/x.py", "packages/two/setup.py")
     write(tmp_path, ".venv/x/setup.py", "env/pyvenv.cfg", "env/x/setup.py", ".hidden/setup.py")
+    write(tmp_path, "third_party/x/setup.py", "submodule/setup.py", "submodule/.git")
     roots = source_roots(str(tmp_path))
     expected = ("one/src", "one", "packages/two")
     assert roots == (str(tmp_path), *(str(tmp_path / each) for each in expected))

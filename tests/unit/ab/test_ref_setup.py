@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import subprocess
 import sys
 import sysconfig
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,34 @@ def test_nothing_changes_in_the_users_environment(setup: Setup) -> None:
     packages = setup.run(f'python3 -c "{code}"')
     assert Path(packages, "mypkg.py").is_file()
     assert sorted(os.listdir(sysconfig.get_path("purelib"))) == installed
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "of_tree", "refused"),
+    [
+        ("pluggy", "0.1", False, True),
+        ("pluggy", metadata.version("pluggy"), False, False),
+        ("pluggy", "0.1", True, False),
+        ("no-such-distribution", "0.1", False, False),
+    ],
+)
+def test_dependencies_are_those_of_this_environment(
+    setup: Setup, name: str, version: str, of_tree: bool, refused: bool
+) -> None:
+    """Another version for the ref alone would be compared too; the project itself may differ."""
+    written = {"METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"}
+    if of_tree:
+        written["direct_url.json"] = json.dumps({"url": setup.tree.as_uri(), "dir_info": {}})
+    script = "import os, sysconfig\n" + "".join(
+        f"folder = sysconfig.get_path('purelib') + '/{name}-{version}.dist-info'\n"
+        f"os.makedirs(folder, exist_ok=True)\nopen(folder + '/{file}', 'w').write({text!r})\n"
+        for file, text in written.items()
+    )
+    setup.tree.joinpath("install.py").write_text(script)
+    if refused:
+        assert message_of(OptionError, lambda: setup.run("python install.py")) == (
+            f"--energy-ab-setup='python install.py' installed pluggy 0.1, of which "
+            f"{metadata.version('pluggy')} is in use here: prevent that, for example with --no-deps"
+        )
+    else:
+        assert setup.run("python install.py").endswith("site-packages")
