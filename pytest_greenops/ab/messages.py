@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from pytest_greenops.system import SYSTEM, System
 #: A message follows its length in this many bytes.
 _HEAD = 4
 _READABLE = 1  # POLLIN
+_READ, _WRITE = os.O_RDONLY, os.O_WRONLY
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
@@ -73,15 +75,30 @@ class Channel:
         self._incoming, self._outgoing = incoming, outgoing
         self._system = system
         self._identities = {end: self._identity(end) for end in (incoming, outgoing)}
+        self._kept_by: int | None = None
         self._decoder = msgspec.msgpack.Decoder(expected)
         self._encoder = msgspec.msgpack.Encoder()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no test has closed the pipes."""
+        try:
+            for end in (self._incoming, self._outgoing):
+                self._check(end)
+        except OSError:
+            return False
+        return True
+
+    def kept_by(self, process: int) -> None:
+        """Take the pipes from another process, which has them too, if a test closes them here."""
+        self._kept_by = process
 
     def send(self, message: Command | Event) -> None:
         """Send a message; raise `ChannelClosed` if nobody is there."""
         content = self._encoder.encode(message)
         content = len(content).to_bytes(_HEAD, "big") + content
         try:
-            self._check(self._outgoing)
+            self._outgoing = self._usable(self._outgoing, _WRITE)
             while content:
                 content = content[self._system.write(self._outgoing, content) :]
         except OSError as error:
@@ -93,7 +110,7 @@ class Channel:
         Raises `ChannelClosed` if the other process has ended, and `NoAnswer` after `limit_s`.
         """
         try:
-            self._check(self._incoming)
+            self._incoming = self._usable(self._incoming, _READ)
             if limit_s is not None and not self._arrives(limit_s):
                 raise NoAnswer(f"its process did not answer within {limit_s:.0f} s")
             length = int.from_bytes(self._exactly(_HEAD), "big")
@@ -124,6 +141,20 @@ class Channel:
                 raise ChannelClosed("its process ended")
             content += block
         return content
+
+    def _usable(self, end: int, flags: int) -> int:
+        """Return the descriptor of a pipe; open it again if a test has closed it."""
+        try:
+            self._check(end)
+            return end
+        except OSError:
+            if self._kept_by is None:
+                raise
+        identity = self._identities.pop(end)
+        again = self._system.open(f"/proc/{self._kept_by}/fd/{end}", flags)
+        self._identities[again] = identity
+        self._check(again)
+        return again
 
     def _check(self, end: int) -> None:
         """Raise `OSError` if a descriptor is not that of the pipe any more."""

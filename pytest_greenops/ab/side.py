@@ -91,6 +91,8 @@ class Side:
 
     def ready(self, limit_s: float) -> Ready:
         """Start the warm process, if none waits, and return what it has collected."""
+        if self._channel is not None and not self._channel.is_whole:
+            self.abandon()
         if self._ready is None:
             self._spawn()
             self._ready = self._expect(Ready, limit_s)

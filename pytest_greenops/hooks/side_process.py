@@ -165,6 +165,7 @@ class SideProcess:
             code = 1
             try:
                 end_with_parent(here)
+                self._channel.kept_by(here)
                 self._run(item)
                 code = 0
             finally:

@@ -22,8 +22,9 @@ from pytest_greenops.system import SYSTEM
 #: A side is quiet if it uses less than this share of a CPU in a moment of `LOOK_S`, and is waited
 #: for no longer than `PATIENCE_S`: threads of OpenMP spin for up to 0.2 s after a parallel region.
 QUIET, LOOK_S, PATIENCE_S = 0.05, 0.002, 0.5
-#: A side works alone if its own thread uses this share of the CPU time of its process.
-ALONE = 0.98
+#: A side works alone if other threads use less than this share of the CPU time of its process, or
+#: less than this time: the clocks of a process and of its thread are not read at once.
+OTHERS, OTHERS_NS = 0.02, 50_000
 
 
 class Loop(msgspec.Struct, frozen=True, tag=True):
@@ -178,7 +179,8 @@ class _Used:
         thread_ns = SYSTEM.thread_time_ns() - self._thread_ns
         children = process_tree.ended_children()[:2] != self._children
         children = children or process_tree.has_children()
-        return used_ns, thread_ns >= ALONE * used_ns and not children
+        alone = used_ns - thread_ns <= max(OTHERS * used_ns, OTHERS_NS)
+        return used_ns, alone and not children
 
 
 class _Pinned:
