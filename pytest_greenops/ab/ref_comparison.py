@@ -66,7 +66,7 @@ class RefComparison:
         self._progress = progress
         self._in_turn = in_turn
         self._notes = list(notes)
-        self._processes_differ = in_turn is not None
+        self._processes_differ = False
 
     def run(self) -> dict[str, Interleaved]:
         """Compare until each name is decided, has its last pair, or time is over."""
@@ -111,7 +111,6 @@ class RefComparison:
                 return self._until_decided(in_turn=False)
             except SideFailure as failure:
                 self._in_turn = str(failure)
-                self._processes_differ = True
                 try:
                     alone = self._until_decided(in_turn=True)
                 except (SideFailure, NotJudged):
