@@ -74,6 +74,8 @@ class Interleaving:
             pairs.begin(afresh)
         for side in self._sides if afresh else ():
             side.renew()
+        for side in () if self._in_turn else self._sides:
+            side.warm()  # both at once
         self.maker.begin()
         began_ns = SYSTEM.monotonic_ns()
         if self._in_turn:

@@ -12,6 +12,7 @@ from pytest_greenops.ab.work import (
     Limits,
     LoopState,
     NotJudged,
+    SeveralThreads,
 )
 from pytest_greenops.judge.stats import logs, trimmed_mean
 from pytest_greenops.measure.commanded import Order, Slice
@@ -23,6 +24,8 @@ from pytest_greenops.system import SYSTEM
 
 #: An idle side counts as busy if it uses this share of a CPU beyond what it takes to answer.
 IDLE_SHARE, ANSWER_S = 0.05, 0.001
+#: How many threads OpenMP has, and so torch, MKL and OpenBLAS.
+THREADS = "OMP_NUM_THREADS"
 #: One step of the calibration takes at most this share of the time that is left.
 STEP_SHARE = 0.05
 
@@ -78,7 +81,11 @@ class PairMaker:
         return [[self._work(side, self._order(loop)) for _ in slices] for _ in range(pairs)]
 
     def warm_up(self, loop: LoopState, sides: Sequence[Side]) -> None:
-        """Let the sides work until they are warm, and calibrate the calls of a slice."""
+        """Let the sides work until they are warm, and calibrate the calls of a slice.
+
+        Raises `SeveralThreads` where joules are estimated from CPU time: threads that wait for each
+        other use CPU time too, many times that of the work if others take a CPU from one of them.
+        """
         fixed = loop.loop.iterations
         trips = 1 if loop.loop.warmup is None else loop.loop.warmup
         done: list[Slice] = []
@@ -87,7 +94,9 @@ class PairMaker:
         spent_s = max((each.seconds for each in done), default=0.0)
         if not loop.iterations:
             self._calibrate(loop, sides, done)
-        if self._cpu is not None and not all(each.alone for each in done):
+        if not all(each.alone for each in done):
+            if loop.estimated and THREADS not in sides[0].environ:
+                raise SeveralThreads("the work has several threads")
             self._cpu, self.several_threads = None, True  # or processes
         calls = 1
         while loop.loop.warmup is None and not _warm(spent_s, calls):

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from pytest_greenops.ab.interleaving import Interleaving
 from pytest_greenops.ab.messages import Ready
+from pytest_greenops.ab.pair_maker import THREADS
 from pytest_greenops.ab.side import Side, SideFailure
-from pytest_greenops.ab.work import Limits, LoopState, NamePairs, NotJudged
+from pytest_greenops.ab.work import Limits, LoopState, NamePairs, NotJudged, SeveralThreads
 from pytest_greenops.judge.pair_confirmation import Decision
 from pytest_greenops.judge.pair_decision import MOST_PAIRS
 from pytest_greenops.judge.stats import TRIM
@@ -24,10 +25,8 @@ from pytest_greenops.run.against_ref import Compared
 
 #: Builds the ref's package in most projects.
 BUILD = ("--energy-ab-setup=pip install -e . --no-deps",)
-_SEVERAL_THREADS = (
-    "the work has several threads, so the sides are not kept on one CPU; OMP_NUM_THREADS=1 is more "
-    "exact"
-)
+_ONE_THREAD = f"on one thread ({THREADS}=1): threads that wait for each other use CPU time too"
+_SEVERAL_THREADS = "the work has several threads or processes, so the sides share no single CPU"
 #: An idle side may use this share of the margin while the other's counters run.
 IDLE_LIMIT = 1 / 5
 
@@ -71,6 +70,8 @@ class RefComparison:
     def run(self) -> dict[str, Interleaved]:
         """Compare until each name is decided, has its last pair, or time is over."""
         try:
+            for side in self._sides:
+                side.warm()  # both at once
             for side in self._sides:
                 self._find(side, side.ready(self._limits.answer_s))
             interleaving = self._interleave()
@@ -124,6 +125,12 @@ class RefComparison:
         """Start the test on both sides until it is decided; no side is left at work."""
         try:
             return self._starts(in_turn)
+        except SeveralThreads:
+            self._note(_ONE_THREAD)
+            for side in self._sides:
+                side.finish(self._limits.answer_s)
+                side.renew(**{THREADS: "1"})
+            return self._until_decided(in_turn)
         except (NotJudged, SideFailure):
             for side in self._sides:
                 side.finish(self._limits.answer_s)

@@ -89,12 +89,22 @@ class Side:
         self._runs = self._holds = False
         self._next: Loop | None = None
 
-    def ready(self, limit_s: float) -> Ready:
-        """Start the warm process, if none waits, and return what it has collected."""
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment of its processes."""
+        return self._environ
+
+    def warm(self) -> None:
+        """Start the warm process, if none runs that can be reached; `ready` waits for it."""
         if self._channel is not None and not self._channel.is_whole:
             self.abandon()
-        if self._ready is None:
+        if self._process is None:
             self._spawn()
+
+    def ready(self, limit_s: float) -> Ready:
+        """Return what the warm process has collected."""
+        if self._ready is None:
+            self.warm()
             self._ready = self._expect(Ready, limit_s)
         return self._ready
 
@@ -156,9 +166,10 @@ class Side:
             process.ends_within(_END_S)
             process.kill()
 
-    def renew(self) -> None:
-        """End the process: the next start has a new one."""
+    def renew(self, **environ: str) -> None:
+        """End the process: the next start has a new one, with more in its environment."""
         self.end()
+        self._environ |= environ
 
     def abandon(self) -> None:
         """End the process at once: its test hangs, or does not matter any more."""

@@ -119,6 +119,10 @@ class NamePairs:
         return math.exp(trimmed_mean(self.ref_j)) if self.ref_j else None
 
 
+class SeveralThreads(GreenopsError):
+    """The work has several threads, although one would show its energy better."""
+
+
 @dataclass
 class LoopState:
     """One measuring loop of the test, over all starts.
