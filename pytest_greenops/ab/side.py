@@ -103,8 +103,8 @@ class Side:
 
     def ready(self, limit_s: float) -> Ready:
         """Return what the warm process has collected."""
+        self.warm()
         if self._ready is None:
-            self.warm()
             self._ready = self._expect(Ready, limit_s)
         return self._ready
 

@@ -44,6 +44,7 @@ class FakeSide:
     idle_s   CPU time that it uses while the other works
     seconds  duration of a call
     void     why its energy is unknown
+    openmp   whether its threads are those of OpenMP
     leaves   whether the first loop is left for the second as soon as it works
     """
 
@@ -59,6 +60,7 @@ class FakeSide:
         alone: bool = True,
         void: str | None = None,
         leaves: bool = False,
+        openmp: bool = False,
         seed: int = 1,
         units: Mapping[str, float] | None = None,
     ) -> None:
@@ -66,7 +68,8 @@ class FakeSide:
         self.loops = loops
         self.ends = list(ends)
         self.idle_s, self.seconds, self.alone, self.void = idle_s, seconds, alone, void
-        self.leaves = leaves
+        self.leaves, self.openmp = leaves, openmp
+        self.environ: dict[str, str] = {}
         self.orders: list[Order] = []
         self.clock = FakeClock()
         self._log = log
@@ -80,6 +83,9 @@ class FakeSide:
     def left_loop(self) -> bool:
         """Whether the next loop has begun already."""
         return self._left
+
+    def warm(self) -> None:
+        """Do nothing: it is always warm."""
 
     def ready(self, limit_s: float) -> Ready:
         """Return what was prepared."""
@@ -122,7 +128,8 @@ class FakeSide:
             )
             for name, joules in self.loops[self._at][1](self._chance).items()
         }
-        return Slice(rounds, self.void, seconds, seconds, self.idle_s, self.alone)
+        alone = self.alone or self.environ.get("OMP_NUM_THREADS") == "1" and self.openmp
+        return Slice(rounds, self.void, seconds, seconds, self.idle_s, alone)
 
     def leave_loop(self) -> None:
         """Go on."""
@@ -132,9 +139,10 @@ class FakeSide:
         """Note that a test was let run to its end."""
         self._say("finish")
 
-    def renew(self) -> None:
+    def renew(self, **environ: str) -> None:
         """Note a new process."""
         self._say("renew")
+        self.environ |= environ
 
     def abandon(self) -> None:
         """Note a killed process."""

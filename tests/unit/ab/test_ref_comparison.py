@@ -316,6 +316,18 @@ def test_progress() -> None:
     assert bench.seen[-1].pairs < found.pairs
 
 
+def test_threads_of_openmp_are_compared_as_one() -> None:
+    """Estimated work of several threads of OpenMP is compared on one, by new processes."""
+    threads = {"alone": False, "openmp": True}
+    both = [(ESTIMATED, SAME)]
+    bench = Bench(both, both, of_here=threads, of_main=threads)
+    found = bench.call()
+    assert found.outcome is Outcome.PASSED
+    assert any("on one thread (OMP_NUM_THREADS=1)" in note for note in found.notes)
+    assert not any("several threads" in note for note in found.notes)
+    assert all(order.cpu is not None for order in bench.here.orders[-5:])
+
+
 def test_several_threads_are_not_pinned() -> None:
     """Work of several threads is not kept on one CPU, and the result says so."""
     bench = Bench([(LOOP, SAME)], [(LOOP, SAME)], of_here={"alone": False})
