@@ -128,7 +128,8 @@ class FakeSide:
             )
             for name, joules in self.loops[self._at][1](self._chance).items()
         }
-        alone = self.alone or self.environ.get("OMP_NUM_THREADS") == "1" and self.openmp
+        by_one = self.environ.get("OMP_NUM_THREADS") == "1"
+        alone = self.alone or (by_one and self.openmp)
         return Slice(rounds, self.void, seconds, seconds, self.idle_s, alone)
 
     def leave_loop(self) -> None:
