@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from tests.integration.ab_projects import compared_project
-from tests.integration.projects import Project
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.ab_projects import HERE, compared_project, git, repository
+from tests.integration.projects import ALONE, Project
 
 #: What both sides have in common.
 TESTS = """
@@ -72,6 +84,7 @@ def test_parameters(energy, work, name):
     energy.pedantic(work, **ONE)
 
 
+@pytest.mark.energy_budget("9 J", max_rounds=1)
 def test_two_windows(energy, work):
     for _ in energy.rounds():
         with energy.measure("load"):
@@ -129,13 +142,14 @@ def test_new(energy, work):
 """
 TESTS_HERE = TESTS.format(parameters='["same", "more"]', more=HERE_ONLY)
 AB = "--energy-ab=main"
+#: Where this plugin is.
+PLUGIN = str(Path(__file__).parents[2])
 
 
 def test_each_kind_of_test(project: Project) -> None:
     """Every measurement of every kind of test is compared, or it is said why it cannot be."""
     compared_project(project, ON_MAIN, TESTS_HERE)
     ran = project.energy(AB, "tests")
-    causes = {name: r.verdict.cause for name, r in ran.results.items()}
     outcomes = dict(ran.verdicts)
     assert {name: outcomes.pop(name) for name in ("test_more", "test_less", "test_noisy")} == {
         "test_more": "regressed",
@@ -159,4 +173,260 @@ def test_each_kind_of_test(project: Project) -> None:
         "test_was_plain": "no baseline",
         "test_new": "no baseline",
     }
-    print(causes)
+    ran.stdout.fnmatch_lines(
+        [
+            "not comparable: tests/test_it.py::test_fails_there",
+            "  (in main, the test failed: AssertionError: not yet)*",
+            "  (in main, the test was skipped)*",
+            "  (in main, the test failed in its setup: OSError: no such server)*",
+            "  (in main, its process ended with exit code 3)*",
+            "  (the test measures less in main)*",
+            "no baseline: 2 measurements",
+            "  no baseline (not in main)*",
+            "  no baseline (not an energy test in main)*",
+        ]
+    )
+    nothing_is_left(project)
+
+
+def nothing_is_left(project: Project) -> None:
+    """Assert that no tree, no folder and no file of the comparison is there."""
+    assert len(git(project.path, "worktree", "list").splitlines()) == 1
+    temporary = Path(os.environ.get("TMPDIR", "/tmp"))
+    mine = [each.name.split("-")[3] for each in temporary.glob("pytest-greenops-ab-*")]
+    assert not [pid for pid in mine if not psutil.pid_exists(int(pid))]
+
+
+FACTS = """
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+import mypkg
+
+ONE = {"iterations": 1, "warmup_rounds": 1}
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    return tmp_path_factory.mktemp("model")
+
+
+def test_facts(energy, work, model, pytestconfig):
+    facts = {
+        "flags": list(sys.flags),
+        "warnings": sys.warnoptions,
+        "hash": hash("a"),
+        "argv": sys.argv,
+        "limits": Path("/proc/self/limits").read_text(),
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "options": {name: str(value) for name, value in vars(pytestconfig.option).items()},
+        "environ": dict(os.environ),
+        "cwd": os.getcwd(),
+        "path": sys.path,
+        "modules": sorted(sys.modules),
+        "model": str(model),
+    }
+    tree = str(Path(mypkg.__file__).parents[2])
+    text = json.dumps(facts).replace(tree, "TREE").replace(os.environ["HOME"], "TREE")
+    Path(os.environ["FACTS"], "ref" if mypkg.REF else "here").write_text(text)
+    print("printed by the test")
+    energy.pedantic(work, **ONE)
+
+
+def test_closes(energy, work):
+    os.closerange(30, 200)
+    energy.pedantic(work, **ONE)
+
+
+def test_goes_elsewhere(energy, work, tmp_path):
+    os.chdir(tmp_path)
+    energy.pedantic(work, **ONE)
+
+
+def test_replaces(energy, work, monkeypatch):
+    import subprocess
+    import time
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("replaced")
+
+    for module, name in (
+        *((time, "time"), (time, "sleep"), (time, "monotonic"), (os, "read"), (os, "write")),
+        *((os, "fork"), (os, "waitpid"), (os, "getpid"), (subprocess, "Popen")),
+    ):
+        monkeypatch.setattr(module, name, refuse)
+    energy.pedantic(work, **ONE)
+    monkeypatch.undo()
+
+
+def test_threads(energy, work):
+    import threading
+
+    end = threading.Event()
+    threading.Thread(target=end.wait).start()
+    energy.pedantic(work, **ONE)
+    end.set()
+
+
+def test_port(energy, work):
+    import socket
+
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", int(os.environ["PORT"])))
+        energy.pedantic(work, **ONE)
+"""
+
+
+def test_sides_are_alike(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both processes differ in nothing but the tree, and bear what tests do to theirs."""
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("PORT", str(free.getsockname()[1]))
+    facts = tmp_path / "facts"
+    facts.mkdir()
+    monkeypatch.setenv("FACTS", str(facts))
+    compared_project(project, FACTS)
+    ran = project.energy(AB, "tests")
+    assert set(ran.verdicts.values()) == {"passed"}
+    here, ref = (json.loads((facts / name).read_text()) for name in ("here", "ref"))
+    assert ref["environ"].pop("PYTEST_GREENOPS_TREE")
+    for different in ("/here/", "/ref/"):
+        assert (different in here["model"]) == (different == "/here/")
+    for side in (here, ref):
+        side["options"].pop("basetemp")
+        side.pop("model")
+        path = side["environ"]["PYTHONPATH"].split(os.pathsep)
+        side["environ"]["PYTHONPATH"] = path[1:]
+        side["path"] = list(dict.fromkeys(side["path"]))
+    assert {name: value for name, value in here.items() if value != ref[name]} == {}
+    assert here["environ"]["PYTHONHASHSEED"]
+    notes = {n: r.verdict.interleaved.notes for n, r in ran.results.items()}
+    [why] = notes.pop("test_port")
+    assert "Address already in use" in why
+    assert not any(notes.values())
+    assert "printed by the test" not in ran.text
+    nothing_is_left(project)
+
+
+ONE_TEST = """
+def test_works(energy, work):
+    energy.pedantic(work, iterations=1, warmup_rounds=1)
+"""
+
+
+def test_refusals(project: Project) -> None:
+    """What cannot be compared with is an error of one line, before anything runs."""
+    project.write("test_it.py", ONE_TEST)
+    for args, words in (
+        ((AB,), "is not in a git repository"),
+        (("--energy-ab=none",), "--energy-ab='none': no such branch, tag or commit"),
+        ((AB, "-p", "xdist", "-n2"), "--energy-ab compares one test at a time"),
+    ):
+        ran = project.run("--energy", *args)
+        assert ran.code == pytest.ExitCode.USAGE_ERROR
+        errors = [line for line in ran.errors if line.startswith("ERROR: ")]
+        assert len(errors) == 1
+        assert words in errors[0]
+        if words.startswith("is not"):
+            repository(project.path, {})
+
+
+def test_after_a_stored_baseline(project: Project) -> None:
+    """What the stored screen passes firmly is not compared again; of the rest both are shown."""
+    compared_project(project, ONE_TEST)
+    git(project.path, "checkout", "--quiet", "--", ".")
+    project.save("tests", *ALONE)
+    source = HERE.replace('"same": 2.0', '"same": 2.6')
+    project.write("src/mypkg/__init__.py", source)
+    ran = project.energy(AB, "tests", "--strict-markers")
+    found = ran.results["test_works"]
+    assert found.verdict.outcome == "regressed"
+    assert found.verdict.change.relative == pytest.approx(0.3, abs=0.05)
+    assert found.verdict.interleaved.relative == pytest.approx(0.3, abs=0.05)
+    nothing_is_left(project)
+
+
+WAITS = """
+import os
+import time
+from pathlib import Path
+
+
+def test_waits(energy, work):
+    def wait():
+        work()
+        if "pytest-greenops-ab" in os.getcwd():
+            Path(os.environ["BEGUN"]).touch()
+            time.sleep(60)
+
+    energy(wait)
+"""
+
+
+#: A shell in the background lets Python ignore Ctrl-C.
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import pytest
+sys.path.insert(0, "")
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: signal.Signals
+) -> None:
+    """Ctrl-C leaves nothing; after SIGKILL all processes end, and the next run removes the rest."""
+    begun = tmp_path / "begun"
+    monkeypatch.setenv("BEGUN", str(begun))
+    monkeypatch.setenv("JOULES", "2")
+    monkeypatch.setenv("SEED", "0")
+    compared_project(project, WAITS)
+    command = [sys.executable, "-c", INTERRUPTIBLE, "-p", "greenops", "--energy", AB, "tests"]
+    environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": PLUGIN}
+    parent = subprocess.Popen(
+        command,
+        cwd=project.path,
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        process = psutil.Process(parent.pid)
+        until(begun.exists)
+        children = process.children(recursive=True)
+        assert len(children) >= 2
+        parent.send_signal(how)
+        parent.wait(20)
+        until(lambda: not any(map(_lives, children)))
+    finally:
+        parent.kill()
+    if how == signal.SIGKILL:
+        assert len(git(project.path, "worktree", "list").splitlines()) == 2
+        project.run("--energy", AB, "tests", "-k", "nothing")
+        project.write("tests/test_it.py", "def test_new(energy, work): energy(work)")
+        project.run("--energy", AB, "tests")
+    nothing_is_left(project)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is the case, for at most 30 s."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
