@@ -20,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,13 +93,13 @@ def test_work(energy):
 class Setting(NamedTuple):
     """What both sides leave out: variables of their environment, and arguments of pytest."""
 
-    environ: dict[str, str] = {}
-    args: tuple[str, ...] = ()
+    environ: Mapping[str, str]
+    args: Sequence[str] = ()
 
 
 SETTINGS = {
-    "as A/B does it": Setting(),
-    "freed memory not kept": Setting(args=("-o", "energy_stable_memory=off")),
+    "as A/B does it": Setting({}),
+    "freed memory not kept": Setting({}, ("-o", "energy_stable_memory=off")),
     "each side hashes strings in its own way": Setting({"PYTHONHASHSEED": "random"}),
     "huge pages (glibc.malloc.hugetlb=1)": Setting({"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}),
 }
