@@ -139,7 +139,7 @@ def measured(work: str, setting: Setting, processes: int) -> list[list[list[floa
         (tree / "pytest.ini").write_text("[pytest]\n")
         (tree / "test_work.py").write_text(WORKS[work])
         sides = side("here", tree, setting), side("main", tree, setting)
-        limits, load = Limits(math.inf, 120.0), machine.LoadProbe()
+        limits, load = Limits.from_now(math.inf, 120.0), machine.LoadProbe()
         starts = TwoPairs(sides, "test_work.py::test_work", NAMES, load, limits)
         try:
             for number in range(processes * STARTS):

@@ -20,7 +20,7 @@ from pytest_greenops.judge.stats import TRIM
 from pytest_greenops.measure.observer import Load
 from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.outcome import Outcome
-from pytest_greenops.model.units import format_percent
+from pytest_greenops.model.units import counted, format_duration, format_percent
 from pytest_greenops.run.against_ref import Compared
 
 #: Builds the ref's package in most projects.
@@ -188,20 +188,31 @@ class RefComparison:
             smallest=_share(shown.smallest),
             pairs=shown.pairs.count,
             starts=shown.pairs.starts,
-            needs_pairs=shown.needs_pairs if decision.over else None,
             notes=(*self._notes, *_disputes(decision)),
         )
 
     def _result(self, pairs: NamePairs, loop: LoopState, interleaving: Interleaving) -> Interleaved:
         if not pairs.number:
-            return self._interleaved(
-                pairs.of.margin, Outcome.NOT_COMPARABLE, cause="no pair was completed in time"
-            )
+            none = self._none(Outcome.NOT_COMPARABLE, *self._too_late(0))
+            return none[pairs.of.name]
         doubt = self._doubt(pairs, loop, interleaving)
         result = self._so_far(pairs)
+        if result.outcome is Outcome.INCONCLUSIVE:
+            result = replace(result, needs_pairs=self._decision(pairs).shown.needs_pairs)
+        if not self._decision(pairs).over:
+            cause, fix = self._too_late(result.needs_pairs or MOST_PAIRS, pairs.number)
+            return replace(result, outcome=Outcome.INCONCLUSIVE, cause=cause, fix=fix)
         if doubt and result.outcome is Outcome.PASSED:
             return replace(result, outcome=Outcome.INCONCLUSIVE, cause=doubt)
         return result
+
+    def _too_late(self, needed: int, made: int = 0) -> tuple[str, tuple[str, ...]]:
+        """Return that the time was over, and the option that allows enough of it."""
+        limit_s = self._limits.most_s
+        minutes = math.ceil(limit_s * max(2.0, 1.2 * needed / max(made, 1)) / 60)
+        pairs = f", after {counted(made, 'pair')}" if made else ", before the first pair"
+        text = f"the time limit of {format_duration(limit_s)}{pairs}"
+        return text, (f"--energy-max-time={minutes}min",)
 
     def _doubt(self, pairs: NamePairs, loop: LoopState, interleaving: Interleaving) -> str | None:
         """Return what forbids to pass a test: counters of the machine that count others too.

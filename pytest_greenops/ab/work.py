@@ -33,12 +33,19 @@ WARM_UP_S, WARM_UP_CALLS, MOST_WARM_UP_S = 0.1, 5, 0.5
 class Limits(NamedTuple):
     """How long a comparison may take.
 
-    until_ns  no start begins that would end later
+    most_s    how long all starts may take
     answer_s  how long a side may take to answer
+    until_ns  no start begins that would end later
     """
 
-    until_ns: float
+    most_s: float
     answer_s: float
+    until_ns: float
+
+    @classmethod
+    def from_now(cls, most_s: float, answer_s: float) -> Limits:
+        """Return the limits of a comparison that begins now."""
+        return cls(most_s, answer_s, SYSTEM.monotonic_ns() + most_s * 1e9)
 
     @property
     def left_s(self) -> float:

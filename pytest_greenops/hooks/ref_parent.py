@@ -29,7 +29,6 @@ from pytest_greenops.model.interleaved import Interleaved, label
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import interleaved_text
 from pytest_greenops.run.against_ref import Compared
-from pytest_greenops.system import SYSTEM
 
 #: What readers call the side of the user's tree.
 HERE = "the working tree"
@@ -105,13 +104,12 @@ class RefParent:
         path, names = self._relative(node_of(item))
         if self._sides is None or path not in self._files:
             return {}  # the test asks for the handle only when it runs
-        until_ns = SYSTEM.monotonic_ns() + max_time_s * 1e9
         comparison = RefComparison(
             self._sides,
             (self.ref.written, self.ref.short),
             f"{path}::{names}",
             compared,
-            Limits(until_ns, self._parent.patience_s(item)),
+            Limits.from_now(max_time_s, self._parent.patience_s(item)),
             load=machine.LoadProbe,
             progress=lambda so_far: progress.show(item.name, interleaved_text.live(so_far)),
             in_turn=machine.no_space_for(2),

@@ -25,6 +25,8 @@ def inconclusive(result: Result) -> Advice:
     text, ab = doubt(result), verdict.interleaved
     if ab is not None and interleaved_text.deciding(verdict) and not _near_limits(result):
         more = "" if verdict.cause else interleaved_text.detected(ab)
+        if ab.fix:
+            return Advice(f"{text}; allow more", again(result, *ab.fix))
         return Advice(f"{text}{more}; {_QUIET}, then measure again", again(result))
     if ab is not None and not (ab.cause and ab.cause in text):
         text = f"{text}; A/B: {interleaved_text.not_deciding(ab)}"

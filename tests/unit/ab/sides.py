@@ -15,7 +15,6 @@ from pytest_greenops.measure.commanded import Loop, Order, Slice
 from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.measurement import LoadShare, Round
 from pytest_greenops.run.against_ref import Compared
-from pytest_greenops.system import SYSTEM
 from tests.unit.builders import CPU, FakeClock
 from tests.unit.measure.lab import FakeLoad
 
@@ -181,7 +180,7 @@ class Bench:
             ("main", "3f2a91c"),
             NODE,
             compared,
-            Limits(SYSTEM.monotonic_ns() + until_s * 1e9, 1.0),
+            Limits.from_now(until_s, 1.0),
             load=lambda: FakeLoad(*loads),
             progress=self.seen.append,
             **options,

@@ -83,7 +83,7 @@ def test_half_a_message(ends: Ends) -> None:
 
 def test_a_test_closed_the_pipes(ends: Ends) -> None:
     """Another file with the number of a pipe is neither read, nor written, nor closed."""
-    parent, side = ends
+    parent, _ = ends
     assert parent.is_whole
     numbers = parent._incoming, parent._outgoing
     for number in numbers:

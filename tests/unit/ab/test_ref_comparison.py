@@ -296,10 +296,12 @@ def test_an_idle_side_that_spins() -> None:
 
 
 def test_time_is_over() -> None:
-    """No start begins that would end too late; a comparison without a pair says so."""
-    found = compare(steady(2.0, 0.9), steady(2.0, 0.9), until_s=0.0)
+    """No start begins that would end too late: the result says so, and how to allow more time."""
+    found = compare(steady(2.0, 0.9), steady(2.0, 0.9), until_s=0.001)
     assert found.outcome in (Outcome.INCONCLUSIVE, Outcome.NOT_COMPARABLE)
     assert found.pairs <= 4
+    assert (found.cause or "").startswith("the time limit of 1 ms")
+    assert found.fix == ("--energy-max-time=1min",)
 
 
 def test_lost_energy() -> None:
