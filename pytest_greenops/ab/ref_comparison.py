@@ -200,7 +200,8 @@ class RefComparison:
         if result.outcome is Outcome.INCONCLUSIVE:
             result = replace(result, needs_pairs=self._decision(pairs).shown.needs_pairs)
         if not self._decision(pairs).over:
-            cause, fix = self._too_late(result.needs_pairs or MOST_PAIRS, pairs.number)
+            needed = min(result.needs_pairs or MOST_PAIRS, MOST_PAIRS)
+            cause, fix = self._too_late(needed, pairs.number)
             return replace(result, outcome=Outcome.INCONCLUSIVE, cause=cause, fix=fix)
         if doubt and result.outcome is Outcome.PASSED:
             return replace(result, outcome=Outcome.INCONCLUSIVE, cause=doubt)
