@@ -20,7 +20,7 @@ from pytest_greenops.judge.stats import TRIM
 from pytest_greenops.measure.observer import Load
 from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.outcome import Outcome
-from pytest_greenops.model.units import counted, format_duration, format_percent
+from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.run.against_ref import Compared
 
 #: Builds the ref's package in most projects.
@@ -212,7 +212,7 @@ class RefComparison:
         limit_s = self._limits.most_s
         minutes = math.ceil(limit_s * max(2.0, 1.2 * needed / max(made, 1)) / 60)
         pairs = f", after {counted(made, 'pair')}" if made else ", before the first pair"
-        text = f"the time limit of {format_duration(limit_s)}{pairs}"
+        text = f"the time limit of {limit_s:g} s{pairs}"
         return text, (f"--energy-max-time={minutes}min",)
 
     def _doubt(self, pairs: NamePairs, loop: LoopState, interleaving: Interleaving) -> str | None:

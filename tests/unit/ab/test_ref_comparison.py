@@ -300,7 +300,7 @@ def test_time_is_over() -> None:
     found = compare(steady(2.0, 0.9), steady(2.0, 0.9), until_s=0.001)
     assert found.outcome in (Outcome.INCONCLUSIVE, Outcome.NOT_COMPARABLE)
     assert found.pairs <= 4
-    assert (found.cause or "").startswith("the time limit of 1 ms")
+    assert (found.cause or "").startswith("the time limit of 0.001 s")
     assert found.fix == ("--energy-max-time=1min",)
 
 
