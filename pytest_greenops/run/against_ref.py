@@ -41,25 +41,31 @@ def _passed(verdict: Verdict) -> bool:
 
 
 def with_ref(verdict: Verdict, found: Interleaved) -> Verdict:
-    """Return a verdict after the comparison with a ref, which decides if there was one.
+    """Return a verdict after the comparison with a ref, which decides on the change if it could.
 
-    A limit that is still open stays so, and a regression by the stored screen that could not be
-    compared counts as not confirmed.
+    An absolute limit keeps its own outcome, and is open if its joules are not trusted. A regression
+    by the stored screen alone, which the ref was to confirm, is not confirmed.
     """
     both = replace(verdict, interleaved=found)
+    cause = Cause(CauseKind.REF, found.cause) if found.cause else None
     if not found.compared:
         if verdict.outcome is Outcome.REGRESSED:
-            return unconfirmed(both, found.cause or "it could not be compared")
-        if verdict.change is not None:
+            return unconfirmed(both, found.cause or "it could not be compared", may_stand=False)
+        if verdict.change is not None or verdict.limits:
             return both
-        cause = Cause(CauseKind.REF, found.cause) if found.cause else None
         return both.with_cause(cause, found.outcome)
-    open_limit = any(limit.high > limit.limit for limit in verdict.limits)
-    if found.outcome in (Outcome.PASSED, Outcome.IMPROVED) and open_limit:
+    if found.outcome is not Outcome.REGRESSED and _open_limit(verdict):
+        kept = verdict.outcome is Outcome.INCONCLUSIVE
+        return both if kept else both.with_cause(None, Outcome.INCONCLUSIVE)
+    provisional = verdict.change is not None and verdict.outcome is Outcome.PASSED
+    if found.outcome is Outcome.INCONCLUSIVE and provisional:
         return both
-    if found.outcome is Outcome.INCONCLUSIVE and verdict.outcome is Outcome.PASSED:
-        return both  # provisionally, by the stored screen
-    cause = Cause(CauseKind.REF, found.cause) if found.cause else None
-    return replace(both, needs_rounds=None, needs_processes=None, needs_sessions=None).with_cause(
-        cause, found.outcome
-    )
+    needless = replace(both, needs_rounds=None, needs_processes=None, needs_sessions=None)
+    return needless.with_cause(cause, found.outcome)
+
+
+def _open_limit(verdict: Verdict) -> bool:
+    """Return whether an absolute limit is not decided: too near, or a self-check forbids it."""
+    doubted = verdict.outcome is Outcome.INCONCLUSIVE and verdict.cause is not None
+    near = any(limit.high > limit.limit for limit in verdict.limits)
+    return bool(verdict.limits) and (near or doubted)
