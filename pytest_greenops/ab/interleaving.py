@@ -145,8 +145,8 @@ class Interleaving:
         return min(MOST_PAIRS_OF_A_START, max(1, worth))
 
     def _one_after_the_other(self) -> None:
-        """Make the halves of a start's pairs on one side, then on the other."""
-        halves: dict[Side, list[list[list[Slice]]]] = {}
+        """Make the halves of one pair at a start, on one side and then on the other."""
+        halves: dict[Side, list[list[Slice]]] = {}
         for side in self.maker.shuffled():
             halves[side] = self._half(side)
         candidate, ref = (halves[side] for side in self._sides)
@@ -155,13 +155,13 @@ class Interleaving:
         for loop, mine, theirs in zip(self.loops, candidate, ref, strict=True):
             if bool(mine) != bool(theirs):
                 raise NotJudged(f"the test measures in another way in {self._sides[1].name}")
-            for slices in zip(mine, theirs, strict=True):
-                self.maker.keep(loop, *map(list, zip(*slices, strict=True)))
+            if mine:
+                self.maker.keep(loop, *zip(mine, theirs, strict=True))
 
-    def _half(self, side: Side) -> list[list[list[Slice]]]:
-        """Return the slices of each pair of each loop, on one side."""
+    def _half(self, side: Side) -> list[list[Slice]]:
+        """Return the slices of each loop, on one side."""
         side.start(self._node, self._limits.answer_s)
-        made: list[list[list[Slice]]] = []
+        made: list[list[Slice]] = []
         while not isinstance(event := self._event(side), Ended):
             known = self.loops[len(made)].loop if len(made) < len(self.loops) else event
             loop = self._loop(len(made), self._check(side, event, known))

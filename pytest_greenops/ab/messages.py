@@ -65,6 +65,10 @@ class NoAnswer(GreenopsError):
     """The process at the other end did not answer in time."""
 
 
+class _Late(Exception):
+    """A message is not complete in time."""
+
+
 class Channel:
     """Two pipes to another process: messages go out by one, and come in by the other."""
 
@@ -111,10 +115,13 @@ class Channel:
         """
         try:
             self._incoming = self._usable(self._incoming, _READ)
-            if limit_s is not None and not self._arrives(limit_s):
-                raise NoAnswer(f"its process did not answer within {limit_s:.0f} s")
-            length = int.from_bytes(self._exactly(_HEAD), "big")
-            return self._decoder.decode(self._exactly(length))
+            until_ns = None if limit_s is None else self._system.monotonic_ns() + limit_s * 1e9
+            length = int.from_bytes(self._exactly(_HEAD, until_ns), "big")
+            return self._decoder.decode(self._exactly(length, until_ns))
+        except _Late:
+            raise NoAnswer(f"its process did not answer within {limit_s:.0f} s") from None
+        except msgspec.DecodeError as error:
+            raise ChannelClosed(f"its process sent something else ({error})") from None
         except OSError as error:
             raise ChannelClosed(f"its process cannot be reached ({error.strerror})") from None
 
@@ -128,14 +135,18 @@ class Channel:
             self._system.close(end)
         self._identities = {}
 
-    def _arrives(self, limit_s: float) -> bool:
+    def _wait(self, until_ns: float) -> None:
+        left_s = max(0.0, (until_ns - self._system.monotonic_ns()) * 1e-9)
         poll = self._system.poll()
         poll.register(self._incoming, _READABLE)
-        return bool(poll.poll(limit_s * 1000))
+        if not poll.poll(left_s * 1000):
+            raise _Late
 
-    def _exactly(self, length: int) -> bytes:
+    def _exactly(self, length: int, until_ns: float | None) -> bytes:
         content = b""
         while len(content) < length:
+            if until_ns is not None:
+                self._wait(until_ns)
             block = self._system.read(self._incoming, length - len(content))
             if not block:
                 raise ChannelClosed("its process ended")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pytest_greenops.ab.side import Side
 from pytest_greenops.ab.work import (
@@ -72,13 +72,17 @@ class PairMaker:
         for side in self._sides:
             self._work(side, Order(loop.loop.iterations or 1))
 
-    def half(self, loop: LoopState, side: Side, pairs: int) -> list[list[Slice]]:
-        """Return the slices of one side for a number of pairs, whose other half follows later."""
+    def half(self, loop: LoopState, side: Side, pairs: int) -> list[Slice]:
+        """Return the slices of one side for one pair, as long as several: the other half follows.
+
+        What the machine does meanwhile is on one side only, and the same in all slices: so they are
+        one observation.
+        """
         if loop.loop.once:
-            return [[self._single(loop, side)]]
+            return self._watched(loop, lambda: [self._single(loop, side)])
         self.warm_up(loop, [side])
-        slices = range(loop.slices)
-        return [[self._work(side, self._order(loop)) for _ in slices] for _ in range(pairs)]
+        slices = range(loop.slices * pairs)
+        return self._watched(loop, lambda: [self._work(side, self._order(loop)) for _ in slices])
 
     def warm_up(self, loop: LoopState, sides: Sequence[Side]) -> None:
         """Let the sides work until they are warm, and calibrate the calls of a slice.
@@ -124,8 +128,9 @@ class PairMaker:
 
     def once(self, loop: LoopState) -> None:
         """Make the only window of each side, after the warm-up that the test asks for."""
-        made = {side: self._single(loop, side) for side in self.shuffled()}
-        self.keep(loop, [made[side] for side in self._sides])
+        order = self.shuffled()
+        made = self._watched(loop, lambda: [self._single(loop, side) for side in order])
+        self.keep(loop, made if order[0] is self._sides[0] else made[::-1])
 
     def _single(self, loop: LoopState, side: Side) -> Slice:
         for _ in range(loop.loop.warmup or 0):
@@ -138,20 +143,30 @@ class PairMaker:
         return made
 
     def pair(self, loop: LoopState) -> None:
-        """Make one pair: again while other processes spoil a sensed one and redos are left."""
+        """Make one pair: again while it is void, or others spoil it, and redos are left."""
         while True:
             self._load.start()
             made = self._slices(loop)
-            spoilt = contended(self._load.stop()) and not loop.estimated
-            if spoilt and self._redos:
-                self._redos -= 1
-                continue
-            break
+            spoilt = self._is_spoilt(loop)
+            void = any(slice_.void for slices in made for slice_ in slices)
+            if not (spoilt or void) or not self._redos:
+                break
+            self._redos -= 1
         if spoilt:
             self.spoilt += 1
         else:
             self._redos = REDOS
         self.keep(loop, *made)
+
+    def _watched(self, loop: LoopState, work: Callable[[], list[Slice]]) -> list[Slice]:
+        """Work once, and count it as spoilt if other processes are in what was sensed."""
+        self._load.start()
+        made = work()
+        self.spoilt += self._is_spoilt(loop)
+        return made
+
+    def _is_spoilt(self, loop: LoopState) -> bool:
+        return contended(self._load.stop()) and not loop.estimated
 
     def _slices(self, loop: LoopState) -> list[list[Slice]]:
         """Return the slices of a pair: of two, one begins with either side."""
@@ -166,9 +181,9 @@ class PairMaker:
     def _watch_idle(self, made: Sequence[Sequence[Slice]]) -> None:
         """Wait for quiet from now on if a side used CPU time while it was idle; note it if it does.
 
-        The first slice of each side follows something else than a slice.
+        The first slice of each side may follow something else than a slice.
         """
-        later = [slice_ for slices in made[1:] for slice_ in slices]
+        later = [slice_ for slices in (made[1:] or made) for slice_ in slices]
         worked_s = sum(slice_.seconds for slice_ in later)
         idle_s = sum(max(0.0, slice_.idle_s - ANSWER_S) for slice_ in later)
         if worked_s > 0 and idle_s > IDLE_SHARE * worked_s:

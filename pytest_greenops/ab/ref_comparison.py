@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from pytest_greenops.ab.interleaving import Interleaving
 from pytest_greenops.ab.messages import Ready
 from pytest_greenops.ab.pair_maker import THREADS
-from pytest_greenops.ab.side import Side, SideFailure
+from pytest_greenops.ab.side import Side, SideFailure, SideHangs
 from pytest_greenops.ab.work import Limits, LoopState, NamePairs, NotJudged, SeveralThreads
 from pytest_greenops.judge.pair_confirmation import Decision
 from pytest_greenops.judge.pair_decision import MOST_PAIRS
@@ -32,7 +32,10 @@ IDLE_LIMIT = 1 / 5
 
 
 class RefComparison:
-    """Compares one test of two sides, by the names of its measurements."""
+    """Compares one test of two sides, by the names of its measurements.
+
+    hangs  whether a side did not answer in time
+    """
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class RefComparison:
         in_turn   why the sides cannot hold the test at the same time, or None
         notes     what every comparison of this run says
         """
+        self.hangs = False
         self._sides = sides
         self._ref = ref
         self._node = node
@@ -70,14 +74,11 @@ class RefComparison:
     def run(self) -> dict[str, Interleaved]:
         """Compare until each name is decided, has its last pair, or time is over."""
         try:
-            for side in self._sides:
-                side.warm()  # both at once
-            for side in self._sides:
-                self._find(side, side.ready(self._limits.answer_s))
-            interleaving = self._interleave()
+            interleaving = self._guarded()
         except _Absent as absent:
             return self._none(Outcome.NO_BASELINE, str(absent))
         except (NotJudged, SideFailure) as why:
+            self.hangs = isinstance(why, SideHangs)
             return self._none(Outcome.NOT_COMPARABLE, str(why), getattr(why, "fix", ()))
         found = {}
         for loop in interleaving.loops:
@@ -85,6 +86,23 @@ class RefComparison:
                 found[name] = self._result(pairs, loop, interleaving)
         missing = self._none(Outcome.NOT_COMPARABLE, "the test measured nothing under this name")
         return {**missing, **found}
+
+    def _guarded(self) -> Interleaving:
+        """Compare; no side is left in the middle of something if that is interrupted."""
+        try:
+            for side in self._sides:
+                side.warm()  # both at once
+            for side in self._sides:
+                self._find(side, side.ready(self._limits.answer_s))
+            if any(side.environ.get(THREADS) == "1" for side in self._sides):
+                self._note(_ONE_THREAD)
+            return self._interleave()
+        except (NotJudged, SideFailure):
+            raise
+        except BaseException:  # such as a timeout of the test, or Ctrl-C
+            for side in self._sides:
+                side.abandon()
+            raise
 
     def _find(self, side: Side, ready: Ready) -> None:
         """Check that a side has the test and its own code; raise why not."""
@@ -99,7 +117,7 @@ class RefComparison:
         if node in ready.nodes:
             return
         for path, why in ready.failures.items():
-            if file.endswith(path):
+            if f"/{file}".endswith(f"/{path}"):
                 raise NotJudged(f"{file} cannot be collected in {side.name}: {why}")
         if node in ready.others:
             raise _Absent(f"not an energy test in {side.name}")
@@ -110,6 +128,8 @@ class RefComparison:
         if self._in_turn is None:
             try:
                 return self._until_decided(in_turn=False)
+            except SideHangs:
+                raise
             except SideFailure as failure:
                 self._in_turn = str(failure)
                 try:
@@ -134,10 +154,6 @@ class RefComparison:
         except (NotJudged, SideFailure):
             for side in self._sides:
                 side.finish(self._limits.answer_s)
-            raise
-        except BaseException:  # such as a timeout of the test, or Ctrl-C
-            for side in self._sides:
-                side.abandon()
             raise
 
     def _starts(self, in_turn: bool) -> Interleaving:
@@ -208,15 +224,17 @@ class RefComparison:
         return result
 
     def _too_late(self, needed: int, made: int = 0) -> tuple[str, tuple[str, ...]]:
-        """Return that the time was over, and the option that allows enough of it."""
+        """Return that the time was over, and the option that allows enough of it, if one does."""
         limit_s = self._limits.most_s
         minutes = math.ceil(limit_s * max(2.0, 1.2 * needed / max(made, 1)) / 60)
         pairs = f", after {counted(made, 'pair')}" if made else ", before the first pair"
         text = f"the time limit of {limit_s:g} s{pairs}"
+        if (raised_by := self._limits.raised_by) is not None:
+            return f"{text} (raise {raised_by})", ()
         return text, (f"--energy-max-time={minutes}min",)
 
     def _doubt(self, pairs: NamePairs, loop: LoopState, interleaving: Interleaving) -> str | None:
-        """Return what forbids to pass a test: counters of the machine that count others too.
+        """Return why a test must not pass: counters of the machine count others too.
 
         What others use is in the windows of either side alike, so that it hides a change and makes
         none: what moved is not doubted.

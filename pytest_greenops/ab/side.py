@@ -8,7 +8,16 @@ from typing import Any
 
 import msgspec
 
-from pytest_greenops.ab.messages import Channel, ChannelClosed, Ended, EndLoop, Event, Ready, Start
+from pytest_greenops.ab.messages import (
+    Channel,
+    ChannelClosed,
+    Ended,
+    EndLoop,
+    Event,
+    NoAnswer,
+    Ready,
+    Start,
+)
 from pytest_greenops.ab.redirect import Redirect
 from pytest_greenops.measure.commanded import Loop, Order, Slice
 from pytest_greenops.model.errors import GreenopsError
@@ -16,6 +25,7 @@ from pytest_greenops.model.run_options import SIDE_VARIABLE, TREE_VARIABLE
 from pytest_greenops.run.process import (
     Invocation,
     Process,
+    ProcessFailure,
     exit_text,
     failing,
     last_line,
@@ -38,6 +48,10 @@ class SideFailure(GreenopsError):
 
 class LoopLeft(GreenopsError):
     """A test that was measured as a whole measures by itself: its next loop has begun inside."""
+
+
+class SideHangs(SideFailure):
+    """A side does not answer: another try would take as long."""
 
 
 class SideRequest(msgspec.Struct, frozen=True):
@@ -85,7 +99,7 @@ class Side:
         self._process: Process | None = None
         self._channel: Channel | None = None
         self._ready: Ready | None = None
-        self._processes = 0
+        self._processes, self._seed = 0, 1
         self._runs = self._holds = False
         self._next: Loop | None = None
 
@@ -170,6 +184,7 @@ class Side:
         """End the process: the next start has a new one, with more in its environment."""
         self.end()
         self._environ |= environ
+        self._seed += 1
 
     def abandon(self) -> None:
         """End the process at once: its test hangs, or does not matter any more."""
@@ -191,15 +206,16 @@ class Side:
             system.write_file(path, msgspec.json.encode(request))
             theirs_in, ours_out = system.pipe()
             ours_in, theirs_out = system.pipe()
+        # Both sides hash strings alike, so that sets have the same order.
+        environ = {"PYTHONHASHSEED": str(self._seed), **self._environ, SIDE_VARIABLE: path}
+        given = {theirs_in: INCOMING, theirs_out: OUTGOING}
+        program = pytest_program(SIDE_VARIABLE)
         try:
-            self._process = Process(
-                pytest_program(SIDE_VARIABLE),
-                # Both sides hash strings alike, so that sets have the same order.
-                {"PYTHONHASHSEED": str(self._processes), **self._environ, SIDE_VARIABLE: path},
-                self._output,
-                {theirs_in: INCOMING, theirs_out: OUTGOING},
-                system,
-            )
+            self._process = Process(program, environ, self._output, given, system)
+        except ProcessFailure as failure:
+            system.close(ours_in)
+            system.close(ours_out)
+            raise self._failure(str(failure)) from None
         finally:
             system.close(theirs_in)
             system.close(theirs_out)
@@ -231,9 +247,9 @@ class Side:
                 )
             self.abandon()
             raise self._failure(why) from None
-        except GreenopsError as error:
+        except NoAnswer as error:
             self.abandon()
-            raise self._failure(str(error)) from None
+            raise SideHangs(self.name, str(error)) from None
 
     def _failure(self, why: str) -> SideFailure:
         return SideFailure(self.name, why)

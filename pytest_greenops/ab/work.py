@@ -33,19 +33,36 @@ WARM_UP_S, WARM_UP_CALLS, MOST_WARM_UP_S = 0.1, 5, 0.5
 class Limits(NamedTuple):
     """How long a comparison may take.
 
-    most_s    how long all starts may take
-    answer_s  how long a side may take to answer
-    until_ns  no start begins that would end later
+    most_s      how long all starts may take
+    raised_by   what allows more: `the marker's max_time`; None is the option
+    patience_s  how long a side may take to answer
+    until_ns    no start begins that would end later
+    ends_ns     when the test has to end, whatever a side does
     """
 
     most_s: float
-    answer_s: float
+    raised_by: str | None
+    patience_s: float
     until_ns: float
+    ends_ns: float
 
     @classmethod
-    def from_now(cls, most_s: float, answer_s: float) -> Limits:
-        """Return the limits of a comparison that begins now."""
-        return cls(most_s, answer_s, SYSTEM.monotonic_ns() + most_s * 1e9)
+    def from_now(
+        cls,
+        most_s: float,
+        patience_s: float,
+        left_s: float = math.inf,
+        raised_by: str | None = None,
+    ) -> Limits:
+        """Return the limits of a comparison that begins now, in a test that has `left_s` left."""
+        now_ns = SYSTEM.monotonic_ns()
+        return cls(most_s, raised_by, patience_s, now_ns + most_s * 1e9, now_ns + left_s * 1e9)
+
+    @property
+    def answer_s(self) -> float:
+        """How long a side may take to answer now."""
+        left_s = (self.ends_ns - SYSTEM.monotonic_ns()) * 1e-9
+        return max(0.0, min(self.patience_s, left_s))
 
     @property
     def left_s(self) -> float:
@@ -153,7 +170,7 @@ class LoopState:
     @property
     def estimated(self) -> bool:
         """Whether all judged counters are estimates, which are exact in any window."""
-        return all(
+        return bool(self.pairs) and all(
             _selected(self.loop, each.of.domain) <= set(self.loop.estimated)
             for each in self.pairs.values()
         )

@@ -273,7 +273,7 @@ class Measuring:
             return
         trial.confirm(partial(self._measure_afresh, item))
         if self._against_ref is not None:
-            compare = partial(self._against_ref.compare, item, trial.planned_s, self._progress)
+            compare = partial(self._against_ref.compare, item, trial.allowed, self._progress)
             trial.compare(compare)
         results = trial.results.values()
         for result in results:

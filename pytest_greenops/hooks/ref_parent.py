@@ -26,6 +26,7 @@ from pytest_greenops.hooks.fresh_parent import FreshParent, node_of
 from pytest_greenops.hooks.progress_bar import ProgressBar
 from pytest_greenops.model.errors import GreenopsError, OptionError
 from pytest_greenops.model.interleaved import Interleaved, label
+from pytest_greenops.model.outcome import Outcome
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import interleaved_text
 from pytest_greenops.run.against_ref import Compared
@@ -51,7 +52,9 @@ class RefParent:
         self._worktree: worktree.Worktree | None = None
         self._sides: tuple[Side, Side] | None = None
         self._top = ""
+        self._tests: dict[pytest.Item, tuple[str, str]] = {}
         self._files: list[str] = []
+        self._hangs: str | None = None
 
     @property
     def label(self) -> str:
@@ -64,7 +67,7 @@ class RefParent:
         """Find the commit to compare with, before anything is collected."""
         assert self._options.ab is not None
         try:
-            self._refuse_workers()
+            self._refuse()
             folder = self._config.rootpath
             self._top = os.path.realpath(refs.toplevel(folder))
             self.ref = refs.resolve(self._options.ab, folder)
@@ -78,7 +81,8 @@ class RefParent:
         items = [item for item in session.items if selection.is_energy_test(item)]
         if not items or getattr(self._config.option, "collectonly", False):
             return
-        self._files = list(dict.fromkeys(self._relative(node_of(item))[0] for item in items))
+        self._tests = {item: self._relative(node_of(item)) for item in items}
+        self._files = list(dict.fromkeys(path for path, _ in self._tests.values()))
         try:
             self._sides = self._prepare()
         except GreenopsError as error:
@@ -95,21 +99,30 @@ class RefParent:
     def compare(
         self,
         item: pytest.Item,
-        max_time_s: float,
+        allowed: tuple[float, str | None],
         progress: ProgressBar,
         compared: Mapping[str, Compared],
     ) -> Mapping[str, Interleaved]:
-        """Compare measurements of a test with the ref, within `max_time_s`; show how far it is."""
+        """Compare measurements of a test with the ref, and show how far it is.
+
+        allowed  how many seconds that may take, and what allows more if it is not the option
+
+        After a side that hangs nothing is compared any more: each might take as long.
+        """
         assert self.ref is not None
-        path, names = self._relative(node_of(item))
-        if self._sides is None or path not in self._files:
-            return {}  # the test asks for the handle only when it runs
+        if self._sides is None or item not in self._tests:
+            return self._none(compared, "only when it runs, this test asks to be measured")
+        if self._hangs is not None:
+            return self._none(compared, f"nothing is compared any more, since {self._hangs}")
+        path, names = self._tests[item]
+        most_s, raised_by = allowed
+        parent = self._parent
         comparison = RefComparison(
             self._sides,
             (self.ref.written, self.ref.short),
             f"{path}::{names}",
             compared,
-            Limits.from_now(max_time_s, self._parent.patience_s(item)),
+            Limits.from_now(most_s, parent.patience_s(item), parent.left_s(item), raised_by),
             load=machine.LoadProbe,
             progress=lambda so_far: progress.show(item.name, interleaved_text.live(so_far)),
             in_turn=machine.no_space_for(2),
@@ -118,9 +131,24 @@ class RefParent:
         with progress:
             progress.show(item.name, interleaved_text.BEGINS)
             found = comparison.run()
+        if comparison.hangs:
+            self._hangs = f"a side of {item.name} did not answer"
         return {name: replace(each, good=self._good) for name, each in found.items()}
 
-    def _refuse_workers(self) -> None:
+    def _none(self, compared: Mapping[str, Compared], cause: str) -> Mapping[str, Interleaved]:
+        assert self.ref is not None
+        written, short = self.ref.written, self.ref.short
+        return {
+            name: Interleaved(written, short, Outcome.NOT_COMPARABLE, of.margin, cause)
+            for name, of in compared.items()
+        }
+
+    def _refuse(self) -> None:
+        if not self._options.fresh_process:
+            raise OptionError(
+                "--energy-ab runs each test in other processes too, but energy_fresh_process is "
+                "off: change one"
+            )
         workers = getattr(self._config.option, "tx", None)
         if workers or hasattr(self._config, "workerinput"):
             raise OptionError(

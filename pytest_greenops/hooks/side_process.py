@@ -38,9 +38,12 @@ from pytest_greenops.hooks.fresh_child import (
 from pytest_greenops.hooks.fresh_parent import node_of
 from pytest_greenops.measure.commanded import CommandedMeter, Loop, Order, Slice
 from pytest_greenops.model.run_options import SIDE_VARIABLE, Options
+from pytest_greenops.run.process import exit_text
 from pytest_greenops.system import SYSTEM
 
 NAME = "greenops-side"
+#: Exit code of a fork that has sent how its test ended.
+_SENT = 71
 
 
 class SideProcess:
@@ -167,15 +170,12 @@ class SideProcess:
                 end_with_parent(here)
                 self._channel.kept_by(here)
                 self._run(item)
-                code = 0
+                code = _SENT
             finally:
                 os._exit(code)
         _, status = os.waitpid(child, 0)
-        if status != 0:
-            from pytest_greenops.run.process import exit_text
-
-            ended = exit_text(os.waitstatus_to_exitcode(status))
-            self._channel.send(Ended(f"its process {ended}", {}))
+        if (code := os.waitstatus_to_exitcode(status)) != _SENT:
+            self._channel.send(Ended(f"its process {exit_text(code)}", {}))
 
     def _foreign(self) -> dict[str, str]:
         """Return which modules of the project were imported from outside of this tree."""

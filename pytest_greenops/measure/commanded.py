@@ -64,7 +64,6 @@ class Slice(msgspec.Struct, frozen=True, tag=True):
 
     void     why its energy is unknown, or None
     seconds  its duration, inside and outside of windows
-    cpu_s    CPU time of this process in it
     idle_s   CPU time that this process used since the window before, while the other side worked
     alone    whether one thread did all the work
     """
@@ -72,7 +71,6 @@ class Slice(msgspec.Struct, frozen=True, tag=True):
     rounds: dict[str, Round]
     void: str | None
     seconds: float
-    cpu_s: float
     idle_s: float
     alone: bool
 
@@ -104,11 +102,14 @@ class CommandedMeter:
         instrumented: str | None = None,
         garbage: Garbage | None = None,
         clock: Clock = SYSTEM_CLOCK,
-        **of_meter: object,
+        load: object = None,
+        between: object = None,
+        progress: object = None,
     ) -> None:
         """Prepare a measurement.
 
-        What orders the trips also looks at the load of the machine and shows the progress.
+        What orders the trips also looks at the load of the machine, has no control workload, and
+        shows the progress: so these parameters of `Meter` are ignored.
         """
         self._instruments = instruments
         self._plan = plan
@@ -146,7 +147,7 @@ class CommandedMeter:
                 self._book.enter(trip)
                 if not trip.void:
                     self._book.keep(trip)
-                done = self._slice(trip, *used.since(), idle_ns)
+                done = self._slice(trip, used.alone(), idle_ns)
                 if order.settle:
                     _settle()
                 self._idle_since_ns = SYSTEM.process_time_ns()
@@ -155,12 +156,11 @@ class CommandedMeter:
             pinned.to(None)
         self._enough(self._book.measurements(), 1)
 
-    def _slice(self, trip: ObservedTrip, used_ns: int, alone: bool, idle_ns: int) -> Slice:
+    def _slice(self, trip: ObservedTrip, alone: bool, idle_ns: int) -> Slice:
         return Slice(
             {} if trip.void else trip.rounds,
             trip.void,
             trip.seconds,
-            used_ns * 1e-9,
             idle_ns * 1e-9,
             alone,
         )
@@ -173,14 +173,13 @@ class _Used:
         self.process_ns, self._thread_ns = SYSTEM.process_time_ns(), SYSTEM.thread_time_ns()
         self._children = process_tree.ended_children()[:2]
 
-    def since(self) -> tuple[int, bool]:
-        """Return the CPU time since, in nanoseconds, and whether this thread used all of it."""
+    def alone(self) -> bool:
+        """Return whether this thread used all CPU time since."""
         used_ns = SYSTEM.process_time_ns() - self.process_ns
         thread_ns = SYSTEM.thread_time_ns() - self._thread_ns
         children = process_tree.ended_children()[:2] != self._children
         children = children or process_tree.has_children()
-        alone = used_ns - thread_ns <= max(OTHERS * used_ns, OTHERS_NS)
-        return used_ns, alone and not children
+        return used_ns - thread_ns <= max(OTHERS * used_ns, OTHERS_NS) and not children
 
 
 class _Pinned:

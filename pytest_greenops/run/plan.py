@@ -41,18 +41,22 @@ class Planner:
             looks=(rounds,) if rounds else self._looks(name, least, most),
             least=least,
             once=(rounds or most) == 1,
-            max_time_s=self.allowed_s(left_s),
+            max_time_s=self.allowed(left_s)[0],
             margin=self._rules.margin if budget.max_increase is None else budget.max_increase,
             warmup=warmup,
             iterations=iterations,
         )
 
-    def allowed_s(self, left_s: float) -> float:
-        """Return how long one measurement may take of a test that may still run for `left_s`."""
-        allowed_s = self._budget.max_time_s
-        return min(
-            self._options.max_time_s if allowed_s is None else allowed_s, SHARE_OF_LEFT * left_s
-        )
+    def allowed(self, left_s: float) -> tuple[float, str | None]:
+        """Return how long one measurement may take of a test that may still run for `left_s`.
+
+        The second is what allows more, if it is not the option: `the marker's max_time`.
+        """
+        own_s = self._budget.max_time_s
+        allowed_s = self._options.max_time_s if own_s is None else own_s
+        if SHARE_OF_LEFT * left_s < allowed_s:
+            return SHARE_OF_LEFT * left_s, "the timeout of the test"
+        return allowed_s, None if own_s is None else "the marker's max_time"
 
     def looks(self, name: str | None, plan: Plan) -> int:
         """Return the number of looks: those of this process, and a last one with a fresh process.

@@ -263,9 +263,9 @@ class Trial:
             self._names[name].verdict = with_ref(self._names[name].verdict, found)
 
     @property
-    def planned_s(self) -> float:
-        """Return how long a comparison of the test may take."""
-        return self._context.planner.allowed_s(self._left_s())
+    def allowed(self) -> tuple[float, str | None]:
+        """Return how long a comparison may take, and what allows more if it is not the option."""
+        return self._context.planner.allowed(self._left_s())
 
     def end(self) -> None:
         """Let other threads measure, even if the test keeps a loop that it has left."""

@@ -129,7 +129,7 @@ class FakeSide:
         }
         by_one = self.environ.get("OMP_NUM_THREADS") == "1"
         alone = self.alone or (by_one and self.openmp)
-        return Slice(rounds, self.void, seconds, seconds, self.idle_s, alone)
+        return Slice(rounds, self.void, seconds, self.idle_s, alone)
 
     def leave_loop(self) -> None:
         """Go on."""
