@@ -327,6 +327,7 @@ def test_refusals(project: Project) -> None:
         ((AB,), "is not in a git repository"),
         (("--energy-ab=none",), "--energy-ab='none': no such branch, tag or commit"),
         ((AB, "-p", "xdist", "-n2"), "--energy-ab compares one test at a time"),
+        ((AB, *ALONE), "--energy-ab runs each test in other processes too"),
     ):
         ran = project.run("--energy", *args)
         assert ran.code == pytest.ExitCode.USAGE_ERROR

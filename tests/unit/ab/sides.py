@@ -42,7 +42,7 @@ class FakeSide:
     ends     how the test ends, at each start; the last one from then on
     idle_s   CPU time that it uses while the other works
     seconds  duration of a call
-    void     why its energy is unknown
+    void     why its energy is unknown, in the first `voids` windows
     openmp   whether its threads are those of OpenMP
     leaves   whether the first loop is left for the second as soon as it works
     """
@@ -58,6 +58,7 @@ class FakeSide:
         seconds: float = 0.01,
         alone: bool = True,
         void: str | None = None,
+        voids: float = math.inf,
         leaves: bool = False,
         openmp: bool = False,
         seed: int = 1,
@@ -68,6 +69,7 @@ class FakeSide:
         self.ends = list(ends)
         self.idle_s, self.seconds, self.alone, self.void = idle_s, seconds, alone, void
         self.leaves, self.openmp = leaves, openmp
+        self.voids = voids
         self.environ: dict[str, str] = {}
         self.orders: list[Order] = []
         self.clock = FakeClock()
@@ -129,7 +131,9 @@ class FakeSide:
         }
         by_one = self.environ.get("OMP_NUM_THREADS") == "1"
         alone = self.alone or (by_one and self.openmp)
-        return Slice(rounds, self.void, seconds, self.idle_s, alone)
+        self.voids -= 1
+        void = self.void if self.voids >= 0 else None
+        return Slice(rounds, void, seconds, self.idle_s, alone)
 
     def leave_loop(self) -> None:
         """Go on."""

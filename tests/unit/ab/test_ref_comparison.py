@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from pytest_greenops.ab.messages import Ended, Ready
 from pytest_greenops.ab.side import SideFailure
 from pytest_greenops.judge.pair_decision import MOST_PAIRS
-from pytest_greenops.measure.commanded import Loop
+from pytest_greenops.measure.commanded import Loop, Order, Slice
 from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.outcome import Outcome
 from pytest_greenops.run.against_ref import Compared
@@ -304,6 +304,23 @@ def test_time_is_over() -> None:
     assert found.fix == ("--energy-max-time=1min",)
 
 
+def test_a_void_window_is_made_again() -> None:
+    """A window whose energy is unknown is made again, and is in no pair."""
+    both = [(LOOP, SAME)]
+    bench = Bench(both, both)
+    bench.main.void = "gpu:0: throttled"
+    bench.main.voids = 0
+    work = bench.main.work
+
+    def throttled(order: Order, limit_s: float) -> Slice:
+        if len(bench.main.orders) == 20:
+            bench.main.voids = 1
+        return work(order, limit_s)
+
+    bench.main.work = throttled  # type: ignore[method-assign]
+    assert bench.call().outcome is Outcome.PASSED
+
+
 def test_lost_energy() -> None:
     """A window whose energy is unknown ends the comparison with the reason."""
     found = Bench([(LOOP, SAME)], [(LOOP, SAME)], of_main={"void": "the sensor failed"}).call()
@@ -328,6 +345,25 @@ def test_threads_of_openmp_are_compared_as_one() -> None:
     assert any("on one thread (OMP_NUM_THREADS=1)" in note for note in found.notes)
     assert not any("several threads" in note for note in found.notes)
     assert all(order.cpu is not None for order in bench.here.orders[-5:])
+
+
+def test_one_thread_lasts() -> None:
+    """Once a test needed one thread, the sides keep to it, and each comparison says so."""
+    threads = {"alone": False, "openmp": True}
+    both = [(ESTIMATED, SAME)]
+    bench = Bench(both, both, of_here=threads, of_main=threads)
+    for _ in range(2):
+        assert any("on one thread" in note for note in bench.call().notes)
+    assert bench.log.count("main renew") == 1
+
+
+def test_an_idle_side_that_spins_beside_long_calls() -> None:
+    """A side that spins while it is idle is found too if each pair is one long call."""
+    spins = {"idle_s": 0.3, "seconds": 0.5}
+    bench = Bench([(LOOP, SAME)], [(LOOP, SAME)], of_here=spins, of_main=spins)
+    found = bench.call()
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert "still uses CPU time" in (found.cause or "")
 
 
 def test_several_threads_are_not_pinned() -> None:
