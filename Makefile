@@ -90,7 +90,7 @@ power: $(VENV)/.test
 ab-simulated: $(VENV)/.test
 	$(BIN)/python -m benchmarks.ab.simulated
 
-# How often comparisons with a git ref are right on this machine; an hour and a half, and needs root.
+# How often comparisons with a git ref are right on this machine: hours, and needs root.
 ab-machine: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m benchmarks.ab.machine
 

@@ -6,10 +6,10 @@ Cases: `estimate` (a torch encoder and a parser in plain Python, joules estimate
 on a simulated machine with RAPL counters; needs root), `neighbours` (the same beside two processes
 that start and stop at random), `training` (a training step). Each case makes git repositories whose
 last commit is the ref, changes the amount of work in the working tree, and runs pytest as a user
-does. A run of pytest compares several copies of one test. With no case it runs all, which takes an
-hour and a half, and writes the table to docs/evidence/ab.md. With a folder, it keeps finished
-comparisons there and continues from them, so that cases may run one by one. Run nothing else
-meanwhile, or each case on a CPU of its own (`taskset`).
+does. A run of pytest compares several copies of one test. Each case takes half an hour to an hour,
+and writes its table to docs/evidence/ab.md; with no case all run. With a folder, finished
+comparisons are kept there, and the next call continues from them. Run nothing else meanwhile; cases
+without counters may run side by side, each on a CPU of its own (`taskset`).
 """
 
 from __future__ import annotations
@@ -218,27 +218,23 @@ def rows(case: Case, found: dict[float, list[Try]]) -> Iterator[list[str]]:
 
 
 def main() -> None:
-    """Print the table and write it to the page."""
+    """Print the table of each case and write it to the page."""
     parser = argparse.ArgumentParser()
     parser.add_argument("cases", nargs="*", metavar="case")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--share", type=float, default=1.0)
     given = parser.parse_args()
-    parent = given.folder or Path(tempfile.mkdtemp())
-    names = given.cases or list(CASES)
-    made = [
-        row
-        for name in names
-        for row in rows(CASES[name], try_out(parent / name, CASES[name], given.share))
-    ]
     head = ["work", "growth", "runs", *OUTCOMES, "change, from … to", "pairs", "a test"]
-    lines = [
-        f"Margin 5 %, {COPIES} comparisons in a run of pytest; {os.cpu_count()} CPUs, a virtual "
-        f"machine, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}.",
-        "",
-        *table(head, made),
-    ]
-    publish(lines, PAGE, WRITER, whole=given.share == 1 and names == list(CASES))
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in given.cases or CASES:
+            found = try_out((given.folder or Path(temporary)) / name, CASES[name], given.share)
+            lines = [
+                f"Margin 5 %, {COPIES} comparisons in a run of pytest; {os.cpu_count()} CPUs, a "
+                f"virtual machine, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}.",
+                "",
+                *table(head, list(rows(CASES[name], found))),
+            ]
+            publish(lines, PAGE, f"{WRITER} {name}", whole=given.share == 1)
 
 
 if __name__ == "__main__":
