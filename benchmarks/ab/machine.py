@@ -229,8 +229,9 @@ def main() -> None:
         for name in given.cases or CASES:
             found = try_out((given.folder or Path(temporary)) / name, CASES[name], given.share)
             lines = [
-                f"Margin 5 %, {COPIES} comparisons in a run of pytest; {os.cpu_count()} CPUs, a "
-                f"virtual machine, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}.",
+                f"Margin 5 %, {COPIES} comparisons in a run of pytest; a virtual machine of "
+                f"{os.cpu_count()} CPUs, Python {platform.python_version()}, "
+                f"{time.strftime('%Y-%m-%d')}.",
                 "",
                 *table(head, list(rows(CASES[name], found))),
             ]
