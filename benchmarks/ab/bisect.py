@@ -85,9 +85,9 @@ def lines(tries: Sequence[Try]) -> Iterator[str]:
     runs = [each.runs for each in tries]
     yield (
         f"One of {COMMITS} commits makes a loop of plain Python 15 % longer. `pytest-greenops "
-        f"bisect` found that commit in {hit} of {len(tries)} tries, in {min(runs)} to {max(runs)} "
-        "A/B runs: one compares BAD with GOOD, one the found commit with its parent, the others "
-        "are steps."
+        f"bisect` found that commit in {hit} of {len(tries)} tries, in at most {max(runs)} A/B "
+        "runs: one compares BAD with GOOD, one the found commit with its parent, the others are "
+        "steps."
     )
     yield ""
     rows = [
