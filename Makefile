@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts insight accuracy power ab-simulated ab-machine ab-bisect clean
+.PHONY: test test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -93,6 +93,14 @@ ab-simulated: $(VENV)/.test
 # How often comparisons with a git ref are right on this machine: hours, and needs root.
 ab-machine: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m benchmarks.ab.machine
+
+# What such a comparison costs beyond its windows; minutes, on a quiet machine.
+ab-cost: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.ab.cost
+
+# How much two sides of the same code differ: pairs, starts and processes; needs a quiet machine.
+ab-starts: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.ab.starts
 
 # How often a bisect over 64 commits finds the one that uses 15 % more; needs a quiet machine.
 ab-bisect: $(VENV)/.test

@@ -33,7 +33,7 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 #: At most this many words, as `wc -w` counts them, in each page of the guide and in all of it.
 WORDS = {"README.md": 900, "docs/reference.md": 2300}
 WORDS_OF_A_PAGE = 1200
-WORDS_OF_THE_GUIDE = 13_700
+WORDS_OF_THE_GUIDE = 13_850
 #: A fenced block, with the comment before it that makes the test run it:
 #: `<!-- test: run [file] -->`.
 BLOCK = re.compile(
@@ -318,7 +318,7 @@ def test_generated_tables_are_marked() -> None:
         assert [each for each in writers if f"`{each}`" not in text] == []
         marked[page.name] = len(writers)
     assert {name: count for name, count in marked.items() if count} == {
-        "ab.md": 2,
+        "ab.md": 8,
         "accuracy.md": 1,
         "overhead.md": 1,
         "verdict.md": 4,

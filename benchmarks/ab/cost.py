@@ -56,7 +56,7 @@ def side(name: str, tree: Path) -> TimedSide:
         os.getpid(),
         ["test_work.py"],
         {},
-        tempfile.mkdtemp(),
+        tempfile.mkdtemp(dir=tree),
         Redirect(str(tree), str(tree)),
         (),
     )

@@ -125,7 +125,7 @@ def side(name: str, tree: Path, setting: Setting) -> Side:
         os.getpid(),
         ["test_work.py"],
         {},
-        tempfile.mkdtemp(),
+        tempfile.mkdtemp(dir=tree),
         Redirect(str(tree), str(tree)),
         (),
     )

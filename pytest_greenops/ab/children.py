@@ -1,7 +1,7 @@
-"""Python processes that an arm starts import from the arm's tree too.
+"""Python processes that a side starts import from the side's tree too.
 
 A test may start `python -m mypkg`, or workers that are not forked. A `sitecustomize` module on
-PYTHONPATH, which Python imports when it starts, redirects them as the arm itself.
+PYTHONPATH, which Python imports when it starts, redirects them as the side itself.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ except ModuleNotFoundError as error:
 def prepare(
     redirect: Redirect, other: str, folder: Path, environ: Mapping[str, str]
 ) -> dict[str, str]:
-    """Write the module into a folder, and return an arm's environment with what uses it.
+    """Write the module into a folder, and return a side's environment with what uses it.
 
-    Both arms get one, and where nothing has to be redirected it does the same work: a start of
+    Both sides get one, and where nothing has to be redirected it does the same work: a start of
     Python would need more energy in one of them. Raises `OSError`.
 
-    other  the tree of the other arm
+    other  the tree of the other side
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = folder.resolve()

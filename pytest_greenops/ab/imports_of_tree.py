@@ -36,7 +36,7 @@ class _Metadata:
         self._folders = list(left_out)
 
     def find_spec(self, *_: object) -> None:
-        """Return that this is not how a module is found."""
+        """Find no module."""
 
     def find_distributions(self, context: Any = None) -> Iterable[Any]:
         """Return distributions whose metadata lie in `origin`, if no other finder has them."""

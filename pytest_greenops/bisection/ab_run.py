@@ -78,7 +78,7 @@ class AbRuns:
             with self._tree(commit) as (redirect, folder):
                 cwd = Path(redirect.tree, self._below)
                 if not cwd.is_dir():
-                    return Run({}, f"{self._below} is no folder there")
+                    return Run({}, f"{self._below} does not exist in this commit")
                 return self._run(redirect, folder, against, only)
         except GreenopsError as error:  # the tree could not be made, or not be built
             return Run({}, str(error))

@@ -91,7 +91,7 @@ class GitBisect:
         self._bisect(mark, sha)
 
     def reset(self) -> None:
-        """End the bisect; nothing was checked out, so that nothing is checked out."""
+        """End the bisect without a checkout."""
         self.git("bisect", "reset")
 
     @property

@@ -18,7 +18,7 @@ from pytest_greenops.model.outcome import Outcome
 
 #: Pairs of the processes that confirm a change.
 TO_CONFIRM = 3
-#: Pairs of processes that are asked; the outcome of two of them counts.
+#: Pairs of processes at most; the outcome of two of them counts.
 MOST_PROCESSES = 3
 #: Standard deviation of a change between pairs of processes of the same code, beyond what their
 #: starts show: 0.35 % for a process of either side, in the same measurements.

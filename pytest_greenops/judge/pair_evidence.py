@@ -161,7 +161,7 @@ class Pairs:
         return choose(far < 1, middle + side * scale * finite / (1 - finite), side * math.inf)
 
     def grown(self, count: int) -> Pairs:
-        """Return what so many pairs say if the further ones resemble these."""
+        """Return what `count` pairs say if the further ones resemble these."""
         factor = count / self.count
         fits = (
             Fit(

@@ -95,7 +95,7 @@ _CONTEXT_BYTES = 1 << 30
 
 
 def no_space_for(copies: int, modules: Mapping[str, Any] = SYSTEM.modules) -> str | None:
-    """Return which GPU cannot hold this process's tensors so many more times, or None.
+    """Return which GPU cannot hold this process's tensors `copies` more times, or None.
 
     It knows the tensors of torch alone, by the most that this process has reserved.
     """

@@ -1,4 +1,4 @@
-"""Python processes that an arm starts."""
+"""Python processes that a side starts."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_a_message_larger_than_a_pipe(ends: Ends) -> None:
 
 
 def test_no_answer(ends: Ends) -> None:
-    """Who waits for longer than the limit is told so."""
+    """A wait that exceeds the limit raises an error."""
     with pytest.raises(NoAnswer, match="its process did not answer within 0 s"):
         ends[0].receive(0.01)
 
