@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
-from pytest_greenops.model.errors import OptionError
+from pytest_greenops.model.errors import GreenopsError, OptionError
 
 #: Longest time for one command: a partial clone downloads the files that it checks out.
 LIMIT_S = 600.0
-#: Variables that select a repository or its parts: a git hook that runs pytest has them set.
+#: Variables that select a repository or its parts: a git hook that runs pytest has them set. Those
+#: with settings (GIT_CONFIG_COUNT, GIT_CONFIG_PARAMETERS) stay: a container may declare its
+#: `safe.directory` by them, and the settings below win.
 _OF_REPOSITORY = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"),
     *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE"),
@@ -39,13 +42,20 @@ _SETTINGS = (
 )
 
 
-class GitError(Exception):
-    """A git command that failed; the message is what it wrote to its error output."""
+class GitError(GreenopsError):
+    """A git command that failed.
+
+    said  what it wrote to its error output
+    """
+
+    def __init__(self, command: str, said: str) -> None:
+        self.said = said
+        super().__init__(f"git {command}: {self.last_line}")
 
     @property
     def last_line(self) -> str:
         """Return what it said last, without its prefix."""
-        lines = [line.strip() for line in str(self).splitlines() if line.strip()]
+        lines = [line.strip() for line in self.said.splitlines() if line.strip()]
         said = next((line for line in lines if line.startswith(("fatal:", "error:"))), None)
         line = said or (lines or ["git failed"])[-1]
         return line.removeprefix("fatal: ").removeprefix("error: ")
@@ -68,15 +78,16 @@ def git(folder: Path, *arguments: str, given: str = "") -> str:
             input=os.fsencode(given),
             capture_output=True,
             timeout=LIMIT_S,
-            start_new_session=True,  # Ctrl-C must not stop it halfway through a change
+            # Ctrl-C reaches this process alone: it decides whether git may end its change.
+            start_new_session=True,
         )
     except FileNotFoundError:
-        raise OptionError("--energy-ab: git is not installed, or not on PATH") from None
+        raise OptionError("git is not installed, or not on PATH") from None
     except subprocess.TimeoutExpired:
         shown = " ".join(arguments[:2])
-        raise OptionError(f"--energy-ab: git {shown} did not end within {LIMIT_S:.0f} s") from None
+        raise OptionError(f"git {shown} did not end within {LIMIT_S:.0f} s") from None
     if ran.returncode:
-        raise GitError(os.fsdecode(ran.stderr or ran.stdout))
+        raise GitError(arguments[0], os.fsdecode(ran.stderr or ran.stdout))
     return os.fsdecode(ran.stdout).removesuffix("\n")
 
 
@@ -85,8 +96,13 @@ def common_folder(folder: Path) -> Path:
     return folder.joinpath(git(folder, "rev-parse", "--git-common-dir")).resolve()
 
 
+def of_no_repository(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without the variables that select a repository, for any folder."""
+    return {name: value for name, value in environ.items() if name not in _OF_REPOSITORY}
+
+
 def _environment() -> dict[str, str]:
-    environ = {name: value for name, value in os.environ.items() if name not in _OF_REPOSITORY}
+    environ = of_no_repository(os.environ)
     environ.update(LC_ALL="C", LANGUAGE="C", GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0")
     environ.update(GIT_LFS_SKIP_SMUDGE="1", GCM_INTERACTIVE="never")
     return environ

@@ -20,11 +20,13 @@ class Ref(NamedTuple):
     written  the ref as the user wrote it: `main`, `merge-base:main`, `stash`
     commit   the full hash of its commit
     short    the hash as git abbreviates it in this repository, at least 7 characters
+    branch   the branch that it is, or is computed from; None for what does not move: a tag, a hash
     """
 
     written: str
     commit: str
     short: str
+    branch: str | None = None
 
 
 def toplevel(folder: Path) -> Path:
@@ -35,10 +37,11 @@ def toplevel(folder: Path) -> Path:
     try:
         return Path(git(folder, "rev-parse", "--show-toplevel"))
     except GitError as error:
-        raise OptionError(f"--energy-ab: {_why_not(folder, str(error))}") from None
+        raise OptionError(f"--energy-ab: {_why_not(folder, error)}") from None
 
 
-def _why_not(folder: Path, said: str) -> str:
+def _why_not(folder: Path, error: GitError) -> str:
+    said = error.said
     if "dubious ownership" in said:
         match = re.search(r"--add safe\.directory (.+)", said)
         path = match[1].strip() if match else shlex.quote(str(folder))
@@ -50,7 +53,7 @@ def _why_not(folder: Path, said: str) -> str:
         return f"{folder} is not in a working tree (a bare repository?): use a clone of it"
     if "not a git repository" in said:
         return f"{folder} is not in a git repository: run pytest in a clone of the project"
-    return f"{folder}: {GitError(said).last_line}"
+    return f"{folder}: {error.last_line}"
 
 
 def resolve(written: str, folder: Path) -> Ref:
@@ -59,14 +62,18 @@ def resolve(written: str, folder: Path) -> Ref:
     Raises `OptionError` with one line that says what is wrong and how to fix it.
     """
     toplevel(folder)
-    repository = _Repository(folder, written)
+    repository, branch = _Repository(folder, written), None
     if written == _STASH:
         commit = repository.head_without_changes()
     elif written.startswith(_MERGE_BASE):
-        commit = repository.merge_base(written.removeprefix(_MERGE_BASE))
+        branch = written.removeprefix(_MERGE_BASE)
+        commit = repository.merge_base(branch)
     else:
-        commit = repository.commit(written)
-    return Ref(written, commit, git(folder, "rev-parse", "--short=7", commit))
+        branch = written
+        commit = repository.commit(branch)
+    if branch is not None and not repository.is_branch(branch):
+        branch = None
+    return Ref(written, commit, git(folder, "rev-parse", "--short=7", commit), branch)
 
 
 class _Repository:
@@ -110,6 +117,12 @@ class _Repository:
             raise self._unknown(ref)
         return found
 
+    def is_branch(self, ref: str) -> bool:
+        """Return whether a ref that names a commit is a branch, here or of the remote."""
+        named = ref if self._parse(ref) else f"{self._remote()}/{ref}"
+        name = git(self._folder, "rev-parse", "--symbolic-full-name", named)
+        return name.startswith(("refs/heads/", "refs/remotes/"))
+
     def _parse(self, ref: str) -> str | None:
         if ref.startswith("-"):
             return None
@@ -117,7 +130,7 @@ class _Repository:
             named = git(self._folder, "rev-parse", "--verify", ref)
             return git(self._folder, "rev-parse", "--verify", f"{named}^{{commit}}")
         except GitError as error:
-            if "is ambiguous" in str(error):
+            if "is ambiguous" in error.said:
                 raise self._error("several commits begin with it: write more characters") from None
             return None
 

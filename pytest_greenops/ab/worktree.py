@@ -64,7 +64,7 @@ class Worktree:
             if isinstance(error, (GitError, OSError)):
                 said = error.last_line if isinstance(error, GitError) else error
                 raise OptionError(
-                    f"--energy-ab: no worktree of {self._commit[:10]} could be made: {said}"
+                    f"no worktree of {self._commit[:10]} could be made: {said}"
                 ) from None
             raise
 
@@ -133,9 +133,7 @@ def _place_outside(repository: Path) -> Path:
     for place in _places(repository):
         if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
             return place
-    raise OptionError(
-        f"--energy-ab needs a temporary folder outside of {repository}: set TMPDIR to one"
-    )
+    raise OptionError(f"a temporary folder outside of {repository} is needed: set TMPDIR to one")
 
 
 def _places(repository: Path) -> list[Path]:

@@ -14,20 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pytest_greenops.ab.git import GitError
-from pytest_greenops.ab.git import git as run_git
+from pytest_greenops.ab.git import GitError, git
 from pytest_greenops.model.bisected import Commit, Mark, Measured, Step
-from pytest_greenops.model.errors import GreenopsError
 
 #: A bisect of ours has such a comment in its log.
 _TASK, _NOTE = "# pytest-greenops: ", "# energy: "
 _NOTED = re.compile(rf"^{_NOTE}\[([0-9a-f]+)\] (good|bad|skip): (.*)$", re.MULTILINE)
 #: Hash, short hash, author, author's date, subject and parents of a commit.
 _COMMIT = "%H%x00%h%x00%an%x00%as%x00%s%x00%P"
-
-
-class GitRefused(GreenopsError):
-    """git failed; the message is git's own."""
 
 
 class Task(NamedTuple):
@@ -56,7 +50,7 @@ class GitBisect:
         self._start = top / self.git("rev-parse", "--git-path", "BISECT_START")
 
     def git(self, *arguments: str) -> str:
-        """Return what git prints; raises `GitRefused` if it fails."""
+        """Return what git prints; raises `GitError` if it fails."""
         return git(self._top, *arguments)
 
     @property
@@ -150,17 +144,9 @@ class GitBisect:
         """Run a command that also fails where only skipped commits are left."""
         try:
             self.git("bisect", *arguments)
-        except GitRefused:
+        except GitError:
             if len(self.left()) > 1:
                 raise
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Return what git prints when it runs in a folder; raises `GitRefused` if it fails."""
-    try:
-        return run_git(folder, *arguments)
-    except GitError as error:
-        raise GitRefused(f"git {arguments[0]}: {error.last_line}") from None
 
 
 def ancestry(top: Path, good: Commit, bad: Commit, written: tuple[str, str]) -> str | None:
@@ -170,7 +156,7 @@ def ancestry(top: Path, good: Commit, bad: Commit, written: tuple[str, str]) -> 
         return f"{names} are the same commit ({good.short})"
     try:
         base = git(top, "merge-base", good.sha, bad.sha)
-    except GitRefused:
+    except GitError:
         if git(top, "rev-parse", "--is-shallow-repository") == "true":
             return f"{names} are not connected in this shallow clone: git fetch --unshallow"
         return f"{names} have no common commit"
@@ -183,7 +169,7 @@ def ancestry(top: Path, good: Commit, bad: Commit, written: tuple[str, str]) -> 
 
 
 def commit(folder: Path, name: str) -> Commit:
-    """Return a commit of the repository around a folder; raises `GitRefused` without one."""
+    """Return a commit of the repository around a folder; raises `GitError` without one."""
     form = ("--no-show-signature", "--encoding=UTF-8", f"--format={_COMMIT}")
     sha, short, author, date, subject, parents = git(folder, "log", "-1", *form, name, "--").split(
         "\0"

@@ -133,7 +133,8 @@ class RefParent:
             found = comparison.run()
         if comparison.hangs:
             self._hangs = f"a side of {item.name} did not answer"
-        return {name: replace(each, good=self._good) for name, each in found.items()}
+        known = {"good": self._good, "branch": self.ref.branch}
+        return {name: replace(each, **known) for name, each in found.items()}
 
     def _none(self, compared: Mapping[str, Compared], cause: str) -> Mapping[str, Interleaved]:
         assert self.ref is not None

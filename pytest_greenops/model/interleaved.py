@@ -26,6 +26,7 @@ class Interleaved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     good        the commit at which HEAD left the ref, abbreviated: where a bisect begins; None if
                 there are no commits in between
     fix         options with which a run would compare them: `--energy-ab-setup=pip install -e .`
+    branch      the branch that the ref is, or is computed from; None if the ref does not move
     notes       what was done beyond the usual: `each side ended before the other started: …`
     """
 
@@ -45,6 +46,7 @@ class Interleaved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     notes: tuple[str, ...] = ()
     fix: tuple[str, ...] = ()
     good: str | None = None
+    branch: str | None = None
 
     @property
     def label(self) -> str:

@@ -154,10 +154,7 @@ def merged(ab: Interleaved) -> str | None:
     """Return what accepts the change without a stored baseline; None if the ref cannot move."""
     if ab.ref in _UNCOMMITTED:
         return f"commit it: later runs with --energy-ab={ab.ref} then pass"
-    branch = ab.ref.removeprefix(_MERGE_BASE)
-    if branch.startswith(ab.commit):
-        return None
-    return f"merge it: once {branch} has it, later runs pass"
+    return f"merge it: once {ab.branch} has it, later runs pass" if ab.branch else None
 
 
 def allowed(ab: Interleaved) -> str:

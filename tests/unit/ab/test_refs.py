@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_greenops.ab.refs import Ref, resolve, toplevel
-from pytest_greenops.model.errors import OptionError
+from pytest_greenops.model.errors import GreenopsError, OptionError
 from tests.unit.ab.repositories import Repository
 from tests.unit.builders import message_of
 
@@ -52,7 +52,33 @@ def test_a_ref_names_a_commit(repository: Repository, written: str) -> None:
     repository.git("checkout", "--quiet", "-b", "topic")
     repository.commit({"inside/code.py": "second\n"})
     found = resolve(written, repository.folder / "inside")
-    assert found == Ref(written, repository.first, repository.first[:7])
+    assert found[:3] == (written, repository.first, repository.first[:7])
+
+
+@pytest.mark.parametrize(
+    ("written", "branch"),
+    [
+        *((name, name) for name in ("main", "heads/main", "feature/x")),
+        ("merge-base:main", "main"),
+        *((name, None) for name in ("v1", "merge-base:v1", "main~0", "HASH", "SHORT")),
+    ],
+)
+def test_a_branch_is_known_as_one(repository: Repository, written: str, branch: str | None) -> None:
+    """Later commits move a branch, but no tag, no ancestor and no hash."""
+    repository.git("tag", "v1")
+    repository.git("branch", "feature/x")
+    first = repository.first
+    written = {"HASH": first, "SHORT": first[:8]}.get(written, written)
+    assert resolve(written, repository.folder).branch == branch
+
+
+def test_what_git_refuses_is_one_line(repository: Repository) -> None:
+    """An error of git, wherever it comes up, is an error of the run with one line."""
+    repository.git("checkout", "--quiet", "-b", "topic")
+    with (repository.folder / ".git/index").open("wb") as index:
+        index.write(b"no index")
+    with pytest.raises(GreenopsError, match=r"\Agit status: [^\n]+\Z"):
+        resolve("stash", repository.folder)
 
 
 def test_a_hash_names_its_commit(repository: Repository) -> None:
@@ -81,7 +107,8 @@ def test_a_remote_branch_serves_where_there_is_no_local_one(
     other.git("checkout", "--quiet", "-b", "topic")
     other.git("branch", "--quiet", "-D", "main")
     other.commit({"code.py": "topic\n"})
-    assert resolve("main", other.folder) == Ref("main", repository.first, repository.first[:7])
+    first = repository.first
+    assert resolve("main", other.folder) == Ref("main", first, first[:7], "main")
     assert resolve("merge-base:main", other.folder).commit == repository.first
 
 
@@ -207,9 +234,7 @@ def test_a_repository_of_another_user(
 def test_git_is_not_installed(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says so."""
     monkeypatch.setenv("PATH", str(repository.folder))
-    assert refused(toplevel, repository.folder) == (
-        "--energy-ab: git is not installed, or not on PATH"
-    )
+    assert refused(toplevel, repository.folder) == ("git is not installed, or not on PATH")
 
 
 def test_variables_of_a_git_hook_change_nothing(

@@ -95,7 +95,7 @@ def test_a_failed_checkout_leaves_nothing_behind(repository: Repository) -> None
     """The error is one line with git's reason."""
     worktree = Worktree(repository.folder, "0" * 40)
     message = message_of(OptionError, worktree.make)
-    assert message.startswith("--energy-ab: no worktree of 0000000000 could be made: ")
+    assert message.startswith("no worktree of 0000000000 could be made: ")
     assert "\n" not in message
     assert not worktree.folder.exists()
     assert not repository.folder.joinpath(".git/worktrees").exists()
