@@ -50,16 +50,23 @@ def test_a_change_is_confirmed_by_new_processes() -> None:
 
 
 def test_both_sides_do_the_same() -> None:
-    """Both have the same warm-up, calls and settings, and either begins as often by chance."""
+    """Both have the same warm-up, calls and settings, and one works when the other has."""
     bench = Bench([(LOOP, steady(2.0, 0.3))], [(LOOP, steady(2.0, 0.3))])
     bench.run()
     assert bench.here.orders == bench.main.orders
     order = bench.said("work")
-    firsts = order[::2]
-    assert {"here", "main"} == set(firsts)
     assert all({a, b} == {"here", "main"} for a, b in zip(order[::2], order[1::2], strict=True))
-    assert 0.3 < firsts.count("here") / len(firsts) < 0.7 or len(firsts) < 40
     assert {"here", "main"} == set(bench.said("start")[::2])
+
+
+def test_either_side_begins_as_often() -> None:
+    """Of the windows that count, each side begins half, whatever was decided by chance."""
+    loop = replace(LOOP, iterations=2, warmup=0)
+    bench = Bench([(loop, steady(2.0, 0.3))], [(loop, steady(2.0, 0.3))])
+    bench.run()
+    firsts = bench.said("work")[::2]
+    assert len(firsts) > 200
+    assert 0.45 < firsts.count("here") / len(firsts) < 0.55
 
 
 def test_names_and_loops() -> None:
