@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.integration.ab_projects import HERE, compared_project, git, repository
-from tests.integration.projects import ALONE, Project
+from tests.integration.projects import ALONE, Project, spread_over_days
 
 #: What both sides have in common.
 TESTS = """
@@ -339,7 +339,7 @@ def test_refusals(project: Project) -> None:
 
 
 def test_after_a_stored_baseline(project: Project) -> None:
-    """What the stored screen passes firmly is not compared again; of the rest both are shown."""
+    """Of what the stored screen does not pass, both its change and that over the ref are shown."""
     compared_project(project, ONE_TEST)
     git(project.path, "checkout", "--quiet", "--", ".")
     project.save("tests", *ALONE)
@@ -350,6 +350,20 @@ def test_after_a_stored_baseline(project: Project) -> None:
     assert found.verdict.outcome == "regressed"
     assert found.verdict.change.relative == pytest.approx(0.3, abs=0.05)
     assert found.verdict.interleaved.relative == pytest.approx(0.3, abs=0.05)
+    nothing_is_left(project)
+
+
+def test_after_a_firm_baseline(project: Project) -> None:
+    """What the stored screen passes firmly is not compared with the ref."""
+    compared_project(project, ONE_TEST)
+    git(project.path, "checkout", "--quiet", "--", ".")
+    for _ in range(3):
+        project.save("tests", *ALONE)
+    spread_over_days(project.path / "baselines")
+    found = project.energy(AB, "tests").results["test_works"]
+    assert found.verdict.outcome == "passed"
+    assert not found.verdict.change.provisional
+    assert found.verdict.interleaved is None
     nothing_is_left(project)
 
 
