@@ -33,13 +33,13 @@ def move(invocation: Invocation, top: str, tree: str, origin: str) -> Invocation
             path.append(entry)
     return replace(
         invocation,
-        args=[_moved_argument(argument, places) for argument in invocation.args],
+        args=[moved_argument(argument, places) for argument in invocation.args],
         folder=folder if os.path.isdir(folder) else tree,
         path=path,
     )
 
 
-def _moved_argument(argument: str, places: Places) -> str:
+def moved_argument(argument: str, places: Places) -> str:
     """Return an argument with its absolute path in the other tree: of `--rootdir=/top/x`, too."""
     option, equals, value = argument.partition("=")
     if not (equals and option.startswith("-")):

@@ -14,10 +14,13 @@ from pathlib import Path
 import msgspec
 
 from pytest_greenops.ab import own_packages, ref_setup
-from pytest_greenops.ab.git import git
+from pytest_greenops.ab.git import of_no_repository
+from pytest_greenops.ab.moved_call import moved_argument
+from pytest_greenops.ab.places import Places
 from pytest_greenops.ab.redirect import Redirect, load, write
 from pytest_greenops.ab.tests_here import copy_tests
 from pytest_greenops.ab.worktree import Worktree, remove_stale
+from pytest_greenops.bisection import pytest_config
 from pytest_greenops.bisection.interrupts import Interrupts
 from pytest_greenops.bisection.search import Run
 from pytest_greenops.model.bisected import Commit, Measured
@@ -35,7 +38,6 @@ _MOST_CHARACTERS = 300
 _UNMEASURED = {0: "no test measured energy", 5: "pytest found no such test"}
 #: The plugin that runs the followed test alone.
 _ONLY_TEST = "pytest_greenops.hooks.only_test"
-_TEST_FILES = ("test_*.py", "*_test.py")
 #: Starts pytest in a tree whose imports are redirected to it. Where Linux can, the process is
 #: interrupted when the one that started it ends (prctl(2): PR_SET_PDEATHSIG is 1).
 _PROGRAM = """
@@ -66,9 +68,7 @@ class AbRuns:
         self._below = Path(folder)
         self._args = list(args)
         self._interrupts = interrupts
-        self._environ = dict(os.environ)
-        for name in git(top, "rev-parse", "--local-env-vars").split():
-            self._environ.pop(name, None)
+        self._environ = of_no_repository(os.environ)
         self._environ["COLUMNS"] = "1000"  # so that pytest cuts no reason
         remove_stale(self._top)
 
@@ -90,16 +90,33 @@ class AbRuns:
         try:
             made.make()
             tree = os.path.realpath(made.tree)
-            if self._value("--energy-ab-tests") == "here":
-                copy_tests(self._top, made.tree, *self._test_files())
-            site = self._build(made) if self._value("--energy-ab-setup") else None
+            configured = self._configured(made)
+            if configured is not None and configured.tests == "here":
+                copy_tests(self._top, made.tree, *self._test_files(configured, Path(tree)))
+                configured = self._configured(made)  # the ini file may be another one now
+            setup = None if configured is None else configured.setup
+            site = self._build(made, setup) if setup else None
             roots = own_packages.source_roots(tree)
             yield Redirect(str(self._top), tree, site, roots), made.folder
         finally:
             made.remove()
 
-    def _build(self, made: Worktree) -> str:
-        command, folder = self._value("--energy-ab-setup") or "", made.tree / self._below
+    def _configured(self, made: Worktree) -> pytest_config.Configured | None:
+        """Return how pytest is configured in a tree; None if that lacks the user's folder."""
+        tree = os.path.realpath(made.tree)
+        folder = Path(tree, self._below)
+        if not folder.is_dir():
+            return None
+        written = made.folder / "configured.json"
+        return pytest_config.read(self._users(tree), folder, self._environ, written)
+
+    def _users(self, tree: str) -> list[str]:
+        """Return the user's arguments, moved into a tree."""
+        places = Places(str(self._top), tree)
+        return [moved_argument(argument, places) for argument in self._args]
+
+    def _build(self, made: Worktree, command: str) -> str:
+        folder = made.tree / self._below
         with self._interrupts.allowed():
             return ref_setup.build(
                 command,
@@ -147,22 +164,18 @@ class AbRuns:
             *(f"--energy-baselines={folder}/baselines", "--color=no", "-rfE"),
             *("-p", _ONLY_TEST),
         ]
-        users = [_moved(argument, str(self._top), tree) for argument in self._args]
+        users = self._users(tree)
         end = users.index("--") if "--" in users else len(users)
         return [*users[:end], *own, *users[end:]]
 
-    def _value(self, option: str) -> str | None:
-        """Return the value of an option that the user gave to pytest."""
-        value = None
-        for place, argument in enumerate(self._args):
-            name, equals, written = argument.partition("=")
-            if name == option:
-                value = written if equals else next(iter(self._args[place + 1 :]), None)
-        return value
-
-    def _test_files(self) -> tuple[list[str], list[Path]]:
-        """Return patterns of the test files, and folders with tests, that the user named."""
-        patterns, folders = list(_TEST_FILES), []
+    def _test_files(
+        self, configured: pytest_config.Configured, tree: Path
+    ) -> tuple[list[str], list[Path]]:
+        """Return patterns of the test files, and folders with tests, configured or named."""
+        patterns, folders = list(configured.python_files), []
+        for each in map(Path, configured.testpaths):
+            if each.is_relative_to(tree):
+                folders.append(self._top / each.relative_to(tree))
         for argument in self._args:
             path = Path(self._top, self._below, argument.partition("::")[0])
             if path.is_dir():
@@ -182,16 +195,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 process.wait(_GRACE_S)
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _moved(argument: str, top: str, tree: str) -> str:
-    """Return an argument whose absolute path is below `top` with the path in the tree."""
-    start, value = "", argument
-    if argument.startswith("-") and "=" in argument:
-        option, _, value = argument.partition("=")
-        start = f"{option}="
-    inside = value == top or value.startswith(f"{top}{os.sep}")
-    return f"{start}{tree}{value[len(top) :]}" if inside else argument
 
 
 def _read(written: Path, code: int, said: str) -> Run:

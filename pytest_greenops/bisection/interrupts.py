@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM and SIGHUP, which interrupt a bisect only while it waits for an A/B run.
 
-Between two runs git marks a commit and moves on. A signal there is kept until the next run begins.
+Between two runs git marks a commit and moves on. A signal there is kept until the next run begins,
+or the bisect ends.
 """
 
 from __future__ import annotations
@@ -32,14 +33,16 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._allowed = False
+        self._raised = False
         self._pending: int | None = None
-        self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
+        self._before: dict[int, Callable[[int, FrameType | None], Any] | int] = {}
 
     def __enter__(self) -> Interrupts:
         numbers = (getattr(signal, name) for name in _NAMES if hasattr(signal, name))
         for number in numbers:
             before = signal.getsignal(number)
-            if before is not signal.SIG_IGN:  # by nohup, or a shell in the background
+            # Ignored by nohup or a shell in the background; None is a handler that is not Python's.
+            if before is not signal.SIG_IGN and before is not None:
                 self._before[number] = before
                 signal.signal(number, self._handle)
         return self
@@ -52,6 +55,8 @@ class Interrupts:
     ) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)
+        if self._pending is not None and error is None and not self._raised:
+            signal.raise_signal(self._pending)  # it came after the last run
 
     @contextmanager
     def allowed(self) -> Iterator[None]:
@@ -59,6 +64,7 @@ class Interrupts:
         self._allowed = True
         try:
             if self._pending is not None:
+                self._raised = True
                 raise Interrupted(self._pending)
             yield
         finally:
@@ -67,5 +73,5 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self._pending = number
         if self._allowed:
-            self._allowed = False
+            self._allowed, self._raised = False, True
             raise Interrupted(number)

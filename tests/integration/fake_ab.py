@@ -7,6 +7,7 @@ to `$FAKE_AB/waits`, and waits. A test file `test_it.py`, if there is one, multi
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -18,8 +19,15 @@ from pathlib import Path
 MARGIN = 0.05
 
 
-def main(args: Sequence[str]) -> int:
-    """Compare the file here with that of the ref, as `--energy-ab` would."""
+def main(args: Sequence[str], plugins: Sequence[object] = ()) -> int:
+    """Compare the file here with that of the ref, as `--energy-ab` would.
+
+    With plugins, which read the configuration, pytest itself runs.
+    """
+    if plugins:
+        sys.path.remove(os.environ["FAKE_AB"])
+        del sys.modules["pytest"]
+        return int(importlib.import_module("pytest").main(args, plugins=plugins))
     given = dict(each.split("=", 1) for each in args if each.startswith("--") and "=" in each)
     ref = given["--energy-ab"]
     energy, base = Path("joules.txt").read_text(), committed(ref, "joules.txt")

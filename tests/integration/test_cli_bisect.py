@@ -212,12 +212,14 @@ def test_runs_in_the_users_folder_with_absolute_paths_moved(place: Place) -> Non
     place.repository = folder
     place.shas = [place.commit("1.0", "In a folder")]
     place.fill(("1.15",))
-    code, _, err = place.run(place.shas[0], "--", f"{folder}/test_it.py", f"--rootdir={folder}")
+    code, _, err = place.run(
+        place.shas[0], "--", f"{folder}/test_it.py::test_a", f"--rootdir={folder}"
+    )
     assert (code, err) == (0, "")
     test, root, *_ = (place.fake / "ran").read_text().split()
     assert test.startswith(str(place.temporary))
-    assert test.endswith("/sub/test_it.py")
-    assert root == f"--rootdir={Path(test).parent}"
+    assert test.endswith("/sub/test_it.py::test_a")
+    assert root == f"--rootdir={Path(test.partition('::')[0]).parent}"
 
 
 def test_measures_the_tests_of_the_working_tree_on_request(place: Place) -> None:
@@ -242,6 +244,24 @@ def test_builds_the_tree_of_each_commit(place: Place) -> None:
     assert "+30 %" in out
     failing = place.refused(place.shas[0], "--", "test_it.py", "--energy-ab-setup=exit 3")
     assert failing.startswith(f"BAD ({place.short(1)}): --energy-ab-setup='exit 3': exit code 3")
+
+
+@pytest.mark.parametrize("where", ["pytest.ini", "PYTEST_ADDOPTS"])
+def test_builds_what_the_configuration_says(
+    place: Place, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The setup and the tests of the ini file or the environment are those of each step."""
+    command = "echo 1.3 > joules.txt"
+    if where == "pytest.ini":
+        ini = f"[pytest]\nenergy_ab_setup = {command}\nenergy_ab_tests = here\n"
+        (place.repository / "pytest.ini").write_text(ini)
+    else:
+        monkeypatch.setenv(where, f"--energy-ab-setup='{command}' --energy-ab-tests=here")
+    good, bad = place.commit("1.0", "Configured"), place.commit("1.0", "Next")
+    (place.repository / "test_it.py").write_text("1.2")
+    code, out, err = place.run(good, bad, "--", "test_it.py")
+    assert (code, err) == (0, "")
+    assert "Next: +56 %" in out
 
 
 TESTS = """
