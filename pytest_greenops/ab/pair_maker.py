@@ -94,7 +94,7 @@ class PairMaker:
         trips = 1 if loop.loop.warmup is None else loop.loop.warmup
         done: list[Slice] = []
         for _ in range(max(trips, 0 if loop.iterations else 1)):
-            done = [self._work(side, Order(fixed or 1, settle=self._settle)) for side in sides]
+            done = self._each(sides, Order(fixed or 1, settle=self._settle))
         spent_s = max((each.seconds for each in done), default=0.0)
         if not loop.iterations:
             self._calibrate(loop, sides, done)
@@ -104,7 +104,7 @@ class PairMaker:
             self._cpu, self.several_threads = None, True  # or processes
         calls = 1
         while loop.loop.warmup is None and not _warm(spent_s, calls):
-            done = [self._work(side, self._order(loop)) for side in sides]
+            done = self._each(sides, self._order(loop))
             spent_s += max(each.seconds for each in done)
             calls += loop.iterations
 
@@ -118,7 +118,7 @@ class PairMaker:
             if growth <= 1:
                 break
             iterations = max(iterations + 1, round(iterations * growth))
-            done = [self._work(side, Order(iterations, settle=self._settle)) for side in sides]
+            done = self._each(sides, Order(iterations, settle=self._settle))
         loop.calibrated(iterations, done)
 
     def _know(self, loop: LoopState, slice_: Slice) -> None:
@@ -202,6 +202,12 @@ class PairMaker:
             )
             ratios = [c - r for c, r in zip(candidate, ref, strict=True)]
             pairs.add(trimmed_mean(ratios), trimmed_mean(ref))
+
+    def _each(self, sides: Sequence[Side], order: Order) -> list[Slice]:
+        """Let sides work in random order; return their slices in the given order."""
+        turns = self._random.sample(sides, len(sides))
+        done = {side: self._work(side, order) for side in turns}
+        return [done[side] for side in sides]
 
     def _work(self, side: Side, order: Order) -> Slice:
         return side.work(order, self._limits.answer_s)

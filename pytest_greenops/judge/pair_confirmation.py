@@ -12,12 +12,11 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pytest_greenops.judge.pair_decision import MOST_PAIRS, Comparison, compare
-from pytest_greenops.judge.stats import trimmed_mean
+from pytest_greenops.judge.pair_decision import MIN_PAIRS, MOST_PAIRS, Comparison, compare
 from pytest_greenops.model.outcome import Outcome
 
 #: Pairs of the processes that confirm a change.
-TO_CONFIRM = 3
+TO_CONFIRM = MIN_PAIRS
 #: Pairs of processes at most; the outcome of two of them counts.
 MOST_PROCESSES = 3
 #: Standard deviation of a change between pairs of processes of the same code, beyond what their
@@ -80,7 +79,7 @@ def decide(
         return Decision(True, False, outcome, both, processes=len(agreeing))
     if len(against) < most - 1:
         return Decision(False, True, Outcome.INCONCLUSIVE, first)
-    changes = tuple(math.expm1(_level(starts)) for starts in processes)
+    changes = tuple(math.expm1(compare(each, margin).estimate) for each in processes)
     other = compare([start for starts in against for start in starts], margin)
     passed = Outcome.PASSED if other.outcome is Outcome.PASSED else Outcome.INCONCLUSIVE
     return Decision(True, False, passed, other, changes, len(against))
@@ -96,15 +95,10 @@ def _answer(
     pairs = sum(map(len, starts))
     if pairs < TO_CONFIRM:
         return None
-    limit, level = math.log1p(margin), _level(starts)
+    own = compare(starts, margin)
+    limit, level = math.log1p(margin), own.estimate
     beyond = level >= limit if outcome is Outcome.REGRESSED else level <= -limit
     known = [start for each in (*agreeing, starts) for start in each]
     if beyond and compare(known, margin).outcome is outcome:
         return True
-    own = compare(starts, margin)
     return False if (own.over and own.outcome is not outcome) or pairs >= MOST_PAIRS else None
-
-
-def _level(starts: Sequence[Sequence[float]]) -> float:
-    level: float = trimmed_mean([pair for start in starts for pair in start])
-    return level
