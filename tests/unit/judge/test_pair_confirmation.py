@@ -229,3 +229,62 @@ def _after(processes: list[Starts], rng: np.random.Generator) -> Outcome:
             row = iter(_rows(rng, 1)[0])
         processes[-1].append([float(next(row))])
     return found.outcome
+
+
+@pytest.mark.parametrize("change", [-0.02, 0.0, 0.01])
+def test_a_test_passes_at_once_where_nothing_hints_at_an_increase(change: float) -> None:
+    """Pairs well below the margin pass without further processes."""
+    assert asked(decided(pairs(change, 20, 0.005))) == (True, False, PASSED)
+
+
+def test_a_test_that_passes_near_the_margin_has_to_pass_twice() -> None:
+    """Pairs that pass with a quarter of the margin or more want new processes, which agree."""
+    first = pairs(0.025, 20, 0.005)
+    assert compare(first, MARGIN).outcome is PASSED
+    assert asked(decided(first)) == NEW
+    assert asked(decided(first, pairs(0.0, MIN_PAIRS - 1))) == MORE
+    found = decided(first, pairs(0.01, 20, 0.005))
+    assert asked(found) == (True, False, PASSED)
+    assert (found.processes, found.disputed, found.shown.pairs.count) == (2, (), 40)
+
+
+def test_processes_that_do_not_pass_contradict_a_pass() -> None:
+    """Further processes that show an increase leave the test open, with what each has shown."""
+    found = decided(pairs(0.025, 20, 0.005), pairs(0.07, 20, 0.005))
+    assert asked(found) == (True, False, Outcome.INCONCLUSIVE)
+    assert [round(change, 2) for change in found.disputed] == [0.03, 0.07]
+
+
+def test_a_small_margin_needs_several_processes() -> None:
+    """One pair of processes passes no margin that those of the same code nearly differ by."""
+    first = pairs(0.0, 20, 0.0005)
+    assert compare(first, 0.01).outcome is PASSED
+    assert asked(decide([first], 0.01)) == NEW
+
+
+def test_passes_of_an_increase_that_processes_hide() -> None:
+    """An increase of the margin that slow processes of the ref hide passes far less often."""
+    rng = np.random.default_rng(6)
+    alone = passed = 0
+    for _ in range(300):
+        shifts = np.where(rng.random(MOST_PROCESSES) < 0.1, -0.03, 0.0) + math.log1p(MARGIN)
+        rows = rng.normal(shifts[:, None], 0.01, (MOST_PROCESSES, MOST_PAIRS))
+        alone += _outcome(rows[:1], most=1) is PASSED
+        passed += _outcome(rows) is PASSED
+    assert alone >= 20
+    assert passed <= alone / 3
+
+
+def _outcome(rows: np.ndarray, most: int = MOST_PROCESSES) -> Outcome:
+    """Return the outcome of pairs of processes, each of which works until it has to stop."""
+    asked_so_far: list[Starts] = []
+    for row in rows:
+        asked_so_far.append([])
+        for pair in row:
+            asked_so_far[-1].append([float(pair)])
+            decision = decided(*asked_so_far, most=most)
+            if decision.over:
+                return decision.outcome
+            if decision.afresh:
+                break
+    return Outcome.INCONCLUSIVE
