@@ -17,7 +17,7 @@ from pytest_greenops.system import SYSTEM
 #: A start has this many pairs at most: more show the same start again.
 MOST_PAIRS_OF_A_START = 4
 #: Starts of both sides may take this many times as long as their pairs.
-START_SHARE = 2.0
+START_SHARE = 1.0
 
 #: How many more pairs each name may need of the processes that run.
 Wanted = Callable[[], Mapping[str, int]]
