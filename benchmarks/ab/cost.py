@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+import timeit
 from pathlib import Path
 
 from benchmarks.markdown import publish, table
@@ -31,7 +32,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "ab.md"
 WRITER = "python -m benchmarks.ab.cost"
 TESTS = 5
 IMPORTS = {"plain Python": "", "torch and transformers": "import torch\nimport transformers\n"}
-CALLS = {"5 ms": 100_000, "100 ms": 2_000_000}
+CALLS = {"5 ms": 0.005, "100 ms": 0.1}
 NAMES = {"call": Compared("call", "call", "total", 0.05)}
 
 
@@ -63,6 +64,12 @@ def side(name: str, tree: Path) -> TimedSide:
     return TimedSide(name, request, dict(os.environ))
 
 
+def steps(seconds: float, tried: int = 2_000_000) -> int:
+    """Return how far a sum goes that takes about these seconds here."""
+    taken_s = min(timeit.repeat(lambda: sum(range(tried)), number=1, repeat=5))
+    return round(tried * seconds / taken_s)
+
+
 def row(imports: str, call: str) -> list[str]:
     """Compare one test several times, and return a row of the table."""
     with tempfile.TemporaryDirectory() as folder:
@@ -70,7 +77,7 @@ def row(imports: str, call: str) -> list[str]:
         (tree / "pytest.ini").write_text("[pytest]\n")
         (tree / "test_work.py").write_text(
             f"{IMPORTS[imports]}\n\ndef test_work(energy):\n"
-            f"    energy(lambda: sum(range({CALLS[call]})))\n"
+            f"    energy(lambda: sum(range({steps(CALLS[call])})))\n"
         )
         sides = side("here", tree), side("main", tree)
         try:
