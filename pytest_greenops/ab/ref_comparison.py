@@ -94,7 +94,7 @@ class RefComparison:
                 side.warm()  # both at once
             for side in self._sides:
                 self._find(side, side.ready(self._limits.answer_s))
-            if any(side.environ.get(THREADS) == "1" for side in self._sides):
+            if any(THREADS in side.added for side in self._sides):
                 self._note(_ONE_THREAD)
             return self._interleave()
         except (NotJudged, SideFailure):

@@ -77,7 +77,8 @@ class SideRequest(msgspec.Struct, frozen=True):
 class Side:
     """Starts a test in a tree as often as it is asked to, and passes on orders.
 
-    name  what readers call it: `main`, or `the working tree`
+    name   what readers call it: `main`, or `the working tree`
+    added  what was added to its environment for its tests
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Side:
         self._process: Process | None = None
         self._channel: Channel | None = None
         self._ready: Ready | None = None
+        self.added: dict[str, str] = {}
         self._processes, self._seed = 0, 1
         self._runs = self._holds = False
         self._next: Loop | None = None
@@ -184,6 +186,7 @@ class Side:
         """End the process: the next start has a new one, with more in its environment."""
         self.end()
         self._environ |= environ
+        self.added |= environ
         self._seed += 1
 
     def abandon(self) -> None:

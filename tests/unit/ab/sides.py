@@ -71,6 +71,7 @@ class FakeSide:
         self.leaves, self.openmp = leaves, openmp
         self.voids = voids
         self.environ: dict[str, str] = {}
+        self.added: dict[str, str] = {}
         self.orders: list[Order] = []
         self.clock = FakeClock()
         self._log = log
@@ -147,6 +148,7 @@ class FakeSide:
         """Note a new process."""
         self._say("renew")
         self.environ |= environ
+        self.added |= environ
 
     def abandon(self) -> None:
         """Note a killed process."""

@@ -364,6 +364,14 @@ def test_one_thread_lasts() -> None:
     assert bench.log.count("main renew") == 1
 
 
+def test_one_thread_of_the_user_is_not_mentioned() -> None:
+    """A user who set the number of threads is not informed of it."""
+    bench = Bench([(ESTIMATED, SAME)], [(ESTIMATED, SAME)])
+    for side in (bench.here, bench.main):
+        side.environ["OMP_NUM_THREADS"] = "1"
+    assert bench.call().notes == ()
+
+
 def test_an_idle_side_that_spins_beside_long_calls() -> None:
     """A side that spins while it is idle is found too if each pair is one long call."""
     spins = {"idle_s": 0.3, "seconds": 0.5}
