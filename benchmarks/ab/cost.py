@@ -4,8 +4,9 @@
 
 Compares a small project with itself: calls of a few milliseconds and of 100 ms, in plain Python and
 with torch and transformers imported. The table shows how long the processes of both sides take to
-start and collect, once for a run, then for each test the time in windows, its warm-up among them,
-and the rest: forks, fixtures, messages, the judge. Run nothing else meanwhile: it takes a minute.
+start and collect, once for a run. Then for each test: the time in windows, its warm-up among them;
+the starts of the test, which are forks with their fixtures; and the rest, which is the judge, the
+load of the machine, and messages. Run nothing else meanwhile: it takes a minute.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from pathlib import Path
 
 from benchmarks.markdown import publish, table
 from pytest_greenops import machine
+from pytest_greenops.ab.messages import Ended
 from pytest_greenops.ab.redirect import Redirect
 from pytest_greenops.ab.ref_comparison import RefComparison
 from pytest_greenops.ab.side import Side, SideRequest
 from pytest_greenops.ab.work import Limits
-from pytest_greenops.measure.commanded import Order, Slice
+from pytest_greenops.measure.commanded import Loop, Order, Slice
 from pytest_greenops.run.against_ref import Compared
 from pytest_greenops.run.process import Invocation
 
@@ -37,9 +39,13 @@ NAMES = {"call": Compared("call", "call", "total", 0.05)}
 
 
 class TimedSide(Side):
-    """A side that adds up how long it works in windows."""
+    """A side that adds up how long it works in windows, and how long its starts and ends take.
 
-    worked_s = 0.0
+    starts  how often the test was started
+    """
+
+    worked_s = started_s = 0.0
+    starts = 0
 
     def work(self, order: Order, limit_s: float) -> Slice:
         """Work in one window."""
@@ -48,6 +54,21 @@ class TimedSide(Side):
             return super().work(order, limit_s)
         finally:
             self.worked_s += time.monotonic() - begun_s
+
+    def start(self, node: str, limit_s: float) -> None:
+        """Start the test."""
+        self.starts += 1
+        begun_s = time.monotonic()
+        super().start(node, limit_s)
+        self.started_s += time.monotonic() - begun_s
+
+    def event(self, limit_s: float) -> Loop | Ended:
+        """Wait until the test reaches its loop, or has ended."""
+        begun_s = time.monotonic()
+        try:
+            return super().event(limit_s)
+        finally:
+            self.started_s += time.monotonic() - begun_s
 
 
 def side(name: str, tree: Path) -> TimedSide:
@@ -87,9 +108,11 @@ def row(imports: str, call: str) -> list[str]:
             for each in sides:
                 each.ready(60.0)
             ready_s = time.monotonic() - begun_s
-            worked, rest, pairs = [], [], []
+            tests = []
             for _ in range(TESTS):
-                before_s, begun_s = sum(each.worked_s for each in sides), time.monotonic()
+                for each in sides:
+                    each.worked_s, each.started_s, each.starts = 0.0, 0.0, 0
+                begun_s = time.monotonic()
                 limits = Limits.from_now(60.0, 60.0)
                 compared = RefComparison(
                     sides,
@@ -99,21 +122,18 @@ def row(imports: str, call: str) -> list[str]:
                     limits,
                     load=machine.LoadProbe,
                 )
-                pairs.append(compared.run()["call"].pairs)
+                pairs = compared.run()["call"].pairs
                 total_s = time.monotonic() - begun_s
-                worked.append(sum(each.worked_s for each in sides) - before_s)
-                rest.append(total_s - worked[-1])
+                worked_s = sum(each.worked_s for each in sides)
+                started_s = sum(each.started_s for each in sides)
+                rest_s = total_s - worked_s - started_s
+                tests.append((pairs, sides[0].starts, worked_s, started_s, rest_s, total_s))
         finally:
             for each in sides:
                 each.abandon()
-    figures = (
-        ready_s,
-        statistics.mean(worked),
-        statistics.mean(rest),
-        statistics.mean(worked + rest) * 2,
-    )
-    shown = [f"{seconds:.2f} s" for seconds in figures]
-    return [imports, call, f"{statistics.mean(pairs):.1f}", *shown]
+    pairs, starts, *seconds = (statistics.mean(column) for column in zip(*tests, strict=True))
+    shown = [f"{each:.2f} s" for each in (ready_s, *seconds)]
+    return [imports, call, f"{pairs:.1f}", f"{starts:.1f}", *shown]
 
 
 def main() -> None:
@@ -123,8 +143,10 @@ def main() -> None:
         "imports",
         "a call",
         "pairs",
-        "start of both, once",
+        "starts",
+        "processes, once",
         "windows of a test",
+        "its starts",
         "rest",
         "a test",
     ]

@@ -183,7 +183,7 @@ while True:
 
 def try_out(parent: Path, case: Case, share: float) -> dict[float, list[Try]]:
     """Compare until each growth has its number; growths and projects take turns."""
-    parent.mkdir(exist_ok=True)
+    parent.mkdir(parents=True, exist_ok=True)
     folders = [prepared(parent, project) for project in case.projects]
     log = parent / "done.jsonl"
     log.touch()

@@ -11,6 +11,7 @@ from pytest_greenops.ab.side import LoopLeft, Side, SideFailure
 from pytest_greenops.ab.work import Limits, LoopState, NamePairs, NotJudged, unlike
 from pytest_greenops.measure.commanded import Loop, Order, Slice
 from pytest_greenops.measure.observer import Load
+from pytest_greenops.model.measurement import Check, CheckName
 from pytest_greenops.run.against_ref import Compared
 from pytest_greenops.system import SYSTEM
 
@@ -26,8 +27,9 @@ Wanted = Callable[[], Mapping[str, int]]
 class Interleaving:
     """Starts a test on both sides as often as it is asked to, and has them make pairs.
 
-    loops  what each measuring loop has shown
-    maker  makes the pairs
+    loops   what each measuring loop has shown
+    maker   makes the pairs
+    checks  the self-checks that failed, by the name that was measured, then by side and check
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Interleaving:
         in_turn  end each side before the other starts
         """
         self.loops: list[LoopState] = []
+        self.checks: dict[str, dict[tuple[str, CheckName], Check]] = {}
         self.maker = PairMaker(sides, compared, load, limits)
         self._sides = sides
         self._node = node
@@ -181,6 +184,9 @@ class Interleaving:
                 raise SideFailure(side.name, event.failure)
             for module, path in event.foreign.items():
                 raise NotJudged(f"{module} was imported from {path}, not from {side.name}")
+            for name, checks in event.checks.items():
+                known = self.checks.setdefault(name, {})
+                known |= {(side.name, check.name): check for check in checks}
         return event
 
     def _check(self, side: Side, loop: Loop, other: Loop) -> Loop:

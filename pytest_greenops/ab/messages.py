@@ -9,6 +9,7 @@ import msgspec
 
 from pytest_greenops.measure.commanded import Loop, Order, Slice
 from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.measurement import Check
 from pytest_greenops.system import SYSTEM, System
 
 #: A message follows its length in this many bytes.
@@ -47,10 +48,16 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 
 
 class Ended(msgspec.Struct, frozen=True, tag=True):
-    """A test has ended: how it failed, if it did, and what was imported from elsewhere."""
+    """A test has ended.
+
+    failure  how it failed, or None
+    foreign  what was imported from outside of the tree, and from where
+    checks   the self-checks that its measurements failed, by name
+    """
 
     failure: str | None
     foreign: dict[str, str]
+    checks: dict[str, tuple[Check, ...]] = {}
 
 
 Command = Start | Order | EndLoop

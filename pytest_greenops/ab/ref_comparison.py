@@ -19,6 +19,7 @@ from pytest_greenops.judge.pair_decision import MOST_PAIRS
 from pytest_greenops.judge.stats import TRIM
 from pytest_greenops.measure.observer import Load
 from pytest_greenops.model.interleaved import Interleaved
+from pytest_greenops.model.measurement import CheckName
 from pytest_greenops.model.outcome import Outcome
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.run.against_ref import Compared
@@ -27,6 +28,17 @@ from pytest_greenops.run.against_ref import Compared
 BUILD = ("--energy-ab-setup=pip install -e . --no-deps",)
 _ONE_THREAD = f"on one thread ({THREADS}=1): threads that wait for each other use CPU time too"
 _SEVERAL_THREADS = "the work has several threads or processes, so the sides share no single CPU"
+#: The self-checks of a side that are shown: pairs of both sides answer the others, or the windows
+#: are made again.
+SHOWN = {
+    CheckName.BACKGROUND,
+    CheckName.CONTENTION,
+    CheckName.DISAGREEMENT,
+    CheckName.IMPLAUSIBLE,
+    CheckName.LOST,
+    CheckName.THROTTLED,
+    CheckName.WARM_UP,
+}
 #: An idle side may use this share of the margin while the other's counters run.
 IDLE_LIMIT = 1 / 5
 
@@ -244,6 +256,12 @@ class RefComparison:
             self._note(f"an idle side still used CPU time: {busy} of a CPU")
         if interleaving.maker.several_threads:
             self._note(_SEVERAL_THREADS)
+        found = interleaving.checks.get(pairs.of.name, {})
+        shown = {of: check for of, check in found.items() if check.name in SHOWN}
+        for (side, _), check in shown.items():
+            self._note(f"in {side}: {check.finding}")
+        if doubt := loop.doubt(pairs.of.domain, tuple(shown.values())):
+            return doubt.finding
         if loop.estimated:
             return None
         if interleaving.maker.busy > IDLE_LIMIT * pairs.of.margin:

@@ -12,7 +12,7 @@ from pytest_greenops.judge.stats import trimmed_mean
 from pytest_greenops.measure.commanded import Loop, Slice
 from pytest_greenops.measure.self_checks import edge_error, edge_limit
 from pytest_greenops.model.errors import GreenopsError
-from pytest_greenops.model.measurement import Domain, Measurement, joules_per_unit
+from pytest_greenops.model.measurement import Check, Domain, Measurement, joules_per_unit
 from pytest_greenops.run.against_ref import Compared
 from pytest_greenops.system import SYSTEM
 
@@ -174,6 +174,12 @@ class LoopState:
             _selected(self.loop, each.of.domain) <= set(self.loop.estimated)
             for each in self.pairs.values()
         )
+
+    def doubt(self, domain: str, checks: tuple[Check, ...]) -> Check | None:
+        """Return the first of some self-checks that forbids a verdict on a domain, if any."""
+        loop = self.loop
+        of_loop = Measurement("", loop.domains, (), loop.sensors, loop.estimated, checks)
+        return of_loop.untrusted(domain)
 
     def know(self, slice_: Slice, compared: Mapping[str, Compared]) -> None:
         """Note which names this loop measures."""

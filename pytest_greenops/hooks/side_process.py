@@ -151,7 +151,9 @@ class SideProcess:
 
     def _run(self, item: pytest.Item) -> None:
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
-        self._channel.send(Ended(self._outcome.failure, self._foreign()))
+        measuring: Any = self._config.pluginmanager.get_plugin("greenops-measuring")
+        checks = {result.name: result.checks for result in measuring.run.results}
+        self._channel.send(Ended(self._outcome.failure, self._foreign(), checks))
 
     def _open_early(self) -> None:
         """Open the sensors before the first start, unless they are of devices with a driver.

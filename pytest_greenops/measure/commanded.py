@@ -120,6 +120,8 @@ class CommandedMeter:
         self._observer = Observer(instruments, synchronize, NoLoad(), clock)
         self._book = RoundBook(instruments, plan.margin, False, instrumented)
         self._idle_since_ns: int | None = None
+        self._warms_up = not plan.once and plan.warmup != 0
+        self._first: ObservedTrip | None = None
 
     def trips(self) -> Iterator[Trip]:
         """Yield a trip for each order."""
@@ -144,9 +146,7 @@ class CommandedMeter:
                 used = _Used()
                 idle_ns = used.process_ns - (self._idle_since_ns or used.process_ns)
                 trip = yield from self._observer.observe(order.iterations, None, self._book.lost)
-                self._book.enter(trip)
-                if not trip.void:
-                    self._book.keep(trip)
+                self._enter(trip)
                 done = self._slice(trip, used.alone(), idle_ns)
                 if order.settle:
                     _settle()
@@ -155,6 +155,18 @@ class CommandedMeter:
         finally:
             pinned.to(None)
         self._enough(self._book.measurements(), 1)
+
+    def _enter(self, trip: ObservedTrip) -> None:
+        """Count a trip; the first is the warm-up once there is a second, unless there is none."""
+        self._book.enter(trip)
+        if trip.void:
+            return
+        if self._warms_up and self._first is not None:
+            self._book.drop_rounds()
+            self._book.end_warm_up(self._first)
+            self._warms_up = False
+        self._book.keep(trip)
+        self._first = self._first or trip
 
     def _slice(self, trip: ObservedTrip, alone: bool, idle_ns: int) -> Slice:
         return Slice(

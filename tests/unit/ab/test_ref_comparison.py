@@ -12,6 +12,7 @@ from pytest_greenops.ab.side import SideFailure
 from pytest_greenops.judge.pair_decision import MOST_PAIRS
 from pytest_greenops.measure.commanded import Loop, Order, Slice
 from pytest_greenops.model.interleaved import Interleaved
+from pytest_greenops.model.measurement import Check, CheckName
 from pytest_greenops.model.outcome import Outcome
 from pytest_greenops.run.against_ref import Compared
 from tests.unit.ab.sides import ENDED, ESTIMATED, LOOP, NODE, READY, Bench, Joules, steady
@@ -300,6 +301,23 @@ def test_an_idle_side_that_spins() -> None:
     assert any(note.startswith("an idle side still used CPU time: ") for note in found.notes)
     assert found.outcome is Outcome.INCONCLUSIVE
     assert found.cause == "the side that waits still uses CPU time, which the counters include"
+
+
+def test_what_a_side_finds_of_its_measurement() -> None:
+    """A self-check of a side is shown; one that forbids a verdict lets no test pass."""
+    slow = Check(CheckName.DISAGREEMENT, "cpu:0 disagrees with its power", "shown")
+    drift = Check(CheckName.DRIFT, "+3 % over the rounds", "flagged", untrusted=True)
+    busy = Check(CheckName.BACKGROUND, "a thread computed", "not judged", untrusted=True)
+
+    def found(*checks: Check, here: Joules = SAME) -> Interleaved:
+        ends = {"ends": [Ended(None, {}, {"call": checks})]}
+        return compare(here, SAME, of_main=ends)
+
+    shown, doubted, more = found(slow, drift), found(busy), found(busy, here=MORE)
+    assert shown.notes == ("in main: cpu:0 disagrees with its power",)
+    assert (shown.outcome, shown.cause) == (Outcome.PASSED, None)
+    assert (doubted.outcome, doubted.cause) == (Outcome.INCONCLUSIVE, "a thread computed")
+    assert more.outcome is Outcome.REGRESSED
 
 
 def test_time_is_over() -> None:

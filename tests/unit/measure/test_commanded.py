@@ -12,7 +12,7 @@ from pytest_greenops.measure import commanded
 from pytest_greenops.measure.commanded import PATIENCE_S, CommandedMeter, Loop, Order, Slice
 from pytest_greenops.measure.meter import Plan
 from pytest_greenops.measure.trip import Trip
-from pytest_greenops.model.measurement import Measurement
+from pytest_greenops.model.measurement import CheckName, Measurement
 from pytest_greenops.sensors import process_tree
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.system import SYSTEM
@@ -208,11 +208,26 @@ def test_units(machine: Machine) -> None:
 
 
 def test_results_have_the_rounds(machine: Machine) -> None:
-    """Once the loop has ended, the test's own results are those of all trips."""
-    side = Side(Order(1), Order(4))
+    """Once the loop has ended, the test's own results are those of all trips but the warm-up."""
+    side = Side(Order(1), Order(4), Order(4))
     side.loop(side.call)
     assert joules(side.found["call"]) == [2.0, 2.0]
+    assert [each.iterations for each in side.found["call"].rounds] == [4, 4]
+
+
+@pytest.mark.parametrize("set_", [{"warmup": 0}, {"once": True}], ids=str)
+def test_results_of_a_test_without_a_warm_up(machine: Machine, set_: dict[str, Any]) -> None:
+    """The results of a test that has no warm-up have all trips."""
+    side = Side(Order(1), Order(4))
+    side.loop(side.call, replace(ANY, **set_))
     assert [each.iterations for each in side.found["call"].rounds] == [1, 4]
+
+
+def test_a_cached_function(machine: Machine) -> None:
+    """A first call that uses far more than the later ones is noted, as in any measurement."""
+    side = Side(Order(1), Order(4), Order(4))
+    side.loop(lambda trip: side.spend(2.0 if len(side.trips) == 1 else 1e-3))
+    assert [check.name for check in side.found["call"].checks] == [CheckName.WARM_UP]
 
 
 def test_cpu(machine: Machine) -> None:

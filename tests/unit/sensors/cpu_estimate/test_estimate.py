@@ -165,9 +165,12 @@ os.sched_setaffinity(0, {sys_cpu})
 from pytest_greenops.sensors.base import difference
 from pytest_greenops.sensors.cpu_estimate.estimate import open_sensor
 sensor = open_sensor()
-for _ in sys.stdin:
-    before = sensor.read()
+def work():
     sum(number * number for number in range(2_000_000))
+for _ in sys.stdin:
+    work()  # the caches of a CPU that was idle are cold
+    before = sensor.read()
+    work()
     window = difference(sensor.domains, before, sensor.read())
     print(sum(window.energy_uj.values()), window.seconds, flush=True)
 """
