@@ -327,6 +327,6 @@ def test_this_package_is_never_redirected(trees: Trees) -> None:
 
 
 def test_a_redirect_is_json() -> None:
-    """A parent hands it to its arms."""
+    """A parent gives it to its sides."""
     redirect = Redirect("/a", "/b", None, ["/b/src"])
     assert Redirect(*json.loads(json.dumps(redirect))) == redirect

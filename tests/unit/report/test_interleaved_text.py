@@ -181,8 +181,8 @@ class TestTable:
         lines = table(one, width=120)
         assert ("+12 %" if stored is Outcome.REGRESSED else "+3.1 %") in lines[3]
         assert lines[5].startswith(f"    A/B  {said}")
-        told = " ".join(" ".join(lines[6:]).split())
-        assert said in told
+        text = " ".join(" ".join(lines[6:]).split())
+        assert said in text
 
     @pytest.mark.parametrize("unicode", [True, False], ids=["unicode", "ascii"])
     @pytest.mark.parametrize("width", [40, 60, 79, 80, 120])
