@@ -97,6 +97,8 @@ class System:
     get_ident: Callable[[], int] = _thread.get_ident
     collect_garbage: Callable[..., int] = gc.collect
     collects_garbage: Callable[[], bool] = gc.isenabled
+    enable_garbage: Callable[[], None] = gc.enable
+    disable_garbage: Callable[[], None] = gc.disable
 
     open: Callable[..., int] = os.open
     close: Callable[[int], None] = os.close

@@ -1,0 +1,62 @@
+"""The verdict on counted work: pure comparison, no statistics."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+
+class WorkOutcome(str, Enum):
+    """The words of a verdict on counted work."""
+
+    SAME = "same work"
+    LESS = "less work"
+    MORE = "more work"  # beyond the margin
+    CHANGED = "changed work"  # within the margin, in either direction
+    OVER_LIMIT = "over its limit"  # of FLOP or memory
+    NO_BASELINE = "no baseline"
+    NOT_COMPARABLE = "not comparable"
+    NOT_COUNTED = "not counted"
+
+    __str__ = str.__str__
+
+
+class WorkLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An absolute limit of counted work, and the counted value.
+
+    quantity  `flop`, in operations of a call, or `memory`, in bytes
+    """
+
+    quantity: str
+    value: int
+    limit: int
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether the value is above the limit."""
+        return self.value > self.limit
+
+
+class WorkVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An outcome, and what it rests on.
+
+    cause     why nothing is compared or counted: `calls differ: aten.mm float32 28 -> 29 calls`
+    margin    the largest increase of the weighted sum that passes (0.005 is 0.5 %)
+    relative  the change of the weighted sum over the baseline (0.24 is +24 %); None without one
+    largest   the operator that changed most, and the module that did, in words: `aten.mm float32
+              28 -> 29 calls, +537 MFLOP, in model.layers.4.mlp`
+    limits    the absolute limits that were judged
+    """
+
+    outcome: WorkOutcome
+    cause: str | None = None
+    margin: float = 0.005
+    relative: float | None = None
+    largest: str | None = None
+    limits: tuple[WorkLimit, ...] = ()
+
+    @property
+    def red(self) -> bool:
+        """Whether the work increased beyond a limit."""
+        return self.outcome in (WorkOutcome.MORE, WorkOutcome.OVER_LIMIT)

@@ -1,0 +1,1 @@
+"""Counted work: what a call computes and moves, as torch's dispatcher sees it."""

@@ -1,0 +1,162 @@
+"""Trips through the work that count it, in the place of a trip of the meter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from pytest_greenops.sensors.cpu_estimate.estimate import best_count
+from pytest_greenops.system import SYSTEM
+from pytest_greenops.work.dispatch import Dispatch, Tally
+from pytest_greenops.work.module_paths import ModulePaths
+
+
+class CountingTrip:
+    """A trip through the work that counts what torch does in each of its windows.
+
+    units    the work that its call did, by unit name
+    tallies  what was counted, by the name of the window
+    notes    what the counts leave out, for readers: `compiled parts were counted as if eager`
+    """
+
+    iterations = 1
+
+    def __init__(self, torch: Any, synchronize: Callable[[], None]) -> None:
+        self.units: dict[str, float] = {}
+        self.tallies: dict[str, Tally] = {}
+        self.notes: list[str] = []
+        self._torch = torch
+        self._synchronize = synchronize
+        self._paths = ModulePaths(torch)
+        self._dispatch = Dispatch(torch, self._paths.now)
+        self._depth = 0
+
+    def batches(self, together: bool = True) -> Iterator[int]:
+        """Yield one repetition."""
+        yield 1
+
+    @contextmanager
+    def window(self, name: str) -> Iterator[None]:
+        """Count what happens inside, for this window and for those around it."""
+        self._synchronize()
+        tally = self.tallies.setdefault(name, Tally())
+        with ExitStack() as stack:
+            if not self._depth:
+                self._prepare(stack)
+            self._depth += 1
+            self._dispatch.open.append(tally)
+            try:
+                yield
+                self._synchronize()
+            finally:
+                self._dispatch.open.remove(tally)
+                self._depth -= 1
+
+    def _prepare(self, stack: ExitStack) -> None:
+        """Enter what counts: nothing of it is left when the outermost window ends."""
+        torch = self._torch
+        if (stance := getattr(torch.compiler, "set_stance", None)) is not None:
+            stack.enter_context(stance("force_eager"))
+        if SYSTEM.collects_garbage():
+            SYSTEM.disable_garbage()
+            stack.callback(SYSTEM.enable_garbage)
+        stack.enter_context(_noted_compilers(self._compiled))
+        stack.enter_context(self._paths.entered())
+        stack.enter_context(_counted_threads(self._dispatch, self._outlived))
+        stack.enter_context(self._dispatch.mode())
+
+    def _compiled(self) -> None:
+        self._note(COMPILED)
+
+    def _outlived(self) -> None:
+        self._note(OUTLIVED)
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+COMPILED = "compiled parts were counted as if they ran eagerly"
+OUTLIVED = "a thread that the call starts goes on after it"
+
+
+@contextmanager
+def _counted_threads(dispatch: Dispatch, outlived: Callable[[], None]) -> Iterator[None]:
+    """Count the operators of threads that start inside, too; note one that goes on afterwards."""
+    thread_class = SYSTEM.modules["threading"].Thread
+    original = thread_class._bootstrap_inner  # `run` may be that of a subclass
+    running: set[int] = set()
+
+    def counted(thread: Any) -> Any:
+        running.add(id(thread))
+        try:
+            with dispatch.mode():
+                return original(thread)
+        finally:
+            running.discard(id(thread))
+
+    thread_class._bootstrap_inner = counted
+    try:
+        yield
+    finally:
+        thread_class._bootstrap_inner = original
+        if running:
+            outlived()
+
+
+@contextmanager
+def _noted_compilers(note: Callable[[], None]) -> Iterator[None]:
+    """Note if something is called that `torch.compile` would compile."""
+    dynamo = SYSTEM.modules.get("torch._dynamo.eval_frame")
+    original = getattr(dynamo, "_callback_from_stance", None)
+    if dynamo is None or original is None:
+        yield
+        return
+
+    def noted(callback: Any) -> Any:
+        if callable(callback):
+            note()
+        return original(callback)
+
+    dynamo._callback_from_stance = noted
+    try:
+        yield
+    finally:
+        dynamo._callback_from_stance = original
+
+
+class PlainTrip:
+    """A trip through the work that measures its CPU time, which counts are compared with.
+
+    units    the work that its call did, by unit name
+    used_ns  CPU time by the name of the window: of this process and its descendants, of this
+             process, and of the thread that does the work
+    """
+
+    iterations = 1
+
+    def __init__(self, synchronize: Callable[[], None]) -> None:
+        self.units: dict[str, float] = {}
+        self.used_ns: dict[str, tuple[int, int, int]] = {}
+        self._synchronize = synchronize
+        self._tree_ns = best_count()
+
+    def batches(self, together: bool = True) -> Iterator[int]:
+        """Yield one repetition."""
+        yield 1
+
+    @contextmanager
+    def window(self, name: str) -> Iterator[None]:
+        """Measure CPU time inside."""
+        self._synchronize()
+        before = self._now()
+        yield
+        self._synchronize()
+        used = (after - earlier for after, earlier in zip(self._now(), before, strict=True))
+        known = self.used_ns.get(name, (0, 0, 0))
+        tree, process, thread = (a + b for a, b in zip(used, known, strict=True))
+        self.used_ns[name] = tree, process, thread
+
+    def _now(self) -> tuple[int, int, int]:
+        return self._tree_ns(), SYSTEM.process_time_ns(), SYSTEM.thread_time_ns()

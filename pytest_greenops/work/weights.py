@@ -1,0 +1,38 @@
+"""Weights that make one number of counted work, so that it can be limited: `weights v1`.
+
+They weigh, and measure nothing: the sum has no unit, and no joules are made of it. One is the
+weight of an operation in single precision.
+"""
+
+from __future__ import annotations
+
+from pytest_greenops.model.counted import Amount, Counted, Operator
+
+VERSION = "v1"
+#: One operation, by its narrowest operand's dtype. Rounded from CPU seconds of 82 workloads on an
+#: AMD EPYC (Zen 5) by torch 2.13: 7.5 ps in float32, 2.5 ps in bfloat16, 21 ps in float64. On GPUs
+#: the peak rates of data sheets are further apart: on NVIDIA's B200 float64 costs twice float32,
+#: and bfloat16 3 % of it.
+FLOP = {
+    **{"float64": 3.0, "complex128": 3.0, "float32": 1.0, "complex64": 1.0},
+    **{"bfloat16": 0.33, "float16": 0.33, "int8": 0.25, "uint8": 0.25, "qint8": 0.25},
+}
+#: Operations in a dtype that is not listed.
+OTHER_FLOP = 1.0
+#: One byte read or written by an operator without FLOPs, and by one that has some: 10 and 5 ps.
+BYTE, BYTE_OF_PRODUCT = 1.33, 0.67
+#: One call of an operator, whatever its size, and one view: 1.2 us.
+CALL = 160_000.0
+
+
+def weighted(counted: Counted) -> float:
+    """Return the weighted sum of the work of one call; it has no unit."""
+    return sum(weight(operator, amount) for operator, amount in counted.operators.items())
+
+
+def weight(operator: Operator, amount: Amount) -> float:
+    """Return what one operator contributes to the weighted sum."""
+    dtype = operator.dtypes.partition(" -> ")[0].partition(", ")[0]
+    byte = BYTE_OF_PRODUCT if amount.flop else BYTE
+    calls = amount.calls + amount.views
+    return FLOP.get(dtype, OTHER_FLOP) * amount.flop + byte * amount.moved + CALL * calls
