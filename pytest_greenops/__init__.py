@@ -7,13 +7,21 @@ from pytest_greenops.model.errors import (
     EnergyFailure,
     EnergyRegression,
     EnergyUnproven,
+    EnergyWorkIncreased,
 )
 
 if TYPE_CHECKING:
     from pytest_greenops.hooks.fixture import Energy
 
 __version__ = "0.1.0"
-__all__ = ["Energy", "EnergyBudgetExceeded", "EnergyFailure", "EnergyRegression", "EnergyUnproven"]
+__all__ = [
+    "Energy",
+    "EnergyBudgetExceeded",
+    "EnergyFailure",
+    "EnergyRegression",
+    "EnergyUnproven",
+    "EnergyWorkIncreased",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from pytest_greenops import (
     EnergyFailure,
     EnergyRegression,
     EnergyUnproven,
+    EnergyWorkIncreased,
 )
 from pytest_greenops.model.measurement import Domain
 from pytest_greenops.model.result import Result
@@ -76,7 +77,8 @@ def test_failures_are_assertion_errors() -> None:
     """A `pytest.raises(AssertionError)` catches every energy failure."""
     failures: Sequence[type[AssertionError]] = (EnergyRegression, EnergyBudgetExceeded)
     further: Sequence[type[EnergyFailure]] = (EnergyRegression, EnergyUnproven)
-    with pytest.raises((*failures, *further)) as raised:
+    regressions: Sequence[type[EnergyRegression]] = (EnergyWorkIncreased,)
+    with pytest.raises((*regressions, *failures, *further)) as raised:
         raise EnergyRegression("call used 3.10 J")
     assert_type(raised.value, AssertionError)
 

@@ -14,6 +14,7 @@ from pytest_greenops.model.errors import (
     EnergyFailure,
     EnergyRegression,
     EnergyUnproven,
+    EnergyWorkIncreased,
     GreenopsError,
 )
 from pytest_greenops.model.result import Result
@@ -29,6 +30,7 @@ WORDS = {
     EnergyRegression.__name__: "REGRESSED",
     EnergyBudgetExceeded.__name__: "OVER BUDGET",
     EnergyUnproven.__name__: "UNPROVEN",
+    EnergyWorkIncreased.__name__: "MORE WORK",
 }
 
 

@@ -20,7 +20,7 @@ _UNMARKED = re.compile(r"(cpu|dram|gpu)[-_ ]?(\d+)")
 
 @dataclass(frozen=True)
 class Budget:
-    """The limits of a test, in joules, watts, grams, seconds and shares; None if it has none."""
+    """The limits of a test, in SI units, shares and counts; None if it has none."""
 
     energy_j: float | None = None
     per: str | None = None
@@ -33,6 +33,9 @@ class Budget:
     min_rounds: int | None = None
     max_rounds: int | None = None
     max_time_s: float | None = None
+    max_work: float | None = None
+    max_flop: int | None = None
+    max_memory_bytes: int | None = None
 
     @classmethod
     def from_marks(cls, marks: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -> Budget:
@@ -120,5 +123,8 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "min_rounds": ("min_rounds", _rounds),
     "max_rounds": ("max_rounds", _rounds),
     "max_time": ("max_time_s", units.parse_duration),
+    "max_work": ("max_work", units.parse_percent),
+    "max_flop": ("max_flop", units.parse_flop),
+    "max_memory": ("max_memory_bytes", units.parse_memory),
 }
 assert {field for field, _ in _FIELDS.values()} == {f.name for f in fields(Budget)}

@@ -1,11 +1,15 @@
-"""Counted work: what one call computes and moves inside torch, exactly; no joules are made of it."""
+"""Counted work: what one call computes and moves inside torch; no joules are made of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+
+#: No count that a file holds is larger.
+MOST = 1 << 62
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
 
 
 class Operator(NamedTuple):
@@ -20,6 +24,11 @@ class Operator(NamedTuple):
     name: str
     dtypes: str
     device: str
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of its work: of the first of its operands."""
+        return self.dtypes.partition(" -> ")[0].partition(", ")[0]
 
     def __str__(self) -> str:
         """Return what readers see: `aten.mm float32`, and the device unless it is the CPU."""
@@ -38,26 +47,27 @@ class Amount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     elements  elements of the results
     """
 
-    calls: int = 0
-    views: int = 0
-    flop: int = 0
-    read: int = 0
-    written: int = 0
-    elements: int = 0
+    calls: Count = 0
+    views: Count = 0
+    flop: Count = 0
+    read: Count = 0
+    written: Count = 0
+    elements: Count = 0
 
     def __add__(self, other: Amount) -> Amount:
         """Return the sum."""
-        return Amount(*(a + b for a, b in zip(_fields(self), _fields(other), strict=True)))
+        return Amount(*(a + b for a, b in zip(self.counts, other.counts, strict=True)))
 
     @property
     def moved(self) -> int:
         """Bytes read and written."""
         return self.read + self.written
 
-
-def _fields(amount: Amount) -> tuple[int, ...]:
-    counts: tuple[int, ...] = msgspec.structs.astuple(amount)
-    return counts
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Its counts in the order of the fields."""
+        values: tuple[int, ...] = msgspec.structs.astuple(self)
+        return values
 
 
 def total(amounts: Iterable[Amount]) -> Amount:
@@ -84,6 +94,27 @@ class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     blind: tuple[str, ...] = ()
 
 
+class WorkTotals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The work of one call in a few numbers.
+
+    calls, views  calls of operators that did something, and that made a view
+    flop          floating-point operations by dtype
+    moved         bytes read and written
+    peak_bytes    the most memory that tensors made in the call took at once
+    """
+
+    calls: int
+    views: int
+    flop: dict[str, int]
+    moved: int
+    peak_bytes: int
+
+    @property
+    def all_flop(self) -> int:
+        """Floating-point operations in all dtypes."""
+        return sum(self.flop.values())
+
+
 class Counted(msgspec.Struct, frozen=True):
     """The work of one call, under one name.
 
@@ -102,3 +133,18 @@ class Counted(msgspec.Struct, frozen=True):
     def total(self) -> Amount:
         """What all operators did."""
         return total(self.operators.values())
+
+    @property
+    def totals(self) -> WorkTotals:
+        """What all operators did, in the numbers that readers see."""
+        flop: dict[str, int] = {}
+        for operator, amount in sorted(self.operators.items()):
+            if amount.flop:
+                flop[operator.dtype] = flop.get(operator.dtype, 0) + amount.flop
+        amount = self.total
+        return WorkTotals(amount.calls, amount.views, flop, amount.moved, self.peak_bytes)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no operator ran."""
+        return not any(self.total.counts)

@@ -14,6 +14,10 @@ class EnergyRegression(EnergyFailure):
     """A test used more energy than its baseline and margin allow."""
 
 
+class EnergyWorkIncreased(EnergyRegression):
+    """A test does more counted work than its baseline and margin, or its absolute limits, allow."""
+
+
 class EnergyBudgetExceeded(EnergyFailure):
     """A test used more energy, power or carbon than the absolute budget of its marker."""
 

@@ -34,6 +34,9 @@ def energy_budget(
     min_rounds: int | None = None,
     max_rounds: int | None = None,
     max_time: str | None = None,
+    max_work: str | None = None,
+    max_flop: str | None = None,
+    max_memory: str | None = None,
 ) -> None:
     """Define the arguments of the marker; this is never called."""
 
@@ -49,6 +52,6 @@ def marker_help() -> str:
     bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
     return (
         f"energy_budget{signature.replace(parameters=bare)}: limits of the energy that a test may "
-        "use: an absolute budget such as '2.5 J', and the largest increase over its baseline; and "
-        "how far its quality may fall below that of the baseline."
+        "use: an absolute budget such as '2.5 J', and the largest increase over its baseline; how "
+        "far its quality may fall below that of the baseline; and the same for counted work."
     )

@@ -10,10 +10,10 @@ import msgspec
 class WorkOutcome(str, Enum):
     """The words of a verdict on counted work."""
 
-    SAME = "same work"
-    LESS = "less work"
+    SAME = "same work"  # identical tables and peak memory
+    LESS = "less work"  # beyond the margin
     MORE = "more work"  # beyond the margin
-    CHANGED = "changed work"  # within the margin, in either direction
+    CHANGED = "changed work"  # within the margin, in either direction, or only in peak memory
     OVER_LIMIT = "over its limit"  # of FLOP or memory
     NO_BASELINE = "no baseline"
     NOT_COMPARABLE = "not comparable"
@@ -43,10 +43,14 @@ class WorkVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
     cause     why nothing is compared or counted: `calls differ: aten.mm float32 28 -> 29 calls`
     margin    the largest increase of the weighted sum that passes (0.005 is 0.5 %)
-    relative  the change of the weighted sum over the baseline (0.24 is +24 %); None without one
+    relative  the change of the weighted sum over the baseline (0.24 is +24 %); None without a
+              baseline, and over one in which nothing was counted
     largest   the operator that changed most, and the module that did, in words: `aten.mm float32
               28 -> 29 calls, +537 MFLOP, in model.layers.4.mlp`
     limits    the absolute limits that were judged
+    changes   peak memory and the operators that changed, a line for each, the largest change first
+    modules   the same for modules by themselves, without the modules inside them
+    accepted_at, commit  when the baseline was accepted, and its code
     """
 
     outcome: WorkOutcome
@@ -55,6 +59,10 @@ class WorkVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     relative: float | None = None
     largest: str | None = None
     limits: tuple[WorkLimit, ...] = ()
+    changes: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    accepted_at: str | None = None
+    commit: str | None = None
 
     @property
     def red(self) -> bool:

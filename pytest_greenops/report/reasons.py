@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from pytest_greenops.model.advised import PLAIN, Caller
+from pytest_greenops.model.advised import PLAIN, Caller, Command
+from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.measurement import CheckName
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import UNPROVEN, Change, Limit, Outcome
-from pytest_greenops.report import figures, interleaved_text
+from pytest_greenops.model.work_verdict import WorkVerdict
+from pytest_greenops.report import figures, interleaved_text, work_text
 from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.advice import Advice, again, save, sessions
 from pytest_greenops.report.undecided import inconclusive
@@ -43,6 +45,18 @@ def unproven(result: Result) -> Advice:
     text, command = _REASONS[energy](result) if energy in UNPROVEN else other
     text = f"{result.name} could not be judged, and --energy-strict is on: {text}"
     return Advice(text, command)
+
+
+def work_increased(test: TestKey, name: str, verdict: WorkVerdict) -> Advice:
+    """Return the message of the exception that fails a test for its counted work, in one line."""
+    exceeded = [limit for limit in verdict.limits if limit.exceeded]
+    if exceeded:
+        text = " and ".join(map(work_text.over_limit, exceeded))
+        raised_to = ", ".join(map(work_text.raised, exceeded))
+        text = f"{name} {text}{work_text.compared(verdict)}. If this is intended, raise it"
+        return Advice(text, f"energy_budget({raised_to})")
+    text = f"{name} {work_text.increase(verdict)}"
+    return Advice(f"{text}. Accept it", Command("save", test.node_id))
 
 
 def finding(result: Result) -> str:

@@ -23,6 +23,9 @@ MISTAKES = {
     "max_rounds=2.5": "(max_rounds=2.5): expected a whole number >= 1",
     "min_rounds=7, max_rounds=5": "(min_rounds=7, max_rounds=5): expected min_rounds <= *",
     "max_time=60": "(max_time=60): expected a time in s, ms, min or h, such as '60 s'",
+    'max_work="1"': "(max_work='1'): expected a percentage, such as '5%'",
+    'max_flop="2 gflop"': "(max_flop='2 gflop'): expected *FLOP, *; did you mean 'GFLOP'?",
+    'max_memory="2"': "(max_memory='2'): expected a size in B, kB, MB, GB, *, such as '1.5 GB'",
     'per="a token"': "(per='a token'): expected the name of a unit of work, such as 'token'",
 }
 

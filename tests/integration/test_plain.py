@@ -162,9 +162,10 @@ def test_marker_help(project: Project) -> None:
     assert line == (
         "@pytest.mark.energy_budget(energy=None, *, per=None, max_increase=None, "
         "max_quality_drop=None, domain='total', action=None, max_power=None, max_carbon=None, "
-        "min_rounds=None, max_rounds=None, max_time=None): limits of the energy that a test may "
-        "use: an absolute budget such as '2.5 J', and the largest increase over its baseline; and "
-        "how far its quality may fall below that of the baseline."
+        "min_rounds=None, max_rounds=None, max_time=None, max_work=None, max_flop=None, "
+        "max_memory=None): limits of the energy that a test may use: an absolute budget such as "
+        "'2.5 J', and the largest increase over its baseline; how far its quality may fall below "
+        "that of the baseline; and the same for counted work."
     )
 
 

@@ -25,7 +25,15 @@ KEYWORDS = (
     "min_rounds",
     "max_rounds",
     "max_time",
+    "max_work",
+    "max_flop",
+    "max_memory",
 )
+
+
+#: What the limits of counted work expect.
+FLOP = "expected an amount of work in FLOP, kFLOP, MFLOP, GFLOP or TFLOP, such as '2.2 GFLOP'"
+SIZE = "expected a size in B, kB, MB, GB, TB, KiB, MiB, GiB or TiB, such as '1.5 GB'"
 
 
 def budget(*args: Any, **kwargs: Any) -> Budget:
@@ -74,6 +82,12 @@ def test_no_mark_limits_nothing() -> None:
         ({"max_rounds": 25}, "max_rounds", 25),
         ({"max_time": "60 s"}, "max_time_s", 60.0),
         ({"max_time": "0 s"}, "max_time_s", 0.0),
+        ({"max_work": "0.5%"}, "max_work", 0.005),
+        ({"max_work": "0%"}, "max_work", 0.0),
+        ({"max_flop": "2.2 GFLOP"}, "max_flop", 2_200_000_000),
+        ({"max_flop": "0 FLOP"}, "max_flop", 0),
+        ({"max_memory": "1.5 GB"}, "max_memory_bytes", 1_500_000_000),
+        ({"max_memory": "2 MiB"}, "max_memory_bytes", 2 << 20),
     ],
 )
 def test_a_keyword_sets_its_limit_and_no_other(
@@ -108,6 +122,9 @@ def test_every_keyword_at_once() -> None:
         min_rounds=5,
         max_rounds=25,
         max_time_s=60.0,
+        max_work=0.005,
+        max_flop=2_200_000_000,
+        max_memory_bytes=1_500_000_000,
     )
     assert everything == budget(
         "40 mJ",
@@ -121,6 +138,9 @@ def test_every_keyword_at_once() -> None:
         min_rounds=5,
         max_rounds=25,
         max_time="60 s",
+        max_work="0.5%",
+        max_flop="2.2 GFLOP",
+        max_memory="1.5 GB",
     )
 
 
@@ -170,6 +190,9 @@ def test_a_wrong_mark_is_refused_even_if_it_is_overridden() -> None:
         ("rounds", "min_rounds"),
         ("actions", "action"),
         ("power", "max_power"),
+        ("flop", "max_flop"),
+        ("max_flops", "max_flop"),
+        ("maxmemory", "max_memory"),
         ("max_drop", "max_quality_drop"),
     ],
 )
@@ -216,6 +239,20 @@ def test_a_keyword_like_no_other_is_refused_with_all() -> None:
         ("max_power", "5 J", "expected a power in W, mW or kW, such as '350 W'"),
         ("max_carbon", "2", "expected a mass in g, mg or kg, such as '2 g'"),
         ("max_time", "5", "expected a time in s, ms, min or h, such as '60 s'"),
+        ("max_work", "0.5", "expected a percentage, such as '5%'"),
+        *(
+            ("max_flop", value, f"{FLOP}; did you mean {meant!r}?")
+            for value, meant in (
+                ("2.2 GFLOPS", "GFLOP"),
+                ("2 tflop", "TFLOP"),
+                ("1 MFlops", "MFLOP"),
+            )
+        ),
+        *(("max_flop", value, FLOP) for value in ("2.2", "5 J", 2e9)),
+        ("max_flop", "-1 GFLOP", "expected an amount of work >= 0, such as '2.2 GFLOP'"),
+        ("max_memory", "1.5 gb", f"{SIZE}; did you mean 'GB'?"),
+        ("max_memory", "512 mib", f"{SIZE}; did you mean 'MiB'?"),
+        *(("max_memory", value, SIZE) for value in ("1.5", "1 parsec", 1024)),
         ("min_rounds", 0, "expected a whole number >= 1"),
         *(("max_rounds", value, "expected a whole number >= 1") for value in ("5", True, 2.0)),
     ],
@@ -269,6 +306,13 @@ def test_a_value_of_any_kind_is_refused_in_one_line(keyword: str, value: Any) ->
     assert message.startswith(f"energy_budget({keyword}=")
     assert message.isprintable()
     assert len(message) < 250
+
+
+def test_counts_are_whole_numbers() -> None:
+    """A count is compared exactly, however many digits its limit has."""
+    assert type(budget(max_flop="0.1 GFLOP").max_flop) is int
+    assert budget(max_memory="1e3 TB").max_memory_bytes == 10**15
+    assert budget(max_flop="1.4 FLOP").max_flop == 1
 
 
 def test_whole_numbers_of_any_library_are_rounds() -> None:

@@ -227,3 +227,45 @@ def test_counts_have_a_singular_and_a_plural(number: int, text: str) -> None:
 def test_a_printed_energy_can_be_parsed(joules: float) -> None:
     """It has the same value, to the printed digits."""
     assert joules == pytest.approx(units.parse_energy(units.format_energy(joules)), rel=0.005)
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "text"),
+    [
+        (units.format_flop, 2.2e9, "2.2 GFLOP"),
+        (units.format_flop, 537_123_456, "537 MFLOP"),
+        (units.format_flop, 999_600, "1 MFLOP"),
+        (units.format_flop, 291.4e12, "291 TFLOP"),
+        (units.format_flop, 0, "0 FLOP"),
+        (units.format_memory, 79_000_000, "79 MB"),
+        (units.format_memory, 512, "512 B"),
+        (units.format_memory, 1.5e15, "1500 TB"),
+    ],
+)
+def test_counts_are_printed_without_zeros_at_the_end(
+    form: Callable[[float], str], value: float, text: str
+) -> None:
+    """They have at most three significant digits."""
+    assert text == form(value)
+
+
+def test_changes_of_counts_have_a_sign() -> None:
+    """An increase has one, too."""
+    assert units.format_flop(537e6, signed=True) == "+537 MFLOP"
+    assert units.format_memory(-79e6, signed=True) == "-79 MB"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "texts"),
+    [
+        (2.4e9, 2.2e9, ("2.4 GFLOP", "2.2 GFLOP")),
+        (2_204_000_000, 2_200_000_000, ("2.204 GFLOP", "2.2 GFLOP")),
+        (10**12 + 1, 10**12, ("1.000000000001 TFLOP", "1 TFLOP")),
+        (5e6, 5e6, ("5 MFLOP", "5 MFLOP")),
+    ],
+)
+def test_two_counts_are_printed_with_the_digits_that_tell_them_apart(
+    one: float, other: float, texts: tuple[str, str]
+) -> None:
+    """A count is never printed like the limit that it exceeds."""
+    assert texts == units.format_different(units.format_flop, one, other)

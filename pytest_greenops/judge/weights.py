@@ -32,7 +32,15 @@ def weighted(counted: Counted) -> float:
 
 def weight(operator: Operator, amount: Amount) -> float:
     """Return what one operator contributes to the weighted sum."""
-    dtype = operator.dtypes.partition(" -> ")[0].partition(", ")[0]
+    return _weight(amount, FLOP.get(operator.dtype, OTHER_FLOP))
+
+
+def weight_of_module(amount: Amount) -> float:
+    """Return about what one module contributes to it: the dtypes of its FLOPs are not known."""
+    return _weight(amount, OTHER_FLOP)
+
+
+def _weight(amount: Amount, flop: float) -> float:
     byte = BYTE_OF_PRODUCT if amount.flop else BYTE
     calls = amount.calls + amount.views
-    return FLOP.get(dtype, OTHER_FLOP) * amount.flop + byte * amount.moved + CALL * calls
+    return flop * amount.flop + byte * amount.moved + CALL * calls

@@ -1,0 +1,153 @@
+"""Counted work as text: a change, its coverage, totals and limits; it is never shown in joules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from pytest_greenops.model.counted import Coverage, WorkTotals
+from pytest_greenops.model.units import (
+    format_different,
+    format_flop,
+    format_memory,
+    format_percent,
+)
+from pytest_greenops.model.work_verdict import WorkLimit, WorkOutcome, WorkVerdict
+from pytest_greenops.report import figures
+
+#: A share of the CPU time below this is not worth a word.
+_WORTH_SAYING = 0.05
+#: Counts that cover less than this say little about the whole call.
+_MOST = 0.9
+_SHORT = {
+    WorkOutcome.SAME: "same work",
+    WorkOutcome.NO_BASELINE: "work not saved",
+    WorkOutcome.NOT_COMPARABLE: "work not comparable",
+    WorkOutcome.NOT_COUNTED: "work not counted",
+}
+#: What a joule may depend on, and no count.
+_UNCOUNTED = "Python, compilation, layout, values or the machine"
+
+
+def cell(verdict: WorkVerdict) -> str:
+    """Return one clause for a table: `work +24 %`, `same work`."""
+    if short := _SHORT.get(verdict.outcome):
+        return short
+    over = "work over its limit" if verdict.outcome is WorkOutcome.OVER_LIMIT else ""
+    if verdict.relative is None:
+        return over or "work where there was none"
+    shown = _percent(verdict.relative)
+    return f"{over}, {shown}" if over and shown else over or f"work {shown or 'changed'}"
+
+
+def totals(work: WorkTotals) -> str:
+    """Return `2.2 GFLOP, 79 MB moved, 412 calls, peak 12 MB`."""
+    parts = [format_flop(work.all_flop)] if work.all_flop else []
+    parts += [f"{format_memory(work.moved)} moved"] if work.moved else []
+    parts += [f"{work.calls:,} call{'' if work.calls == 1 else 's'}"]
+    parts += [f"peak {format_memory(work.peak_bytes)}"] if work.peak_bytes else []
+    return ", ".join(parts)
+
+
+def coverage(found: Coverage, accepted: Coverage | None = None) -> str:
+    """Return how much of the call was counted, and what was not.
+
+    `counted in torch, covers 97 % of CPU time`, and the baseline's share where it is another.
+    """
+    if found.share is None:
+        said = f"coverage unknown: {found.unknown or 'not measured'}"
+    else:
+        said = f"counted in torch, covers {_share(found.share)} of CPU time"
+        if accepted and accepted.share is not None:
+            apart = abs(found.share - accepted.share) > _WORTH_SAYING
+            said += f" ({_share(accepted.share)} in the baseline)" if apart else ""
+    return "; ".join([said, *unseen(found)])
+
+
+def unseen(found: Coverage) -> Iterator[str]:
+    """Yield what counts leave out: `not counted: threads (80 %), other processes (12 %)`."""
+    outside = 0.0 if found.share is None else 1 - found.share - found.threads - found.children
+    shares = (
+        ("threads", found.threads),
+        ("other processes", found.children),
+        ("what runs outside torch", outside),
+    )
+    parts = [f"{name} ({_share(share)})" for name, share in shares if share > _WORTH_SAYING]
+    if parts:
+        yield f"not counted: {', '.join(parts)}"
+    if found.compiled:
+        yield "compiled parts counted as if they ran eagerly"
+    if found.blind:
+        yield f"FLOP unknown of {' and '.join(found.blind)}"
+
+
+def increase(verdict: WorkVerdict) -> str:
+    """Return what increased: `does +24 % work (limit +0.5 %): aten.mm float32 28 -> 29 calls`."""
+    cause = f": {verdict.largest}" if verdict.largest else ""
+    if verdict.relative is None:
+        return f"does work where its baseline did none{cause}"
+    limit = figures.margin(verdict.margin)
+    return f"does {_above(verdict.relative, verdict.margin)} work (limit {limit}){cause}"
+
+
+def over_limit(limit: WorkLimit) -> str:
+    """Return `does 2.4 GFLOP (limit 2.2 GFLOP)`, `takes 1.7 GB at once (limit 1.5 GB)`."""
+    if limit.quantity == "flop":
+        value, most = format_different(format_flop, limit.value, limit.limit)
+        return f"does {value} (limit {most})"
+    value, most = format_different(format_memory, limit.value, limit.limit)
+    return f"takes {value} at once (limit {most})"
+
+
+def raised(limit: WorkLimit) -> str:
+    """Return the marker argument with which this value passes: `max_flop="2.4 GFLOP"`."""
+    step = 10.0 ** max(0, math.floor(math.log10(max(limit.value, 1))) - 1)
+    least = math.ceil(limit.value / step) * step
+    if limit.quantity == "flop":
+        return f'max_flop="{format_flop(least)}"'
+    return f'max_memory="{format_memory(least)}"'
+
+
+def compared(verdict: WorkVerdict) -> str:
+    """Return how work over an absolute limit compares with the baseline's, if it does."""
+    if verdict.relative is None:
+        return ""
+    change = _percent(verdict.relative) or "+0 %"
+    cause = f": {verdict.largest}" if verdict.largest else ""
+    return f", {change} against its baseline{cause}"
+
+
+def annotation(verdict: WorkVerdict, found: Coverage) -> str | None:
+    """Return what counted work says about joules that increased, or None."""
+    if verdict.outcome is WorkOutcome.SAME:
+        if found.share is not None and found.share < _MOST:
+            return (
+                f"counted work is the same, but it covers only {_share(found.share)} of CPU time: "
+                f"the rest, or {_UNCOUNTED}"
+            )
+        return f"counted work is the same: {_UNCOUNTED}"
+    if verdict.largest is None or verdict.outcome is WorkOutcome.NOT_COMPARABLE:
+        return None
+    change = None if verdict.relative is None else _percent(verdict.relative)
+    return f"counted work changed{f' by {change}' if change else ''}: {verdict.largest}"
+
+
+def _percent(relative: float) -> str:
+    """Return a change, or '' for one that rounds to zero."""
+    text = format_percent(relative)
+    return "" if text in ("+0.0 %", "-0.0 %") else text
+
+
+def _above(relative: float, margin: float) -> str:
+    """Return an increase with as many digits as it takes to be above the margin in print."""
+    text = format_percent(relative)
+    for digits in range(2, 7):
+        if float(text.split()[0]) / 100 > margin:
+            break
+        text = format_percent(relative, digits=digits)
+    return text
+
+
+def _share(share: float) -> str:
+    """Return a share of CPU time in whole percents: `97 %`."""
+    return format_percent(round(share, 2), signed=False, digits=3)
