@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,6 +15,7 @@ from pytest_greenops.model.baseline import SCHEMA, Baseline
 from pytest_greenops.model.errors import BaselineError, GreenopsError
 from pytest_greenops.model.units import significant
 
+Document = TypeVar("Document")
 #: No baseline is larger; what is was not written by this plugin.
 _MOST_BYTES = 64 << 20
 
@@ -36,6 +38,13 @@ def read(path: Path) -> Baseline:
 
 def read_existing(path: Path) -> Baseline | None:
     """Read one baseline file; return None if there is none. Raise `BaselineError`."""
+    return read_document(path, Baseline, SCHEMA, why_meaningless)
+
+
+def read_document(
+    path: Path, kind: type[Document], schema: int, why_meaningless: Callable[[Document], str | None]
+) -> Document | None:
+    """Read one file of a kind and schema; return None if there is none. Raise `BaselineError`."""
     try:
         data = whole_file.read_bytes(path, _MOST_BYTES)
     except FileNotFoundError:
@@ -45,13 +54,13 @@ def read_existing(path: Path) -> Baseline | None:
     try:
         text = whole_file.without_mark(data)
         version = msgspec.json.decode(text, type=_Version).schema
-        refuse_newer(path, version, SCHEMA, BaselineError)
-        baseline = msgspec.json.decode(text, type=Baseline)
-        if why := why_meaningless(baseline):
+        refuse_newer(path, version, schema, BaselineError)
+        document = msgspec.json.decode(text, type=kind)
+        if why := why_meaningless(document):
             raise ValueError(why)
     except (ValueError, RecursionError) as error:  # by msgspec, and for text that is not UTF-8
         raise as_error(path, whole_file.damage(path, data, error)) from None
-    return baseline
+    return document
 
 
 def as_error(path: Path, problem: FileProblem) -> BaselineError:
@@ -70,22 +79,30 @@ def refuse_newer(path: Path, schema: int, known: int, error: type[GreenopsError]
 
 def encode(baseline: Baseline) -> bytes:
     """Return the bytes of a baseline file: sorted keys, rounded floats, a line for each round."""
-    return f"{_laid_out(significant(msgspec.to_builtins(baseline)))}\n".encode()
+    return laid_out(baseline, _OPENED)
 
 
-def _laid_out(value: Any, path: str = "", indent: str = "\n") -> str:
-    """Return a value as JSON, with a line for each entry of the parts that are `_OPENED`."""
+def laid_out(document: msgspec.Struct, opened: Set[str]) -> bytes:
+    """Return a document as JSON, with a line for each entry of the parts that are `opened`.
+
+    Keys are sorted and floats rounded. A part is named by its path, such as `measurements.*.facts`.
+    """
+    return f"{_laid_out(significant(msgspec.to_builtins(document)), opened)}\n".encode()
+
+
+def _laid_out(value: Any, opened: Set[str], path: str = "", indent: str = "\n") -> str:
     deeper = indent + " "
-    if path not in _OPENED or not value:
+    if path not in opened or not value:
         return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=0).decode()
     if isinstance(value, dict):
         inner = {key: "*" if path == "measurements" else key for key in sorted(value)}
         parts = [
-            f"{_laid_out(key, '-')}: {_laid_out(value[key], f'{path}.{name}'.lstrip('.'), deeper)}"
+            f"{_laid_out(key, opened, '-')}: "
+            f"{_laid_out(value[key], opened, f'{path}.{name}'.lstrip('.'), deeper)}"
             for key, name in inner.items()
         ]
         return "{" + ",".join(deeper + part for part in parts) + indent + "}"
-    parts = [_laid_out(item, f"{path}.*", deeper) for item in value]
+    parts = [_laid_out(item, opened, f"{path}.*", deeper) for item in value]
     return "[" + ",".join(deeper + part for part in parts) + indent + "]"
 
 

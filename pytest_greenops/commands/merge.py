@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from pytest_greenops.baselines.baseline_file import encode
 from pytest_greenops.baselines.store import Store, survey
 from pytest_greenops.baselines.unite import unite_baselines, unite_results
 from pytest_greenops.baselines.whole_file import write_whole
+from pytest_greenops.baselines.work_store import WorkStore, survey_work, unite_work
 from pytest_greenops.commands import results_file
 from pytest_greenops.commands.command import Command
 from pytest_greenops.commands.console import is_stdout, print_lines
@@ -21,8 +22,12 @@ from pytest_greenops.model.baseline import Baseline
 from pytest_greenops.model.errors import BaselineError, GreenopsError, ResultsError
 from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.units import counted
+from pytest_greenops.model.work_baseline import WorkBaseline
 from pytest_greenops.report.document import to_json
 from pytest_greenops.report.drawing import visible
+
+#: What names another folder than one that cannot be written.
+_OTHER_FOLDER = "pytest-greenops merge DIR ..."
 
 
 class Merge(Command):
@@ -117,10 +122,12 @@ def _merge_baselines(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
     own = out.resolve()
     others = list(dict.fromkeys(path.resolve() for path in inputs))
     named = {path.resolve(): path for path in inputs}
-    read_in = [_read(named[path]) for path in others if path != own]
+    folders = [named[path] for path in others if path != own]
+    read_in, work = list(map(_read, folders)), list(map(_read_work, folders))
     known = _read(out) if out.is_dir() else {}
+    known_work = _read_work(out)
     places = dict.fromkeys(place for files in read_in for place in files)
-    store = Store(out, machine="", other_folder="pytest-greenops merge DIR ...")
+    store = Store(out, machine="", other_folder=_OTHER_FOLDER)
     store.check_writable()
     changed = 0
     for place in places:
@@ -135,6 +142,39 @@ def _merge_baselines(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
         f"{changed} of {counted(len(places), 'baseline')} from {counted(len(read_in), 'folder')} "
         f"added something to {out}"
     )
+    yield from _merge_work(out, work, known_work)
+
+
+def _merge_work(
+    out: Path,
+    read_in: Sequence[Mapping[Path, WorkBaseline]],
+    known: Mapping[Path, WorkBaseline],
+) -> Iterator[str]:
+    """Merge the accepted work of baselines folders, if they have any."""
+    places = dict.fromkeys(place for files in read_in for place in files)
+    store = WorkStore(out, other_folder=_OTHER_FOLDER)
+    changed = 0
+    for place in places:
+        shards = [files[place] for files in read_in if place in files]
+        before = known.get(place)
+        united, lost = unite_work([before, *shards] if before else shards)
+        yield from (f"{place}: {why}" for why in lost)
+        if united != before:
+            store.write(out / place, partial(_work_together, shards))
+            changed += 1
+    if places:
+        yield f"{changed} of {counted(len(places), 'file')} of accepted work changed in {out}"
+
+
+def _work_together(shards: Sequence[WorkBaseline], there: WorkBaseline | None) -> WorkBaseline:
+    return unite_work([there, *shards] if there else shards)[0]
+
+
+def _read_work(folder: Path) -> dict[Path, WorkBaseline]:
+    found, damaged = survey_work(folder)
+    if damaged:
+        raise BaselineError(damaged[0])
+    return {path.relative_to(folder): work for path, work in found.items()}
 
 
 def _together(shards: Sequence[Baseline], there: Baseline | None) -> Baseline:
@@ -145,7 +185,7 @@ def _read(folder: Path) -> dict[Path, Baseline]:
     """Return the baselines of a folder by relative path; none if the folder is empty."""
     if all(path.name.startswith(".") for path in folder.iterdir()):
         return {}
-    found, damaged = survey(folder)
+    found, damaged = survey(folder, optional=not survey_work(folder).empty)
     if damaged:
         raise BaselineError(damaged[0])
     return {path.relative_to(folder): baseline for path, baseline in found.items()}

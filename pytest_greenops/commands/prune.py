@@ -16,12 +16,14 @@ import msgspec
 
 from pytest_greenops.baselines.store import Store, survey
 from pytest_greenops.baselines.whole_file import quoted
+from pytest_greenops.baselines.work_store import WorkSurvey, survey_work
 from pytest_greenops.commands.command import Command, add_baselines_folder, add_machine
 from pytest_greenops.commands.console import print_lines, print_problems
 from pytest_greenops.model.baseline import Baseline, TestKey
 from pytest_greenops.model.errors import BaselineError
 from pytest_greenops.model.run_options import COLLECTED
 from pytest_greenops.model.units import counted
+from pytest_greenops.model.work_baseline import WorkBaseline
 from pytest_greenops.report.drawing import visible
 
 _PLUGIN = "pytest_greenops.hooks.collect_keys"
@@ -168,12 +170,12 @@ def find(
     """Find the baselines in `folder` whose tests are gone, or whose last session is too old.
 
     pytest runs in `root`, by default the folder that contains `folder`. `machine` is a part of the
-    names of the machines to look at.
+    names of the machines to look at; without it, accepted work is looked at, too.
 
     Raises `BaselineError` if there are no baselines, or if tests would seem gone only because
     `root` is not the right folder.
     """
-    found, damaged = survey(folder, machine)
+    found, damaged = _all(folder, machine)
     at = root or folder.absolute().parent
     if not at.is_dir():
         raise BaselineError(f"{at}: no such folder; {_DIR}")
@@ -247,12 +249,26 @@ def _may_contain_project(folder: Path) -> bool:
     return not hidden and not (folder / "pyvenv.cfg").exists()
 
 
-def _too_old(baseline: Baseline, age: timedelta | None) -> str | None:
+def _all(folder: Path, machine: str) -> tuple[dict[Path, Baseline | WorkBaseline], tuple[str, ...]]:
+    """Return every baseline, of energy and of work, and a line for each damaged file."""
+    work = WorkSurvey({}, ()) if machine else survey_work(folder)
+    energy = survey(folder, machine, optional=not work.empty)
+    return {**energy.baselines, **work.baselines}, energy.damaged + work.damaged
+
+
+def _saved(baseline: Baseline | WorkBaseline) -> list[str]:
+    """Return when each session was saved, or when work was accepted."""
+    if isinstance(baseline, WorkBaseline):
+        return [work.accepted_at for work in baseline.measurements.values()]
+    return [each.saved_at for series in baseline.measurements.values() for each in series.sessions]
+
+
+def _too_old(baseline: Baseline | WorkBaseline, age: timedelta | None) -> str | None:
     if age is None:
         return None
-    sessions = [each for series in baseline.measurements.values() for each in series.sessions]
-    dates = [date for each in sessions if (date := _date(each.saved_at)) is not None]
-    if not dates or len(dates) < len(sessions) or datetime.now(timezone.utc) - max(dates) <= age:
+    saved = _saved(baseline)
+    dates = [date for each in saved if (date := _date(each)) is not None]
+    if not dates or len(dates) < len(saved) or datetime.now(timezone.utc) - max(dates) <= age:
         return None
     return f"last saved on {max(dates).date()}"
 

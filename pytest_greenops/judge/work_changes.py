@@ -182,6 +182,8 @@ def _is_gone(step: Step) -> bool:
 
 def _replaced(step: Step, found: Sequence[Step]) -> str:
     """Return which operator a new one stands for, or which one stands for one that is gone."""
+    if _is_telling(step.after):
+        return ""
     if _is_new(step):
         others, words = list(filter(_is_gone, found)), "in place of"
     elif _is_gone(step):

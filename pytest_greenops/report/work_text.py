@@ -122,8 +122,8 @@ def annotation(verdict: WorkVerdict, found: Coverage) -> str | None:
     if verdict.outcome is WorkOutcome.SAME:
         if found.share is not None and found.share < _MOST:
             return (
-                f"counted work is the same, but it covers only {_share(found.share)} of CPU time: "
-                f"the rest, or {_UNCOUNTED}"
+                f"counted work is the same, but covers only {_share(found.share)} of CPU time: "
+                f"{_UNCOUNTED}"
             )
         return f"counted work is the same: {_UNCOUNTED}"
     if verdict.largest is None or verdict.outcome is WorkOutcome.NOT_COMPARABLE:

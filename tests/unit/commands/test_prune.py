@@ -10,10 +10,12 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_greenops.baselines.store import Store
+from pytest_greenops.baselines.work_store import WorkStore
 from pytest_greenops.commands.prune import Collection, Findings, find, remove
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import BaselineError
 from tests.unit.builders import baseline, key, series, session
+from tests.unit.works import accepted
 
 MACHINE = "epyc-1a2b3c4d"
 MODULE = "tests/test_x.py"
@@ -244,3 +246,24 @@ def test_removing_leaves_no_empty_folder(root: Path, save: Save) -> None:
     (root / MODULE).unlink()
     assert len(list(remove(folder, look(root, root).removals))) == 1
     assert names(folder.iterdir(), folder) == [".saving"]
+
+
+def test_accepted_work_of_missing_tests_is_removed(root: Path, save: Save) -> None:
+    """It belongs to no machine: a part of a machine's name leaves it alone."""
+    work = WorkStore(root / "baselines")
+    gone, _ = (work.accept(key(name), {"call": accepted()}) for name in ("test_gone", "test_step"))
+    assert [each.path for each in look(root).removals] == [gone]
+    save(key("test_step"))
+    found = look(root)
+    assert ([each.path for each in found.removals], found.examined) == ([gone], 3)
+    assert look(root, machine=MACHINE).removals == ()
+    list(remove(root / "baselines", found.removals))
+    assert look(root).removals == ()
+
+
+def test_accepted_work_may_be_too_old(root: Path) -> None:
+    """Its age is that of the last accepted table."""
+    WorkStore(root / "baselines").accept(key("test_step"), {"call": accepted()})
+    [removal] = look(root, older_than=timedelta(days=90)).removals
+    assert removal.why == "last saved on 2026-01-01"
+    assert look(root, older_than=timedelta(days=9999)).removals == ()
