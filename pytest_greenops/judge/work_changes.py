@@ -15,6 +15,8 @@ NOTHING = Amount()
 _TELLING = ("dropout", "bernoulli")
 #: The least weight of an operator that replaces another, as a share of the other's.
 _ALIKE = 0.2
+#: Calls are named before views if their change has at least this share of the views' weight.
+_CALLS = 0.05
 #: Peak memory is named first if it changed by more than this, and the weighted sum by less.
 _MUCH, _LITTLE = 0.1, 0.02
 
@@ -151,7 +153,8 @@ def largest_change(now: Counted, before: Counted) -> str | None:
         return memory
     relative = relative_change(now, before)
     first = _first(found, relative)
-    words = f"{first.text}{_replaced(first, found)}{place(now, before, first.weighted)}"
+    where = place(now, before, first.old, first.new, first.weighted)
+    words = f"{first.text}{_replaced(first, found)}{where}"
     share = (now.peak_bytes - before.peak_bytes) / max(before.peak_bytes, 1)
     if memory and abs(share) > _MUCH and relative is not None and abs(relative) < _LITTLE:
         return f"{memory}; {words}"
@@ -164,8 +167,11 @@ def _first(found: Sequence[Step], relative: float | None) -> Step:
     telling = [step for step in found if _is_new(step) and _is_telling(step.after)]
     if more and telling:
         return telling[0]
-    same_way = [step for step in found if relative and (step.weighted > 0) == more]
-    return (same_way or found)[0]
+    same_way = [step for step in found if relative and (step.weighted > 0) == more] or found
+    calls = [step for step in same_way if not _views(step)]
+    # Views follow from what computes; alone, they are all that is known.
+    enough = calls and abs(calls[0].weighted) >= _CALLS * abs(same_way[0].weighted)
+    return calls[0] if enough else same_way[0]
 
 
 def _is_telling(operator: Operator) -> bool:

@@ -43,19 +43,31 @@ def parts(now: Counted, before: Counted) -> list[Part]:
     return sorted(found, key=lambda part: (-abs(part.weighted), natural(part.path)))
 
 
-def place(now: Counted, before: Counted, direction: float) -> str:
-    """Return `, in model.layers.4.mlp`, or '' where naming modules says nothing.
+def place(now: Counted, before: Counted, old: Amount, new: Amount, direction: float) -> str:
+    """Return where an operator changed, `, in model.layers.4.mlp`; '' where that says nothing.
 
-    `direction` is above 0 for more work. Nothing is named if most changed outside of modules, or if
-    all modules changed alike.
+    `old` and `new` are what the operator did, and `direction` is above 0 for more work. Nothing is
+    named if most changed outside of modules, or if all modules changed alike.
     """
     every = parts(now, before)
-    changed = [part for part in every if part.weighted * direction > 0]
+    changed = [p for p in every if p.weighted * direction > 0 and _may_hold(p, old, new)]
     if not changed or _everywhere(every):
         return ""
     least = _TOGETHER * abs(changed[0].weighted)
     most = [part.path for part in changed if abs(part.weighted) >= least]
     return "" if "" in most else f", in {_listed(most)}"
+
+
+def _may_hold(part: Part, old: Amount, new: Amount) -> bool:
+    """Return whether a module can be where an operator changed like this."""
+    computes = not (old.flop or new.flop) or part.old.flop or part.new.flop
+    calls = (new.calls - old.calls) * (part.new.calls - part.old.calls)
+    views = (new.views - old.views) * (part.new.views - part.old.views)
+    return (
+        bool(computes)
+        and (calls > 0 or new.calls == old.calls)
+        and (views > 0 or new.views == old.views)
+    )
 
 
 def _everywhere(every: Sequence[Part]) -> bool:
@@ -82,9 +94,9 @@ def _listed(paths: Iterable[str]) -> str:
 
 
 def _block(path: Sequence[str]) -> tuple[str, ...]:
-    """Return the path up to its last number: the layer that is one of many."""
+    """Return the path up to its first number: the layer that is one of many."""
     numbers = [place for place, part in enumerate(path) if part.isdigit()]
-    return tuple(path[: numbers[-1] + 1]) if numbers else ()
+    return tuple(path[: numbers[0] + 1]) if numbers else ()
 
 
 def _shared(paths: Sequence[Sequence[str]]) -> list[str]:

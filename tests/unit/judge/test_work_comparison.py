@@ -281,6 +281,15 @@ CAUSES = {
         {"aten.mm float32": calls(48, 900, 900), "aten.view float32": views(24)},
         "aten.view float32 12 -> 24 views",
     ),
+    "many views and a few calls": (
+        {"aten.mm float32": calls(48, 900, 900), "aten.view float32": views(12)},
+        {
+            "aten.mm float32": calls(48, 900, 900),
+            "aten.view float32": views(60),
+            "aten.bmm float32": calls(8, 0, 4),
+        },
+        "aten.bmm float32 0 -> 8 calls, +32 kB",
+    ),
     "one call fewer": (
         {"aten.mm float32": calls(2, 9)},
         {"aten.mm float32": calls(1, 9)},
@@ -354,9 +363,9 @@ def test_an_increase_is_explained_by_an_increase() -> None:
 
 def in_modules(now: dict[str, Amount], before: dict[str, Amount]) -> str:
     """Return which modules are named where one operator became more."""
-    more, less = ({"aten.mm float32": calls(number, 9)} for number in (9, 8))
+    more, less = ({"aten.gelu float32": calls(number)} for number in (9, 8))
     said = largest_change(table(more, now), table(less, before)) or ""
-    return said.removeprefix("aten.mm float32 8 -> 9 calls, +9 MFLOP").removeprefix(", in ")
+    return said.removeprefix("aten.gelu float32 8 -> 9 calls, +4 kB").removeprefix(", in ")
 
 
 MANY = layers(12)
@@ -379,6 +388,16 @@ PLACES = {
         {"conv": calls(2), "fc": calls(2), "norm": calls(2)},
         "conv and fc",
     ),
+    "two numbers in a path": (
+        {**MANY, **{f"model.layers.2.mlp.{n}": calls(9) for n in ("0", "2", "act.0")}},
+        MANY,
+        "model.layers.2.mlp",
+    ),
+    "parts of all blocks": (
+        {**MANY, **{f"blocks.{n}.mlp.{m}": calls(9) for n in range(3) for m in range(0, 3, 2)}},
+        MANY,
+        "3 modules such as blocks.0.mlp",
+    ),
     "all of them": ({path: calls(9, 9) for path in MANY}, {path: calls(4, 4) for path in MANY}, ""),
     "the only one": ({"Linear": calls(9)}, {"Linear": calls(4)}, ""),
     "none": ({}, {}, ""),
@@ -391,6 +410,21 @@ def test_the_place_is_named_in_a_few_words(
 ) -> None:
     """It is the module around those that changed most, or one of many such modules."""
     assert in_modules(now, before) == named
+
+
+def test_the_place_is_where_the_operator_may_have_run() -> None:
+    """A module that changed more, but has no FLOP or no more calls, ran no more products."""
+    before = {"act": calls(2), "fc": calls(2, 9, 9), "norm": calls(2), "wide": calls(3, 9, 9)}
+    now = {**before, "act": calls(2000), "fc": calls(3, 9, 9), "wide": calls(3, 99, 999)}
+    product, view = {"aten.mm float32": calls(5, 9, 9)}, {"aten.t float32": views(5)}
+    more_products = {"aten.mm float32": calls(6, 9, 9)}
+    assert largest_change(table(more_products, now), table(product, before)) == (
+        "aten.mm float32 5 -> 6 calls, +9 MFLOP, in fc"
+    )
+    more_views = {"aten.t float32": views(6)}
+    assert largest_change(table(more_views, now), table(view, before)) == (
+        "aten.t float32 5 -> 6 views"
+    )
 
 
 def test_changes_are_listed_by_size() -> None:

@@ -14,7 +14,7 @@ from pytest_greenops.model.work_verdict import WorkLimit, WorkOutcome, WorkVerdi
 from pytest_greenops.report import work_text
 from pytest_greenops.report.reasons import work_increased
 from tests.unit.builders import key
-from tests.unit.works import MB, table, verdict
+from tests.unit.works import table, verdict
 
 FLOP = WorkLimit("flop", 2_400_000_000, 2_200_000_000)
 MEMORY = WorkLimit("memory", 1_700_000_000, 1_500_000_000)
