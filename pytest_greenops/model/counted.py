@@ -84,6 +84,7 @@ class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     children  share of it in other processes
     compiled  parts that torch compiles were counted as if they ran eagerly
     blind     operators that took much of the time and whose FLOPs are not known
+    notes     what else to know of the counts: `counted once: a call takes over 10 s`
     """
 
     share: float | None = None
@@ -92,6 +93,7 @@ class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     children: float = 0.0
     compiled: bool = False
     blind: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class WorkTotals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

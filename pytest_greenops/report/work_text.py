@@ -79,6 +79,7 @@ def unseen(found: Coverage) -> Iterator[str]:
         yield "compiled parts counted as if they ran eagerly"
     if found.blind:
         yield f"FLOP unknown of {' and '.join(found.blind)}"
+    yield from found.notes
 
 
 def increase(verdict: WorkVerdict) -> str:

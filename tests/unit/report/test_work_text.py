@@ -92,10 +92,15 @@ def test_totals(work: WorkTotals, text: str) -> None:
             "processes (30 %), what runs outside torch (40 %)",
         ),
         (
-            {"share": 1.2, "compiled": True, "blind": ("aten.x", "my.y")},
+            {
+                "share": 1.2,
+                "compiled": True,
+                "blind": ("aten.x", "my.y"),
+                "notes": ("counted once",),
+            },
             None,
             "counted in torch, covers 120 % of CPU time; compiled parts counted as if they ran "
-            "eagerly; FLOP unknown of aten.x and my.y",
+            "eagerly; FLOP unknown of aten.x and my.y; counted once",
         ),
         (
             {"unknown": "CUDA runs by itself", "children": 0.5},
