@@ -29,9 +29,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "machine": ("machine", "model", "sensors", "system", ""),
     "baselines": ("baselines", "judge", "model", "system"),
     "measure": ("measure", "judge", "sensors", "model", "system"),
-    "insight": ("insight", "measure", "machine", "sensors", "judge", "model", "system"),
+    "work": ("work", "sensors", "model", "system"),
+    "insight": ("insight", "measure", "machine", "sensors", "work", "judge", "model", "system"),
     "run": (
-        *("run", "insight", "baselines", "measure", "judge", "machine", "sensors", "model"),
+        *("run", "insight", "work", "baselines", "measure", "judge", "machine", "sensors", "model"),
         *("system", ""),
     ),
 }
@@ -41,7 +42,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 AT_TOP = {"msgspec", "numpy", "psutil", "pytest", "scipy"}
 #: Packages and modules that work while a test runs, and so while its patches are active.
 DURING_TESTS = (
-    *("measure", "sensors", "run", "machine.load", "insight.layers"),
+    *("measure", "sensors", "work", "run", "machine.load", "insight.layers"),
     *("ab.interleaving", "ab.messages", "ab.pair_maker", "ab.ref_comparison", "ab.side", "ab.work"),
 )
 #: Modules of which a test may replace any function, or whose names pyfakefs and freezegun replace.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from typing import Any, NamedTuple
 
 from pytest_greenops.sensors.cpu_estimate.estimate import best_count
 from pytest_greenops.system import SYSTEM
@@ -39,7 +39,7 @@ class CountingTrip:
     @contextmanager
     def window(self, name: str) -> Iterator[None]:
         """Count what happens inside, for this window and for those around it."""
-        self._synchronize()
+        self._wait()
         tally = self.tallies.setdefault(name, Tally())
         with ExitStack() as stack:
             if not self._depth:
@@ -48,16 +48,19 @@ class CountingTrip:
             self._dispatch.open.append(tally)
             try:
                 yield
-                self._synchronize()
+                self._wait()
             finally:
-                self._dispatch.open.remove(tally)
+                self._dispatch.close(tally)
                 self._depth -= 1
+
+    def _wait(self) -> None:
+        """Wait for queued work; a test may have replaced the framework, which is its own matter."""
+        with suppress(Exception):
+            self._synchronize()
 
     def _prepare(self, stack: ExitStack) -> None:
         """Enter what counts: nothing of it is left when the outermost window ends."""
-        torch = self._torch
-        if (stance := getattr(torch.compiler, "set_stance", None)) is not None:
-            stack.enter_context(stance("force_eager"))
+        stack.enter_context(_eager(self._torch))
         if SYSTEM.collects_garbage():
             SYSTEM.disable_garbage()
             stack.callback(SYSTEM.enable_garbage)
@@ -75,6 +78,19 @@ class CountingTrip:
     def _note(self, note: str) -> None:
         if note not in self.notes:
             self.notes.append(note)
+
+
+def _eager(torch: Any) -> AbstractContextManager[Any]:
+    """Return a context in which nothing is compiled, so that it can still be compiled afterwards.
+
+    What is called in a dispatch mode for the first time would never be compiled. The compiler is
+    not loaded for that: without it nothing is compiled.
+    """
+    stance = getattr(torch.compiler, "set_stance", None)
+    if stance is None or "torch._dynamo" not in SYSTEM.modules:
+        return nullcontext()
+    entered: AbstractContextManager[Any] = stance("force_eager")
+    return entered
 
 
 COMPILED = "compiled parts were counted as if they ran eagerly"
@@ -110,7 +126,7 @@ def _noted_compilers(note: Callable[[], None]) -> Iterator[None]:
     """Note if something is called that `torch.compile` would compile."""
     dynamo = SYSTEM.modules.get("torch._dynamo.eval_frame")
     original = getattr(dynamo, "_callback_from_stance", None)
-    if dynamo is None or original is None:
+    if original is None:
         yield
         return
 
@@ -126,19 +142,33 @@ def _noted_compilers(note: Callable[[], None]) -> Iterator[None]:
         dynamo._callback_from_stance = original
 
 
+class CpuTime(NamedTuple):
+    """CPU time in nanoseconds: of this process and its descendants, of this process, of one thread.
+
+    The thread is the one that enters the window.
+    """
+
+    tree: int = 0
+    process: int = 0
+    thread: int = 0
+
+    def __sub__(self, earlier: CpuTime) -> CpuTime:
+        """Return what was used since an earlier reading."""
+        return CpuTime(*(now - then for now, then in zip(self, earlier, strict=True)))
+
+
 class PlainTrip:
     """A trip through the work that measures its CPU time, which counts are compared with.
 
-    units    the work that its call did, by unit name
-    used_ns  CPU time by the name of the window: of this process and its descendants, of this
-             process, and of the thread that does the work
+    units  the work that its call did, by unit name
+    used   CPU time by the name of the window
     """
 
     iterations = 1
 
     def __init__(self, synchronize: Callable[[], None]) -> None:
         self.units: dict[str, float] = {}
-        self.used_ns: dict[str, tuple[int, int, int]] = {}
+        self.used: dict[str, CpuTime] = {}
         self._synchronize = synchronize
         self._tree_ns = best_count()
 
@@ -149,14 +179,14 @@ class PlainTrip:
     @contextmanager
     def window(self, name: str) -> Iterator[None]:
         """Measure CPU time inside."""
-        self._synchronize()
+        with suppress(Exception):
+            self._synchronize()
         before = self._now()
         yield
-        self._synchronize()
-        used = (after - earlier for after, earlier in zip(self._now(), before, strict=True))
-        known = self.used_ns.get(name, (0, 0, 0))
-        tree, process, thread = (a + b for a, b in zip(used, known, strict=True))
-        self.used_ns[name] = tree, process, thread
+        with suppress(Exception):
+            self._synchronize()
+        used, known = self._now() - before, self.used.get(name, CpuTime())
+        self.used[name] = CpuTime(*map(sum, zip(used, known, strict=True)))
 
-    def _now(self) -> tuple[int, int, int]:
-        return self._tree_ns(), SYSTEM.process_time_ns(), SYSTEM.thread_time_ns()
+    def _now(self) -> CpuTime:
+        return CpuTime(self._tree_ns(), SYSTEM.process_time_ns(), SYSTEM.thread_time_ns())

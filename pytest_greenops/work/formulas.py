@@ -1,16 +1,19 @@
 """Floating-point operations of torch's operators, by their arguments.
 
-torch's own registry (`torch.utils.flop_counter`) knows matrix products, convolutions and attention
-on GPUs. What it lacks or counts differently is here: attention on a CPU, causal attention, sparse
-and quantized products, recurrent layers, fused encoder layers, the backward pass of a grouped
-convolution, matrix-vector products, Fourier transforms. A multiply-add counts as two operations.
+Counted are matrix products, convolutions, attention, recurrent and fused encoder layers, sums of
+embedding bags, and Fourier transforms. A multiply-add is two operations. The figures are those of
+`torch.utils.flop_counter` where that is right; it has none for attention on a CPU, counts causal
+attention in full, and ignores groups in the backward pass of a convolution.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
+
+from pytest_greenops.system import SYSTEM
 
 #: Returns the operations of one call, from its arguments and its result.
 Formula = Callable[..., int]
@@ -21,58 +24,61 @@ _BACKWARD_OF_PRODUCTS = 2
 _BACKWARD_OF_ATTENTION = 2.5
 
 
-def known(torch: Any) -> dict[Any, Formula]:
-    """Return the formula of each operator (an `OpOverloadPacket`) that has one."""
-    from torch.utils import flop_counter
+def formula_of(func: Any) -> Formula | None:
+    """Return the formula of an operator, or None.
 
-    registry: dict[Any, Any] = dict(flop_counter.flop_registry)
-    formulas: dict[Any, Formula] = {packet: _of_torch(each) for packet, each in registry.items()}
-    for name, formula in OURS.items():
-        packet = _packet(torch, name)
-        if packet is not None:
-            formulas[packet] = formula
-    return formulas
+    For other operators than torch's, that which their library registered with torch.
+    """
+    packet = getattr(func, "overloadpacket", func)
+    schema = getattr(func, "_schema", None)
+    name = str(getattr(schema, "name", "")).replace("::", ".")
+    if name in _FORMULAS:
+        return _FORMULAS[name]
+    if name in _ATTENTION:
+        names = [argument.name for argument in func._schema.arguments]
+        return _attention_formula(names, *_ATTENTION[name])
+    counter = SYSTEM.modules.get("torch.utils.flop_counter")
+    registered = None if counter is None else counter.flop_registry.get(packet)
+    return None if registered is None else _registered(registered)
 
 
-def _of_torch(formula: Any) -> Formula:
+def _registered(formula: Any) -> Formula:
     def count(*args: Any, out: Any, **kwargs: Any) -> int:
         return int(formula(*args, out_val=out, **kwargs))
 
     return count
 
 
-def _packet(torch: Any, name: str) -> Any:
-    """Return an operator of this torch by its name, or None if it has none."""
-    namespace, _, operator = name.partition(".")
-    try:
-        return getattr(getattr(torch.ops, namespace), operator)
-    except (AttributeError, RuntimeError):
-        return None
-
-
-def _products(rows: int, inner: int, columns: int) -> int:
-    return 2 * rows * inner * columns
-
-
 def _stored(matrix: Any) -> int | None:
     """Return how many values a sparse matrix stores; None if it is dense."""
-    if str(matrix.layout) in ("torch.strided", "torch._mkldnn"):
+    layout = str(matrix.layout)
+    if layout in ("torch.strided", "torch._mkldnn"):
         return None
-    if str(matrix.layout) == "torch.sparse_coo":
-        return int(matrix._values().numel())
-    return int(matrix.values().numel())
+    return int((matrix._values() if layout == "torch.sparse_coo" else matrix.values()).numel())
 
 
-def _matmul(a: Any, b: Any, **_: Any) -> int:
-    """Products of two matrices, or of two batches of them; of a sparse one only what it stores."""
-    for one, other in ((a, b.shape[-1]), (b, a.shape[-2])):
-        if (stored := _stored(one)) is not None:
-            return 2 * stored * other
-    return 2 * math.prod(a.shape) * b.shape[-1]
+def _matmul(a: Any, b: Any, *_: Any, **__: Any) -> int:
+    """Products of two matrices, or of two batches of them; of a sparse one only what it stores.
+
+    Of two sparse ones: as if the values of the second were spread evenly over its rows.
+    """
+    stored_a, stored_b = _stored(a), _stored(b)
+    if stored_a is None:
+        rows = math.prod(a.shape[:-1])
+        return 2 * (rows * int(a.shape[-1] * b.shape[-1]) if stored_b is None else rows * stored_b)
+    if stored_b is None:
+        return 2 * stored_a * int(b.shape[-1])
+    return 2 * stored_a * stored_b // max(1, int(b.shape[-2]))
 
 
 def _added_matmul(added: Any, a: Any, b: Any, *_: Any, **__: Any) -> int:
     return _matmul(a, b)
+
+
+def _grouped_matmul(a: Any, b: Any, *_: Any, **__: Any) -> int:
+    """Products of groups of rows with a matrix for each group; either may be one long matrix."""
+    columns = int(b.shape[-1]) if a.dim() == 2 or b.dim() == 3 else b.shape[-1] / a.shape[0]
+    return int(2 * math.prod(a.shape) * columns)
 
 
 def _sampled(added: Any, a: Any, b: Any, *_: Any, **__: Any) -> int:
@@ -89,59 +95,74 @@ def _added_vector(added: Any, matrix: Any, vector: Any, *_: Any, **__: Any) -> i
     return _vector(matrix, vector)
 
 
+def _outer(added: Any, a: Any, b: Any, *_: Any, **__: Any) -> int:
+    return 2 * int(a.numel()) * int(b.numel())
+
+
 def _dot(a: Any, b: Any, **_: Any) -> int:
     return 2 * int(a.numel())
 
 
-def _attention(query: Any, key: Any, value: Any, *_: Any, causal: bool = False, **__: Any) -> int:
+def _attention_formula(names: Sequence[str], factor: float, heads_first: bool) -> Formula:
+    """Return the formula of attention whose arguments have these names."""
+
+    def count(*args: Any, out: Any, **kwargs: Any) -> int:
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        causal = bool(given.get("is_causal") or given.get("custom_mask_type"))
+        products = _attention(given, causal, heads_first)
+        return int(factor * products)
+
+    return count
+
+
+def _attention(given: Mapping[str, Any], causal: bool, heads_first: bool) -> int:
     """Products of queries with keys, and of weights with values; causal: only up to the diagonal.
 
-    Shapes: (batch, heads, positions, width).
+    Shapes: (batch, heads, positions, width), or with the heads behind the positions; of sequences
+    of different lengths in one row: (positions, heads, width).
     """
-    batch, heads, queries, width = query.shape
-    positions, out_width = key.shape[-2], value.shape[-1]
-    pairs = queries * positions
-    if causal:
-        pairs = sum(min(row + 1, positions) for row in range(queries))
-    return int(2 * batch * heads * pairs * (width + out_width))
+    query, key, value = given["query"], given["key"], given["value"]
+    heads_at, at = (-3, -2) if heads_first else (-2, -3)
+    width = int(query.shape[-1] + value.shape[-1])
+    starts = [given.get("cum_seq_q", given.get("cu_seqlens_q"))]
+    starts.append(given.get("cum_seq_k", given.get("cu_seqlens_k")))
+    if heads_first or starts[0] is None or starts[1] is None:
+        batch = math.prod(query.shape[:-3])
+        pairs = batch * _pairs(int(query.shape[at]), int(key.shape[at]), causal)
+    else:
+        queries, keys = (each.tolist() for each in starts)
+        lengths = ([b - a for a, b in pairwise(s)] for s in (queries, keys))
+        pairs = sum(_pairs(q, k, causal) for q, k in zip(*lengths, strict=True))
+    return 2 * int(query.shape[heads_at]) * pairs * width
 
 
-def _causal(args: Sequence[Any], kwargs: Mapping[str, Any], place: int) -> bool:
-    given = args[place] if len(args) > place else kwargs.get("is_causal", False)
-    return bool(given)
+def _pairs(queries: int, positions: int, causal: bool) -> int:
+    """Pairs of a query and a position that it sees."""
+    if not causal:
+        return queries * positions
+    square = min(queries, positions)
+    return square * (square + 1) // 2 + (queries - square) * positions
 
 
-def _sdpa(place: int) -> Formula:
-    """Return the formula of a forward pass whose argument at a place is `is_causal`."""
+def _convolution(
+    images: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any,
+    transposed: bool = False, *_: Any, out: Any, **__: Any,
+) -> int:  # fmt: skip
+    """Each weight once for each position: of the result, or of the images if transposed."""
+    positions = math.prod((images if transposed else out).shape[2:])
+    return 2 * int(images.shape[0]) * positions * int(weight.numel())
 
-    def count(query: Any, key: Any, value: Any, *rest: Any, out: Any, **kwargs: Any) -> int:
-        args = (query, key, value, *rest)
-        return _attention(query, key, value, causal=_causal(args, kwargs, place))
 
-    return count
-
-
-def _sdpa_backward(place: int) -> Formula:
-    """Return the formula of a backward pass: gradient of the output, query, key, value, …"""
-
-    def count(grad: Any, query: Any, key: Any, value: Any, *rest: Any, **kwargs: Any) -> int:
-        args = (grad, query, key, value, *rest)
-        forward = _attention(query, key, value, causal=_causal(args, kwargs, place))
-        return int(_BACKWARD_OF_ATTENTION * forward)
-
-    return count
+def _plain_convolution(images: Any, weight: Any, *_: Any, out: Any, **__: Any) -> int:
+    return _convolution(images, weight, None, None, None, None, out=out)
 
 
 def _convolution_backward(
     grad: Any, images: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any,
     transposed: bool, output_padding: Any, groups: int, wanted: Sequence[bool], **_: Any,
 ) -> int:  # fmt: skip
-    """As much as forward for each gradient that is wanted, also with groups.
-
-    torch's formula counts the gradient of the weight as if there were one group.
-    """
-    positions = math.prod((images if transposed else grad).shape[2:])
-    forward = 2 * int(images.shape[0]) * positions * int(weight.numel())
+    """As much as forward for the gradient of the images, and for that of the weights."""
+    forward = _convolution(images, weight, bias, stride, padding, dilation, transposed, out=grad)
     return forward * sum(map(bool, wanted[:2]))
 
 
@@ -188,9 +209,13 @@ def _multi_head(
 
 def _projected(source: Any, weights: Sequence[Any]) -> int:
     """Projections of (batch, positions, width), and the attention of its positions."""
-    batch, positions, width = source.shape if source.dim() == 3 else (1, *source.shape)
-    projections = 2 * batch * positions * sum(int(w.numel()) for w in weights)
-    return int(projections + 4 * batch * positions**2 * width)
+    width = int(source.size(-1))
+    if source.is_nested:
+        lengths = [int(length) for length, _ in source._nested_tensor_size().tolist()]
+    else:
+        lengths = [int(source.shape[-2])] * math.prod(source.shape[:-2])
+    projections = 2 * sum(lengths) * sum(int(w.numel()) for w in weights)
+    return projections + 4 * sum(length**2 for length in lengths) * width
 
 
 def _sums_of_rows(weight: Any, indices: Any, *_: Any, **__: Any) -> int:
@@ -199,7 +224,7 @@ def _sums_of_rows(weight: Any, indices: Any, *_: Any, **__: Any) -> int:
 
 
 def _linear(data: Any, *_: Any, out: Any, **__: Any) -> int:
-    """A linear layer whose weights are packed: (…, inner) to (…, outer)."""
+    """A linear layer, or a product with packed weights: (…, inner) to (…, outer)."""
     return 2 * int(out.numel()) * int(data.shape[-1])
 
 
@@ -209,15 +234,10 @@ def _packed_convolution(images: Any, packed: Any, *_: Any, out: Any, **__: Any) 
     return 2 * int(out.numel()) * int(weight[0].numel())
 
 
-def _int_matmul(a: Any, b: Any, *_: Any, out: Any, **__: Any) -> int:
-    """A product whose second factor may be packed: (rows, inner) to (rows, columns)."""
-    return 2 * int(out.numel()) * int(a.shape[-1])
-
-
 def _fourier(data: Any, dims: Sequence[int], *_: Any, out: Any, **__: Any) -> int:
     """5 N log2 N of a complex transform of length N, half of it if one side is real.
 
-    Source: Cooley and Tukey's radix-2 algorithm, as benchmarks of the field count (FFTW's "mflops").
+    Source: Cooley and Tukey's radix-2 algorithm, by which FFTW's benchmarks count.
     """
     longer = data if data.numel() >= out.numel() else out
     length = math.prod(longer.shape[dim] for dim in dims)
@@ -227,58 +247,82 @@ def _fourier(data: Any, dims: Sequence[int], *_: Any, out: Any, **__: Any) -> in
     return int(factor * longer.numel() * math.log2(length))
 
 
-#: Formulas that torch's registry lacks, or that count something else; by name of the operator.
-OURS: dict[str, Formula] = {
-    "aten.mm": _matmul,
-    "aten._sparse_mm": _matmul,
-    "aten._sparse_sparse_matmul": _matmul,
-    "aten.bmm": _matmul,
-    "aten.addmm": _added_matmul,
-    "aten._addmm_activation": _added_matmul,
-    "aten._sparse_addmm": _added_matmul,
-    "aten.baddbmm": _added_matmul,
-    "aten.addbmm": _added_matmul,
+#: By name of the operator.
+_FORMULAS: dict[str, Formula] = {
+    **dict.fromkeys(
+        (
+            *("aten.mm", "aten.bmm", "aten._scaled_mm", "aten._scaled_mm_v2", "aten._int_mm"),
+            *("aten._sparse_mm", "aten._sparse_sparse_matmul", "aten._sparse_mm_reduce_impl"),
+        ),
+        _matmul,
+    ),
+    **dict.fromkeys(
+        (
+            *("aten.addmm", "aten.addmm_", "aten._addmm_activation", "aten._sparse_addmm"),
+            *("aten.baddbmm", "aten.baddbmm_", "aten.addbmm", "aten.addbmm_"),
+        ),
+        _added_matmul,
+    ),
+    **dict.fromkeys(
+        (
+            *("aten._weight_int8pack_mm", "aten._weight_int4pack_mm"),
+            *("aten._weight_int4pack_mm_for_cpu", "aten._dyn_quant_matmul_4bit"),
+            *("aten.mkldnn_linear", "mkldnn._linear_pointwise", "onednn.qlinear_pointwise"),
+            *("quantized.linear", "quantized.linear_relu", "quantized.linear_dynamic"),
+            *("quantized.linear_relu_dynamic", "quantized.linear_dynamic_fp16"),
+            *("quantized.linear_relu_dynamic_fp16",),
+        ),
+        _linear,
+    ),
+    **dict.fromkeys(("aten._grouped_mm", "aten._scaled_grouped_mm"), _grouped_matmul),
     "aten.sparse_sampled_addmm": _sampled,
     "aten.mv": _vector,
-    "aten.addmv": _added_vector,
-    "aten.dot": _dot,
-    "aten.vdot": _dot,
+    **dict.fromkeys(("aten.addmv", "aten.addmv_"), _added_vector),
+    **dict.fromkeys(("aten.addr", "aten.addr_"), _outer),
+    **dict.fromkeys(("aten.dot", "aten.vdot"), _dot),
+    **dict.fromkeys(
+        ("aten.convolution", "aten._convolution", "aten.convolution_overrideable"), _convolution
+    ),
+    **dict.fromkeys(
+        (
+            *("aten._slow_conv2d_forward", "aten.mkldnn_convolution", "aten.cudnn_convolution"),
+            *("mkldnn._convolution_pointwise", "aten._conv_depthwise2d"),
+            *("aten.slow_conv3d_forward", "aten.conv_depthwise3d"),
+        ),
+        _plain_convolution,
+    ),
     "aten.convolution_backward": _convolution_backward,
-    "aten._scaled_dot_product_flash_attention_for_cpu": _sdpa(4),
-    "aten._scaled_dot_product_flash_attention_for_cpu_backward": _sdpa_backward(7),
-    "aten._scaled_dot_product_flash_attention": _sdpa(4),
-    "aten._scaled_dot_product_flash_attention_backward": _sdpa_backward(11),
-    "aten._scaled_dot_product_efficient_attention": _sdpa(6),
-    "aten._scaled_dot_product_efficient_attention_backward": _sdpa_backward(11),
-    "aten._scaled_dot_product_cudnn_attention": _sdpa(6),
-    "aten._scaled_dot_product_cudnn_attention_backward": _sdpa_backward(14),
-    "aten._scaled_dot_product_fused_attention_overrideable": _sdpa(5),
+    **dict.fromkeys(
+        (
+            *("quantized.conv1d", "quantized.conv1d_relu", "quantized.conv2d"),
+            *("quantized.conv2d_relu", "quantized.conv3d", "quantized.conv3d_relu"),
+        ),
+        _packed_convolution,
+    ),
     "aten.mkldnn_rnn_layer": _mkldnn_rnn,
     "aten.mkldnn_rnn_layer_backward": _mkldnn_rnn_backward,
-    "aten._cudnn_rnn": _cudnn_rnn,
-    "aten._cudnn_rnn_backward": _cudnn_rnn_backward,
-    "aten.miopen_rnn": _cudnn_rnn,
-    "aten.miopen_rnn_backward": _cudnn_rnn_backward,
+    **dict.fromkeys(("aten._cudnn_rnn", "aten.miopen_rnn"), _cudnn_rnn),
+    **dict.fromkeys(("aten._cudnn_rnn_backward", "aten.miopen_rnn_backward"), _cudnn_rnn_backward),
     "aten._transformer_encoder_layer_fwd": _encoder_layer,
     "aten._native_multi_head_attention": _multi_head,
-    "aten._embedding_bag": _sums_of_rows,
-    "aten._embedding_bag_forward_only": _sums_of_rows,
-    "aten._int_mm": _int_matmul,
-    "aten._weight_int8pack_mm": _int_matmul,
-    "aten._weight_int4pack_mm": _int_matmul,
-    "aten._weight_int4pack_mm_for_cpu": _int_matmul,
-    "aten.mkldnn_linear": _linear,
-    "mkldnn._linear_pointwise": _linear,
-    "quantized.linear": _linear,
-    "quantized.linear_relu": _linear,
-    "quantized.linear_dynamic": _linear,
-    "quantized.linear_relu_dynamic": _linear,
-    "quantized.conv1d": _packed_convolution,
-    "quantized.conv2d": _packed_convolution,
-    "quantized.conv2d_relu": _packed_convolution,
-    "quantized.conv3d": _packed_convolution,
-    "onednn.qlinear_pointwise": _linear,
-    "aten._fft_c2c": _fourier,
-    "aten._fft_r2c": _fourier,
-    "aten._fft_c2r": _fourier,
+    **dict.fromkeys(("aten._embedding_bag", "aten._embedding_bag_forward_only"), _sums_of_rows),
+    **dict.fromkeys(("aten._fft_c2c", "aten._fft_r2c", "aten._fft_c2r"), _fourier),
+}
+#: Attention by name of the operator: its operations over those of the forward pass, and whether
+#: the heads come before the positions.
+_ATTENTION: dict[str, tuple[float, bool]] = {
+    **{
+        f"aten._scaled_dot_product_{kind}{backward}": (factor, True)
+        for kind in (
+            *("flash_attention", "flash_attention_for_cpu", "efficient_attention"),
+            *("cudnn_attention", "fused_attention_overrideable"),
+        )
+        for backward, factor in (("", 1.0), ("_backward", _BACKWARD_OF_ATTENTION))
+    },
+    **{
+        f"aten._{kind}_attention_{direction}": (factor, False)
+        for kind in ("flash", "efficient")
+        for direction, factor in (("forward", 1.0), ("backward", _BACKWARD_OF_ATTENTION))
+    },
+    "aten._scaled_dot_product_attention_math_for_mps": (1.0, True),
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Container
 from itertools import chain, count
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import ref
 
 from pytest_greenops.system import SYSTEM
 
@@ -16,9 +17,11 @@ class PatchedModuleCall:
     `replacement(call, module, args, kwargs)` receives the function that calls the module.
     """
 
-    def __init__(self, torch: Any, replacement: Callable[..., Any]) -> None:
+    def __init__(self, torch: Any, replacement: Callable[..., Any], eager: bool = False) -> None:
+        """Prepare; if all is `eager`, what is inside compiled modules is replaced as well."""
         self._class = torch.nn.Module
         self._original = original = self._class.__call__
+        self._eager = eager
         thread = SYSTEM.get_ident()
 
         def patched(module: Any, *args: Any, **kwargs: Any) -> Any:
@@ -35,7 +38,7 @@ class PatchedModuleCall:
         self._class.__call__ = self._original
 
     def _call(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not is_compiled(module):
+        if self._eager or not is_compiled(module):
             return self._original(module, *args, **kwargs)
         self._class.__call__ = self._original  # a patched call inside would recompile it
         try:
@@ -51,32 +54,51 @@ def is_compiled(module: Any) -> bool:
 
 
 class ModuleNames:
-    """Names of modules: those in their model; every model but the first adds its class."""
+    """Names of modules: those in their model; every model but the first adds its class.
+
+    A compiled model has the names of the model that was compiled.
+    """
 
     def __init__(self) -> None:
-        self._names: dict[int, str] = {}
-        self._models: set[str] = set()
+        self._names: dict[int, tuple[Any, str]] = {}
+        self._models: dict[str, Any] = {}
 
     def of_root(self, module: Any) -> str:
         """Return the name of a module that no other module calls."""
-        if id(module) not in self._names:
-            model = unused(type(module).__name__, self._models)
-            prefix = f"{model}." if self._models else ""
-            self._models.add(model)
-            for name, each in module.named_modules():
-                self._names.setdefault(id(each), f"{prefix}{name}" if name else model)
-        return self._names[id(module)]
+        if (known := self._known(module)) is not None:
+            return known
+        model = getattr(module, "_orig_mod", module)
+        used = [name for name, known in self._models.items() if known() is not None]
+        name = unused(type(model).__name__, used)
+        first = not self._models or next(iter(self._models)) == name
+        self._models[name] = ref(module)
+        prefix = "" if first else f"{name}."
+        for path, each in model.named_modules():
+            if self._known(each) is None:
+                self._names[id(each)] = ref(each), f"{prefix}{path}" if path else name
+        self._names[id(module)] = ref(module), name
+        return name
 
-    def of_child(self, module: Any, parent: str, taken: Container[str]) -> str:
+    def of_child(self, module: Any, parent: str, taken: Container[str] = ()) -> str:
         """Return the name in the model, or `parent.Class` for a module that the model hides."""
-        known = self._names.get(id(module))
-        return known or unused(f"{parent}.{type(module).__name__}", taken)
+        return self._known(module) or unused(f"{parent}.{type(module).__name__}", taken)
+
+    def _known(self, module: Any) -> str | None:
+        alive, name = self._names.get(id(module), (None, None))
+        return name if alive is not None and alive() is module else None
 
 
 def unused(name: str, used: Container[str]) -> str:
     """Return `Net.Linear`, or `Net.Linear-2` and so on where that is taken."""
     numbered = (f"{name}-{number}" for number in count(2))
     return next(each for each in chain([name], numbered) if each not in used)
+
+
+class _Running(NamedTuple):
+    """A module that runs, and the autograd node in whose backward pass it was called."""
+
+    path: str
+    node: int
 
 
 class ModulePaths:
@@ -90,49 +112,54 @@ class ModulePaths:
         self._torch = torch
         self._names = ModuleNames()
         self._thread = SYSTEM.get_ident()
-        self._stack: list[str] = []
-        self._hidden: dict[int, str] = {}
+        self._stack: list[_Running] = []
         self._since: list[int] = []
         self._paths: list[str] = []
 
     def entered(self) -> PatchedModuleCall:
         """Return a context manager in which the calls of modules are followed."""
-        return PatchedModuleCall(self._torch, self._called)
+        return PatchedModuleCall(self._torch, self._called, eager=True)
 
     def now(self) -> str:
         """Return the path of the module that runs, or whose backward pass does; '' if none."""
+        node = self._node()
+        if SYSTEM.get_ident() == self._thread and self._stack:
+            running = self._stack[-1]
+            if running.node == node:  # the module was not left for a backward pass
+                return running.path
+        if node in (_NONE, _LEAF):
+            return ""
+        place = bisect_right(self._since, node) - 1
+        return "" if place < 0 else self._paths[place]
+
+    def _node(self) -> int:
         node = self._torch._C._current_autograd_node()
-        if node is not None and not (self._stack and SYSTEM.get_ident() == self._thread):
-            place = bisect_right(self._since, node._sequence_nr()) - 1
-            leaf = node._sequence_nr() >= _LEAF
-            return "" if place < 0 or leaf else self._paths[place]
-        inside = self._stack and SYSTEM.get_ident() == self._thread
-        return self._stack[-1] if inside else ""
+        return _NONE if node is None else min(int(node._sequence_nr()), _LEAF)
 
     def _called(
         self, call: Callable[..., Any], module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        self._stack.append(self._name(module))
-        self._mark()
+        path = self._stack[-1].path if self._stack else ""
+        name = self._names.of_child(module, path) if path else self._names.of_root(module)
+        self._stack.append(_Running(name, self._node()))
+        self._mark(name)
         try:
             return call(module, args, kwargs)
         finally:
             self._stack.pop()
-            self._mark()
+            self._mark(path)
 
-    def _name(self, module: Any) -> str:
-        if not self._stack:
-            return self._names.of_root(module)
-        if id(module) not in self._hidden:
-            taken = self._hidden.values()
-            self._hidden[id(module)] = self._names.of_child(module, self._stack[-1], taken)
-        return self._hidden[id(module)]
-
-    def _mark(self) -> None:
+    def _mark(self, path: str) -> None:
         """Note which module makes the autograd nodes from now on."""
-        self._since.append(self._torch._C._autograd._get_sequence_nr())
-        self._paths.append(self._stack[-1] if self._stack else "")
+        number = self._torch._C._autograd._get_sequence_nr()
+        if self._since and self._since[-1] == number:
+            self._paths[-1] = path
+        else:
+            self._since.append(number)
+            self._paths.append(path)
 
 
-#: Nodes that add a gradient to a parameter have this number, whenever they are made.
+#: No node of a backward pass runs.
+_NONE = -1
+#: Nodes that add a gradient to a parameter have at least this number, whenever they are made.
 _LEAF = 2**63

@@ -5,9 +5,8 @@ torch is used only where the work has loaded it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import chain, count
 from typing import Any
 
 from pytest_greenops.insight.layers.module_tree import CalledModule, KeptCall, TorchModes
@@ -18,6 +17,7 @@ from pytest_greenops.insight.layers.tensor_copies import (
     find_tensors,
 )
 from pytest_greenops.system import SYSTEM
+from pytest_greenops.work.module_paths import ModuleNames, PatchedModuleCall
 
 #: torch has this function, which reads the modes of a call, from version 2.4 on.
 _REQUIRED_FUNCTION = "get_autocast_dtype"
@@ -71,45 +71,10 @@ def _recording(torch: Any, roots: list[CalledModule]) -> Iterator[None]:
     hooks = _BackwardHooks(torch)
     recorder = _Recorder(torch, roots, hooks)
     try:
-        with _PatchedModuleCall(torch, recorder.record):
+        with PatchedModuleCall(torch, recorder.record):
             yield
     finally:
         hooks.remove()
-
-
-class _PatchedModuleCall:
-    """Replaces `torch.nn.Module.__call__` in this thread while entered.
-
-    The only place that patches torch. `replacement(call, module, args, kwargs)` receives the
-    function that calls the module.
-    """
-
-    def __init__(self, torch: Any, replacement: Callable[..., Any]) -> None:
-        self._class = torch.nn.Module
-        self._original = original = self._class.__call__
-        thread = SYSTEM.get_ident()
-
-        def patched(module: Any, *args: Any, **kwargs: Any) -> Any:
-            if SYSTEM.get_ident() != thread:
-                return original(module, *args, **kwargs)
-            return replacement(self._call, module, args, kwargs)
-
-        self._patched = patched
-
-    def __enter__(self) -> None:
-        self._class.__call__ = self._patched
-
-    def __exit__(self, *error: object) -> None:
-        self._class.__call__ = self._original
-
-    def _call(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not _is_compiled(module):
-            return self._original(module, *args, **kwargs)
-        self._class.__call__ = self._original  # a patched call inside would recompile it
-        try:
-            return self._original(module, *args, **kwargs)
-        finally:
-            self._class.__call__ = self._patched
 
 
 class _Recorder:
@@ -117,7 +82,7 @@ class _Recorder:
 
     def __init__(self, torch: Any, roots: list[CalledModule], hooks: _BackwardHooks) -> None:
         self._torch, self._roots, self._hooks = torch, roots, hooks
-        self._names = _ModuleNames()
+        self._names = ModuleNames()
         self._random = SYSTEM.new_random(0)
         self._known: dict[int, CalledModule] = {}
         self._stack: list[CalledModule] = []
@@ -161,34 +126,11 @@ class _Recorder:
             node.state = ModuleState(self._torch, module)
             self._roots.append(node)
         else:
-            name = self._names.of_child(module, parent)
+            name = self._names.of_child(module, parent.name, parent.children)
             node = CalledModule(name, module, shapes, depth=parent.depth + 1, parent=parent)
             parent.children[name] = node
         self._known[id(module)] = node
         return node
-
-
-class _ModuleNames:
-    """Names of modules: those in their model; every model but the first adds its class."""
-
-    def __init__(self) -> None:
-        self._names: dict[int, str] = {}
-        self._models: set[str] = set()
-
-    def of_root(self, module: Any) -> str:
-        """Return the name of a module that no other module calls."""
-        if id(module) not in self._names:
-            model = _unused(type(module).__name__, self._models)
-            prefix = f"{model}." if self._models else ""
-            self._models.add(model)
-            for name, each in module.named_modules():
-                self._names.setdefault(id(each), f"{prefix}{name}" if name else model)
-        return self._names[id(module)]
-
-    def of_child(self, module: Any, parent: CalledModule) -> str:
-        """Return the name in the model, or `Parent.Class` for a module that the model hides."""
-        known = self._names.get(id(module))
-        return known or _unused(f"{parent.name}.{type(module).__name__}", parent.children)
 
 
 class _BackwardHooks:
@@ -229,17 +171,5 @@ def _current_modes(torch: Any) -> TorchModes:
     return TorchModes(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), autocast)
 
 
-def _is_compiled(module: Any) -> bool:
-    """Return whether `torch.compile(model)` or `model.compile()` compiled the module."""
-    in_place = getattr(module, "_compiled_call_impl", None) is not None
-    return in_place or type(module).__name__ == "OptimizedModule"
-
-
 def _share(tensor: Any) -> Any:
     return tensor
-
-
-def _unused(name: str, used: Container[str]) -> str:
-    """Return `Net.Linear`, or `Net.Linear-2` and so on where that is taken."""
-    numbered = (f"{name}-{number}" for number in count(2))
-    return next(each for each in chain([name], numbered) if each not in used)

@@ -1,0 +1,139 @@
+"""The work of each window that passes counted, as values, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pytest_greenops.model.counted import Amount, Counted, Coverage, Operator
+from pytest_greenops.work.counting_trip import COMPILED, CountingTrip, CpuTime
+from pytest_greenops.work.dispatch import Tally
+from pytest_greenops.work.weights import weight
+
+#: A call that takes longer is counted once.
+ONCE_ABOVE_S = 10.0
+#: Calls with less CPU time, in nanoseconds, have no coverage: counting costs as much.
+LEAST_NS = 1_000_000
+#: An operator whose FLOPs are unknown is named if it takes this share of the operators' time.
+BLIND_ABOVE = 0.05
+
+COUNTED_ONCE = f"counted once: a call takes over {ONCE_ABOVE_S:.0f} s"
+NOTHING = "torch computes nothing in the call"
+
+
+def counted_windows(
+    passes: Sequence[CountingTrip], used: Mapping[str, CpuTime] | None = None
+) -> dict[str, Counted | str]:
+    """Return the work of each window by its name, or why it is not counted.
+
+    passes  two passes, whose counts must be equal; one of a call that is counted once
+    used    CPU time of each window in a call that was not counted; None if there was none
+    """
+    names = dict.fromkeys(name for each in passes for name in each.tallies)
+    return {name: _counted(name, passes, used) for name in names}
+
+
+def _counted(
+    name: str, passes: Sequence[CountingTrip], used: Mapping[str, CpuTime] | None
+) -> Counted | str:
+    tallies = [each.tallies[name] for each in passes if name in each.tallies]
+    if len(tallies) < len(passes):
+        return f"calls differ: only one of {len(passes)} opens the window {name!r}"
+    tables = [tally.operators for tally in tallies]
+    if not any(tables):
+        return NOTHING
+    for table in tables[1:]:
+        if table != tables[0]:
+            return f"calls differ: {difference(tables[0], table)}"
+    return Counted(
+        operators=tables[-1],
+        modules=tallies[-1].modules,
+        peak_bytes=max(tally.memory.peak_bytes for tally in tallies),
+        coverage=_coverage(tallies, used.get(name) if used else None, _notes(passes)),
+    )
+
+
+def difference(before: Mapping[Operator, Amount], after: Mapping[Operator, Amount]) -> str:
+    """Return what differs most between two tables: `aten.mm float32 28 -> 29 calls`."""
+    nothing = Amount()
+    differing = {
+        operator: (before.get(operator, nothing), after.get(operator, nothing))
+        for operator in {*before, *after}
+        if before.get(operator) != after.get(operator)
+    }
+
+    def weigh(operator: Operator) -> tuple[float, Operator]:
+        one, other = differing[operator]
+        return abs(weight(operator, other) - weight(operator, one)), operator
+
+    largest = max(differing, key=weigh)
+    more = len(differing) - 1
+    further = f" and {more} other operator{'s' if more > 1 else ''}" if more else ""
+    return f"{largest} {_step(*differing[largest])}{further}"
+
+
+def _step(one: Amount, other: Amount) -> str:
+    """Return the first quantity that differs, in words."""
+    quantities = {
+        "calls": (one.calls, other.calls),
+        "views": (one.views, other.views),
+        "FLOP": (one.flop, other.flop),
+        "bytes moved": (one.moved, other.moved),
+        "bytes read": (one.read, other.read),
+        "elements": (one.elements, other.elements),
+    }
+    return next(f"{a:,} -> {b:,} {name}" for name, (a, b) in quantities.items() if a != b)
+
+
+def _notes(passes: Sequence[CountingTrip]) -> tuple[str, ...]:
+    once = [COUNTED_ONCE] if len(passes) == 1 else []
+    return tuple(dict.fromkeys([*once, *(note for each in passes for note in each.notes)]))
+
+
+def _coverage(tallies: Sequence[Tally], used: CpuTime | None, notes: tuple[str, ...]) -> Coverage:
+    fastest = min(tallies, key=lambda tally: tally.inside.process)  # noise only adds
+    devices = {part for tally in tallies for part in _devices(tally)}
+    share, unknown, threads, children = None, None, 0.0, 0.0
+    if used is None:
+        unknown = "no call was measured without counting"
+    elif used.tree < LEAST_NS:
+        unknown = f"the call takes less than {LEAST_NS / 1e6:.0f} ms of CPU time"
+    else:
+        inside, others = fastest.inside, used.process - used.thread
+        share = min(1.0, inside.process / used.tree)
+        uncounted = min(others - (inside.process - inside.thread), used.process - inside.process)
+        threads = max(0, uncounted) / used.tree
+        children = max(0, used.tree - used.process) / used.tree
+    if devices:
+        share, unknown = None, f"{', '.join(sorted(devices)).upper()} works asynchronously"
+    return Coverage(
+        share=share,
+        unknown=unknown,
+        threads=threads,
+        children=children,
+        compiled=COMPILED in notes,
+        blind=tuple(sorted(_blind(tallies, bool(devices)))),
+        notes=tuple(note for note in notes if note != COMPILED),
+    )
+
+
+def _devices(tally: Tally) -> set[str]:
+    """Return the kinds of device that do their work later than the call of an operator."""
+    named = {part for each in tally.devices for part in each.replace(" -> ", ", ").split(", ")}
+    return named - {"", "cpu", "meta"}
+
+
+def _blind(tallies: Sequence[Tally], by_bytes: bool) -> Iterator[str]:
+    """Yield the operators whose FLOPs are unknown and that took much of the time in each pass.
+
+    Where operators only start work of a device, the bytes that they move stand for their time.
+    """
+    for name in tallies[0].blind_ns:
+        shares = []
+        for tally in tallies:
+            if by_bytes:
+                moved = sum(counts[3] + counts[4] for counts in tally.amounts.values())
+                shares.append(tally.blind_bytes.get(name, 0) / max(1, moved))
+            else:
+                shares.append(tally.blind_ns.get(name, 0) / max(1, tally.inside.process))
+        if min(shares) > BLIND_ABOVE:
+            yield name
