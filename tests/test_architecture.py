@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "machine": ("machine", "model", "sensors", "system", ""),
     "baselines": ("baselines", "judge", "model", "system"),
     "measure": ("measure", "judge", "sensors", "model", "system"),
-    "work": ("work", "sensors", "model", "system"),
+    "work": ("work", "judge", "sensors", "model", "system"),
     "insight": ("insight", "measure", "machine", "sensors", "work", "judge", "model", "system"),
     "run": (
         *("run", "insight", "work", "baselines", "measure", "judge", "machine", "sensors", "model"),

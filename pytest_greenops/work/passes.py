@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from pytest_greenops.judge.weights import weight
+from pytest_greenops.judge.work_changes import counts_text
 from pytest_greenops.model.counted import Amount, Counted, Coverage, Operator
 from pytest_greenops.work.counting_trip import COMPILED, CountingTrip, CpuTime
 from pytest_greenops.work.dispatch import Tally
-from pytest_greenops.work.weights import weight
 
 #: A call that takes longer is counted once.
 ONCE_ABOVE_S = 10.0
@@ -17,7 +18,6 @@ LEAST_NS = 1_000_000
 BLIND_ABOVE = 0.05
 
 COUNTED_ONCE = f"counted once: a call takes over {ONCE_ABOVE_S:.0f} s"
-NOTHING = "torch computes nothing in the call"
 
 
 def counted_windows(
@@ -39,8 +39,6 @@ def _counted(
     if len(tallies) < len(passes):
         return f"calls differ: only one of {len(passes)} opens the window {name!r}"
     tables = [tally.operators for tally in tallies]
-    if not any(tables):
-        return NOTHING
     for table in tables[1:]:
         if table != tables[0]:
             return f"calls differ: {difference(tables[0], table)}"
@@ -68,20 +66,7 @@ def difference(before: Mapping[Operator, Amount], after: Mapping[Operator, Amoun
     largest = max(differing, key=weigh)
     more = len(differing) - 1
     further = f" and {more} other operator{'s' if more > 1 else ''}" if more else ""
-    return f"{largest} {_step(*differing[largest])}{further}"
-
-
-def _step(one: Amount, other: Amount) -> str:
-    """Return the first quantity that differs, in words."""
-    quantities = {
-        "calls": (one.calls, other.calls),
-        "views": (one.views, other.views),
-        "FLOP": (one.flop, other.flop),
-        "bytes moved": (one.moved, other.moved),
-        "bytes read": (one.read, other.read),
-        "elements": (one.elements, other.elements),
-    }
-    return next(f"{a:,} -> {b:,} {name}" for name, (a, b) in quantities.items() if a != b)
+    return f"{largest} {counts_text(*differing[largest])}{further}"
 
 
 def _notes(passes: Sequence[CountingTrip]) -> tuple[str, ...]:
