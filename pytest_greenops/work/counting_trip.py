@@ -124,7 +124,7 @@ def _counted_threads(dispatch: Dispatch, outlived: Callable[[], None]) -> Iterat
 @contextmanager
 def _noted_compilers(note: Callable[[], None]) -> Iterator[None]:
     """Note if something is called that `torch.compile` would compile."""
-    dynamo = SYSTEM.modules.get("torch._dynamo.eval_frame")
+    dynamo: Any = SYSTEM.modules.get("torch._dynamo.eval_frame")
     original = getattr(dynamo, "_callback_from_stance", None)
     if original is None:
         yield

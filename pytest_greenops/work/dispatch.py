@@ -153,7 +153,7 @@ class Dispatch:
         if found is None:
             found = self._operators[key] = Operator(
                 kind.name,
-                _joined(_dtypes(sides.operands), _dtypes(sides.results)),
+                kind.packed or _joined(_dtypes(sides.operands), _dtypes(sides.results)),
                 _joined(_devices(sides.operands), _devices(sides.results)),
             )
         return found
@@ -209,21 +209,21 @@ def _mode_class() -> Any:
     plain = {torch.Tensor, torch.nn.Parameter, getattr(fake, "FakeTensor", torch.Tensor)}
     base = SYSTEM.modules["torch.utils._python_dispatch"].TorchDispatchMode
 
-    class Counting(base):  # type: ignore[misc]
-        """Counts each operator that reaches the dispatcher."""
+    def prepare(mode: Any, dispatch: Dispatch) -> None:
+        base.__init__(mode)
+        mode._dispatch = dispatch
 
-        supports_higher_order_operators = True
+    def run(mode: Any, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Count an operator; of one of a subclass, count those that the subclass calls."""
+        if not plain.issuperset(types):
+            return NotImplemented
+        return mode._dispatch.run(mode, func, args, kwargs or {})
 
-        def __init__(self, dispatch: Dispatch) -> None:
-            super().__init__()
-            self._dispatch = dispatch
-
-        def __torch_dispatch__(
-            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-        ) -> Any:
-            """Count an operator; of one of a subclass, count those that the subclass calls."""
-            if not plain.issuperset(types):
-                return NotImplemented
-            return self._dispatch.run(self, func, args, kwargs or {})
-
-    return Counting
+    namespace = {
+        "__init__": prepare,
+        "__torch_dispatch__": run,
+        "supports_higher_order_operators": True,
+        # Else torch would load its compiler, 70 MB, to tell it to ignore this method.
+        "_should_skip_dynamo": classmethod(lambda _: not hasattr(torch.compiler, "set_stance")),
+    }
+    return type("Counting", (base,), namespace)

@@ -64,7 +64,7 @@ def _matmul(a: Any, b: Any, *_: Any, **__: Any) -> int:
     """
     stored_a, stored_b = _stored(a), _stored(b)
     if stored_a is None:
-        rows = math.prod(a.shape[:-1])
+        rows: int = math.prod(a.shape[:-1])
         return 2 * (rows * int(a.shape[-1] * b.shape[-1]) if stored_b is None else rows * stored_b)
     if stored_b is None:
         return 2 * stored_a * int(b.shape[-1])
@@ -127,7 +127,7 @@ def _attention(given: Mapping[str, Any], causal: bool, heads_first: bool) -> int
     starts = [given.get("cum_seq_q", given.get("cu_seqlens_q"))]
     starts.append(given.get("cum_seq_k", given.get("cu_seqlens_k")))
     if heads_first or starts[0] is None or starts[1] is None:
-        batch = math.prod(query.shape[:-3])
+        batch: int = math.prod(query.shape[:-3])
         pairs = batch * _pairs(int(query.shape[at]), int(key.shape[at]), causal)
     else:
         queries, keys = (each.tolist() for each in starts)
@@ -149,7 +149,7 @@ def _convolution(
     transposed: bool = False, *_: Any, out: Any, **__: Any,
 ) -> int:  # fmt: skip
     """Each weight once for each position: of the result, or of the images if transposed."""
-    positions = math.prod((images if transposed else out).shape[2:])
+    positions: int = math.prod((images if transposed else out).shape[2:])
     return 2 * int(images.shape[0]) * positions * int(weight.numel())
 
 

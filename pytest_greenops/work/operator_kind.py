@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from pytest_greenops.work.footprint import footprint
@@ -109,6 +110,7 @@ class OperatorKind:
     """What is known of an operator before it is called.
 
     name     with its namespace: `aten.mm`
+    packed   the dtype of its weights, if they are packed and so no tensor
     nested   its work is that of functions in its arguments: `cond`
     is_view  it only looks at the same memory in another way
     asks     it only asks something, and does no work
@@ -119,6 +121,7 @@ class OperatorKind:
         self._torch = torch
         self._func = func
         self._formula = formula_of(func)
+        self.packed = ""
         self.nested = self.is_view = self.asks = self._fills = self._only_out = False
         self._writes: list[tuple[int, str]] = []
         self._composite: Callable[..., Any] | None = None
@@ -156,6 +159,8 @@ class OperatorKind:
         self.is_view = looks or short.startswith(VIEWS)
         self._fills = short.endswith("_like") or short.startswith("new_")
         self.asks = self.name.startswith(("prim.", "profiler.")) or short in QUESTIONS
+        if self.name.startswith(("quantized.linear", "quantized.conv")):
+            self.packed = "float16" if short.endswith("fp16") else "qint8"
         ours = self.name.startswith("aten.")
         only_bytes = ours and short.lstrip("_").startswith(ONLY_BYTES)
         only_bytes = only_bytes or self.is_view or self._torch.Tag.pointwise in tags
@@ -173,11 +178,20 @@ class OperatorKind:
         has = self._torch._C._dispatch_has_kernel_for_dispatch_key
         composite = getattr(keys, _COMPOSITE)
         if has(func.name(), _COMPOSITE):
-            self._composite = lambda *args, **kwargs: func._op_dk(composite, *args, **kwargs)
+            self._composite = partial(self._run_parts, composite)
         else:
             self._composite = func.py_kernels.get(composite)
         known = (getattr(keys, key, None) for key in _BACKENDS if has(func.name(), key))
         self._own_keys = [key for key in known if key is not None]
+
+    def _run_parts(self, key: Any, *args: Any, **kwargs: Any) -> Any:
+        """Run the operators that this one is made of, in the state that it was called in.
+
+        In the state of a dispatch mode views would not know what they are views of, and so not
+        that a parameter needs a gradient, by which `matmul` chooses its kernel.
+        """
+        with self._torch._C._RestorePythonTLSSnapshot():
+            return self._func._op_dk(key, *args, **kwargs)
 
     def parts(self, given: Sequence[Any]) -> Callable[..., Any] | None:
         """Return what runs the operators that it is made of; None if it is counted as a whole.
@@ -222,8 +236,8 @@ class OperatorKind:
         elif self._short in GATHER_ROWS:
             rows = call.given[1].numel() * call.given[0].shape[-1] * call.given[0].element_size()
             read -= max(0, footprint(call.given[0]) - rows)
-        elif self._short.startswith(("linear", "conv")) and self.name.startswith("quantized."):
-            read += _packed(call)
+        elif self.packed:
+            read += self._packed_weights(call)
         flop = self._formula(*call.args, out=call.out, **call.kwargs) if self._formula else 0
         elements = sum(int(each.numel()) for each in sides.results)
         return 1, 0, flop, read, written, elements
@@ -238,6 +252,13 @@ class OperatorKind:
             read -= footprint(whole) - written
         return read, written
 
+    def _packed_weights(self, call: OperatorCall) -> int:
+        """Return the bytes of the weights of a quantized layer."""
+        data, packed = call.args[:2]
+        if self._short.startswith("conv"):
+            return footprint(packed.unpack()[0])
+        return int(data.shape[-1] * call.out.shape[-1]) * (2 if self.packed == "float16" else 1)
+
 
 def _plain(value: Any) -> Iterator[Any]:
     """Yield a tensor, or the tensors of a list; nothing of what is missing."""
@@ -245,12 +266,3 @@ def _plain(value: Any) -> Iterator[Any]:
         yield from (each for each in value if each is not None)
     elif value is not None:
         yield value
-
-
-def _packed(call: OperatorCall) -> int:
-    """Return the bytes of the packed weights of a quantized layer."""
-    data, packed = call.args[:2]
-    if hasattr(packed, "stride"):  # a convolution
-        return footprint(packed.unpack()[0])
-    size = 2 if "Fp16" in str(packed._type()) else 1
-    return int(data.shape[-1]) * int(call.out.shape[-1]) * size

@@ -9,11 +9,14 @@ from pytest_greenops.judge.work_changes import counts_text
 from pytest_greenops.model.counted import Amount, Counted, Coverage, Operator
 from pytest_greenops.work.counting_trip import COMPILED, CountingTrip, CpuTime
 from pytest_greenops.work.dispatch import Tally
+from pytest_greenops.work.time_inside import TimeInside
 
 #: A call that takes longer is counted once.
 ONCE_ABOVE_S = 10.0
 #: Calls with less CPU time, in nanoseconds, have no coverage: counting costs as much.
 LEAST_NS = 1_000_000
+#: Nor have those to whose operators counting adds more than this share of their CPU time.
+MOST_OVERHEAD = 0.5
 #: An operator whose FLOPs are unknown is named if it takes this share of the operators' time.
 BLIND_ABOVE = 0.05
 
@@ -75,21 +78,15 @@ def _notes(passes: Sequence[CountingTrip]) -> tuple[str, ...]:
 
 
 def _coverage(tallies: Sequence[Tally], used: CpuTime | None, notes: tuple[str, ...]) -> Coverage:
-    fastest = min(tallies, key=lambda tally: tally.inside.process)  # noise only adds
-    devices = {part for tally in tallies for part in _devices(tally)}
-    share, unknown, threads, children = None, None, 0.0, 0.0
-    if used is None:
-        unknown = "no call was measured without counting"
-    elif used.tree < LEAST_NS:
-        unknown = f"the call takes less than {LEAST_NS / 1e6:.0f} ms of CPU time"
-    else:
-        inside, others = fastest.inside, used.process - used.thread
-        share = min(1.0, inside.process / used.tree)
-        uncounted = min(others - (inside.process - inside.thread), used.process - inside.process)
-        threads = max(0, uncounted) / used.tree
+    inside = min((tally.inside for tally in tallies), key=lambda each: each.process)
+    devices = sorted({device for tally in tallies for device in _devices(tally)})
+    unknown = _unknown(inside, used, devices)
+    share, threads, children = None, 0.0, 0.0
+    if used is not None and used.tree >= LEAST_NS:
+        share = None if unknown else min(1.0, inside.process / used.tree)
+        elsewhere = (used.process - used.thread) - (inside.process - inside.thread)
+        threads = max(0, min(elsewhere, used.process - inside.process)) / used.tree
         children = max(0, used.tree - used.process) / used.tree
-    if devices:
-        share, unknown = None, f"{', '.join(sorted(devices)).upper()} works asynchronously"
     return Coverage(
         share=share,
         unknown=unknown,
@@ -99,6 +96,19 @@ def _coverage(tallies: Sequence[Tally], used: CpuTime | None, notes: tuple[str, 
         blind=tuple(sorted(_blind(tallies, bool(devices)))),
         notes=tuple(note for note in notes if note != COMPILED),
     )
+
+
+def _unknown(inside: TimeInside, used: CpuTime | None, devices: Sequence[str]) -> str | None:
+    """Return why the share of the CPU time inside operators says nothing, or None."""
+    if devices:
+        return f"{', '.join(devices).upper()} computes later than the CPU calls it"
+    if used is None:
+        return "no call was measured without counting"
+    if used.tree < LEAST_NS:
+        return f"the call takes less than {LEAST_NS / 1e6:.0f} ms of CPU time"
+    if inside.overhead > MOST_OVERHEAD * used.tree:
+        return "its operators are too short to be timed"
+    return None
 
 
 def _devices(tally: Tally) -> set[str]:

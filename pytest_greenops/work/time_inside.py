@@ -44,7 +44,12 @@ class TimeInside:
     @property
     def process(self) -> int:
         """CPU time of this process."""
-        return max(0, self._process - self._calls * self.added.process)
+        return max(0, self._process - self.overhead)
+
+    @property
+    def overhead(self) -> int:
+        """CPU time of this process that counting adds to all operators."""
+        return self._calls * self.added.process
 
     @property
     def thread(self) -> int:
