@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-ab test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect clean
+.PHONY: test test-ab test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -109,6 +109,24 @@ ab-starts: $(VENV)/.bench
 # How often a bisect over 64 commits finds the one that uses 15 % more; needs a quiet machine.
 ab-bisect: $(VENV)/.test
 	$(BIN)/python -m benchmarks.ab.bisect
+
+# Whether counted work is the same in 180 processes, and changes nothing in one: two hours.
+work-determinism: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.work.determinism
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.work.twins
+
+# Which regressions of a catalogue counted work finds, and whether it names them: minutes.
+work-regressions: $(VENV)/.bench
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.work.regressions
+
+# Weights that fit some workloads, and how the weighted sum orders others; needs a quiet machine.
+work-fidelity: $(VENV)/.bench
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.work.fidelity fit
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.work.fidelity
+
+# What counting costs: an operator, a call, a suite; minutes, on a quiet machine.
+work-cost: $(VENV)/.bench
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.work.cost
 
 # How exact the insights are on this machine: layers, whole trainings, networks that never ran.
 insight: $(VENV)/.bench

@@ -1,0 +1,212 @@
+"""What counting costs: time of an operator, time of a call, memory, imports, and a whole suite.
+
+    python -m benchmarks.work.cost [--only TEXT ...] [--without-suite]
+
+For each workload, on one thread: the least CPU time of some plain calls and of some counted ones,
+and what an operator adds. Memory and imports are measured in fresh processes. The suite is 100
+small tests of torch, run plainly and with `--energy-count-only`. Run nothing else meanwhile: it
+takes minutes. Whole runs write their table to docs/evidence/work.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from benchmarks.markdown import publish, table
+from benchmarks.work.counting import chosen, counted, setting
+from benchmarks.work.workloads import WORKLOADS, make
+
+PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "work.md"
+WRITER = "python -m benchmarks.work.cost"
+CALLS, PROCESSES, TESTS = 5, 5, 100
+#: Operators of a call from which what it costs is divided by their number.
+MANY = 50
+#: Workloads whose memory is measured.
+HEAVY = ("Llama: generate", "ResNet: AdamW step", "GRU: AdamW step")
+#: What a counted call imports beside torch.
+IMPORTED = """
+import sys, time
+import {before}
+began = time.process_time()
+import {module}
+taken = time.process_time() - began
+print(1e3 * taken, sum(name.startswith("pytest_greenops.work") for name in sys.modules))
+"""
+SUITE = """
+import pytest
+import torch
+from torch import nn
+
+
+@pytest.mark.parametrize("number", range({tests}))
+def test_layer(energy, number):
+    torch.manual_seed(number)
+    width = 16 + 8 * (number % 10)
+    layers = [nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 4)]
+    net, data = nn.Sequential(*layers), torch.randn(32, width)
+    if number % 2:
+        assert energy(lambda: net(data)).shape == (32, 4)
+    else:
+        energy(lambda: net(data).square().mean().backward())
+"""
+
+
+def shortest_s(call: Callable[[], Any]) -> float:
+    """Return the shortest of some calls, in CPU seconds."""
+    times = []
+    for _ in range(CALLS):
+        began_s = time.process_time()
+        call()
+        times.append(time.process_time() - began_s)
+    return min(times)
+
+
+def of_call(name: str) -> tuple[int, float, float]:
+    """Return the operators of a workload, and seconds of a plain and of a counted call."""
+    work = make(name)
+    work.call()
+    amount = counted(work.call).total
+    plain_s = shortest_s(work.call)
+    return amount.calls + amount.views, plain_s, shortest_s(lambda: counted(work.call))
+
+
+def calls(only: Sequence[str]) -> Iterator[str]:
+    """Yield the lines on single calls."""
+    found = {name: of_call(name) for name in chosen(only, WORKLOADS)}
+    ratios = sorted(counted_s / plain_s for _, plain_s, counted_s in found.values())
+    each_us = [1e6 * (c - p) / n for n, p, c in found.values() if n >= MANY]
+    yield (
+        f"A counted call takes {statistics.median(ratios):.1f} times a plain one in the median of "
+        f"{len(ratios)} workloads, {ratios[-1]:.1f} times at most."
+    )
+    if each_us:
+        yield (
+            f"An operator adds {statistics.median(each_us):.0f} µs in the median of the "
+            f"{len(each_us)} workloads with {MANY} or more, {max(each_us):.0f} µs at most."
+        )
+    yield ""
+    head = ["workload", "operators", "plain call", "counted call", "ratio", "an operator adds"]
+    yield from table(
+        head,
+        [
+            [
+                *(name, str(number), f"{1e3 * plain_s:.1f} ms", f"{1e3 * counted_s:.1f} ms"),
+                *(f"{counted_s / plain_s:.1f}", f"{1e6 * (counted_s - plain_s) / number:.0f} µs"),
+            ]
+            for name, (number, plain_s, counted_s) in found.items()
+        ],
+    )
+
+
+def memory_here(name: str) -> None:
+    """Print by how many bytes this process grows in plain calls, and in counted ones after them."""
+    work, process = make(name), psutil.Process()
+    for _ in range(2 * CALLS):
+        work.call()
+    started = process.memory_info().rss
+    for _ in range(CALLS):
+        work.call()
+    plain = process.memory_info().rss
+    for _ in range(CALLS):
+        counted(work.call)
+    print(plain - started, process.memory_info().rss - plain)
+
+
+def memory() -> Iterator[str]:
+    """Yield the lines on memory."""
+    rows = []
+    for name in HEAVY:
+        command = [sys.executable, "-m", "benchmarks.work.cost", "--memory-of", name]
+        runs = [_numbers(command) for _ in range(PROCESSES)]
+        shown = (statistics.median(column) / 1e6 for column in zip(*runs, strict=True))
+        rows.append([name, *(f"{each:+.1f} MB" for each in shown)])
+    yield from table([f"{CALLS} calls of", "plain", "counted"], rows)
+
+
+def imports() -> Iterator[str]:
+    """Yield the lines on imports: without the option, and with it."""
+    rows = []
+    for before, module in (
+        ("torch", "pytest_greenops.plugin"),
+        ("torch, pytest_greenops.run.run", "pytest_greenops.work.counting_trip"),
+    ):
+        command = [sys.executable, "-c", IMPORTED.format(before=before, module=module)]
+        runs = [_numbers(command) for _ in range(PROCESSES)]
+        taken, number = (statistics.median(column) for column in zip(*runs, strict=True))
+        rows.append([f"`{module}`", f"`{before}`", f"{taken:.1f} ms", f"{number:.0f}"])
+    yield from table(["import", "after", "time", "modules in `work/` loaded"], rows)
+
+
+def _numbers(command: Sequence[str]) -> list[float]:
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [float(each) for each in ran.stdout.splitlines()[-1].split()]
+
+
+def suite() -> Iterator[str]:
+    """Yield the lines on a suite of small tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "pytest.ini").write_text("[pytest]\n")
+        Path(folder, "test_layers.py").write_text(SUITE.format(tests=TESTS))
+        runs = {
+            "plain": _suite_s(folder),
+            "first: saves": _suite_s(folder, "--energy-count-only", "--energy-save"),
+            "`--energy-count-only`": _suite_s(folder, "--energy-count-only"),
+        }
+    rows = [
+        [
+            name,
+            *(("failed", "–") if s is None else (f"{s:.1f} s", f"{s / (runs['plain'] or s):.1f}")),
+        ]
+        for name, s in runs.items()
+    ]
+    yield from table([f"pytest with {TESTS} tests", "time", "ratio"], rows)
+
+
+def _suite_s(folder: str, *options: str) -> float | None:
+    """Return seconds of a run of pytest, the median of three; None if it fails."""
+    root = str(Path(__file__).parents[2])
+    environ = {**os.environ, "PYTHONPATH": root}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    times = []
+    for _ in range(3):
+        began_s = time.perf_counter()
+        ran = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
+        times.append(time.perf_counter() - began_s)
+        if ran.returncode:
+            print(ran.stdout[-2_000:], ran.stderr[-2_000:], file=sys.stderr)
+            return None
+    return statistics.median(times)
+
+
+def main() -> None:
+    """Print the tables, and write them to the page if they are whole."""
+    parser = argparse.ArgumentParser(description="Measure what counting costs.")
+    parser.add_argument("--only", nargs="*", default=[], help="texts in the names of workloads")
+    parser.add_argument("--without-suite", action="store_true", help="single calls only")
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.memory_of:
+        memory_here(arguments.memory_of)
+        return
+    lines = [f"{setting()}.", "", *calls(arguments.only)]
+    if not arguments.without_suite:
+        for part in (memory, imports, suite):
+            lines += ["", *part()]
+    publish(lines, PAGE, WRITER, whole=not (arguments.only or arguments.without_suite))
+
+
+if __name__ == "__main__":
+    main()
