@@ -1,18 +1,18 @@
-"""`pytest-greenops whatif`: energy in situations that nobody measured."""
+"""`pytest-greenops whatif`: energy and work in situations that nobody measured."""
 
 from __future__ import annotations
 
 import argparse
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
 
 from pytest_greenops.commands.command import Command, parsed_by
 from pytest_greenops.commands.console import Screen
 from pytest_greenops.commands.named_results import by_kind_j, chosen, energies, epochs_j, name_of
+from pytest_greenops.commands.question import Question
+from pytest_greenops.commands.whatif_work import Work
 from pytest_greenops.insight.regions import factor_of, region_names, regions
 from pytest_greenops.insight.what_if.extrapolate import extrapolate, tdp_estimate
 from pytest_greenops.insight.what_if.full_cycle import crossover, parity
@@ -33,7 +33,7 @@ class WhatIf(Command):
     """The sub-command `whatif`, with a sub-command for each question."""
 
     name = "whatif"
-    help = "estimate other regions, PUEs and GPUs, whole trainings, and lifetimes of models"
+    help = "estimate other regions, GPUs, whole trainings, lifetimes, and models too large to run"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add a parser for each question."""
@@ -49,20 +49,6 @@ class WhatIf(Command):
         screen = Screen.of_stdout()
         screen.print(list(arguments.question.answer(arguments, screen.width)))
         return 0
-
-
-class Question(ABC):
-    """A question, and how to answer it."""
-
-    name: ClassVar[str]
-    help: ClassVar[str]
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:  # noqa: B027
-        """Add the arguments of this question; by default there are none."""
-
-    @abstractmethod
-    def answer(self, arguments: argparse.Namespace, width: int) -> Iterable[str]:
-        """Return the lines of the answer, for a screen of `width` columns."""
 
 
 class Region(Question):
@@ -210,7 +196,7 @@ class Regions(Question):
         return what_if_text.regions_lines(regions(), region_names(), width)
 
 
-QUESTIONS: tuple[Question, ...] = (Region(), Cycle(), Parity(), Training(), Regions())
+QUESTIONS: tuple[Question, ...] = (*(Region(), Cycle(), Parity(), Training(), Work(), Regions()),)
 
 
 @contextmanager
