@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from benchmarks.image_classifiers import Classifier
+from pytest_greenops.work.counting_trip import CountingTrip
 
 #: Fewest samples for batch normalisation in training.
 _SAMPLES = 2
@@ -25,38 +23,24 @@ def parameters(model: torch.nn.Module) -> int:
 def macs(model: Classifier, images: torch.Tensor) -> int:
     """Return the MACs of one image in a forward pass.
 
-    Convolutions and matrix products, as PyTorch counts them: a MAC is two floating-point
-    operations. Not counted: additions, normalisation, activations, pooling.
+    Convolutions, matrix products and attention, as the plugin counts them: a MAC is two
+    floating-point operations. Not counted: additions, normalisation, activations, pooling.
     """
-    with torch.no_grad(), _counting() as counter:
-        model(images[:_SAMPLES])
-    return _each(counter)
+    with torch.no_grad():
+        return _macs(lambda: model(images[:_SAMPLES]))
 
 
 def training_macs(model: Classifier, images: torch.Tensor, labels: torch.Tensor) -> int:
     """Return the MACs of one image, forward and backward; the model does not change."""
     double = copy.deepcopy(model)
-    with _counting() as counter:
-        double(images[:_SAMPLES], labels=labels[:_SAMPLES]).loss.backward()
-    return _each(counter)
+    few_images, few_labels = images[:_SAMPLES], labels[:_SAMPLES]
+    return _macs(lambda: double(few_images, labels=few_labels).loss.backward())
 
 
-@contextmanager
-def _counting() -> Iterator[FlopCounterMode]:
-    ours = {torch.ops.aten.convolution_backward: _convolution_backward}
-    counter = FlopCounterMode(display=False, custom_mapping=ours)
-    # Attention as separate products: its fused form is not counted on a CPU.
-    with sdpa_kernel(SDPBackend.MATH), counter:
-        yield counter
-
-
-def _convolution_backward(
-    output: list[int], images: list[int], weight: list[int], *further: Any, **kwargs: Any
-) -> int:
-    """Count as much as forward per requested gradient; PyTorch ignores groups here."""
-    *_, transposed, _output_padding, _groups, gradients = further
-    return int(sum(gradients[:2]) * conv_flop_count(images, weight, output, transposed))
-
-
-def _each(counter: FlopCounterMode) -> int:
-    return counter.get_total_flops() // 2 // _SAMPLES
+def _macs(work: Callable[[], Any]) -> int:
+    """Return the MACs of each sample in some work."""
+    trip = CountingTrip(torch, lambda: None)
+    with trip.window("call"):
+        work()
+    amounts = trip.tallies["call"].operators.values()
+    return sum(amount.flop for amount in amounts) // 2 // _SAMPLES
