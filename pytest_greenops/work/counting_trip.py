@@ -86,11 +86,20 @@ def _eager(torch: Any) -> AbstractContextManager[Any]:
     What is called in a dispatch mode for the first time would never be compiled. The compiler is
     not loaded for that: without it nothing is compiled.
     """
-    stance = getattr(torch.compiler, "set_stance", None)
-    if stance is None or "torch._dynamo" not in SYSTEM.modules:
+    if "torch._dynamo" not in SYSTEM.modules:
         return nullcontext()
-    entered: AbstractContextManager[Any] = stance("force_eager")
+    entered: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
     return entered
+
+
+def why_not(torch: Any) -> str | None:
+    """Return why this version of torch cannot be counted, or None if it can be.
+
+    Older ones raise an error where compiled code is called while operators are counted.
+    """
+    if hasattr(getattr(torch, "compiler", None), "set_stance"):
+        return None
+    return f"torch {torch.__version__} is too old to be counted: install torch 2.6 or newer"
 
 
 COMPILED = "compiled parts were counted as if they ran eagerly"

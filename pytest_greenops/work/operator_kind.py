@@ -65,6 +65,8 @@ ONLY_BYTES = (
     *("item", "assert", "nested", "pack_padded", "pad_packed", "log_sigmoid", "l1_loss", "conj"),
     *("pin_memory", "prelu", "rrelu", "segment_reduce", "combinations", "cartesian"),
 )
+#: Operators that move data between processes.
+COMMUNICATION = ("c10d.", "_c10d_functional.")
 #: Operators of higher order that call other operators besides their functions. Those that are not
 #: listed may refuse to run in a mode.
 SPLIT = {
@@ -161,9 +163,10 @@ class OperatorKind:
         self.asks = self.name.startswith(("prim.", "profiler.")) or short in QUESTIONS
         if self.name.startswith(("quantized.linear", "quantized.conv")):
             self.packed = "float16" if short.endswith("fp16") else "qint8"
-        ours = self.name.startswith("aten.")
-        only_bytes = ours and short.lstrip("_").startswith(ONLY_BYTES)
-        only_bytes = only_bytes or self.is_view or self._torch.Tag.pointwise in tags
+        only_bytes = self.is_view or self._torch.Tag.pointwise in tags
+        if self.name.startswith("aten."):
+            only_bytes = only_bytes or short.lstrip("_").startswith(ONLY_BYTES)
+        only_bytes = only_bytes or self.name.startswith(COMMUNICATION)
         self.unknown = self._formula is None and not only_bytes
         if self._formula is None and not self.asks:
             self._read_kernels()

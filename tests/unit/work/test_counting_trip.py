@@ -7,6 +7,7 @@ import gc
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from pytest_greenops.work.counting_trip import (  # noqa: E402
     CountingTrip,
     CpuTime,
     PlainTrip,
+    why_not,
 )
 from tests.unit.work.one_pass import counted, flop, of, pass_through  # noqa: E402
 
@@ -378,6 +380,22 @@ def test_compiled_code_is_counted_as_eager_and_still_compiled(fullgraph: bool) -
     assert 1 == len(graphs)
 
 
+def test_a_compiled_model_is_not_compiled_again() -> None:
+    """Neither does a count compile it, nor does the next call compile it anew."""
+    graphs: list[Any] = []
+
+    def backend(graph: Any, _: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    model, data = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)), torch.ones(3, 4)
+    model = torch.compile(model, backend=backend)
+    for counts, expected in ((True, 0), (False, 1), (True, 1), (False, 1)):
+        work = lambda: model(data).sum().backward()  # noqa: E731
+        pass_through(work) if counts else work()
+        assert expected == len(graphs)
+
+
 def test_an_optimizer_is_not_noted_as_compiled() -> None:
     """torch asks the compiler to leave its optimizers alone; nothing is compiled."""
     twin = language()
@@ -421,6 +439,13 @@ def test_the_compiler_is_not_loaded() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "[]" == ran.stdout.strip(), ran.stdout + ran.stderr
+
+
+def test_old_versions_of_torch() -> None:
+    """A version that cannot be kept from compiling is not counted, and the reason says so."""
+    old = SimpleNamespace(__version__="2.5.1", compiler=SimpleNamespace())
+    expected = "torch 2.5.1 is too old to be counted: install torch 2.6 or newer"
+    assert (expected, None) == (why_not(old), why_not(torch))
 
 
 # --- a plain pass --------------------------------------------------------------------------------

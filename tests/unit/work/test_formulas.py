@@ -187,6 +187,13 @@ def test_dynamic_int8() -> None:
     assert (2 * 3 * 16 * 8, 3 * 16 * 4 + 16 * 8) == (amount.flop, amount.read)
 
 
+def test_grouped_products() -> None:
+    """Each row meets the matrix of its group: 16 rows, four experts."""
+    rows, experts = ones(16, 8, dtype=torch.bfloat16), ones(4, 8, 16, dtype=torch.bfloat16)
+    ends = torch.tensor([2, 8, 9, 16], dtype=torch.int32)
+    assert 2 * 16 * 8 * 16 == flop(lambda: torch._grouped_mm(rows, experts, offs=ends))
+
+
 def test_int8_products() -> None:
     """`_int_mm` has a formula."""
     a, b = ones(32, 16, dtype=torch.int8), ones(16, 8, dtype=torch.int8)
