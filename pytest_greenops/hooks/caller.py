@@ -27,7 +27,7 @@ _LEFT_OUT = {
     *("collectonly", "setuponly", "setupshow", "setupplan", "no_header", "no_summary"),
     *("fold_skipped", "xfail_tb", "force_short_summary", "disable_warnings", "basetemp"),
     *("cacheclear", "cacheshow", "energy", "energy_save", "energy_save_new", "energy_explain"),
-    "energy_json",
+    *("energy_json", "energy_count_only"),
 }
 #: They select tests and workers: a command for one test needs them only to override the ini file.
 _SELECTING = {
@@ -97,10 +97,14 @@ def _read(config: pytest.Config) -> Caller:
         root=Path(os.path.relpath(config.rootpath, folder)).as_posix(),
         folder=_folder_of_baselines(config, folder),
         width=min(Caller().width, max(_NARROWEST, shutil.get_terminal_size().columns - 1)),
-        measure=saving or "--energy",
+        measure=saving or _measuring(config),
         pinned=partial(_pinned, config, folder) if not fixed else Caller().pinned,
         implied=partial(_implied, config),
     )
+
+
+def _measuring(config: pytest.Config) -> str:
+    return "--energy-count-only" if config.getoption("energy_count_only", None) else "--energy"
 
 
 def _folder_of_baselines(config: pytest.Config, called_in: str) -> tuple[str, ...]:

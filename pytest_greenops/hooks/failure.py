@@ -51,7 +51,8 @@ def enforce(
         for result in ours:
             verdict = result.verdict
             if verdict.outcome is outcome and verdict.action == "fail":
-                raise error(reasons.failure(result).line(caller))
+                raised = EnergyWorkIncreased if verdict.more_work else error
+                raise raised(reasons.failure(result).line(caller))
         if options.save == "all":
             break
     for result in ours if options.strict else ():

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_greenops.model.errors import GreenopsError, OptionError, UnitError
 from pytest_greenops.model.marker import MOST_ROUNDS, parse_action
-from pytest_greenops.model.run_options import Options, Saving, StableMemory, TestsOf
+from pytest_greenops.model.run_options import Count, Options, Saving, StableMemory, TestsOf
 
 if TYPE_CHECKING:
     from pytest_greenops.model.carbon_factor import CarbonFactor
@@ -67,6 +67,13 @@ _OPTIONS = (
     _Option(
         "energy-ab-setup", "shell command that builds the ref's package in its tree", "COMMAND"
     ),
+    _Option(
+        "energy-count",
+        "count the work of torch beside the joules: auto (if it is loaded), on or off "
+        "(default: auto)",
+        "WHEN",
+    ),
+    _switch("energy-count-only", "count the work, and measure no joules"),
     _switch("energy-explain", "report where the joules go: by named window and by layer"),
     _Option("energy-json", "write the results to this file", "PATH"),
     _Option(
@@ -117,7 +124,8 @@ def read_options(config: pytest.Config) -> Options:
     read, default = _Reader(config), Options()
     saving = read.either("energy-save", "energy-save-new")
     selection = read.either("energy-only", "energy-skip")
-    measure = read.flag("energy") or saving is not None
+    count_only = read.flag("energy-count-only")
+    measure = read.flag("energy") or saving is not None or count_only
     json = read.value("energy-json", _path)
     least = read.value("energy-min-rounds", _count)
     most = read.value("energy-max-rounds", _count)
@@ -156,12 +164,15 @@ def read_options(config: pytest.Config) -> Options:
         ab=_ref_of(config, read),
         ab_tests=read.value("energy-ab-tests", _tests_of, default.ab_tests),
         ab_setup=read.value("energy-ab-setup", str),
+        counting="on" if count_only else read.value("energy-count", _count_when, default.counting),
+        count_only=count_only,
         explain=read.flag("energy-explain"),
         called_in=str(config.invocation_params.dir),
     )
     if not measure:
         _refuse_without_measuring(config)
     _check_ab(options, read)
+    _check_count_only(options)
     return options
 
 
@@ -193,6 +204,21 @@ def _check_ab(options: Options, read: _Reader) -> None:
         raise OptionError("--energy-ab compares, --energy-save accepts: use one of them")
     elif options.sessions > 1:
         raise OptionError("--energy-ab and --energy-sessions exclude each other: use one")
+
+
+def _check_count_only(options: Options) -> None:
+    """Raise `OptionError` for options that need joules, in a run that measures none."""
+    if not options.count_only:
+        return
+    for name, given in (
+        ("--energy-ab", options.ab is not None),
+        ("--energy-sessions", options.sessions > 1),
+        ("--energy-explain", options.explain),
+    ):
+        if given:
+            raise OptionError(
+                f"--energy-count-only measures no joules, which {name} needs: use one"
+            )
 
 
 #: Options that select tests, with and without `--energy`.
@@ -287,6 +313,13 @@ def _path(value: str) -> Path:
 
 def _stable_memory(value: str) -> StableMemory:
     known: dict[str, StableMemory] = {"auto": "auto", "on": "on", "off": "off"}
+    if value not in known:
+        raise UnitError(value, "expected auto, on or off")
+    return known[value]
+
+
+def _count_when(value: str) -> Count:
+    known: dict[str, Count] = {"auto": "auto", "on": "on", "off": "off"}
     if value not in known:
         raise UnitError(value, "expected auto, on or off")
     return known[value]

@@ -37,6 +37,9 @@ class AnyTrip(Protocol):
     def window(self, name: str) -> AbstractContextManager[None]:
         """Measure what happens inside."""
 
+    def leave(self) -> None:
+        """End the window that is open: what follows is not measured by this trip."""
+
 
 class UnmeasuredTrip:
     """One trip that measures nothing: the work runs once."""
@@ -52,6 +55,9 @@ class UnmeasuredTrip:
     def window(self, name: str) -> AbstractContextManager[None]:
         """Do nothing."""
         return nullcontext()
+
+    def leave(self) -> None:
+        """Do nothing."""
 
 
 class AnyTrial(Protocol):

@@ -150,3 +150,30 @@ class Counted(msgspec.Struct, frozen=True):
     def empty(self) -> bool:
         """Whether no operator ran."""
         return not any(self.total.counts)
+
+
+class OperatorWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one operator did, as files of results have it."""
+
+    name: str
+    dtypes: str
+    device: str
+    amount: Amount
+
+
+class WorkRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The counted work of one call, as results have it.
+
+    weighted  its weighted sum, without a unit
+    weights   the version of the weights
+    facts     what decides which operators run: torch, device kinds, backend flags, packages
+    modules   what each module did by itself, by its path
+    """
+
+    totals: WorkTotals
+    coverage: Coverage
+    weighted: float
+    weights: str
+    facts: dict[str, str] = {}
+    operators: tuple[OperatorWork, ...] = ()
+    modules: dict[str, Amount] = {}

@@ -8,6 +8,7 @@ import msgspec
 
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.carbon_factor import CarbonFactor
+from pytest_greenops.model.counted import WorkRecord
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.explanation import Explanation
 from pytest_greenops.model.measurement import Check, CheckName, Domain, Provenance, Round, Uncounted
@@ -48,6 +49,7 @@ class Result(
                `fresh_quality`
     confirming rounds of the fresh process that confirmed or contradicted a regression
     explained  where the joules go by layer, if requested
+    work       the counted work of one call, if it was counted
     attempts   earlier attempts at the same test in this run; this is the last
     saved      whether this run accepted it as a baseline
     not_saved  why not, in a run that saves
@@ -78,6 +80,7 @@ class Result(
     quality: dict[str, float] = {}
     fresh_quality: tuple[dict[str, float], ...] = ()
     explained: Explanation | None = None
+    work: WorkRecord | None = None
     conditions: dict[str, str] = {}
     grams: float | None = None
     carbon: CarbonFactor | None = None

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Saving = Literal["all", "new"]
 StableMemory = Literal["auto", "on", "off"]
 TestsOf = Literal["own", "here"]
+Count = Literal["auto", "on", "off"]
 #: The environment variable of a fresh process that names the file with its request.
 REQUEST_VARIABLE = "PYTEST_GREENOPS_FRESH"
 #: That of a process of an A/B comparison.
@@ -43,6 +44,8 @@ class Options(NamedTuple):
     ab             the git ref to interleave with, as the user wrote it; None does not
     ab_tests       own: each side runs its own version of the tests; here: the working tree's
     ab_setup       a shell command that builds the ref's package in its tree; None builds nothing
+    counting       whether to count work beside the joules; auto: where torch is loaded
+    count_only     count work, and measure no joules
     explain        whether to report where the joules go, by window and by layer
     called_in      not an option: the folder where pytest was called, for paths in commands
     fresh_child    not an option: this run measures one test for its parent, which judges it
@@ -71,6 +74,8 @@ class Options(NamedTuple):
     ab: str | None = None
     ab_tests: TestsOf = "own"
     ab_setup: str | None = None
+    counting: Count = "auto"
+    count_only: bool = False
     explain: bool = False
     called_in: str = "."
     fresh_child: bool = False

@@ -12,6 +12,7 @@ from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.marker import Action
 from pytest_greenops.model.measurement import Check, CheckName
 from pytest_greenops.model.outcome import Outcome as Outcome
+from pytest_greenops.model.work_verdict import WorkVerdict
 
 
 class CauseKind(str, Enum):
@@ -25,6 +26,8 @@ class CauseKind(str, Enum):
     NOTHING_MEASURED = "nothing measured"
     RENAMED_TEST = "renamed test"  # the function has a baseline under parameters that are gone
     REF = "ref"  # the comparison with a git ref could not be made, or not completed
+    SAME_WORK = "same work"  # estimated joules are open, and the counted work did not change
+    COUNTED_ONLY = "counted only"  # the run measures no joules
     UNUSABLE_BASELINE = "unusable baseline"  # the first of two result files cannot serve as one
 
 
@@ -168,7 +171,8 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits        the absolute limits that were judged
     qualities     the qualities compared with the baseline, if the budget limits their drop
     unjudged      an absolute limit that could not be judged beside the others, and why
-    of_joules     the outcome of the joules alone, if a drop of quality takes precedence
+    of_joules     the outcome of the joules alone, if a drop of quality, or more work, outweighs it
+    work          the verdict on counted work, if work was counted or should have been
     needs_rounds  rounds that would decide an inconclusive outcome, if rounds can
     needs_processes  processes that would (`--energy-sessions`), if rounds cannot
     needs_sessions  further baseline sessions, an hour apart, that would, if only they can
@@ -195,6 +199,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unjudged: str | None = None
     detects: float | None = None
     interleaved: Interleaved | None = None
+    work: WorkVerdict | None = None
 
     def with_cause(self, cause: Cause | None, outcome: Outcome | None = None) -> Verdict:
         """Return this verdict with another cause, and another outcome if one is given."""
@@ -210,6 +215,18 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def energy(self) -> Outcome:
         """The outcome of the joules alone, without the quality."""
         return self.of_joules or self.outcome
+
+    @property
+    def alone(self) -> WorkVerdict | None:
+        """The verdict on counted work, in a run that measures no joules."""
+        return self.work if self.cause_kind is CauseKind.COUNTED_ONLY else None
+
+    @property
+    def more_work(self) -> WorkVerdict | None:
+        """The verdict on counted work, if that alone makes this one red."""
+        work = self.work
+        decides = work is not None and work.red and self.red and not self.drops
+        return work if decides and self.of_joules not in (None, *RED) else None
 
     @property
     def drops(self) -> tuple[QualityChange, ...]:

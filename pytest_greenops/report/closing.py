@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from pytest_greenops.model.measurement import Source
 from pytest_greenops.model.result import Policy, Result
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import COMPARED, UNPROVEN, Outcome
+from pytest_greenops.model.work_verdict import WorkOutcome
 from pytest_greenops.report import figures, interleaved_text
 from pytest_greenops.report.reasons import ESTIMATE_BAND
 
@@ -75,11 +77,14 @@ def closing_line(results: Sequence[Result], failed: str = "") -> str:
     counts = ", ".join(filter(None, verdicts)) if any(of.values()) else "nothing was gated"
     saved = sum(result.saved for result in results)
     missing = len(unproven[Outcome.NOT_MEASURED])
+    alone = any(result.verdict.alone for result in results)
     parts = [
-        f"{len(results) - missing} measured, {compared} compared: {counts}",
+        f"{len(results) - missing} {'counted' if alone else 'measured'}, {compared} compared: "
+        f"{counts}",
         f"{len(unproven[Outcome.NO_BASELINE])} no baseline",
         f"{len(unproven[Outcome.NOT_COMPARABLE])} not comparable",
-        f"{missing} not measured" if missing else "",
+        f"{missing} not {'counted' if alone else 'measured'}" if missing else "",
+        "" if alone else _work(results),
         f"{counted(saved, 'baseline')} saved" if saved else "",
         interleaved_text.counts(results),
         f"exit status 1: --energy-strict is on, and {failed}" if failed else "",
@@ -114,13 +119,38 @@ def _verdicts(outcome: Outcome, results: Sequence[Result]) -> str:
     red = [result for result in results if result.verdict.red]
     accepted = sum(result.saved for result in red)
     warned = sum(result.verdict.action == "warn" and not result.saved for result in red)
-    worse = sum(bool(r.verdict.of_joules) for r in red)
+    worse = sum(bool(r.verdict.drops and r.verdict.of_joules) for r in red)
+    more = sum(r.verdict.more_work is not None for r in red)
     marks = [
         mark if number == len(results) else f"{number} {mark}"
-        for number, mark in ((worse, "quality"), (warned, "warned"), (accepted, "accepted"))
+        for number, mark in (
+            (worse, "quality"),
+            (more, "work"),
+            (warned, "warned"),
+            (accepted, "accepted"),
+        )
         if number
     ]
     return f"{len(results)} {outcome.value}" + (f" ({', '.join(marks)})" if marks else "")
+
+
+def _work(results: Sequence[Result]) -> str:
+    """Return how many measurements had their work counted and compared: `work: 3 same, 1 more`."""
+    found = Counter(result.verdict.work.outcome for result in results if result.verdict.work)
+    words = [f"{found[outcome]} {word}" for outcome, word in _WORK.items() if found[outcome]]
+    return f"work: {', '.join(words)}" if words else ""
+
+
+_WORK = {
+    WorkOutcome.SAME: "same",
+    WorkOutcome.CHANGED: "changed",
+    WorkOutcome.LESS: "less",
+    WorkOutcome.MORE: "more",
+    WorkOutcome.OVER_LIMIT: "over a limit",
+    WorkOutcome.NO_BASELINE: "without a baseline",
+    WorkOutcome.NOT_COMPARABLE: "not comparable",
+    WorkOutcome.NOT_COUNTED: "not counted",
+}
 
 
 def _sensor(sensor: SensorLine) -> str:

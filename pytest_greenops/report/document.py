@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 
 from pytest_greenops.model.advised import PLAIN, Caller
+from pytest_greenops.model.counted import WorkRecord
 from pytest_greenops.model.errors import encodable
 from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.units import significant
 from pytest_greenops.model.verdict import Change
+from pytest_greenops.model.work_verdict import WorkVerdict
 from pytest_greenops.report.drawing import visible
 from pytest_greenops.report.figures import estimated, known_units, measured
 from pytest_greenops.report.reasons import reason
@@ -65,8 +67,23 @@ def _figures(result: Result, caller: Caller) -> Iterator[tuple[str, Property]]:
     for limit in result.verdict.limits:
         yield f"limit.{limit.quantity}", limit.limit
         yield f"used.{limit.quantity}", limit.used
+    if result.verdict.work is not None:
+        yield from _work(result.verdict.work, result.work)
     yield "action", result.verdict.action
     yield "saved", result.saved
+
+
+def _work(verdict: WorkVerdict, work: WorkRecord | None) -> Iterator[tuple[str, Property]]:
+    yield "work", verdict.outcome.value
+    known = {"work_change": verdict.relative, "work_cause": verdict.largest or verdict.cause}
+    if work is not None:
+        known["work_coverage"] = work.coverage.share
+        known |= {"work_flop": work.totals.all_flop, "work_moved_bytes": work.totals.moved}
+        known |= {"work_calls": work.totals.calls, "work_peak_bytes": work.totals.peak_bytes}
+        known["work_weighted"] = work.weighted
+    yield from ((name, value) for name, value in known.items() if value is not None)
+    yield "max_work", verdict.margin
+    yield from ((f"work_limit.{each.quantity}", each.limit) for each in verdict.limits)
 
 
 def _measured(result: Result) -> Iterator[tuple[str, Property]]:

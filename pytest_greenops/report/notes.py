@@ -11,7 +11,7 @@ from pytest_greenops.model.measurement import Check
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import RED, CauseKind, Outcome
-from pytest_greenops.report import figures, interleaved_text
+from pytest_greenops.report import figures, interleaved_text, work_text
 from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.advice import Advice, again
 from pytest_greenops.report.reasons import (
@@ -255,7 +255,7 @@ def _note(result: Result, sentences: Sentences, steps: Sequence[Result] = ()) ->
 def _runnable(result: Result, sentences: Sentences) -> Advice:
     """Return the reason with a command if possible: it contains the full name of the test."""
     advice, command = sentences.explain(result), sentences.again(result)
-    nothing = result.verdict.cause_kind is CauseKind.NOTHING_MEASURED
+    nothing = result.verdict.cause_kind in (CauseKind.NOTHING_MEASURED, CauseKind.COUNTED_ONLY)
     if advice.command or result.saved or result.not_saved or nothing or command is None:
         return advice
     return Advice(f"{advice.text}; try again", command)
@@ -281,6 +281,8 @@ def _shared(group: Sequence[Result], sentences: Sentences) -> Note:
 
 def _brief(result: Result) -> str:
     verdict, limit = result.verdict, figures.tightest(result)
+    if work := verdict.more_work:
+        return work_text.cell(work)
     if verdict.of_joules is not None:
         drop = verdict.drops[0]
         return f"{drop.name} {quality.moved(drop)}, limit {quality.limit(drop)}"

@@ -10,7 +10,7 @@ from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.measurement import CheckName
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import counted, format_percent
-from pytest_greenops.model.verdict import UNPROVEN, Change, Limit, Outcome
+from pytest_greenops.model.verdict import UNPROVEN, CauseKind, Change, Limit, Outcome
 from pytest_greenops.model.work_verdict import WorkVerdict
 from pytest_greenops.report import figures, interleaved_text, work_text
 from pytest_greenops.report import quality_text as quality
@@ -24,8 +24,10 @@ def verdict_word(result: Result) -> str:
     """Return the verdict: `passed (provisional)`, or `~regressed (warned)` for an estimate."""
     of_joules = figures.measured(result) and not result.verdict.of_joules
     mark = "~" if figures.estimated(result) and of_joules else ""
-    flag = _flag(result)
-    return f"{mark}{result.verdict.outcome.value}{f' ({flag})' if flag else ''}"
+    flag, word = _flag(result), result.verdict.outcome.value
+    if result.verdict.alone and result.verdict.outcome is Outcome.NOT_MEASURED:
+        word = "not counted"
+    return f"{mark}{word}{f' ({flag})' if flag else ''}"
 
 
 def reason(result: Result, caller: Caller = PLAIN) -> str:
@@ -67,6 +69,10 @@ def finding(result: Result) -> str:
 
 def explain(result: Result) -> Advice:
     """Return the reason, and the next step as a command."""
+    if work := result.verdict.more_work:
+        advice = work_increased(result.test, result.name, work)
+        accepted = advice.text.replace(". Accept it", ". This run accepted it")
+        return Advice(accepted) if result.saved else advice
     return _REASONS[result.verdict.outcome](result)
 
 
@@ -112,6 +118,8 @@ def _flag(result: Result) -> str:
         return "saved"
     if warned(result):
         return "warned"
+    if result.verdict.cause_kind is CauseKind.SAME_WORK:
+        return "same work"
     return "provisional" if is_provisional(result) else ""
 
 
@@ -221,6 +229,10 @@ def _improved(result: Result) -> Advice:
 
 def _grounds(result: Result) -> Iterator[str]:
     change, ab = result.verdict.change, result.verdict.interleaved
+    if result.verdict.cause_kind is CauseKind.SAME_WORK:
+        yield "the joules are open, but the counted work is the same"
+    if result.verdict.alone and result.work is not None:
+        yield f"{work_text.cell(result.verdict.alone)}: {work_text.totals(result.work.totals)}"
     deciding = interleaved_text.deciding(result.verdict)
     if deciding is not None:
         yield interleaved_text.within(deciding)

@@ -16,7 +16,7 @@ from pytest_greenops.model.units import (
     format_power,
 )
 from pytest_greenops.model.verdict import Outcome
-from pytest_greenops.report import figures, interleaved_text
+from pytest_greenops.report import figures, interleaved_text, work_text
 from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.drawing import cells
 from pytest_greenops.report.reasons import verdict_word, warned
@@ -121,6 +121,8 @@ def parts(result: Result) -> Iterator[Part]:
     """Yield further lines of a result: A/B, attempts, qualities, domains, units, carbon."""
     for line, short in interleaved_text.table_lines(result.verdict):
         yield Part(line, short=short)
+    for line, short in work_text.table_lines(result):
+        yield Part(line, short=short)
     for attempt in result.attempts:
         known = not math.isnan(attempt.joules)
         energy = format_energy(attempt.joules) if known else NOTHING
@@ -157,7 +159,7 @@ def by_module(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 def _energy(result: Result) -> tuple[str, str]:
     if not figures.measured(result):
-        return NOTHING, ""
+        return work_text.in_place_of_joules(result)
     mark = _mark(result)
     units = figures.known_units(result)
     below = f"in {format_duration(result.seconds)}"
@@ -177,11 +179,18 @@ def _mark(result: Result) -> str:
 
 
 def _change(result: Result) -> tuple[str, str]:
-    shift = interleaved_text.shift_of(result.verdict)
+    shift, alone = interleaved_text.shift_of(result.verdict), result.verdict.alone
+    if alone is not None and alone.relative is not None:
+        return format_percent(alone.relative), "work"
     return (format_percent(shift.relative), shift.span) if shift else (NOTHING, "")
 
 
 def _gauge(result: Result) -> Gauge | None:
+    if (work := result.verdict.more_work) and not any(each.exceeded for each in work.limits):
+        share = (work.relative or 0.0) / work.margin if work.margin else 2.0
+        return Gauge(share, f"{figures.margin(work.margin)} work", False)
+    if result.verdict.more_work:
+        return None
     if result.verdict.of_joules is not None:
         drop = result.verdict.drops[0]
         share = -drop.relative / drop.limit if drop.relative and drop.limit else 2.0

@@ -8,7 +8,7 @@ from pytest_greenops.model.advised import PLAIN, Caller, Command
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import RED, Outcome, Verdict
-from pytest_greenops.report import figures, interleaved_text, reasons
+from pytest_greenops.report import figures, interleaved_text, reasons, work_text
 from pytest_greenops.report.advice import again
 from pytest_greenops.report.drawing import hanging
 from pytest_greenops.report.layer_table import in_brief
@@ -87,7 +87,9 @@ def next_steps(result: Result) -> Iterator[tuple[str, Command | str]]:
 def _facts(result: Result) -> Iterator[tuple[str, str]]:
     """Yield what neither the message nor the table says."""
     verdict = result.verdict
-    if verdict.of_joules is not None:
+    if verdict.work is not None and verdict.red:
+        yield from (("work", line) for line in work_text.facts(result))
+    if verdict.of_joules is not None and not verdict.alone:
         yield "its energy", _energy_alone(verdict, verdict.of_joules)
     elif verdict.red and (sure := "; ".join(_evidence(result))):
         yield "how sure", sure

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from pytest_greenops.model.counted import Coverage, WorkTotals
+from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import (
     format_different,
     format_flop,
@@ -25,6 +26,8 @@ _SHORT = {
     WorkOutcome.NOT_COMPARABLE: "work not comparable",
     WorkOutcome.NOT_COUNTED: "work not counted",
 }
+#: A section lists at most this many operators, and as many modules.
+_LISTED = 5
 #: What a joule may depend on, and no count.
 _UNCOUNTED = "Python, compilation, layout, values or the machine"
 
@@ -38,6 +41,48 @@ def cell(verdict: WorkVerdict) -> str:
         return over or "work where there was none"
     shown = _percent(verdict.relative)
     return f"{over}, {shown}" if over and shown else over or f"work {shown or 'changed'}"
+
+
+def table_lines(result: Result) -> Iterator[tuple[str, str]]:
+    """Yield the line below a row, and a shorter one: change, totals, how much they cover."""
+    verdict, work, alone = result.verdict.work, result.work, result.verdict.alone
+    if verdict is None or verdict.outcome is WorkOutcome.NOT_COUNTED or work is None:
+        if verdict is not None and not alone:
+            yield f"work  not counted: {verdict.cause}", "work  not counted"
+        return
+    covered = coverage(work.coverage)
+    if alone:
+        yield f"work  {totals(work.totals)}; {covered}", f"work  {covered}"
+    else:
+        changed = cell(verdict).removeprefix("work ")
+        yield f"work  {changed}: {totals(work.totals)}; {covered}", f"work  {changed}; {covered}"
+
+
+def in_place_of_joules(result: Result) -> tuple[str, str]:
+    """Return the cell of a test whose joules are not measured: what it does, and what it moves."""
+    alone = result.verdict.alone
+    if result.work is None or alone is None or alone.outcome is WorkOutcome.NOT_COUNTED:
+        return "-", ""
+    of = result.work.totals
+    done = format_flop(of.all_flop) if of.all_flop else f"{of.calls:,} calls"
+    return done, f"{format_memory(of.moved)} moved"
+
+
+def facts(result: Result) -> Iterator[str]:
+    """Yield what a section of a red test says of its counted work."""
+    verdict, work = result.verdict.work, result.work
+    if verdict is None or work is None:
+        return
+    if result.verdict.more_work is None and (said := annotation(verdict, work.coverage)):
+        yield said
+    if verdict.outcome is not WorkOutcome.SAME:
+        said = verdict.largest or ""
+        yield from (line for line in verdict.changes[:_LISTED] if line not in said)
+        if len(verdict.modules) > 1:
+            yield from (f"in {line}" for line in verdict.modules[:_LISTED])
+    yield coverage(work.coverage)
+    if verdict.outcome is WorkOutcome.NOT_COMPARABLE:
+        yield f"not comparable: {verdict.cause}"
 
 
 def totals(work: WorkTotals) -> str:

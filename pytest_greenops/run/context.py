@@ -8,6 +8,7 @@ from functools import cached_property
 
 from pytest_greenops import machine
 from pytest_greenops.baselines.store import Store
+from pytest_greenops.baselines.work_store import WorkStore
 from pytest_greenops.judge.case import Rules
 from pytest_greenops.judge.suite import control_history
 from pytest_greenops.measure.control import Control
@@ -109,6 +110,11 @@ class RunContext:
         if counters not in self._histories:
             self._histories[counters] = control_history(self.accepted, counters)
         return self._histories[counters]
+
+    @cached_property
+    def work_store(self) -> WorkStore:
+        """The accepted work of all tests, beside the baselines of this machine."""
+        return WorkStore(self.store.folder)
 
     @cached_property
     def orphans(self) -> Mapping[tuple[str, str], Baseline]:

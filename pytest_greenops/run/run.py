@@ -24,8 +24,9 @@ from pytest_greenops.model.verdict import COMPARED
 from pytest_greenops.run.context import Probes, RunContext
 from pytest_greenops.run.save import BaselineSaver, Saved
 from pytest_greenops.run.trial import Trial
-from pytest_greenops.sensors.base import Sensor
+from pytest_greenops.sensors.base import Finding, Sensor
 from pytest_greenops.sensors.discover import discover
+from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.system import SYSTEM
 
 
@@ -58,7 +59,9 @@ class Run:
         self._results: dict[TestKey, dict[str, Result]] = {}
         self._attempts: dict[TestKey, dict[str, tuple[Attempt, ...]]] = {}
         machine.LoadProbe()  # opens its file before any test
-        self.instruments, self.findings = discover(options.sensors, sensors, options.cpu_watts)
+        self.instruments, self.findings = Instruments([]), list[Finding]()
+        if not options.count_only:
+            self.instruments, self.findings = discover(options.sensors, sensors, options.cpu_watts)
         try:
             self._prepare(root, began, facts or {}, progress, meter)
         except BaseException:
@@ -75,7 +78,7 @@ class Run:
     ) -> None:
         options = self.options
         memory = machine.keep_memory(options.stable_memory)
-        if not options.fresh_child:
+        if not (options.fresh_child or options.count_only):
             self.instruments.rest = measure_idle_power(self.instruments, machine.LoadProbe)
         self.environment = Environment(
             machine={**machine.machine_facts(self.instruments), **facts},
@@ -95,6 +98,8 @@ class Run:
             Probes(conditions=lambda: {**memory, **machine.conditions()}),
             meter=meter,
         )
+        if options.counting != "off":
+            self._context.work_store.files()  # before a test can replace how files are read
         self.saver = BaselineSaver(self._context, root, began)
 
     @property
@@ -122,7 +127,8 @@ class Run:
         for name, result in of.items():
             why = saved.refused.get(name)
             why = why or (saved.problem and "its baseline cannot be written")
-            of[name] = replace(result, saved=name in saved.names, not_saved=why)
+            names = saved.work if self.options.count_only else saved.names
+            of[name] = replace(result, saved=name in names, not_saved=why)
 
     def trial(
         self, test: TestKey, budget: Budget, left_s: Callable[[], float] = lambda: math.inf

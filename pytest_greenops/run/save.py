@@ -10,10 +10,12 @@ from msgspec.structs import replace
 
 from pytest_greenops import machine
 from pytest_greenops.baselines.accept import accept
+from pytest_greenops.judge.weights import VERSION
 from pytest_greenops.model.baseline import Baseline, Session, TestKey
 from pytest_greenops.model.errors import BaselineError
 from pytest_greenops.model.measurement import Round
 from pytest_greenops.model.result import Result, why_not_a_baseline
+from pytest_greenops.model.work_baseline import AcceptedWork
 from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.trial import Trial
 from pytest_greenops.system import SYSTEM
@@ -22,13 +24,15 @@ from pytest_greenops.system import SYSTEM
 class Saved(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of the results of one test, in a run that saves.
 
-    names    those that became baselines
+    names    those whose joules became baselines
+    work     those whose counted work was accepted
     refused  why others did not, by name
     anew     sessions of a baseline that a result replaced, by name
     problem  why nothing could be saved
     """
 
     names: tuple[str, ...] = ()
+    work: tuple[str, ...] = ()
     refused: dict[str, str] = {}
     anew: dict[str, int] = {}
     problem: str | None = None
@@ -49,6 +53,8 @@ class BaselineSaver:
         save, store = self._context.options.save, self._context.store
         if save is None:
             return []
+        if self._context.options.count_only:
+            return [r for r in trial.results.values() if r.name in self._new_work(trial)]
         results = [r for r in trial.results.values() if why_not_a_baseline(r) is None]
         if save == "all":
             return results
@@ -67,6 +73,11 @@ class BaselineSaver:
         if outcome != "passed":
             return Saved(refused=dict.fromkeys(trial.results or ["call"], "the test did not pass"))
         try:
+            work = self._new_work(trial)
+            if work:
+                self._context.work_store.accept(trial.test, work)
+            if self._context.options.count_only:
+                return Saved(work=tuple(work))
             accepted = self.acceptable(trial)
             anew = self._update(trial.test, accepted) if accepted else {}
         except BaselineError as error:
@@ -74,9 +85,21 @@ class BaselineSaver:
         results = trial.results.values()
         return Saved(
             names=tuple(result.name for result in accepted),
+            work=tuple(work),
             anew=anew,
             refused={r.name: why for r in results if (why := why_not_a_baseline(r))},
         )
+
+    def _new_work(self, trial: Trial) -> dict[str, AcceptedWork]:
+        """Return the counted work of a trial that is accepted if its test passes, by name."""
+        assert self._revision is not None
+        new = self._context.options.save == "new"
+        return {
+            name: AcceptedWork(counted, facts, VERSION, SYSTEM.utc_now(), self._revision)
+            for name, (counted, facts) in trial.work_counted.items()
+            if not (new and name in trial.work_accepted)
+            and not (counted.empty and name not in trial.work_accepted)
+        }
 
     def _update(self, test: TestKey, results: Iterable[Result]) -> dict[str, int]:
         """Write all sessions of these results, in place of those of an earlier pass in this run.

@@ -11,22 +11,25 @@ from pytest_greenops.measure.calls import AnyTrip, UnmeasuredTrip
 from pytest_greenops.measure.given import Amount, counted_work
 from pytest_greenops.measure.meter import Plan
 from pytest_greenops.measure.synchronize import synchronize
-from pytest_greenops.measure.trip import Trip
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.budget import Budget
+from pytest_greenops.model.counted import Counted
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.measurement import Measurement
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Cause, CauseKind, Outcome
+from pytest_greenops.model.work_baseline import AcceptedWork
 from pytest_greenops.run.against_ref import Compared, to_compare, with_ref
 from pytest_greenops.run.confirm import Confirmation
 from pytest_greenops.run.context import RunContext
+from pytest_greenops.run.counting import Counting
 from pytest_greenops.run.explain import Explaining
 from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.measured_name import MeasuredName, TrialContext
 from pytest_greenops.system import Originals
 
+COUNTED_ONLY = "--energy-count-only measures no joules"
 #: How long one look at whether another thread still measures lasts, beyond the longest measurement.
 WAIT_S = 30.0
 
@@ -46,13 +49,14 @@ class Trial:
         self.repetition = 0
         self._context = TrialContext(run, test, budget)
         self.explaining = Explaining(run, self._context.baseline, test.name)
+        self._counting = Counting(run.options)
         self._left_s = left_s
         self._names: dict[str, MeasuredName] = {}
         self._quality: dict[str, float] = {}
         self._counted = self.units
         self._begun: list[str] = []
         self._running = False
-        self._whole: Trip | None = None
+        self._whole: AnyTrip | None = None
         self._turn = 0
 
     @property
@@ -168,11 +172,14 @@ class Trial:
             instrumented=run.probes.instrumented(),
             garbage=run.garbage,
         )
+        trips = self._counting.beside(meter.trips(), plan.once)
+        if run.options.count_only:
+            trips = self._counting.alone(plan.once, name or "loop")
         limit_s = min(plan.max_time_s + WAIT_S, self._left_s() / 2)
         self._turn = turn = run.turn.take(limit_s)
         self._running = True
         try:
-            for self.repetition, trip in enumerate(meter.trips(), 1):
+            for self.repetition, trip in enumerate(trips, 1):
                 first = whole and self.repetition == 1
                 self._whole = trip if first else None
                 yield trip
@@ -186,6 +193,12 @@ class Trial:
                 self._running, self._whole = False, None
                 run.turn.give(turn)
         self.repetition = 0
+        if run.options.count_only:
+            new = (window for window in self._counting.found if window not in self._names)
+            states = {window: self._state(window, plan, COUNTED_ONLY) for window in new}
+        for window, state in states.items():
+            state.counted = self._counting.of(window, plan.once)
+            state.facts = self._counting.facts
         return states
 
     def _give_up(self, name: str, error: Exception) -> None:
@@ -197,9 +210,13 @@ class Trial:
         self._not_measured(name, " ".join(why.split()))
 
     def _not_measured(self, name: str, why: str) -> None:
-        state = MeasuredName(self._context, name, Plan(looks=()), self.unit)
+        self._names[name] = self._state(name, Plan(looks=()), why)
+
+    def _state(self, name: str, plan: Plan, why: str) -> MeasuredName:
+        """Return the state of a name whose joules are not measured, and why."""
+        state = MeasuredName(self._context, name, plan, self.unit)
         state.verdict = state.verdict.with_cause(Cause(CauseKind.NOTHING_MEASURED, why))
-        self._names[name] = state
+        return state
 
     def work(self, value: Any, iterations: int) -> dict[str, float]:
         """Return the work of `iterations` calls, one of which returned `value`, by unit.
@@ -261,6 +278,20 @@ class Trial:
         wanted = to_compare(self._names.values(), self._context.budget.domain)
         for name, found in interleave(wanted).items() if wanted else ():
             self._names[name].verdict = with_ref(self._names[name].verdict, found)
+
+    @property
+    def work_counted(self) -> dict[str, tuple[Counted, dict[str, str]]]:
+        """Return the counted work of each name that has some, with the facts that decided on it."""
+        return {
+            name: (state.counted, state.facts)
+            for name, state in self._names.items()
+            if isinstance(state.counted, Counted)
+        }
+
+    @property
+    def work_accepted(self) -> Mapping[str, AcceptedWork]:
+        """Return the work that was accepted before this run, by name."""
+        return self._context.accepted_work
 
     @property
     def allowed(self) -> tuple[float, str | None]:

@@ -17,15 +17,20 @@ class CountingTrip:
 
     units    the work that its call did, by unit name
     tallies  what was counted, by the name of the window
+    failed   why the work of a window was not completed, by its name
     notes    what the counts leave out, for readers: `compiled parts were counted as if eager`
     """
 
     iterations = 1
 
-    def __init__(self, torch: Any, synchronize: Callable[[], None]) -> None:
+    def __init__(self, torch: Any, synchronize: Callable[[], None], *, extra: bool = True) -> None:
+        """Prepare; an `extra` call, besides those that the test needs, never fails the test."""
         self.units: dict[str, float] = {}
         self.tallies: dict[str, Tally] = {}
+        self.failed: dict[str, str] = {}
         self.notes: list[str] = []
+        self._extra = extra
+        self._stack = ExitStack()
         self._torch = torch
         self._synchronize = synchronize
         self._paths = ModulePaths(torch)
@@ -38,12 +43,17 @@ class CountingTrip:
 
     @contextmanager
     def window(self, name: str) -> Iterator[None]:
-        """Count what happens inside, for this window and for those around it."""
+        """Count what happens inside, for this window and for those around it.
+
+        An exception of an extra call ends its window only: if the work fails without being counted
+        too, the next call shows that.
+        """
         self._wait()
         tally = self.tallies.setdefault(name, Tally())
-        with ExitStack() as stack:
-            if not self._depth:
-                self._prepare(stack)
+        outermost = not self._depth
+        try:
+            if outermost:
+                self._prepare(self._stack)
             self._depth += 1
             self._dispatch.open.append(tally)
             try:
@@ -52,6 +62,17 @@ class CountingTrip:
             finally:
                 self._dispatch.close(tally)
                 self._depth -= 1
+                if outermost:
+                    self._stack.close()
+        except Exception as error:
+            self.failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            if not self._extra:
+                raise
+
+    def leave(self) -> None:
+        """Stop counting: what follows is another measurement."""
+        self._stack.close()
+        self.tallies.clear()
 
     def _wait(self) -> None:
         """Wait for queued work; a test may have replaced the framework, which is its own matter."""
@@ -180,6 +201,7 @@ class PlainTrip:
         self.used: dict[str, CpuTime] = {}
         self._synchronize = synchronize
         self._tree_ns = best_count()
+        self._left = False
 
     def batches(self, together: bool = True) -> Iterator[int]:
         """Yield one repetition."""
@@ -192,10 +214,16 @@ class PlainTrip:
             self._synchronize()
         before = self._now()
         yield
+        if self._left:
+            return
         with suppress(Exception):
             self._synchronize()
         used, known = self._now() - before, self.used.get(name, CpuTime())
         self.used[name] = CpuTime(*map(sum, zip(used, known, strict=True)))
+
+    def leave(self) -> None:
+        """End the window that is open: what follows is another measurement."""
+        self._left = True
 
     def _now(self) -> CpuTime:
         return CpuTime(self._tree_ns(), SYSTEM.process_time_ns(), SYSTEM.thread_time_ns())

@@ -24,20 +24,26 @@ COUNTED_ONCE = f"counted once: a call takes over {ONCE_ABOVE_S:.0f} s"
 
 
 def counted_windows(
-    passes: Sequence[CountingTrip], used: Mapping[str, CpuTime] | None = None
+    passes: Sequence[CountingTrip],
+    used: Mapping[str, CpuTime] | None = None,
+    once: str = COUNTED_ONCE,
 ) -> dict[str, Counted | str]:
     """Return the work of each window by its name, or why it is not counted.
 
     passes  two passes, whose counts must be equal; one of a call that is counted once
     used    CPU time of each window in a call that was not counted; None if there was none
+    once    the note on a single pass
     """
     names = dict.fromkeys(name for each in passes for name in each.tallies)
-    return {name: _counted(name, passes, used) for name in names}
+    return {name: _counted(name, passes, used, once) for name in names}
 
 
 def _counted(
-    name: str, passes: Sequence[CountingTrip], used: Mapping[str, CpuTime] | None
+    name: str, passes: Sequence[CountingTrip], used: Mapping[str, CpuTime] | None, once: str
 ) -> Counted | str:
+    for each in passes:
+        if name in each.failed:
+            return f"a call failed while it was counted ({each.failed[name]})"
     tallies = [each.tallies[name] for each in passes if name in each.tallies]
     if len(tallies) < len(passes):
         return f"calls differ: only one of {len(passes)} opens the window {name!r}"
@@ -49,7 +55,7 @@ def _counted(
         operators=tables[-1],
         modules=tallies[-1].modules,
         peak_bytes=max(tally.memory.peak_bytes for tally in tallies),
-        coverage=_coverage(tallies, used.get(name) if used else None, _notes(passes)),
+        coverage=_coverage(tallies, used.get(name) if used else None, _notes(passes, once)),
     )
 
 
@@ -72,9 +78,9 @@ def difference(before: Mapping[Operator, Amount], after: Mapping[Operator, Amoun
     return f"{largest} {counts_text(*differing[largest])}{further}"
 
 
-def _notes(passes: Sequence[CountingTrip]) -> tuple[str, ...]:
-    once = [COUNTED_ONCE] if len(passes) == 1 else []
-    return tuple(dict.fromkeys([*once, *(note for each in passes for note in each.notes)]))
+def _notes(passes: Sequence[CountingTrip], once: str) -> tuple[str, ...]:
+    single = [once] if len(passes) == 1 else []
+    return tuple(dict.fromkeys([*single, *(note for each in passes for note in each.notes)]))
 
 
 def _coverage(tallies: Sequence[Tally], used: CpuTime | None, notes: tuple[str, ...]) -> Coverage:

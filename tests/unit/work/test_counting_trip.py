@@ -241,14 +241,14 @@ def surroundings() -> list[Any]:
 
 @pytest.mark.parametrize("collects", [True, False])
 def test_nothing_is_left_after_an_error(collects: bool) -> None:
-    """An error of the work passes through, and everything is as it was."""
+    """Everything is as it was; an error ends the window only, and an interrupt passes through."""
     was = gc.isenabled()
     model = nn.Linear(4, 4)
     (gc.enable if collects else gc.disable)()
     try:
         before = surroundings()
-        with pytest.raises(RuntimeError, match="mat1 and mat2"):
-            pass_through(lambda: model(torch.ones(3)[None]))
+        failed = pass_through(lambda: model(torch.ones(3)[None])).failed
+        assert failed["call"].startswith("RuntimeError: mat1 and mat2")
         with pytest.raises(KeyboardInterrupt):
             pass_through(_interrupt)
         assert before == surroundings()
@@ -256,6 +256,23 @@ def test_nothing_is_left_after_an_error(collects: bool) -> None:
         (gc.enable if was else gc.disable)()
     assert not model._forward_hooks
     assert not model._backward_hooks
+
+
+def test_an_error_of_the_only_call_passes_through() -> None:
+    """Where the counted call is the test's own, what it raises fails the test."""
+    trip = CountingTrip(torch, lambda: None, extra=False)
+    with pytest.raises(ZeroDivisionError), trip.window("call"):
+        _ = 1 / 0
+
+
+def test_a_whole_test_that_measures_by_itself() -> None:
+    """What is counted before the test measures by itself is dropped, and nothing counts on."""
+    trip = CountingTrip(torch, lambda: None, extra=False)
+    with trip.window("call"):
+        torch.ones(3) + 1
+        trip.leave()
+        torch.ones(3) + 1
+    assert trip.tallies == {}
 
 
 def _interrupt() -> None:

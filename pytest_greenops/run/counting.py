@@ -1,0 +1,91 @@
+"""The counted work of one test: in further calls after the first, or in a run without joules."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from pytest_greenops.measure.calls import AnyTrip
+from pytest_greenops.measure.synchronize import synchronize
+from pytest_greenops.model.counted import Counted
+from pytest_greenops.model.run_options import Options
+from pytest_greenops.system import SYSTEM
+from pytest_greenops.work.counting_trip import CountingTrip, PlainTrip
+from pytest_greenops.work.passes import COUNTED_ONCE, ONCE_ABOVE_S, counted_windows
+from pytest_greenops.work.work_facts import work_facts
+
+_ONCE = "its work runs once only"
+_NO_TORCH = "torch is not loaded"
+_LEFT = "it was left before it was counted"
+
+
+class Counting:
+    """Counts each measurement of a test.
+
+    found  what was counted by name, or why not
+    facts  what decides which operators torch runs; empty before anything was counted
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.found: dict[str, Counted | str] = {}
+        self.facts: dict[str, str] = {}
+        self._when = "off" if options.fresh_child else options.counting
+
+    def beside(self, trips: Iterator[AnyTrip], once: bool) -> Generator[AnyTrip]:
+        """Yield the trips of a meter, and after the first those that count its work.
+
+        once  the work must run exactly once, so that it cannot be counted beside its measurement
+        """
+        for number, trip in enumerate(trips):
+            began_ns = SYSTEM.monotonic_ns()
+            yield trip
+            if number == 0 and not once and self._torch is not None:
+                yield from self._passes(_since_s(began_ns) / trip.iterations)
+
+    def alone(self, once: bool, name: str) -> Generator[AnyTrip]:
+        """Yield the trips of a run that measures no joules; `name` is that of the work."""
+        if once and self._torch is not None:
+            yield (single := CountingTrip(self._torch, synchronize, extra=False))
+            self._keep([single], None, f"counted once: {_ONCE}")
+            return
+        first = PlainTrip(synchronize)
+        began_ns = SYSTEM.monotonic_ns()
+        yield first
+        self.found |= dict.fromkeys(first.used or [name], _LEFT)
+        if self._torch is None:
+            self.found |= dict.fromkeys(self.found, _NO_TORCH)
+        elif not once:
+            yield from self._passes(_since_s(began_ns))
+
+    def of(self, name: str, once: bool) -> Counted | str | None:
+        """Return what was counted under a name, why not, or None if nothing should have been."""
+        if name in self.found or self._when == "off":
+            return self.found.get(name)
+        if self._torch is None:
+            return _NO_TORCH if self._when == "on" else None
+        return _ONCE if once else _LEFT
+
+    @property
+    def _torch(self) -> Any:
+        """The loaded torch, or None if there is none, or nothing is counted."""
+        return None if self._when == "off" else SYSTEM.modules.get("torch")
+
+    def _passes(self, call_s: float) -> Generator[AnyTrip]:
+        """Yield two counting trips and a plain one; of a long call only one."""
+        number = 1 if call_s > ONCE_ABOVE_S else 2
+        twins = [CountingTrip(self._torch, synchronize) for _ in range(number)]
+        yield from twins
+        plain = None
+        if number > 1:
+            yield (plain := PlainTrip(synchronize))
+        self._keep(twins, plain)
+
+    def _keep(
+        self, twins: list[CountingTrip], plain: PlainTrip | None, once: str = COUNTED_ONCE
+    ) -> None:
+        self.found |= counted_windows(twins, plain.used if plain else None, once)
+        self.facts = work_facts(self._torch)
+
+
+def _since_s(began_ns: int) -> float:
+    return (SYSTEM.monotonic_ns() - began_ns) * 1e-9
