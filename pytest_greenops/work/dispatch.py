@@ -204,9 +204,9 @@ def _joined(before: Sequence[str], after: Sequence[str]) -> str:
 
 def _mode_class() -> Any:
     """Return the class of a mode in which a `Dispatch` runs each operator."""
-    torch = SYSTEM.modules["torch"]
+    ours = SYSTEM.modules["torch"].Tensor.__torch_dispatch__
     fake = SYSTEM.modules.get("torch._subclasses.fake_tensor")
-    plain = {torch.Tensor, torch.nn.Parameter, getattr(fake, "FakeTensor", torch.Tensor)}
+    fake_class = getattr(fake, "FakeTensor", None)
     base = SYSTEM.modules["torch.utils._python_dispatch"].TorchDispatchMode
 
     def prepare(mode: Any, dispatch: Dispatch) -> None:
@@ -215,8 +215,9 @@ def _mode_class() -> Any:
 
     def run(mode: Any, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Count an operator; of one of a subclass, count those that the subclass calls."""
-        if not plain.issuperset(types):
-            return NotImplemented
+        for each in types:
+            if each.__torch_dispatch__ is not ours and each is not fake_class:
+                return NotImplemented
         return mode._dispatch.run(mode, func, args, kwargs or {})
 
     namespace = {

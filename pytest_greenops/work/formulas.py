@@ -62,6 +62,8 @@ def _matmul(a: Any, b: Any, *_: Any, **__: Any) -> int:
 
     Of two sparse ones: as if the values of the second were spread evenly over its rows.
     """
+    if a.is_nested:
+        return _nested_matmul(a, b)
     stored_a, stored_b = _stored(a), _stored(b)
     if stored_a is None:
         rows: int = math.prod(a.shape[:-1])
@@ -69,6 +71,14 @@ def _matmul(a: Any, b: Any, *_: Any, **__: Any) -> int:
     if stored_b is None:
         return 2 * stored_a * int(b.shape[-1])
     return 2 * stored_a * stored_b // max(1, int(b.shape[-2]))
+
+
+def _nested_matmul(a: Any, b: Any) -> int:
+    """Products of matrices of different sizes, each with its own or all with the same one."""
+    sizes = a._nested_tensor_size().tolist()
+    others = b._nested_tensor_size().tolist() if b.is_nested else [[*b.shape]] * len(sizes)
+    pairs = zip(sizes, others, strict=True)
+    return sum(2 * math.prod(one) * int(other[-1]) for one, other in pairs)
 
 
 def _added_matmul(added: Any, a: Any, b: Any, *_: Any, **__: Any) -> int:
@@ -225,7 +235,7 @@ def _sums_of_rows(weight: Any, indices: Any, *_: Any, **__: Any) -> int:
 
 def _linear(data: Any, *_: Any, out: Any, **__: Any) -> int:
     """A linear layer, or a product with packed weights: (…, inner) to (…, outer)."""
-    return 2 * int(out.numel()) * int(data.shape[-1])
+    return 2 * int(out.numel()) * int(data.size(-1))  # a nested tensor has no shape
 
 
 def _packed_convolution(images: Any, packed: Any, *_: Any, out: Any, **__: Any) -> int:
@@ -251,7 +261,8 @@ def _fourier(data: Any, dims: Sequence[int], *_: Any, out: Any, **__: Any) -> in
 _FORMULAS: dict[str, Formula] = {
     **dict.fromkeys(
         (
-            *("aten.mm", "aten.bmm", "aten._scaled_mm", "aten._scaled_mm_v2", "aten._int_mm"),
+            *("aten.mm", "aten.bmm", "aten.matmul", "aten._scaled_mm", "aten._scaled_mm_v2"),
+            *("aten._int_mm",),
             *("aten._sparse_mm", "aten._sparse_sparse_matmul", "aten._sparse_mm_reduce_impl"),
         ),
         _matmul,
@@ -267,7 +278,12 @@ _FORMULAS: dict[str, Formula] = {
         (
             *("aten._weight_int8pack_mm", "aten._weight_int4pack_mm"),
             *("aten._weight_int4pack_mm_for_cpu", "aten._dyn_quant_matmul_4bit"),
-            *("aten.mkldnn_linear", "mkldnn._linear_pointwise", "onednn.qlinear_pointwise"),
+            *(
+                "aten.linear",
+                "aten.mkldnn_linear",
+                "mkldnn._linear_pointwise",
+                "onednn.qlinear_pointwise",
+            ),
             *("quantized.linear", "quantized.linear_relu", "quantized.linear_dynamic"),
             *("quantized.linear_relu_dynamic", "quantized.linear_dynamic_fp16"),
             *("quantized.linear_relu_dynamic_fp16",),

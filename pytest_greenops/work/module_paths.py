@@ -10,6 +10,9 @@ from weakref import ref
 
 from pytest_greenops.system import SYSTEM
 
+#: The class of what `torch.compile(model)` returns.
+_COMPILED = "OptimizedModule"
+
 
 class PatchedModuleCall:
     """Replaces `torch.nn.Module.__call__` in this thread while entered.
@@ -22,10 +25,10 @@ class PatchedModuleCall:
         self._class = torch.nn.Module
         self._original = original = self._class.__call__
         self._eager = eager
-        thread = SYSTEM.get_ident()
+        thread, compiling = SYSTEM.get_ident(), torch.compiler.is_compiling
 
         def patched(module: Any, *args: Any, **kwargs: Any) -> Any:
-            if SYSTEM.get_ident() != thread:
+            if compiling() or SYSTEM.get_ident() != thread:
                 return original(module, *args, **kwargs)
             return replacement(self._call, module, args, kwargs)
 
@@ -50,7 +53,7 @@ class PatchedModuleCall:
 def is_compiled(module: Any) -> bool:
     """Return whether `torch.compile(model)` or `model.compile()` compiled the module."""
     in_place = getattr(module, "_compiled_call_impl", None) is not None
-    return in_place or type(module).__name__ == "OptimizedModule"
+    return in_place or type(module).__name__ == _COMPILED
 
 
 class ModuleNames:
@@ -67,7 +70,7 @@ class ModuleNames:
         """Return the name of a module that no other module calls."""
         if (known := self._known(module)) is not None:
             return known
-        model = getattr(module, "_orig_mod", module)
+        model = module._orig_mod if type(module).__name__ == _COMPILED else module
         used = [name for name, known in self._models.items() if known() is not None]
         name = unused(type(model).__name__, used)
         first = not self._models or next(iter(self._models)) == name

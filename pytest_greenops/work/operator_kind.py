@@ -39,7 +39,13 @@ QUESTIONS = {
     *("is_non_overlapping_and_dense", "layout", "device", "is_pinned", "is_same_size"),
     *("_nnz", "_dimI", "_dimV", "sparse_dim", "dense_dim", "is_coalesced", "q_scale"),
     *("q_zero_point", "qscheme", "_fused_sdp_choice", "_has_compatible_shallow_copy_type"),
-    *("_is_zerotensor", "_debug_has_internal_overlap", "record_stream", "_version"),
+    *(
+        "_is_zerotensor",
+        "_has_same_storage_numel",
+        "_debug_has_internal_overlap",
+        "record_stream",
+        "_version",
+    ),
 }
 #: Beginnings of the names of operators whose work is the bytes that they move: no formula is
 #: missed for them. Element-wise ones have torch's tag `pointwise` besides.
@@ -51,7 +57,8 @@ ONLY_BYTES = (
     *("native_group_norm", "native_batch_norm", "batch_norm", "cudnn_batch_norm", "trace"),
     *("fused_rms_norm", "native_dropout", "fused_dropout", "embedding", "index", "gather"),
     *("scatter", "take", "put", "cat", "stack", "copy", "to_copy", "to_dense", "to_sparse"),
-    *("to_mkldnn", "mkldnn_reorder", "mkldnn_max_pool", "mkldnn_reshape", "coalesce", "clone"),
+    *("to_padded", "to_mkldnn", "mkldnn_reorder", "mkldnn_max_pool", "mkldnn_reshape"),
+    *("coalesce", "clone"),
     *("sparse_mask", "sparse_softmax", "empty", "new_", "full", "zeros", "ones", "arange", "fill"),
     *("rand", "normal", "uniform", "bernoulli", "multinomial", "exponential", "poisson", "sort"),
     *("topk", "where", "masked", "nonzero", "max_pool", "avg_pool", "adaptive_", "fractional_"),
@@ -63,10 +70,10 @@ ONLY_BYTES = (
     *("slice_", "select_", "as_strided", "lift_fresh", "amp_", "unique", "one_hot", "searchsorted"),
     *("bucketize", "hist", "unsafe_", "isin", "scalar_tensor", "linspace", "logspace", "eye"),
     *("item", "assert", "nested", "pack_padded", "pad_packed", "log_sigmoid", "l1_loss", "conj"),
-    *("pin_memory", "prelu", "rrelu", "segment_reduce", "combinations", "cartesian"),
+    *("pin_memory", "complex", "prelu", "rrelu", "segment_reduce", "combinations", "cartesian"),
 )
-#: Operators that move data between processes.
-COMMUNICATION = ("c10d.", "_c10d_functional.")
+#: Namespaces of element-wise operators, and of those that move data between processes.
+OF_BYTES = ("prims.", "c10d.", "_c10d_functional.")
 #: Operators of higher order that call other operators besides their functions. Those that are not
 #: listed may refuse to run in a mode.
 SPLIT = {
@@ -161,14 +168,14 @@ class OperatorKind:
         self.is_view = looks or short.startswith(VIEWS)
         self._fills = short.endswith("_like") or short.startswith("new_")
         self.asks = self.name.startswith(("prim.", "profiler.")) or short in QUESTIONS
-        if self.name.startswith(("quantized.linear", "quantized.conv")):
+        if self._formula is not None and self.name.startswith("quantized."):
             self.packed = "float16" if short.endswith("fp16") else "qint8"
-        only_bytes = self.is_view or self._torch.Tag.pointwise in tags
+        only_bytes = self.is_view or allocates or self._torch.Tag.pointwise in tags
         if self.name.startswith("aten."):
             only_bytes = only_bytes or short.lstrip("_").startswith(ONLY_BYTES)
-        only_bytes = only_bytes or self.name.startswith(COMMUNICATION)
+        only_bytes = only_bytes or self.name.startswith(OF_BYTES)
         self.unknown = self._formula is None and not only_bytes
-        if self._formula is None and not self.asks:
+        if not self.asks:
             self._read_kernels()
 
     def _read_kernels(self) -> None:

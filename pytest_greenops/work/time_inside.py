@@ -67,6 +67,7 @@ class OperatorTimer:
     def __init__(self, torch: Any) -> None:
         self._tensor = torch.empty(1, device="cpu")
         self._detach = torch.ops.aten.detach.default
+        self._modes = torch._C._len_torch_dispatch_stack
         self._lock = SYSTEM.allocate_lock()
         self._thread = SYSTEM.get_ident()
         self._running = self._counted_until = self._calls = 0
@@ -97,7 +98,9 @@ class OperatorTimer:
         """Measure what counting adds, if it is time for that."""
         self._calls += 1
         early = self._calls & (self._calls - 1) == 0
-        if SYSTEM.get_ident() == self._thread and (early or self._calls % _PROBE_EVERY == 0):
+        if not early and self._calls % _PROBE_EVERY:
+            return
+        if SYSTEM.get_ident() == self._thread and not self._modes():  # no other mode would see it
             probe = TimeInside()
             began = self.begin()
             self._detach(*(self._tensor,), **{})
