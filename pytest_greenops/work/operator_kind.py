@@ -218,18 +218,21 @@ class OperatorKind:
         """Return what a call reads and what it writes, each tensor once."""
         if self.is_view:
             return Sides(call.given, call.made, ())
-        changed = {
-            id(tensor): tensor
-            for place, name in self._writes
-            for tensor in _plain(
-                call.args[place] if place < len(call.args) else call.kwargs.get(name)
-            )
-        }
-        read = {id(tensor): tensor for tensor in call.given if id(tensor) not in changed}
+        if not self._writes:
+            read = call.given
+            if len(read) > 1:
+                read = [*{id(tensor): tensor for tensor in read}.values()]
+            return Sides(read, call.made, ())
+        changed = {id(tensor): tensor for tensor in self._changed(call)}
+        given = {id(tensor): tensor for tensor in call.given if id(tensor) not in changed}
         results = changed | {id(tensor): tensor for tensor in call.made}
         if not (self._only_out or self._short in SCATTER - ACCUMULATE):
-            read.update(changed)
-        return Sides([*read.values()], [*results.values()], [*changed.values()])
+            given.update(changed)
+        return Sides([*given.values()], [*results.values()], [*changed.values()])
+
+    def _changed(self, call: OperatorCall) -> Iterator[Any]:
+        for place, name in self._writes:
+            yield from _plain(call.args[place] if place < len(call.args) else call.kwargs.get(name))
 
     def counts(self, call: OperatorCall, sides: Sides) -> tuple[int, int, int, int, int, int]:
         """Return what one call did: the fields of an `Amount`."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,7 +13,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch: make test-studies")
 
 from pytest_greenops.model.counted import Amount, Counted, Coverage, Operator  # noqa: E402
-from pytest_greenops.work.counting_trip import COMPILED, OUTLIVED, CountingTrip, CpuTime  # noqa: E402
+from pytest_greenops.work.counting_trip import (  # noqa: E402
+    COMPILED,
+    OUTLIVED,
+    CountingTrip,
+    CpuTime,
+    PlainTrip,
+)
 from pytest_greenops.work.dispatch import Tally  # noqa: E402
 from pytest_greenops.work.passes import COUNTED_ONCE, counted_windows, difference  # noqa: E402
 from pytest_greenops.work.time_inside import Instant, TimeInside  # noqa: E402
@@ -182,18 +191,50 @@ def python() -> int:
     return sum(range(1_000_000))
 
 
-@pytest.mark.parametrize(("work", "least", "most"), [(heavy, 0.6, 1.0), (python, 0.0, 0.05)])
-def test_real_passes(work: Callable[[], Any], least: float, most: float) -> None:
-    """Large products are covered, Python is not, and an empty table is a value."""
-    from pytest_greenops.work.counting_trip import PlainTrip
+def process() -> Any:
+    """Sum numbers in a process of its own."""
+    return subprocess.run([sys.executable, "-c", "sum(range(2_000_000))"], check=True)
 
+
+def passed(work: Callable[[], Any]) -> Counted | str:
+    """Return what two passes and a plain one make of some work."""
     work()
     passes = [pass_through(work) for _ in range(2)]
     plain = PlainTrip(lambda: None)
     with plain.window("call"):
         work()
-    counted = counted_windows(passes, plain.used)["call"]
+    return counted_windows(passes, plain.used)["call"]
+
+
+@pytest.mark.parametrize(("work", "least", "most"), [(heavy, 0.6, 1.0), (python, 0.0, 0.05)])
+def test_real_passes(work: Callable[[], Any], least: float, most: float) -> None:
+    """Large products are covered, Python is not, and an empty table is a value."""
+    counted = passed(work)
     assert isinstance(counted, Counted)
     assert (work is python) == counted.empty
     assert counted.coverage.share is not None
     assert least <= counted.coverage.share <= most
+
+
+def test_work_in_an_older_thread_and_in_another_process_shows() -> None:
+    """What no pass can count has a share of its own."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(python).result()
+        in_thread = passed(lambda: pool.submit(python).result())
+    in_process = passed(process)
+    assert isinstance(in_thread, Counted)
+    assert isinstance(in_process, Counted)
+    assert in_thread.coverage.threads > 0.5
+    assert in_process.coverage.children > 0.5
+
+
+def test_a_call_that_grows_differs() -> None:
+    """The work of a list that grows with each call has no value."""
+    kept: list[int] = []
+    weight = torch.ones(3, 3)
+
+    def work() -> Any:
+        kept.append(1)
+        return [weight @ weight for _ in kept]
+
+    assert "calls differ: aten.mm float32 2 -> 3 calls, +54 FLOP" == passed(work)
