@@ -110,7 +110,7 @@ ab-starts: $(VENV)/.bench
 ab-bisect: $(VENV)/.test
 	$(BIN)/python -m benchmarks.ab.bisect
 
-# Whether counted work is the same in 180 processes, and changes nothing in one: two hours.
+# Whether counted work is the same in 180 processes, and changes nothing in one: an hour.
 work-determinism: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.work.determinism
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.work.twins

@@ -12,7 +12,11 @@ import torch
 from benchmarks.work.models import Work
 from benchmarks.work.workloads import WORKLOADS
 from pytest_greenops.model.counted import Amount, Counted, Coverage, Operator
-from pytest_greenops.work.counting_trip import CountingTrip
+from pytest_greenops.work.counting_trip import CountingTrip, CpuTime, PlainTrip
+from pytest_greenops.work.passes import counted_windows
+
+#: Plain calls, of which the shortest stands for what a call takes.
+PLAIN_CALLS = 3
 
 
 def nothing() -> None:
@@ -20,25 +24,39 @@ def nothing() -> None:
 
 
 def counted(call: Callable[[], Any]) -> Counted:
-    """Return the work of one call."""
+    """Return the work of one call; its coverage is unknown."""
     return counted_with_value(call)[0]
 
 
 def counted_with_value(call: Callable[[], Any]) -> tuple[Counted, Any]:
     """Return the work of one call, and what the call returned."""
+    trip, value = _pass(call)
+    found = counted_windows([trip])["call"]
+    assert isinstance(found, Counted), found
+    return found, value
+
+
+def covered(work: Work) -> Counted | str:
+    """Return the work of the second and third call, with its coverage, or why it has no count."""
+    work.call()
+    passes = [_pass(work.call)[0] for _ in range(2)]
+    return counted_windows(passes, {"call": min(_used(work.call) for _ in range(PLAIN_CALLS))})[
+        "call"
+    ]
+
+
+def _pass(call: Callable[[], Any]) -> tuple[CountingTrip, Any]:
     trip = CountingTrip(torch, nothing)
     with trip.window("call"):
         value = call()
-    tally = trip.tallies["call"]
-    coverage = Coverage(compiled=bool(trip.notes))
-    return Counted(tally.operators, tally.modules, tally.memory.peak_bytes, coverage), value
+    return trip, value
 
 
-def covered(work: Work, warm: bool = True) -> Counted:
-    """Return the work of one call with its coverage; by default after a first call."""
-    if warm:
-        work.call()
-    return counted(work.call)
+def _used(call: Callable[[], Any]) -> CpuTime:
+    trip = PlainTrip(nothing)
+    with trip.window("call"):
+        call()
+    return trip.used["call"]
 
 
 def setting() -> str:

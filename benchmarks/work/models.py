@@ -17,6 +17,8 @@ import transformers
 from torch import nn
 from torch.nn import functional
 
+transformers.logging.set_verbosity_error()
+
 WORDS = 1_024
 
 

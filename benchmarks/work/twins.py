@@ -123,6 +123,7 @@ def _state(work: Work) -> Iterator[str]:
 
 def row(name: str) -> list[str]:
     """Compare the twins of a workload."""
+    make(name).call()  # what it imports may draw random numbers
     plain, other = twin(name, count=False), twin(name, count=True)
     differ = [part for part in PARTS if plain.prints[part] != other.prints[part]]
     words = ", ".join(differ) or "–"
