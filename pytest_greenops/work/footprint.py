@@ -56,7 +56,8 @@ class LiveMemory:
     """The memory of tensors that a call makes, and the most that they take at once.
 
     A tensor counts from when an operator returns it until its storage is dropped; nothing else
-    than references decides when that is, as long as no garbage is collected.
+    than references decides when that is, as long as no garbage is collected. While operators are
+    counted, a backward pass adds up gradients out of place, so that one more of them may live.
     """
 
     def __init__(self) -> None:

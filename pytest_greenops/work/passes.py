@@ -20,6 +20,8 @@ MOST_OVERHEAD = 0.5
 #: An operator whose FLOPs are unknown is named if it takes this share of the operators' time.
 BLIND_ABOVE = 0.05
 
+#: What may run on a device besides the operators that torch calls.
+UNSEEN = "kernels of Triton, of graphs and of other libraries on the device are not counted"
 COUNTED_ONCE = f"counted once: a call takes over {ONCE_ABOVE_S:.0f} s"
 
 
@@ -88,6 +90,8 @@ def _coverage(tallies: Sequence[Tally], used: CpuTime | None, notes: tuple[str, 
     devices = sorted({device for tally in tallies for device in _devices(tally)})
     unknown = _unknown(inside, used, devices)
     share, threads, children = None, 0.0, 0.0
+    if devices:
+        notes = (*notes, UNSEEN)
     if used is not None and used.tree >= LEAST_NS:
         share = None if unknown else min(1.0, inside.process / used.tree)
         elsewhere = (used.process - used.thread) - (inside.process - inside.thread)

@@ -21,7 +21,12 @@ from pytest_greenops.work.counting_trip import (  # noqa: E402
     PlainTrip,
 )
 from pytest_greenops.work.dispatch import Tally  # noqa: E402
-from pytest_greenops.work.passes import COUNTED_ONCE, counted_windows, difference  # noqa: E402
+from pytest_greenops.work.passes import (  # noqa: E402
+    COUNTED_ONCE,
+    UNSEEN,
+    counted_windows,
+    difference,
+)
 from pytest_greenops.work.time_inside import Instant, TimeInside  # noqa: E402
 from tests.unit.work.one_pass import pass_through  # noqa: E402
 
@@ -124,6 +129,7 @@ def test_a_device_that_works_later() -> None:
     assert found.share is None
     assert "CUDA computes later than the CPU calls it" == found.unknown
     assert ("lib.mix",) == found.blind
+    assert (UNSEEN,) == found.notes
 
 
 def test_short_operators() -> None:
