@@ -18,7 +18,7 @@ from pytest_greenops.judge.work_places import parts
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.counted import Counted, Coverage
 from pytest_greenops.model.units import counted as count_of
-from pytest_greenops.model.work_baseline import AcceptedWork
+from pytest_greenops.model.work_baseline import MODEL_PACKAGES, AcceptedWork
 from pytest_greenops.model.work_verdict import WorkLimit, WorkOutcome, WorkVerdict
 
 #: The largest increase of the weighted sum that passes, for tests that name none.
@@ -122,10 +122,14 @@ def _outcome(relative: float | None, changed: str | None, margin: float) -> Work
 
 
 def _differing(facts: Mapping[str, str], others: Mapping[str, str]) -> str:
-    """Return the facts that differ: `torch 2.12.1 -> 2.13.0`."""
+    """Return the facts that differ: `torch 2.12.1 -> 2.13.0`.
+
+    A test uses no package that one of the processes has not loaded; other tests of it may.
+    """
+    unused = (facts.keys() ^ others.keys()) & {*MODEL_PACKAGES}
     return ", ".join(
         f"{name} {others.get(name, 'none')} -> {facts.get(name, 'none')}"
-        for name in sorted(facts.keys() | others.keys())
+        for name in sorted((facts.keys() | others.keys()) - unused)
         if facts.get(name) != others.get(name)
     )
 

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pytest_greenops.model.work_baseline import MODEL_PACKAGES
 from pytest_greenops.system import SYSTEM
 
-#: Packages that own models: another version may compute the same model by other operators.
-MODEL_PACKAGES = (
-    *("transformers", "torchvision", "torchaudio", "timm", "diffusers", "peft"),
-    *("sentence_transformers", "torchao", "bitsandbytes", "accelerate", "lightning"),
-)
 #: Version of what is counted: formulas, bytes and views. Other counts are not comparable.
 COUNTING = "v1"
 #: The kinds of attention that may be switched off, by the name of the function that says so.

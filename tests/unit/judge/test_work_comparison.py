@@ -135,7 +135,6 @@ def test_a_value_at_its_limit_passes() -> None:
     [
         ({"torch": "2.14.0"}, "torch 2.13.0 -> 2.14.0"),
         ({"mkldnn": "off", "devices": "cuda"}, "devices cpu -> cuda, mkldnn on -> off"),
-        ({"transformers": "5.23"}, "transformers none -> 5.23"),
     ],
 )
 def test_other_facts_are_not_comparable(facts: dict[str, str], cause: str) -> None:
@@ -149,9 +148,19 @@ def test_other_facts_are_not_comparable(facts: dict[str, str], cause: str) -> No
 
 
 def test_a_fact_that_is_gone_is_named() -> None:
-    """It belongs to a package that the baseline had."""
+    """The baseline's versions had something that decides which operators run."""
     facts = {name: value for name, value in FACTS.items() if name != "mkldnn"}
     assert judged(table(), facts=facts).cause == "mkldnn on -> none"
+
+
+def test_packages_that_both_loaded_must_match() -> None:
+    """Which packages a process loads depends on its other tests: one that is absent is not used."""
+    facts = {**FACTS, "transformers": "5.23"}
+    older = accepted(transformers="5.22")
+    found = judge_work(table(), facts, older, Budget())
+    assert (found.outcome, found.cause) == (WorkOutcome.NOT_COMPARABLE, "transformers 5.22 -> 5.23")
+    assert judge_work(table(), facts, accepted(), Budget()).outcome is WorkOutcome.SAME
+    assert judge_work(table(), FACTS, older, Budget()).outcome is WorkOutcome.SAME
 
 
 def test_a_call_without_operators_is_not_counted() -> None:
