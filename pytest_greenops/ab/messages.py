@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from pytest_greenops.measure.commanded import Loop, Order, Slice
+from pytest_greenops.model.counted import WorkRecord
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import Check
 from pytest_greenops.system import SYSTEM, System
@@ -19,9 +20,13 @@ _READ, _WRITE = os.O_RDONLY, os.O_WRONLY
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
-    """Run a test, and wait for orders at each of its measuring loops."""
+    """Run a test, and wait for orders at each of its measuring loops.
+
+    count  only count its work, without measuring and without orders
+    """
 
     node: str
+    count: bool = False
 
 
 class EndLoop(msgspec.Struct, frozen=True, tag=True):
@@ -53,11 +58,13 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
     failure  how it failed, or None
     foreign  what was imported from outside of the tree, and from where
     checks   the self-checks that its measurements failed, by name
+    work     the counted work of each name, or why there is none, of a start that counts
     """
 
     failure: str | None
     foreign: dict[str, str]
     checks: dict[str, tuple[Check, ...]] = {}
+    work: dict[str, WorkRecord | str] = {}
 
 
 Command = Start | Order | EndLoop

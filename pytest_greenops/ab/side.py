@@ -124,10 +124,13 @@ class Side:
             self._ready = self._expect(Ready, limit_s)
         return self._ready
 
-    def start(self, node: str, limit_s: float) -> None:
-        """Start a test, by its path in the tree and its names; then `event` says how far it is."""
+    def start(self, node: str, limit_s: float, count: bool = False) -> None:
+        """Start a test, by its path in the tree and its names; then `event` says how far it is.
+
+        count  only count its work: it has no measuring loops then
+        """
         self.ready(limit_s)
-        self._send(Start(node))
+        self._send(Start(node, count))
         self._runs = True
 
     def event(self, limit_s: float) -> Loop | Ended:

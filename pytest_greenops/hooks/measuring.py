@@ -231,6 +231,11 @@ class Measuring:
             self._run.close()
             self._run = None
 
+    def only_count(self) -> None:
+        """Measure no joules from now on: a side counts the work of a test."""
+        self.close()
+        self._options = self._options._replace(count_only=True, counting="on")
+
     def pytest_enter_pdb(self) -> None:
         """Let a debugger inside a repetition reach the terminal."""
         self._live.release()
@@ -273,6 +278,9 @@ class Measuring:
             return
         trial.confirm(partial(self._measure_afresh, item))
         if self._against_ref is not None:
+            with self._progress:
+                trial.count_ref(partial(self._against_ref.count, item), self._against_ref.label)
+        if self._against_ref is not None and not self._options.count_only:
             compare = partial(self._against_ref.compare, item, trial.allowed, self._progress)
             trial.compare(compare)
         results = trial.results.values()

@@ -211,7 +211,6 @@ def _check_count_only(options: Options) -> None:
     if not options.count_only:
         return
     for name, given in (
-        ("--energy-ab", options.ab is not None),
         ("--energy-sessions", options.sessions > 1),
         ("--energy-explain", options.explain),
     ):

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_greenops import machine
-from pytest_greenops.ab import children, redirect, refs, worktree
+from pytest_greenops.ab import children, redirect, ref_count, refs, worktree
 from pytest_greenops.ab.left_ref import where_head_left
 from pytest_greenops.ab.moved_call import move
 from pytest_greenops.ab.own_packages import source_roots
@@ -24,6 +24,7 @@ from pytest_greenops.ab.work import Limits
 from pytest_greenops.hooks import selection
 from pytest_greenops.hooks.fresh_parent import FreshParent, node_of
 from pytest_greenops.hooks.progress_bar import ProgressBar
+from pytest_greenops.model.counted import WorkRecord
 from pytest_greenops.model.errors import GreenopsError, OptionError
 from pytest_greenops.model.interleaved import Interleaved, label
 from pytest_greenops.model.outcome import Outcome
@@ -135,6 +136,19 @@ class RefParent:
             self._hangs = f"a side of {item.name} did not answer"
         known = {"good": self._good, "branch": self.ref.branch}
         return {name: replace(each, **known) for name, each in found.items()}
+
+    def count(self, item: pytest.Item, allowed_s: float) -> dict[str, WorkRecord | str]:
+        """Return the counted work of a test in the ref, by name; raise `GreenopsError` if none is.
+
+        allowed_s  how many seconds that may take
+        """
+        if self._sides is None or item not in self._tests or self._hangs is not None:
+            raise GreenopsError(self._hangs or "only when it runs, this test asks to be measured")
+        path, names = self._tests[item]
+        limits = Limits.from_now(
+            allowed_s, self._parent.patience_s(item), self._parent.left_s(item)
+        )
+        return ref_count.count(self._sides[1], f"{path}::{names}", limits.answer_s)
 
     def _none(self, compared: Mapping[str, Compared], cause: str) -> Mapping[str, Interleaved]:
         assert self.ref is not None

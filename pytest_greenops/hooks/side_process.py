@@ -37,6 +37,8 @@ from pytest_greenops.hooks.fresh_child import (
 )
 from pytest_greenops.hooks.fresh_parent import node_of
 from pytest_greenops.measure.commanded import CommandedMeter, Loop, Order, Slice
+from pytest_greenops.model.counted import WorkRecord
+from pytest_greenops.model.result import Result
 from pytest_greenops.model.run_options import SIDE_VARIABLE, Options
 from pytest_greenops.run.process import exit_text
 from pytest_greenops.system import SYSTEM
@@ -136,9 +138,9 @@ class SideProcess:
             assert isinstance(command, Start)
             item = items[command.node]
             if one_start:
-                self._run(item)
+                self._run(item, command.count)
                 return True
-            self._fork(item)
+            self._fork(item, command.count)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note how the test failed, or that it was skipped."""
@@ -149,11 +151,15 @@ class SideProcess:
         path, _, names = node.partition("::")
         return f"{os.path.relpath(os.path.realpath(path), self._request.redirect.tree)}::{names}"
 
-    def _run(self, item: pytest.Item) -> None:
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+    def _run(self, item: pytest.Item, count: bool) -> None:
         measuring: Any = self._config.pluginmanager.get_plugin("greenops-measuring")
-        checks = {result.name: result.checks for result in measuring.run.results}
-        self._channel.send(Ended(self._outcome.failure, self._foreign(), checks))
+        if count:
+            measuring.only_count()
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        results = measuring.run.results
+        checks = {result.name: result.checks for result in results}
+        work = {result.name: _work(result) for result in results if count}
+        self._channel.send(Ended(self._outcome.failure, self._foreign(), checks, work))
 
     def _open_early(self) -> None:
         """Open the sensors before the first start, unless they are of devices with a driver.
@@ -164,7 +170,7 @@ class SideProcess:
         if measuring.run.instruments.has_drivers:
             measuring.close()
 
-    def _fork(self, item: pytest.Item) -> None:
+    def _fork(self, item: pytest.Item, count: bool) -> None:
         """Run a test in a fork, and say how the fork ended if it could not."""
         here = os.getpid()
         child = forked()
@@ -174,7 +180,7 @@ class SideProcess:
                 end_with_parent(here)
                 self._channel.kept_by(here)
                 self._scattered = scattered_memory()
-                self._run(item)
+                self._run(item, count)
                 code = _SENT
             finally:
                 os._exit(code)
@@ -200,6 +206,12 @@ class SideProcess:
         if _Threads().running > self._threads.running:
             return "collection starts threads, such as those of OpenMP"
         return None
+
+
+def _work(result: Result) -> WorkRecord | str:
+    """Return the counted work of a result, or why there is none."""
+    why = result.verdict.work.cause if result.verdict.work else None
+    return result.work or why or "its work was not counted"
 
 
 class _Threads:

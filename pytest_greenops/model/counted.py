@@ -177,3 +177,9 @@ class WorkRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     facts: dict[str, str] = {}
     operators: tuple[OperatorWork, ...] = ()
     modules: dict[str, Amount] = {}
+
+    @property
+    def counted(self) -> Counted:
+        """The counted work that this records."""
+        operators = {Operator(o.name, o.dtypes, o.device): o.amount for o in self.operators}
+        return Counted(operators, self.modules, self.totals.peak_bytes, self.coverage)

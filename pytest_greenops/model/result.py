@@ -122,7 +122,8 @@ def why_not_a_baseline(result: Result) -> str | None:
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What this run compared with, and how strictly.
 
-    ab  the git ref of an A/B comparison and its commit, `3f2a91c (main)`; None without one
+    ab          the git ref of an A/B comparison and its commit, `3f2a91c (main)`; None without one
+    count_only  whether it counted work, and measured no joules
     """
 
     baselines: str
@@ -133,6 +134,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     saving: str | None = None
     carbon: CarbonFactor | None = None
     ab: str | None = None
+    count_only: bool = False
 
 
 class Results(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

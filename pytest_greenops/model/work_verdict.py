@@ -51,6 +51,7 @@ class WorkVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     changes   peak memory and the operators that changed, a line for each, the largest change first
     modules   the same for modules by themselves, without the modules inside them
     accepted_at, commit  when the baseline was accepted, and its code
+    against   the git ref that it is compared with instead, for readers: `3f2a91c (main)`
     """
 
     outcome: WorkOutcome
@@ -63,6 +64,7 @@ class WorkVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     modules: tuple[str, ...] = ()
     accepted_at: str | None = None
     commit: str | None = None
+    against: str | None = None
 
     @property
     def red(self) -> bool:

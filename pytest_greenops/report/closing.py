@@ -15,6 +15,7 @@ from pytest_greenops.model.work_verdict import WorkOutcome
 from pytest_greenops.report import figures, interleaved_text
 from pytest_greenops.report.reasons import ESTIMATE_BAND
 
+_VERB = {"fail": "fails", "warn": "warns"}
 #: Verdicts that the closing line counts even if there are none.
 _ALWAYS = (Outcome.PASSED, Outcome.REGRESSED, Outcome.INCONCLUSIVE)
 
@@ -40,6 +41,9 @@ def header(
 
     `machine` is the folder of this machine's baselines, which has `saved_tests` tests.
     """
+    if policy.count_only:
+        yield from _counting(policy)
+        return
     sensed = [sensor for sensor in sensors if sensor.source == "sensed"]
     if sensed:
         yield f"energy: sensed by {', '.join(map(_sensor, sensed))}"
@@ -64,6 +68,17 @@ def header(
         yield f"energy: {_saving(policy.saving)}"
 
 
+def _counting(policy: Policy) -> Iterator[str]:
+    """Yield what a run compares that counts work and measures no joules."""
+    yield "energy: counts the work of torch, and measures no joules"
+    folder = f"{policy.baselines.rstrip('/')}/work"
+    yield f"energy: compares with {'the work in ' + folder if policy.ab is None else policy.ab}"
+    strict = "; strict: a test that cannot be judged fails" if policy.strict else ""
+    yield f"energy: more than +0.5 % work {_VERB[policy.action]}{strict}"
+    if policy.saving is not None:
+        yield f"energy: {_saving(policy.saving)}"
+
+
 def closing_line(results: Sequence[Result], failed: str = "") -> str:
     """Return the line that counts measurements by their joules, and verdicts.
 
@@ -71,13 +86,13 @@ def closing_line(results: Sequence[Result], failed: str = "") -> str:
     A drop in quality counts as regressed, even if its joules could not be compared.
     """
     of = {outcome: [r for r in results if r.verdict.outcome is outcome] for outcome in COMPARED}
-    unproven = {each: [r for r in results if r.verdict.energy is each] for each in UNPROVEN}
-    compared = sum(result.verdict.energy in COMPARED for result in results)
+    unproven = {each: [r for r in results if _decided(r) is each] for each in UNPROVEN}
+    alone = any(result.verdict.alone for result in results)
+    compared = sum(_decided(result) in COMPARED for result in results)
     verdicts = (_verdicts(outcome, of[outcome]) for outcome in COMPARED)
     counts = ", ".join(filter(None, verdicts)) if any(of.values()) else "nothing was gated"
     saved = sum(result.saved for result in results)
     missing = len(unproven[Outcome.NOT_MEASURED])
-    alone = any(result.verdict.alone for result in results)
     parts = [
         f"{len(results) - missing} {'counted' if alone else 'measured'}, {compared} compared: "
         f"{counts}",
@@ -134,6 +149,11 @@ def _verdicts(outcome: Outcome, results: Sequence[Result]) -> str:
     return f"{len(results)} {outcome.value}" + (f" ({', '.join(marks)})" if marks else "")
 
 
+def _decided(result: Result) -> Outcome:
+    """Return the outcome of the joules; where none are measured, that of the work."""
+    return result.verdict.outcome if result.verdict.alone else result.verdict.energy
+
+
 def _work(results: Sequence[Result]) -> str:
     """Return how many measurements had their work counted and compared: `work: 3 same, 1 more`."""
     found = Counter(result.verdict.work.outcome for result in results if result.verdict.work)
@@ -165,14 +185,13 @@ def _baselines(folder: str, machine: str, saved_tests: int) -> str:
 
 
 def _rules(policy: Policy, all_estimated: bool) -> str:
-    verb = {"fail": "fails", "warn": "warns"}
     limit = figures.margin(policy.max_increase)
     action = policy.estimates if all_estimated else policy.action
-    text = f"an increase over {limit} {verb[action]}"
+    text = f"an increase over {limit} {_VERB[action]}"
     if all_estimated:
         text += " (estimates)"
     elif policy.estimates != policy.action:
-        text += f", or {verb[policy.estimates]} if estimated"
+        text += f", or {_VERB[policy.estimates]} if estimated"
     return f"{text}; strict: a test that cannot be judged fails" if policy.strict else text
 
 

@@ -58,6 +58,9 @@ def work_increased(test: TestKey, name: str, verdict: WorkVerdict) -> Advice:
         text = f"{name} {text}{work_text.compared(verdict)}. If this is intended, raise it"
         return Advice(text, f"energy_budget({raised_to})")
     text = f"{name} {work_text.increase(verdict)}"
+    if verdict.against is not None:
+        allowed = f"energy_budget({work_text.allowed(verdict)})"
+        return Advice(f"{text}. If this is intended, merge it or allow it", allowed)
     return Advice(f"{text}. Accept it", Command("save", test.node_id))
 
 

@@ -78,7 +78,9 @@ def next_steps(result: Result) -> Iterator[tuple[str, Command | str]]:
     if isinstance(advice.command, Command):
         yield "accept it", advice.command
     ab = interleaved_text.deciding(verdict)
-    if ab is not None and verdict.energy is Outcome.REGRESSED:
+    if (work := verdict.more_work) and work.against:
+        yield "allow it", advice.command or ""
+    elif ab is not None and verdict.energy is Outcome.REGRESSED:
         yield "allow it", f"energy_budget({interleaved_text.allowed(ab)})"
     elif isinstance(advice.command, str):
         yield "raise it", advice.command

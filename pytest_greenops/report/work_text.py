@@ -54,7 +54,7 @@ def table_lines(result: Result) -> Iterator[tuple[str, str]]:
     if alone:
         yield f"work  {totals(work.totals)}; {covered}", f"work  {covered}"
     else:
-        changed = cell(verdict).removeprefix("work ")
+        changed = cell(verdict).removeprefix("work ") + against_ref(verdict)
         yield f"work  {changed}: {totals(work.totals)}; {covered}", f"work  {changed}; {covered}"
 
 
@@ -132,8 +132,18 @@ def increase(verdict: WorkVerdict) -> str:
     cause = f": {verdict.largest}" if verdict.largest else ""
     if verdict.relative is None:
         return f"does work where its baseline did none{cause}"
-    limit = figures.margin(verdict.margin)
-    return f"does {_above(verdict.relative, verdict.margin)} work (limit {limit}){cause}"
+    limit, against = figures.margin(verdict.margin), against_ref(verdict)
+    return f"does {_above(verdict.relative, verdict.margin)} work{against} (limit {limit}){cause}"
+
+
+def against_ref(verdict: WorkVerdict) -> str:
+    """Return ` against 3f2a91c (main)`, or nothing for the accepted work."""
+    return "" if verdict.against is None else f" against {verdict.against}"
+
+
+def allowed(verdict: WorkVerdict) -> str:
+    """Return the marker argument with which this increase passes: `max_work="25%"`."""
+    return f'max_work="{figures.written_margin(verdict.relative or 0.0)}"'
 
 
 def over_limit(limit: WorkLimit) -> str:

@@ -29,7 +29,8 @@ class Counting:
     def __init__(self, options: Options) -> None:
         self.found: dict[str, Counted | str] = {}
         self.facts: dict[str, str] = {}
-        self._when = "off" if options.fresh_child else options.counting
+        measures_only = options.fresh_child and not options.count_only
+        self._when = "off" if measures_only else options.counting
 
     def beside(self, trips: Iterator[AnyTrip], once: bool) -> Generator[AnyTrip]:
         """Yield the trips of a meter, and after the first those that count its work.

@@ -14,19 +14,16 @@ from pytest_greenops.judge.judgement import judge_measurement
 from pytest_greenops.judge.quality import AcceptedQualities, judge_quality
 from pytest_greenops.judge.suite import control_checks
 from pytest_greenops.judge.summary import summarise
-from pytest_greenops.judge.work_and_joules import alone, record, with_work
-from pytest_greenops.judge.work_comparison import judge_work, not_counted, proves_same
 from pytest_greenops.measure.control import Control
 from pytest_greenops.measure.meter import Plan
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.budget import Budget
-from pytest_greenops.model.counted import Counted, WorkRecord
 from pytest_greenops.model.explanation import Explanation
 from pytest_greenops.model.measurement import Check, CheckName, Measurement
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
-from pytest_greenops.model.work_verdict import WorkVerdict
 from pytest_greenops.run.context import RunContext
+from pytest_greenops.run.measured_work import MeasuredWork
 from pytest_greenops.run.plan import Planner
 from pytest_greenops.run.stored_baseline import StoredBaseline
 
@@ -56,8 +53,7 @@ class MeasuredName:
     verdict       on its joules, without the quality
     fresh         the sessions of fresh processes that are judged with it
     confirmation  the session of the fresh process that confirms or contradicts a regression
-    counted       its counted work, why there is none, or None if none is expected
-    facts         what decides which operators torch runs
+    work          its counted work
     """
 
     def __init__(self, context: TrialContext, name: str, plan: Plan, unit: str) -> None:
@@ -68,8 +64,9 @@ class MeasuredName:
         self.verdict = Verdict(Outcome.NOT_MEASURED)
         self.fresh: list[Result] = []
         self.confirmation: Result | None = None
-        self.counted: Counted | str | None = None
-        self.facts: dict[str, str] = {}
+        action = context.budget.action or context.run.rules.action
+        accepted = context.accepted_work.get(name)
+        self.work = MeasuredWork(context.run.options, context.budget, action, accepted)
         self._context = context
         self._unit = unit
         self._conditions = dict(context.run.probes.conditions())
@@ -131,7 +128,7 @@ class MeasuredName:
         It is made once after each change.
         """
         fresh = tuple(self.fresh)
-        last = dict(quality), explained, self.counted
+        last = dict(quality), explained, self.work.counted, self.work.of_ref
         of = (self.measurement, self.verdict, fresh, self.confirmation, *last)
         if self._made is None or self._made[0] != of:
             self._made = of, self._result(quality, explained)
@@ -144,9 +141,7 @@ class MeasuredName:
             action = budget.action or context.run.rules.action
             limit = budget.max_quality_drop
             verdict = judge_quality(verdict, quality, self._accepted_quality, limit, action)
-        work, record = self._work()
-        if work is not None:
-            verdict = self._with_work(verdict, work)
+        verdict = self.work.judged(verdict)
         result = summarise(
             context.test,
             self.measurement,
@@ -162,34 +157,11 @@ class MeasuredName:
             result,
             quality=dict(quality),
             explained=explained,
-            work=record,
+            work=self.work.record,
             confirming=self.confirmation.rounds if self.confirmation else (),
             fresh_controls_j=tuple(each.control_j for each in self.fresh),
             fresh_quality=tuple(each.quality for each in self.fresh),
         )
-
-    def _work(self) -> tuple[WorkVerdict | None, WorkRecord | None]:
-        """Return the verdict on counted work, and what was counted."""
-        found, context = self.counted, self._context
-        if not isinstance(found, Counted):
-            return (None if found is None else not_counted(found)), None
-        accepted = context.accepted_work.get(self.name)
-        if found.empty and accepted is None and context.run.options.counting == "auto":
-            return None, None
-        return judge_work(found, self.facts, accepted, context.budget), record(found, self.facts)
-
-    def _with_work(self, verdict: Verdict, work: WorkVerdict) -> Verdict:
-        context, found = self._context, self.counted
-        options, accepted = context.run.options, context.accepted_work.get(self.name)
-        action = context.budget.action or context.run.rules.action
-        if options.count_only:
-            return alone(verdict, work, action)
-        same = (
-            isinstance(found, Counted)
-            and accepted is not None
-            and proves_same(work, found.coverage, accepted.counted.coverage)
-        )
-        return with_work(verdict, work, action, same=same, strict=options.strict)
 
     @cached_property
     def _accepted_quality(self) -> AcceptedQualities:

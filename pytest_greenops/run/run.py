@@ -160,6 +160,7 @@ class Run:
             saving=options.save,
             carbon=options.carbon,
             ab=self._ref,
+            count_only=options.count_only,
         )
 
     @property

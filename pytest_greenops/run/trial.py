@@ -13,7 +13,7 @@ from pytest_greenops.measure.meter import Plan
 from pytest_greenops.measure.synchronize import synchronize
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.budget import Budget
-from pytest_greenops.model.counted import Counted
+from pytest_greenops.model.counted import Counted, WorkRecord
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.measurement import Measurement
@@ -27,6 +27,7 @@ from pytest_greenops.run.counting import Counting
 from pytest_greenops.run.explain import Explaining
 from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.measured_name import MeasuredName, TrialContext
+from pytest_greenops.run.measured_work import OfRef
 from pytest_greenops.system import Originals
 
 COUNTED_ONLY = "--energy-count-only measures no joules"
@@ -197,8 +198,8 @@ class Trial:
             new = (window for window in self._counting.found if window not in self._names)
             states = {window: self._state(window, plan, COUNTED_ONLY) for window in new}
         for window, state in states.items():
-            state.counted = self._counting.of(window, plan.once)
-            state.facts = self._counting.facts
+            state.work.counted = self._counting.of(window, plan.once)
+            state.work.facts = self._counting.facts
         return states
 
     def _give_up(self, name: str, error: Exception) -> None:
@@ -283,15 +284,32 @@ class Trial:
     def work_counted(self) -> dict[str, tuple[Counted, dict[str, str]]]:
         """Return the counted work of each name that has some, with the facts that decided on it."""
         return {
-            name: (state.counted, state.facts)
+            name: (state.work.counted, state.work.facts)
             for name, state in self._names.items()
-            if isinstance(state.counted, Counted)
+            if isinstance(state.work.counted, Counted)
         }
 
     @property
     def work_accepted(self) -> Mapping[str, AcceptedWork]:
         """Return the work that was accepted before this run, by name."""
         return self._context.accepted_work
+
+    def count_ref(
+        self, count: Callable[[float], Mapping[str, WorkRecord | str]], label: str
+    ) -> None:
+        """Compare the work that was counted with that of a git ref, by a function that counts it.
+
+        count  is called with the seconds that it may take
+        label  the ref for readers: `3f2a91c (main)`
+        """
+        if not self.work_counted:
+            return
+        try:
+            found, why = count(self.allowed[0]), "the test measures nothing under this name there"
+        except GreenopsError as error:
+            found, why = {}, str(error)
+        for name in self.work_counted:
+            self._names[name].work.of_ref = OfRef(label, found.get(name, why))
 
     @property
     def allowed(self) -> tuple[float, str | None]:
