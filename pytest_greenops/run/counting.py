@@ -46,7 +46,7 @@ class Counting:
     def alone(self, once: bool, name: str) -> Generator[AnyTrip]:
         """Yield the trips of a run that measures no joules; `name` is that of the work."""
         if once and self._torch is not None:
-            yield (single := CountingTrip(self._torch, synchronize, extra=False))
+            yield (single := CountingTrip(self._torch, synchronize))
             self._keep([single], None, f"counted once: {_ONCE}")
             return
         first = PlainTrip(synchronize)
@@ -74,7 +74,7 @@ class Counting:
     def _passes(self, call_s: float) -> Generator[AnyTrip]:
         """Yield two counting trips and a plain one; of a long call only one."""
         number = 1 if call_s > ONCE_ABOVE_S else 2
-        twins = [CountingTrip(self._torch, synchronize) for _ in range(number)]
+        twins = [CountingTrip(self._torch, synchronize, extra=True) for _ in range(number)]
         yield from twins
         plain = None
         if number > 1:

@@ -57,8 +57,10 @@ def test_nothing_is_left_after_an_error(collects: bool) -> None:
     (gc.enable if collects else gc.disable)()
     try:
         before = surroundings()
-        failed = pass_through(lambda: model(torch.ones(3)[None])).failed
-        assert failed["call"].startswith("RuntimeError: mat1 and mat2")
+        trip = CountingTrip(torch, lambda: None, extra=True)
+        with trip.window("call"):
+            model(torch.ones(3)[None])
+        assert trip.failed["call"].startswith("RuntimeError: mat1 and mat2")
         with pytest.raises(KeyboardInterrupt):
             pass_through(_interrupt)
         assert before == surroundings()
@@ -70,14 +72,14 @@ def test_nothing_is_left_after_an_error(collects: bool) -> None:
 
 def test_an_error_of_the_only_call_passes_through() -> None:
     """Where the counted call is the test's own, what it raises fails the test."""
-    trip = CountingTrip(torch, lambda: None, extra=False)
+    trip = CountingTrip(torch, lambda: None)
     with pytest.raises(ZeroDivisionError), trip.window("call"):
         _ = 1 / 0
 
 
 def test_a_whole_test_that_measures_by_itself() -> None:
     """What is counted before the test measures by itself is dropped, and nothing counts on."""
-    trip = CountingTrip(torch, lambda: None, extra=False)
+    trip = CountingTrip(torch, lambda: None)
     with trip.window("call"):
         torch.ones(3) + 1
         trip.leave()
