@@ -14,12 +14,13 @@ from benchmarks.work import torch_features as features
 from benchmarks.work.catalogue_models import ATTENTION, PRODUCTS, Regression
 from benchmarks.work.models import Work, encoder, images, inference, model, perceptron, tokens
 
+ROWS = 160
 Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 def _between(change: Change | None, layers: int = 8) -> Work:
     """Return layers between which somebody does something to the activations."""
-    net, data = perceptron(256, layers), torch.randn(64, 256)
+    net, data = perceptron(256, layers), torch.randn(ROWS, 256)
 
     def run() -> torch.Tensor:
         made = data
@@ -44,7 +45,7 @@ def _masked(anew: bool) -> Work:
     """Return layers with a triangular mask of their rows, made once or in each layer."""
 
     def made() -> torch.Tensor:
-        return torch.full((64, 64), 1.0).tril()
+        return torch.full((ROWS, ROWS), 1.0).tril()
 
     once = made()
     return _between(lambda data: data * (made() if anew else once)[:, :1])
@@ -82,7 +83,7 @@ def _attention(causal: bool) -> Work:
 
 def _keys(repeated: bool) -> Work:
     """Return products of 8 heads of queries with 2 heads of keys: repeated in memory, or not."""
-    query, key = torch.randn(2, 2, 4, 128, 32), torch.randn(2, 2, 1, 128, 32)
+    query, key = torch.randn(8, 2, 4, 512, 32), torch.randn(8, 2, 1, 512, 32)
     return _on_cpu(lambda: (query * (key.repeat(1, 1, 4, 1, 1) if repeated else key)).sum(-1))
 
 
@@ -101,7 +102,7 @@ def _best(sort: bool) -> Work:
 
 
 def _collected(growing: bool) -> Work:
-    rows = list(torch.randn(64, 1, 2_048))
+    rows = list(torch.randn(64, 1, 8_192))
 
     def grow() -> torch.Tensor:
         made = rows[0]
@@ -113,7 +114,7 @@ def _collected(growing: bool) -> Work:
 
 
 def _activation(by_hand: bool) -> Work:
-    data = torch.randn(256, 1_024)
+    data = torch.randn(1_024, 1_024)
     if by_hand:
         return _on_cpu(lambda: data * 0.5 * (1 + torch.erf(data / math.sqrt(2))))
     return _on_cpu(lambda: functional.gelu(data))
@@ -194,7 +195,7 @@ def _tokenized(each_call: bool) -> Work:
 
 def _summed(loop: bool) -> Work:
     """Return the sum of squares of samples, by NumPy or by a loop of Python, beside a network."""
-    net, data = perceptron(256, 2), torch.randn(32, 256)
+    net, data = perceptron(512, 2), torch.randn(128, 512)
     samples = data.numpy()
 
     def call() -> Any:
@@ -209,7 +210,7 @@ def _compiled(on: bool) -> Work:
 
 
 def _values(tiny: bool) -> Work:
-    data = torch.randn(512, 512) * (1e-39 if tiny else 1.0)
+    data = torch.randn(2_048, 1_024) * (1e-39 if tiny else 1.0)
     return _on_cpu(lambda: data * 0.5 + data)
 
 

@@ -37,6 +37,8 @@ WRITER = "python -m benchmarks.work.determinism"
 PROCESSES = 20
 THREADS = ("1", "2", "4")
 CAPABILITIES = ("native", "avx2", "default")
+#: Why a process says nothing of a workload: torch cannot run it with these vector instructions.
+NO_RUN = "does not run"
 #: Workloads of few operators, which are counted 10,000 times in all.
 SMALL = ("LSTM: forward", "jit.script", "float64", "dynamic int8", "experts: forward")
 REPEATED = 100
@@ -81,6 +83,10 @@ def count_here(names: Sequence[str], times: int) -> None:
         try:
             work = make(name)
             work.call()
+        except Exception as error:
+            print(json.dumps({"name": name, "cause": f"{NO_RUN}: {type(error).__name__}"}))
+            continue
+        try:
             first = counted(work.call)
             later = [counted(work.call) for _ in range(times)]
             cause = calls_differ(first, later[0])
@@ -126,12 +132,15 @@ def compare(names: Sequence[str], share: float) -> Iterator[tuple[str, str, str]
     ]
     _, reference = runs[0]
     for name in names:
-        bad = [(s, d) for s, run in runs if (d := disagreement(run[name], reference[name]))]
+        ran = [(s, run[name]) for s, run in runs if NO_RUN not in (run[name].cause or "")]
+        bad = [(s, d) for s, found in ran if (d := disagreement(found, reference[name]))]
         first = reference[name]
         rows = "–" if first.work is None else str(len(first.work.operators))
         words = [first.cause] if first.cause else []
         words += sorted({f"{s.threads} threads, {s.capability}: {d}" for s, d in bad})[:3]
-        yield f"{name} ({rows})", f"{len(runs) - len(bad)} of {len(runs)}", "; ".join(words) or "–"
+        if len(ran) < len(runs):
+            words.append(f"{NO_RUN} in {len(runs) - len(ran)} of {len(runs)} processes")
+        yield f"{name} ({rows})", f"{len(ran) - len(bad)} of {len(ran)}", "; ".join(words) or "–"
 
 
 def alarms(share: float) -> tuple[int, int]:

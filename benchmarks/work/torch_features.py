@@ -175,7 +175,7 @@ def forest(trees: int = 10) -> Work:
 def compiled(backend: str = "aot_eager") -> Work:
     """Return a network that `torch.compile` compiles."""
     torch.compiler.reset()
-    net, data = perceptron(256), torch.randn(64, 256)
+    net, data = perceptron(256), torch.randn(160, 256)
     return inference(torch.compile(net, backend=backend), data, mode=torch.no_grad)
 
 

@@ -7,10 +7,10 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from benchmarks.work import determinism, fidelity, regressions, twins  # noqa: E402
-from benchmarks.work.counting import counted, differences, from_json, to_json  # noqa: E402
-from benchmarks.work.fitting import FITTED  # noqa: E402
-from benchmarks.work.workloads import OUTSIDE, WORKLOADS, make  # noqa: E402
+from benchmarks.work import determinism, fidelity, regressions, twins
+from benchmarks.work.counting import counted, differences, from_json, to_json
+from benchmarks.work.fitting import FITTED
+from benchmarks.work.workloads import OUTSIDE, WORKLOADS, make
 
 
 def test_catalogues_are_as_large_as_their_pages_say() -> None:
