@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from weakref import ref
 
@@ -62,7 +62,7 @@ class LiveMemory:
 
     def __init__(self) -> None:
         self.peak_bytes = self._live_bytes = 0
-        self._known: dict[int, tuple[Any, int]] = {}
+        self._known: dict[int, _Watched] = {}
         self._lock = SYSTEM.allocate_lock()
 
     def given(self, tensors: Iterable[Any]) -> None:
@@ -78,23 +78,34 @@ class LiveMemory:
             size = footprint(tensor) if holder is tensor else int(holder.nbytes())
             if known is None:
                 self._keep(holder, size)
-            elif size > known[1] > 0:  # it grew
-                self._keep(holder, size, known[1])
+            elif size > known.size > 0:  # it grew
+                self._grow(size - known.size)
+                known.size = size
 
-    def _keep(self, holder: Any, size: int, before: int = 0) -> None:
-        key = holder._cdata
-        self._known[key] = ref(holder, self._dropped(key, size)), size
+    def _keep(self, holder: Any, size: int) -> None:
+        watched = self._known[holder._cdata] = _Watched(holder, self._drop)
+        watched.key, watched.size = holder._cdata, size
+        if size:
+            self._grow(size)
+
+    def _grow(self, size: int) -> None:
         with self._lock:
-            self._live_bytes += size - before
-            self.peak_bytes = max(self.peak_bytes, self._live_bytes)
+            self._live_bytes += size
+            if self._live_bytes > self.peak_bytes:
+                self.peak_bytes = self._live_bytes
 
-    def _dropped(self, key: int, size: int) -> Callable[[object], None]:
-        def drop(_: object) -> None:
-            self._known.pop(key, None)
-            with self._lock:
-                self._live_bytes -= size
+    def _drop(self, watched: _Watched) -> None:
+        self._known.pop(watched.key, None)
+        with self._lock:
+            self._live_bytes -= watched.size
 
-        return drop
+
+class _Watched(ref[Any]):
+    """A weak reference to what holds the memory of a tensor, with its size."""
+
+    __slots__ = ("key", "size")
+    key: int
+    size: int
 
 
 def _holders(tensors: Iterable[Any]) -> Iterator[tuple[Any, Any]]:

@@ -77,22 +77,22 @@ class OperatorTimer:
             self._tensor.detach()
         self._plain = (SYSTEM.process_time_ns() - began) // _PLAIN_CALLS
 
-    def begin(self) -> Instant:
-        """Begin an operator."""
-        return Instant(SYSTEM.process_time_ns(), SYSTEM.thread_time_ns())
+    def begin(self) -> tuple[int, int]:
+        """Begin an operator: return the CPU time of this process and of this thread."""
+        return SYSTEM.process_time_ns(), SYSTEM.thread_time_ns()
 
-    def end(self, began: Instant, windows: Iterable[TimeInside]) -> int:
+    def end(self, began: tuple[int, int], windows: Iterable[TimeInside]) -> int:
         """Add an operator to the windows that are open; return the CPU time inside it."""
-        thread: int | None = SYSTEM.thread_time_ns() - began.thread
+        thread: int | None = SYSTEM.thread_time_ns() - began[1]
         now = SYSTEM.process_time_ns()
         if SYSTEM.get_ident() != self._thread:
             thread = None
         with self._lock:
-            since = max(began.process, self._counted_until)
+            since = max(began[0], self._counted_until)
             self._counted_until = now
             for window in windows:
                 window.add(max(0, now - since), thread)
-        return now - began.process
+        return now - began[0]
 
     def probe(self) -> None:
         """Measure what counting adds, if it is time for that."""
