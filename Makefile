@@ -19,7 +19,8 @@ SIDE_BY_SIDE = --numprocesses $(JOBS) --dist worksteal
 REAL_TIME = $(shell grep --recursive --word-regexp --files-with-matches real_time tests --include='test_*.py')
 OTHER_PLUGINS = $(patsubst %,tests/integration/test_%.py,async cov randomly repeat rerunfailures timeout xdist)
 COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_report.py cli_bisect.py)
-NEED_TORCH = tests/studies tests/layers tests/unit/work tests/integration/test_explain_layers.py
+NEED_TORCH = tests/studies tests/layers tests/unit/work \
+	$(addprefix tests/integration/test_,explain_layers.py ab_count.py)
 
 test: $(VENV)/.test  ## two minutes: all tests but those of the four commands below
 	$(PYTEST) tests -m "not real_time and not needs_torch" \

@@ -23,6 +23,7 @@ from pytest_greenops.ab.worktree import Worktree, remove_stale
 from pytest_greenops.bisection import pytest_config
 from pytest_greenops.bisection.interrupts import Interrupts
 from pytest_greenops.bisection.search import Run
+from pytest_greenops.judge.work_and_joules import as_interleaved
 from pytest_greenops.model.bisected import Commit, Measured
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.interleaved import Interleaved
@@ -131,7 +132,7 @@ class AbRuns:
         program = _PROGRAM.format(
             redirect=load(redirect),
             parent=os.getpid(),
-            args=self._arguments(redirect.tree, folder, against),
+            args=self._arguments(redirect.tree, folder, against, only is not None and only.work),
         )
         environ = {**self._environ, TREE_VARIABLE: write(redirect, folder / "step-redirect.json")}
         if only is not None:
@@ -154,7 +155,7 @@ class AbRuns:
         said = output.read_text(encoding="utf-8", errors="replace")
         return _read(written, process.returncode, said.replace(redirect.tree, "."))
 
-    def _arguments(self, tree: str, folder: Path, against: Commit) -> list[str]:
+    def _arguments(self, tree: str, folder: Path, against: Commit, count: bool) -> list[str]:
         """Return the arguments of pytest: the user's, moved into the tree, and ours, which win.
 
         There are no baselines: each test is compared with GOOD, whatever its stored baseline says.
@@ -162,7 +163,7 @@ class AbRuns:
         own = [
             *("--energy", f"--energy-ab={against.short}", f"--energy-json={folder}/step.json"),
             *(f"--energy-baselines={folder}/baselines", "--color=no", "-rfE"),
-            *("-p", _ONLY_TEST),
+            *("-p", _ONLY_TEST, *(["--energy-count-only"] if count else [])),
         ]
         users = self._users(tree)
         end = users.index("--") if "--" in users else len(users)
@@ -206,10 +207,13 @@ def _read(written: Path, code: int, said: str) -> Run:
     found: dict[Measured, Interleaved] = {}
     failure = None
     for result in results:
-        if result.verdict.interleaved is None:
+        joules, work = result.verdict.interleaved, result.verdict.work
+        if work is not None and work.against is not None:
+            found[Measured(result.test.node_id, result.name, work=True)] = as_interleaved(work)
+        if joules is not None:
+            found[Measured(result.test.node_id, result.name)] = joules
+        elif work is None or work.against is None:
             failure = failure or _uncompared(result)
-        else:
-            found[Measured(result.test.node_id, result.name)] = result.verdict.interleaved
     return Run(found, failure or _reason(code, said))
 
 

@@ -159,7 +159,9 @@ class Search:
 
 
 def _regressed(run: Run) -> list[Measured]:
-    return [test for test, each in run.found.items() if each.outcome is Outcome.REGRESSED]
+    """Return what regressed; counted work comes first, since its steps need no pairs."""
+    found = [test for test, each in run.found.items() if each.outcome is Outcome.REGRESSED]
+    return sorted(found, key=lambda test: not test.work)
 
 
 def _outcomes(run: Run) -> set[Outcome]:

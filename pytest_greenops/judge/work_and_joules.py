@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from pytest_greenops.judge.weights import VERSION, weighted
 from pytest_greenops.model.counted import Counted, OperatorWork, WorkRecord
+from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.marker import Action
 from pytest_greenops.model.verdict import RED, Cause, CauseKind, Outcome, Verdict
 from pytest_greenops.model.work_verdict import WorkOutcome, WorkVerdict
@@ -51,6 +52,19 @@ def with_work(
         passed = replace(judged, needs_rounds=None, needs_processes=None, needs_sessions=None)
         return passed.with_cause(cause, Outcome.PASSED)
     return judged
+
+
+def as_interleaved(work: WorkVerdict) -> Interleaved:
+    """Return the comparison of counted work with a git ref like one of joules, without pairs."""
+    against = work.against or ""
+    return Interleaved(
+        ref=against,
+        commit=against.partition(" ")[0],
+        outcome=_ALONE[work.outcome],
+        margin=work.margin,
+        cause=work.largest or work.cause or work.outcome.value,
+        relative=work.relative,
+    )
 
 
 def record(counted: Counted, facts: dict[str, str]) -> WorkRecord:

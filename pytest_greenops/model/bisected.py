@@ -39,13 +39,18 @@ class Step(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A measurement that a bisect may follow: its test's node id, and its name."""
+    """A measurement that a bisect may follow: its test's node id, and its name.
+
+    work  whether its counted work is followed, and not its joules
+    """
 
     node_id: str
     name: str
+    work: bool = False
 
     def __str__(self) -> str:
-        return self.node_id if self.name == "call" else f"{self.node_id} · {self.name}"
+        name = self.node_id if self.name == "call" else f"{self.node_id} · {self.name}"
+        return f"the counted work of {name}" if self.work else name
 
 
 class Found(NamedTuple):

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from pytest_greenops.bisection.search import NothingRegressed, Run, Search
-from pytest_greenops.model.bisected import Found, Measured, Remaining
+from pytest_greenops.judge.work_and_joules import as_interleaved
+from pytest_greenops.model.bisected import Commit, Found, Measured, Remaining
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.outcome import Outcome
+from pytest_greenops.model.work_verdict import WorkOutcome, WorkVerdict
 from tests.unit.bisection.histories import git, make_dirty, state
 from tests.unit.bisection.made_up import ARGS, OTHER, TEST, Lab, compared, finding_of
 
@@ -163,6 +165,32 @@ class TestCheck:
         assert lab.shown[-1] == f"follows {TEST}; 1 more regressed too"
         assert lab.bisect.task is not None
         assert lab.bisect.task.follows == TEST
+
+    def test_follows_counted_work_that_increased(self, lab: Lab) -> None:
+        """Its steps count only, also after a bisect was resumed, and say what changed."""
+        work, asked = TEST._replace(work=True), list[Measured | None]()
+
+        def measure(commit: Commit, against: Commit, only: Measured | None) -> Run:
+            asked.append(only)
+            places = (lab.shas.index(each.sha) for each in (commit, against))
+            more = next(places) >= 5 > next(places)
+            counted = as_interleaved(
+                WorkVerdict(
+                    WorkOutcome.MORE if more else WorkOutcome.SAME,
+                    relative=0.24 if more else 0.0,
+                    largest="aten.mm 28 -> 29 calls" if more else None,
+                    against="1234567 (GOOD)",
+                )
+            )
+            return Run({TEST: compared(0.3), work: counted})
+
+        lab.search = Search(lab.bisect, measure, lab)
+        found = lab.run()
+        assert isinstance(found, Found)
+        assert found.commit == lab.commit(5)
+        assert found.finding == "+24 % work: aten.mm 28 -> 29 calls"
+        assert asked == [None, *[work] * (len(asked) - 1)]
+        assert f"follows the counted work of {TEST}; 1 more regressed too" in lab.shown
 
 
 def measure_as(lab: Lab, run: Run) -> None:
