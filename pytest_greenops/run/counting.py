@@ -10,7 +10,7 @@ from pytest_greenops.measure.synchronize import synchronize
 from pytest_greenops.model.counted import Counted
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.system import SYSTEM
-from pytest_greenops.work.counting_trip import CountingTrip, PlainTrip
+from pytest_greenops.work.counting_trip import CountingTrip, PlainTrip, why_not
 from pytest_greenops.work.passes import COUNTED_ONCE, ONCE_ABOVE_S, counted_windows
 from pytest_greenops.work.work_facts import work_facts
 
@@ -40,12 +40,12 @@ class Counting:
         for number, trip in enumerate(trips):
             began_ns = SYSTEM.monotonic_ns()
             yield trip
-            if number == 0 and not once and self._torch is not None:
+            if number == 0 and not once and self._why_not is None:
                 yield from self._passes(_since_s(began_ns) / trip.iterations)
 
     def alone(self, once: bool, name: str) -> Generator[AnyTrip]:
         """Yield the trips of a run that measures no joules; `name` is that of the work."""
-        if once and self._torch is not None:
+        if once and self._why_not is None:
             yield (single := CountingTrip(self._torch, synchronize))
             self._keep([single], None, f"counted once: {_ONCE}")
             return
@@ -53,8 +53,8 @@ class Counting:
         began_ns = SYSTEM.monotonic_ns()
         yield first
         self.found |= dict.fromkeys(first.used or [name], _LEFT)
-        if self._torch is None:
-            self.found |= dict.fromkeys(self.found, _NO_TORCH)
+        if why := self._why_not:
+            self.found |= dict.fromkeys(self.found, why)
         elif not once:
             yield from self._passes(_since_s(began_ns))
 
@@ -62,14 +62,21 @@ class Counting:
         """Return what was counted under a name, why not, or None if nothing should have been."""
         if name in self.found or self._when == "off":
             return self.found.get(name)
-        if self._torch is None:
-            return _NO_TORCH if self._when == "on" else None
-        return _ONCE if once else _LEFT
+        if self._torch is None and self._when == "auto":
+            return None
+        return self._why_not or (_ONCE if once else _LEFT)
 
     @property
     def _torch(self) -> Any:
-        """The loaded torch, or None if there is none, or nothing is counted."""
-        return None if self._when == "off" else SYSTEM.modules.get("torch")
+        """The loaded torch, or None."""
+        return SYSTEM.modules.get("torch")
+
+    @property
+    def _why_not(self) -> str | None:
+        """Why nothing can be counted now, or None."""
+        if self._when == "off":
+            return "--energy-count is off"
+        return _NO_TORCH if self._torch is None else why_not(self._torch)
 
     def _passes(self, call_s: float) -> Generator[AnyTrip]:
         """Yield two counting trips and a plain one; of a long call only one."""
