@@ -10,8 +10,8 @@ from pytest_greenops.model.counted import Counted
 #: Version of the file of accepted work. Its history:
 #: 1  the first: one table for each name, by operator and by module.
 WORK_SCHEMA = 1
-#: Packages that own models: another version may compute the same model by other operators. A process
-#: has the version of a package if any of its tests has loaded it.
+#: Packages that own models: another version may compute the same model by other operators. A
+#: process has the version of a package if any of its tests has loaded it.
 MODEL_PACKAGES = (
     *("transformers", "torchvision", "torchaudio", "timm", "diffusers", "peft"),
     *("sentence_transformers", "torchao", "bitsandbytes", "accelerate", "lightning"),
