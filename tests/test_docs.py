@@ -16,10 +16,12 @@ import pytest
 from benchmarks import conftest as benchmarks
 from pytest_greenops.commands.main import COMMANDS
 from pytest_greenops.hooks.options import add_options
+from pytest_greenops.model.counted import Amount, Coverage, OperatorWork, WorkRecord, WorkTotals
 from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.marker import keywords
 from pytest_greenops.model.result import Policy, Result, Results
 from pytest_greenops.model.verdict import Change, Limit, Outcome, QualityChange, Verdict
+from pytest_greenops.model.work_verdict import WorkLimit, WorkVerdict
 from pytest_greenops.sensors.rapl.powercap import UDEV_RULE
 from tests.integration import forked_python
 
@@ -31,9 +33,9 @@ EVIDENCE = sorted((DOCS / "evidence").glob("*.md"))
 PAGES = [*GUIDE, ROOT / "CONTRIBUTING.md", *EVIDENCE]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 #: At most this many words, as `wc -w` counts them, in each page of the guide and in all of it.
-WORDS = {"README.md": 900, "docs/reference.md": 2380}
+WORDS = {"README.md": 900, "docs/reference.md": 2580}
 WORDS_OF_A_PAGE = 1200
-WORDS_OF_THE_GUIDE = 14_070
+WORDS_OF_THE_GUIDE = 15_770
 #: A fenced block, with the comment before it that makes the test run it:
 #: `<!-- test: run [file] -->`.
 BLOCK = re.compile(
@@ -183,7 +185,7 @@ def test_snippets_run(files: dict[str, str], tmp_path: Path) -> None:
     passed = {"passed": sum(outcomes.values())}
     assert pytest.RunResult.parse_summary_nouns(measured) == passed, "\n".join(measured)
     [closing] = [line for line in measured if line.startswith("energy: ") and "compared" in line]
-    assert re.fullmatch(r"energy: [1-9]\d* measured, .* \d+ not comparable", closing)
+    assert re.fullmatch(r"energy: [1-9]\d* measured, .* \d+ not comparable(; work: .*)?", closing)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -241,6 +243,8 @@ def test_reference_has_every_keyword() -> None:
     ("title", "kinds"),
     [
         ("### energy.results", (Result, Verdict, Change, Interleaved, Limit, QualityChange)),
+        ("### energy.results", (WorkRecord, WorkTotals, Coverage, OperatorWork, Amount)),
+        ("### energy.results", (WorkVerdict, WorkLimit)),
         ("## The JSON document", (Results, Policy)),
     ],
 )
@@ -322,6 +326,7 @@ def test_generated_tables_are_marked() -> None:
         "accuracy.md": 1,
         "overhead.md": 1,
         "verdict.md": 4,
+        "work.md": 6,
     }
 
 
