@@ -35,7 +35,7 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 #: At most this many words, as `wc -w` counts them, in each page of the guide and in all of it.
 WORDS = {"README.md": 900, "docs/reference.md": 2590}
 WORDS_OF_A_PAGE = 1200
-WORDS_OF_THE_GUIDE = 15_780
+WORDS_OF_THE_GUIDE = 15_760
 #: A fenced block, with the comment before it that makes the test run it:
 #: `<!-- test: run [file] -->`.
 BLOCK = re.compile(
@@ -186,6 +186,22 @@ def test_snippets_run(files: dict[str, str], tmp_path: Path) -> None:
     assert pytest.RunResult.parse_summary_nouns(measured) == passed, "\n".join(measured)
     [closing] = [line for line in measured if line.startswith("energy: ") and "compared" in line]
     assert re.fullmatch(r"energy: [1-9]\d* measured, .* \d+ not comparable(; work: .*)?", closing)
+
+
+@pytest.mark.needs_torch
+def test_first_example_finds_float64(tmp_path: Path) -> None:
+    """After the change that the README describes, its example fails with the line that it shows."""
+    pytest.importorskip("torch")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [example] = [snippet for snippet in snippets(ROOT / "README.md") if snippet.runs]
+    [shown] = re.findall(r"^EnergyWorkIncreased: .*$", readme, re.MULTILINE)
+    [change] = re.findall(r"`(\.eval\(\)\.\w+\(\))`", readme)
+    test = tmp_path / example.file
+    test.write_text(example.text, encoding="utf-8")
+    run(tmp_path, "--energy-count-only", "--energy-save")
+    test.write_text(example.text.replace(".eval()", change), encoding="utf-8")
+    lines = run(tmp_path, "--energy-count-only")
+    assert shown in lines, "\n".join(lines)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
