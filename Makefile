@@ -20,7 +20,8 @@ REAL_TIME = $(shell grep --recursive --word-regexp --files-with-matches real_tim
 OTHER_PLUGINS = $(patsubst %,tests/integration/test_%.py,async cov randomly repeat rerunfailures timeout xdist)
 COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_report.py cli_bisect.py)
 NEED_TORCH = tests/studies tests/layers tests/unit/work \
-	$(addprefix tests/integration/test_,explain_layers.py ab_count.py)
+	$(addprefix tests/integration/test_,explain_layers.py ab_count.py) \
+	$(addprefix tests/integration/test_count,.py _only.py _effects.py) tests/unit/run/test_counting.py
 
 test: $(VENV)/.test  ## two minutes: all tests but those of the four commands below
 	$(PYTEST) tests -m "not real_time and not needs_torch" \

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,13 +13,15 @@ from pytest_greenops.baselines.accept import acknowledge
 from pytest_greenops.baselines.overview import by_machine, selected
 from pytest_greenops.baselines.store import Store, survey
 from pytest_greenops.baselines.whole_file import saving_to
+from pytest_greenops.baselines.work_store import WorkSurvey, survey_work
 from pytest_greenops.commands.command import BASELINES, NEGATIVE, Command, add_machine
 from pytest_greenops.commands.console import Screen, print_lines, print_problems
 from pytest_greenops.judge.creep import in_small_steps
-from pytest_greenops.model.baseline import Baseline
+from pytest_greenops.model.baseline import Baseline, TestKey
 from pytest_greenops.model.errors import BaselineError, nearest
 from pytest_greenops.model.units import counted
 from pytest_greenops.report.overview_table import inventory_lines
+from pytest_greenops.report.work_inventory import Held, work_lines
 
 #: At most this many tests are named where none matches.
 _NAMED = 3
@@ -29,7 +31,7 @@ class Show(Command):
     """The sub-command `show`."""
 
     name = "show"
-    help = "list baselines: energy, sessions, spread, and creep by small accepted steps"
+    help = "list baselines: energy, sessions, spread, creep by small accepted steps, and work"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the folder, the tests, the machine and the acknowledgement."""
@@ -43,19 +45,24 @@ class Show(Command):
     def run(self, arguments: argparse.Namespace) -> int:
         """Print the baselines; return 1 if there are none of such tests."""
         folder, tests = _folder_and_tests(arguments.names)
-        found, damaged = survey(folder, arguments.machine)
-        held = by_machine(folder, found, tests)
+        work = WorkSurvey({}, ()) if arguments.machine else survey_work(folder)
+        found, damaged = survey(folder, arguments.machine, optional=not work.empty)
+        if arguments.acknowledge:
+            found, count = _acknowledge(folder, found, tests)
+        held, counts = by_machine(folder, found, tests), list(_held(work, tests))
+        screen = Screen.of_stdout()
         if held:
-            if arguments.acknowledge:
-                known, count = _acknowledge(folder, found, tests)
-                held = by_machine(folder, known, tests)
-            screen = Screen.of_stdout()
             save = saving_to(folder)
             print_lines(inventory_lines(held, screen.width, screen.unicode, save))
-            if arguments.acknowledge:
-                print_lines([f"energy: creep of {counted(count, 'measurement')} acknowledged"])
-        elif not damaged:
-            print_problems([_no_such_test(folder, tests, found.values())])
+        if counts:
+            print_lines([""] if held else [])
+            print_lines(work_lines(counts, screen.width, screen.unicode))
+        if held and arguments.acknowledge:
+            print_lines([f"energy: creep of {counted(count, 'measurement')} acknowledged"])
+        damaged += work.damaged
+        if not (held or counts or damaged):
+            known = [baseline.test for baseline in (*found.values(), *work.baselines.values())]
+            print_problems([_no_such_test(folder, tests, known)])
             return NEGATIVE
         return print_problems(damaged)
 
@@ -75,9 +82,17 @@ def _folder_and_tests(names: Sequence[str]) -> tuple[Path, Sequence[str]]:
     return BASELINES, names
 
 
-def _no_such_test(folder: Path, tests: Sequence[str], found: Iterable[Baseline]) -> str:
+def _held(work: WorkSurvey, tests: Sequence[str]) -> Iterator[Held]:
+    """Yield the accepted work of the selected measurements."""
+    for baseline in work.baselines.values():
+        for name, accepted in sorted(baseline.measurements.items()):
+            if selected(baseline.test, name, tests):
+                yield baseline.test, name, accepted
+
+
+def _no_such_test(folder: Path, tests: Sequence[str], found: Iterable[TestKey]) -> str:
     """Return which names were looked for, and the nearest or the first ones that exist."""
-    known = list(dict.fromkeys(baseline.test.name for baseline in found))
+    known = list(dict.fromkeys(test.name for test in found))
     near = list(filter(None, (nearest(part, known) for part in tests)))
     named = list(dict.fromkeys(near or known))[:_NAMED]
     more = len(known) - len(named)

@@ -27,7 +27,7 @@ _LEFT_OUT = {
     *("collectonly", "setuponly", "setupshow", "setupplan", "no_header", "no_summary"),
     *("fold_skipped", "xfail_tb", "force_short_summary", "disable_warnings", "basetemp"),
     *("cacheclear", "cacheshow", "energy", "energy_save", "energy_save_new", "energy_explain"),
-    *("energy_json", "energy_count_only"),
+    "energy_json",
 }
 #: They select tests and workers: a command for one test needs them only to override the ini file.
 _SELECTING = {
@@ -104,7 +104,8 @@ def _read(config: pytest.Config) -> Caller:
 
 
 def _measuring(config: pytest.Config) -> str:
-    return "--energy-count-only" if config.getoption("energy_count_only", None) else "--energy"
+    """Return the option that measures; none where `--energy-count-only`, which is kept, does."""
+    return "" if config.getoption("energy_count_only", None) else "--energy"
 
 
 def _folder_of_baselines(config: pytest.Config, called_in: str) -> tuple[str, ...]:

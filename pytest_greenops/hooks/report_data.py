@@ -10,6 +10,7 @@ import pytest
 from pytest_greenops.hooks.caller import caller_of
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.result import Result
+from pytest_greenops.model.work_verdict import WorkOutcome
 from pytest_greenops.report import closing, document, reasons
 from pytest_greenops.run.run import Run
 from pytest_greenops.run.save import Saved
@@ -100,7 +101,7 @@ class GatheredReports:
         yield from (f"not saved: {line}" for lines in self._refused.values() for line in lines)
         yield from self._notes.values()
         yield from self.problems
-        if run.options.save and not any(result.saved for result in run.results):
+        if run.options.save and not _saved_something(run):
             yield f"nothing was saved: {self._nothing_saved(run)}"
 
     def why_failed(self, run: Run) -> str:
@@ -109,9 +110,8 @@ class GatheredReports:
             return ""
         if not run.options.save:
             return "" if run.compared else "nothing was compared"
-        saved = any(result.saved for result in run.results)
         complete = run.options.save == "new" and run.results and not self._refusals
-        return "" if saved or complete else "nothing was saved"
+        return "" if _saved_something(run) or complete else "nothing was saved"
 
     @property
     def _refusals(self) -> int:
@@ -120,7 +120,18 @@ class GatheredReports:
     def _nothing_saved(self, run: Run) -> str:
         if self._refusals:
             return "the lines above say why"
+        if run.options.count_only and all(map(_uncounted, run.results)):
+            return "no work was counted"
         return "every test has a baseline already" if run.results else "no energy test ran"
+
+
+def _saved_something(run: Run) -> bool:
+    return any(result.saved or result.work_saved for result in run.results)
+
+
+def _uncounted(result: Result) -> bool:
+    work = result.verdict.work
+    return work is None or work.outcome is WorkOutcome.NOT_COUNTED
 
 
 def replace_properties(item: pytest.Item, results: Iterable[Result]) -> None:

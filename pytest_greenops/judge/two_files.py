@@ -12,12 +12,16 @@ from pytest_greenops.judge.case import Case, Reference, Rules
 from pytest_greenops.judge.judgement import judge_measurement
 from pytest_greenops.judge.quality import AcceptedQualities, judge_quality
 from pytest_greenops.judge.summary import adjusted
+from pytest_greenops.judge.work_and_joules import alone, with_work
+from pytest_greenops.judge.work_comparison import judge_work, proves_same
 from pytest_greenops.model.baseline import Anchor, Revision, Series, Session, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Measurement, Round
 from pytest_greenops.model.result import Result, Results, why_not_a_baseline
 from pytest_greenops.model.verdict import COMPARED, Cause, CauseKind, Outcome, Verdict
+from pytest_greenops.model.work_baseline import AcceptedWork
+from pytest_greenops.model.work_verdict import WorkOutcome
 
 #: The sensor whose counters are estimates; for sensors of a hook only the result says so.
 _ESTIMATE = "estimate"
@@ -93,7 +97,27 @@ def _judged(
     limit = next((quality.limit for quality in after.verdict.qualities), None)
     known_quality = AcceptedQualities([before.quality])
     verdict = judge_quality(verdict, _reported(after), known_quality, limit, "fail")
-    return replace(after, verdict=verdict, saved=False, not_saved=_NOT_SAVED)
+    verdict = _with_work(verdict, before, after)
+    return replace(after, verdict=verdict, saved=False, work_saved=False, not_saved=_NOT_SAVED)
+
+
+def _with_work(verdict: Verdict, before: Result, after: Result) -> Verdict:
+    """Return the verdict on a result, combined with that on its counted work."""
+    work, known = after.verdict.work, None
+    if work is None:
+        return verdict
+    if before.work is not None:
+        old = before.work
+        known = AcceptedWork(old.counted, old.facts, old.weights, "", Revision(None, None))
+    if after.work is not None and work.outcome is not WorkOutcome.NOT_COUNTED:
+        budget = Budget(max_work=work.margin)
+        work = judge_work(after.work.counted, after.work.facts, known, budget)
+    if after.verdict.alone is not None:
+        return alone(verdict, work, "fail")
+    if known is None or after.work is None:
+        return verdict
+    same = proves_same(work, after.work.coverage, known.counted.coverage)
+    return with_work(verdict, work, "fail", same=same, strict=False)
 
 
 def _reported(result: Result) -> dict[str, float]:

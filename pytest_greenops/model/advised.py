@@ -39,7 +39,7 @@ class Caller(NamedTuple):
     root     the root directory, from where pytest was called
     folder   the folder of the baselines, from there; empty if `pytest-greenops show` finds it
     width    columns of the sections below a failed test
-    measure  the option of this run that made it measure
+    measure  the option of this run that made it measure, or save; empty if one that is kept did
     pinned   returns the options that keep root directory and ini file for tests of one module
     implied  returns what an option needs that the ini file forbids
     """
@@ -79,7 +79,7 @@ class Caller(NamedTuple):
 
     def _in_vain(self, command: Command) -> bool:
         ran = (token for tokens in self.run for token in tokens)
-        if self.measure == "--energy":
+        if self.measure in ("--energy", ""):
             return False
         return sorted(self._arguments(command)) == sorted([*ran, self.measure])
 
@@ -89,6 +89,8 @@ class Caller(NamedTuple):
             names |= set(_AB)
         elif command.aim == "bisect":  # which has the ref itself
             names.add("--energy-ab")
+        if command.aim == "explain":  # which needs joules
+            names.add("--energy-count-only")
         given = self.run if command.test is None else self.kept
         arguments = [
             token
@@ -107,7 +109,7 @@ class Caller(NamedTuple):
             "explain": ("--energy", "--energy-explain"),
             "bisect": (),
         }
-        arguments += measure.get(command.aim, (self.measure,))
+        arguments += measure.get(command.aim, (self.measure,) if self.measure else ())
         for option in command.options:
             arguments += [option, *self.implied(option)]
         return [*arguments, *tests]

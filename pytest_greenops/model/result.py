@@ -51,7 +51,8 @@ class Result(
     explained  where the joules go by layer, if requested
     work       the counted work of one call, if it was counted
     attempts   earlier attempts at the same test in this run; this is the last
-    saved      whether this run accepted it as a baseline
+    saved      whether this run accepted it as a baseline; of a run without joules, its work
+    work_saved whether this run accepted its counted work
     not_saved  why not, in a run that saves
     """
 
@@ -85,7 +86,13 @@ class Result(
     grams: float | None = None
     carbon: CarbonFactor | None = None
     saved: bool = False
+    work_saved: bool = False
     not_saved: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether this run accepted what its verdict is about: its joules, or its counted work."""
+        return self.work_saved if self.verdict.more_work else self.saved
 
     @property
     def sessions(self) -> tuple[tuple[Round, ...], ...]:

@@ -213,8 +213,8 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def energy(self) -> Outcome:
-        """The outcome of the joules alone, without the quality."""
-        return self.of_joules or self.outcome
+        """The outcome of the joules, without quality and work; where none are measured, its own."""
+        return self.outcome if self.alone else self.of_joules or self.outcome
 
     @property
     def alone(self) -> WorkVerdict | None:

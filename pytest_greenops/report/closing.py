@@ -76,7 +76,7 @@ def _counting(policy: Policy) -> Iterator[str]:
     strict = "; strict: a test that cannot be judged fails" if policy.strict else ""
     yield f"energy: more than +0.5 % work {_VERB[policy.action]}{strict}"
     if policy.saving is not None:
-        yield f"energy: {_saving(policy.saving)}"
+        yield f"energy: {_saving(policy.saving, 'the work of passed tests')}"
 
 
 def closing_line(results: Sequence[Result], failed: str = "") -> str:
@@ -86,12 +86,11 @@ def closing_line(results: Sequence[Result], failed: str = "") -> str:
     A drop in quality counts as regressed, even if its joules could not be compared.
     """
     of = {outcome: [r for r in results if r.verdict.outcome is outcome] for outcome in COMPARED}
-    unproven = {each: [r for r in results if _decided(r) is each] for each in UNPROVEN}
+    unproven = {each: [r for r in results if r.verdict.energy is each] for each in UNPROVEN}
     alone = any(result.verdict.alone for result in results)
-    compared = sum(_decided(result) in COMPARED for result in results)
+    compared = sum(result.verdict.energy in COMPARED for result in results)
     verdicts = (_verdicts(outcome, of[outcome]) for outcome in COMPARED)
     counts = ", ".join(filter(None, verdicts)) if any(of.values()) else "nothing was gated"
-    saved = sum(result.saved for result in results)
     missing = len(unproven[Outcome.NOT_MEASURED])
     parts = [
         f"{len(results) - missing} {'counted' if alone else 'measured'}, {compared} compared: "
@@ -100,7 +99,7 @@ def closing_line(results: Sequence[Result], failed: str = "") -> str:
         f"{len(unproven[Outcome.NOT_COMPARABLE])} not comparable",
         f"{missing} not {'counted' if alone else 'measured'}" if missing else "",
         "" if alone else _work(results),
-        f"{counted(saved, 'baseline')} saved" if saved else "",
+        _saved(results, alone),
         interleaved_text.counts(results),
         f"exit status 1: --energy-strict is on, and {failed}" if failed else "",
     ]
@@ -132,8 +131,8 @@ def _verdicts(outcome: Outcome, results: Sequence[Result]) -> str:
     if not results and outcome not in _ALWAYS:
         return ""
     red = [result for result in results if result.verdict.red]
-    accepted = sum(result.saved for result in red)
-    warned = sum(result.verdict.action == "warn" and not result.saved for result in red)
+    accepted = sum(result.accepted for result in red)
+    warned = sum(result.verdict.action == "warn" and not result.accepted for result in red)
     worse = sum(bool(r.verdict.drops and r.verdict.of_joules) for r in red)
     more = sum(r.verdict.more_work is not None for r in red)
     marks = [
@@ -149,16 +148,22 @@ def _verdicts(outcome: Outcome, results: Sequence[Result]) -> str:
     return f"{len(results)} {outcome.value}" + (f" ({', '.join(marks)})" if marks else "")
 
 
-def _decided(result: Result) -> Outcome:
-    """Return the outcome of the joules; where none are measured, that of the work."""
-    return result.verdict.outcome if result.verdict.alone else result.verdict.energy
-
-
 def _work(results: Sequence[Result]) -> str:
     """Return how many measurements had their work counted and compared: `work: 3 same, 1 more`."""
     found = Counter(result.verdict.work.outcome for result in results if result.verdict.work)
     words = [f"{found[outcome]} {word}" for outcome, word in _WORK.items() if found[outcome]]
     return f"work: {', '.join(words)}" if words else ""
+
+
+def _saved(results: Sequence[Result], alone: bool) -> str:
+    """Return how many baselines were saved: `3 baselines saved, and the work of 2`."""
+    saved, work = (
+        sum(result.saved for result in results),
+        sum(result.work_saved for result in results),
+    )
+    if alone or not saved:
+        return f"work of {counted(work, 'measurement')} saved" if work else ""
+    return f"{counted(saved, 'baseline')} saved{f', and the work of {work}' if work else ''}"
 
 
 _WORK = {
@@ -195,7 +200,7 @@ def _rules(policy: Policy, all_estimated: bool) -> str:
     return f"{text}; strict: a test that cannot be judged fails" if policy.strict else text
 
 
-def _saving(saving: str) -> str:
+def _saving(saving: str, what: str = "the results of passed tests") -> str:
     if "new" in saving:
         return "saving baselines for tests without one (--energy-save-new)"
-    return "saving the results of passed tests as baselines (--energy-save)"
+    return f"saving {what} as baselines (--energy-save)"

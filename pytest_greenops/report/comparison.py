@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import Change, Outcome
-from pytest_greenops.report import figures
+from pytest_greenops.report import figures, work_text
 from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.advice import Advice
 from pytest_greenops.report.drawing import wrapped
@@ -42,6 +42,8 @@ def _explain(result: Result) -> Advice:
 
 def _regressed(result: Result) -> str:
     change, dropped = result.verdict.change, ""
+    if work := result.verdict.more_work:
+        return f"{result.name} {work_text.increase(work)}"
     if result.verdict.drops:
         dropped = quality.drops(result, " in B, {} in A")
         if result.verdict.energy is not Outcome.REGRESSED:
@@ -72,6 +74,8 @@ def _inconclusive(result: Result) -> str:
 
 
 def _no_baseline(result: Result) -> str:
+    if result.verdict.alone:
+        return "nothing to compare with in A: its work was not counted"
     return f"nothing to compare with in A: {result.verdict.cause or 'it was not measured'}"
 
 
@@ -80,6 +84,8 @@ def _not_comparable(result: Result) -> str:
 
 
 def _not_measured(result: Result) -> str:
+    if result.verdict.alone:
+        return f"not counted in B: {result.verdict.cause}"
     return f"not measured in B: {result.verdict.cause or 'no sensor could be read'}"
 
 

@@ -228,7 +228,7 @@ def _of_pairs(results: Sequence[Result]) -> Iterator[Advice]:
     found: dict[str, list[str]] = {}
     for result in results:
         ab = result.verdict.interleaved
-        below = result.verdict.red and not result.saved  # its facts are in its note or section
+        below = result.verdict.red and not result.accepted  # its facts are in its note or section
         for note in ab.notes if ab and not below else ():
             found.setdefault(note, []).append(figures.subject(result))
     for note, names in found.items():
@@ -240,14 +240,14 @@ def _mentioned(result: Result, check: Check, sentences: Sentences) -> bool:
     """Return whether a failure section or a note mentions the finding."""
     outcome = result.verdict.outcome
     noted = outcome is Outcome.INCONCLUSIVE or (outcome in _SHARED and not result.saved)
-    failed = result.verdict.red and result.verdict.action == "fail" and not result.saved
+    failed = result.verdict.red and result.verdict.action == "fail" and not result.accepted
     return failed or (noted and check.finding in sentences.explain(result).text)
 
 
 def _note(result: Result, sentences: Sentences, steps: Sequence[Result] = ()) -> Note:
     word, subject = verdict_word(result), f"{result.test.node_id}{figures.label(result)}"
     note = Note(word, subject, Advice(""), _brief(result), result.verdict.outcome, warned(result))
-    if result.verdict.red and not result.saved and sentences.again(result):
+    if result.verdict.red and not result.accepted and sentences.again(result):
         return note._replace(advice=Advice(finding(result)), red=result, steps=steps)
     return note._replace(advice=_without_word(result, _runnable(result, sentences)))
 
@@ -265,7 +265,8 @@ def _without_word(result: Result, advice: Advice) -> Advice:
     """Return the reason without the verdict, which is in the line above."""
     if result.verdict.outcome not in _WORDED:
         return advice
-    text = advice.text.removeprefix(result.verdict.outcome.value).lstrip(": ")
+    word = verdict_word(result) if result.verdict.alone else result.verdict.outcome.value
+    text = advice.text.removeprefix(word).lstrip(": ")
     return Advice(text, advice.command)
 
 

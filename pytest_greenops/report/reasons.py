@@ -75,7 +75,7 @@ def explain(result: Result) -> Advice:
     if work := result.verdict.more_work:
         advice = work_increased(result.test, result.name, work)
         accepted = advice.text.replace(". Accept it", ". This run accepted it")
-        return Advice(accepted) if result.saved else advice
+        return Advice(accepted) if result.accepted else advice
     return _REASONS[result.verdict.outcome](result)
 
 
@@ -113,11 +113,11 @@ def failed_in_repetition(number: int) -> str:
 def warned(result: Result) -> bool:
     """Return whether a red verdict only warns."""
     verdict = result.verdict
-    return verdict.red and verdict.action == "warn" and not result.saved
+    return verdict.red and verdict.action == "warn" and not result.accepted
 
 
 def _flag(result: Result) -> str:
-    if result.saved:
+    if result.accepted:
         return "saved"
     if warned(result):
         return "warned"
@@ -225,7 +225,7 @@ def _improved(result: Result) -> Advice:
     text = "; ".join(_grounds(result)) or "less than the baseline"
     if result.saved:
         return Advice(f"{text}; this run accepted it as the baseline")
-    if result.verdict.change is None:
+    if result.verdict.change is None and not result.verdict.alone:
         return Advice(text)
     return Advice(f"{text}; save the improvement", save(result))
 
@@ -253,6 +253,8 @@ def _grounds(result: Result) -> Iterator[str]:
 
 
 def _no_baseline(result: Result) -> Advice:
+    if result.verdict.alone:
+        return _no_work_accepted(result)
     if result.saved:
         text = "there was no baseline on this machine; this run saved one"
         if (smallest := result.verdict.detects) is not None:
@@ -264,6 +266,13 @@ def _no_baseline(result: Result) -> Advice:
         text = f"no baseline{_because(result)}: it is compared once it is merged"
         return Advice(f"{text}; to judge it before, save a baseline", save(result))
     return Advice(f"no baseline on this machine{_because(result)}; save one", save(result))
+
+
+def _no_work_accepted(result: Result) -> Advice:
+    if result.saved:
+        return Advice("no work was accepted yet; this run saved it")
+    because = f": {result.verdict.cause}" if result.verdict.cause else ""
+    return Advice(f"no work is accepted yet{because}; save it", save(result))
 
 
 def _not_comparable(result: Result) -> Advice:
@@ -281,6 +290,8 @@ def _not_comparable(result: Result) -> Advice:
 
 
 def _not_measured(result: Result) -> Advice:
+    if result.verdict.alone:
+        return Advice(f"not counted: {result.verdict.cause}")
     return Advice(f"not measured: {result.verdict.cause or 'no sensor could be read'}")
 
 

@@ -70,7 +70,7 @@ def next_steps(result: Result) -> Iterator[tuple[str, Command | str]]:
         if advice.command:
             yield "next", advice.command
         return
-    if result.explained is None and verdict.energy in RED:
+    if result.explained is None and verdict.energy in RED and not verdict.alone:
         yield "find the cause", Command("explain", result.test.node_id)
     if commit := interleaved_text.bisected(result):
         yield "find the commit", commit

@@ -44,18 +44,18 @@ def cell(verdict: WorkVerdict) -> str:
 
 
 def table_lines(result: Result) -> Iterator[tuple[str, str]]:
-    """Yield the line below a row, and a shorter one: change, totals, how much they cover."""
+    """Yield the lines below a row, each with a shorter one: change, totals, how much they cover."""
     verdict, work, alone = result.verdict.work, result.work, result.verdict.alone
     if verdict is None or verdict.outcome is WorkOutcome.NOT_COUNTED or work is None:
         if verdict is not None and not alone:
-            yield f"work  not counted: {verdict.cause}", "work  not counted"
+            cause = verdict.cause or ""
+            yield f"work  not counted: {cause}", f"work  not counted: {cause.partition(': ')[0]}"
         return
-    covered = coverage(work.coverage)
-    if alone:
-        yield f"work  {totals(work.totals)}; {covered}", f"work  {covered}"
-    else:
-        changed = cell(verdict).removeprefix("work ") + against_ref(verdict)
-        yield f"work  {changed}: {totals(work.totals)}; {covered}", f"work  {changed}; {covered}"
+    changed = "" if alone else cell(verdict).removeprefix("work ") + against_ref(verdict)
+    said = ": ".join(filter(None, [changed, totals(work.totals)]))
+    short = "; ".join(filter(None, [changed, _covers(work.coverage)]))
+    yield f"work  {said}; {_covered(work.coverage)}", f"work  {short}"
+    yield from ((f"work  {line}", f"work  {line}") for line in unseen(work.coverage))
 
 
 def in_place_of_joules(result: Result) -> tuple[str, str]:
@@ -99,14 +99,23 @@ def coverage(found: Coverage, accepted: Coverage | None = None) -> str:
 
     `counted in torch, covers 97 % of CPU time`, and the baseline's share where it is another.
     """
-    if found.share is None:
-        said = f"coverage unknown: {found.unknown or 'not measured'}"
-    else:
-        said = f"counted in torch, covers {_share(found.share)} of CPU time"
-        if accepted and accepted.share is not None:
-            apart = abs(found.share - accepted.share) > _WORTH_SAYING
-            said += f" ({_share(accepted.share)} in the baseline)" if apart else ""
+    said = _covered(found)
+    if found.share is not None and accepted and accepted.share is not None:
+        apart = abs(found.share - accepted.share) > _WORTH_SAYING
+        said += f" ({_share(accepted.share)} in the baseline)" if apart else ""
     return "; ".join([said, *unseen(found)])
+
+
+def _covered(found: Coverage) -> str:
+    if found.share is None:
+        return f"{_covers(found)}: {found.unknown or 'not measured'}"
+    return f"counted in torch, {_covers(found)}"
+
+
+def _covers(found: Coverage) -> str:
+    if found.share is None:
+        return "coverage unknown"
+    return f"covers {_share(found.share)} of CPU time"
 
 
 def unseen(found: Coverage) -> Iterator[str]:

@@ -52,7 +52,7 @@ class Counting:
         first = PlainTrip(synchronize)
         began_ns = SYSTEM.monotonic_ns()
         yield first
-        self.found |= dict.fromkeys(first.used or [name], _LEFT)
+        self.found |= dict.fromkeys(first.used or [name], _ONCE if once else _LEFT)
         if why := self._why_not:
             self.found |= dict.fromkeys(self.found, why)
         elif not once:

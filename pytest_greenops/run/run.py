@@ -127,8 +127,9 @@ class Run:
         for name, result in of.items():
             why = saved.refused.get(name)
             why = why or (saved.problem and "its baseline cannot be written")
-            names = saved.work if self.options.count_only else saved.names
-            of[name] = replace(result, saved=name in names, not_saved=why)
+            work = name in saved.work
+            kept = work if self.options.count_only else name in saved.names
+            of[name] = replace(result, saved=kept, work_saved=work, not_saved=why)
 
     def trial(
         self, test: TestKey, budget: Budget, left_s: Callable[[], float] = lambda: math.inf

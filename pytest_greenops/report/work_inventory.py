@@ -1,0 +1,62 @@
+"""A list of accepted work as plain lines: one for each measurement, by module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from pytest_greenops.model.baseline import TestKey
+from pytest_greenops.model.units import counted, format_flop, format_memory
+from pytest_greenops.model.work_baseline import AcceptedWork
+from pytest_greenops.report.drawing import (
+    aligned,
+    cells,
+    column_widths,
+    elide,
+    elided,
+    plain,
+    visible,
+)
+
+_NARROWEST = 40
+#: Columns of a name that are never cut.
+_LEAST_NAME = 12
+
+Held = tuple[TestKey, str, AcceptedWork]
+
+
+def work_lines(held: Sequence[Held], width: int, unicode: bool) -> Iterator[str]:
+    """Yield the accepted work of each name of each test: FLOP, bytes, calls, and since when."""
+    say: Callable[[str], str] = visible if unicode else plain
+    width = max(width, _NARROWEST)
+    rows = [tuple(map(say, _cells(each))) for each in held]
+    name, *others = column_widths(rows)
+    free = max(width - sum(others) - 2 * len(others), _LEAST_NAME)
+    widths = [min(name, free), *others]
+    names = elided(tuple(row[0] for row in rows), widths[0], say("…"))
+    yield f"work: {counted(len({test for test, _, _ in held}), 'test')}"
+    module = None
+    for (test, _, _), row in zip(held, rows, strict=True):
+        if test.module != module:
+            module = test.module
+            yield _rule(say(module), min(width, sum(widths) + 2 * len(others)), say)
+        yield elide(aligned([names[row[0]], *row[1:]], widths), width, say("…"))
+    yield ""
+    yield f"energy: {counted(len(held), 'measurement')} with accepted work"
+
+
+def _cells(held: Held) -> tuple[str, str, str, str, str]:
+    test, name, accepted = held
+    work, commit = accepted.counted.totals, accepted.revision.commit or ""
+    return (
+        test.name + ("" if name == "call" else f" · {name}"),
+        format_flop(work.all_flop) if work.all_flop else f"{work.calls:,} calls",
+        f"{format_memory(work.moved)} moved",
+        accepted.accepted_at[:10],
+        commit[:7] + ("+" if commit and accepted.revision.dirty else ""),
+    )
+
+
+def _rule(module: str, width: int, say: Callable[[str], str]) -> str:
+    rule = say("─")
+    title = f"{rule * 2} {elide(module, width - 6, say('…'))} "
+    return title + rule * (width - cells(title))
