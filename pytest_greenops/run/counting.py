@@ -56,7 +56,7 @@ class Counting:
         if why := self._why_not:
             self.found |= dict.fromkeys(self.found, why)
         elif not once:
-            yield from self._passes(_since_s(began_ns))
+            yield from self._passes(_since_s(began_ns), alone=True)
 
     def of(self, name: str, once: bool) -> Counted | str | None:
         """Return what was counted under a name, why not, or None if nothing should have been."""
@@ -78,13 +78,16 @@ class Counting:
             return "--energy-count is off"
         return _NO_TORCH if self._torch is None else why_not(self._torch)
 
-    def _passes(self, call_s: float) -> Generator[AnyTrip]:
-        """Yield two counting trips and a plain one; of a long call only one."""
+    def _passes(self, call_s: float, alone: bool = False) -> Generator[AnyTrip]:
+        """Yield two counting trips and a plain one; of a long call one, and only where it is last.
+
+        The last call of the work, whose value the test gets, is never one that is counted.
+        """
         number = 1 if call_s > ONCE_ABOVE_S else 2
         twins = [CountingTrip(self._torch, synchronize, extra=True) for _ in range(number)]
         yield from twins
         plain = None
-        if number > 1:
+        if number > 1 or alone:
             yield (plain := PlainTrip(synchronize))
         self._keep(twins, plain)
 
