@@ -61,7 +61,8 @@ class Show(Command):
             print_lines([f"energy: creep of {counted(count, 'measurement')} acknowledged"])
         damaged += work.damaged
         if not (held or counts or damaged):
-            known = [baseline.test for baseline in (*found.values(), *work.baselines.values())]
+            known = [each.test for each in found.values()]
+            known += [each.test for each in work.baselines.values()]
             print_problems([_no_such_test(folder, tests, known)])
             return NEGATIVE
         return print_problems(damaged)

@@ -211,7 +211,9 @@ class Trial:
         self._not_measured(name, " ".join(why.split()))
 
     def _not_measured(self, name: str, why: str) -> None:
-        self._names[name] = self._state(name, Plan(looks=()), why)
+        self._names[name] = state = self._state(name, Plan(looks=()), why)
+        if self._context.run.options.count_only:
+            state.work.counted = why
 
     def _state(self, name: str, plan: Plan, why: str) -> MeasuredName:
         """Return the state of a name whose joules are not measured, and why."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
@@ -46,14 +47,16 @@ class CountingTrip:
         """Count what happens inside, for this window and for those around it.
 
         An exception of an extra call ends its window only: if the work fails without being counted
-        too, the next call shows that.
+        too, the next call shows that. What cannot be counted here runs as it is.
         """
         self._wait()
         tally = self.tallies.setdefault(name, Tally())
         outermost = not self._depth
+        if outermost and (error := self._prepared()):
+            self.failed[name] = _in_words(error)
+            yield
+            return
         try:
-            if outermost:
-                self._prepare(self._stack)
             self._depth += 1
             self._dispatch.open.append(tally)
             try:
@@ -65,7 +68,7 @@ class CountingTrip:
                 if outermost:
                     self._stack.close()
         except Exception as error:
-            self.failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            self.failed[name] = _in_words(error)
             if not self._extra:
                 raise
 
@@ -78,6 +81,15 @@ class CountingTrip:
         """Wait for queued work; a test may have replaced the framework, which is its own matter."""
         with suppress(Exception):
             self._synchronize()
+
+    def _prepared(self) -> Exception | None:
+        """Enter what counts; return why that failed, with nothing entered."""
+        try:
+            self._prepare(self._stack)
+        except Exception as error:
+            self._stack.close()
+            return error
+        return None
 
     def _prepare(self, stack: ExitStack) -> None:
         """Enter what counts: nothing of it is left when the outermost window ends."""
@@ -99,6 +111,10 @@ class CountingTrip:
     def _note(self, note: str) -> None:
         if note not in self.notes:
             self.notes.append(note)
+
+
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _eager(torch: Any) -> AbstractContextManager[Any]:
@@ -128,9 +144,10 @@ OUTLIVED = "a thread that the call starts goes on after it"
 
 
 @contextmanager
-def _counted_threads(dispatch: Dispatch, outlived: Callable[[], None]) -> Iterator[None]:
+def _counted_threads(
+    dispatch: Dispatch, outlived: Callable[[], None], thread_class: Any = threading.Thread
+) -> Iterator[None]:
     """Count the operators of threads that start inside, too; note one that goes on afterwards."""
-    thread_class = SYSTEM.modules["threading"].Thread
     original = thread_class._bootstrap_inner  # `run` may be that of a subclass
     running: set[int] = set()
 
