@@ -49,9 +49,18 @@ ESTIMATED = 'source="estimated"'
 OPEN_J, MORE_J = 2.12, 6.0
 
 
-def estimated(project: Project, test: str = FORWARD) -> Project:
+#: Most of the CPU time is inside of operators: how much is measured, and differs by run.
+COVERED = """
+    from pytest_greenops.model.counted import Coverage
+    from pytest_greenops.work import passes
+
+    passes._coverage = lambda tallies, used, notes: Coverage(share=0.97, notes=notes)
+"""
+
+
+def estimated(project: Project, test: str = FORWARD, more: str = "") -> Project:
     """Write a test, and a sensor that estimates."""
-    project.sensor(ESTIMATED)
+    project.sensor(ESTIMATED, more)
     project.write("test_it.py", test)
     return project
 

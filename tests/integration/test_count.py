@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.counted_projects import (
+    COVERED,
     FORWARD,
     MODEL,
     MORE_J,
@@ -70,8 +71,8 @@ def test_a_layer_more_is_named_and_one_less_only_reported(
 
 
 def test_estimated_joules_that_are_open_pass_with_the_same_work(project: Project) -> None:
-    """So they do not in a strict run; joules that regressed are annotated."""
-    estimated(project).save(*ALONE)
+    """They do not in a strict run; joules that regressed are annotated."""
+    estimated(project, more=COVERED).save(*ALONE)
     ran = measured(project, joules=OPEN_J)
     assert ran.verdicts == {"test_forward": "passed"}
     ran.stdout.fnmatch_lines(["*passed (same work)*"])

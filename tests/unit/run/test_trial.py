@@ -68,7 +68,7 @@ class Lab:
             self.environment,
             self.store,
             Rules(session_sd=0.001, carbon=options.get("carbon")),
-            Options(**options),
+            Options(**{"counting": "off", **options}),
             self.accepted,
             self.collected,
             lambda *shown: self.progress.append(shown),
