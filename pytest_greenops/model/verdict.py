@@ -223,10 +223,10 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def more_work(self) -> WorkVerdict | None:
-        """The verdict on counted work, if that alone makes this one red."""
+        """The verdict on counted work, if that makes this one red and not its joules or quality."""
         work = self.work
         decides = work is not None and work.red and self.red and not self.drops
-        return work if decides and self.of_joules not in (None, *RED) else None
+        return work if decides and self.of_joules is not None else None
 
     @property
     def drops(self) -> tuple[QualityChange, ...]:

@@ -42,6 +42,10 @@ def test_another_dtype_fails_in_the_second_run(
     again = "pytest -o energy_fresh_process=false {} test_it.py::test_forward"
     assert f"try again       {again.format('--energy')}" in facts
     assert f"accept it       {again.format('--energy-save')}" in facts
+    both = measured(project, joules=MORE_J)
+    assert both.failure("test_forward").startswith("EnergyWorkIncreased: call does +")
+    assert "its energy      regressed: +200 % (" in both.text
+    assert "1 regressed (work)" in both.closing
     accepted = project.save(*ALONE)
     assert accepted.code == 0
     assert "1 regressed (work, accepted)" in accepted.closing

@@ -45,9 +45,10 @@ class TestMoreWork:
         assert found.energy is outcome
 
     def test_fails_where_estimated_joules_only_warn(self) -> None:
-        """So the test fails, and the joules are still a regression."""
+        """So the test fails by its work, and the joules are still a regression."""
         found = judged(Verdict(Outcome.REGRESSED, estimated=True, action="warn"), MORE)
         assert (found.outcome, found.action) == (Outcome.REGRESSED, "fail")
+        assert found.more_work is MORE
         assert found.energy is Outcome.REGRESSED
 
     @pytest.mark.parametrize("outcome", [Outcome.REGRESSED, Outcome.OVER_BUDGET])
