@@ -51,7 +51,14 @@ def _regressed(result: Result) -> str:
         dropped = f" and {dropped}"
     used = figures.energy(result.judged_j, result.unit)
     against = f", {_against(result, change)}" if change else ""
-    return f"{result.name} used {used} in B{against}{dropped}"
+    return f"{result.name} used {used} in B{against}{dropped}{_work(result)}"
+
+
+def _work(result: Result) -> str:
+    """Return what the counted work says about joules that increased."""
+    verdict, work = result.verdict.work, result.work
+    said = work_text.annotation(verdict, work.coverage) if verdict and work else None
+    return f"; {said}" if said else ""
 
 
 def _against(result: Result, change: Change) -> str:

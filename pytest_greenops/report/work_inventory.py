@@ -15,6 +15,7 @@ from pytest_greenops.report.drawing import (
     elided,
     plain,
     visible,
+    wrapped,
 )
 
 _NARROWEST = 40
@@ -41,7 +42,7 @@ def work_lines(held: Sequence[Held], width: int, unicode: bool) -> Iterator[str]
             yield _rule(say(module), min(width, sum(widths) + 2 * len(others)), say)
         yield elide(aligned([names[row[0]], *row[1:]], widths), width, say("…"))
     yield ""
-    yield f"energy: {counted(len(held), 'measurement')} with accepted work"
+    yield from wrapped(f"energy: {counted(len(held), 'measurement')} with accepted work", width)
 
 
 def _cells(held: Held) -> tuple[str, str, str, str, str]:

@@ -93,8 +93,8 @@ def test_estimated_joules_that_are_open_pass_with_the_same_work(project: Project
     assert uncounted.verdicts == {"test_forward": "inconclusive"}
 
 
-def test_sensed_joules_stay_as_they_are(project: Project) -> None:
-    """The same work decides nothing about a sensor, and is shown."""
+def test_sensed_joules_stay_as_they_are(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same work decides nothing about a sensor; more work explains a regression."""
     project.write("test_it.py", FORWARD)
     project.save(*ALONE)
     ran = measured(project, joules=OPEN_J)
@@ -102,6 +102,11 @@ def test_sensed_joules_stay_as_they_are(project: Project) -> None:
         {"test_forward": "inconclusive"},
         {"test_forward": "same work"},
     )
+    monkeypatch.setenv("LAYERS", "3")
+    first, *facts = measured(project, joules=MORE_J).failure("test_forward").splitlines()
+    assert first.startswith("EnergyRegression: call used 6.00 J, baseline 2.00 J (+200 %, ")
+    said = "counted work changed by +50 %: aten.addmm float32 2 -> 3 calls, +1.07 GFLOP, in 2.0"
+    assert said in " ".join(" ".join(facts).split())
 
 
 def test_counts_that_cover_little_decide_nothing(project: Project) -> None:

@@ -103,6 +103,22 @@ def test_a_nested_ini_file_does_not_take_the_test_away(
     assert command == "pytest --rootdir=. -c pytest.ini --energy 'a/b/test_it.py::test_it[x]'"
 
 
+def test_a_command_of_a_run_without_joules_measures_none(called: Called) -> None:
+    """It counts, compares and saves as that run did; only an explanation needs joules."""
+    caller = called("--energy-count-only", "m", "-n2", "--energy-ab=main")
+    assert caller.shell(AGAIN) == f"pytest --energy-count-only --energy-ab=main {TEST}"
+    assert caller.shell(SAVE_ALL) == "pytest --energy-count-only m -n2 --energy-save"
+    explain = caller.shell(Command("explain", TEST))
+    assert explain == f"pytest --energy --energy-explain {TEST}"
+    saving = called("--energy-count-only", "--energy-save")
+    assert saving.shell(AGAIN) == f"pytest --energy-count-only --energy-save {TEST}"
+    assert called("--energy-count-only", TEST).offer(AGAIN) == caller.shell(AGAIN).replace(
+        " --energy-ab=main", ""
+    )
+    by_ini = called(ini="energy_count_only = true\naddopts = --energy")
+    assert by_ini.shell(Command("save", TEST)) == f"pytest --energy-save {TEST}"
+
+
 def test_a_run_that_saved_nothing_does_not_advise_itself(called: Called) -> None:
     """The command just run is not its own advice; without saving, another try may help."""
     assert called("--energy-save", TEST).offer(AGAIN) is None

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from pytest_greenops.judge import work_and_joules
+from pytest_greenops.judge.work_and_joules import alone
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.result import Policy, Result
-from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.model.verdict import Outcome, Verdict
+from pytest_greenops.model.work_verdict import WorkOutcome, WorkVerdict
 from pytest_greenops.plugin import not_enforced
 from pytest_greenops.report import closing
 from tests.unit.report.samples import (
@@ -19,6 +22,12 @@ from tests.unit.report.samples import (
     result,
     unmeasured,
 )
+from tests.unit.works import verdict
+
+
+def with_work(joules: Verdict, work: WorkVerdict) -> Verdict:
+    """Return a verdict on joules, combined with one on work that fails a test."""
+    return work_and_joules.with_work(joules, work, "fail", same=False, strict=False)
 
 
 def counted(**outcomes: int) -> list[Result]:
@@ -69,6 +78,33 @@ class TestClosingLine:
         assert closing.closing_line(results[:1]).endswith(
             "nothing was gated; 1 no baseline; 0 not comparable; 1 baseline saved"
         )
+
+    def test_of_saving_counts_the_work_that_was_saved(self) -> None:
+        """Beside the baselines, or alone; increased work that was accepted is counted as such."""
+        both = result(Outcome.NO_BASELINE, saved=True, work_saved=True)
+        assert closing.closing_line([both]).endswith("; 1 baseline saved, and the work of 1")
+        more = regressed(work_saved=True)
+        more = replace(more, verdict=with_work(result().verdict, verdict()))
+        line = closing.closing_line([more])
+        assert "1 regressed (work, accepted), 0 inconclusive" in line
+        assert line.endswith("; work: 1 more; work of 1 measurement saved")
+
+    @pytest.mark.parametrize(
+        ("outcome", "counts"),
+        [
+            (WorkOutcome.MORE, "1 counted, 1 compared: 0 passed, 1 regressed (work), 0 inc"),
+            (WorkOutcome.LESS, "1 counted, 1 compared: 0 passed, 1 improved, 0 regressed, 0 inc"),
+            (WorkOutcome.NO_BASELINE, "1 counted, 0 compared: nothing was gated; 1 no baseline; "),
+            (WorkOutcome.NOT_COUNTED, "0 counted, 0 compared: nothing was gated; 0 no baseline; "),
+        ],
+    )
+    def test_counts_work_alone(self, outcome: WorkOutcome, counts: str) -> None:
+        """A run without joules has the same words for its work."""
+        one = unmeasured("no joules")
+        one = replace(one, verdict=alone(one.verdict, verdict(outcome), "fail"))
+        line = closing.closing_line([one])
+        assert line.startswith(f"energy: {counts}")
+        assert line.endswith("; 1 not counted") == (outcome is WorkOutcome.NOT_COUNTED)
 
     def test_counts_what_pairs_compared(self) -> None:
         """Where nothing could be interleaved, the line is as it was."""
