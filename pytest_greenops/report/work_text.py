@@ -51,11 +51,19 @@ def table_lines(result: Result) -> Iterator[tuple[str, str]]:
             cause = verdict.cause or ""
             yield f"work  not counted: {cause}", f"work  not counted: {cause.partition(': ')[0]}"
         return
-    changed = "" if alone else cell(verdict).removeprefix("work ") + against_ref(verdict)
+    changed = "" if alone else _change(verdict, result.work_saved)
     said = ": ".join(filter(None, [changed, totals(work.totals)]))
     short = "; ".join(filter(None, [changed, _covers(work.coverage)]))
     yield f"work  {said}; {_covered(work.coverage)}", f"work  {short}"
     yield from ((f"work  {line}", f"work  {line}") for line in unseen(work.coverage))
+
+
+def _change(verdict: WorkVerdict, saved: bool) -> str:
+    """Return the change for a line on work: `+24 % (saved)`, `saved`, `same work`."""
+    if saved and verdict.outcome is WorkOutcome.NO_BASELINE:
+        return "saved"
+    changed = cell(verdict).removeprefix("work ") + against_ref(verdict)
+    return f"{changed} (saved)" if saved and verdict.outcome is not WorkOutcome.SAME else changed
 
 
 def in_place_of_joules(result: Result) -> tuple[str, str]:

@@ -137,7 +137,9 @@ class MeasuredName:
     def _result(self, quality: Mapping[str, float], explained: Explanation | None) -> Result:
         context, budget = self._context, self._context.budget
         verdict = self.verdict
-        if budget.max_quality_drop is not None and quality:
+        # Its baseline is that of the joules: without them there is nothing to compare it with.
+        judged = budget.max_quality_drop is not None and not context.run.options.count_only
+        if judged and quality:
             action = budget.action or context.run.rules.action
             limit = budget.max_quality_drop
             verdict = judge_quality(verdict, quality, self._accepted_quality, limit, action)

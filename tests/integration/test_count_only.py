@@ -72,6 +72,24 @@ CALLS = """
 """
 
 
+def test_joules_are_not_needed(project: Project) -> None:
+    """Limits of energy, power and quality need no joules here, not even in a strict run."""
+    budget = 'energy_budget("1 J", max_power="1 W", max_quality_drop="1%", max_increase="1%")'
+    test = f"""{MODEL}
+
+@pytest.mark.{budget}
+def test_forward(energy, model, batch):
+    energy(model, batch)
+    energy.quality(accuracy=0.5)
+"""
+    project.write("test_it.py", test)
+    assert count(project, "--energy-save-new").closing.endswith("; work of 1 measurement saved")
+    again = count(project, "--energy-save-new")
+    assert "nothing was saved: every test has a baseline already" in again.energy_lines
+    ran = count(project, "--energy-strict")
+    assert (ran.code, ran.verdicts) == (0, {"test_forward": "passed"})
+
+
 def test_work_runs_a_few_times(project: Project) -> None:
     """Four times, whatever its rounds; once where it must: no other call is added."""
     project.write("test_it.py", CALLS)

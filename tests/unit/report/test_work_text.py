@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from pytest_greenops.judge.work_and_joules import record
 from pytest_greenops.model.advised import Caller
 from pytest_greenops.model.counted import Coverage, WorkTotals
 from pytest_greenops.model.units import parse_flop, parse_memory
@@ -14,7 +16,8 @@ from pytest_greenops.model.work_verdict import WorkLimit, WorkOutcome, WorkVerdi
 from pytest_greenops.report import work_text
 from pytest_greenops.report.reasons import work_increased
 from tests.unit.builders import key
-from tests.unit.works import table, verdict
+from tests.unit.report.samples import result
+from tests.unit.works import FACTS, table, verdict
 
 FLOP = WorkLimit("flop", 2_400_000_000, 2_200_000_000)
 MEMORY = WorkLimit("memory", 1_700_000_000, 1_500_000_000)
@@ -230,3 +233,43 @@ def test_no_joules_are_made_of_work() -> None:
         texts += [work_text.cell(one), str(work_increased(key(), "call", one))]
         texts += [work_text.annotation(one, found) or ""]
     assert [text for text in texts if re.search(r"\d ?[mkMGµ]?(J|W|Wh|g)\b", text)] == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "saved", "text"),
+    [
+        (WorkOutcome.NO_BASELINE, False, "not saved"),
+        (WorkOutcome.NO_BASELINE, True, "saved"),
+        (WorkOutcome.MORE, False, "+24 %"),
+        (WorkOutcome.MORE, True, "+24 % (saved)"),
+        (WorkOutcome.SAME, True, "same work"),
+    ],
+)
+def test_a_row_says_whether_work_was_saved(outcome: WorkOutcome, saved: bool, text: str) -> None:
+    """Its line on the work has the change, the totals and the coverage, also in a short form."""
+    work = record(table(), FACTS)
+    one = result(work_saved=saved, work=work)
+    one = replace(one, verdict=replace(one.verdict, work=verdict(outcome)))
+    totals = "15 GFLOP, 25.2 MB moved, 32 calls, peak 12 MB"
+    assert list(work_text.table_lines(one)) == [
+        (
+            f"work  {text}: {totals}; counted in torch, covers 97 % of CPU time",
+            f"work  {text}; covers 97 % of CPU time",
+        )
+    ]
+
+
+def test_a_row_says_what_was_not_counted() -> None:
+    """On a line of its own, and the cause of a missing count is cut at its first clause."""
+    work = record(table(share=0.15, threads=0.8), FACTS)
+    one = result(work=work)
+    one = replace(one, verdict=replace(one.verdict, work=verdict(WorkOutcome.SAME)))
+    assert list(work_text.table_lines(one))[1:] == [("work  not counted: threads (80 %)",) * 2]
+    differs = WorkVerdict(WorkOutcome.NOT_COUNTED, "calls differ: aten.mm 1 -> 2 calls")
+    one = replace(one, work=None, verdict=replace(one.verdict, work=differs))
+    assert list(work_text.table_lines(one)) == [
+        (
+            "work  not counted: calls differ: aten.mm 1 -> 2 calls",
+            "work  not counted: calls differ",
+        )
+    ]
