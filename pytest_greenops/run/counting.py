@@ -81,13 +81,14 @@ class Counting:
     def _passes(self, call_s: float, alone: bool = False) -> Generator[AnyTrip]:
         """Yield two counting trips and a plain one; of a long call one, and only where it is last.
 
-        The last call of the work, whose value the test gets, is never one that is counted.
+        The last call of the work, whose value the test gets, is never one that is counted. Where
+        the work failed while it was counted, and nothing else needs it again, there is no other.
         """
         number = 1 if call_s > ONCE_ABOVE_S else 2
         twins = [CountingTrip(self._torch, synchronize, extra=True) for _ in range(number)]
         yield from twins
         plain = None
-        if number > 1 or alone:
+        if not twins[-1].failed if alone else number > 1:
             yield (plain := PlainTrip(synchronize))
         self._keep(twins, plain)
 

@@ -114,7 +114,8 @@ class CountingTrip:
 
 
 def _in_words(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _eager(torch: Any) -> AbstractContextManager[Any]:

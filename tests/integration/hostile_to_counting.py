@@ -71,6 +71,19 @@ def test_an_exit_is_no_failure_of_a_count(energy: Energy) -> None:
         energy(leaves)
 
 
+def test_a_value_survives_a_failing_count(energy: Energy) -> None:
+    """The test has the value of a call that was not counted."""
+    values = []
+
+    def refuses_later() -> int:
+        if _get_current_dispatch_mode() is not None:
+            raise ValueError
+        values.append(len(values))
+        return values[-1]
+
+    assert energy(refuses_later) == values[-1]
+
+
 def test_calls_are_only_added(energy: Energy) -> None:
     """Each call has its set-up, and the last value is that of a call that was not counted."""
     made, done = [], []

@@ -168,3 +168,18 @@ def test_calls_that_differ() -> None:
     drive(count.alone(once=False, name="call"), grows)
     found = count.of("call", once=False)
     assert found == "calls differ: aten.mm float32 3 -> 4 calls, +2 kFLOP"
+
+
+def test_work_that_fails_when_it_is_repeated() -> None:
+    """Without joules, it needs no further call, and its failure is only the cause."""
+    calls: list[int] = []
+
+    def once() -> None:
+        calls.append(1)
+        assert len(calls) == 1, "only once"
+
+    count = Counting(ALONE)
+    assert drive(count.alone(once=False, name="call"), once) == 3
+    found = count.of("call", once=False)
+    assert isinstance(found, str)
+    assert found.startswith("a call failed while it was counted (AssertionError: only once")
