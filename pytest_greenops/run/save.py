@@ -16,6 +16,7 @@ from pytest_greenops.model.errors import BaselineError
 from pytest_greenops.model.measurement import Round
 from pytest_greenops.model.result import Result, why_not_a_baseline
 from pytest_greenops.model.work_baseline import AcceptedWork
+from pytest_greenops.model.work_verdict import WorkOutcome
 from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.trial import Trial
 from pytest_greenops.system import SYSTEM
@@ -77,7 +78,8 @@ class BaselineSaver:
             if work:
                 self._context.work_store.accept(trial.test, work)
             if self._context.options.count_only:
-                return Saved(work=tuple(work))
+                over = [r.name for r in trial.results.values() if _over_its_limit(r)]
+                return Saved(work=tuple(work), refused=dict.fromkeys(over, "over its limit"))
             accepted = self.acceptable(trial)
             anew = self._update(trial.test, accepted) if accepted else {}
         except BaselineError as error:
@@ -98,6 +100,7 @@ class BaselineSaver:
             name: AcceptedWork(counted, facts, VERSION, SYSTEM.utc_now(), self._revision)
             for name, (counted, facts) in trial.work_counted.items()
             if not (new and name in trial.work_accepted)
+            and not _over_its_limit(trial.results[name])
             and not (counted.empty and name not in trial.work_accepted)
         }
 
@@ -148,3 +151,9 @@ class BaselineSaver:
             layers=result.explained.kept if result.explained else None,
             run=self._began,
         )
+
+
+def _over_its_limit(result: Result) -> bool:
+    """Return whether an absolute limit of the counted work is exceeded: then it is not saved."""
+    work = result.verdict.work
+    return work is not None and work.outcome is WorkOutcome.OVER_LIMIT

@@ -72,6 +72,16 @@ CALLS = """
 """
 
 
+def test_work_over_its_limit_is_not_saved(project: Project) -> None:
+    """Like an exceeded budget of energy, even where it only warns."""
+    project.write("test_it.py", SMALL)
+    ran = count(project, "--energy-save", "--energy-action=warn", "-k", "over or plain")
+    assert (ran.code, ran.outcomes) == (0, {"passed": 2, "deselected": 4})
+    assert "not saved: test_it.py::test_over: over its limit" in ran.energy_lines
+    assert "1 over budget (work, warned)" in ran.closing
+    assert list((project.path / "baselines").rglob("*.json")) == []
+
+
 def test_joules_are_not_needed(project: Project) -> None:
     """Limits of energy, power and quality need no joules here, not even in a strict run."""
     budget = 'energy_budget("1 J", max_power="1 W", max_quality_drop="1%", max_increase="1%")'
