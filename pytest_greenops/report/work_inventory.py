@@ -19,7 +19,7 @@ from pytest_greenops.report.drawing import (
 )
 
 _NARROWEST = 40
-#: Columns of a name that are never cut.
+#: A name has at least this many columns; others go before it is cut further.
 _LEAST_NAME = 12
 
 Held = tuple[TestKey, str, AcceptedWork]
@@ -31,8 +31,9 @@ def work_lines(held: Sequence[Held], width: int, unicode: bool) -> Iterator[str]
     width = max(width, _NARROWEST)
     rows = [tuple(map(say, _cells(each))) for each in held]
     name, *others = column_widths(rows)
-    free = max(width - sum(others) - 2 * len(others), _LEAST_NAME)
-    widths = [min(name, free), *others]
+    while len(others) > 1 and _left(width, others) < min(name, _LEAST_NAME):
+        others.pop()  # the commit first, then the date
+    widths = [min(name, max(_left(width, others), _LEAST_NAME)), *others]
     names = elided(tuple(row[0] for row in rows), widths[0], say("…"))
     yield f"work: {counted(len({test for test, _, _ in held}), 'test')}"
     module = None
@@ -40,9 +41,15 @@ def work_lines(held: Sequence[Held], width: int, unicode: bool) -> Iterator[str]
         if test.module != module:
             module = test.module
             yield _rule(say(module), min(width, sum(widths) + 2 * len(others)), say)
-        yield elide(aligned([names[row[0]], *row[1:]], widths), width, say("…"))
+        cut = [names[row[0]], *row[1 : len(widths)]]
+        yield elide(aligned(cut, widths), width, say("…"))
     yield ""
     yield from wrapped(f"energy: {counted(len(held), 'measurement')} with accepted work", width)
+
+
+def _left(width: int, others: Sequence[int]) -> int:
+    """Return the columns that are left for names beside the other columns."""
+    return width - sum(others) - 2 * len(others)
 
 
 def _cells(held: Held) -> tuple[str, str, str, str, str]:

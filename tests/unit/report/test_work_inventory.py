@@ -38,3 +38,4 @@ def test_a_narrow_terminal_cuts_names(width: int) -> None:
     lines = list(work_lines(HELD, width, unicode=False))
     assert max(map(len, lines)) <= max(width, 40)
     assert "".join(lines).isascii()
+    assert sum("15 GFLOP  25.2 MB moved" in line for line in lines) == 3
