@@ -139,6 +139,13 @@ def test_clocks_threads_and_files_forbidden(
     assert value[0, 0] == 10
 
 
+def test_fake_files(energy: Energy) -> None:
+    """All files are those of pyfakefs."""
+    fake = pytest.importorskip("pyfakefs.fake_filesystem_unittest")
+    with fake.Patcher():
+        assert energy(work)[0, 0] == 10
+
+
 def test_warnings_are_errors(energy: Energy) -> None:
     """Each warning raises, and the filters stay as they are."""
     with warnings.catch_warnings():
