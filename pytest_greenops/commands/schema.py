@@ -6,13 +6,16 @@ import argparse
 import json
 from typing import Any
 
+from pytest_greenops.baselines.work_file import WorkFile
 from pytest_greenops.commands.command import Command
 from pytest_greenops.commands.console import PROGRAM, print_lines
 from pytest_greenops.model import baseline, result
+from pytest_greenops.model.work_baseline import WORK_SCHEMA
 
 _DOCUMENTS: dict[str, tuple[type, int]] = {
     "results": (result.Results, result.SCHEMA),
     "baseline": (baseline.Baseline, baseline.SCHEMA),
+    "work": (WorkFile, WORK_SCHEMA),
 }
 
 
@@ -20,12 +23,12 @@ class Schema(Command):
     """The sub-command `schema`."""
 
     name = "schema"
-    help = "print the JSON Schema of results or of baselines"
+    help = "print the JSON Schema of results, of baselines or of accepted work"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the name of the document."""
         kinds = tuple(_DOCUMENTS)
-        text = "results, as --energy-json writes them (default), or a baseline file"
+        text = "results, as --energy-json writes them (default), or a file of baselines"
         parser.add_argument("document", nargs="?", choices=kinds, default="results", help=text)
 
     def run(self, arguments: argparse.Namespace) -> int:

@@ -258,6 +258,9 @@ def test_commands_read_files_with_work(project: Project, tmp_path: Path) -> None
     (project.path / "results.json").rename(a)
     schema = json.loads(commands.run(project.path, "schema", "results").out)
     jsonschema.validate(json.loads(a.read_text()), schema)
+    schema = json.loads(commands.run(project.path, "schema", "work").out)
+    for file in (project.path / "baselines/work").rglob("*.json"):
+        jsonschema.validate(json.loads(file.read_text()), schema)
     project.monkeypatch.setenv("LAYERS", "3")
     count(project)
     compared = commands.run(project.path, "compare", "a.json", "results.json")
