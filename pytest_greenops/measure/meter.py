@@ -41,6 +41,7 @@ class Plan:
     warmup      trips before the first that counts; None makes one, or none of a single round
     iterations  calls in a round; None lets the meter choose
     once        the work must run exactly once: no warm-up, no calibration, one round
+    fixed       the test sets both its rounds and its iterations
     """
 
     looks: tuple[int, ...]
@@ -50,6 +51,7 @@ class Plan:
     warmup: int | None = None
     iterations: int | None = None
     once: bool = False
+    fixed: bool = False
 
 
 class AnyMeter(Protocol):

@@ -41,6 +41,7 @@ class Planner:
             looks=(rounds,) if rounds else self._looks(name, least, most),
             least=least,
             once=(rounds or most) == 1,
+            fixed=rounds is not None and iterations is not None,
             max_time_s=self.allowed(left_s)[0],
             margin=self._rules.margin if budget.max_increase is None else budget.max_increase,
             warmup=warmup,

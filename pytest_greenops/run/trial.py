@@ -173,7 +173,7 @@ class Trial:
             instrumented=run.probes.instrumented(),
             garbage=run.garbage,
         )
-        trips = self._counting.beside(meter.trips(), plan.once)
+        trips = self._counting.beside(meter.trips(), plan.once, plan.fixed)
         if run.options.count_only:
             trips = self._counting.alone(plan.once, name or "loop")
         limit_s = min(plan.max_time_s + WAIT_S, self._left_s() / 2)

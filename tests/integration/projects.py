@@ -274,7 +274,8 @@ class Project:
 
     def _baseline_paths(self, folder: str) -> Iterator[Path]:
         paths = sorted((self.path / folder).rglob("*"))
-        return (path for path in paths if path.is_file() and ".saving" not in path.parts)
+        others = {".saving", "work"}
+        return (path for path in paths if path.is_file() and not others.intersection(path.parts))
 
     def copy(self, folder: Path) -> None:
         """Copy the files of another project into this one."""

@@ -151,7 +151,7 @@ def test_a_failed_replay_fails_no_test(project: Project) -> None:
         WHOLE.replace("self.spend(self.joules)", "self.spend(self.joules); x.resolve()"),
     )
     assert project.energy("--energy-explain").code == 1  # the test itself fails
-    few = "CALLS.append(1); assert len(CALLS) < 25, 'enough'; self.spend(self"
+    few = "CALLS.append(1); assert len(CALLS) < 28, 'enough'; self.spend(self"
     project.write("test_net.py", "CALLS = []\n" + WHOLE.replace("self.spend(self", few))
     ran = project.energy("--energy-explain")
     assert ran.code == 0
