@@ -126,7 +126,10 @@ def test_counts_that_cover_little_decide_nothing(project: Project) -> None:
 
 
 def test_off_counts_nothing(project: Project) -> None:
-    """No call is added, nothing is saved in `work`, and the results have no work."""
+    """No call is added, nothing is saved in `work`, and the results have no work.
+
+    Nor is a call added to a test that sets how many it makes, unless that is asked for.
+    """
     calls = """
         import torch
 
@@ -147,7 +150,11 @@ def test_off_counts_nothing(project: Project) -> None:
     assert (works(ran), flop(ran)) == ({}, {})
     assert not (project.path / "baselines/work").exists()
     assert "work" not in ran.text.replace("network", "")
-    assert "calls: 6" in measured(project, "-s").text
+    auto = measured(project, "-s")
+    assert "calls: 3" in auto.text
+    verdict = auto.results["test_calls"].verdict.work
+    assert ((verdict and verdict.cause) or "").startswith("the test sets its rounds and iterations")
+    assert "calls: 6" in measured(project, "-s", "--energy-count=on").text
 
 
 @pytest.mark.parametrize("when", ["auto", "on"])
