@@ -113,7 +113,7 @@ def _count(unit: str, value: float, digits: int = 3, signed: bool = False) -> st
     return f"{format_number(value / factor, digits, sign)} {prefix}{unit}"
 
 
-#: Printers of counts with at most so many significant digits: `2.2e9` -> `'2.2 GFLOP'`; with
+#: Printers of counts with at most this number of significant digits: `2.2e9` -> `'2.2 GFLOP'`; with
 #: `signed`, of changes: `'+79 MB'`.
 format_flop = partial(_count, "FLOP")
 format_memory = partial(_count, "B")

@@ -69,7 +69,7 @@ class OutsideReads:
         self._made.update(fresh.difference(self._read))
 
     def _note_reads(self, operands: Sequence[Any], read: int) -> None:
-        """Note operands of which an operator reads so many bytes, and of the first only a part."""
+        """Note bytes that an operator reads of each operand, of the first only a part."""
         unread = max(0, sum(map(footprint, operands)) - read)
         for tensor in operands:
             size, key = footprint(tensor), _key(tensor)

@@ -54,7 +54,7 @@ def table(
 
 
 def layers(number: int, mflop: int = 537, kb: int = 900) -> dict[str, Amount]:
-    """Return the modules of a model of so many layers, and what is outside of them."""
+    """Return the modules of a model with this number of layers, and what is outside."""
     found = {"": calls(2), "head": calls(1, 20, 80)}
     for layer in range(number):
         found |= {f"model.layers.{layer}.norm": calls(2)}

@@ -22,7 +22,7 @@ def git(folder: Path, *arguments: str, given: str | None = None) -> str:
 
 
 def make(folder: Path, commits: int, files: dict[str, str] | None = None) -> list[str]:
-    """Make a repository of so many commits on `main`, checked out; return their hashes in order.
+    """Make a repository with this many commits on `main`; return their hashes in order.
 
     Each changes the file `n.txt` to its number; the other files are those of the first commit.
     """
