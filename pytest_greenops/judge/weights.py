@@ -10,10 +10,10 @@ from pytest_greenops.model.counted import Amount, Counted, Operator
 
 VERSION = "v1"
 #: One operation, by the first dtype of its operands. Rounded from a first trial's CPU seconds on an
-#: AMD EPYC (Zen 5): 7.5 ps in float32, 2.5 ps in bfloat16, 21 ps in float64, 10 ps a byte, 1.2 us a
-#: call. `make work-fidelity` fits them anew, and gives bytes and calls more weight. On GPUs the peak
-#: rates of data sheets are further apart: on NVIDIA's B200 float64 costs twice float32, and bfloat16
-#: 3 % of it.
+#: AMD EPYC (Zen 5): 7.5 ps in float32, 2.5 ps in bfloat16, 21 ps in float64, 10 ps a byte, 1.2 us
+#: a call. `make work-fidelity` fits them anew, and gives bytes and calls more weight. On GPUs the
+#: peak rates of data sheets are further apart: on NVIDIA's B200 float64 costs twice float32, and
+#: bfloat16 3 % of it.
 FLOP = {
     **{"float64": 3.0, "complex128": 3.0, "float32": 1.0, "complex64": 1.0},
     **{"bfloat16": 0.33, "float16": 0.33, "int8": 0.25, "uint8": 0.25, "qint8": 0.25},

@@ -58,12 +58,6 @@ def not_counted(cause: str) -> WorkVerdict:
     return WorkVerdict(WorkOutcome.NOT_COUNTED, cause)
 
 
-def calls_differ(first: Counted, second: Counted) -> str | None:
-    """Return why two calls have no common count, or None if they did the same."""
-    changed = largest_change(second, first)
-    return changed and f"calls differ: {changed}"
-
-
 def proves_same(verdict: WorkVerdict, coverage: Coverage, accepted: Coverage) -> bool:
     """Return whether the same work in torch means the same work of the whole call."""
     if verdict.outcome is not WorkOutcome.SAME or coverage.share is None or accepted.share is None:

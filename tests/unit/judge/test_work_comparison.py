@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from pytest_greenops.judge import work_comparison
 from pytest_greenops.judge.weights import weighted
 from pytest_greenops.judge.work_changes import largest_change, relative_change, steps
-from pytest_greenops.judge.work_comparison import calls_differ, judge_work, proves_same
+from pytest_greenops.judge.work_comparison import judge_work, proves_same
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.counted import Amount, Counted, Coverage, Operator
 from pytest_greenops.model.work_verdict import WorkLimit, WorkOutcome, WorkVerdict
@@ -194,15 +194,6 @@ def test_figures_that_no_count_has_raise_nothing(bad: Any, of_baseline: bool) ->
     found = judged(table(), odd) if of_baseline else judged(odd)
     assert found.outcome is not WorkOutcome.SAME
     json.loads(msgspec.json.encode(found))
-
-
-def test_calls_that_differ_have_no_count() -> None:
-    """The cause says what the second did more; two equal calls have none."""
-    assert calls_differ(table(), table()) is None
-    said = calls_differ(table(), changed(gelu=calls(5)))
-    assert said == "calls differ: aten.gelu float32 4 -> 5 calls, +4 kB"
-    found = work_comparison.not_counted(said)
-    assert (found.outcome, found.cause, found.red) == (WorkOutcome.NOT_COUNTED, said, False)
 
 
 # --- the cause -------------------------------------------------------------------------------
