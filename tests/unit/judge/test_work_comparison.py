@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops.judge import work_comparison
 from pytest_greenops.judge.weights import weighted
 from pytest_greenops.judge.work_changes import largest_change, relative_change, steps
 from pytest_greenops.judge.work_comparison import judge_work, proves_same
