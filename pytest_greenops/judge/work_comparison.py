@@ -25,9 +25,9 @@ from pytest_greenops.model.work_verdict import WorkLimit, WorkOutcome, WorkVerdi
 MARGIN = 0.005
 #: A verdict lists at most this many operators, and as many modules.
 LISTED = 12
-#: Counts say that the joules cannot have grown if they cover this share of the CPU time, differ
-#: from the baseline's in it by no more than this, and leave no more to threads and children.
-COVERED, APART, ELSEWHERE = 0.9, 0.05, 0.05
+#: Counts say that the joules cannot have grown if they cover this share of the CPU time, so that
+#: threads and children have no more than the rest, and if the baseline's share is this near.
+COVERED, APART = 0.9, 0.05
 
 
 def judge_work(
@@ -66,7 +66,7 @@ def proves_same(verdict: WorkVerdict, coverage: Coverage, accepted: Coverage) ->
     return (
         coverage.share >= COVERED
         and apart <= APART
-        and coverage.threads + coverage.children <= ELSEWHERE
+        and coverage.threads + coverage.children <= 1 - COVERED
         and not (coverage.compiled or accepted.compiled)
     )
 
