@@ -29,7 +29,6 @@ import torch
 from benchmarks.markdown import publish, table
 from benchmarks.work.counting import chosen, counted, differences, from_json, setting, to_json
 from benchmarks.work.workloads import WORKLOADS, make
-from pytest_greenops.judge.work_comparison import calls_differ
 from pytest_greenops.model.counted import Counted
 
 PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "work.md"
@@ -89,11 +88,9 @@ def count_here(names: Sequence[str], times: int) -> None:
         try:
             first = counted(work.call)
             later = [counted(work.call) for _ in range(times)]
-            cause = calls_differ(first, later[0])
-            alarms = sum(bool(differences(first, each)) for each in later)
-            if cause is None and alarms and times == 1:
-                cause = f"calls differ: {differences(first, later[0])[0]}"
-            line = {"name": name, "count": to_json(first), "cause": cause, "alarms": alarms}
+            different = [found[0] for each in later if (found := differences(first, each))]
+            cause = f"calls differ: {different[0]}" if different else None
+            line = {"name": name, "count": to_json(first), "cause": cause, "alarms": len(different)}
         except Exception as error:
             line = {"name": name, "cause": f"{type(error).__name__}: {error}"}
         print(json.dumps(line), flush=True)

@@ -139,6 +139,8 @@ def unseen(found: Coverage) -> Iterator[str]:
         yield f"not counted: {', '.join(parts)}"
     if found.compiled:
         yield "compiled parts counted as if they ran eagerly"
+    if found.concurrent:
+        yield "peak memory not compared: several threads make tensors"
     if found.blind:
         yield f"FLOP unknown of {' and '.join(found.blind)}"
     yield from found.notes

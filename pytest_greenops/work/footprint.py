@@ -62,8 +62,14 @@ class LiveMemory:
 
     def __init__(self) -> None:
         self.peak_bytes = self._live_bytes = 0
+        self._threads: set[int] = set()
         self._known: dict[int, _Watched] = {}
         self._lock = SYSTEM.allocate_lock()
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether several threads made tensors, whose order decides how much lives at once."""
+        return len(self._threads) > 1
 
     def given(self, tensors: Iterable[Any]) -> None:
         """Ignore the storages of tensors that were there before."""
@@ -77,6 +83,7 @@ class LiveMemory:
             known = self._known.get(holder._cdata)
             size = footprint(tensor) if holder is tensor else int(holder.nbytes())
             if known is None:
+                self._threads.add(SYSTEM.get_ident())
                 self._keep(holder, size)
             elif size > known.size > 0:  # it grew
                 self._grow(size - known.size)

@@ -103,6 +103,7 @@ def _coverage(tallies: Sequence[Tally], used: CpuTime | None, notes: tuple[str, 
         threads=threads,
         children=children,
         compiled=COMPILED in notes,
+        concurrent=any(tally.memory.concurrent for tally in tallies),
         blind=tuple(sorted(_blind(tallies, bool(devices)))),
         notes=tuple(note for note in notes if note != COMPILED),
     )

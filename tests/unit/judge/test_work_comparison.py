@@ -99,6 +99,14 @@ def test_peak_memory_alone_is_a_change() -> None:
     assert found.changes == ("peak memory 12 MB -> 70 MB",)
 
 
+@pytest.mark.parametrize(("before", "now"), [(True, False), (False, True)])
+def test_peak_memory_of_several_threads_is_not_compared(before: bool, now: bool) -> None:
+    """The order of the threads decides it, in either of the two tables."""
+    known = accepted(table(concurrent=before))
+    found = judge_work(table(peak_mb=70, concurrent=now), known.facts, known, Budget())
+    assert found.outcome is WorkOutcome.SAME
+
+
 def test_without_a_baseline_limits_are_judged() -> None:
     """They need none."""
     found = judge_work(table(), FACTS, None, Budget(max_flop=10**12, max_memory_bytes=2 * 10**7))

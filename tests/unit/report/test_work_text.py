@@ -98,12 +98,14 @@ def test_totals(work: WorkTotals, text: str) -> None:
             {
                 "share": 1.2,
                 "compiled": True,
+                "concurrent": True,
                 "blind": ("aten.x", "my.y"),
                 "notes": ("once",),
             },
             None,
             "counted in torch, covers 120 % of CPU time; compiled parts counted as if they ran "
-            "eagerly; FLOP unknown of aten.x and my.y; once",
+            "eagerly; peak memory not compared: several threads make tensors; FLOP unknown of "
+            "aten.x and my.y; once",
         ),
         (
             {"unknown": "CUDA runs by itself", "children": 0.5},

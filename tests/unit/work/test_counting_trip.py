@@ -156,6 +156,26 @@ def test_threads_that_the_call_starts_are_counted(work: Callable[[], Any], expec
     assert expected * 36 == flop(work)
 
 
+def test_memory_is_concurrent_if_threads_make_tensors_at_once() -> None:
+    """Threads that meet while each holds a tensor; not a call of one thread."""
+    meet = threading.Barrier(2)
+
+    def hold() -> None:
+        held = torch.ones(3) + 1
+        meet.wait(10)
+        del held
+
+    def both() -> None:
+        threads = [threading.Thread(target=hold) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert pass_through(both).tallies["call"].memory.concurrent
+    assert not pass_through(product).tallies["call"].memory.concurrent
+
+
 def test_a_thread_that_goes_on_is_noted() -> None:
     """What it does later is not counted, and the notes say so."""
     go_on = threading.Event()
