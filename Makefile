@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-ab test-commands test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost clean
+.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -21,19 +21,23 @@ OTHER_PLUGINS = $(patsubst %,tests/integration/test_%.py,async cov randomly repe
 COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_report.py cli_bisect.py)
 COMMANDS = tests/integration/test_sessions.py \
 	$(addprefix tests/integration/test_cli,.py _compare.py _merge.py _prune.py _show.py _whatif.py)
+BROWSER = tests/integration/test_html.py
 NEED_TORCH = tests/studies tests/layers tests/unit/work \
 	$(addprefix tests/integration/test_,explain_layers.py ab_count.py) \
 	$(addprefix tests/integration/test_count,.py _only.py _effects.py) tests/unit/run/test_counting.py
 
-test: $(VENV)/.test  ## two minutes: all tests but those of the five commands below
+test: $(VENV)/.test  ## two minutes: all tests but those of the six commands below
 	$(PYTEST) tests -m "not real_time and not needs_torch" \
-		$(addprefix --ignore=,$(COMPARISONS) $(COMMANDS) $(OTHER_PLUGINS) $(NEED_TORCH)) $(SIDE_BY_SIDE)
+		$(addprefix --ignore=,$(COMPARISONS) $(COMMANDS) $(BROWSER) $(OTHER_PLUGINS) $(NEED_TORCH)) $(SIDE_BY_SIDE)
 
 test-ab: $(VENV)/.test  ## comparisons and bisects in git repositories, by processes of their own
 	$(PYTEST) -m "not real_time" $(COMPARISONS) $(SIDE_BY_SIDE)
 
 test-commands: $(VENV)/.test  ## the command pytest-greenops, and sessions in fresh processes
 	$(PYTEST) -m "not real_time" $(COMMANDS) $(SIDE_BY_SIDE)
+
+test-browser: $(VENV)/.browser  ## the HTML report in headless Chromium; skipped where that is missing
+	$(PYTEST) $(BROWSER)
 
 test-plugins: $(VENV)/.test  ## this plugin together with other pytest plugins
 	$(PYTEST) $(OTHER_PLUGINS) $(SIDE_BY_SIDE)
@@ -46,7 +50,7 @@ test-studies: $(VENV)/.test $(VENV)/.bench  ## the tests that need torch
 	OMP_NUM_THREADS=1 $(PYTEST) $(NEED_TORCH) tests/unit/insight tests/test_docs.py $(SIDE_BY_SIDE)
 
 test-all:  ## all tests, as in CI; a command runs even if another one failed
-	$(MAKE) --keep-going test test-ab test-commands test-plugins test-real-time test-studies
+	$(MAKE) --keep-going test test-ab test-browser test-commands test-plugins test-real-time test-studies
 
 # A common mistake with language models, compared with a baseline of the right way: must fail.
 REGRESSIONS = $(PYTEST) benchmarks/regressions -k generation --energy-baselines=$(VENV)/right-way
@@ -135,6 +139,10 @@ work-fidelity: $(VENV)/.bench
 work-cost: $(VENV)/.bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.work.cost
 
+# How large the HTML report is, and how fast it opens in Chromium.
+report: $(VENV)/.browser
+	$(BIN)/python -m benchmarks.report.opening
+
 # How exact the insights are on this machine: layers, whole trainings, networks that never ran.
 insight: $(VENV)/.bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.attribution
@@ -153,6 +161,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.test: $(VENV)/bin/python $(PROJECT)
 	$(INSTALL) --editable '.[test]'
+	touch $@
+
+# Without the rights to install it, the tests say what is missing.
+$(VENV)/.browser: $(VENV)/.test
+	command -v chromium || { apt-get update -qq && apt-get install -y -qq chromium; } || true
+	$(INSTALL) playwright
 	touch $@
 
 # The pinned torch first, before a package pulls in another one: see CONTRIBUTING.md

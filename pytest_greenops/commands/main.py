@@ -18,13 +18,14 @@ from pytest_greenops.commands.console import PROGRAM, print_problems
 from pytest_greenops.commands.doctor import Doctor
 from pytest_greenops.commands.merge import Merge
 from pytest_greenops.commands.prune import Prune
+from pytest_greenops.commands.report import Report
 from pytest_greenops.commands.schema import Schema
 from pytest_greenops.commands.show import Show
 from pytest_greenops.commands.whatif import WhatIf
 from pytest_greenops.model.errors import GreenopsError
 
 COMMANDS: tuple[Command, ...] = (
-    *(Doctor(), Compare(), Bisect(), Show(), Prune(), Merge(), WhatIf(), Schema()),
+    *(Doctor(), Compare(), Bisect(), Show(), Prune(), Merge(), Report(), WhatIf(), Schema()),
 )
 
 

@@ -27,7 +27,7 @@ _LEFT_OUT = {
     *("collectonly", "setuponly", "setupshow", "setupplan", "no_header", "no_summary"),
     *("fold_skipped", "xfail_tb", "force_short_summary", "disable_warnings", "basetemp"),
     *("cacheclear", "cacheshow", "energy", "energy_save", "energy_save_new", "energy_explain"),
-    "energy_json",
+    *("energy_json", "energy_html"),
 }
 #: They select tests and workers: a command for one test needs them only to override the ini file.
 _SELECTING = {

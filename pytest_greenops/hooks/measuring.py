@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_greenops.commands import results_file
 from pytest_greenops.hooks import failure, selection
 from pytest_greenops.hooks.caller import caller_of, inform_worker
 from pytest_greenops.hooks.fixture import Energy
@@ -18,11 +17,11 @@ from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.hooks.measured_item import MeasuredItem, measured_whole
 from pytest_greenops.hooks.progress_bar import ProgressBar
 from pytest_greenops.hooks.report_data import GatheredReports
-from pytest_greenops.hooks.run_output import header, shows_unicode, write_json
+from pytest_greenops.hooks.run_output import OutputFiles, header, shows_unicode
 from pytest_greenops.hooks.side_process import SideProcess
 from pytest_greenops.machine.facts import brought_facts
 from pytest_greenops.model.baseline import TestKey
-from pytest_greenops.model.errors import GreenopsError, OptionError
+from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import closing, terminal
 from pytest_greenops.report.drawing import plain, visible
@@ -57,6 +56,7 @@ class Measuring:
         self._live = LiveOutput(getattr(config.option, "capture", "no"))
         self._progress = ProgressBar(config, self._live)
         self._run: Run | None = None
+        self._files: OutputFiles | None = None
         self._gathered = GatheredReports()
         self._failed = ""
 
@@ -103,7 +103,8 @@ class Measuring:
         if SideProcess.of(self._config):
             return
         try:
-            self._check_json()
+            if self._runs_tests and not self._is_worker:
+                self._files = OutputFiles(self._options)
             caller_of(self._config)  # before a test changes the environment that it reads
             self._run = self._open()
             selection.refuse_workers(self._config, self._run.estimated_only)
@@ -111,16 +112,6 @@ class Measuring:
                 self._run.store.check_writable()
         except GreenopsError as error:
             raise pytest.UsageError(str(error)) from None
-
-    def _check_json(self) -> None:
-        """Refuse a file of `--energy-json` that could not be written at the end."""
-        path = self._options.json
-        if path is None or self._is_worker or not self._runs_tests:
-            return
-        try:
-            results_file.check_writable(path)
-        except GreenopsError as error:
-            raise OptionError(f"--energy-json {error}") from None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -203,7 +194,8 @@ class Measuring:
         if child := FreshChild.of(self._config):
             child.answer(self._run)
             return
-        self._gathered.problems += write_json(self._run)
+        if self._files is not None:
+            self._gathered.problems += self._files.write(self._run, caller_of(self._config))
         fine = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
         if session.exitstatus not in fine:
             return

@@ -12,7 +12,14 @@ import pytest
 
 from pytest_greenops.model.errors import GreenopsError, OptionError, UnitError
 from pytest_greenops.model.marker import MOST_ROUNDS, parse_action
-from pytest_greenops.model.run_options import Count, Options, Saving, StableMemory, TestsOf
+from pytest_greenops.model.run_options import (
+    ONLY_VARIABLE,
+    Count,
+    Options,
+    Saving,
+    StableMemory,
+    TestsOf,
+)
 
 if TYPE_CHECKING:
     from pytest_greenops.model.carbon_factor import CarbonFactor
@@ -76,6 +83,7 @@ _OPTIONS = (
     _switch("energy-count-only", "count the work, and measure no joules"),
     _switch("energy-explain", "report where the joules go: by named window and by layer"),
     _Option("energy-json", "write the results to this file", "PATH"),
+    _Option("energy-html", "write a report to this file, to read in a browser", "PATH"),
     _Option(
         "energy-carbon-intensity",
         "report grams of CO2e for this carbon intensity: '401 g/kWh'",
@@ -126,7 +134,8 @@ def read_options(config: pytest.Config) -> Options:
     selection = read.either("energy-only", "energy-skip")
     count_only = read.flag("energy-count-only")
     measure = read.flag("energy") or saving is not None or count_only
-    json = read.value("energy-json", _path)
+    a_step = ONLY_VARIABLE in os.environ  # of a bisect, which has results and no report
+    json, html = (read.value(f"energy-{kind}", _path) for kind in ("json", "html"))
     least = read.value("energy-min-rounds", _count)
     most = read.value("energy-max-rounds", _count)
     if least and most and least > most:
@@ -155,6 +164,7 @@ def read_options(config: pytest.Config) -> Options:
         max_rounds=most or max(default.max_rounds, least or default.max_rounds),
         max_time_s=read.value("energy-max-time", _quantity("duration"), default.max_time_s),
         json=config.invocation_params.dir / json if json else None,
+        html=config.invocation_params.dir / html if html and not a_step else None,
         carbon=_carbon(read),
         cpu_watts=read.value("energy-cpu-watts", _quantity("power")),
         session_sd=read.value("energy-session-sd", _quantity("percent"), default.session_sd),

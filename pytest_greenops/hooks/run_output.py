@@ -1,17 +1,25 @@
-"""What a run writes beside the reports of its tests: its header, and its file of results."""
+"""What a run writes beside the reports of its tests: its header, and files of its results."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from pytest_greenops import machine
 from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.commands import results_file
+from pytest_greenops.model.advised import Caller
+from pytest_greenops.model.errors import GreenopsError, OptionError
+from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import closing
 from pytest_greenops.report.document import to_json
 from pytest_greenops.report.drawing import shows_blocks
 from pytest_greenops.run.run import Run
+
+if TYPE_CHECKING:
+    from pytest_greenops.commands.html_file import HtmlFile
 
 
 def shows_unicode() -> bool:
@@ -34,12 +42,42 @@ def header(run: Run) -> Iterator[str]:
     return closing.header(sensors, unreadable, run.environment.slug, saved, run.policy)
 
 
-def write_json(run: Run) -> Iterator[str]:
-    """Write the file of `--energy-json`, if there is one; yield the problem if that fails."""
-    path = run.options.json
-    if path is None:
-        return
+class OutputFiles:
+    """The files of `--energy-json` and `--energy-html`.
+
+    Raises `OptionError` for one that could not be written at the end.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._json = options.json
+        self._html: HtmlFile | None = None
+        if options.json is not None:
+            with _naming("--energy-json"):
+                results_file.check_writable(options.json)
+        if options.html is not None:
+            from pytest_greenops.commands.html_file import HtmlFile
+
+            with _naming("--energy-html"):
+                self._html = HtmlFile(options.html)
+
+    def write(self, run: Run, caller: Caller) -> Iterator[str]:
+        """Write the files that the run asked for; yield a problem for each that failed."""
+        if self._json is not None:
+            try:
+                write_whole(self._json, to_json(run.document()))
+            except OSError as error:
+                yield f"--energy-json {results_file.unwritable(self._json, error)}"
+        if self._html is not None:
+            try:
+                self._html.write(run.document(), caller)
+            except GreenopsError as error:
+                yield f"--energy-html {error}"
+
+
+@contextmanager
+def _naming(option: str) -> Iterator[None]:
+    """Put the name of an option in front of an error."""
     try:
-        write_whole(path, to_json(run.document()))
-    except OSError as error:
-        yield f"--energy-json {results_file.unwritable(path, error)}"
+        yield
+    except GreenopsError as error:
+        raise OptionError(f"{option} {error}") from None

@@ -92,6 +92,7 @@ class SideProcess:
             save=None,
             sessions=1,
             json=None,
+            html=None,
             strict=False,
             explain=False,
             ab=None,

@@ -65,6 +65,7 @@ class Options(NamedTuple):
     max_rounds: int = 25
     max_time_s: float = 60.0
     json: Path | None = None
+    html: Path | None = None
     carbon: CarbonFactor | None = None
     cpu_watts: float | None = None
     session_sd: float = 0.03

@@ -32,6 +32,8 @@ SIGNIFICANT = 0.05
 _SHARED = (Outcome.NOT_COMPARABLE, Outcome.NOT_MEASURED, Outcome.NO_BASELINE)
 #: Verdicts whose reason starts with the verdict.
 _WORDED = (Outcome.INCONCLUSIVE, Outcome.NOT_COMPARABLE, Outcome.NOT_MEASURED)
+#: Of all that is estimated.
+ESTIMATED = Advice(f"~ is estimated, not sensed: {ESTIMATE_BAND} on the absolute figure.")
 
 
 class Note(NamedTuple):
@@ -74,11 +76,16 @@ def _add_a_session(count: int, smallest: float) -> Advice:
 
 def _of_quality(results: Sequence[Result]) -> Iterator[Advice]:
     """Yield limits of quality that could not be judged, and the fronts of quality and joules."""
+    yield from unjudged_quality(results)
+    yield from map(Advice, quality.fronts(results))
+
+
+def unjudged_quality(results: Sequence[Result]) -> Iterator[Advice]:
+    """Yield limits of quality that could not be judged."""
     for result in results:
         noted = result.saved or result.verdict.outcome is Outcome.NO_BASELINE
         if not noted and (why := quality_not_judged(result)):
             yield Advice(f"{figures.subject(result)}: {why.text}", why.command)
-    yield from map(Advice, quality.fronts(results))
 
 
 OF_A_RUN = Sentences(explain, again, _add_a_session, _of_quality)
@@ -123,7 +130,7 @@ def _of_the_machine(result: Result) -> bool:
 def remarks(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Iterator[Advice]:
     """Yield what applies to many results and needs no immediate action."""
     if any(figures.estimated(r) and figures.measured(r) for r in results):
-        yield Advice(f"~ is estimated, not sensed: {ESTIMATE_BAND} on the absolute figure.")
+        yield ESTIMATED
     young = [r.verdict.change for r in results if is_provisional(r) and not r.saved]
     smallest = [change.smallest for change in young if change]
     if smallest:

@@ -85,13 +85,12 @@ def _same_decimals(quality: QualityChange) -> tuple[str, str]:
 
 def fronts(results: Sequence[Result]) -> Iterator[str]:
     """Yield a sentence for each quality of several measurements of the same function."""
-    groups: dict[tuple[object, ...], dict[str, Result]] = {}
-    for result in results:
-        if figures.measured(result) and not result.untrusted and math.isfinite(result.judged_j):
-            test, estimated = result.test, figures.estimated(result)
-            group = test.module, test.qualname, result.name, result.unit, result.domain, estimated
-            groups.setdefault(group, {})[test.param_id or test.qualname] = result
-    for members in groups.values():
+    return (_front(*found) for found in found_fronts(results))
+
+
+def found_fronts(results: Sequence[Result]) -> Iterator[tuple[str, Result, Front]]:
+    """Yield each quality of several measurements of one function, one of them, and the front."""
+    for members in alike(results):
         names = (quality for result in members.values() for quality in result.quality)
         for quality in dict.fromkeys(names):
             points = [
@@ -100,7 +99,18 @@ def fronts(results: Sequence[Result]) -> Iterator[str]:
                 if math.isfinite(result.quality.get(quality, math.nan))
             ]
             if len(points) > 1:
-                yield _front(quality, next(iter(members.values())), front(points))
+                yield quality, next(iter(members.values())), front(points)
+
+
+def alike(results: Sequence[Result]) -> Iterator[dict[str, Result]]:
+    """Yield the measurements of each function that are comparable, by their parameters."""
+    groups: dict[tuple[object, ...], dict[str, Result]] = {}
+    for result in results:
+        if figures.measured(result) and not result.untrusted and math.isfinite(result.judged_j):
+            test, estimated = result.test, figures.estimated(result)
+            group = test.module, test.qualname, result.name, result.unit, result.domain, estimated
+            groups.setdefault(group, {})[test.param_id or test.qualname] = result
+    yield from groups.values()
 
 
 def _interval(result: Result) -> tuple[float, float]:

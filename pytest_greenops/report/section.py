@@ -45,7 +45,7 @@ def _labelled(result: Result, what: bool, width: int) -> Iterator[str]:
 
 def fact_lines(result: Result, width: int) -> Iterator[str]:
     """Yield labelled lines: how sure a verdict is, where the energy goes, and what disturbed it."""
-    for label, text in _facts(result):
+    for label, text in facts(result):
         yield from hanging(f"{label:<{_LABEL}}", text, width)
 
 
@@ -86,8 +86,8 @@ def next_steps(result: Result) -> Iterator[tuple[str, Command | str]]:
         yield "raise it", advice.command
 
 
-def _facts(result: Result) -> Iterator[tuple[str, str]]:
-    """Yield what neither the message nor the table says."""
+def facts(result: Result) -> Iterator[tuple[str, str]]:
+    """Yield what neither the message nor the table says: a label with its text."""
     verdict = result.verdict
     if verdict.work is not None and verdict.red:
         yield from (("work", line) for line in work_text.facts(result))

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_greenops.model.baseline import Revision
-from pytest_greenops.model.counted import Amount, Counted, Coverage, Operator
+from pytest_greenops.model.counted import (
+    Amount,
+    Counted,
+    Coverage,
+    Operator,
+    OperatorWork,
+    WorkRecord,
+)
 from pytest_greenops.model.work_baseline import AcceptedWork
 from pytest_greenops.model.work_verdict import WorkOutcome, WorkVerdict
 
@@ -51,6 +58,13 @@ def table(
         round(peak_mb * MB),
         Coverage(**{"share": 0.97, **coverage}),
     )
+
+
+def record(counted: Counted | None = None) -> WorkRecord:
+    """Return a table as results have it."""
+    made = table() if counted is None else counted
+    operators = tuple(OperatorWork(*each, amount) for each, amount in made.operators.items())
+    return WorkRecord(made.totals, made.coverage, 1e9, "v1", FACTS, operators, dict(made.modules))
 
 
 def layers(number: int, mflop: int = 537, kb: int = 900) -> dict[str, Amount]:

@@ -1,0 +1,68 @@
+"""Writing the HTML report: what it needs is loaded, and its place is checked, before any test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from pytest_greenops.baselines import whole_file
+from pytest_greenops.commands.results_file import unwritable
+from pytest_greenops.insight.regions import region_names, regions
+from pytest_greenops.model.advised import PLAIN, Caller
+from pytest_greenops.model.errors import ResultsError
+from pytest_greenops.model.result import Results
+from pytest_greenops.report.document import to_json
+from pytest_greenops.report.html.page import Region, page_of
+from pytest_greenops.report.html.renderer import GENERATOR, Renderer
+
+#: A report of ours says so within its first bytes.
+_HEAD = 512
+
+
+class HtmlFile:
+    """A report that will be written to a path.
+
+    Raises `ResultsError` if a library is missing, if the file cannot be written, or if it would
+    replace something else than a report.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._renderer = Renderer.load()
+        except ImportError as error:
+            raise ResultsError(
+                f"{path}: the report needs jinja2 and plotly ({error}): "
+                "pip install 'pytest-greenops[report]'"
+            ) from None
+        self._path = path
+        try:
+            whole_file.check_writable(path)
+            replaced = path.is_file() and path.stat().st_size > 0
+            if replaced and GENERATOR.encode() not in _head(path):
+                raise ResultsError(
+                    f"{path}: is no report of pytest-greenops, and would be overwritten; name "
+                    f"another file, or delete it: rm {whole_file.quoted(path)}"
+                )
+        except OSError as error:
+            raise unwritable(path, error) from None
+
+    def write(self, results: Results, caller: Caller = PLAIN) -> None:
+        """Write the report of some results; raises `ResultsError`.
+
+        It has the figures of the result file, so that `pytest-greenops report` makes the same.
+        """
+        results = msgspec.json.decode(to_json(results), type=Results)
+        names = region_names()
+        known = [Region(factor, names[str(factor.region)]) for factor in regions()]
+        try:
+            whole_file.write_whole(
+                self._path, self._renderer.render(page_of(results, known, caller))
+            )
+        except OSError as error:
+            raise unwritable(self._path, error) from None
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD)

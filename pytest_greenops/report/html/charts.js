@@ -1,0 +1,221 @@
+"use strict";
+// Charts of a test, drawn when it is opened; beside each stands a table with the same figures.
+
+let library;
+/** Run the library of charts, which stands in the page as text, once. */
+function loadLibrary() {
+  library ??= new Promise((resolve) => {
+    const script = make("script");
+    script.textContent = find("#plotly").textContent;
+    document.head.append(script);
+    resolve(window.Plotly);
+  });
+  return library;
+}
+
+/** Print a number with three digits and a prefix: 0.0312 -> "31.2 mJ". */
+function print(value, unit) {
+  if (!value || !Number.isFinite(value)) return `${value} ${unit}`;
+  const prefixes = [[1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""], [1e-3, "m"], [1e-6, "µ"]];
+  const [factor, prefix] = prefixes.find(([each]) => Math.abs(value) >= each * 0.9995) ?? prefixes.at(-1);
+  const scaled = value / factor;
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(scaled) * 1.0005)));
+  return `${scaled.toFixed(digits)} ${prefix}${unit}`;
+}
+
+/** Return a table; columns whose heading ends in a space have numbers, which stand on the right. */
+function makeTable(label, head, lines) {
+  const kind = head.map((text) => (text.endsWith(" ") ? { class: "number" } : {}));
+  const cells = (line) => line.map((text, i) => make(i ? "td" : "th", i ? kind[i] : { scope: "row" }, text ?? ""));
+  return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, make("table", { class: "plain" },
+    make("thead", {}, make("tr", {}, ...head.map((text, i) => make("th", { scope: "col", ...kind[i] }, text.trim())))),
+    make("tbody", {}, ...lines.map((line) => make("tr", {}, ...cells(line))))));
+}
+
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const drawn = new Map(); // plots that are open, and how to draw them again in another theme
+
+function draw(plot, figure) {
+  const { traces, layout } = figure();
+  const axis = { nticks: 6, gridcolor: color("line"), zerolinecolor: color("line"), automargin: true };
+  const whole = {
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: color("fg"), size: 12 },
+    margin: { l: 10, r: 10, t: layout.showlegend ? 30 : 8, b: 10 }, showlegend: false, hovermode: "closest", ...layout,
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", traceorder: "normal" }, xaxis: { ...axis, ...layout.xaxis }, yaxis: { ...axis, ...layout.yaxis },
+  };
+  if (layout.height) plot.style.height = `${layout.height}px`;
+  drawn.set(plot, figure);
+  return loadLibrary().then((charts) => charts.react(plot, traces, whole, { displayModeBar: false, responsive: true }));
+}
+document.addEventListener("themechange", () => {
+  for (const [plot, figure] of drawn) if (plot.isConnected) draw(plot, figure); else drawn.delete(plot);
+});
+
+/** Add a chart with a text for those who do not see it, and its figures as a table. */
+function addChart(container, title, words, figure, head, lines) {
+  const plot = make("div", { class: "plot", role: "img", "aria-label": `${title}: ${words}` });
+  const more = make("details", {}, make("summary", {}, "Figures as a table"), makeTable(`Table: ${title}`, head, lines));
+  container.append(make("figure", {}, make("figcaption", {}, title), make("p", { class: "below" }, words), plot, more));
+  draw(plot, figure);
+}
+
+function addTable(container, title, words, head, lines) {
+  container.append(make("figure", {}, make("figcaption", {}, title), make("p", { class: "below" }, words), makeTable(`Table: ${title}`, head, lines)));
+}
+
+const base = (unit) => unit.split("/")[0];
+const marked = (test) => (test.estimated ? "estimated ±50 %, " : "");
+const units = (unit, title) => ({ title: { text: title }, tickformat: "~s", ticksuffix: unit });
+const level = (y, name, dash) => ({
+  type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: color(name), width: 1.5, dash },
+});
+const NAMES = { type: "category", dtick: 1, autorange: "reversed", tickfont: { size: 11 } };
+const sessionName = (number) => (number ? `fresh process ${number}` : "this run's process");
+
+function addRounds(container, test) {
+  const { unit, sessions, baseline, limit, low, high, budget, of } = test.rounds;
+  const printed = (value) => print(value, unit);
+  const words = [`${marked(test)}${of}`];
+  if (baseline !== undefined) words.push(`baseline ${printed(baseline)} (solid), limit ${printed(limit)} (dashed), 95 % CI of the change ${printed(low)} to ${printed(high)} (band)`);
+  if (budget !== undefined) words.push(`budget ${printed(budget)} (dotted)`);
+  addChart(container, "Rounds by session", words.join("; "), () => {
+    const traces = [];
+    let from = 1;
+    sessions.forEach((values, number) => {
+      traces.push({
+        x: values.map((_, i) => from + i), y: values, mode: "markers", name: sessionName(number),
+        marker: { color: color(number % 2 ? "other" : "series"), size: 7, symbol: number % 2 ? "diamond" : "circle" },
+        hovertemplate: `%{text}<extra>${sessionName(number)}</extra>`, text: values.map(printed),
+      });
+      from += values.length;
+    });
+    const shapes = [];
+    if (baseline !== undefined) {
+      shapes.push({ type: "rect", xref: "paper", x0: 0, x1: 1, y0: low, y1: high, fillcolor: color("series"), opacity: 0.15, line: { width: 0 } });
+      shapes.push(level(baseline, "dim", "solid"), level(limit, "red", "dash"));
+    }
+    if (budget !== undefined) shapes.push(level(budget, "red", "dot"));
+    const shown = [...sessions.flat(), ...[baseline, limit, low, high, budget].filter((each) => each !== undefined)];
+    const room = (Math.max(...shown) - Math.min(...shown)) * 0.08 || Math.abs(shown[0]) * 0.05 || 1;
+    const range = [Math.min(...shown) - room, Math.max(...shown) + room];
+    return { traces, layout: { shapes, showlegend: sessions.length > 1, xaxis: { title: { text: "round" } }, yaxis: { ...units(base(unit), unit), range } } };
+  }, ["session", "round ", "energy "], sessions.flatMap((values, number) => values.map((value, i) => [sessionName(number), `${i + 1}`, printed(value)])));
+}
+
+function addPower(container, test) {
+  addChart(container, "Power over the measured time", `${marked(test)}mean of each round; the time between rounds is left out`, () => ({
+    traces: test.power.map((points, number) => ({
+      x: points.map((point) => point[0]), y: points.map((point) => point[1]), mode: "lines+markers", name: sessionName(number),
+      line: { color: color(number % 2 ? "other" : "series"), shape: "vh", dash: number % 2 ? "dot" : "solid" },
+      hovertemplate: "%{text}<extra></extra>", text: points.map((point) => print(point[1], "W")),
+    })),
+    layout: { showlegend: test.power.length > 1, xaxis: units("s", "measured time"), yaxis: { ...units("W", "W"), rangemode: "tozero" } },
+  }), ["session", "until ", "power "], test.power.flatMap((points, number) => points.map(([s, w]) => [sessionName(number), print(s, "s"), print(w, "W")])));
+}
+
+const PATTERNS = { cpu: "", dram: "/", gpu: "x", psys: "." };
+function addStacks(container, title, words, names, stacks) {
+  const kinds = [...new Set(stacks.flatMap(Object.keys))];
+  const height = 60 + 34 * names.length;
+  addChart(container, title, words, () => ({
+    traces: kinds.map((kind, place) => ({
+      type: "bar", orientation: "h", name: kind, y: names, x: stacks.map((stack) => stack[kind] ?? 0),
+      marker: { color: color(place % 2 ? "other" : "series"), opacity: place > 1 ? 0.6 : 1, pattern: { shape: PATTERNS[kind] ?? "" } },
+      hovertemplate: "%{text}<extra></extra>", text: stacks.map((stack) => `${kind} ${print(stack[kind] ?? 0, "J")}`), textposition: "none",
+    })),
+    layout: { barmode: "stack", bargap: 0.3, height: Math.max(height, 150), showlegend: true, xaxis: units("J", "joules of a call"), yaxis: NAMES },
+  }), ["", ...kinds.map((kind) => `${kind} `)], names.map((name, i) => [name, ...kinds.map((kind) => (kind in stacks[i] ? print(stacks[i][kind], "J") : "–"))]));
+}
+
+function addChanges(container, test) {
+  const names = test.changes.map((each) => each[0][0]);
+  const words = test.changes.map(([cells]) => `${cells[0]}: ${cells[1]} (95 % CI ${cells[2]}), limit ${cells[3]}${cells[4] && ", decides"}`);
+  addChart(container, "Change, with its interval and the limit", `${words.join("; ")}; the limit is dashed`, () => ({
+    traces: [{
+      x: test.changes.map((each) => each[1] * 100), y: names, mode: "markers", marker: { color: color("series"), size: 10 },
+      error_x: {
+        type: "data", symmetric: false, color: color("series"), thickness: 2,
+        array: test.changes.map((each) => (each[3] - each[1]) * 100), arrayminus: test.changes.map((each) => (each[1] - each[2]) * 100),
+      },
+      hovertemplate: "%{text}<extra></extra>", text: words,
+    }],
+    layout: {
+      height: 90 + 45 * names.length,
+      shapes: test.changes.map((each, i) => ({ type: "line", x0: each[4] * 100, x1: each[4] * 100, y0: i - 0.4, y1: i + 0.4, line: { color: color("red"), dash: "dash" } })),
+      xaxis: { ticksuffix: " %", rangemode: "tozero", zerolinewidth: 2 }, yaxis: { type: "category", range: [-0.6, names.length - 0.4], tickfont: { size: 11 } },
+    },
+  }), ["compared with", "change ", "95 % CI ", "limit ", ""], test.changes.map(([cells]) => cells));
+}
+
+function addLayers(container, test) {
+  const lines = test.layers.map(([name, kind, joules, before, share, change]) => [name, kind, print(joules, "J"), share, before === null ? "–" : `${print(before, "J")} (${change})`]);
+  addChart(container, "Joules by layer", `${marked(test)}each layer replayed on its own input; share of the models' joules`, () => ({
+    traces: [{
+      type: "bar", orientation: "h", y: test.layers.map((each) => each[0]), x: test.layers.map((each) => each[2]),
+      marker: { color: color("series") }, hovertemplate: "%{text}<extra></extra>", text: lines.map((line) => line.join(", ")), textposition: "none",
+    }],
+    layout: { height: 80 + 24 * lines.length, xaxis: units("J", "joules of a call"), yaxis: NAMES },
+  }), ["layer", "class", "energy ", "share ", "baseline "], lines);
+}
+
+function addWork(container, test) {
+  const head = ["calls ", "FLOP ", "read ", "written "];
+  const told = (what, { rows, of }) => `counted, not measured; ${rows.length < of ? `the ${rows.length} largest of ${of} ${what}` : `${of} ${what}`}`;
+  for (const [key, title, what] of [["work_changes", "What changed, by operator", "operator"], ["module_changes", "What changed, by module", "module"]]) {
+    if (test[key]) addTable(container, title, "counted work against what was accepted, the largest change first", [what], test[key].map((line) => [line]));
+  }
+  if (test.operators) addTable(container, "Counted work by operator", told("operators", test.operators), ["operator", ...head], test.operators.rows);
+  if (test.modules) addTable(container, "Counted work by module", told("modules, each without the modules inside it", test.modules), ["module", ...head], test.modules.rows);
+}
+
+function addCharts(container, place) {
+  const test = report.tests[place];
+  if (test.changes) addChanges(container, test);
+  if (test.rounds) addRounds(container, test);
+  if (test.power) addPower(container, test);
+  const windows = report.windows.find((places) => places.includes(place));
+  if (test.domains && !windows) addStacks(container, "Joules by domain", `${marked(test)}of one call`, ["call"], [test.domains]);
+  if (windows) {
+    const names = windows.map((each) => find("a", rows[each].body).textContent.split(" · ")[1] ?? "call");
+    addStacks(container, "Joules by named window of this test", `${marked(test)}of one call each; a window may lie within another`, names, windows.map((each) => report.tests[each].domains ?? { all: report.tests[each].joules }));
+  }
+  if (test.layers) addLayers(container, test);
+  addWork(container, test);
+}
+
+function addFront(container, front) {
+  const point = ([name, quality, joules]) => [`${name}: ${front.quality} ${quality}, ${print(joules, front.unit)}`, quality, joules];
+  const best = front.front.map(point);
+  const beaten = front.dominated.map(point);
+  const trace = (points, name, more) => ({
+    x: points.map((each) => each[2]), y: points.map((each) => each[1]), name, text: points.map((each) => each[0]), hovertemplate: "%{text}<extra></extra>", ...more,
+  });
+  const words = `${front.estimated ? "estimated ±50 %, " : ""}${best.length} on the front (circles), ${beaten.length} dominated (crosses); the table below has each`;
+  const plot = make("div", { class: "plot", role: "img", "aria-label": `${front.quality} over ${front.unit} of ${front.title}: ${words}` });
+  container.append(make("figure", {}, make("figcaption", {}, `${front.quality} over ${front.unit}`), make("p", { class: "below" }, words), plot));
+  draw(plot, () => ({
+    traces: [
+      trace(best, "front", { mode: "lines+markers", line: { shape: "hv", color: color("series") }, marker: { size: 9, color: color("series") } }),
+      trace(beaten, "dominated", { mode: "markers", marker: { size: 9, symbol: "x", color: color("dim") } }),
+    ],
+    layout: { showlegend: true, xaxis: units(base(front.unit), front.unit), yaxis: { title: { text: front.quality } } },
+  }));
+}
+
+/** Draw once, when a part of the page is open. */
+function whenOpen(details, add) {
+  const container = find(".charts", details);
+  const begin = () => { if (details.open && !container.hasChildNodes()) add(container); };
+  details.addEventListener("toggle", () => {
+    // Many opened at once are drawn one after the other as they come into sight.
+    if (!details.open || container.hasChildNodes()) return;
+    new IntersectionObserver((seen, observer) => {
+      if (seen.some((each) => each.isIntersecting)) { observer.disconnect(); begin(); }
+    }, { rootMargin: "300px" }).observe(details);
+  });
+  if (details.open) details.dispatchEvent(new Event("toggle"));
+}
+for (const row of rows) whenOpen(find("details", row.body), (container) => addCharts(container, row.place));
+for (const details of all("details[data-front]")) whenOpen(details, (container) => addFront(container, report.fronts[details.dataset.front]));
+addEventListener("beforeprint", () => { for (const plot of drawn.keys()) window.Plotly?.Plots.resize(plot); });
+openTarget();

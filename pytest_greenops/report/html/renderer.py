@@ -1,0 +1,103 @@
+"""From the values of a page to one HTML file that asks nothing of any other."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from pytest_greenops.model.units import format_number
+from pytest_greenops.report import figures
+from pytest_greenops.report.drawing import visible
+from pytest_greenops.report.html.page import Page
+
+if TYPE_CHECKING:
+    import jinja2
+
+#: A file that begins with this is a report of ours.
+GENERATOR = '<meta name="generator" content="pytest-greenops'
+_SCRIPTS = ("page.js", "charts.js", "whatif.js")
+#: What would end a script element, or change how it is read. JSON has an escape for each.
+_ESCAPED = {each: f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}
+
+
+class Renderer(NamedTuple):
+    """The template, its style sheet and its scripts, all loaded: rendering reads no file.
+
+    charts  the library that draws charts, as text that runs when the first chart is opened
+    """
+
+    template: jinja2.Template
+    style: str
+    scripts: tuple[str, ...]
+    charts: str
+
+    @classmethod
+    def load(cls) -> Renderer:
+        """Load jinja2, plotly and the template; raises `ImportError` if one is missing."""
+        import jinja2
+        from plotly.offline import get_plotlyjs
+
+        loader = jinja2.PackageLoader("pytest_greenops.report", "html")
+        environment = jinja2.Environment(
+            loader=loader,
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+            finalize=_shown,
+        )
+
+        def source(name: str) -> str:
+            return loader.get_source(environment, name)[0]
+
+        template = environment.get_template("page.html.jinja")
+        charts = _inert(get_plotlyjs())
+        return cls(template, source("page.css"), tuple(map(source, _SCRIPTS)), charts)
+
+    def render(self, page: Page) -> bytes:
+        """Return the file."""
+        from markupsafe import Markup
+
+        data = msgspec.json.encode(page.data).decode("utf-8", "replace")
+        hashes = " ".join(map(_hash, (*self.scripts, self.charts)))
+        text = self.template.render(
+            page=page,
+            used=figures.used,
+            number=format_number,
+            hashes=hashes,
+            generator=Markup(GENERATOR),
+            style=Markup(self.style),
+            scripts=list(map(Markup, self.scripts)),
+            charts=Markup(self.charts),
+            data=Markup(in_script(data)),
+        )
+        return text.lstrip().encode("utf-8", "backslashreplace")
+
+
+def in_script(json: str) -> str:
+    """Return JSON that may stand in a script element, whatever its strings say."""
+    for character, escape in _ESCAPED.items():
+        json = json.replace(character, escape)
+    return json
+
+
+def _inert(script: str) -> str:
+    """Return a script without what ends its element; the escapes mean the same in strings."""
+    script = script.replace("\r\n", "\n").replace("\r", "\n")
+    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _hash(script: str) -> str:
+    """Return what the content security policy allows to run: this script alone."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+def _shown(value: Any) -> Any:
+    """Return what the template prints: control characters are escaped, whatever the value is."""
+    from markupsafe import Markup
+
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
