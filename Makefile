@@ -166,7 +166,7 @@ $(VENV)/.test: $(VENV)/bin/python $(PROJECT)
 # Without the rights to install it, the tests say what is missing.
 $(VENV)/.browser: $(VENV)/.test
 	command -v chromium || { apt-get update -qq && apt-get install -y -qq chromium; } || true
-	$(INSTALL) playwright
+	$(INSTALL) playwright axe-playwright-python
 	touch $@
 
 # The pinned torch first, before a package pulls in another one: see CONTRIBUTING.md

@@ -20,7 +20,7 @@ from pytest_greenops.model.units import (
     significant,
 )
 from pytest_greenops.report import figures, interleaved_text
-from pytest_greenops.report.html.test_entry import Text
+from pytest_greenops.report.html.entry import Text
 
 #: The most rounds of a session, operators, modules and layers of a test.
 _ROUNDS, _ROWS = 200, 25
@@ -28,7 +28,7 @@ _ROUNDS, _ROWS = 200, 25
 Data = dict[str, Any]
 
 
-def test_data(result: Result) -> Data:
+def charts_of(result: Result) -> Data:
     """Return what the charts of one measurement show; what it lacks has no key."""
     found: Data = {}
     if figures.measured(result):

@@ -14,9 +14,9 @@ from pytest_greenops.model.units import counted, significant
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report import closing, figures, notes, quality_text
 from pytest_greenops.report.advice import Advice
-from pytest_greenops.report.html.chart_data import front_data, test_data
+from pytest_greenops.report.html.chart_data import charts_of, front_data
 from pytest_greenops.report.html.correlations import Matrix, matrices
-from pytest_greenops.report.html.test_entry import (
+from pytest_greenops.report.html.entry import (
     ORDER,
     Entry,
     Text,
@@ -121,7 +121,7 @@ def page_of(document: Results, regions: Sequence[Region] = (), caller: Caller = 
         measured=bool(measured),
         data={
             "tests": [
-                {"keys": significant(e.keys), "text": _searched(e), **test_data(r)}
+                {"keys": significant(e.keys), "text": _searched(e), **charts_of(r)}
                 for e, r in zip(all_entries, results, strict=True)
             ],
             "windows": _windows(results),

@@ -13,7 +13,7 @@ from pytest_greenops.model.explanation import Explanation, Layer
 from pytest_greenops.model.outcome import Outcome
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Verdict
-from pytest_greenops.report.html.chart_data import test_data as data_of
+from pytest_greenops.report.html.chart_data import charts_of
 from pytest_greenops.report.html.correlations import correlation, matrices
 from pytest_greenops.report.html.page import Page, Region, page_of
 from pytest_greenops.report.html.renderer import GENERATOR, Renderer, in_script
@@ -104,7 +104,7 @@ def test_notes_are_those_of_the_terminal() -> None:
 def test_data_of_rounds() -> None:
     """Rounds are joules per judged unit, by session, with baseline, limit, interval and budget."""
     of = regressed(limits=(replace(limit("energy", 3.1, 2.5), unit="sample"),))
-    found = data_of(replace(of, fresh=(of.rounds[:3],)))
+    found = charts_of(replace(of, fresh=(of.rounds[:3],)))
     rounds = found["rounds"]
     assert [len(each) for each in rounds["sessions"]] == [10, 3]
     assert rounds["sessions"][0][0] == pytest.approx(3.1 * 0.98)
@@ -118,26 +118,26 @@ def test_data_of_rounds() -> None:
 def test_data_of_domains() -> None:
     """Domains are those that the terminal prints: none of an estimate by CPU time."""
     shares = {CPU: 0.3, DRAM: 0.1, GPU: 0.6}
-    assert data_of(result(shares=shares))["domains"] == {"cpu": 0.6, "dram": 0.2, "gpu": 1.2}
-    assert "domains" not in data_of(result(shares={CPU: 0.8, DRAM: 0.2}, estimated=True))
+    assert charts_of(result(shares=shares))["domains"] == {"cpu": 0.6, "dram": 0.2, "gpu": 1.2}
+    assert "domains" not in charts_of(result(shares={CPU: 0.8, DRAM: 0.2}, estimated=True))
 
 
 def test_data_of_comparisons() -> None:
     """The pairs and the stored baseline are both there, and which of them decides."""
-    ab, stored = data_of(by_pairs(change=PASSED))["changes"]
+    ab, stored = charts_of(by_pairs(change=PASSED))["changes"]
     assert ab[0] == [
         *("A/B against 3f2a91c (main), 7 pairs", "+8.3 %", "+6.9…+9.8 %", "+5 %", "decides")
     ]
     assert stored[0][0] == "stored baseline, 5 sessions"
     assert stored[0][-1] == ""
     assert ab[1:] == [0.083, 0.069, 0.098, 0.05]
-    assert "baseline" not in data_of(by_pairs(change=PASSED))["rounds"]
+    assert "baseline" not in charts_of(by_pairs(change=PASSED))["rounds"]
 
 
 def test_data_of_layers() -> None:
     """Layers have their joules, share and change; those after the 25th are one row."""
     layers = tuple(Layer(f"layers.{i}", "Linear", 1, 0.1, baseline_j=0.08) for i in range(30))
-    rows = data_of(result(explained=Explanation(layers, 3.0, 3.0)))["layers"]
+    rows = charts_of(result(explained=Explanation(layers, 3.0, 3.0)))["layers"]
     assert rows[0] == ["layers.0", "Linear", 0.1, 0.08, "3.3 %", "+25 %"]
     assert rows[-1] == ["5 more", "", 0.5, None, "17 %", ""]
     assert len(rows) == 26
@@ -153,7 +153,7 @@ def test_counted_work_has_no_joules() -> None:
             Outcome.REGRESSED, of_joules=Outcome.NOT_MEASURED, work=work, cause_kind="counted only"
         ),
     )
-    found = data_of(counted)
+    found = charts_of(counted)
     assert found["operators"]["rows"][0] == [
         "aten.mm float32",
         "28",
