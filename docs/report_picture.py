@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.integration.projects import spread_over_days
 
 PICTURE = Path(__file__).parent / "images" / "report.png"
-SIZE = {"width": 1100, "height": 1060}
+SIZE = {"width": 1100, "height": 1280}
 FILES = {
     "pytest.ini": "[pytest]\nenergy_sensors = fake\nenergy_fresh_process = false\n",
     "conftest.py": """

@@ -41,7 +41,7 @@ class HtmlFile:
             replaced = path.is_file() and path.stat().st_size > 0
             if replaced and GENERATOR.encode() not in _head(path):
                 raise ResultsError(
-                    f"{path}: is no report of pytest-greenops, and would be overwritten; name "
+                    f"{path}: not a report of pytest-greenops, and would be overwritten; name "
                     f"another file, or delete it: rm {whole_file.quoted(path)}"
                 )
         except OSError as error:

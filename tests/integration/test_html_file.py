@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_greenops.model.run_options import ONLY_VARIABLE
 from tests.integration.commands import refused, run
 from tests.integration.projects import ALONE, Project
 
@@ -67,6 +68,15 @@ def test_nothing_measured(project: Project) -> None:
     assert '<table id="tests"' not in text
 
 
+def test_step_of_a_bisect(project: Project) -> None:
+    """A step of a bisect writes no report, also where the ini file asks for one."""
+    project.write("pytest.ini", "[pytest]\nenergy_sensors = fake\nenergy_html = report.html\n")
+    project.write("test_it.py", "def test_it(): pass")
+    project.monkeypatch.setenv(ONLY_VARIABLE, "test_it.py::test_it")
+    assert project.run("--energy").code == 0
+    assert not (project.path / "report.html").exists()
+
+
 def test_cannot_be_written(project: Project) -> None:
     """A path that cannot be written is refused before anything is measured."""
     project.write("test_it.py", "def test_it(): pass")
@@ -78,18 +88,18 @@ def test_cannot_be_written(project: Project) -> None:
 
 
 def test_another_file_is_kept(project: Project) -> None:
-    """A file that is no report is not replaced; a report is."""
+    """A file that is not a report is kept; a report is."""
     path = project.write("test_it.py", "def test_it(): pass")
     ran = project.run("--energy", "--energy-html", "test_it.py", "-k", "one")
     assert ran.errors == [
-        f"ERROR: --energy-html {path}: is no report of pytest-greenops, and would be overwritten; "
+        f"ERROR: --energy-html {path}: not a report of pytest-greenops, and would be overwritten; "
         f"name another file, or delete it: rm {path}"
     ]
     for _ in range(2):
         assert project.run("--energy", "--energy-html=report.html").code == 0
     project.energy()
     said = refused(project.path, "report", "results.json", "-o", "results.json")
-    assert said.startswith("results.json: is no report of pytest-greenops")
+    assert said.startswith("results.json: not a report of pytest-greenops")
 
 
 @pytest.mark.parametrize("library", ["jinja2", "plotly"])

@@ -22,7 +22,7 @@ from pytest_greenops.model.units import (
 from pytest_greenops.report import figures, interleaved_text
 from pytest_greenops.report.html.entry import Text
 
-#: The most rounds of a session, operators, modules and layers of a test.
+#: The most rounds of all sessions of a test, and the most operators, modules and layers.
 _ROUNDS, _ROWS = 200, 25
 
 Data = dict[str, Any]
@@ -31,6 +31,7 @@ Data = dict[str, Any]
 def charts_of(result: Result) -> Data:
     """Return what the charts of one measurement show; what it lacks has no key."""
     found: Data = {}
+    texts: Data = {}
     if figures.measured(result):
         found |= {
             "rounds": _rounds(result),
@@ -54,14 +55,13 @@ def charts_of(result: Result) -> Data:
             )
             for o in result.work.operators
         }
-        found["operators"] = _amounts(operators)
+        texts["operators"] = _amounts(operators)
         modules = {name or "(outside modules)": of for name, of in result.work.modules.items()}
-        found["modules"] = _amounts(modules)
+        texts["modules"] = _amounts(modules)
     if (work := result.verdict.work) is not None:
-        found["work_changes"] = [_cell(line) for line in work.changes[:_ROWS]]
-        found["module_changes"] = [_cell(line) for line in work.modules[:_ROWS]]
-    kept: Data = significant({key: value for key, value in found.items() if value})
-    return kept
+        texts["work_changes"] = [_cell(line) for line in work.changes[:_ROWS]]
+        texts["module_changes"] = [_cell(line) for line in work.modules[:_ROWS]]
+    return {key: value for key, value in {**significant(found), **texts}.items() if value}
 
 
 def front_data(quality: str, example: Result, front: Front) -> Data:
@@ -100,8 +100,11 @@ def _rounds(result: Result) -> Data:
     sessions = []
     for rounds in result.sessions:
         done = [r for r in rounds if result.unit == "call" or r.units.get(result.unit, 0) > 0]
-        sessions.append(list(joules_per_unit(done[:_ROUNDS], names, result.unit)))
-    found: Data = {"unit": _cell(_unit(result)), "sessions": sessions, "of": figures.tally(result)}
+        sessions.append(list(joules_per_unit(done[: _most(result)], names, result.unit)))
+    of = figures.tally(result)
+    if any(len(rounds) > _most(result) for rounds in result.sessions):
+        of += f", the first {_most(result)} of each session"
+    found: Data = {"unit": _cell(_unit(result)), "sessions": sessions, "of": of}
     change = result.verdict.change
     if change is not None and not interleaved_text.deciding(result.verdict):
         found["baseline"] = change.baseline_j
@@ -117,7 +120,12 @@ def _rounds(result: Result) -> Data:
 def _power(result: Result) -> list[list[list[float]]]:
     """Return, for each session, the measured time until the end of each round and its watts."""
     names = tuple(result.provenance.sensors)
-    return [_session_power(rounds[:_ROUNDS], names) for rounds in result.sessions]
+    return [_session_power(rounds[: _most(result)], names) for rounds in result.sessions]
+
+
+def _most(result: Result) -> int:
+    """Return how many rounds of each session are shown."""
+    return max(_ROUNDS // len(result.sessions), 1)
 
 
 def _session_power(rounds: Sequence[Round], names: Sequence[str]) -> list[list[float]]:

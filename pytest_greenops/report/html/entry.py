@@ -115,6 +115,12 @@ def entries(results: Sequence[Result], policy: Policy, caller: Caller) -> tuple[
     return tuple(made)
 
 
+def gravity(result: Result) -> float:
+    """Return the place of a verdict: the gravest first, what only warns after what fails."""
+    verdict = result.verdict
+    return ORDER.index(verdict.outcome) + 0.5 * (verdict.red and verdict.action != "fail")
+
+
 def anchor_of(result: Result) -> str:
     """Return the id of a measurement on the page: `t-test-parse-8-1f2e3d4c5b`.
 
@@ -215,8 +221,6 @@ def _rounds(values: Sequence[float], result: Result) -> Rounds:
 def _keys(result: Result, gauge: Gauge | None) -> tuple[str | float | None, ...]:
     shift, alone = interleaved_text.shift_of(result.verdict), result.verdict.alone
     relative = shift.relative if shift else alone.relative if alone else None
-    place = float(ORDER.index(result.verdict.outcome))
-    warned = result.verdict.red and result.verdict.action != "fail"
     known = result.joules if figures.measured(result) else None
     share = gauge.share if gauge else None
-    return place + 0.5 * warned, visible(figures.subject(result)).lower(), known, relative, share
+    return gravity(result), visible(figures.subject(result)).lower(), known, relative, share

@@ -87,7 +87,8 @@ function compare(a, b) {
 function sortBy(column, ascending) {
   order = { column, ascending };
   const sorted = [...rows].sort((a, b) => compare(a.keys[column], b.keys[column]) || a.place - b.place);
-  table.append(...sorted.map((row) => row.body));
+  const bodies = [...table.tBodies];
+  if (sorted.some((row, place) => row.body !== bodies[place])) table.append(...sorted.map((row) => row.body));
   headers.forEach((header, place) => {
     header.setAttribute("aria-sort", place !== column ? "none" : ascending ? "ascending" : "descending");
   });

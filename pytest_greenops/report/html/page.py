@@ -22,6 +22,7 @@ from pytest_greenops.report.html.entry import (
     Text,
     command,
     entries,
+    gravity,
     sentence,
 )
 
@@ -91,11 +92,11 @@ class Page(NamedTuple):
 
 def page_of(document: Results, regions: Sequence[Region] = (), caller: Caller = PLAIN) -> Page:
     """Return the page of a run; `regions` are what the controls of what-if offer."""
-    results = document.results
+    results = sorted(document.results, key=gravity)
     all_entries = entries(results, document.policy, caller)
     red = sorted((e for e in all_entries if e.failing or e.red), key=lambda e: not e.failing)
-    said = list(_notes(results, caller))
-    fronts = tuple(front_data(*found) for found in quality_text.found_fronts(results))
+    said = list(_notes(document.results, caller))
+    fronts = tuple(front_data(*found) for found in quality_text.found_fronts(document.results))
     measured = [result for result in results if figures.measured(result)]
     headline = _headline(results, all_entries)
     machine = document.environment.machine
@@ -111,7 +112,7 @@ def page_of(document: Results, regions: Sequence[Region] = (), caller: Caller = 
         omitted=(max(len(red) - _MOST, 0), max(len(said) - _MOST, 0)),
         entries=all_entries,
         notes=tuple(said[:_MOST]),
-        matrices=tuple(matrices(results))[:_MOST],
+        matrices=tuple(matrices(document.results))[:_MOST],
         fronts=fronts[:_MOST],
         columns=("verdict", "test", "energy" if measured else "work", "change", "of the limit"),
         run=tuple(_run(document)),

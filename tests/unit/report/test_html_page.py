@@ -73,7 +73,7 @@ def test_headline(results: tuple[Result, ...], headline: str) -> None:
 
 
 def test_failures_come_first() -> None:
-    """Failures are before warnings, and above the table with all measurements."""
+    """Failures are before warnings, and above the table, which has the gravest first."""
     made = page(*suite())
     assert [each.name.shown for each in made.failures] == [
         "test_parse",
@@ -81,6 +81,9 @@ def test_failures_come_first() -> None:
         "test_train_step",
     ]
     assert len(made.entries) == len(suite())
+    assert [each.word for each in made.entries[:4]] == [
+        *("regressed", "regressed (warned)", "over budget", "inconclusive")
+    ]
     assert [(count.outcome, count.number) for count in made.counts][:2] == [
         ("regressed", 2),
         ("over budget", 1),
@@ -113,6 +116,14 @@ def test_data_of_rounds() -> None:
     assert found["power"][0][0] == [4.81, pytest.approx(3.1 * 64 * 0.98 / 4.81, 1e-4)]
     assert found["power"][0][1][0] == 9.62
     assert found["kinds"] == {"cpu": 198.4}
+
+
+def test_many_rounds_are_cut() -> None:
+    """A test has at most 200 points in all sessions, and says so."""
+    of = result(rounds=1000)
+    rounds = charts_of(replace(of, fresh=(of.rounds,) * 3))["rounds"]
+    assert [len(each) for each in rounds["sessions"]] == [50, 50, 50, 50]
+    assert rounds["of"] == "4000 rounds in 4 sessions, the first 50 of each session"
 
 
 def test_data_of_domains() -> None:
