@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost clean
+.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -22,13 +22,14 @@ COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_
 COMMANDS = tests/integration/test_sessions.py \
 	$(addprefix tests/integration/test_cli,.py _compare.py _merge.py _prune.py _show.py _whatif.py)
 BROWSER = tests/integration/test_html.py
+HISTORY = tests/history $(addprefix tests/integration/test_,history.py cli_history.py)
 NEED_TORCH = tests/studies tests/layers tests/unit/work \
 	$(addprefix tests/integration/test_,explain_layers.py ab_count.py) \
 	$(addprefix tests/integration/test_count,.py _only.py _effects.py) tests/unit/run/test_counting.py
 
-test: $(VENV)/.test  ## two minutes: all tests but those of the six commands below
+test: $(VENV)/.test  ## two minutes: all tests but those of the seven commands below
 	$(PYTEST) tests -m "not real_time and not needs_torch" \
-		$(addprefix --ignore=,$(COMPARISONS) $(COMMANDS) $(BROWSER) $(OTHER_PLUGINS) $(NEED_TORCH)) $(SIDE_BY_SIDE)
+		$(addprefix --ignore=,$(COMPARISONS) $(COMMANDS) $(BROWSER) $(OTHER_PLUGINS) $(NEED_TORCH) $(HISTORY)) $(SIDE_BY_SIDE)
 
 test-ab: $(VENV)/.test  ## comparisons and bisects in git repositories, by processes of their own
 	$(PYTEST) -m "not real_time" $(COMPARISONS) $(SIDE_BY_SIDE)
@@ -49,8 +50,12 @@ test-real-time: $(VENV)/.test  ## tests that measure against the clock, one afte
 test-studies: $(VENV)/.test $(VENV)/.bench  ## the tests that need torch
 	OMP_NUM_THREADS=1 $(PYTEST) $(NEED_TORCH) tests/unit/insight tests/test_docs.py $(SIDE_BY_SIDE)
 
+test-history: $(VENV)/.postgresql  ## histories in SQLite and in a PostgreSQL that the tests start
+	$(PYTEST) $(HISTORY) $(SIDE_BY_SIDE)
+
 test-all:  ## all tests, as in CI; a command runs even if another one failed
-	$(MAKE) --keep-going test test-ab test-browser test-commands test-plugins test-real-time test-studies
+	$(MAKE) --keep-going test test-ab test-browser test-commands test-plugins test-real-time test-studies \
+		test-history
 
 # A common mistake with language models, compared with a baseline of the right way: must fail.
 REGRESSIONS = $(PYTEST) benchmarks/regressions -k generation --energy-baselines=$(VENV)/right-way
@@ -143,6 +148,11 @@ work-cost: $(VENV)/.bench
 report: $(VENV)/.browser
 	$(BIN)/python -m benchmarks.report.opening
 
+# How often a step in a trend is wrong, and how fast a history of a million rows is; minutes.
+history: $(VENV)/.test
+	$(BIN)/python -m benchmarks.history.steps
+	$(BIN)/python -m benchmarks.history.million
+
 # How exact the insights are on this machine: layers, whole trainings, networks that never ran.
 insight: $(VENV)/.bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.attribution
@@ -167,6 +177,11 @@ $(VENV)/.test: $(VENV)/bin/python $(PROJECT)
 $(VENV)/.browser: $(VENV)/.test
 	command -v chromium || { apt-get update -qq && apt-get install -y -qq chromium; } || true
 	$(INSTALL) playwright axe-playwright-python
+	touch $@
+
+$(VENV)/.postgresql: $(VENV)/.test
+	ls /usr/lib/postgresql/*/bin/initdb || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql; } || true
 	touch $@
 
 # The pinned torch first, before a package pulls in another one: see CONTRIBUTING.md

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from pytest_greenops.judge.summary import adjusted
 from pytest_greenops.model.baseline import MAX_SESSIONS, SCHEMA, Baseline, Series, Session
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import ResultsError
-from pytest_greenops.model.result import Results
+from pytest_greenops.model.result import Origin, Results
 
 _SEPARATELY = "merge the results of each machine separately"
 #: Which of two baselines that cannot be merged is kept, and the fix if that is the wrong one.
@@ -55,6 +56,7 @@ def unite_results(shards: Sequence[tuple[str, Results]]) -> United:
         environment=replace(first.environment, recorded=agreed),
         policy=first.policy,
         results=adjusted(found.values()),
+        origin=_united_origin([results for _, results in shards]),
     )
     total = sum(len(results.results) for _, results in shards)
     policies = (results.policy for _, results in shards)
@@ -65,6 +67,29 @@ def unite_results(shards: Sequence[tuple[str, Results]]) -> United:
         if getattr(policy, field) != getattr(first.policy, field)
     }
     return United(united, total - len(found), tuple(sorted(differing)))
+
+
+def _united_origin(shards: Sequence[Results]) -> Origin | None:
+    """Return the origin of merged results: the same parts give the same id."""
+    origins = [results.origin for results in shards if results.origin is not None]
+    if len(origins) < len(shards):
+        return None
+    first = origins[0]
+    ids = sorted({origin.id for origin in origins})
+    if len(ids) == 1:
+        return first
+    same_code = all(o.commit == first.commit for o in origins)
+    return replace(
+        first,
+        id=hashlib.sha256(" ".join(ids).encode()).hexdigest()[:32],
+        commit=first.commit if same_code else None,
+        dirty=any(o.dirty for o in origins) if same_code else None,
+        versions={
+            name: version
+            for name, version in first.versions.items()
+            if all(origin.versions.get(name) == version for origin in origins)
+        },
+    )
 
 
 def unite_baselines(baselines: Sequence[Baseline]) -> tuple[Baseline, tuple[str, ...]]:

@@ -162,7 +162,7 @@ class AbRuns:
         """
         own = [
             *("--energy", f"--energy-ab={against.short}", f"--energy-json={folder}/step.json"),
-            *(f"--energy-baselines={folder}/baselines", "--color=no", "-rfE"),
+            *(f"--energy-baselines={folder}/baselines", "--energy-history=", "--color=no", "-rfE"),
             *("-p", _ONLY_TEST, *(["--energy-count-only"] if count else [])),
         ]
         users = self._users(tree)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_greenops.model.advised import Caller
+from pytest_greenops.model.history_url import hidden
 
 CALLER = pytest.StashKey[Caller]()
 #: What the controller of pytest-xdist tells its workers: start, arguments and folder.
@@ -27,7 +28,7 @@ _LEFT_OUT = {
     *("collectonly", "setuponly", "setupshow", "setupplan", "no_header", "no_summary"),
     *("fold_skipped", "xfail_tb", "force_short_summary", "disable_warnings", "basetemp"),
     *("cacheclear", "cacheshow", "energy", "energy_save", "energy_save_new", "energy_explain"),
-    *("energy_json", "energy_html"),
+    *("energy_json", "energy_html", "energy_history"),
 }
 #: They select tests and workers: a command for one test needs them only to override the ini file.
 _SELECTING = {
@@ -91,7 +92,7 @@ def _read(config: pytest.Config) -> Caller:
     fixed = any(each.dest in _ROOT for each in arguments)
     return Caller(
         start=tuple(start),
-        args=tuple(args),
+        args=tuple(_without_passwords(args)),
         kept=tuple(kept),
         run=tuple(each.tokens for each in arguments),
         root=Path(os.path.relpath(config.rootpath, folder)).as_posix(),
@@ -168,6 +169,17 @@ def _option(token: str, actions: dict[str, Any], rest: list[str]) -> Iterator[_A
                 break
             values.append(rest.pop(0))
     yield _Argument(getattr(action, "dest", name), (token, *values))
+
+
+def _without_passwords(args: Sequence[str]) -> Iterator[str]:
+    """Yield arguments as a message may show them."""
+    name = "--energy-history"
+    for before, arg in zip(("", *args), args, strict=False):
+        option, equals, url = arg.partition("=")
+        if equals and name.startswith(option) and len(option) > len("--energy-h"):
+            yield f"{option}={hidden(url)}"
+        else:
+            yield hidden(arg) if before and name.startswith(before) and "://" in arg else arg
 
 
 @cache

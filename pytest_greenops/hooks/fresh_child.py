@@ -125,7 +125,14 @@ class FreshChild:
 def measuring_only(options: Options) -> Options:
     """Return the options of a fresh process, which neither judges nor saves."""
     return options._replace(
-        measure=True, fresh_child=True, save=None, sessions=1, json=None, html=None, strict=False
+        measure=True,
+        fresh_child=True,
+        save=None,
+        sessions=1,
+        json=None,
+        html=None,
+        history=None,
+        strict=False,
     )
 
 

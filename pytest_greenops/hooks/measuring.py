@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_greenops import machine
 from pytest_greenops.hooks import failure, selection
 from pytest_greenops.hooks.caller import caller_of, inform_worker
 from pytest_greenops.hooks.fixture import Energy
@@ -17,6 +18,7 @@ from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.hooks.measured_item import MeasuredItem, measured_whole
 from pytest_greenops.hooks.progress_bar import ProgressBar
 from pytest_greenops.hooks.report_data import GatheredReports
+from pytest_greenops.hooks.run_history import RunHistory
 from pytest_greenops.hooks.run_output import OutputFiles, header, shows_unicode
 from pytest_greenops.hooks.side_process import SideProcess
 from pytest_greenops.machine.facts import brought_facts
@@ -57,6 +59,7 @@ class Measuring:
         self._progress = ProgressBar(config, self._live)
         self._run: Run | None = None
         self._files: OutputFiles | None = None
+        self._history: RunHistory | None = None
         self._gathered = GatheredReports()
         self._failed = ""
 
@@ -105,6 +108,8 @@ class Measuring:
         try:
             if self._runs_tests and not self._is_worker:
                 self._files = OutputFiles(self._options)
+            if self._options.history is not None and not self._is_worker and self._runs_tests:
+                self._history = RunHistory(self._options.history, self._config.rootpath)
             caller_of(self._config)  # before a test changes the environment that it reads
             self._run = self._open()
             selection.refuse_workers(self._config, self._run.estimated_only)
@@ -196,6 +201,10 @@ class Measuring:
             return
         if self._files is not None:
             self._gathered.problems += self._files.write(self._run, caller_of(self._config))
+        if self._history is not None:
+            kept = self._history.append(self._run)
+            strict = self._options.strict and not kept.appended
+            (self._gathered.problems if strict else self._gathered.remarks).extend(kept.lines)
         fine = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
         if session.exitstatus not in fine:
             return
@@ -247,6 +256,9 @@ class Measuring:
             given["meter"] = side.meter
         if self._against_ref is not None:
             given["ref"] = self._against_ref.label
+        options = self._options
+        if not self._is_worker and (options.json or options.html or options.history):
+            given["origin"] = machine.origin(config.rootpath, options.project)
         return Run(self._options, config.rootpath, sensors, facts, self._progress.update, **given)
 
     def _begin(self, item: pytest.Item) -> MeasuredItem:

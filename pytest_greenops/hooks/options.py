@@ -23,6 +23,7 @@ from pytest_greenops.model.run_options import (
 
 if TYPE_CHECKING:
     from pytest_greenops.model.carbon_factor import CarbonFactor
+    from pytest_greenops.model.history_url import HistoryUrl
 
 
 class _Option(NamedTuple):
@@ -84,6 +85,15 @@ _OPTIONS = (
     _switch("energy-explain", "report where the joules go: by named window and by layer"),
     _Option("energy-json", "write the results to this file", "PATH"),
     _Option("energy-html", "write a report to this file, to read in a browser", "PATH"),
+    _Option(
+        "energy-history",
+        "append the results to this database: sqlite:///FILE or "
+        "postgresql+psycopg://USER@HOST/DATABASE",
+        "URL",
+    ),
+    _Option(
+        "energy-project", "name of the project in a history (default: the root folder)", flag=False
+    ),
     _Option(
         "energy-carbon-intensity",
         "report grams of CO2e for this carbon intensity: '401 g/kWh'",
@@ -177,6 +187,8 @@ def read_options(config: pytest.Config) -> Options:
         counting="on" if count_only else read.value("energy-count", _count_when, default.counting),
         count_only=count_only,
         explain=read.flag("energy-explain"),
+        history=_history(config, read),
+        project=read.value("energy-project", str),
         called_in=str(config.invocation_params.dir),
     )
     if not measure:
@@ -372,6 +384,25 @@ def _carbon(read: _Reader) -> CarbonFactor | None:
 
     found: CarbonFactor = read.value(grid, factor)
     return found
+
+
+def _history(config: pytest.Config, read: _Reader) -> HistoryUrl | None:
+    """Return where runs are remembered; the file of an ini value is below the root directory.
+
+    An empty value remembers none.
+    """
+    on_command_line = read.given("energy-history")
+    folder = config.invocation_params.dir if on_command_line else config.rootpath
+
+    def parse(text: str) -> HistoryUrl | None:
+        if not text:
+            return None
+        from pytest_greenops.model.history_url import HistoryUrl
+
+        return HistoryUrl(text, folder)
+
+    url: HistoryUrl | None = read.value("energy-history", parse)
+    return url
 
 
 def _pue(value: str | float) -> float:

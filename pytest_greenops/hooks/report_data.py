@@ -50,11 +50,13 @@ class ReportData(msgspec.Struct, omit_defaults=True):
 class GatheredReports:
     """What the reports of all processes carry: results for the run, and its `problems`.
 
-    failed  the tests that failed by their energy
+    failed   the tests that failed by their energy
+    remarks  lines of the run that do not fail it
     """
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        self.remarks: list[str] = []
         self.failed: set[TestKey] = set()
         self._refused: dict[TestKey, list[str]] = {}
         self._notes: dict[str, str] = {}
@@ -100,6 +102,7 @@ class GatheredReports:
             yield f"{len(anew) - _MOST_LISTED} more baselines started anew"
         yield from (f"not saved: {line}" for lines in self._refused.values() for line in lines)
         yield from self._notes.values()
+        yield from self.remarks
         yield from self.problems
         if run.options.save and not _saved_something(run):
             yield f"nothing was saved: {self._nothing_saved(run)}"

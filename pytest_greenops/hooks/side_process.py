@@ -93,6 +93,7 @@ class SideProcess:
             sessions=1,
             json=None,
             html=None,
+            history=None,
             strict=False,
             explain=False,
             ab=None,

@@ -4,7 +4,14 @@ from pytest_greenops.machine.allocator import keep_memory
 from pytest_greenops.machine.facts import gaps, machine_facts, recorded_facts
 from pytest_greenops.machine.gpu import no_space_for
 from pytest_greenops.machine.load import LoadProbe, LoadShare
-from pytest_greenops.machine.software import Revision, conditions, instrumented, revision, versions
+from pytest_greenops.machine.software import (
+    Revision,
+    conditions,
+    instrumented,
+    origin,
+    revision,
+    versions,
+)
 
 __all__ = [
     "LoadProbe",
@@ -16,6 +23,7 @@ __all__ = [
     "keep_memory",
     "machine_facts",
     "no_space_for",
+    "origin",
     "recorded_facts",
     "revision",
     "versions",

@@ -13,14 +13,17 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from uuid import uuid4
 
 from pytest_greenops import __version__
 from pytest_greenops.machine.interpreter import STARTED
 from pytest_greenops.model.baseline import Revision
 from pytest_greenops.model.environment import fact_text
+from pytest_greenops.model.errors import encodable
+from pytest_greenops.model.result import Origin
 from pytest_greenops.system import SYSTEM, System, before_tests
 
-__all__ = ["Revision", "conditions", "instrumented", "libraries", "revision", "versions"]
+__all__ = ["Revision", "conditions", "instrumented", "libraries", "origin", "revision", "versions"]
 
 #: Distributions that do the work in a test, with the module that shows that they are loaded.
 _LIBRARIES = {
@@ -32,8 +35,11 @@ _LIBRARIES = {
     "jax": "jax",
     "tensorflow": "tensorflow",
 }
+#: Variables in which a CI that has checked out a commit names its branch, the nearest first.
+_BRANCH_VARIABLES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "BRANCH_NAME")
 _MONITORING_TOOLS = 6
 _GIT_S = 2.0
+_HEAD = "# branch.head "
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 #: Variables that git sets for the hooks of a repository, and that redirect it to that repository.
 _HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
@@ -94,16 +100,43 @@ def revision(directory: Path) -> Revision:
     Both are None without an answer of git within two seconds: no git, no repository, a huge one.
     Only the commit is None in a repository without commits.
     """
+    return _checkout(directory)[0]
+
+
+@before_tests
+def origin(directory: Path, project: str | None) -> Origin:
+    """Return where the results of a run are from that begins now; see `revision`.
+
+    project  its name; None takes that of the folder
+    """
+    code, branch = _checkout(directory)
+    named = (os.environ.get(name) for name in _BRANCH_VARIABLES)
+    installed = {name: version for name in _LIBRARIES if (version := _version(name))}
+    return Origin(
+        id=uuid4().hex,
+        project=encodable(project or directory.resolve().name),
+        commit=code.commit,
+        dirty=code.dirty,
+        branch=branch or next((encodable(name) for name in named if name), None),
+        versions={**versions(), **installed},
+    )
+
+
+@before_tests
+def _checkout(directory: Path) -> tuple[Revision, str | None]:
+    """Return the revision of a folder, and its branch."""
     command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
     how: dict[str, Any] = {"capture_output": True, "timeout": _GIT_S, "check": True}
     try:
         ran = subprocess.run(command, cwd=directory, env=_plain_git(os.environ), **how)
     except (OSError, ValueError, subprocess.SubprocessError):
-        return Revision(None, None)
+        return Revision(None, None), None
     lines = fact_text(ran.stdout).splitlines()
     heads = [line.rpartition(" ")[2] for line in lines if line.startswith("# branch.oid ")]
     commit = next((head for head in heads if _COMMIT.fullmatch(head)), None)
-    return Revision(commit, any(not line.startswith("#") for line in lines))
+    branches = [line.removeprefix(_HEAD) for line in lines if line.startswith(_HEAD)]
+    branch = next((name for name in branches if name != "(detached)"), None)
+    return Revision(commit, any(not line.startswith("#") for line in lines)), branch
 
 
 def instrumented(system: System = SYSTEM) -> str | None:

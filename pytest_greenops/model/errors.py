@@ -57,6 +57,10 @@ class ResultsError(GreenopsError):
     """A file of JSON results that cannot be read, written or used."""
 
 
+class HistoryError(GreenopsError):
+    """A history that cannot be reached, read or written. It never repeats a password."""
+
+
 class InsightError(GreenopsError, ValueError):
     """Figures that do not answer a question: too few, of a wrong kind, or of an unknown region."""
 

@@ -144,6 +144,24 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count_only: bool = False
 
 
+class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where results are from: the run, and its code.
+
+    id        of the run, 32 hexadecimal digits; merged results have one that follows from theirs
+    project   the value of `energy_project`, or the name of the root folder
+    commit    of git, if it answered; `dirty` if tracked files differ from it
+    branch    of git, or of the CI that has checked out a commit
+    versions  of this plugin, Python, and the installed libraries that do the work in tests
+    """
+
+    id: str
+    project: str
+    commit: str | None = None
+    dirty: bool | None = None
+    branch: str | None = None
+    versions: dict[str, str] = {}
+
+
 class Results(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All results of a run: the document of `--energy-json`."""
 
@@ -153,3 +171,4 @@ class Results(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     environment: Environment
     policy: Policy
     results: tuple[Result, ...]
+    origin: Origin | None = None

@@ -9,6 +9,7 @@ from pytest_greenops.model.marker import Action
 
 if TYPE_CHECKING:
     from pytest_greenops.model.carbon_factor import CarbonFactor
+    from pytest_greenops.model.history_url import HistoryUrl
 
 Saving = Literal["all", "new"]
 StableMemory = Literal["auto", "on", "off"]
@@ -47,6 +48,8 @@ class Options(NamedTuple):
     counting       whether to count work beside the joules; auto: where torch is loaded
     count_only     count work, and measure no joules
     explain        whether to report where the joules go, by window and by layer
+    history        the database that the run is appended to
+    project        the name of the project there; None takes that of the root folder
     called_in      not an option: the folder where pytest was called, for paths in commands
     fresh_child    not an option: this run measures one test for its parent, which judges it
     """
@@ -78,5 +81,7 @@ class Options(NamedTuple):
     counting: Count = "auto"
     count_only: bool = False
     explain: bool = False
+    history: HistoryUrl | None = None
+    project: str | None = None
     called_in: str = "."
     fresh_child: bool = False

@@ -18,7 +18,7 @@ from pytest_greenops.measure.meter import AnyMeter, Meter
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
-from pytest_greenops.model.result import SCHEMA, Attempt, Policy, Result, Results
+from pytest_greenops.model.result import SCHEMA, Attempt, Origin, Policy, Result, Results
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.model.verdict import COMPARED
 from pytest_greenops.run.context import Probes, RunContext
@@ -46,15 +46,18 @@ class Run:
         progress: Callable[[str, int, int], None] = lambda label, done, most: None,
         meter: Callable[..., AnyMeter] = Meter,
         ref: str | None = None,
+        origin: Origin | None = None,
     ) -> None:
         """Open what a run needs.
 
-        meter  makes the meter of each measurement
-        ref    the git ref that tests are compared with, for readers
+        meter   makes the meter of each measurement
+        ref     the git ref that tests are compared with, for readers
+        origin  where its results are from, for files and databases
         """
         began = SYSTEM.utc_now(milliseconds=True)
         self.options = options
         self._ref = ref
+        self._origin = origin
         self.collected: set[TestKey] = set()
         self._results: dict[TestKey, dict[str, Result]] = {}
         self._attempts: dict[TestKey, dict[str, tuple[Attempt, ...]]] = {}
@@ -146,6 +149,7 @@ class Run:
             environment=self.environment,
             policy=self.policy,
             results=self.results,
+            origin=self._origin,
         )
 
     @property

@@ -1,0 +1,1 @@
+"""What a history finds, and how fast it answers."""

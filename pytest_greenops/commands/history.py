@@ -1,0 +1,102 @@
+"""`pytest-greenops history`: the trend of a test over runs, and the steps in it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from pytest_greenops.commands import results_file
+from pytest_greenops.commands.command import NEGATIVE, Command
+from pytest_greenops.commands.console import Screen, print_lines
+from pytest_greenops.history.append import append
+from pytest_greenops.history.database import check_usable
+from pytest_greenops.history.read import Wanted, read_trends
+from pytest_greenops.model.errors import OptionError
+from pytest_greenops.model.history_url import HistoryUrl
+from pytest_greenops.model.trend import TREND_SCHEMA, Trend, Trends
+from pytest_greenops.model.units import counted, significant
+from pytest_greenops.report.trend_text import overview_lines, trend_lines
+
+#: Names the history where the command line does not: a password is better there than in arguments.
+VARIABLE = "ENERGY_HISTORY"
+#: More trends than this are listed, and not drawn.
+_MOST_DRAWN = 20
+
+
+class History(Command):
+    """The sub-command `history`."""
+
+    name = "history"
+    help = "show the trend of a test over runs, and the commits between which it changed"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the test, the history, and what to select."""
+        text = "a node id, a test's name, a pattern with * and ?, or a measurement (default: list)"
+        parser.add_argument("test", metavar="TEST", nargs="?", help=text)
+        text = f"sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE (default: ${VARIABLE})"
+        parser.add_argument("--history", metavar="URL", help=text)
+        text = "the last N runs (default: 50)"
+        parser.add_argument("--last", metavar="N", type=_positive, default=50, help=text)
+        text = "only machines whose name contains NAME"
+        parser.add_argument("--machine", metavar="NAME", default="", help=text)
+        parser.add_argument("--branch", metavar="NAME", help="only runs of this branch")
+        parser.add_argument("--project", metavar="NAME", help="only runs of this project")
+        parser.add_argument("--json", action="store_true", help="print the trends as JSON")
+        text = "append this result file (--energy-json) first; may be given more than once"
+        parser.add_argument(
+            "--add", metavar="RESULTS", type=Path, action="append", default=[], help=text
+        )
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Print the trends; return 1 if there are no figures to show."""
+        url = _url(arguments.history)
+        if arguments.add:
+            check_usable(url)
+            done = append(url, [results_file.read(path) for path in arguments.add])
+            print_lines([f"energy: {counted(sum(done), 'run')} of {len(done)} appended to {url}"])
+            if arguments.test is None and not arguments.json:
+                return 0
+        wanted = Wanted(
+            *(arguments.test, arguments.last, arguments.machine),
+            *(arguments.branch, arguments.project),
+        )
+        trends = read_trends(url, wanted)
+        if arguments.json:
+            document = msgspec.to_builtins(Trends(TREND_SCHEMA, trends))
+            encoded = msgspec.json.encode(significant(document), order="sorted")
+            print_lines([msgspec.json.format(encoded, indent=2).decode()])
+        else:
+            _show(trends, arguments.test)
+        return 0 if trends else NEGATIVE
+
+
+def _show(trends: Sequence[Trend], test: str | None) -> None:
+    screen = Screen.of_stdout()
+    if not trends:
+        screen.print(["energy: no figures of such runs"])
+    elif test is None or len(trends) > _MOST_DRAWN:
+        by_machine = sorted(trends, key=lambda trend: trend.machine)
+        screen.print(overview_lines(by_machine, screen.width, screen.unicode))
+    else:
+        screen.print(trend_lines(trends, screen.width, screen.unicode))
+
+
+def _url(written: str | None) -> HistoryUrl:
+    given = written or os.environ.get(VARIABLE)
+    if not given:
+        raise OptionError(f"no history is named: add --history URL, or set {VARIABLE}")
+    try:
+        return HistoryUrl(given, Path.cwd())
+    except OptionError as error:
+        raise OptionError(f"{'--history' if written else VARIABLE}: {error}") from None
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number >= 1")
+    return number

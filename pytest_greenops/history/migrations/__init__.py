@@ -1,0 +1,1 @@
+"""How Alembic brings a history to the schema of this version."""
