@@ -1,12 +1,12 @@
 """How fast the trend of a test is in a history of a million figures, on PostgreSQL.
 
-    python -m benchmarks.history.million [ROWS]
+    python -m benchmarks.history.million [ROWS [TESTS]]
 
 Starts a PostgreSQL in a temporary folder as an ordinary user, makes the tables as a run does, and
 fills them by statements of the server: 1,000 tests in 1,000 runs, of two machines in turns. Then it
 reads the trend of one test, by node id and by pattern, and all trends of the last 50 runs; with the
 steps, as the command does, but without starting Python. It prints whether the query for one test
-uses an index. Last it appends runs of 1,000 tests. Two minutes.
+uses an index. Last it appends runs. Fewer TESTS have more runs each. A minute.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from tests.postgresql import running_server
 from tests.unit.builders import key
 from tests.unit.report import samples
 
-TESTS = 1000
 FILL = """
 INSERT INTO greenops_machines (label, facts) VALUES ('xeon-4c-powercap-11112222', '{{}}');
 INSERT INTO greenops_runs
@@ -46,35 +45,40 @@ ANALYZE;
 
 def main() -> None:
     """Fill a history, and print how long it takes to read from it."""
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    given = list(map(int, sys.argv[1:]))
+    rows, tests = (*given, *(1_000_000, 1000)[len(given) :])
     with running_server() as server:
         written = server.new_database()
         url = HistoryUrl(written, Path.cwd())
-        results = [samples.result(test=key(f"test_{n}"), rounds=1) for n in range(TESTS)]
+        results = [samples.result(test=key(f"test_{n}"), rounds=1) for n in range(tests)]
         append(url, [run(1, results)])
         columns = [column.name for column in tables().figures.columns]
-        values = {"run_id": "r.id", "energy_j": "f.energy_j * (1 + 0.01 * random())"}
+        values = {
+            "run_id": "r.id",
+            "machine_id": "r.machine_id",
+            "energy_j": "f.energy_j * (1 + 0.01 * random())",
+        }
         fill = FILL.format(
-            runs=rows // TESTS,
+            runs=rows // tests,
             columns=", ".join(columns),
             values=", ".join(values.get(name, f"f.{name}") for name in columns),
         )
         begun_s = time.perf_counter()
         server.sql(fill, written.partition("@/")[2].partition("?")[0])
         print(f"filled in {time.perf_counter() - begun_s:.0f} s")
-        name = "tests/test_x.py::test_500"
+        name = f"tests/test_x.py::test_{tests // 2}"
         _report("one test, by node id, 50 runs", lambda: read_trends(url, Wanted(name)))
-        _report("one test, all its runs", lambda: read_trends(url, Wanted(name, last=10**6)), 1)
-        _report("ten tests, by pattern", lambda: read_trends(url, Wanted("*test_50?")))
+        _report("one test, 1,000 runs", lambda: read_trends(url, Wanted(name, last=1000)), 1)
+        _report("ten tests, by pattern", lambda: read_trends(url, Wanted(f"{name[:-1]}?")))
         _report("all tests, last 50 runs", lambda: read_trends(url, Wanted()), 1)
         one = run(2, results)
         fresh = [replace(one, origin=Origin(f"{n:032x}", "demo")) for n in range(100, 105)]
-        _report("append a run of 1,000 tests", lambda: append(url, [fresh.pop()]))
+        _report(f"append a run of {tests} tests", lambda: append(url, [fresh.pop()]))
         with reading(url) as connection:
             number = connection.exec_driver_sql(
                 f"SELECT id FROM greenops_series WHERE test = '{name}'"
             ).scalar()
-            query = last_figures(tables(), [int(number or 0)], Wanted(name))
+            query = last_figures(tables(), int(number or 0), 1, Wanted(name))
             text = query.compile(connection, compile_kwargs={"literal_binds": True})
             plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, COSTS off) {text}")
             lines = [str(line[0]) for line in plan]

@@ -61,6 +61,7 @@ def _append(connection: Connection, results: Results) -> bool:
     if connection.execute(known).first() is not None:
         return False
     origin = results.origin or Origin(uid, project="")
+    machine = _machine(connection, of, results)
     row = {
         "uid": uid,
         "created_at": _moment(results.created_at),
@@ -70,12 +71,13 @@ def _append(connection: Connection, results: Results) -> bool:
         "branch": origin.branch and _text(origin.branch),
         "version": results.version,
         "versions": _storable(origin.versions),
-        "machine_id": _machine(connection, of, results),
+        "machine_id": machine,
     }
     run = _inserted(connection, of.runs, row)
     keyed = {_key(origin.project, result): result for result in results.results}
     ids = _series(connection, of, origin.project, keyed)
-    rows = [{"series_id": ids[key], "run_id": run, **_figures(r)} for key, r in keyed.items()]
+    place = {"machine_id": machine, "run_id": run}
+    rows = [{"series_id": ids[key], **place, **_figures(r)} for key, r in keyed.items()]
     if rows:
         connection.execute(sa.insert(of.figures), rows)
     return True

@@ -18,16 +18,13 @@ from pytest_greenops.model.trend import Trend, TrendPoint
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
 
-#: At most this many measurements are asked for at once.
-_AT_ONCE = 500
-
 
 class Wanted(NamedTuple):
     """Which figures to read.
 
     test     a node id, a test's name, a pattern with `*` and `?`, the name of a measurement, or a
              part of a node id: the first of these that is in the history; None reads all
-    last     so many runs of each measurement; without a test, so many runs of all
+    last     so many runs of each measurement and machine; without a test, so many runs of all
     machine  a part of the machine's name
     branch   the branch of the runs
     project  the project of the runs
@@ -120,35 +117,31 @@ def _no_such_test(url: HistoryUrl, connection: Connection, wanted: Wanted) -> Hi
 def _figures(
     connection: Connection, series: Sequence[_Series], wanted: Wanted
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield rows, the newest first for each measurement."""
-    if wanted.test is None:
-        yield from connection.execute(_of_last_runs(tables(), wanted))
-        return
-    for begin in range(0, len(series), _AT_ONCE):
-        numbers = [each.number for each in series[begin : begin + _AT_ONCE]]
-        yield from connection.execute(last_figures(tables(), numbers, wanted))
-
-
-def last_figures(of: Tables, series: Sequence[int], wanted: Wanted) -> Select[Any]:
-    """Return the query for the last figures of some measurements, for each that is comparable."""
+    """Yield rows, the newest first for each measurement and machine."""
     import sqlalchemy as sa
 
-    figure, run = of.figures.c, of.runs.c
-    alike = (figure.series_id, run.machine_id, figure.domain, figure.unit, figure.estimated)
-    rank = sa.func.row_number().over(partition_by=alike, order_by=(run.created_at.desc(), run.id))
-    ranked = (
-        sa.select(figure.series_id, figure.run_id, rank.label("place"))
-        .join_from(of.figures, of.runs, figure.run_id == run.id)
-        .where(figure.series_id.in_(series), *_conditions(of, wanted))
-        .subquery()
-    )
+    of = tables()
+    if wanted.test is None:
+        yield from connection.execute(_of_last_runs(of, wanted))
+        return
+    machines = sa.select(of.machines.c.id).where(*_of_machine(of, wanted))
+    numbers = list(connection.execute(machines).scalars())
+    for each in series:
+        for machine in numbers:
+            yield from connection.execute(last_figures(of, each.number, machine, wanted))
+
+
+def last_figures(of: Tables, series: int, machine: int, wanted: Wanted) -> Select[Any]:
+    """Return the query for the figures of the last runs of a measurement on one machine.
+
+    The index of the figures has them in this order, so that it reads no others.
+    """
+    figure = of.figures.c
     return (
         _columns(of)
-        .join(
-            ranked,
-            (ranked.c.series_id == figure.series_id) & (ranked.c.run_id == figure.run_id),
-        )
-        .where(ranked.c.place <= wanted.last)
+        .where(figure.series_id == series, figure.machine_id == machine, *_of_branch(of, wanted))
+        .order_by(figure.run_id.desc())
+        .limit(wanted.last)
     )
 
 
@@ -156,23 +149,23 @@ def _of_last_runs(of: Tables, wanted: Wanted) -> Select[Any]:
     """Return the query for all figures of the last runs."""
     import sqlalchemy as sa
 
-    conditions = _conditions(of, wanted)
+    conditions = _of_branch(of, wanted)
+    if wanted.machine:
+        machines = sa.select(of.machines.c.id).where(*_of_machine(of, wanted))
+        conditions.append(of.runs.c.machine_id.in_(machines))
     if wanted.project is not None:
         conditions.append(of.runs.c.project == wanted.project)
     newest = sa.select(of.runs.c.id).where(*conditions).order_by(of.runs.c.created_at.desc())
     return _columns(of).where(of.figures.c.run_id.in_(newest.limit(wanted.last)))
 
 
-def _conditions(of: Tables, wanted: Wanted) -> list[Any]:
-    import sqlalchemy as sa
+def _of_machine(of: Tables, wanted: Wanted) -> list[Any]:
+    label = of.machines.c.label
+    return [label.contains(wanted.machine, autoescape=True)] if wanted.machine else []
 
-    found: list[Any] = []
-    if wanted.machine:
-        label = of.machines.c.label.contains(wanted.machine, autoescape=True)
-        found.append(of.runs.c.machine_id.in_(sa.select(of.machines.c.id).where(label)))
-    if wanted.branch is not None:
-        found.append(of.runs.c.branch == wanted.branch)
-    return found
+
+def _of_branch(of: Tables, wanted: Wanted) -> list[Any]:
+    return [] if wanted.branch is None else [of.runs.c.branch == wanted.branch]
 
 
 def _columns(of: Tables) -> Select[Any]:
@@ -188,7 +181,7 @@ def _columns(of: Tables) -> Select[Any]:
             *(run.uid, run.created_at, run.commit, run.dirty, run.branch, run.versions),
         )
         .join_from(of.figures, of.runs, figure.run_id == run.id)
-        .join(of.machines, run.machine_id == of.machines.c.id)
+        .join(of.machines, figure.machine_id == of.machines.c.id)
     )
 
 

@@ -65,6 +65,8 @@ def tables() -> Tables:
         "greenops_figures",
         meta,
         sa.Column("series_id", number, sa.ForeignKey(series.c.id), primary_key=True),
+        # That of the run: with the others it is the index of the last figures of one machine.
+        sa.Column("machine_id", number, sa.ForeignKey(machines.c.id), primary_key=True),
         sa.Column("run_id", number, sa.ForeignKey(runs.c.id), primary_key=True),
         sa.Column("outcome", sa.String(40), nullable=False),
         sa.Column("cause", sa.Text),

@@ -18,11 +18,15 @@ _SCHEME = re.compile(r"[a-z][a-z0-9]*(\+[a-z0-9]+)?")
 _PLACE = re.compile(r"(\[[^\]/?@]+\]|[^:/?@\[\]]*)(:\d{1,5})?(/[^?@]*)?")
 
 
+#: Options that say where a database is, and nothing of who logs in.
+_WHERE = ("host", "hostaddr", "port", "dbname", "service")
+
+
 class HistoryUrl:
     """Where a history is: a file of SQLite, or a database of PostgreSQL.
 
     file   the file of SQLite, absolute; None for PostgreSQL
-    place  what readers see: without user, password and options
+    place  what readers see: without user and password, and with no option but those of its place
 
     Its text is `place`, so that no message, traceback or list of options shows a password.
     """
@@ -106,7 +110,8 @@ def _place(rest: str) -> str:
         raise OptionError(f"postgresql: no valid host, port and database: {_FORMS}")
     if not (place[3] or "").strip("/") and "dbname" not in dict(_options(rest)):
         raise OptionError(f"postgresql: no database is named: {_FORMS}")
-    return unquote(place[0])
+    where = [f"{name}={value}" for name, value in _options(rest) if name in _WHERE]
+    return unquote(place[0]) + (f"?{'&'.join(where)}" if where else "")
 
 
 def _options(rest: str) -> list[tuple[str, str]]:

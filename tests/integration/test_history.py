@@ -172,8 +172,8 @@ def test_the_next_run_appends_what_waits(working: Project, postgresql: Server) -
     for joules in (2.0, 3.0):
         ran = working.energy(f"--energy-history={url}", joules=joules)
         assert "is not currently accepting connections" in ran.text
+    first, _ = waiting(working)
     working.energy(f"--energy-history={CLOSED}")
-    first, *_ = waiting(working)
     damaged = first.with_name(f"{first.name.partition('-')[0]}-damaged.json")
     damaged.write_text("{")
     postgresql.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")

@@ -39,12 +39,15 @@ def test_sqlite_is_a_file(written: str, file: str) -> None:
         ("postgresql://ci@db.example:5432/energy", "postgresql://db.example:5432/energy"),
         ("postgresql+psycopg://ci:pa55@db/energy?sslmode=require", "postgresql://db/energy"),
         ("postgres://ci:p/a?5@[::1]/energy", "postgresql://[::1]/energy"),
-        ("postgresql://ci:pa55@/energy?host=/run/postgresql", "postgresql:///energy"),
-        ("postgresql:///?host=/tmp&dbname=energy&password=pa55", "postgresql:///"),
+        ("postgresql://ci:pa55@/energy?user=x&host=/run", "postgresql:///energy?host=/run"),
+        (
+            "postgresql:///?host=/tmp&dbname=energy&password=pa55",
+            "postgresql:///?host=/tmp&dbname=energy",
+        ),
     ],
 )
 def test_postgresql_shows_its_place(written: str, place: str) -> None:
-    """User, password and options are in no text of it."""
+    """User and password are in no text of it; options are if they say where it is."""
     url = HistoryUrl(written, FOLDER)
     assert [str(url), repr(url), f"{url}", f"{[url]}"] == [place, place, place, f"[{place}]"]
     assert url.login == written

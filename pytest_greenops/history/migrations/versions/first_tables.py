@@ -49,6 +49,7 @@ def upgrade() -> None:
     op.create_table(
         "greenops_figures",
         sa.Column("series_id", _ID, sa.ForeignKey("greenops_series.id"), nullable=False),
+        sa.Column("machine_id", _ID, sa.ForeignKey("greenops_machines.id"), nullable=False),
         sa.Column("run_id", _ID, sa.ForeignKey("greenops_runs.id"), nullable=False),
         sa.Column("outcome", sa.String(40), nullable=False),
         sa.Column("cause", sa.Text),
@@ -77,6 +78,6 @@ def upgrade() -> None:
         sa.Column("work_calls", sa.BigInteger),
         sa.Column("work_peak_bytes", sa.BigInteger),
         sa.Column("work_coverage", sa.Double),
-        sa.PrimaryKeyConstraint("series_id", "run_id"),
+        sa.PrimaryKeyConstraint("series_id", "machine_id", "run_id"),
     )
     op.create_index("greenops_figures_run_id", "greenops_figures", ["run_id"])
