@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_greenops.history.database import writing
 from pytest_greenops.history.migrate import upgrade
 from pytest_greenops.history.tables import Tables, tables
-from pytest_greenops.model.errors import HistoryError, encodable, shown
+from pytest_greenops.model.errors import HistoryError, ResultsError, encodable, shown
 from pytest_greenops.model.history_url import HistoryUrl
 from pytest_greenops.model.result import Origin, Result, Results
 
@@ -214,9 +214,9 @@ def _storable(values: Mapping[str, str] | Mapping[str, float]) -> Row:
 
 
 def _moment(iso: str) -> datetime:
-    """Return a time in UTC. Raises `HistoryError` for what is no time."""
+    """Return a time in UTC. Raises `ResultsError` for what is no time."""
     text = f"{iso[:-1]}+00:00" if iso.endswith("Z") else iso  # Python 3.10 reads no Z
     try:
         return datetime.fromisoformat(text).astimezone(timezone.utc)
     except (ValueError, OverflowError):
-        raise HistoryError(f"{shown(iso)}: expected the time of a run in ISO 8601") from None
+        raise ResultsError(f"{shown(iso)}: expected the time of a run in ISO 8601") from None

@@ -66,9 +66,8 @@ def writing(url: HistoryUrl) -> Iterator[Connection]:
     Raises `HistoryError` if the history cannot be reached or written.
     """
     with _engine(url) as engine, engine.begin() as connection:
+        _limit_time(url, connection)
         if url.file is None:
-            wait = f"SET LOCAL lock_timeout = '{_WAIT_S}s'"
-            connection.exec_driver_sql(wait)
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
         yield connection
 
@@ -78,8 +77,19 @@ def reading(url: HistoryUrl) -> Iterator[Connection]:
     """Connect to read. Raises `HistoryError`, also for a file of SQLite that is not there."""
     if url.file is not None and not url.file.is_file():
         raise HistoryError(f"{url}: no such file; pytest --energy --energy-history=URL writes one")
-    with _engine(url, begin="BEGIN") as engine, engine.connect() as connection:
+    with _engine(url, begin="BEGIN") as engine, engine.begin() as connection:
+        _limit_time(url, connection)
         yield connection
+
+
+def _limit_time(url: HistoryUrl, connection: Connection) -> None:
+    """Limit how long a server may take in this transaction.
+
+    Not by options of the connection: a pool of connections between (PgBouncer) refuses them.
+    """
+    if url.file is None:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT_S}s'")
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_ANSWER_S}s'")
 
 
 @contextmanager
@@ -124,7 +134,6 @@ def _arguments(url: HistoryUrl) -> dict[str, Any]:
         "connect_timeout": _CONNECT_S,
         "tcp_user_timeout": _WAIT_S * 1000,
         "application_name": "pytest-greenops",
-        "options": f"-c statement_timeout={_ANSWER_S}s",
     }
     return {name: value for name, value in ours.items() if name not in known}
 

@@ -47,9 +47,12 @@ class PendingRuns:
         """Append a run, and those that waited; if the history cannot be reached, keep it."""
         try:
             append(self._url, [results])
-        except HistoryError as error:
+        except Exception as error:  # whatever a driver does, the run is not lost
+            why = str(error)
+            if not isinstance(error, HistoryError):
+                why = f"{self._url}: {type(error).__name__}: {self._url.scrub(why)}"
             kept = self._keep(results)
-            return Kept([f"the run is not in the history ({error}); {kept}"], False)
+            return Kept([f"the run is not in the history ({' '.join(why.split())}); {kept}"], False)
         return Kept(list(self._append_waiting()), True)
 
     def _append_waiting(self) -> Iterator[str]:

@@ -12,12 +12,16 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from pytest_greenops.commands import results_file
 from pytest_greenops.history.append import append, run_id
+from pytest_greenops.history.database import writing
+from pytest_greenops.history.pending import PendingRuns
 from pytest_greenops.history.read import Wanted, read_trends
 from pytest_greenops.model.counted import Coverage, WorkRecord, WorkTotals
 from pytest_greenops.model.errors import HistoryError
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.model.work_verdict import WorkOutcome, WorkVerdict
+from pytest_greenops.report.document import to_json
 from tests.history.runs import counts, rows, run, url
 from tests.unit.builders import CPU, GPU, key
 from tests.unit.report import samples
@@ -196,3 +200,33 @@ def test_a_failing_run_leaves_nothing(database: str, monkeypatch: pytest.MonkeyP
         append(url(database), [run(2, [bad, good])])
     assert len(str(caught.value).splitlines()) == 1
     assert counts(database) == {"machines": 1, "runs": 1, "series": 1, "figures": 1}
+
+
+def test_an_error_of_a_driver_keeps_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception that nobody expects is one line without the password, and the run waits."""
+
+    def fails(*given: object) -> None:
+        raise RuntimeError("no\nluck with s3cr3t")
+
+    monkeypatch.setattr("pytest_greenops.history.pending.append", fails)
+    pending = PendingRuns(url("postgresql://a:s3cr3t@h/d"), tmp_path, results_file.read, to_json)
+    lines, appended = pending.append(run(1))
+    [file] = tmp_path.rglob("*.json")
+    assert not appended
+    assert lines == [
+        "the run is not in the history (postgresql://h/d: RuntimeError: no luck with ***); "
+        f"it is kept in {file}; the next run that reaches the history appends it"
+    ]
+    assert results_file.read(file).origin == run(1).origin
+
+
+def test_a_locked_file_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the time is over; then the history cannot be written, and the next run can."""
+    monkeypatch.setattr("pytest_greenops.history.database._WAIT_S", 0.2)
+    written = f"sqlite:///{tmp_path}/history.db"
+    append(url(written), [run(1)])
+    with writing(url(written)), pytest.raises(HistoryError, match="database is locked"):
+        append(url(written), [run(2)])
+    assert append(url(written), [run(2)]) == [True]
