@@ -11,11 +11,11 @@ import msgspec
 
 from pytest_greenops.commands import results_file
 from pytest_greenops.commands.command import NEGATIVE, Command
-from pytest_greenops.commands.console import Screen, print_lines
+from pytest_greenops.commands.console import Screen, print_lines, print_problems
 from pytest_greenops.history.append import append
 from pytest_greenops.history.database import check_usable
 from pytest_greenops.history.read import Wanted, read_trends
-from pytest_greenops.model.errors import OptionError
+from pytest_greenops.model.errors import NotInHistory, OptionError
 from pytest_greenops.model.history_url import HistoryUrl
 from pytest_greenops.model.trend import TREND_SCHEMA, Trend, Trends
 from pytest_greenops.model.units import counted, significant
@@ -52,7 +52,7 @@ class History(Command):
         )
 
     def run(self, arguments: argparse.Namespace) -> int:
-        """Print the trends; return 1 if there are no figures to show."""
+        """Print the trends; return 1 if there are none to show."""
         url = _url(arguments.history)
         if arguments.add:
             check_usable(url)
@@ -64,7 +64,11 @@ class History(Command):
             *(arguments.test, arguments.last, arguments.machine),
             *(arguments.branch, arguments.project),
         )
-        trends = read_trends(url, wanted)
+        try:
+            trends = read_trends(url, wanted)
+        except NotInHistory as error:
+            print_problems([str(error)])
+            return NEGATIVE
         if arguments.json:
             document = msgspec.to_builtins(Trends(TREND_SCHEMA, trends))
             encoded = msgspec.json.encode(significant(document), order="sorted")

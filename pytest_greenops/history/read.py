@@ -11,9 +11,10 @@ from pytest_greenops.history.database import reading
 from pytest_greenops.history.migrate import check_readable
 from pytest_greenops.history.steps import changes, find_steps
 from pytest_greenops.history.tables import Tables, tables
-from pytest_greenops.model.errors import HistoryError, nearest
+from pytest_greenops.model.errors import HistoryError, NotInHistory, nearest
 from pytest_greenops.model.history_url import HistoryUrl
 from pytest_greenops.model.trend import Trend, TrendPoint
+from pytest_greenops.model.units import counted
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
@@ -66,7 +67,7 @@ class _Line(NamedTuple):
 def read_trends(url: HistoryUrl, wanted: Wanted) -> tuple[Trend, ...]:
     """Return the trends of the wanted measurements, by test; empty if it holds none of them.
 
-    Raises `HistoryError`, also for the name of a test that is not in the history.
+    Raises `HistoryError`, and `NotInHistory` for a name that matches no test.
     """
     with reading(url) as connection:
         try:
@@ -107,11 +108,12 @@ def _ways_to_match(text: str) -> Iterator[Callable[[_Series], bool]]:
     yield lambda each: text in each.test
 
 
-def _no_such_test(url: HistoryUrl, connection: Connection, wanted: Wanted) -> HistoryError:
-    known = [each.test for each in _series(connection, wanted._replace(test=None))]
-    near = nearest(wanted.test or "", dict.fromkeys(known)) if known else None
-    hint = f"; the nearest: {near}" if near else f"; it has {len(set(known))} tests"
-    return HistoryError(f"{url}: no runs of a test or measurement named like {wanted.test}{hint}")
+def _no_such_test(url: HistoryUrl, connection: Connection, wanted: Wanted) -> NotInHistory:
+    tests = {each.test for each in _series(connection, wanted._replace(test=None))}
+    names = sorted({test.rpartition("::")[2] for test in tests})
+    near = nearest((wanted.test or "").rpartition("::")[2], names)
+    hint = f"; the nearest: {near}" if near else f"; it has {counted(len(tests), 'test')}"
+    return NotInHistory(f"{url}: no runs of a test or measurement named like {wanted.test}{hint}")
 
 
 def _figures(

@@ -61,6 +61,10 @@ class HistoryError(GreenopsError):
     """A history that cannot be reached, read or written. It never repeats a password."""
 
 
+class NotInHistory(HistoryError):
+    """A history has no runs of a test or measurement."""
+
+
 class InsightError(GreenopsError, ValueError):
     """Figures that do not answer a question: too few, of a wrong kind, or of an unknown region."""
 

@@ -95,6 +95,8 @@ def _file(rest: str, folder: Path) -> Path:
         raise OptionError("sqlite needs a file: sqlite:///energy-history.db, or sqlite:////var/...")
     if "?" in path or "\0" in path or path.startswith("file:"):
         raise OptionError("sqlite:///FILE has no options: expected the path of a file")
+    if path.startswith("~"):
+        raise OptionError("sqlite:///FILE: a URL has no ~; write the path: sqlite:////home/...")
     return folder / path
 
 

@@ -83,8 +83,11 @@ def test_what_is_not_there_is_said(stepped: str, tmp_path: Path) -> None:
     assert "sqlite:///no.db: no such file" in refused(
         tmp_path, "history", "--history=sqlite:///no.db"
     )
-    named = refused(tmp_path, "history", "test_wroks", f"--history={stepped}")
-    assert "no runs of a test or measurement named like test_wroks" in named
+    ran = commands.run(tmp_path, "history", "test_wroks", f"--history={stepped}")
+    assert (1, "") == (ran.code, ran.out)
+    assert (
+        "no runs of a test or measurement named like test_wroks; the nearest: test_works" in ran.err
+    )
     ran = commands.run(tmp_path, "history", f"--history={stepped}", "--branch=nope")
     assert (1, "energy: no figures of such runs\n") == (ran.code, ran.out)
 

@@ -68,6 +68,7 @@ def test_texts_of_drivers_are_scrubbed() -> None:
         ("sqlite://", "sqlite needs a file: sqlite:///energy-history.db"),
         ("sqlite:///:memory:", "sqlite needs a file"),
         ("sqlite:///energy.db?mode=ro", "sqlite:///FILE has no options"),
+        ("sqlite:///~/energy.db", "a URL has no ~"),
         ("postgresql://ci:pa55@x@db/energy", "more than one @: write one in a password as %40"),
         ("postgresql://ci:pa55", "no valid host, port and database"),
         ("postgresql://ci:pa55@db:port/energy", "no valid host, port and database"),
