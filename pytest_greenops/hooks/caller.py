@@ -28,7 +28,8 @@ _LEFT_OUT = {
     *("collectonly", "setuponly", "setupshow", "setupplan", "no_header", "no_summary"),
     *("fold_skipped", "xfail_tb", "force_short_summary", "disable_warnings", "basetemp"),
     *("cacheclear", "cacheshow", "energy", "energy_save", "energy_save_new", "energy_explain"),
-    *("energy_json", "energy_html", "energy_history"),
+    *("energy_json", "energy_html", "energy_markdown", "energy_export", "energy_github"),
+    "energy_history",
 }
 #: They select tests and workers: a command for one test needs them only to override the ini file.
 _SELECTING = {

@@ -124,13 +124,12 @@ class FreshChild:
 
 def measuring_only(options: Options) -> Options:
     """Return the options of a fresh process, which neither judges nor saves."""
-    return options._replace(
+    return options.without_reports()._replace(
         measure=True,
         fresh_child=True,
         save=None,
         sessions=1,
         json=None,
-        html=None,
         history=None,
         strict=False,
     )

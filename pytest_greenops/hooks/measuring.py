@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +16,7 @@ from pytest_greenops.hooks.caller import caller_of, inform_worker
 from pytest_greenops.hooks.fixture import Energy
 from pytest_greenops.hooks.fresh_child import FreshChild, measuring_only
 from pytest_greenops.hooks.fresh_parent import FreshParent
+from pytest_greenops.hooks.github_actions import repository_root
 from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.hooks.measured_item import MeasuredItem, measured_whole
 from pytest_greenops.hooks.progress_bar import ProgressBar
@@ -27,6 +30,7 @@ from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import closing, terminal
 from pytest_greenops.report.drawing import plain, visible
+from pytest_greenops.report.github import annotate
 from pytest_greenops.report.layer_table import where_joules_go
 from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.run import Run
@@ -62,6 +66,8 @@ class Measuring:
         self._history: RunHistory | None = None
         self._gathered = GatheredReports()
         self._failed = ""
+        self._repository = config.rootpath
+        self._annotations: list[str] = []
 
     @classmethod
     def join(
@@ -108,6 +114,7 @@ class Measuring:
         try:
             if self._runs_tests and not self._is_worker:
                 self._files = OutputFiles(self._options)
+                self._repository = repository_root(self._config.rootpath)
             if self._options.history is not None and not self._is_worker and self._runs_tests:
                 self._history = RunHistory(self._options.history, self._config.rootpath)
             caller_of(self._config)  # before a test changes the environment that it reads
@@ -200,7 +207,7 @@ class Measuring:
             child.answer(self._run)
             return
         if self._files is not None:
-            self._gathered.problems += self._files.write(self._run, caller_of(self._config))
+            self._write(self._files, self._run)
         if self._history is not None:
             kept = self._history.append(self._run)
             strict = self._options.strict and not kept.appended
@@ -211,6 +218,16 @@ class Measuring:
         self._failed = self._gathered.why_failed(self._run)
         if self._gathered.problems or self._failed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _write(self, files: OutputFiles, run: Run) -> None:
+        """Write the files of a run, and what GitHub Actions shows."""
+        caller, root = caller_of(self._config), self._config.rootpath
+        places = self._gathered.places(Path(os.path.realpath(root)), self._repository)
+        self._gathered.problems += files.write(run, caller, places)
+        if problem := files.summarize(run, caller):
+            self._gathered.remarks.append(problem)
+        if self._options.github:
+            self._annotations = list(annotate(run.document(), places, caller))
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter, exitstatus: int
@@ -256,9 +273,8 @@ class Measuring:
             given["meter"] = side.meter
         if self._against_ref is not None:
             given["ref"] = self._against_ref.label
-        options = self._options
-        if not self._is_worker and (options.json or options.html or options.history):
-            given["origin"] = machine.origin(config.rootpath, options.project)
+        if not self._is_worker and self._options.documented:
+            given["origin"] = machine.origin(config.rootpath, self._options.project)
         return Run(self._options, config.rootpath, sensors, facts, self._progress.update, **given)
 
     def _begin(self, item: pytest.Item) -> MeasuredItem:
@@ -312,6 +328,7 @@ class Measuring:
             yield from terminal.render(results, **screen, caller=caller, on_screen=on_screen)
         yield from where_joules_go(results, width, say)
         yield from (say(f"energy: {line}") for line in self._gathered.lines(self.run))
+        yield from map(say, self._annotations)
         yield say(closing.closing_line(results, self._failed))
 
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from pytest_greenops.model.errors import GreenopsError, OptionError, UnitError
-from pytest_greenops.model.marker import MOST_ROUNDS, parse_action
+from pytest_greenops.hooks import option_values as values
+from pytest_greenops.model.errors import GreenopsError, OptionError
+from pytest_greenops.model.marker import parse_action
 from pytest_greenops.model.run_options import (
     ONLY_VARIABLE,
-    Count,
+    TREE_VARIABLE,
     Options,
     Saving,
-    StableMemory,
-    TestsOf,
 )
 
 if TYPE_CHECKING:
@@ -85,6 +83,20 @@ _OPTIONS = (
     _switch("energy-explain", "report where the joules go: by named window and by layer"),
     _Option("energy-json", "write the results to this file", "PATH"),
     _Option("energy-html", "write a report to this file, to read in a browser", "PATH"),
+    _Option("energy-markdown", "write a report to this file, as Markdown for a comment", "PATH"),
+    _Option(
+        "energy-export",
+        "write the results to a file for another program: bencher, github-action-benchmark, "
+        "openmetrics, csv or codequality; repeatable",
+        "FORMAT:PATH",
+        "linelist",
+    ),
+    _Option(
+        "energy-github",
+        "annotations and a job summary for GitHub Actions: auto (if it runs there), on or off "
+        "(default: auto)",
+        "WHEN",
+    ),
     _Option(
         "energy-history",
         "append the results to this database: sqlite:///FILE or "
@@ -132,6 +144,8 @@ def add_options(parser: pytest.Parser) -> None:
         settings: dict[str, Any] = {"dest": option.ini, "default": None, "help": option.help}
         if option.type == "bool":
             settings["action"] = "store_true"
+        elif option.type == "linelist":
+            settings |= {"metavar": option.metavar, "action": "append"}
         else:
             settings |= {"metavar": option.metavar, "type": str}
         group.addoption(f"--{option.name}", **settings)
@@ -144,15 +158,17 @@ def read_options(config: pytest.Config) -> Options:
     selection = read.either("energy-only", "energy-skip")
     count_only = read.flag("energy-count-only")
     measure = read.flag("energy") or saving is not None or count_only
-    a_step = ONLY_VARIABLE in os.environ  # of a bisect, which has results and no report
-    json, html = (read.value(f"energy-{kind}", _path) for kind in ("json", "html"))
-    least = read.value("energy-min-rounds", _count)
-    most = read.value("energy-max-rounds", _count)
+    folder = config.invocation_params.dir
+    json, html, markdown = (
+        read.value(f"energy-{kind}", values.path_of) for kind in ("json", "html", "markdown")
+    )
+    least = read.value("energy-min-rounds", values.count_of)
+    most = read.value("energy-max-rounds", values.count_of)
     if least and most and least > most:
         raise OptionError(
             f"--energy-min-rounds {least} is more than --energy-max-rounds {most}: change one"
         )
-    sessions = read.value("energy-sessions", _count, default.sessions)
+    sessions = read.value("energy-sessions", values.count_of, default.sessions)
     fresh_process = read.flag("energy-fresh-process", default.fresh_process)
     if sessions > 1 and not fresh_process:
         raise OptionError(
@@ -162,35 +178,50 @@ def read_options(config: pytest.Config) -> Options:
     options = Options(
         measure=measure,
         save=_SAVINGS[saving] if saving else None,
-        baselines=read.value("energy-baselines", _path, default.baselines),
-        max_increase=read.value("energy-max-increase", _quantity("percent"), default.max_increase),
+        baselines=read.value("energy-baselines", values.path_of, default.baselines),
+        max_increase=read.value(
+            "energy-max-increase", values.quantity_of("percent"), default.max_increase
+        ),
         action=read.value("energy-action", parse_action, default.action),
         estimates=read.value("energy-estimates", parse_action, default.estimates),
         strict=read.flag("energy-strict"),
         only=selection == "energy-only",
         skip=selection == "energy-skip",
-        sensors=read.value("energy-sensors", _names, default.sensors),
+        sensors=read.value("energy-sensors", values.names_of, default.sensors),
         min_rounds=least or default.min_rounds,
         max_rounds=most or max(default.max_rounds, least or default.max_rounds),
-        max_time_s=read.value("energy-max-time", _quantity("duration"), default.max_time_s),
-        json=config.invocation_params.dir / json if json else None,
-        html=config.invocation_params.dir / html if html and not a_step else None,
+        max_time_s=read.value(
+            "energy-max-time", values.quantity_of("duration"), default.max_time_s
+        ),
+        json=folder / json if json else None,
+        html=folder / html if html else None,
+        markdown=folder / markdown if markdown else None,
+        exports=read.value("energy-export", partial(values.exports_of, folder), default.exports),
+        github=read.value("energy-github", values.on_github, values.on_github("auto")),
         carbon=_carbon(read),
-        cpu_watts=read.value("energy-cpu-watts", _quantity("power")),
-        session_sd=read.value("energy-session-sd", _quantity("percent"), default.session_sd),
+        cpu_watts=read.value("energy-cpu-watts", values.quantity_of("power")),
+        session_sd=read.value(
+            "energy-session-sd", values.quantity_of("percent"), default.session_sd
+        ),
         sessions=sessions,
         fresh_process=fresh_process,
-        stable_memory=read.value("energy-stable-memory", _stable_memory, default.stable_memory),
+        stable_memory=read.value(
+            "energy-stable-memory", values.stable_memory_of, default.stable_memory
+        ),
         ab=_ref_of(config, read),
-        ab_tests=read.value("energy-ab-tests", _tests_of, default.ab_tests),
+        ab_tests=read.value("energy-ab-tests", values.tests_of, default.ab_tests),
         ab_setup=read.value("energy-ab-setup", str),
-        counting="on" if count_only else read.value("energy-count", _count_when, default.counting),
+        counting="on"
+        if count_only
+        else read.value("energy-count", values.count_when_of, default.counting),
         count_only=count_only,
         explain=read.flag("energy-explain"),
         history=_history(config, read),
         project=read.value("energy-project", str),
         called_in=str(config.invocation_params.dir),
     )
+    if not {ONLY_VARIABLE, TREE_VARIABLE}.isdisjoint(os.environ):  # a run of a bisect
+        options = options.without_reports()
     if not measure:
         _refuse_without_measuring(config)
     _check_ab(options, read)
@@ -204,7 +235,7 @@ def _ref_of(config: pytest.Config, read: _Reader) -> str | None:
     The ref of an ini file or `addopts` is for the runs that compare: it yields to an option on the
     command line that excludes it.
     """
-    ref: str | None = read.value("energy-ab", _ref)
+    ref: str | None = read.value("energy-ab", values.ref_of)
     if ref is not None and any(map(read.given, _WITHOUT_AB)):
         from pytest_greenops.hooks.caller import given
 
@@ -304,71 +335,9 @@ class _Reader:
             raise OptionError(message if ini in message else f"{ini}: {message}") from None
 
 
-def _quantity(name: str) -> Callable[[str], float]:
-    """Return a parser of `model.units`, which is loaded only when an option needs it."""
-
-    def parse(text: str) -> float:
-        from pytest_greenops.model import units
-
-        read: Callable[[str], float] = getattr(units, f"parse_{name}")
-        return read(text)
-
-    return parse
-
-
-def _count(value: Any) -> int:
-    number = int(value) if str(value).isdecimal() else 0
-    if number < 1:
-        raise UnitError(value, "expected a whole number >= 1")
-    if number > MOST_ROUNDS:
-        raise UnitError(value, f"expected at most {MOST_ROUNDS}")
-    return number
-
-
-def _path(value: str) -> Path:
-    """Return a path; `~` is the home directory, which a shell leaves as it is after `=`."""
-    if not value.strip() or "\0" in value:
-        raise UnitError(value, "expected a path")
-    return Path(os.path.expanduser(value))
-
-
-def _stable_memory(value: str) -> StableMemory:
-    known: dict[str, StableMemory] = {"auto": "auto", "on": "on", "off": "off"}
-    if value not in known:
-        raise UnitError(value, "expected auto, on or off")
-    return known[value]
-
-
-def _count_when(value: str) -> Count:
-    known: dict[str, Count] = {"auto": "auto", "on": "on", "off": "off"}
-    if value not in known:
-        raise UnitError(value, "expected auto, on or off")
-    return known[value]
-
-
-def _ref(value: str) -> str:
-    if not value.strip() or value.startswith("-"):
-        raise UnitError(value, "expected a branch, tag or commit, merge-base:BRANCH, or stash")
-    return value.strip()
-
-
-def _tests_of(value: str) -> TestsOf:
-    known: dict[str, TestsOf] = {"own": "own", "here": "here"}
-    if value not in known:
-        raise UnitError(value, "expected own or here")
-    return known[value]
-
-
-def _names(value: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
-    if not names:
-        raise UnitError(value, "expected auto, or a list such as powercap,nvml")
-    return names
-
-
 def _carbon(read: _Reader) -> CarbonFactor | None:
     """Return what converts joules to grams; the table of regions is loaded only if needed."""
-    pue = read.value("energy-pue", _pue, 1.0)
+    pue = read.value("energy-pue", values.pue_of, 1.0)
     grid = read.either("energy-carbon-intensity", "energy-region")
     if grid is None:
         return None
@@ -403,9 +372,3 @@ def _history(config: pytest.Config, read: _Reader) -> HistoryUrl | None:
 
     url: HistoryUrl | None = read.value("energy-history", parse)
     return url
-
-
-def _pue(value: str | float) -> float:
-    from pytest_greenops.model.carbon_factor import checked_pue
-
-    return checked_pue(value)

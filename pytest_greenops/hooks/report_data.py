@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from pytest_greenops.hooks.caller import caller_of
 from pytest_greenops.model.baseline import TestKey
+from pytest_greenops.model.place import Place
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.work_verdict import WorkOutcome
 from pytest_greenops.report import closing, document, reasons
@@ -58,6 +61,7 @@ class GatheredReports:
         self.problems: list[str] = []
         self.remarks: list[str] = []
         self.failed: set[TestKey] = set()
+        self._locations: dict[TestKey, tuple[str, int | None]] = {}
         self._refused: dict[TestKey, list[str]] = {}
         self._notes: dict[str, str] = {}
         self._repeated: dict[TestKey, int] = {}
@@ -69,6 +73,8 @@ class GatheredReports:
         if data is None or hasattr(report, "context"):  # a subtest's, in the middle of its test
             return
         ReportData(data.test, failure=data.failure).attach(report)  # pytest keeps every report
+        file, line, _ = report.location
+        self._locations[data.test] = file, line
         if report.when != "teardown":
             run.forget(data.test)
             self.failed.discard(data.test)
@@ -87,6 +93,14 @@ class GatheredReports:
         self._anew[data.test] = saved.anew
         if saved.problem:
             self.problems.append(saved.problem)
+
+    def places(self, root: Path, repository: Path) -> dict[TestKey, Place]:
+        """Return where the tests are in the repository; `root` is pytest's."""
+        inside = root.relative_to(repository) if root.is_relative_to(repository) else Path()
+        return {
+            test: Place(posixpath.normpath((inside / file).as_posix()), (line or 0) + 1)
+            for test, (file, line) in self._locations.items()
+        }
 
     def lines(self, run: Run) -> Iterator[str]:
         """Yield what is shown once, saved anew, not saved or not used, and the problems."""

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 from pytest_greenops import machine
 from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.commands import results_file
+from pytest_greenops.commands.report_file import ReportFile
+from pytest_greenops.hooks.github_actions import JobSummary
 from pytest_greenops.model.advised import Caller
 from pytest_greenops.model.errors import GreenopsError, OptionError
+from pytest_greenops.model.place import Places
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import closing
 from pytest_greenops.report.document import to_json
@@ -43,7 +46,7 @@ def header(run: Run) -> Iterator[str]:
 
 
 class OutputFiles:
-    """The files of `--energy-json` and `--energy-html`.
+    """The files that a run writes at its end, and its job summary.
 
     Raises `OptionError` for one that could not be written at the end.
     """
@@ -59,8 +62,24 @@ class OutputFiles:
 
             with _naming("--energy-html"):
                 self._html = HtmlFile(options.html)
+        self._markdown: ReportFile | None = None
+        if options.markdown is not None:
+            from pytest_greenops.report.markdown import MARK
 
-    def write(self, run: Run, caller: Caller) -> Iterator[str]:
+            with _naming("--energy-markdown"):
+                self._markdown = ReportFile(
+                    options.markdown, lambda data: data.startswith(MARK.encode()), "a report"
+                )
+        self._exports: list[tuple[str, ReportFile]] = []
+        for name, path in options.exports:
+            from pytest_greenops.report.exports import FORMATS
+
+            with _naming(f"--energy-export {name}:"):
+                file = ReportFile(path, FORMATS[name].holds, f"a {name} file")
+                self._exports.append((name, file))
+        self._summary = JobSummary() if options.github else None
+
+    def write(self, run: Run, caller: Caller, places: Places) -> Iterator[str]:
         """Write the files that the run asked for; yield a problem for each that failed."""
         if self._json is not None:
             try:
@@ -72,6 +91,24 @@ class OutputFiles:
                 self._html.write(run.document(), caller)
             except GreenopsError as error:
                 yield f"--energy-html {error}"
+        if self._markdown is not None:
+            from pytest_greenops.report.markdown import to_markdown
+
+            try:
+                self._markdown.write(to_markdown(run.document(), caller))
+            except GreenopsError as error:
+                yield f"--energy-markdown {error}"
+        for name, file in self._exports:
+            from pytest_greenops.report.exports import FORMATS
+
+            try:
+                file.write(FORMATS[name].write(run.document(), places))
+            except GreenopsError as error:
+                yield f"--energy-export {name}: {error}"
+
+    def summarize(self, run: Run, caller: Caller) -> str:
+        """Append to the job summary; return why that failed, which fails no run."""
+        return self._summary.append(run.document(), caller) if self._summary else ""
 
 
 @contextmanager

@@ -85,14 +85,13 @@ class SideProcess:
     def options(self, options: Options) -> Options:
         """Return the options of a side, which neither judges nor saves nor reads baselines."""
         nothing = Path(self._request.folder, "no-baselines")
-        return options._replace(
+        return options.without_reports()._replace(
             measure=True,
             fresh_child=True,
             baselines=nothing,
             save=None,
             sessions=1,
             json=None,
-            html=None,
             history=None,
             strict=False,
             explain=False,

@@ -47,6 +47,8 @@ class Options(NamedTuple):
     ab_setup       a shell command that builds the ref's package in its tree; None builds nothing
     counting       whether to count work beside the joules; auto: where torch is loaded
     count_only     count work, and measure no joules
+    exports        formats of other programs, each with the file to write
+    github         whether to write annotations and a job summary for GitHub Actions
     explain        whether to report where the joules go, by window and by layer
     history        the database that the run is appended to
     project        the name of the project there; None takes that of the root folder
@@ -69,6 +71,9 @@ class Options(NamedTuple):
     max_time_s: float = 60.0
     json: Path | None = None
     html: Path | None = None
+    markdown: Path | None = None
+    exports: tuple[tuple[str, Path], ...] = ()
+    github: bool = False
     carbon: CarbonFactor | None = None
     cpu_watts: float | None = None
     session_sd: float = 0.03
@@ -85,3 +90,13 @@ class Options(NamedTuple):
     project: str | None = None
     called_in: str = "."
     fresh_child: bool = False
+
+    @property
+    def documented(self) -> bool:
+        """Whether the run makes a document, which says where its results are from."""
+        files = (self.json, self.html, self.markdown, self.history)
+        return any(files) or bool(self.exports) or self.github
+
+    def without_reports(self) -> Options:
+        """Return the options of a process that measures for another one, which reports."""
+        return self._replace(html=None, markdown=None, exports=(), github=False)

@@ -124,7 +124,11 @@ def fill(folder: Path, files: Mapping[str, str]) -> None:
 
 def run_outside(folder: Path, *args: str, joules: float = 2.0, seed: int = 0) -> None:
     """Run pytest in the folder of a project, without a `Project`; its tests must pass."""
-    outer = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    outer = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "GITHUB_"))
+    }
     environ = {**outer, **_given(joules, seed), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     ran = forked_python.run("pytest", "-p", "greenops", *args, environ=environ, folder=folder)
     assert ran.code == 0, f"{ran.out}\n{ran.err}"
@@ -204,7 +208,8 @@ class Project:
         self.path = pytester.path
         self.pytester = pytester
         self.monkeypatch = monkeypatch
-        for name in ("COLUMNS", "PYTHONIOENCODING", "CI", "GITHUB_ACTIONS", "OMP_NUM_THREADS"):
+        ours = ("COLUMNS", "PYTHONIOENCODING", "CI", "CI_PROJECT_DIR", "OMP_NUM_THREADS")
+        for name in (*ours, "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"):
             monkeypatch.delenv(name, raising=False)
         self.sensor()
         self.write("pytest.ini", INI)

@@ -26,6 +26,8 @@ TWINS: dict[str, tuple[Any, Any]] = {
     "energy_max_time": ("2 min", ("max_time_s", 120.0)),
     "energy_json": ("out.json", ("json", "out.json")),
     "energy_html": ("out.html", ("html", "out.html")),
+    "energy_markdown": ("out.md", ("markdown", "out.md")),
+    "energy_github": ("on", ("github", True)),
     "energy_carbon_intensity": ("400 g/kWh", ("carbon", 500.0)),
     "energy_pue": (1.25, ("carbon", 500.0)),
     "energy_cpu_watts": ("3 W", ("cpu_watts", 3.0)),
@@ -45,6 +47,8 @@ ARGUMENTS = {
     "--energy-max-time=5 s": ("max_time_s", 5.0),
     "--energy-json=other.json": ("json", "other.json"),
     "--energy-html=other.html": ("html", "other.html"),
+    "--energy-markdown=other.md": ("markdown", "other.md"),
+    "--energy-github=off": ("github", False),
     "--energy-carbon-intensity=100 g/kWh": ("carbon", 200.0),
     "--energy-pue=2": ("carbon", 200.0),
     "--energy-save": ("save", "all"),
@@ -63,7 +67,7 @@ SHOW = """
     @pytest.hookimpl(trylast=True)
     def pytest_configure(config):
         options = config.stash[OPTIONS]._asdict()
-        for name in ("baselines", "json", "html"):
+        for name in ("baselines", "json", "html", "markdown"):
             options[name] = options[name] and options[name].name
         options["carbon"] = options["carbon"] and options["carbon"].grams(3.6e6)
         (config.rootpath / "options.json").write_text(json.dumps(options))

@@ -20,7 +20,7 @@ from pytest_greenops.model.units import (
     significant,
 )
 from pytest_greenops.report import figures, interleaved_text
-from pytest_greenops.report.html.entry import Text
+from pytest_greenops.report.entry import Text
 
 #: The most rounds of all sessions of a test, and the most operators, modules and layers.
 _ROUNDS, _ROWS = 200, 25

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,20 +10,21 @@ from pytest_greenops.model.advised import PLAIN, Caller
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.units import counted, significant
-from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report import closing, figures, notes, quality_text
 from pytest_greenops.report.advice import Advice
-from pytest_greenops.report.html.chart_data import charts_of, front_data
-from pytest_greenops.report.html.correlations import Matrix, matrices
-from pytest_greenops.report.html.entry import (
-    ORDER,
+from pytest_greenops.report.entry import (
+    Count,
     Entry,
     Text,
     command,
+    counts_of,
     entries,
     gravity,
+    headline_of,
     sentence,
 )
+from pytest_greenops.report.html.chart_data import charts_of, front_data
+from pytest_greenops.report.html.correlations import Matrix, matrices
 
 #: This many failures, and as many notes, stand above and below the table; the table has all.
 _MOST = 25
@@ -35,18 +35,6 @@ class Region(NamedTuple):
 
     factor: CarbonFactor
     name: str
-
-
-class Count(NamedTuple):
-    """How many measurements have a verdict."""
-
-    outcome: str
-    number: int
-
-    @property
-    def slug(self) -> str:
-        """The verdict as a class of the style sheet."""
-        return self.outcome.replace(" ", "-")
 
 
 class Note(NamedTuple):
@@ -98,7 +86,7 @@ def page_of(document: Results, regions: Sequence[Region] = (), caller: Caller = 
     said = list(_notes(document.results, caller))
     fronts = tuple(front_data(*found) for found in quality_text.found_fronts(document.results))
     measured = [result for result in results if figures.measured(result)]
-    headline = _headline(results, all_entries)
+    headline = headline_of(results, all_entries)
     machine = document.environment.machine
     return Page(
         title=f"{headline} – energy report",
@@ -107,7 +95,7 @@ def page_of(document: Results, regions: Sequence[Region] = (), caller: Caller = 
         created=sentence(document.created_at[:19].replace("T", " ")),
         version=sentence(document.version),
         machine=sentence(", ".join(_machine(machine))),
-        counts=tuple(_counts(results)),
+        counts=tuple(counts_of(results)),
         failures=tuple(red[:_MOST]),
         omitted=(max(len(red) - _MOST, 0), max(len(said) - _MOST, 0)),
         entries=all_entries,
@@ -138,34 +126,6 @@ def page_of(document: Results, regions: Sequence[Region] = (), caller: Caller = 
 def _searched(entry: Entry) -> str:
     """Return what the filter finds a test by: its full name, its verdict, what its figures are."""
     return " ".join((entry.node.full, entry.name.full, entry.word, *entry.tags)).lower()
-
-
-def _headline(results: Sequence[Result], of: Sequence[Entry]) -> str:
-    """Return what happened: `2 of 14 tests failed by their energy`."""
-    tests = len({result.test for result in results})
-    failed = len({r.test for r, e in zip(results, of, strict=True) if e.failing})
-    warned = len({r.test for r, e in zip(results, of, strict=True) if e.red and not e.failing})
-    alone = any(result.verdict.alone for result in results)
-    check = "check of counted work" if alone else "energy check"
-    if not results or all(r.verdict.outcome is Outcome.NOT_MEASURED for r in results):
-        why = "no energy test ran" if not results else f"none of {counted(tests, 'test')}"
-        return f"Nothing was {'counted' if alone else 'measured'}: {why}"
-    if failed:
-        return f"{failed} of {counted(tests, 'test')} failed the {check}"
-    if warned:
-        return f"{warned} of {counted(tests, 'test')} would fail the {check}, and only warned"
-    decided = sum(r.verdict.outcome in (Outcome.PASSED, Outcome.IMPROVED) for r in results)
-    if not decided:
-        return f"No verdict was reached on {counted(tests, 'test')}"
-    if left := len(results) - decided:
-        return f"No test failed the {check}; {counted(left, 'measurement')} could not be judged"
-    within = "The test is within its limits"
-    return within if tests == 1 else f"All {tests} tests are within their limits"
-
-
-def _counts(results: Sequence[Result]) -> Iterator[Count]:
-    found = Counter(result.verdict.outcome for result in results)
-    yield from (Count(each.value, found[each]) for each in ORDER if found[each])
 
 
 def _machine(facts: Mapping[str, str]) -> Iterator[str]:

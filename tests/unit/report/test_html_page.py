@@ -31,7 +31,7 @@ from tests.unit.report.samples import (
     suite,
     unmeasured,
 )
-from tests.unit.report.test_html_entry import HOSTILE
+from tests.unit.report.test_entry import HOSTILE
 
 PASSED = change(0.01, -0.01, 0.02)
 

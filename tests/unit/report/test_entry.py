@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from pytest_greenops.model.advised import PLAIN
 from pytest_greenops.model.outcome import Outcome
 from pytest_greenops.model.result import Result
-from pytest_greenops.report.html.entry import Entry, Text, anchor_of, entries
+from pytest_greenops.report.entry import Entry, Text, anchor_of, entries
 from tests.unit.builders import key
 from tests.unit.report.samples import (
     POLICY,

@@ -1,14 +1,16 @@
-"""One measurement on the page: its row, and what opens below it; texts are cut, not yet escaped."""
+"""A measurement in a report: its row, and what is below it; texts are cut, not yet escaped."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pytest_greenops.model.advised import Caller, Command
 from pytest_greenops.model.result import Policy, Result
+from pytest_greenops.model.units import counted
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report import figures, interleaved_text, reasons, result_table, section
 from pytest_greenops.report.drawing import elide, visible
@@ -24,6 +26,18 @@ ORDER = (
 #: A drawing of rounds in a row has at most this many points.
 _POINTS = 40
 _WIDTH, _HEIGHT = 120, 22
+
+
+class Count(NamedTuple):
+    """How many measurements have a verdict."""
+
+    outcome: str
+    number: int
+
+    @property
+    def slug(self) -> str:
+        """The verdict as a class of the style sheet."""
+        return self.outcome.replace(" ", "-")
 
 
 class Text(NamedTuple):
@@ -113,6 +127,35 @@ def entries(results: Sequence[Result], policy: Policy, caller: Caller) -> tuple[
         taken.add(anchor)
         made.append(entry._replace(anchor=anchor))
     return tuple(made)
+
+
+def headline_of(results: Sequence[Result], of: Sequence[Entry]) -> str:
+    """Return what happened: `2 of 14 tests failed by their energy`."""
+    tests = len({result.test for result in results})
+    failed = len({r.test for r, e in zip(results, of, strict=True) if e.failing})
+    warned = len({r.test for r, e in zip(results, of, strict=True) if e.red and not e.failing})
+    alone = any(result.verdict.alone for result in results)
+    check = "check of counted work" if alone else "energy check"
+    if not results or all(r.verdict.outcome is Outcome.NOT_MEASURED for r in results):
+        why = "no energy test ran" if not results else f"none of {counted(tests, 'test')}"
+        return f"Nothing was {'counted' if alone else 'measured'}: {why}"
+    if failed:
+        return f"{failed} of {counted(tests, 'test')} failed the {check}"
+    if warned:
+        return f"{warned} of {counted(tests, 'test')} would fail the {check}, and only warned"
+    decided = sum(r.verdict.outcome in (Outcome.PASSED, Outcome.IMPROVED) for r in results)
+    if not decided:
+        return f"No verdict was reached on {counted(tests, 'test')}"
+    if left := len(results) - decided:
+        return f"No test failed the {check}; {counted(left, 'measurement')} could not be judged"
+    within = "The test is within its limits"
+    return within if tests == 1 else f"All {tests} tests are within their limits"
+
+
+def counts_of(results: Sequence[Result]) -> Iterator[Count]:
+    """Yield how many measurements have each verdict, the gravest first."""
+    found = Counter(result.verdict.outcome for result in results)
+    yield from (Count(each.value, found[each]) for each in ORDER if found[each])
 
 
 def gravity(result: Result) -> float:
