@@ -9,13 +9,14 @@ from typing import Any
 from pytest_greenops.baselines.work_file import WorkFile
 from pytest_greenops.commands.command import Command
 from pytest_greenops.commands.console import PROGRAM, print_lines
-from pytest_greenops.model import baseline, result
+from pytest_greenops.model import baseline, result, trend
 from pytest_greenops.model.work_baseline import WORK_SCHEMA
 
 _DOCUMENTS: dict[str, tuple[type, int]] = {
     "results": (result.Results, result.SCHEMA),
     "baseline": (baseline.Baseline, baseline.SCHEMA),
     "work": (WorkFile, WORK_SCHEMA),
+    "trends": (trend.Trends, trend.TREND_SCHEMA),
 }
 
 
@@ -23,12 +24,15 @@ class Schema(Command):
     """The sub-command `schema`."""
 
     name = "schema"
-    help = "print the JSON Schema of results, of baselines or of accepted work"
+    help = "print the JSON Schema of results, baselines, accepted work or trends"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the name of the document."""
         kinds = tuple(_DOCUMENTS)
-        text = "results, as --energy-json writes them (default), or a file of baselines"
+        text = (
+            "results, as --energy-json writes them (default), a file of baselines or work, or the "
+            "trends of history --json"
+        )
         parser.add_argument("document", nargs="?", choices=kinds, default="results", help=text)
 
     def run(self, arguments: argparse.Namespace) -> int:

@@ -96,7 +96,7 @@ class Trend(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
 
-class Trends(msgspec.Struct, frozen=True):
+class Trends(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The document of `pytest-greenops history --json`."""
 
     schema: int

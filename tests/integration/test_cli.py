@@ -25,6 +25,7 @@ from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.measurement import Check, CheckName, Domain, Provenance, Round
 from pytest_greenops.model.result import SCHEMA as RESULTS_SCHEMA
 from pytest_greenops.model.result import Policy, Result, Results
+from pytest_greenops.model.trend import TREND_SCHEMA, Step, Trend, TrendPoint, Trends
 from pytest_greenops.model.verdict import Change, Limit, Outcome, Verdict
 
 ROOT = Path(__file__).parents[2]
@@ -183,9 +184,9 @@ def schema_of(command: Runner, *document: str) -> Any:
     return json.loads(ran.stdout)
 
 
-@pytest.mark.parametrize("document", ["results", "baseline"])
+@pytest.mark.parametrize("document", ["results", "baseline", "trends"])
 def test_a_schema_is_valid_and_names_its_document(command: Runner, document: str) -> None:
-    """Both schemas are valid by draft 2020-12, and have a title and an id."""
+    """Each schema is valid by draft 2020-12, and has a title and an id."""
     schema = schema_of(command, document)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -250,7 +251,23 @@ RESULTS = Results(
 )
 
 
-@pytest.mark.parametrize(("document", "value"), [("results", RESULTS), ("baseline", BASELINE)])
+POINT = TrendPoint("id", "2026-01-01T00:00:00Z", 2.0, "passed", low=1.9, high=2.1)
+TRENDS = Trends(
+    TREND_SCHEMA,
+    (
+        Trend(
+            *("demo", "test_it.py::test_it", "call", "epyc-1a2b3c4d", "energy", "total", "call"),
+            estimated=False,
+            points=(POINT, POINT),
+            steps=(Step(1, 0, 1, 0.1, 0.08, 0.12),),
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("document", "value"), [("results", RESULTS), ("baseline", BASELINE), ("trends", TRENDS)]
+)
 def test_written_documents_fit_the_schema(command: Runner, document: str, value: Any) -> None:
     """A written document is valid; another version or an additional field is not."""
     schema = schema_of(command, document)
