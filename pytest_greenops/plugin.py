@@ -57,6 +57,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", marker_help())
     try:
         options = config.stash[OPTIONS] = read_options(config)
+        if config.getini("energy_budgets"):
+            from pytest_greenops.hooks.ini_budgets import IniBudgets
+
+            IniBudgets.join(config)
     except GreenopsError as error:
         raise pytest.UsageError(str(error)) from None
     if {

@@ -97,6 +97,13 @@ _OPTIONS = (
         "the allocator keeps freed memory: auto, on or off (default: auto)",
         flag=False,
     ),
+    _Option(
+        "energy-budgets",
+        "budgets of tests without a marker: a line for each glob over test ids: "
+        "tests/bench/* = max_increase=3%%",
+        type="linelist",
+        flag=False,
+    ),
 )
 
 #: An A/B comparison excludes them.

@@ -17,15 +17,26 @@ if TYPE_CHECKING:
     from pytest_greenops.model.budget import Budget
 
 MARKER = "energy_budget"
+#: The mark that `energy_budgets` in the ini file gave a test.
+INI_MARK = pytest.StashKey[pytest.Mark]()
 #: The module of our fixture.
 _PLUGIN = "pytest_greenops.plugin"
 
 
 def budget_of(item: pytest.Item) -> Budget:
-    """Return the budget of an item's marks, nearest first; raises `BudgetError`."""
+    """Return the budget of an item's marks, nearest first; raises `BudgetError`.
+
+    That of the ini file is a mark of the item itself, so that `-m` selects it, but the farthest.
+    """
     from pytest_greenops.model.budget import Budget
 
-    return Budget.from_marks((mark.args, mark.kwargs) for mark in item.iter_markers(MARKER))
+    return Budget.from_marks((mark.args, mark.kwargs) for mark in _nearest_first(item))
+
+
+def _nearest_first(item: pytest.Item) -> list[pytest.Mark]:
+    of_ini = item.stash.get(INI_MARK, None)
+    marks = [mark for mark in item.iter_markers(MARKER) if mark is not of_ini]
+    return [*marks, of_ini] if of_ini else marks
 
 
 def reject_invalid_marks(report: pytest.CollectReport) -> None:
@@ -40,10 +51,14 @@ def reject_invalid_marks(report: pytest.CollectReport) -> None:
 def invalid_marks(items: Iterable[pytest.Item]) -> list[str]:
     """Return a line for each test function with invalid marks."""
     invalid: dict[str, str] = {}
+    valid: set[tuple[int, ...]] = set()  # the marks of tests are the same for all parameters
     for item in items:
+        marks = tuple(map(id, _nearest_first(item)))
+        if not marks or marks in valid:
+            continue
         try:
-            if item.get_closest_marker(MARKER):
-                budget_of(item)
+            budget_of(item)
+            valid.add(marks)
         except BudgetError as error:
             module, qualname, _ = key_parts(item)
             invalid.setdefault(f"{module}::{qualname.replace('.', '::')}", str(error))
