@@ -61,6 +61,12 @@ class Energy:
         """Return the measurement of a whole test, which ends if the test uses this handle."""
         return NamedMeasurement(self._trial, "call", lambda name: None, self._repetitions, True)
 
+    def timed(self, name: str) -> NamedMeasurement:
+        """Return the measurement of work that another plugin has timed before."""
+        measurement = self.named(name)
+        measurement.timed = True
+        return measurement
+
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function as often as the measurement needs, and return its last result.
 

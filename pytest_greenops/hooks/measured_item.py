@@ -34,6 +34,7 @@ class MeasuredItem:
     repetitions  how often its work was repeated, with the records of one repetition
     outcome      how the latest phase ended; `failed` once any phase or subtest has failed
     results      what the call measured; empty before its report, and if the test was skipped
+    benchmark    the fixture `benchmark` of the test, if the run measures by it
     """
 
     def __init__(self, item: pytest.Item, trial: Trial, live: LiveOutput) -> None:
@@ -42,6 +43,7 @@ class MeasuredItem:
         self.handle = Energy(trial, enabled=True, repetitions=self.repetitions)
         self.outcome = "passed"
         self.results: tuple[Result, ...] = ()
+        self.benchmark: Any = None
         self._item = item
         item.stash[_MEASURED] = self
 
@@ -103,6 +105,7 @@ def measured_whole(item: pytest.Item) -> Iterator[None]:
     function, measured = getattr(item, "obj", None), MeasuredItem.of(item)
     names = getattr(getattr(item, "_fixtureinfo", None), "argnames", ())
     by_itself = "energy" in names and selection.uses_handle(item)
+    by_itself = by_itself or selection.uses_benchmark(item)
     if function is None or measured is None or by_itself or measured.handle.used:
         yield
         return

@@ -82,6 +82,10 @@ class Measuring:
             against_ref = RefParent(config, options, parent)
         measuring = cls(config, options, parent, against_ref)
         plugins.register(measuring, "greenops-measuring")
+        if options.benchmarks:
+            from pytest_greenops.hooks.benchmark_fixture import Benchmarks
+
+            plugins.register(Benchmarks(measuring.handle, options), "greenops-benchmarks")
         if against_ref is not None:
             plugins.register(against_ref, "greenops-against-ref")
 

@@ -75,6 +75,10 @@ _OPTIONS = (
     ),
     _switch("energy-count-only", "count the work, and measure no joules"),
     _switch("energy-explain", "report where the joules go: by named window and by layer"),
+    _switch(
+        "energy-benchmarks",
+        "tests that use a benchmark fixture, or carry its marker, are energy tests too",
+    ),
     _Option("energy-json", "write the results to this file", "PATH"),
     _Option(
         "energy-carbon-intensity",
@@ -89,6 +93,12 @@ _OPTIONS = (
     _switch(
         "energy-fresh-process",
         "confirm in a second process before a test fails (default: true)",
+        flag=False,
+    ),
+    _Option(
+        "energy-benchmark-units",
+        "units of work in a benchmark's extra_info, one KEY:UNIT a line: batch_size:sample",
+        type="linelist",
         flag=False,
     ),
     _Option("energy-session-sd", "assumed spread between sessions (default: 3%%)", flag=False),
@@ -174,6 +184,8 @@ def read_options(config: pytest.Config) -> Options:
         counting="on" if count_only else read.value("energy-count", _count_when, default.counting),
         count_only=count_only,
         explain=read.flag("energy-explain"),
+        benchmarks=read.flag("energy-benchmarks"),
+        benchmark_units=read.value("energy-benchmark-units", _benchmark_units, ()),
         called_in=str(config.invocation_params.dir),
     )
     if not measure:
@@ -227,8 +239,8 @@ def _check_count_only(options: Options) -> None:
             )
 
 
-#: Options that select tests, with and without `--energy`.
-_SELECT = ("energy_only", "energy_skip")
+#: Options that say which tests are energy tests, with and without `--energy`.
+_SELECT = ("energy_only", "energy_skip", "energy_benchmarks")
 
 
 def _refuse_without_measuring(config: pytest.Config) -> None:
@@ -349,6 +361,19 @@ def _names(value: str) -> tuple[str, ...]:
     if not names:
         raise UnitError(value, "expected auto, or a list such as powercap,nvml")
     return names
+
+
+def _benchmark_units(lines: list[str]) -> tuple[tuple[str, str], ...]:
+    """Return the unit of each key; `call` is taken: it is the unit of every measurement."""
+    pairs = []
+    for line in lines:
+        key, _, unit = (part.strip() for part in line.rpartition(":"))
+        if not key or not unit.isprintable() or unit in ("", "call"):
+            raise UnitError(line, "expected KEY:UNIT, such as batch_size:sample")
+        pairs.append((key, unit))
+    if len({unit for _, unit in pairs}) < len(pairs):
+        raise UnitError("; ".join(lines), "expected each unit once")
+    return tuple(pairs)
 
 
 def _carbon(read: _Reader) -> CarbonFactor | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,16 @@ MARKER = "energy_budget"
 INI_MARK = pytest.StashKey[pytest.Mark]()
 #: The module of our fixture.
 _PLUGIN = "pytest_greenops.plugin"
+#: Whether benchmarks are energy tests (`--energy-benchmarks`).
+BENCHMARKS = pytest.StashKey[bool]()
+#: The modules of `benchmark` fixtures that are measured.
+BENCHMARK_MODULES = (
+    "pytest_benchmark.plugin",
+    "pytest_codspeed.plugin",
+    "pytest_greenops.hooks.own_benchmark",
+)
+#: The fixtures, and the markers, of benchmarks.
+BENCHMARK_NAMES = ("benchmark", "codspeed_benchmark")
 
 
 def budget_of(item: pytest.Item) -> Budget:
@@ -66,20 +76,50 @@ def invalid_marks(items: Iterable[pytest.Item]) -> list[str]:
 
 
 def is_energy_test(item: pytest.Item) -> bool:
-    """Return whether the item has a budget or uses the fixture `energy` of this plugin."""
-    return item.get_closest_marker(MARKER) is not None or uses_handle(item)
+    """Return whether the item has a budget or uses the fixture `energy` of this plugin.
+
+    With `--energy-benchmarks`, benchmarks are energy tests too: they use the fixture of a plugin
+    for benchmarks, or carry its marker.
+    """
+    return (
+        item.get_closest_marker(MARKER) is not None
+        or uses_handle(item)
+        or uses_benchmark(item)
+        or (
+            item.config.stash.get(BENCHMARKS, False)
+            and any(item.get_closest_marker(name) for name in BENCHMARK_NAMES)
+        )
+    )
 
 
 def uses_handle(item: pytest.Item) -> bool:
-    """Return whether the name `energy` of an item, or of its fixtures, is our fixture.
+    """Return whether the name `energy` of an item, or of its fixtures, is our fixture."""
+    return _uses(item, "energy", (_PLUGIN,))
+
+
+def uses_benchmark(item: pytest.Item) -> bool:
+    """Return whether a run with `--energy-benchmarks` measures an item by its `benchmark` fixture.
+
+    A project's own fixture of this name is none. A test that uses `energy` too says by that what
+    it measures.
+    """
+    return (
+        item.config.stash.get(BENCHMARKS, False)
+        and any(_uses(item, name, BENCHMARK_MODULES) for name in BENCHMARK_NAMES)
+        and not uses_handle(item)
+    )
+
+
+def _uses(item: pytest.Item, name: str, modules: Collection[str]) -> bool:
+    """Return whether a name of an item, or of its fixtures, is a fixture of one of these modules.
 
     It may be a parameter of the test, or a fixture of the project; that one may use ours.
     """
     known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    for fixture in reversed(known.get("energy", ())):
-        if getattr(fixture.func, "__module__", None) == _PLUGIN:
+    for fixture in reversed(known.get(name, ())):
+        if getattr(fixture.func, "__module__", None) in modules:
             return True
-        if "energy" not in fixture.argnames:
+        if name not in fixture.argnames:
             return False
     return False
 

@@ -47,6 +47,8 @@ class Options(NamedTuple):
     counting       whether to count work beside the joules; auto: where torch is loaded
     count_only     count work, and measure no joules
     explain        whether to report where the joules go, by window and by layer
+    benchmarks     whether tests that use a `benchmark` fixture or its marker are energy tests
+    benchmark_units  the unit of work that each key of a benchmark's `extra_info` counts
     called_in      not an option: the folder where pytest was called, for paths in commands
     fresh_child    not an option: this run measures one test for its parent, which judges it
     """
@@ -77,5 +79,7 @@ class Options(NamedTuple):
     counting: Count = "auto"
     count_only: bool = False
     explain: bool = False
+    benchmarks: bool = False
+    benchmark_units: tuple[tuple[str, str], ...] = ()
     called_in: str = "."
     fresh_child: bool = False
