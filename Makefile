@@ -20,7 +20,7 @@ REAL_TIME = $(shell grep --recursive --word-regexp --files-with-matches real_tim
 OTHER_PLUGINS = $(patsubst %,tests/integration/test_%.py,async benchmark_fixture cov randomly repeat rerunfailures timeout xdist)
 COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_report.py cli_bisect.py)
 COMMANDS = tests/integration/test_sessions.py \
-	$(addprefix tests/integration/test_cli,.py _compare.py _merge.py _prune.py _show.py _whatif.py)
+	$(addprefix tests/integration/test_cli,.py _compare.py _import.py _merge.py _prune.py _show.py _whatif.py)
 NEED_TORCH = tests/studies tests/layers tests/unit/work \
 	$(addprefix tests/integration/test_,explain_layers.py ab_count.py) \
 	$(addprefix tests/integration/test_count,.py _only.py _effects.py) tests/unit/run/test_counting.py
