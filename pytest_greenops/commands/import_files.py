@@ -60,7 +60,7 @@ class Import(Command):
             print_lines([_json(sources, tests).decode()])
         else:
             screen = Screen.of_stdout()
-            screen.print(imported_lines(sources, tests, screen.width))
+            screen.print(imported_lines(sources, tests, screen.width, screen.unicode))
         return print_problems(damaged)
 
 

@@ -105,7 +105,7 @@ def measured_whole(item: pytest.Item) -> Iterator[None]:
     function, measured = getattr(item, "obj", None), MeasuredItem.of(item)
     names = getattr(getattr(item, "_fixtureinfo", None), "argnames", ())
     by_itself = "energy" in names and selection.uses_handle(item)
-    by_itself = by_itself or selection.uses_benchmark(item)
+    by_itself = by_itself or selection.times_itself(item)
     if function is None or measured is None or by_itself or measured.handle.used:
         yield
         return

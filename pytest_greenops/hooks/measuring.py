@@ -319,3 +319,5 @@ def _never(item: pytest.Item) -> Iterator[str]:
     """Yield why an item could not measure anything, if that is not for the test to decide."""
     if not selection.has_function(item):
         yield f"it is a {type(item).__name__}; only test functions and methods can be measured"
+    elif selection.times_itself(item) and not selection.uses_benchmark(item):
+        yield "its work runs in the fixture benchmark: add --energy-benchmarks"

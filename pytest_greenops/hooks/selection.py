@@ -98,15 +98,18 @@ def uses_handle(item: pytest.Item) -> bool:
 
 
 def uses_benchmark(item: pytest.Item) -> bool:
-    """Return whether a run with `--energy-benchmarks` measures an item by its `benchmark` fixture.
+    """Return whether this run measures an item by its `benchmark` fixture."""
+    return item.config.stash.get(BENCHMARKS, False) and times_itself(item)
+
+
+def times_itself(item: pytest.Item) -> bool:
+    """Return whether an item has its work repeated by the `benchmark` fixture of a plugin.
 
     A project's own fixture of this name is none. A test that uses `energy` too says by that what
     it measures.
     """
-    return (
-        item.config.stash.get(BENCHMARKS, False)
-        and any(_uses(item, name, BENCHMARK_MODULES) for name in BENCHMARK_NAMES)
-        and not uses_handle(item)
+    return any(_uses(item, name, BENCHMARK_MODULES) for name in BENCHMARK_NAMES) and (
+        not uses_handle(item)
     )
 
 

@@ -34,13 +34,15 @@ _LONGEST = 120
 Recordings = Mapping[str, Sequence[tuple[int, Recording]]]
 
 
-def imported_lines(sources: Sequence[Source], tests: Recordings, width: int) -> Iterator[str]:
+def imported_lines(
+    sources: Sequence[Source], tests: Recordings, width: int, unicode: bool
+) -> Iterator[str]:
     """Yield which source is which, the table by module, and what was left out."""
     width = max(width, _NARROWEST)
     for number, source in enumerate(sources, 1):
         yield from wrapped(visible(f"energy: {number} is {_title(source)}"), width)
     if tests:
-        yield from _table(tests, width)
+        yield from _table(tests, width, "…" if unicode else "..")
         yield ""
     for number, source in enumerate(sources, 1):
         if source.left_out:
@@ -62,7 +64,7 @@ def _title(source: Source) -> str:
     return f"{source.path}: {source.format}, {counted(tests, 'test')}{when}"
 
 
-def _table(tests: Recordings, width: int) -> Iterator[str]:
+def _table(tests: Recordings, width: int, dots: str) -> Iterator[str]:
     modules: dict[str, list[str]] = {}
     for test in tests:
         modules.setdefault(test.partition("::")[0] if "::" in test else "", []).append(test)
@@ -73,16 +75,16 @@ def _table(tests: Recordings, width: int) -> Iterator[str]:
 
     def line(row: Sequence[str]) -> str:
         shown = [row[number] for number in sorted(kept)]
-        return elide(f"  {aligned(shown, widths)}", width)
+        return elide(f"  {aligned(shown, widths)}", width, dots)
 
     yield ""
     yield line(_HEADINGS)
     for module, members in modules.items():
-        title = elide(visible(module or "other names"), width - 6)
+        title = elide(visible(module or "other names"), width - 6, dots)
         rule = f"── {title} "
         yield rule + "─" * (min(width, 2 + sum(widths) + 2 * len(widths)) - cells(rule))
         for test in members:
-            yield elide(visible(test.partition("::")[2] or test), width)
+            yield elide(visible(test.partition("::")[2] or test), width, dots)
             yield from map(line, rows[test])
 
 

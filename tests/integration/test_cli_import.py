@@ -151,8 +151,13 @@ def test_many_runs_of_a_program(files: Path) -> None:
 
 def test_it_fits_40_columns_and_ascii(files: Path) -> None:
     """A narrow screen lacks dates and shortest times, and a plain one has ASCII."""
-    sources = ("pytest_benchmark.json", "pytest_codecarbon.csv", "--results=results.json")
-    ran = run(files, "import", *sources, COLUMNS="40", PYTHONIOENCODING="ascii")
+    sources = ("pytest_benchmark.json", "pytest_codecarbon.csv", "long.json")
+    stats = {"min": 1, "median": 2}
+    document = {"benchmarks": [{"fullname": f"a.py::{'name_' * 20}", "stats": stats}]}
+    (files / "long.json").write_text(json.dumps(document))
+    ran = run(
+        files, "import", *sources, "--results=results.json", COLUMNS="40", PYTHONIOENCODING="ascii"
+    )
     assert 0 == ran.code
     assert max(map(len, ran.lines)) <= 40
     assert ran.out.isascii()

@@ -189,3 +189,22 @@ def test_toml(project: Project, table: str) -> None:
     assert "pyproject.toml:4: energy_budgets: no test matches 'none'" in ran.energy_lines
     [error] = project.run("-o", "energy_budgets=a = 1").errors
     assert error.startswith("ERROR: -o energy_budgets: energy_budget(energy=1): expected an ")
+
+
+def test_a_benchmark_is_measured_by_its_fixture(project: Project) -> None:
+    """A line gives a budget to what a `benchmark` fixture times, and says which option it needs."""
+    pytest.importorskip("pytest_benchmark")
+    budgets(project, "bench/test_fixture.py = 0.5 J, action=warn, max_rounds=3")
+    text = "def test_times(benchmark, spend): benchmark(spend, 1.0)"
+    project.write("bench/test_fixture.py", text)
+    plugin = ("-p", "pytest_benchmark.plugin", "--benchmark-disable", "bench/test_fixture.py")
+    ran = project.energy(*ALONE, *plugin, "--energy-benchmarks")
+    result = ran.results["test_times"]
+    assert (1.0, 3, "over budget") == (result.joules, len(result.rounds), result.verdict.outcome)
+    ran = project.energy(*ALONE, *plugin)
+    assert {"passed": 1} == ran.outcomes
+    verdict = ran.results["test_times"].verdict
+    assert ("not measured", "its work runs in the fixture benchmark: add --energy-benchmarks") == (
+        verdict.outcome,
+        verdict.cause,
+    )
