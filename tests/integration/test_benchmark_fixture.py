@@ -463,6 +463,16 @@ def test_a_budget_of_a_benchmark(project: Project) -> None:
     assert ran.results["test_it"].joules == 2.0
 
 
+def test_work_that_is_timed_once_is_not_counted(project: Project) -> None:
+    """Counting would change the only time of a single round, so it needs `--benchmark-disable`."""
+    project.write("test_it.py", "def test_it(benchmark, work): benchmark.pedantic(work)")
+    ran = project.energy(ON, *BENCHMARK, "--energy-count-only")
+    work = ran.results["test_it"].verdict.work
+    assert work.cause == "it runs once only, and is timed; count it with --benchmark-disable"
+    ran = project.energy(ON, *BENCHMARK, "--energy-count-only", "--benchmark-disable")
+    assert ran.results["test_it"].verdict.work.cause == "torch is not loaded"
+
+
 def test_its_output_is_its_own(project: Project) -> None:
     """What the measured calls print, log and warn is not added to the test's."""
     project.write(
