@@ -118,9 +118,13 @@ class IniBudgets:
 
 
 def override(config: pytest.Config) -> list[str]:
-    """Return the arguments with which another tree has the budgets of this run."""
-    lines = config.getini(NAME)
-    return ["-o", f"{NAME}={chr(10).join(lines)}"] if lines else []
+    """Return arguments with which another tree has the energy tests and budgets of this run."""
+    arguments = []
+    for name in (NAME, "energy_benchmarks", "energy_benchmark_units"):
+        if value := config.getini(name):
+            text = "true" if value is True else "\n".join(value)
+            arguments += ["-o", f"{name}={text}"]
+    return arguments
 
 
 def _parse(place: str, written: str) -> _Line:

@@ -154,15 +154,18 @@ def test_workers_judge_them(project: Project) -> None:
 
 
 def test_both_sides_have_the_budgets_of_the_working_tree(project: Project) -> None:
-    """A line that the ref lacks makes an energy test of both sides, also of a plain test."""
-    repository(project.path, ab_files("def test_plain(work): work()"))
+    """Lines that the ref lacks make energy tests of both sides, also of plain tests."""
+    tests = "def test_plain(work): work()\ndef test_benchmark(benchmark, work): benchmark(work)"
+    repository(project.path, ab_files(tests))
     ini = (project.path / "pytest.ini").read_text(encoding="utf-8")
-    line = "energy_budgets =\n  # as plain as before\n  tests/* = max_increase=5%\n"
-    project.write("pytest.ini", ini + line)
+    line = "energy_budgets =\n  # as plain as before\n  *::test_plain = max_increase=5%\n"
+    project.write("pytest.ini", f"{ini}{line}energy_benchmarks = true\n")
     ran = project.energy("--energy-ab=main")
-    found = ran.results["test_plain"].verdict.interleaved
-    assert found is not None
-    assert ("passed", None) == (found.outcome, found.cause)
+    for result in ran.results.values():
+        found = result.verdict.interleaved
+        assert found is not None
+        assert ("passed", None) == (found.outcome, found.cause)
+    assert {"test_plain", "test_benchmark"} == ran.results.keys()
 
 
 @pytest.mark.parametrize(
