@@ -16,7 +16,7 @@ from pytest_greenops.judge.work_changes import (
 )
 from pytest_greenops.judge.work_places import parts
 from pytest_greenops.model.budget import Budget
-from pytest_greenops.model.counted import Counted, Coverage
+from pytest_greenops.model.counted import ELSEWHERE, Counted, Coverage
 from pytest_greenops.model.units import counted as count_of
 from pytest_greenops.model.work_baseline import MODEL_PACKAGES, AcceptedWork
 from pytest_greenops.model.work_verdict import WorkLimit, WorkOutcome, WorkVerdict
@@ -79,10 +79,12 @@ def _limits(counted: Counted, budget: Budget) -> Iterator[WorkLimit]:
 
 
 def _without_baseline(counted: Counted) -> WorkVerdict:
-    return not_counted(NO_OPERATOR) if counted.empty else WorkVerdict(WorkOutcome.NO_BASELINE)
+    return _nothing(counted) if counted.empty else WorkVerdict(WorkOutcome.NO_BASELINE)
 
 
-NO_OPERATOR = "the call runs no operator of torch"
+def _nothing(counted: Counted) -> WorkVerdict:
+    elsewhere = counted.coverage.elsewhere
+    return not_counted(ELSEWHERE if elsewhere else "the call runs no operator of torch")
 
 
 def _against(
@@ -90,7 +92,7 @@ def _against(
 ) -> WorkVerdict:
     before = accepted.counted
     if counted.empty and before.empty:
-        return not_counted(NO_OPERATOR)
+        return _nothing(counted)
     relative = relative_change(counted, before)
     differing = _differing(facts, accepted.facts)
     changed = largest_change(counted, before)

@@ -75,6 +75,12 @@ def total(amounts: Iterable[Amount]) -> Amount:
     return sum(amounts, Amount())
 
 
+#: Other processes do the work of a call if they use more than this share of its CPU time.
+_MOSTLY = 0.5
+#: What is said of such a call.
+ELSEWHERE = "0 % covered: the work runs in another process"
+
+
 class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How much of a call was counted.
 
@@ -96,6 +102,11 @@ class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     blind: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     concurrent: bool = False
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether nothing was counted because other processes do most of the work."""
+        return self.share is not None and round(self.share, 2) == 0 and self.children > _MOSTLY
 
 
 class WorkTotals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from pytest_greenops.model.counted import Coverage, WorkTotals
+from pytest_greenops.model.counted import ELSEWHERE, Coverage, WorkTotals
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import (
     format_different,
@@ -117,13 +117,13 @@ def coverage(found: Coverage, accepted: Coverage | None = None) -> str:
 def _covered(found: Coverage) -> str:
     if found.share is None:
         return f"{_covers(found)}: {found.unknown or 'not measured'}"
-    return f"counted in torch, {_covers(found)}"
+    return _covers(found) if found.elsewhere else f"counted in torch, {_covers(found)}"
 
 
 def _covers(found: Coverage) -> str:
     if found.share is None:
         return "coverage unknown"
-    return f"covers {_share(found.share)} of CPU time"
+    return ELSEWHERE if found.elsewhere else f"covers {_share(found.share)} of CPU time"
 
 
 def unseen(found: Coverage) -> Iterator[str]:
@@ -131,7 +131,7 @@ def unseen(found: Coverage) -> Iterator[str]:
     outside = 0.0 if found.share is None else 1 - found.share - found.threads - found.children
     shares = (
         ("threads", found.threads),
-        ("other processes", found.children),
+        ("other processes", 0.0 if found.elsewhere else found.children),
         ("what runs outside torch", outside),
     )
     parts = [f"{name} ({_share(share)})" for name, share in shares if share > _WORTH_SAYING]

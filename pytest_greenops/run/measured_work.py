@@ -73,7 +73,8 @@ class MeasuredWork:
         found, before, ref = self.counted, self._before, self.of_ref
         if not isinstance(found, Counted):
             return None if found is None else not_counted(found)
-        if found.empty and before is None and self._options.counting == "auto":
+        expected = before is not None or found.coverage.elsewhere
+        if found.empty and self._options.counting == "auto" and not expected:
             return None
         work = judge_work(found, self.facts, before, self._budget)
         if ref is None:

@@ -177,6 +177,10 @@ def test_a_call_without_operators_is_not_counted() -> None:
         found = judge_work(empty, FACTS, known, Budget())
         assert found.outcome is WorkOutcome.NOT_COUNTED
         assert found.cause == "the call runs no operator of torch"
+    worker = replace(empty, coverage=Coverage(share=0.0, children=0.98))
+    found = judge_work(worker, FACTS, None, Budget())
+    assert found.outcome is WorkOutcome.NOT_COUNTED
+    assert found.cause == "0 % covered: the work runs in another process"
 
 
 def test_work_over_a_baseline_of_zero_is_more() -> None:

@@ -95,6 +95,23 @@ def test_totals(work: WorkTotals, text: str) -> None:
             "processes (30 %), what runs outside torch (40 %)",
         ),
         (
+            {"share": 0.004, "children": 0.99},
+            None,
+            "0 % covered: the work runs in another process",
+        ),
+        (
+            {"share": 0.0, "children": 0.7},
+            {"share": 0.5},
+            "0 % covered: the work runs in another process (50 % in the baseline); "
+            "not counted: what runs outside torch (30 %)",
+        ),
+        (
+            {"share": 0.0, "children": 0.3},
+            None,
+            "counted in torch, covers 0 % of CPU time; not counted: other processes (30 %), "
+            "what runs outside torch (70 %)",
+        ),
+        (
             {
                 "share": 1.2,
                 "compiled": True,
