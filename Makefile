@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-ab test-commands test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost clean
+.PHONY: test test-ab test-commands test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost suites clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -134,6 +134,10 @@ work-fidelity: $(VENV)/.bench
 # What counting costs: an operator, a call, a suite; minutes, on a quiet machine.
 work-cost: $(VENV)/.bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.work.cost
+
+# What benchmark suites of other projects report with and without this plugin: half an hour.
+suites: $(VENV)/.test
+	$(BIN)/python -m benchmarks.suites
 
 # How exact the insights are on this machine: layers, whole trainings, networks that never ran.
 insight: $(VENV)/.bench

@@ -344,6 +344,7 @@ def test_generated_tables_are_marked() -> None:
         "ab.md": 8,
         "accuracy.md": 1,
         "overhead.md": 1,
+        "suites.md": 1,
         "verdict.md": 4,
         "work.md": 6,
     }
