@@ -100,6 +100,24 @@ def test_forward(energy, model, batch):
     assert (ran.code, ran.verdicts) == (0, {"test_forward": "passed"})
 
 
+def test_benchmarks_are_counted(project: Project) -> None:
+    """With `--energy-benchmarks` the work of a benchmark is counted, as often as it runs."""
+    project.write(
+        "test_it.py",
+        MODEL
+        + """
+def test_call(benchmark, model, batch):
+    benchmark(model, batch)
+
+def test_once(benchmark, model, batch):
+    benchmark.pedantic(model, [batch])
+        """,
+    )
+    found = flop(count(project, "--energy-benchmarks"))
+    assert found.keys() == {"test_call", "test_once"}
+    assert set(found.values()) == {2 * 2 * 512 * 1024 * 1024}
+
+
 def test_work_runs_a_few_times(project: Project) -> None:
     """Four times, whatever its rounds; once where it must: no other call is added."""
     project.write("test_it.py", CALLS)
