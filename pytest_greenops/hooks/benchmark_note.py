@@ -71,6 +71,8 @@ def _plain(value: Any, depth: int = _DEPTH) -> Any:
         return {_text(key): _plain(each, depth - 1) for key, each in value.items()}
     if depth and isinstance(value, list | tuple):
         return [_plain(each, depth - 1) for each in value]
+    if isinstance(named := getattr(value, "__name__", None), str):
+        return _text(named)  # a function or a class, by the name that pytest has for it in an id
     return _text(shown(value))
 
 

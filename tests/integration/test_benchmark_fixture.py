@@ -563,25 +563,28 @@ def test_any_result_is_one(project: Project) -> None:
 
 
 def test_facts_are_in_the_results(project: Project) -> None:
-    """Name, group, parameters and extra_info are in the JSON results; what has no type is text."""
+    """Name, group, parameters and extra_info are in the JSON results; what has no type is text.
+
+    A function or a class is its name: its text would have an address, another one in each run.
+    """
     result = measured(
         project,
         """
         import pytest
 
         @pytest.mark.benchmark(group="parsing")
-        @pytest.mark.parametrize("kind", [complex])
-        def test_it(benchmark, spend, kind):
+        @pytest.mark.parametrize(("kind", "make"), [(complex, lambda: 1)])
+        def test_it(benchmark, spend, kind, make):
             benchmark(spend, 3.0)
             benchmark.extra_info |= {"lines": [1, 2.5, None, True], 3: {"deep": 1j}}
         """,
     )
     facts = result.benchmark
     assert (facts.plugin, facts.name, facts.group) == (
-        *("pytest-benchmark", "test_it[complex]"),
+        *("pytest-benchmark", "test_it[complex-<lambda>]"),
         "parsing",
     )
-    assert facts.params == {"kind": "<class 'complex'>"}
+    assert facts.params == {"kind": "complex", "make": "<lambda>"}
     assert facts.extra_info == {"lines": [1, 2.5, None, True], "3": {"deep": "1j"}}
 
 
