@@ -4,8 +4,9 @@
 
 Each suite is cloned at a fixed commit, gets an environment of its own, and runs four times: plain,
 twice with `--energy --energy-benchmarks`, and plain. `--from` takes the clones of its repositories
-from a folder, for machines without internet; `--folder` keeps checkouts and environments. Without
-`--only` the table is written to docs/evidence/suites.md. Takes half an hour; run nothing else.
+from a folder, for machines without internet. `--folder` keeps checkouts, environments and finished
+runs, and the next call continues from them. Without `--only` the table is written to
+docs/evidence/suites.md. Takes half an hour; run nothing else.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from benchmarks.markdown import publish, table
 from benchmarks.suites.catalogue import CATALOGUE, Suite
@@ -63,10 +66,13 @@ class Tried(NamedTuple):
 
 
 def try_out(suite: Suite, folder: Path, clones: Path | None) -> Tried:
-    """Run a suite four times, so that what drifts meets both sides."""
-    prepare(suite, folder, clones)
-    runs = [run(suite, folder, energy) for energy in (False, True, True, False)]
-    return Tried(suite, *runs)
+    """Run a suite four times, so that what drifts meets both sides, unless that was done."""
+    done = folder / "runs.json"
+    if not done.exists():
+        prepare(suite, folder, clones)
+        runs = [run(suite, folder, energy) for energy in (False, True, True, False)]
+        done.write_bytes(msgspec.json.encode(runs))
+    return Tried(suite, *msgspec.json.decode(done.read_bytes(), type=list[Run]))
 
 
 def row(tried: Tried) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from benchmarks.suites.__main__ import HEAD, Tried, page, row
+from benchmarks.suites.__main__ import HEAD, Tried, page, row, try_out
 from benchmarks.suites.catalogue import CATALOGUE, SUITES
 from benchmarks.suites.figures import (
     Ours,
@@ -75,6 +76,13 @@ def test_ratios_of_medians_are_by_test() -> None:
         ratios([a_run(0.9, 1.0, 2.0)], [a_run(1.0, 1.0, 1.0)], "minima_s").text
         == "1.00 (0.90 … 2.00)"
     )
+
+
+def test_runs_are_kept_in_a_file(tmp_path: Path) -> None:
+    """A suite whose four runs are in its folder does not run again."""
+    runs = [a_run(1.0), a_run(1.1, work={"same": 1}), a_run(1.2, work={"same": 1}), a_run(1.3)]
+    (tmp_path / "runs.json").write_bytes(msgspec.json.encode(runs))
+    assert try_out(SUITES[0], tmp_path, None) == Tried(SUITES[0], *runs)
 
 
 def test_a_difference_is_named() -> None:
