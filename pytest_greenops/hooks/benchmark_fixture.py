@@ -39,7 +39,7 @@ class Benchmarks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> None:
         """Let a run for another process write no results of pytest-codspeed."""
-        codspeed = session.config.pluginmanager.get_plugin("codspeed_plugin")
+        codspeed = _codspeed(session.config)
         if self._options.fresh_child and codspeed is not None:
             codspeed.is_codspeed_enabled = False
 
@@ -80,17 +80,23 @@ class Benchmarks:
                 return (yield)
         finally:
             if measured.benchmark is not None:
-                extra_info = measured.benchmark.extra_info
-                measured.trial.recount(units_of(extra_info, self._options.benchmark_units))
+                units = units_of(measured.benchmark, self._options.benchmark_units)
+                measured.trial.recount(units)
             if note := note_of(item, measured.benchmark):
                 measured.trial.describe(note)
+
+
+def _codspeed(config: pytest.Config) -> Any:
+    """Return what pytest-codspeed keeps of a run, or None."""
+    return config.pluginmanager.get_plugin("codspeed_plugin")
 
 
 @contextmanager
 def _after_codspeed(item: pytest.Item, measured: MeasuredItem) -> Iterator[None]:
     """Measure a whole test after pytest-codspeed has timed it inside, if it does that."""
     __tracebackhide__ = True
-    timed = "runtest" in vars(item) and measured.repetitions.whole
+    codspeed = getattr(_codspeed(item.config), "is_codspeed_enabled", False)
+    timed = codspeed and "runtest" in vars(item) and measured.repetitions.whole
     if not (timed and isinstance(item, pytest.Function)):
         yield
         return
@@ -187,7 +193,7 @@ class TimedCalls:
     def _next(self) -> str:
         """Return the name of the next measurement, and set the work of its calls."""
         self._made += 1
-        units = units_of(self._fixture.extra_info, self._options.benchmark_units)
+        units = units_of(self._fixture, self._options.benchmark_units)
         per = self._trial.per
         # The test may say it later; until then it is judged by the call.
         late = {per: 1.0} if per and per != "call" else {}

@@ -32,8 +32,14 @@ def note_of(item: pytest.Item, fixture: Any) -> Benchmark | None:
         name=_text(getattr(fixture, "name", item.name)),
         group=None if group is None else _text(group),
         params=_plain(callspec.params) if callspec else {},
-        extra_info=_plain(dict(getattr(fixture, "extra_info", {}))),
+        extra_info=_plain(extra_info_of(fixture)),
     )
+
+
+def extra_info_of(fixture: Any) -> dict[Any, Any]:
+    """Return what a test has put into the extra_info of its fixture, if it still is a mapping."""
+    extra_info = getattr(fixture, "extra_info", None)
+    return dict(extra_info) if isinstance(extra_info, Mapping) else {}
 
 
 def _plugin_of(fixture: Any) -> str:
@@ -41,12 +47,12 @@ def _plugin_of(fixture: Any) -> str:
     return type(fixture).__module__.partition(".")[0].replace("_", "-")
 
 
-def units_of(extra_info: Any, names: Iterable[tuple[str, str]]) -> dict[str, float]:
-    """Return the work of a call by unit: the numbers under these keys of a benchmark's extra_info.
+def units_of(fixture: Any, names: Iterable[tuple[str, str]]) -> dict[str, float]:
+    """Return the work of a call by unit: the numbers under these keys of a fixture's extra_info.
 
     names  the key and the unit; a value that is no amount of work counts nothing
     """
-    units = {}
+    units, extra_info = {}, extra_info_of(fixture)
     for key, unit in names:
         value = extra_info.get(key)
         if isinstance(value, bool) or not isinstance(value, numbers.Real):

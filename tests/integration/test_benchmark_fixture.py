@@ -623,6 +623,15 @@ def test_a_budget_per_a_unit_that_is_not_counted(project: Project) -> None:
     assert "energy_benchmark_units = KEY:row" in ran.text
 
 
+@pytest.mark.parametrize("value", ["None", "{'n': True}", "{'n': 'many'}", "{'n': 0}"])
+def test_what_is_no_amount_counts_nothing(project: Project, value: str) -> None:
+    """Values that are no amount of work, and an extra_info that is no mapping, count nothing."""
+    project.write("pytest.ini", INI + "energy_benchmark_units = n:row\n")
+    after = f"benchmark.extra_info = {value}"
+    result = measured(project, UNITS.format(mark="", before="", after=after), "-p", "no:benchmark")
+    assert (result.unit, result.joules) == ("call", 3.0)
+
+
 @pytest.mark.parametrize(
     "line", ["batch_size", ":sample", "batch_size:", "n:call", "a:row\n b:row"]
 )
