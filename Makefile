@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-ab test-commands test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost suites clean
+.PHONY: test test-ab test-commands test-plugins test-real-time test-studies test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests benchmark-suite starts insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost suites clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -88,6 +88,10 @@ figures: $(FIGURES)/.installed
 # What a test costs beside pytest-benchmark's, from 100 to 10,000 tests; needs a quiet machine.
 many-tests: $(FIGURES)/.installed
 	$(FIGURES)/bin/python -m benchmarks.overhead.many_tests
+
+# What joules add to a suite for pytest-benchmark; half an hour, on a quiet machine.
+benchmark-suite: $(FIGURES)/.installed
+	$(FIGURES)/bin/python -m benchmarks.overhead.benchmark_suite
 
 # How much the same work differs between two starts of its process; needs a quiet machine.
 starts: $(VENV)/.bench

@@ -762,6 +762,40 @@ def test_codspeed_times_and_we_measure(project: Project) -> None:
     assert names == ["test_call", "test_setup", "test_arguments", "test_marked"]
 
 
+def test_coroutines_and_cases_that_codspeed_times(project: Project) -> None:
+    """A marked coroutine function, and a marked `unittest` case, are timed and measured whole."""
+    project.sensor(more=CALLS)
+    project.write(
+        "test_it.py",
+        """
+        import unittest
+
+        import pytest
+
+        pytestmark = pytest.mark.benchmark
+
+        async def test_coroutine(call):
+            call()
+
+        class TestCase(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def keep(self, call):
+                self.call = call
+
+            def test_case(self):
+                self.call()
+        """,
+    )
+    options = ("-p", "pytest_asyncio.plugin", "-o", "asyncio_mode=auto", "--energy-max-rounds=5")
+    ran = project.energy(ON, *QUICK, *options)
+    assert ran.outcomes == {"passed": 2}
+    assert "2 benchmarked" in ran.text
+    assert {name: (result.joules, len(result.rounds)) for name, result in ran.results.items()} == {
+        "test_coroutine": (2.0, 5),
+        "TestCase.test_case": (2.0, 5),
+    }
+
+
 def test_fresh_processes_write_nothing_of_codspeed(project: Project) -> None:
     """Its results are those of the run that the user called."""
     project.sensor(more=CALLS)
