@@ -38,7 +38,7 @@ def surroundings() -> list[Any]:
     """Return what a pass replaces while it counts."""
     return [
         nn.Module.__call__,
-        threading.Thread._bootstrap_inner,
+        vars(threading.Thread)["_bootstrap_inner"],
         _dynamo.eval_frame._callback_from_stance,
         _dynamo.eval_frame._stance,
         torch.utils._python_dispatch._get_current_dispatch_mode_stack(),
