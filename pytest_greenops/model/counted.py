@@ -126,12 +126,14 @@ class Counted(msgspec.Struct, frozen=True):
     modules     what each module did by itself, without the modules inside it, by its path
     peak_bytes  the most memory that tensors made in the call took at once
     coverage    how much of the call this is
+    weighted    the weighted sum of each module by itself, by its path; empty in older files
     """
 
     operators: Mapping[Operator, Amount]
     modules: Mapping[str, Amount]
     peak_bytes: int
     coverage: Coverage
+    weighted: Mapping[str, int] = {}
 
     @property
     def total(self) -> Amount:
@@ -169,7 +171,7 @@ class WorkRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     weighted  its weighted sum, without a unit
     weights   the version of the weights
     facts     what decides which operators run: torch, device kinds, backend flags, packages
-    modules   what each module did by itself, by its path
+    modules   what each module did by itself, by its path; its weighted sum is in `by_module`
     """
 
     totals: WorkTotals
@@ -179,9 +181,11 @@ class WorkRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     facts: dict[str, str] = {}
     operators: tuple[OperatorWork, ...] = ()
     modules: dict[str, Amount] = {}
+    by_module: dict[str, int] = {}
 
     @property
     def counted(self) -> Counted:
         """The counted work that this records."""
         operators = {Operator(o.name, o.dtypes, o.device): o.amount for o in self.operators}
-        return Counted(operators, self.modules, self.totals.peak_bytes, self.coverage)
+        of = self.modules, self.totals.peak_bytes, self.coverage, self.by_module
+        return Counted(operators, *of)

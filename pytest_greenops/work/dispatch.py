@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from pytest_greenops.judge.weights import weight
 from pytest_greenops.model.counted import Amount, Operator
 from pytest_greenops.system import SYSTEM
 from pytest_greenops.work.footprint import LiveMemory
@@ -45,6 +46,14 @@ class Tally:
     def modules(self) -> dict[str, Amount]:
         """What each module did by itself, without the modules inside it, by its path."""
         return self._summed(1)
+
+    @property
+    def weighted(self) -> dict[str, int]:
+        """The weighted sum of each module by itself, by its path."""
+        found: dict[str, float] = {}
+        for (operator, path), counts in self.amounts.items():
+            found[path] = found.get(path, 0.0) + weight(operator, Amount(*counts))
+        return {path: round(value) for path, value in found.items()}
 
     def _summed(self, part: int) -> dict[Any, Amount]:
         found: dict[Any, Amount] = {}

@@ -58,6 +58,7 @@ def _counted(
         modules=tallies[-1].modules,
         peak_bytes=max(tally.memory.peak_bytes for tally in tallies),
         coverage=_coverage(tallies, used.get(name) if used else None, _notes(passes, once)),
+        weighted=tallies[-1].weighted,
     )
 
 

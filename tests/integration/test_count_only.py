@@ -238,15 +238,32 @@ def test_without_torch_nothing_is_counted(project: Project) -> None:
     assert (strict.code, strict.outcomes) == (1, {"failed": 1})
 
 
-@pytest.mark.parametrize("option", ["--energy-sessions=2", "--energy-explain"])
-def test_options_that_need_joules_are_refused(project: Project, option: str) -> None:
-    """The message names both."""
-    ran = count(project, option)
+def test_sessions_are_refused(project: Project) -> None:
+    """The message names both options."""
+    ran = count(project, "--energy-sessions=2")
     assert ran.code == pytest.ExitCode.USAGE_ERROR
-    name = option.partition("=")[0]
-    assert f"ERROR: --energy-count-only measures no joules, which {name} needs: use one" in (
-        ran.errors
-    )
+    refused = "--energy-count-only measures no joules, which --energy-sessions needs: use one"
+    assert f"ERROR: {refused}" in ran.errors
+
+
+def test_work_by_layer(project: Project) -> None:
+    """With `--energy-explain` there is a table of the work by layer, without joules."""
+    project.write("test_it.py", FORWARD)
+    first = count(project, "--energy-save", "--energy-explain")
+    assert "where the work goes: test_it.py::test_forward" in first.lines
+    assert "    0.0  1.07 GFLOP  8.39 MB moved  1 call" in first.lines
+    project.monkeypatch.setenv("LAYERS", "3")
+    ran = count(project, "--energy-explain")
+    assert "    2.0  1.07 GFLOP  8.39 MB moved  1 call  new" in ran.lines
+    assert "    0.0  1.07 GFLOP  8.39 MB moved  1 call  same work" in ran.lines
+    assert OF_ENERGY.search(ran.text) is None
+    work = ran.results["test_forward"].verdict.work
+    assert work is not None
+    assert {each.name: each.is_new for each in work.layers} == {
+        "2.0": True,
+        "0.0": False,
+        "1.0": False,
+    }
 
 
 def test_commands_read_files_with_work(project: Project, tmp_path: Path) -> None:
