@@ -36,6 +36,12 @@ class Operator(NamedTuple):
         return shown if self.device in ("", "cpu") else f"{shown} on {self.device}"
 
 
+def accelerators(devices: Iterable[str]) -> set[str]:
+    """Return the kinds of device but the CPU in what operators name as theirs: `cpu -> cuda`."""
+    named = {kind for each in devices for kind in each.replace(" -> ", ", ").split(", ")}
+    return named - {"", "cpu", "meta"}
+
+
 class Amount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What calls of an operator, or of a module, did.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_greenops.judge.weights import weight
 from pytest_greenops.judge.work_changes import counts_text
-from pytest_greenops.model.counted import Amount, Counted, Coverage, Operator
+from pytest_greenops.model.counted import Amount, Counted, Coverage, Operator, accelerators
 from pytest_greenops.work.counting_trip import COMPILED, CountingTrip, CpuTime
 from pytest_greenops.work.dispatch import Tally
 from pytest_greenops.work.time_inside import TimeInside
@@ -88,7 +88,7 @@ def _notes(passes: Sequence[CountingTrip], once: str) -> tuple[str, ...]:
 
 def _coverage(tallies: Sequence[Tally], used: CpuTime | None, notes: tuple[str, ...]) -> Coverage:
     inside = min((tally.inside for tally in tallies), key=lambda each: each.process)
-    devices = sorted({device for tally in tallies for device in _devices(tally)})
+    devices = sorted(accelerators(device for tally in tallies for device in tally.devices))
     unknown = _unknown(inside, used, devices)
     share, threads, children = None, 0.0, 0.0
     if devices:
@@ -121,12 +121,6 @@ def _unknown(inside: TimeInside, used: CpuTime | None, devices: Sequence[str]) -
     if inside.overhead > MOST_OVERHEAD * used.tree:
         return "its operators are too short to be timed"
     return None
-
-
-def _devices(tally: Tally) -> set[str]:
-    """Return the kinds of device that do their work later than the call of an operator."""
-    named = {part for each in tally.devices for part in each.replace(" -> ", ", ").split(", ")}
-    return named - {"", "cpu", "meta"}
 
 
 def _blind(tallies: Sequence[Tally], by_bytes: bool) -> Iterator[str]:

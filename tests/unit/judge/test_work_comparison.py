@@ -141,7 +141,7 @@ def test_a_value_at_its_limit_passes() -> None:
     ("facts", "cause"),
     [
         ({"torch": "2.14.0"}, "torch 2.13.0 -> 2.14.0"),
-        ({"mkldnn": "off", "devices": "cuda"}, "devices cpu -> cuda, mkldnn on -> off"),
+        ({"mkldnn": "off", "attention": "math"}, "attention flash -> math, mkldnn on -> off"),
     ],
 )
 def test_other_facts_are_not_comparable(facts: dict[str, str], cause: str) -> None:
@@ -158,6 +158,29 @@ def test_a_fact_that_is_gone_is_named() -> None:
     """The baseline's versions had something that decides which operators run."""
     facts = {name: value for name, value in FACTS.items() if name != "mkldnn"}
     assert judged(table(), facts=facts).cause == "mkldnn on -> none"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "cause"),
+    [
+        (["cpu"], ["cuda"], "device cpu -> cuda"),
+        (["cuda", "cpu -> cuda"], ["cpu"], "device cuda -> cpu"),
+        (["cuda"], ["xpu", "cpu"], "device cuda -> xpu"),
+        (["cuda"], ["cuda", "cpu", "cuda -> cpu"], None),
+        (["cuda"], [], None),
+    ],
+)
+def test_another_kind_of_device_is_not_comparable(
+    before: list[str], now: list[str], cause: str | None
+) -> None:
+    """It runs other operators for the same code; work that moves to the CPU in part is compared."""
+    known, found = (
+        table({f"aten.mm float32 on {device}": calls(28, 537) for device in each})
+        for each in (before, now)
+    )
+    judgement = judge_work(found, FACTS, replace(accepted(), counted=known), Budget())
+    assert judgement.cause == cause
+    assert (judgement.outcome is WorkOutcome.NOT_COMPARABLE) == (cause is not None)
 
 
 def test_packages_that_both_loaded_must_match() -> None:
