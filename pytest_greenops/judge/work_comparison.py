@@ -102,6 +102,7 @@ def _against(
         largest=changed,
         changes=_operators(counted, before),
         modules=_modules(counted, before),
+        share_before=before.coverage.share,
         accepted_at=accepted.accepted_at,
         commit=accepted.revision.commit,
     )

@@ -84,14 +84,15 @@ def total(amounts: Iterable[Amount]) -> Amount:
 class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How much of a call was counted.
 
-    share       CPU time inside the counted operators over that of a plain call; None if unknown
-    unknown     why it is unknown: `the call takes less than 1 ms`
-    threads     share of the plain call's CPU time in threads that were not counted
-    children    share of it in other processes
-    compiled    parts that torch compiles were counted as if they ran eagerly
-    concurrent  several threads made tensors: peak memory depends on their order
-    blind       operators that took much of the time and whose FLOPs are not known
-    notes       what else to know of the counts: `counted once: a call takes over 10 s`
+    share        CPU time inside the counted operators over that of a plain call; None if unknown
+    unknown      why it is unknown: `the call takes less than 1 ms`
+    threads      share of the plain call's CPU time in threads that were not counted
+    children     share of it in other processes
+    compiled     parts that torch compiles were counted as if they ran eagerly
+    peak_varies  peak memory differs between calls of the same work, or may: the order of several
+                 threads that make tensors decides it
+    blind        operators that took much of the time and whose FLOPs are not known
+    notes        what else to know of the counts: `counted once: a call takes over 10 s`
     """
 
     share: float | None = None
@@ -101,7 +102,7 @@ class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     compiled: bool = False
     blind: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    concurrent: bool = False
+    peak_varies: bool = False
 
 
 class WorkTotals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

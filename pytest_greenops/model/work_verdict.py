@@ -82,6 +82,7 @@ class WorkVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     limits    the absolute limits that were judged
     changes   peak memory and the operators that changed, a line for each, the largest change first
     modules   the same for modules by themselves, without the modules inside them
+    share_before         share of the CPU time that the baseline covers (0.97 is 97 %), if known
     accepted_at, commit  when the baseline was accepted, and its code
     against   the git ref that it is compared with instead, for readers: `3f2a91c (main)`
     layers    the work by layer, for `--energy-explain`: first the layers whose joules are known
@@ -95,6 +96,7 @@ class WorkVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     limits: tuple[WorkLimit, ...] = ()
     changes: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    share_before: float | None = None
     accepted_at: str | None = None
     commit: str | None = None
     against: str | None = None

@@ -54,7 +54,8 @@ def table_lines(result: Result) -> Iterator[tuple[str, str]]:
     changed = "" if alone else _change(verdict, result.work_saved)
     said = ": ".join(filter(None, [changed, totals(work.totals)]))
     short = "; ".join(filter(None, [changed, _covers(work.coverage)]))
-    yield f"work  {said}; {_covered(work.coverage)}", f"work  {short}"
+    covered = _covered(work.coverage, verdict.share_before)
+    yield f"work  {said}; {covered}", f"work  {short}"
     yield from ((f"work  {line}", f"work  {line}") for line in unseen(work.coverage))
 
 
@@ -88,7 +89,7 @@ def facts(result: Result) -> Iterator[str]:
         yield from (line for line in verdict.changes[:_LISTED] if line not in said)
         if len(verdict.modules) > 1:
             yield from (f"in {line}" for line in verdict.modules[:_LISTED])
-    yield coverage(work.coverage)
+    yield coverage(work.coverage, verdict.share_before)
     if verdict.outcome is WorkOutcome.NOT_COMPARABLE:
         yield f"not comparable: {verdict.cause}"
 
@@ -102,22 +103,21 @@ def totals(work: WorkTotals) -> str:
     return ", ".join(parts)
 
 
-def coverage(found: Coverage, accepted: Coverage | None = None) -> str:
+def coverage(found: Coverage, share_before: float | None = None) -> str:
     """Return how much of the call was counted, and what was not.
 
-    `counted in torch, covers 97 % of CPU time`, and the baseline's share where it is another.
+    `counted in torch, covers 97 % of CPU time`, and the share before where it was another.
     """
-    said = _covered(found)
-    if found.share is not None and accepted and accepted.share is not None:
-        apart = abs(found.share - accepted.share) > _WORTH_SAYING
-        said += f" ({_share(accepted.share)} in the baseline)" if apart else ""
-    return "; ".join([said, *unseen(found)])
+    return "; ".join([_covered(found, share_before), *unseen(found)])
 
 
-def _covered(found: Coverage) -> str:
+def _covered(found: Coverage, share_before: float | None) -> str:
     if found.share is None:
         return f"{_covers(found)}: {found.unknown or 'not measured'}"
-    return f"counted in torch, {_covers(found)}"
+    said = f"counted in torch, {_covers(found)}"
+    if share_before is None or abs(found.share - share_before) <= _WORTH_SAYING:
+        return said
+    return f"{said} ({_share(share_before)} before)"
 
 
 def _covers(found: Coverage) -> str:
@@ -139,8 +139,8 @@ def unseen(found: Coverage) -> Iterator[str]:
         yield f"not counted: {', '.join(parts)}"
     if found.compiled:
         yield "compiled parts counted as if they ran eagerly"
-    if found.concurrent:
-        yield "peak memory not compared: several threads make tensors"
+    if found.peak_varies:
+        yield "peak memory varies from call to call, and is not compared"
     if found.blind:
         yield f"FLOP unknown of {' and '.join(found.blind)}"
     yield from found.notes

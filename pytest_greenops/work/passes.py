@@ -9,6 +9,7 @@ from pytest_greenops.judge.work_changes import counts_text
 from pytest_greenops.model.counted import Amount, Counted, Coverage, Operator, accelerators
 from pytest_greenops.work.counting_trip import COMPILED, CountingTrip, CpuTime
 from pytest_greenops.work.dispatch import Tally
+from pytest_greenops.work.footprint import LiveMemory
 from pytest_greenops.work.time_inside import TimeInside
 
 #: A call that takes longer is counted once.
@@ -104,10 +105,16 @@ def _coverage(tallies: Sequence[Tally], used: CpuTime | None, notes: tuple[str, 
         threads=threads,
         children=children,
         compiled=COMPILED in notes,
-        concurrent=any(tally.memory.concurrent for tally in tallies),
+        peak_varies=_peak_varies([tally.memory for tally in tallies]),
         blind=tuple(sorted(_blind(tallies, bool(devices)))),
         notes=tuple(note for note in notes if note != COMPILED),
     )
+
+
+def _peak_varies(memories: Sequence[LiveMemory]) -> bool:
+    """Return whether calls of the same work differ in peak memory, or may differ."""
+    different = len({each.peak_bytes for each in memories}) > 1
+    return different or any(each.concurrent for each in memories)
 
 
 def _unknown(inside: TimeInside, used: CpuTime | None, devices: Sequence[str]) -> str | None:

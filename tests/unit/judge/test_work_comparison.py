@@ -44,6 +44,7 @@ def test_equal_tables_are_the_same_work() -> None:
     assert judged(table()) == WorkVerdict(
         WorkOutcome.SAME,
         relative=0.0,
+        share_before=0.97,
         accepted_at="2026-01-01T00:00:00+00:00",
         commit="1234567",
     )
@@ -99,11 +100,18 @@ def test_peak_memory_alone_is_a_change() -> None:
     assert found.changes == ("peak memory 12 MB -> 70 MB",)
 
 
+def test_the_share_of_the_baseline_is_kept_for_readers() -> None:
+    """Work that left torch shows in a lower share alone."""
+    known = accepted(table(share=0.94))
+    found = judge_work(table(share=0.81), known.facts, known, Budget())
+    assert (found.outcome, found.share_before) == (WorkOutcome.SAME, 0.94)
+
+
 @pytest.mark.parametrize(("before", "now"), [(True, False), (False, True)])
-def test_peak_memory_of_several_threads_is_not_compared(before: bool, now: bool) -> None:
-    """The order of the threads decides it, in either of the two tables."""
-    known = accepted(table(concurrent=before))
-    found = judge_work(table(peak_mb=70, concurrent=now), known.facts, known, Budget())
+def test_peak_memory_that_varies_is_not_compared(before: bool, now: bool) -> None:
+    """Chance decides it, in either of the two tables."""
+    known = accepted(table(peak_varies=before))
+    found = judge_work(table(peak_mb=70, peak_varies=now), known.facts, known, Budget())
     assert found.outcome is WorkOutcome.SAME
 
 
