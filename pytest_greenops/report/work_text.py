@@ -72,9 +72,7 @@ def in_place_of_joules(result: Result) -> tuple[str, str]:
     alone = result.verdict.alone
     if result.work is None or alone is None or alone.outcome is WorkOutcome.NOT_COUNTED:
         return "-", ""
-    of = result.work.totals
-    done = format_flop(of.all_flop) if of.all_flop else f"{of.calls:,} calls"
-    return done, f"{format_memory(of.moved)} moved"
+    return done(result.work.totals), f"{format_memory(result.work.totals.moved)} moved"
 
 
 def facts(result: Result) -> Iterator[str]:
@@ -94,11 +92,20 @@ def facts(result: Result) -> Iterator[str]:
         yield f"not comparable: {verdict.cause}"
 
 
+def done(work: WorkTotals) -> str:
+    """Return the FLOPs of a call, or without any how many operators it calls: `412 calls`."""
+    return format_flop(work.all_flop) if work.all_flop else _calls(work)
+
+
+def _calls(work: WorkTotals) -> str:
+    return f"{work.calls:,} call{'' if work.calls == 1 else 's'}"
+
+
 def totals(work: WorkTotals) -> str:
     """Return `2.2 GFLOP, 79 MB moved, 412 calls, peak 12 MB`."""
     parts = [format_flop(work.all_flop)] if work.all_flop else []
     parts += [f"{format_memory(work.moved)} moved"] if work.moved else []
-    parts += [f"{work.calls:,} call{'' if work.calls == 1 else 's'}"]
+    parts += [_calls(work)]
     parts += [f"peak {format_memory(work.peak_bytes)}"] if work.peak_bytes else []
     return ", ".join(parts)
 

@@ -67,6 +67,19 @@ def test_totals(work: WorkTotals, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("work", "text"),
+    [
+        (table().totals, "15 GFLOP"),
+        (WorkTotals(1, 0, {}, 0, 0), "1 call"),
+        (WorkTotals(1234, 0, {}, 0, 0), "1,234 calls"),
+    ],
+)
+def test_what_was_done_in_one_number(work: WorkTotals, text: str) -> None:
+    """Calls of operators stand for FLOPs where there are none."""
+    assert work_text.done(work) == text
+
+
+@pytest.mark.parametrize(
     ("found", "share_before", "text"),
     [
         ({"share": 0.97}, None, "counted in torch, covers 97 % of CPU time"),
