@@ -208,8 +208,21 @@ def test_no_output_has_a_unit_of_energy(project: Project) -> None:
     shown += [count(project, option).text for option in ("-v", "-q", "-rA")]
     count(project, "--junitxml=junit.xml")
     shown += [each.get("value", "") for each in junit(project).iter("property")]
-    shown += [commands.run(project.path, "show").out]
+    before = project.path / "before.json"
+    project.monkeypatch.delenv("LAYERS")
+    (project.path / "results.json").rename(before)
+    shown += [count(project, "--energy-explain").text]
     shown += [path.read_text() for path in (project.path / "baselines").rglob("*.json")]
+    for command in (
+        ("show",),
+        ("compare", "results.json", "before.json"),
+        ("merge", "merged.json", "before.json", "results.json"),
+        ("merge", "other", "baselines"),
+        ("prune",),
+    ):
+        ran = commands.run(project.path, *command)
+        assert ran.out or ran.err, command
+        shown += [ran.out, ran.err]
     assert [found.group() for text in shown for found in OF_ENERGY.finditer(text)] == []
     document = json.loads((project.path / "results.json").read_text())
     keys = {key for result in document["results"] for key in result}
