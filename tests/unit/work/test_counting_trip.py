@@ -19,6 +19,7 @@ from torch import _dynamo  # noqa: E402
 from pytest_greenops.work.counting_trip import (  # noqa: E402
     COMPILED,
     OUTLIVED,
+    UNKNOWN_IF_COMPILED,
     CountingTrip,
     CpuTime,
     PlainTrip,
@@ -227,6 +228,13 @@ def test_compiled_code_is_counted_as_eager_and_still_compiled(fullgraph: bool) -
     pass_through(lambda: function(data))
     function(data)
     assert 1 == len(graphs)
+
+
+def test_a_torch_that_does_not_tell_what_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The counts say that it is not known."""
+    monkeypatch.delattr("torch._dynamo.eval_frame._callback_from_stance")
+    trip = pass_through(lambda: torch.ones(3) + 1)
+    assert [UNKNOWN_IF_COMPILED] == trip.notes
 
 
 def test_a_compiled_model_is_not_compiled_again() -> None:
