@@ -133,6 +133,12 @@ def _covers(found: Coverage) -> str:
     return f"covers {_share(found.share)} of CPU time"
 
 
+def left_out(found: Coverage) -> str | None:
+    """Return what is not counted in one line, or why the coverage is unknown; None for nothing."""
+    unknown = [] if found.share is not None else [_covered(found, None)]
+    return "; ".join([*unknown, *unseen(found)]) or None
+
+
 def unseen(found: Coverage) -> Iterator[str]:
     """Yield what counts leave out: `not counted: threads (80 %), other processes (12 %)`."""
     outside = 0.0 if found.share is None else 1 - found.share - found.threads - found.children

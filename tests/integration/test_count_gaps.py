@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.integration.counted_projects import count
+from tests.integration.counted_projects import count, junit
 from tests.integration.projects import Project
 
 pytest.importorskip("torch", reason="needs torch: make test-studies")
@@ -123,13 +123,20 @@ def test_the_output_says_what_was_not_counted(project: Project) -> None:
     project.monkeypatch.setenv("OMP_NUM_THREADS", "1")
     below: dict[str, str] = {}
     name = ""
-    for line in count(project).lines:
+    for line in count(project, "--junitxml=junit.xml").lines:
         first = line.partition(" ")[0]
         name = first if first in SAID else name if line.startswith(" ") else ""
         if name:
             below[name] = f"{below.get(name, '')}{line}\n"
     silent = [name for name, said in SAID.items() if not re.search(said, below.get(name, ""))]
     assert silent == [], below
+    of_junit = {
+        case.get("name", ""): each.get("value", "")
+        for case in junit(project).iter("testcase")
+        for each in case.iter("property")
+        if each.get("name") == "energy.work_not_counted"
+    }
+    assert [n for n, said in SAID.items() if not re.search(said, of_junit.get(n, ""))] == []
 
 
 def test_threads_of_the_call_are_counted(project: Project) -> None:

@@ -238,6 +238,22 @@ def test_a_regression_of_joules_says_what_the_work_did(
     assert work_text.annotation(one, Coverage(share)) == text
 
 
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (Coverage(0.97), None),
+        (Coverage(0.4, threads=0.6), "not counted: threads (60 %)"),
+        (
+            Coverage(None, "CUDA computes later", children=0.5),
+            "coverage unknown: CUDA computes later; not counted: other processes (50 %)",
+        ),
+    ],
+)
+def test_what_is_left_out_is_one_line(found: Coverage, text: str | None) -> None:
+    """JUnit's properties have it beside the share; nothing is said if all is counted."""
+    assert work_text.left_out(found) == text
+
+
 def test_no_joules_are_made_of_work() -> None:
     """No text of counted work has a unit of energy, power or mass."""
     found = Coverage(0.15, None, 0.3, 0.3, True, ("aten.x",))
