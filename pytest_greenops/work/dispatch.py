@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+from operator import add, attrgetter
 from typing import Any
 
 from pytest_greenops.judge.weights import weight
@@ -61,10 +61,11 @@ class Tally:
         return {path: round(value) for path, value in found.items()}
 
     def _summed(self, part: int) -> dict[Any, Amount]:
-        found: dict[Any, Amount] = {}
+        found: dict[Any, list[int]] = {}
         for key, counts in self.amounts.items():
-            found[key[part]] = found.get(key[part], Amount()) + Amount(*counts)
-        return found
+            known = found.get(key[part])
+            found[key[part]] = [*map(add, known, counts)] if known else counts
+        return {name: Amount(*counts) for name, counts in found.items()}
 
     def add(self, operator: Operator, path: str, counts: Sequence[int]) -> None:
         """Add the fields of an amount."""
@@ -164,10 +165,9 @@ class Dispatch:
         if not kind.is_view:
             for tally in self.open:
                 try:
-                    tally.memory.given(call.given)
-                    tally.memory.made(call.made)
-                except Exception:  # noqa: SIM105: `suppress` takes longer
-                    pass
+                    tally.memory.called(call.given, call.made)
+                except Exception:  # of tensors without memory
+                    continue
 
     def _operator(self, kind: OperatorKind, sides: Sides) -> Operator:
         """Return the operator with the dtypes and devices of what it reads and writes."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from operator import mul
 from typing import Any
 from weakref import ref
 
@@ -51,11 +52,14 @@ def _parts(tensor: Any, layout: str) -> Iterator[Any]:
 
 def _span(tensor: Any) -> int:
     """Return how many elements of memory a tensor reaches at most, by its strides."""
-    used = reach = 1
-    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
+    sizes, strides = tensor.shape, tensor.stride()
+    reach = 1 + int(sum(map(mul, sizes, strides)) - sum(strides))
+    if 0 not in strides:
+        return reach
+    used = 1
+    for size, stride in zip(sizes, strides, strict=True):
         if stride:
             used *= int(size)
-            reach += (int(size) - 1) * int(stride)
     return min(used, reach)
 
 
@@ -72,35 +76,56 @@ class LiveMemory:
         self._threads: set[int] = set()
         self._known: dict[int, _Watched] = {}
         self._lock = SYSTEM.allocate_lock()
+        torch = SYSTEM.modules["torch"]
+        self._users: Callable[[int], int] = torch._C._storage_Use_Count
+        tensor = torch.empty(1, device="cpu")
+        storage = tensor.untyped_storage()
+        self._users_of_new = self._users(storage._cdata)
 
     @property
     def concurrent(self) -> bool:
         """Whether several threads made tensors, whose order decides how much lives at once."""
         return len(self._threads) > 1
 
-    def given(self, tensors: Iterable[Any]) -> None:
-        """Ignore the storages of tensors that were there before."""
-        known = self._known
-        for tensor in tensors:
-            if tensor.layout in _dense:
-                if (holder := tensor.untyped_storage())._cdata not in known:
-                    self._keep(holder, 0)
-                continue
-            for holder, _ in _holders([tensor]):
-                if holder._cdata not in known:
-                    self._keep(holder, 0)
+    def called(self, given: Iterable[Any], made: Iterable[Any]) -> None:
+        """Count the storages that an operator returns, unless they were there before.
 
-    def made(self, tensors: Iterable[Any]) -> None:
-        """Count the storages of tensors that an operator returns, unless they are known."""
-        for holder, tensor in _holders(tensors):
+        The storage of a new tensor that no other tensor has is new; else those of the arguments
+        were there before.
+        """
+        before = {*map(id, given)}
+        for tensor in made:
+            if tensor.layout not in _dense:
+                break
+            holder = tensor.untyped_storage()
+            known = self._known.get(holder._cdata)
+            if known is not None:
+                self._compare(known, int(holder.nbytes()))
+            elif id(tensor) not in before and self._users(holder._cdata) <= self._users_of_new:
+                self._add(holder, int(holder.nbytes()))
+            else:
+                break
+        else:
+            return
+        for holder, _ in _holders(given):
+            if holder._cdata not in self._known:
+                self._keep(holder, 0)
+        for holder, tensor in _holders(made):
             known = self._known.get(holder._cdata)
             size = footprint(tensor) if holder is tensor else int(holder.nbytes())
             if known is None:
-                self._threads.add(SYSTEM.get_ident())
-                self._keep(holder, size)
-            elif size > known.size > 0:  # it grew
-                self._grow(size - known.size)
-                known.size = size
+                self._add(holder, size)
+            else:
+                self._compare(known, size)
+
+    def _add(self, holder: Any, size: int) -> None:
+        self._threads.add(SYSTEM.get_ident())
+        self._keep(holder, size)
+
+    def _compare(self, known: _Watched, size: int) -> None:
+        if size > known.size > 0:  # it grew
+            self._grow(size - known.size)
+            known.size = size
 
     def _keep(self, holder: Any, size: int) -> None:
         watched = _Watched(holder, self._drop)

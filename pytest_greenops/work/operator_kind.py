@@ -237,7 +237,7 @@ class OperatorKind:
             return Sides(call.given, call.made, ())
         if not self._writes:
             read = call.given
-            if len(read) > 1:
+            if len(read) > 2 or (len(read) == 2 and read[0] is read[1]):
                 read = [*{id(tensor): tensor for tensor in read}.values()]
             return Sides(read, call.made, ())
         if self._in_place and len(call.made) == 1 and len(call.given) <= 2:
