@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
 
@@ -245,3 +245,13 @@ class PlainTrip:
 
     def _now(self) -> CpuTime:
         return CpuTime(self._tree_ns(), SYSTEM.process_time_ns(), SYSTEM.thread_time_ns())
+
+
+def least_used(trips: Sequence[PlainTrip]) -> dict[str, CpuTime] | None:
+    """Return the CPU time of each window in the trip that used least; None without trips.
+
+    What disturbs a call only adds to it: other processes in the caches, threads that spin.
+    """
+    names = dict.fromkeys(name for trip in trips for name in trip.used)
+    used = {name: [trip.used[name] for trip in trips if name in trip.used] for name in names}
+    return {name: min(found, key=lambda each: each.tree) for name, found in used.items()} or None

@@ -23,6 +23,7 @@ from pytest_greenops.work.counting_trip import (  # noqa: E402
     CountingTrip,
     CpuTime,
     PlainTrip,
+    least_used,
     why_not,
 )
 from tests.unit.work.one_pass import counted, flop, of, pass_through  # noqa: E402
@@ -337,3 +338,13 @@ def test_time_inside_operators() -> None:
     inside = counted(work).inside
     assert 0.3 * trip.used["call"].process < inside.process
     assert inside.thread <= inside.process * 1.2
+
+
+def test_the_least_disturbed_of_two_plain_calls() -> None:
+    """Each window has the CPU times of the call that used least in all."""
+    one, other = PlainTrip(lambda: None), PlainTrip(lambda: None)
+    one.used = {"prefill": CpuTime(100, 90, 10), "decode": CpuTime(50, 50, 50)}
+    other.used = {"prefill": CpuTime(80, 80, 80), "decode": CpuTime(60, 50, 50)}
+    least = {"prefill": CpuTime(80, 80, 80), "decode": CpuTime(50, 50, 50)}
+    assert least_used([one, other]) == least
+    assert least_used([]) is None
