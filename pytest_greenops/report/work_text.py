@@ -51,11 +51,15 @@ def table_lines(result: Result) -> Iterator[tuple[str, str]]:
             cause = verdict.cause or ""
             yield f"work  not counted: {cause}", f"work  not counted: {cause.partition(': ')[0]}"
         return
-    changed = "" if alone else _change(verdict, result.work_saved)
-    said = ": ".join(filter(None, [changed, totals(work.totals)]))
-    short = "; ".join(filter(None, [changed, _covers(work.coverage)]))
     covered = _covered(work.coverage, verdict.share_before)
-    yield f"work  {said}; {covered}", f"work  {short}"
+    if alone:  # the row has FLOP and bytes
+        calls = _calls_and_peak(work.totals)
+        covered = covered.removeprefix("counted in torch, ")
+        yield f"{calls}; {covered}", f"{calls}; {_covers(work.coverage)}"
+    else:
+        changed = _change(verdict, result.work_saved)
+        short = f"work  {changed}; {_covers(work.coverage)}"
+        yield f"work  {changed}: {totals(work.totals)}; {covered}", short
     yield from ((f"work  {line}", f"work  {line}") for line in unseen(work.coverage))
 
 
@@ -105,9 +109,12 @@ def totals(work: WorkTotals) -> str:
     """Return `2.2 GFLOP, 79 MB moved, 412 calls, peak 12 MB`."""
     parts = [format_flop(work.all_flop)] if work.all_flop else []
     parts += [f"{format_memory(work.moved)} moved"] if work.moved else []
-    parts += [_calls(work)]
-    parts += [f"peak {format_memory(work.peak_bytes)}"] if work.peak_bytes else []
-    return ", ".join(parts)
+    return ", ".join([*parts, _calls_and_peak(work)])
+
+
+def _calls_and_peak(work: WorkTotals) -> str:
+    peak = f", peak {format_memory(work.peak_bytes)}" if work.peak_bytes else ""
+    return f"{_calls(work)}{peak}"
 
 
 def coverage(found: Coverage, share_before: float | None = None) -> str:

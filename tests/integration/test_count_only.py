@@ -316,3 +316,28 @@ def test_commands_read_files_with_work(project: Project, tmp_path: Path) -> None
     assert commands.run(project.path, "prune").lines[-1] == "energy: 3 of 4 baselines removed"
     [left] = (project.path / "baselines").rglob("*.json")
     assert left.name == "test_many[0].json"
+
+
+def test_reading_joules_skips_the_rest(project: Project) -> None:
+    """The work before is judged and saved; what was counted can be read."""
+    project.write(
+        "test_it.py",
+        f"""{MODEL}
+
+def test_reads(energy, model, batch):
+    energy(model, batch)
+    result = energy.results["call"]
+    assert result.work.totals.calls == len(model)
+    assert result.verdict.outcome != "inconclusive"
+    assert result.joules < 3
+""",
+    )
+    ran = count(project, "--energy-save", "-rs")
+    assert (ran.code, ran.outcomes) == (0, {"skipped": 1})
+    assert "reads energy.results['call'].joules, which --energy-count-only does not" in ran.text
+    assert ran.closing.endswith("; work of 1 measurement saved")
+    assert works(count(project)) == {"test_reads": "same work"}
+    project.monkeypatch.setenv("LAYERS", "3")
+    ran = count(project)
+    assert (ran.code, ran.outcomes) == (1, {"failed": 1})
+    assert "EnergyWorkIncreased: call does +50 % work" in ran.failure("test_reads")

@@ -148,7 +148,7 @@ def test_torch_that_the_first_call_loads(monkeypatch: pytest.MonkeyPatch) -> Non
         work()
 
     count = Counting(AUTO)
-    assert drive(count.beside(iter(three()), once=False), call) == 6
+    assert drive(count.beside(iter(three()), once=False), call) == 7
     assert flop(count.of("call", once=False)) == 2000
 
 
