@@ -341,3 +341,30 @@ def test_reads(energy, model, batch):
     ran = count(project)
     assert (ran.code, ran.outcomes) == (1, {"failed": 1})
     assert "EnergyWorkIncreased: call does +50 % work" in ran.failure("test_reads")
+
+
+def test_an_operator_without_a_formula_is_named(project: Project) -> None:
+    """Where it takes over 5 % of the time, the output says that its FLOPs are unknown."""
+    project.write(
+        "test_it.py",
+        """
+        import torch
+
+
+        @torch.library.custom_op("mine::gram", mutates_args=())
+        def gram(data: torch.Tensor) -> torch.Tensor:
+            return data @ data.mT
+
+
+        def test_gram(energy):
+            data = torch.ones(1024, 1024)
+            energy(lambda: gram(data + 1))
+        """,
+    )
+    ran = count(project)
+    assert any(line.strip() == "work  FLOP unknown of mine.gram" for line in ran.lines)
+    work = ran.results["test_gram"].work
+    assert work is not None
+    assert [(o.name, o.amount.flop) for o in work.operators if "mine" in o.name] == [
+        ("mine.gram", 0)
+    ]
