@@ -20,9 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import torch
@@ -114,7 +114,12 @@ def of_call(name: str) -> Cost:
         work.call()
         work.call()
 
-    ways = [work.call, handed, lambda: counted(work.call), lambda: counted(twice)]
+    ways: list[Callable[[], Any]] = [
+        work.call,
+        handed,
+        lambda: counted(work.call),
+        lambda: counted(twice),
+    ]
     times: list[list[float]] = [[] for _ in ways]
     for _ in range(TURNS):
         for way, taken in zip(ways, times, strict=True):

@@ -10,12 +10,12 @@ from pytest_greenops.model.counted import Amount, Counted, Operator
 
 VERSION = "v1"
 #: One operation, by the first dtype of its operands. All weights are rounded from the CPU seconds
-#: that `make work-fidelity` fits on an AMD EPYC (Zen 5), docs/evidence/work.md: 11.5 ps in float32,
-#: 4.7 ps in bfloat16, 1.8 ps in int8, 68 ps a byte, 56 ps a byte of a product, 4.7 us a call, 1 us a
-#: view. float64 was 18 ps there, but half the rate of float32 is what vector units have. On GPUs the
-#: peak rates of data sheets are further apart: on NVIDIA's B200 float64 costs twice float32, and
-#: bfloat16 3 % of it. 8-bit floats were not timed, as CPUs compute them in other dtypes: the same
-#: data sheet has twice the rate of bfloat16 (4,500 and 2,250 TFLOP/s, dense).
+#: that `make work-fidelity` fits on an AMD EPYC (Zen 5), see docs/evidence/work.md: 11.5 ps in
+#: float32, 4.7 ps in bfloat16, 1.8 ps in int8, 68 ps a byte, 56 ps a byte of a product, 4.7 us a
+#: call, 1 us a view. float64 took 18 ps there, but vector units have half the rate of float32. On
+#: GPUs the peak rates of data sheets are further apart: on NVIDIA's B200 float64 costs twice
+#: float32, and bfloat16 3 % of it. 8-bit floats were not timed, as CPUs compute them in other
+#: dtypes: the same data sheet has twice the rate of bfloat16 (4,500 and 2,250 TFLOP/s, dense).
 FLOP = {
     **{"float64": 2.0, "complex128": 2.0, "float32": 1.0, "complex64": 1.0},
     **{"bfloat16": 0.4, "float16": 0.4, "complex32": 0.4},
