@@ -23,7 +23,7 @@ COMMANDS = tests/integration/test_sessions.py \
 	$(addprefix tests/integration/test_cli,.py _compare.py _import.py _merge.py _prune.py _show.py _whatif.py)
 NEED_TORCH = tests/studies tests/layers tests/unit/work \
 	$(addprefix tests/integration/test_,explain_layers.py ab_count.py worker_process.py) \
-	$(addprefix tests/integration/test_count,.py _only.py _effects.py) tests/unit/run/test_counting.py
+	$(addprefix tests/integration/test_count,.py _only.py _effects.py _gaps.py) tests/unit/run/test_counting.py
 
 test: $(VENV)/.test  ## two minutes: all tests but those of the five commands below
 	$(PYTEST) tests -m "not real_time and not needs_torch" \

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_greenops.hooks import selection
 from pytest_greenops.hooks.failure import describe_failure
-from pytest_greenops.hooks.fixture import Energy
+from pytest_greenops.hooks.fixture import Energy, JoulesRead
 from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.hooks.repetition import RecordedRepetitions
 from pytest_greenops.hooks.report_data import ReportData, replace_properties
@@ -63,7 +63,8 @@ class MeasuredItem:
         """Put every figure of a call into `user_properties`, before pytest copies them."""
         if call.when == "call":
             ended = [call.excinfo, *(getattr(self._item, "_excinfo", None) or ())]  # unittest's
-            skipped = any(each is not None and isinstance(each.value, _SKIPS) for each in ended)
+            values = [each.value for each in ended if each is not None]
+            skipped = any(isinstance(v, _SKIPS) and not isinstance(v, JoulesRead) for v in values)
             self.results = () if skipped else tuple(self.trial.results.values())
             replace_properties(self._item, self.results)
 
@@ -78,12 +79,12 @@ class MeasuredItem:
                 ReportData(test, saved=saved).attach(report)
             del self._item.stash[_MEASURED]  # pytest keeps every item until the end of the run
             return
+        error = call.excinfo.value if call.excinfo else None
         if self.outcome != "failed":
-            self.outcome = report.outcome
+            self.outcome = "passed" if isinstance(error, JoulesRead) else report.outcome
         if report.when == "setup":
             ReportData(test).attach(report)
             return
-        error = call.excinfo.value if call.excinfo else None
         failure = type(error).__name__ if isinstance(error, EnergyFailure) else None
         notes, repeated = run.store.notes, self.repetitions.hidden
         ReportData(test, self.results, failure, notes=notes, repeated=repeated).attach(report)

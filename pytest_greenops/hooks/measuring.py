@@ -11,7 +11,7 @@ import pytest
 from pytest_greenops.commands import results_file
 from pytest_greenops.hooks import failure, selection
 from pytest_greenops.hooks.caller import caller_of, inform_worker
-from pytest_greenops.hooks.fixture import Energy
+from pytest_greenops.hooks.fixture import Energy, JoulesRead
 from pytest_greenops.hooks.fresh_child import FreshChild, measuring_only
 from pytest_greenops.hooks.fresh_parent import FreshParent
 from pytest_greenops.hooks.live_output import LiveOutput
@@ -157,15 +157,20 @@ class Measuring:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Measure a marked test without the fixture as a whole; then enforce its budget."""
         __tracebackhide__ = True
+        returned = unread = None
         with self._progress, measured_whole(item):
             try:
                 returned = yield
+            except JoulesRead as skip:  # the test has passed so far: its work is judged
+                unread = skip
             finally:
                 with Originals():
                     if measured := MeasuredItem.of(item):
                         measured.repetitions.close()
         with Originals():
             self._conclude(item)
+        if unread is not None:
+            raise unread
         return returned
 
     @pytest.hookimpl(tryfirst=True)

@@ -74,7 +74,10 @@ _OPTIONS = (
         "WHEN",
     ),
     _switch("energy-count-only", "count the work, and measure no joules"),
-    _switch("energy-explain", "report where the joules go: by named window and by layer"),
+    _switch(
+        "energy-explain",
+        "report where the joules and the counted work go: by named window and by layer",
+    ),
     _switch(
         "energy-benchmarks",
         "tests that use a benchmark fixture, or carry its marker, are energy tests too",
@@ -229,14 +232,10 @@ def _check_count_only(options: Options) -> None:
     """Raise `OptionError` for options that need joules, in a run that measures none."""
     if not options.count_only:
         return
-    for name, given in (
-        ("--energy-sessions", options.sessions > 1),
-        ("--energy-explain", options.explain),
-    ):
-        if given:
-            raise OptionError(
-                f"--energy-count-only measures no joules, which {name} needs: use one"
-            )
+    if options.sessions > 1:
+        raise OptionError(
+            "--energy-count-only measures no joules, which --energy-sessions needs: use one"
+        )
 
 
 #: Options that say which tests are energy tests, with and without `--energy`.

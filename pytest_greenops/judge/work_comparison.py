@@ -16,7 +16,7 @@ from pytest_greenops.judge.work_changes import (
 )
 from pytest_greenops.judge.work_places import parts
 from pytest_greenops.model.budget import Budget
-from pytest_greenops.model.counted import ELSEWHERE, Counted, Coverage
+from pytest_greenops.model.counted import ELSEWHERE, Counted, Coverage, accelerators
 from pytest_greenops.model.units import counted as count_of
 from pytest_greenops.model.work_baseline import MODEL_PACKAGES, AcceptedWork
 from pytest_greenops.model.work_verdict import WorkLimit, WorkOutcome, WorkVerdict
@@ -94,7 +94,7 @@ def _against(
     if counted.empty and before.empty:
         return _nothing(counted)
     relative = relative_change(counted, before)
-    differing = _differing(facts, accepted.facts)
+    differing = _differing(facts, accepted.facts) or _other_device(counted, before)
     changed = largest_change(counted, before)
     same = 0.0 if changed is None else relative
     return WorkVerdict(
@@ -104,6 +104,7 @@ def _against(
         largest=changed,
         changes=_operators(counted, before),
         modules=_modules(counted, before),
+        share_before=before.coverage.share,
         accepted_at=accepted.accepted_at,
         commit=accepted.revision.commit,
     )
@@ -128,6 +129,19 @@ def _differing(facts: Mapping[str, str], others: Mapping[str, str]) -> str:
         for name in sorted((facts.keys() | others.keys()) - unused)
         if facts.get(name) != others.get(name)
     )
+
+
+def _other_device(counted: Counted, before: Counted) -> str:
+    """Return the kinds of device that compute, if they are others: `device cpu -> cuda`.
+
+    The same code runs other operators there. Work that moves to the CPU in part is compared.
+    """
+    if counted.empty or before.empty:
+        return ""
+    now, then = (accelerators(o.device for o in each.operators) for each in (counted, before))
+    if now == then:
+        return ""
+    return f"device {', '.join(sorted(then)) or 'cpu'} -> {', '.join(sorted(now)) or 'cpu'}"
 
 
 def _operators(counted: Counted, before: Counted) -> tuple[str, ...]:

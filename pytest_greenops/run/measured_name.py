@@ -166,7 +166,9 @@ class MeasuredName:
             action = budget.action or context.run.rules.action
             limit = budget.max_quality_drop
             verdict = judge_quality(verdict, quality, self._accepted_quality, limit, action)
-        verdict = self.work.judged(verdict)
+        layers = explained.layers if explained else ()
+        # The first model has the name of its class, which is not above those of its modules.
+        verdict = self.work.judged(verdict, [one.name for one in layers if one.name != one.kind])
         result = summarise(
             context.test,
             self.measurement,

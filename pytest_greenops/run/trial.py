@@ -70,6 +70,11 @@ class Trial:
         return self._context.test
 
     @property
+    def counts_only(self) -> bool:
+        """Return whether this run counts work, and measures no joules."""
+        return self._context.run.options.count_only
+
+    @property
     def results(self) -> dict[str, Result]:
         """Return the results so far, by name; each is made once after each change."""
         with Originals():
