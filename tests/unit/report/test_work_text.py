@@ -114,8 +114,8 @@ def test_what_was_done_in_one_number(work: WorkTotals, text: str) -> None:
         ),
         (
             {"share": 0.0, "children": 0.7},
-            {"share": 0.5},
-            "0 % covered: the work runs in another process (50 % in the baseline); "
+            0.5,
+            "0 % covered: the work runs in another process (50 % before); "
             "not counted: what runs outside torch (30 %)",
         ),
         (
