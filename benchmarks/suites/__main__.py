@@ -2,8 +2,8 @@
 
     python -m benchmarks.suites [--only NAME ...] [--from DIR] [--folder DIR]
 
-Each suite is cloned at a fixed commit, gets an environment of its own, and runs four times: plain,
-twice with `--energy --energy-benchmarks`, and plain. `--from` takes the clones of its repositories
+Each suite is cloned at a fixed commit, gets an environment of its own, and runs three times: plain,
+with `--energy --energy-benchmarks`, and plain. `--from` takes the clones of its repositories
 from a folder, for machines without internet. `--folder` keeps checkouts, environments and finished
 runs, and the next call continues from them. Without `--only` the table is written to
 docs/evidence/suites.md. Takes half an hour; run nothing else.
@@ -45,32 +45,30 @@ HEAD = (
 
 
 class Tried(NamedTuple):
-    """The runs of one suite: plain, with this plugin twice, plain."""
+    """The runs of one suite: plain, with this plugin, plain."""
 
     suite: Suite
     before: Run
-    first: Run
-    second: Run
+    measured: Run
     after: Run
 
     @property
     def slower(self) -> float:
-        """The time of its runs with this plugin, over that of its plain runs."""
-        with_us = self.first.seconds + self.second.seconds
-        return with_us / (self.before.seconds + self.after.seconds)
+        """The time of its run with this plugin, over that of its plain runs."""
+        return 2 * self.measured.seconds / (self.before.seconds + self.after.seconds)
 
     @property
     def differences(self) -> list[str]:
         """What differs with this plugin, besides times."""
-        return differences(self.first, self.before) + differences(self.second, self.after)
+        return differences(self.measured, self.before)
 
 
 def try_out(suite: Suite, folder: Path, clones: Path | None) -> Tried:
-    """Run a suite four times, so that what drifts meets both sides, unless that was done."""
+    """Run a suite three times, so that what drifts meets both sides, unless that was done."""
     done = folder / "runs.json"
     if not done.exists():
         prepare(suite, folder, clones)
-        runs = [run(suite, folder, energy) for energy in (False, True, True, False)]
+        runs = [run(suite, folder, energy) for energy in (False, True, False)]
         done.write_bytes(msgspec.json.encode(runs))
     return Tried(suite, *msgspec.json.decode(done.read_bytes(), type=list[Run]))
 
@@ -78,9 +76,8 @@ def try_out(suite: Suite, folder: Path, clones: Path | None) -> Tried:
 def row(tried: Tried) -> list[str]:
     """Return the row of a suite."""
     outcomes = Counter(tried.before.outcomes.values())
-    ours = tried.first.ours
+    ours = tried.measured.ours
     assert ours is not None
-    plain, with_us = (tried.before, tried.after), (tried.first, tried.second)
     return [
         f"{tried.suite.name}: {tried.suite.style}",
         ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items())),
@@ -88,8 +85,8 @@ def row(tried: Tried) -> list[str]:
         f"{len(tried.differences)} differ" if tried.differences else "equal",
         f"{tried.slower:.1f} x ({tried.before.seconds:.0f} s plain)",
         *(
-            f"{ratios(with_us, plain, of).text}; "
-            f"plain {ratios([tried.after], [tried.before], of).text}"
+            f"{ratios(tried.measured, [tried.before, tried.after], of).text}; "
+            f"plain {ratios(tried.after, [tried.before], of).text}"
             for of in ("medians_s", "minima_s")
         ),
         "; ".join(f"{said} ({number})" for said, number in ours.work.items()),

@@ -37,7 +37,7 @@ SUITES = (
         "tabulate==0.10.0 patch==1.16 psutil==7.2.2",
         "test_bench.py -k 'dcgan or lennard_jones or phlippe_resnet' --cpu_only "
         "--ignore_machine_config",
-        added="the clause on another process",
+        added="a clause on other processes",
     ),
     Suite(
         "markdown-it-py",
@@ -76,6 +76,7 @@ SUITES = (
         "tests/test_benchmarks_client.py tests/test_benchmarks_client_ws.py --codspeed --no-cov "
         "--timeout=0 -k 'simple or json or text_messages'",
         codspeed=True,
+        added="a function that is a parameter, by its name",
     ),
 )
 #: By name.

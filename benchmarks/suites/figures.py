@@ -114,17 +114,17 @@ def _work(result: Result) -> str:
     return "not counted" if result.work is None else coverage(result.work.coverage)
 
 
-def ratios(tops: Sequence[Run], bottoms: Sequence[Run], of: str) -> Ratios:
-    """Return the times of some runs over those of others, test by test.
+def ratios(top: Run, bottoms: Sequence[Run], of: str) -> Ratios:
+    """Return the times of a run over those of others, test by test.
 
     `of` is the name of the times: `medians_s` or `minima_s`.
     """
-
-    def mean(runs: Sequence[Run], test: str) -> float:
-        return statistics.geometric_mean(getattr(run.reported, of)[test] for run in runs)
-
-    shared = set.intersection(*(set(run.reported.medians_s) for run in (*tops, *bottoms)))
-    found = [mean(tops, test) / mean(bottoms, test) for test in shared]
+    times_s, *others_s = (getattr(run.reported, of) for run in (top, *bottoms))
+    shared = set(times_s).intersection(*others_s)
+    found = [
+        times_s[test] / statistics.geometric_mean(each[test] for each in others_s)
+        for test in shared
+    ]
     return Ratios(statistics.median(found), min(found), max(found))
 
 

@@ -58,7 +58,8 @@ def run(suite: Suite, folder: Path, energy: bool) -> Run:
     more += [*ENERGY, f"--energy-json={names['energy.json']}"] if energy else ["-p", "no:greenops"]
     words = command(suite, *more)
     words[0] = str(folder / "venv" / "bin" / "pytest")
-    environ = {**os.environ, "CODSPEED_PROFILE_FOLDER": str(files)}
+    # On one thread: other threads of torch spin while they wait, and that takes CPU time too.
+    environ = {**os.environ, "OMP_NUM_THREADS": "1", "CODSPEED_PROFILE_FOLDER": str(files)}
     began_s = time.monotonic()
     with (files / "output").open("wb") as output:
         ended = subprocess.run(
