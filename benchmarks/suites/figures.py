@@ -108,7 +108,7 @@ def ours(file: Path) -> Ours:
 def _work(result: Result) -> str:
     """Return what is said of the counted work of one test."""
     if result.verdict.work is None:
-        return "not counted: torch is not loaded"
+        return "none"
     if result.verdict.work.cause is not None:
         return result.verdict.work.cause
     return "not counted" if result.work is None else coverage(result.work.coverage)
