@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history clean
+.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,15 +17,15 @@ JOBS ?= $(shell nproc 2>/dev/null || echo auto)
 PYTEST = $(BIN)/python -m pytest
 SIDE_BY_SIDE = --numprocesses $(JOBS) --dist worksteal
 REAL_TIME = $(shell grep --recursive --word-regexp --files-with-matches real_time tests --include='test_*.py')
-OTHER_PLUGINS = $(patsubst %,tests/integration/test_%.py,async cov randomly repeat rerunfailures timeout xdist)
+OTHER_PLUGINS = $(patsubst %,tests/integration/test_%.py,async benchmark_fixture cov randomly repeat rerunfailures timeout xdist)
 COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_report.py cli_bisect.py)
 COMMANDS = tests/integration/test_sessions.py \
-	$(addprefix tests/integration/test_cli,.py _compare.py _merge.py _prune.py _show.py _whatif.py)
+	$(addprefix tests/integration/test_cli,.py _compare.py _import.py _merge.py _prune.py _show.py _whatif.py)
 BROWSER = tests/integration/test_html.py
 HISTORY = tests/history $(addprefix tests/integration/test_,history.py cli_history.py)
 NEED_TORCH = tests/studies tests/layers tests/unit/work \
-	$(addprefix tests/integration/test_,explain_layers.py ab_count.py) \
-	$(addprefix tests/integration/test_count,.py _only.py _effects.py) tests/unit/run/test_counting.py
+	$(addprefix tests/integration/test_,explain_layers.py ab_count.py worker_process.py) \
+	$(addprefix tests/integration/test_count,.py _only.py _effects.py _gaps.py) tests/unit/run/test_counting.py
 
 test: $(VENV)/.test  ## two minutes: all tests but those of the seven commands below
 	$(PYTEST) tests -m "not real_time and not needs_torch" \
@@ -98,6 +98,10 @@ figures: $(FIGURES)/.installed
 many-tests: $(FIGURES)/.installed
 	$(FIGURES)/bin/python -m benchmarks.overhead.many_tests
 
+# What joules add to a suite for pytest-benchmark; half an hour, on a quiet machine.
+benchmark-suite: $(FIGURES)/.installed
+	$(FIGURES)/bin/python -m benchmarks.overhead.benchmark_suite
+
 # How much the same work differs between two starts of its process; needs a quiet machine.
 starts: $(VENV)/.bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.verdicts.starts
@@ -144,6 +148,9 @@ work-fidelity: $(VENV)/.bench
 work-cost: $(VENV)/.bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.work.cost
 
+# What benchmark suites of other projects report with and without this plugin: half an hour.
+suites: $(VENV)/.test
+	$(BIN)/python -m benchmarks.suites
 # How large the HTML report is, and how fast it opens in Chromium.
 report: $(VENV)/.browser
 	$(BIN)/python -m benchmarks.report.opening

@@ -77,7 +77,7 @@ def labelled_images(
     CIFAR-10, or of the configuration.
     """
     shape = image_shape(config) if config else (3, IMAGE_SIZE, IMAGE_SIZE)
-    labels: int = config.num_labels if config else len(LABELS)  # type: ignore[assignment]
+    labels: int = config.num_labels if config else len(LABELS)
     patterns = torch.randn(labels, *shape, generator=torch.Generator().manual_seed(_PATTERN_SEED))
     chosen = torch.randint(labels, (batch,))
     images = torch.randn(batch, *shape) + PATTERN * patterns[chosen]
@@ -98,6 +98,6 @@ def training_step(
     optimizer.zero_grad()
     with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
         loss: torch.Tensor = model(images, labels=labels).loss
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
     return loss.detach()

@@ -57,6 +57,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", marker_help())
     try:
         options = config.stash[OPTIONS] = read_options(config)
+        if config.getini("energy_budgets"):
+            from pytest_greenops.hooks.ini_budgets import IniBudgets
+
+            IniBudgets.join(config)
     except GreenopsError as error:
         raise pytest.UsageError(str(error)) from None
     if {
@@ -64,6 +68,11 @@ def pytest_configure(config: pytest.Config) -> None:
         SIDE_VARIABLE,
     } & os.environ.keys():  # this plugin was loaded too late to narrow the run
         raise pytest.UsageError("load pytest-greenops before any conftest.py: -p greenops")
+    if options.benchmarks:
+        from pytest_greenops.hooks import own_benchmark
+
+        config.stash[selection.BENCHMARKS] = True
+        own_benchmark.join(config)
     if options.measure or any(map(config.pluginmanager.hasplugin, _FOR_ANOTHER)):
         from pytest_greenops.hooks.measuring import Measuring
 

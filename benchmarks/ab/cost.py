@@ -55,11 +55,11 @@ class TimedSide(Side):
         finally:
             self.worked_s += time.monotonic() - begun_s
 
-    def start(self, node: str, limit_s: float) -> None:
+    def start(self, node: str, limit_s: float, count: bool = False) -> None:
         """Start the test."""
         self.starts += 1
         begun_s = time.monotonic()
-        super().start(node, limit_s)
+        super().start(node, limit_s, count)
         self.started_s += time.monotonic() - begun_s
 
     def event(self, limit_s: float) -> Loop | Ended:

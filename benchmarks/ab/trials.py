@@ -76,7 +76,7 @@ class Row:
             if not len(open_):
                 break
         each = [float((outcomes == outcome).mean()) for outcome in (REGRESSED, IMPROVED, PASSED, 0)]
-        return Shares(*each, missed=float(missed.mean()), pairs=float(counts.mean()))
+        return Shares._make([*each, float(missed.mean()), float(counts.mean())])
 
     def _starts(self, pairs: Array) -> Iterator[Array]:
         """Yield the pairs of each start; the last one may have fewer."""

@@ -92,7 +92,7 @@ def single(variant: str, seen: Sequence[Seen]) -> Iterable[Figure]:
     inside = sum(
         abs(one.measured_j - one.true_j) <= one.error_j
         for one in seen
-        if None not in (one.measured_j, one.true_j, one.error_j)
+        if one.measured_j is not None and one.true_j is not None and one.error_j is not None
     )
     stated = statistics.median((one.error_j or 0.0) / (one.measured_j or 1.0) for one in seen)
     yield Figure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from tests.simulated_host.host import Host, Socket
 from tests.simulated_host.live_counters import LiveZone
@@ -34,9 +35,9 @@ PACKAGE_W, DRAM_W = (40.0, 200.0), (5.0, 30.0)
 SEED = 20_251
 
 
-def card(tick_s: float, **more: object) -> Card:
+def card(tick_s: float, **more: Any) -> Card:
     """Return a resting card with a tick of `tick_s`, used by the process that reads it."""
-    usual: dict[str, object] = {
+    usual: dict[str, Any] = {
         "power_w": RESTED,
         "tick_s": tick_s,
         "phase_s": 0.37 * tick_s,
@@ -45,10 +46,10 @@ def card(tick_s: float, **more: object) -> Card:
         "read_cost_s": READ_COST_S,
         "processes": (0,),
     }
-    return Card(**{**usual, **more})  # type: ignore[arg-type]
+    return Card(**{**usual, **more})
 
 
-def gpu(tick_s: float, **more: object) -> Host:
+def gpu(tick_s: float, **more: Any) -> Host:
     """Return a machine with one card that has an energy counter."""
     return Host(cards=(card(tick_s, **more),))
 

@@ -41,8 +41,8 @@ def zeus(sensor: str) -> Measure:
     module: Any = importlib.import_module("zeus.monitor")
     logging.disable()
     gpu = sensor == "nvml"
-    which = {"cpu_indices": []} if gpu else {"gpu_indices": []}
-    monitor = module.ZeusMonitor(approx_instant_energy=gpu, **which)
+    unused = "cpu_indices" if gpu else "gpu_indices"
+    monitor = module.ZeusMonitor(approx_instant_energy=gpu, **{unused: []})
 
     def measure(work: Work) -> float | None:
         monitor.begin_window("window", sync_execution=False)

@@ -86,19 +86,20 @@ def windows(tool: str, sensor: str, lengths: list[tuple[float, int]]) -> list[Se
 
 
 def _window(measure: Callable[..., Any], card: CardWork | None, length_s: float) -> Seen:
-    times_s: list[float] = []
+    begun_s = ended_s = math.nan
 
     def work() -> None:
-        times_s.append(time.monotonic())
+        nonlocal begun_s, ended_s
+        begun_s = time.monotonic()
         if card:
             card.call(length_s)
         else:
             time.sleep(length_s)
-        times_s.append(time.monotonic())
+        ended_s = time.monotonic()
 
     measured_j = measure(work)
     true_j = card.ended_j - card.begun_j if card else None
-    return Seen(length_s, *times_s, true_j, measured_j)
+    return Seen(length_s, begun_s, ended_s, true_j, measured_j)
 
 
 def own_windows(length_s: float, repeats: int) -> list[Seen]:

@@ -84,11 +84,11 @@ def doubled(work: Work, part: str, instruments: Instruments, accepted: LayerJoul
         both = isinstance(first, torch.Tensor)  # so that a backward pass reaches both
         return (first + second) / 2 if both else second
 
-    module.forward = twice  # type: ignore[method-assign]
+    module.forward = twice
     try:
         suspect = explained(work, instruments, [accepted]).suspect
     finally:
-        module.forward = once  # type: ignore[method-assign]
+        module.forward = once
     return "" if suspect is None else suspect.name
 
 

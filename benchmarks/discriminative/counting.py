@@ -1,4 +1,4 @@
-"""Parameters and multiply-accumulates (MACs) of a network."""
+"""Parameters, multiply-accumulates (MACs) and weighted work of a network."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.image_classifiers import Classifier
 from pytest_greenops.work.counting_trip import CountingTrip
+from pytest_greenops.work.dispatch import Tally
 
 #: Fewest samples for batch normalisation in training.
 _SAMPLES = 2
@@ -37,10 +38,35 @@ def training_macs(model: Classifier, images: torch.Tensor, labels: torch.Tensor)
     return _macs(lambda: double(few_images, labels=few_labels).loss.backward())
 
 
+def weighted_work(work: Callable[[], Any], samples: int) -> float:
+    """Return the weighted sum of the counted work of each sample in a call; it has no unit."""
+    return sum(_counted(work).weighted.values()) / samples
+
+
+def weighted_training(
+    step: Callable[..., Any],
+    model: Classifier,
+    optimise: Callable[..., torch.optim.Optimizer],
+    samples: int,
+) -> float:
+    """Return that of the second training step, after optimizers made their state.
+
+    `step` is called with a model and an optimizer; the model itself does not change.
+    """
+    double = copy.deepcopy(model)
+    optimiser = optimise(double.parameters())
+    step(double, optimiser)
+    return weighted_work(lambda: step(double, optimiser), samples)
+
+
 def _macs(work: Callable[[], Any]) -> int:
     """Return the MACs of each sample in some work."""
+    amounts = _counted(work).operators.values()
+    return sum(amount.flop for amount in amounts) // 2 // _SAMPLES
+
+
+def _counted(work: Callable[[], Any]) -> Tally:
     trip = CountingTrip(torch, lambda: None)
     with trip.window("call"):
         work()
-    amounts = trip.tallies["call"].operators.values()
-    return sum(amount.flop for amount in amounts) // 2 // _SAMPLES
+    return trip.tallies["call"]

@@ -13,6 +13,7 @@ GIGA = 1e9
 AGAINST: dict[str, Callable[[Point], float | None]] = {
     "parameters": lambda point: point.facts["parameters"],
     "MACs": lambda point: point.facts["phase_macs"],
+    "weighted work": lambda point: point.facts["phase_work"],
     "time": lambda point: point.sample_s,
     "utilisation": lambda point: point.utilisation,
 }

@@ -7,6 +7,7 @@ autocast.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,13 @@ from benchmarks.discriminative.architectures import (
     Build,
     Optimise,
 )
-from benchmarks.discriminative.counting import macs, parameters, training_macs
+from benchmarks.discriminative.counting import (
+    macs,
+    parameters,
+    training_macs,
+    weighted_training,
+    weighted_work,
+)
 from benchmarks.image_classifiers import Classifier, image_shape, labelled_images, training_step
 from benchmarks.utilisation import Utilisation
 
@@ -54,6 +61,8 @@ def test_inference(
     images = images.to(precision)
 
     energy.units(sample=batch)
+    with torch.inference_mode():
+        facts(phase_work=weighted_work(lambda: model(images), batch))
     with torch.inference_mode(), Utilisation(device) as used:
         output = energy(model, images)
     facts(**used.shares)
@@ -78,6 +87,8 @@ def test_training_step(
     unseen, unseen_labels = labelled_images(HELD_OUT, device, model.config)
     facts(**_size(model, images), phase_macs=training_macs(model, images, labels))
     weights = optimiser(model.parameters())
+    step = partial(training_step, images=images, labels=labels, dtype=precision)
+    facts(phase_work=weighted_training(step, model, optimiser, batch))
 
     energy.units(sample=batch)
     with Utilisation(device) as used:

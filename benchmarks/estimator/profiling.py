@@ -13,16 +13,17 @@ import torch
 from torch import nn
 from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.estimator.estimate import LayerProfile, LayerShape, NetworkProfile
 from pytest_greenops.insight.layers.capture import Capture
 from pytest_greenops.insight.layers.module_tree import CalledModule
 from pytest_greenops.insight.layers.replay import ReplayPlan, measure_modules
 from pytest_greenops.measure.synchronize import synchronize
+from pytest_greenops.model.counted import total
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.sensors.discover import discover
 from pytest_greenops.sensors.instruments import Instruments
+from pytest_greenops.work.dispatch import Dispatch, Tally
 
 #: Operations that write nothing, in addition to views, which torch knows itself.
 NO_WORK = {"_unsafe_view", "empty", "empty_like", "empty_strided", "new_empty", "lift_fresh"}
@@ -72,8 +73,9 @@ def layer_calls(model: nn.Module, *inputs: Any, **named_inputs: Any) -> list[Lay
 @contextmanager
 def _listing(model: nn.Module) -> Iterator[list[LayerCall]]:
     """List the layer calls of a model while entered, and remove all hooks on exit."""
-    flops = FlopCounterMode(display=False)
-    lister = _LayerLister(flops)
+    dispatch = Dispatch(torch, lambda: "")
+    lister = _LayerLister(tally := Tally())
+    dispatch.open.append(tally)
     with ExitStack() as stack:
         for name, module in _layers(model):
             before = module.register_forward_pre_hook(lister.begin_layer, with_kwargs=True)
@@ -81,7 +83,7 @@ def _listing(model: nn.Module) -> Iterator[list[LayerCall]]:
             end_layer = partial(lister.end_layer, name)
             after = module.register_forward_hook(end_layer, with_kwargs=True)
             stack.callback(after.remove)
-        stack.enter_context(flops)
+        stack.enter_context(dispatch.mode())
         stack.enter_context(lister)
         yield lister.calls
 
@@ -89,10 +91,10 @@ def _listing(model: nn.Module) -> Iterator[list[LayerCall]]:
 class _LayerLister(TorchDispatchMode):
     """Lists the calls of layers, and the operations outside of them."""
 
-    def __init__(self, flops: FlopCounterMode) -> None:
+    def __init__(self, tally: Tally) -> None:
         super().__init__()
         self.calls: list[LayerCall] = []
-        self._flops = flops
+        self._tally = tally
         self._open_layers: list[int] = []
         self._computed = False
 
@@ -127,7 +129,7 @@ class _LayerLister(TorchDispatchMode):
             self.calls.append(LayerCall(name, LayerShape(type(module).__name__, *sizes)))
 
     def _macs(self) -> int:
-        return int(self._flops.get_total_flops()) // 2
+        return total(self._tally.operators.values()).flop // 2
 
 
 def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -57,10 +57,10 @@ def _training(seed: int, losses: list[float]) -> Iterator[None]:
     model = _classifier().to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
     while True:
-        for chosen in torch.randperm(IMAGES).to(device).split(BATCH):  # type: ignore[no-untyped-call]
+        for chosen in torch.randperm(IMAGES).to(device).split(BATCH):
             optimizer.zero_grad()
             loss = torch.nn.functional.cross_entropy(model(images[chosen]), labels[chosen])
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             losses.append(loss.item())
         yield

@@ -47,10 +47,10 @@ def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     added: dict[str, list[Cost]] = {arm: [] for arm in ARMS if arm != "bare"}
     with tempfile.TemporaryDirectory() as folder:
-        for arm in ARMS.values():
-            run(arm, folder)
+        for blocked in ARMS.values():
+            run(blocked, folder)
         for _ in range(runs):
-            bare, *others = (run(arm, folder) for arm in ARMS.values())
+            bare, *others = (run(blocked, folder) for blocked in ARMS.values())
             for arm, cost in zip(added, others, strict=True):
                 added[arm].append(Cost(cost.wall_s - bare.wall_s, cost.cpu_s - bare.cpu_s))
     print(f"added to pytest on an empty suite, median of {runs} runs taken in turns")

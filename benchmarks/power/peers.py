@@ -25,7 +25,8 @@ Called = NDArray[np.bool_]
 
 def mean_5(before: Array, after: Array) -> Called:
     """Apply pytest-benchmark's `--benchmark-compare-fail=mean:5%`."""
-    return after.mean(-1) > THRESHOLD * before.mean(-1)
+    called: Called = after.mean(-1) > THRESHOLD * before.mean(-1)
+    return called
 
 
 def median_5(before: Array, after: Array) -> Called:
@@ -44,7 +45,8 @@ def welch(before: Array, after: Array) -> Called:
 def mann_whitney(before: Array, after: Array) -> Called:
     """Apply the Mann-Whitney U test at 5 %, with a minimum effect of 5 % on the median."""
     found = stats.mannwhitneyu(after, before, axis=-1, alternative="greater", method="asymptotic")
-    return (found.pvalue < LEVEL) & median_5(before, after)
+    called: Called = (found.pvalue < LEVEL) & median_5(before, after)
+    return called
 
 
 def criterion(before: Array, after: Array) -> Called:
@@ -62,7 +64,8 @@ def criterion(before: Array, after: Array) -> Called:
 
 def mean_of_five_5(before: Array, after: Array) -> Called:
     """Apply a threshold of 5 % to the mean of five stored runs: (repetitions, 5, rounds)."""
-    return after.mean(-1) > THRESHOLD * before.mean((-1, -2))
+    called: Called = after.mean(-1) > THRESHOLD * before.mean((-1, -2))
+    return called
 
 
 PEERS: dict[str, Callable[[Array, Array], Called]] = {

@@ -54,7 +54,7 @@ class Tried:
     def shares(self) -> Shares:
         """Return the share of each verdict."""
         each = [float((self.outcomes == o).mean()) for o in range(REGRESSED, INCONCLUSIVE + 1)]
-        return Shares(*each, rounds=float(self.rounds.mean()))
+        return Shares._make([*each, float(self.rounds.mean())])
 
 
 def tried(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,8 +89,8 @@ class World:
 
 def only(round_sd: float = 0.03, session_sd: float = 0.01, **scatter: float) -> World:
     """Return a world of white noise and only the named scatter; `tails=True` for heavy tails."""
-    nothing = {"drift": 0.0, "spikes": 0.0, "creep": 0.0, "tails": False}
-    return World(round_sd, session_sd, **{**nothing, **scatter})  # type: ignore[arg-type]
+    nothing: dict[str, Any] = {"drift": 0.0, "spikes": 0.0, "creep": 0.0, "tails": False}
+    return World(round_sd, session_sd, **{**nothing, **scatter})
 
 
 def unlike(rng: np.random.Generator, shape: tuple[int, ...], factor: float) -> Array:

@@ -68,7 +68,7 @@ def training_step() -> Callable[[], Any]:
 
     def step() -> None:
         optimizer.zero_grad()
-        torch.nn.functional.mse_loss(model(samples), targets).backward()  # type: ignore[no-untyped-call]
+        torch.nn.functional.mse_loss(model(samples), targets).backward()
         optimizer.step()
 
     return step
@@ -127,7 +127,7 @@ def start(name: str, setting: str) -> Start:
     command = [sys.executable, "-m", "benchmarks.verdicts.starts", "serve", name, setting]
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
     environ = {**os.environ, **SETTINGS[setting]}
-    both = [subprocess.Popen(command, env=environ, **pipes) for _ in range(2)]
+    both: list[Any] = [subprocess.Popen(command, env=environ, **pipes) for _ in range(2)]
     try:
         memory_mb = max(float(process.stdout.readline()) for process in both)
         pairs = []

@@ -2,10 +2,13 @@
 
     python -m benchmarks.work.cost [--only TEXT ...] [--without-suite]
 
-For each workload, on one thread: the least CPU time of some plain calls and of some counted ones,
-and what an operator adds. Memory and imports are measured in fresh processes. The suite is 100
-small tests of torch, run plainly and with `--energy-count-only`. Run nothing else meanwhile: it
-takes minutes. Whole runs write their table to docs/evidence/work.md.
+For each workload, on one thread, the least CPU time of some calls: of a plain one, a counted one,
+two that are counted as one, and one whose operators are only handed to Python and split, which a
+dispatch mode of torch costs in any case. What the second of two calls adds, divided by its
+operators, is what an operator costs; the rest is what a counted call costs besides. Memory and
+imports are measured in fresh processes. The suite is 100 small tests of torch, run plainly and with
+`--energy-count-only`. Run nothing else meanwhile: it takes minutes. Whole runs write their table to
+docs/evidence/work.md.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import torch
@@ -27,12 +30,15 @@ import torch
 from benchmarks.markdown import publish, table
 from benchmarks.work.counting import chosen, counted, setting
 from benchmarks.work.workloads import WORKLOADS, make
+from pytest_greenops.work.dispatch import Dispatch
 
 PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "work.md"
 WRITER = "python -m benchmarks.work.cost"
 CALLS, PROCESSES, TESTS = 5, 5, 100
+#: How often each way of calling a workload has its turn.
+TURNS = 9
 COUNT = ("--energy-count-only",)
-#: Operators of a call from which what it costs is divided by their number.
+#: Operators of a call from which what they cost is divided by their number.
 MANY = 50
 #: Workloads whose memory is measured.
 HEAVY = ("Llama: generate", "ResNet: AdamW step", "GRU: AdamW step")
@@ -64,51 +70,102 @@ def test_layer(energy, number):
 """
 
 
-def shortest_s(call: Callable[[], Any]) -> float:
-    """Return the shortest of some calls, in CPU seconds."""
-    times = []
-    for _ in range(CALLS):
-        began_s = time.process_time()
-        call()
-        times.append(time.process_time() - began_s)
-    return min(times)
+class Cost(NamedTuple):
+    """CPU seconds of calls of a workload: plain, handed to Python, counted, two counted as one."""
+
+    operators: int
+    plain: float
+    handed: float
+    once: float
+    twice: float
+
+    @property
+    def ratio(self) -> float:
+        """Time of a counted call over that of a plain one."""
+        return self.once / self.plain
+
+    @property
+    def operator_us(self) -> float:
+        """What counting adds to an operator."""
+        return 1e6 * (self.twice - self.once - self.plain) / self.operators
+
+    @property
+    def handed_us(self) -> float:
+        """What a dispatch mode that counts nothing adds to an operator."""
+        return 1e6 * (self.handed - self.plain) / self.operators
+
+    @property
+    def call_ms(self) -> float:
+        """What counting adds to a call besides."""
+        return 1e3 * (2 * self.once - self.twice)
 
 
-def of_call(name: str) -> tuple[int, float, float]:
-    """Return the operators of a workload, and seconds of a plain and of a counted call."""
+def of_call(name: str) -> Cost:
+    """Return what calls of a workload take; they take turns, and the shortest of each counts."""
     work = make(name)
     work.call()
     amount = counted(work.call).total
-    plain_s = shortest_s(work.call)
-    return amount.calls + amount.views, plain_s, shortest_s(lambda: counted(work.call))
+
+    def handed() -> None:
+        with torch.compiler.set_stance("force_eager"), Dispatch(torch, str).mode():
+            work.call()
+
+    def twice() -> None:
+        work.call()
+        work.call()
+
+    ways: list[Callable[[], Any]] = [
+        work.call,
+        handed,
+        lambda: counted(work.call),
+        lambda: counted(twice),
+    ]
+    times: list[list[float]] = [[] for _ in ways]
+    for _ in range(TURNS):
+        for way, taken in zip(ways, times, strict=True):
+            began_s = time.process_time()
+            way()
+            taken.append(time.process_time() - began_s)
+    return Cost(amount.calls + amount.views, *map(min, times))
 
 
 def calls(only: Sequence[str]) -> Iterator[str]:
     """Yield the lines on single calls."""
     found = {name: of_call(name) for name in chosen(only, WORKLOADS)}
-    ratios = sorted(counted_s / plain_s for _, plain_s, counted_s in found.values())
-    each_us = [1e6 * (c - p) / n for n, p, c in found.values() if n >= MANY]
+    ratios = sorted(cost.ratio for cost in found.values())
+    large = [cost for cost in found.values() if cost.operators >= MANY]
     yield (
         f"A counted call takes {statistics.median(ratios):.1f} times a plain one in the median of "
         f"{len(ratios)} workloads, {ratios[-1]:.1f} times at most."
     )
-    if each_us:
+    if large:
+        each_us = [cost.operator_us for cost in large]
         yield (
             f"An operator adds {statistics.median(each_us):.0f} µs in the median of the "
-            f"{len(each_us)} workloads with {MANY} or more, {max(each_us):.0f} µs at most."
+            f"{len(large)} workloads with {MANY} or more, {max(each_us):.0f} µs at most; "
+            f"{statistics.median(cost.handed_us for cost in large):.0f} µs of the median are what "
+            "torch needs to hand it to Python. A call adds "
+            f"{statistics.median(cost.call_ms for cost in found.values()):.1f} ms besides."
         )
     yield ""
-    head = ["workload", "operators", "plain call", "counted call", "ratio", "an operator adds"]
+    head = ["workload", "operators", "plain call", "counted call", "ratio"]
     yield from table(
-        head,
+        [*head, "an operator adds", "of that torch's", "a call adds besides"],
         [
             [
-                *(name, str(number), f"{1e3 * plain_s:.1f} ms", f"{1e3 * counted_s:.1f} ms"),
-                *(f"{counted_s / plain_s:.1f}", f"{1e6 * (counted_s - plain_s) / number:.0f} µs"),
+                *(name, str(cost.operators), f"{1e3 * cost.plain:.1f} ms"),
+                *(f"{1e3 * cost.once:.1f} ms", f"{cost.ratio:.1f}"),
+                *(_each(cost, cost.operator_us), _each(cost, cost.handed_us)),
+                f"{cost.call_ms:.1f} ms",
             ]
-            for name, (number, plain_s, counted_s) in found.items()
+            for name, cost in found.items()
         ],
     )
+
+
+def _each(cost: Cost, microseconds: float) -> str:
+    """Return the time of an operator; that of few is lost among that of the call."""
+    return f"{microseconds:.0f} µs" if cost.operators >= MANY else "–"
 
 
 def memory_here(name: str) -> None:

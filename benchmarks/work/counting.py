@@ -76,7 +76,7 @@ def differences(one: Counted, other: Counted) -> list[str]:
             found.append(f"{operator}: {' -> '.join(map(_shown, pair))}")
     if one.modules != other.modules and not found:
         found.append("amounts by module")
-    if one.peak_bytes != other.peak_bytes and not one.coverage.concurrent:
+    if one.peak_bytes != other.peak_bytes and not one.coverage.peak_varies:
         found.append(f"peak: {one.peak_bytes} -> {other.peak_bytes} bytes")
     return found
 
@@ -91,7 +91,7 @@ def to_json(count: Counted) -> dict[str, Any]:
         "operators": [[*name, *amount.counts] for name, amount in count.operators.items()],
         "modules": {path: amount.counts for path, amount in count.modules.items()},
         "peak": count.peak_bytes,
-        "concurrent": count.coverage.concurrent,
+        "peak_varies": count.coverage.peak_varies,
     }
 
 
@@ -101,7 +101,7 @@ def from_json(found: Mapping[str, Any]) -> Counted:
         {Operator(*row[:3]): Amount(*row[3:]) for row in found["operators"]},
         {path: Amount(*fields) for path, fields in found["modules"].items()},
         found["peak"],
-        Coverage(concurrent=found["concurrent"]),
+        Coverage(peak_varies=found["peak_varies"]),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -98,7 +99,7 @@ _REGNET, _DISTIL = "RegNetForImageClassification", "DistilBertForSequenceClassif
 FITTED: dict[str, Callable[[], Work]] = {
     **{
         f"{n} linear layers of {width}, {rows} rows, {str(dtype).removeprefix('torch.')}": (
-            lambda width=width, rows=rows, dtype=dtype, n=n: _layers(width, rows, dtype, n)
+            functools.partial(_layers, width, rows, dtype, n)
         )
         for n, width, rows, dtype in [
             *((16, 64, 256, torch.float32), (8, 256, 1, torch.float32)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch.nn import functional
 transformers.logging.set_verbosity_error()
 
 WORDS = 1_024
+Made = TypeVar("Made")
 
 
 class Work(NamedTuple):
@@ -29,7 +30,7 @@ class Work(NamedTuple):
     holds: tuple[Any, ...] = ()
 
 
-def seeded(build: Callable[[], Any]) -> Any:
+def seeded(build: Callable[[], Made]) -> Made:
     """Return what a function builds, with the same random numbers each time."""
     torch.manual_seed(0)
     np.random.seed(0)

@@ -230,6 +230,18 @@ def conditional() -> Work:
     return Work(call, (net,))
 
 
+@torch.library.custom_op("greenops_benchmarks::gram", mutates_args=())
+def _gram(data: torch.Tensor) -> torch.Tensor:
+    """Return a product that the dispatcher sees as one operator of unknown FLOPs."""
+    return data @ data.mT
+
+
+def custom_operator() -> Work:
+    """Return a network, and an operator of its own that does most of the work."""
+    net, data = perceptron(256), torch.randn(512, 256)
+    return inference(lambda: _gram(net(data)))._replace(holds=(net,))
+
+
 def exported() -> Work:
     """Return a network that `torch.export` has recorded."""
     net, data = perceptron(256), torch.randn(32, 256)
@@ -298,6 +310,7 @@ FEATURES: dict[str, Callable[[], Work]] = {
     "variational autoencoder: Adam step": variational,
     "nearest neighbours": ranked,
     "torch.cond": conditional,
+    "custom operator": custom_operator,
     "torch.export": exported,
     "threads": in_threads,
     "gradient accumulation": accumulated,
@@ -311,5 +324,5 @@ if shutil.which("c++"):  # Inductor compiles C++
 #: Those of which torch's dispatcher in this process sees a part, or which it sees otherwise.
 OUTSIDE = {
     *("DataLoader, 1 worker", "scikit-learn beside torch", "torch.compile, inductor"),
-    *("torch.compile, aot_eager", "gradient accumulation"),
+    *("torch.compile, aot_eager", "gradient accumulation", "custom operator"),
 }

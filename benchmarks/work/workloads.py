@@ -7,6 +7,7 @@ takes some milliseconds to 100 ms on one thread.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -44,7 +45,7 @@ def _classified(kind: str, optimizer: Callable[..., torch.optim.Optimizer], side
     return labelled(model(kind), optimizer, **given)
 
 
-def _decoded(kind: str, length: int, **changes: object) -> Work:
+def _decoded(kind: str, length: int, **changes: Any) -> Work:
     """Return calls that decode one token after a prompt, whose keys and values are kept."""
     decoder, prompt, following = model(kind, **changes), tokens(1, length), tokens(1, 1)
     with torch.inference_mode():

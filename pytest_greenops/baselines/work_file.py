@@ -29,13 +29,19 @@ _OPENED = {
 }
 
 
+class _Module(Amount, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one module did by itself, and its weighted sum."""
+
+    weighted: Count = 0
+
+
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The accepted work of one name; `totals` are for readers only."""
 
     accepted_at: str
     coverage: Coverage
     facts: dict[str, str]
-    modules: dict[str, Amount]
+    modules: dict[str, _Module]
     operators: dict[str, Amount]
     peak_bytes: Count
     revision: Revision
@@ -85,7 +91,10 @@ def _table(accepted: AcceptedWork) -> _Table:
         accepted_at=accepted.accepted_at,
         coverage=counted.coverage,
         facts=accepted.facts,
-        modules=dict(counted.modules),
+        modules={
+            path: _module(amount, counted.weighted.get(path, 0))
+            for path, amount in counted.modules.items()
+        },
         operators={_APART.join(each): amount for each, amount in counted.operators.items()},
         peak_bytes=counted.peak_bytes,
         revision=accepted.revision,
@@ -94,7 +103,13 @@ def _table(accepted: AcceptedWork) -> _Table:
     )
 
 
+def _module(amount: Amount, weighted: int) -> _Module:
+    return _Module(**msgspec.structs.asdict(amount), weighted=weighted)
+
+
 def _accepted(table: _Table) -> AcceptedWork:
     operators = {Operator(*each.rsplit(_APART, 2)): a for each, a in table.operators.items()}
-    counted = Counted(operators, table.modules, table.peak_bytes, table.coverage)
+    modules = {path: Amount(*each.counts[:-1]) for path, each in table.modules.items()}
+    weighted = {path: each.weighted for path, each in table.modules.items() if each.weighted}
+    counted = Counted(operators, modules, table.peak_bytes, table.coverage, weighted)
     return AcceptedWork(counted, table.facts, table.weights, table.accepted_at, table.revision)

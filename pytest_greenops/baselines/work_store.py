@@ -86,12 +86,11 @@ def survey_work(folder: Path) -> WorkSurvey:
 
 def _same(work: AcceptedWork, known: AcceptedWork) -> bool:
     """Return whether work is what was accepted, but for what differs from run to run."""
-    steady = replace(
-        work,
-        accepted_at=known.accepted_at,
-        revision=known.revision,
-        counted=replace(work.counted, coverage=known.counted.coverage),
-    )
+    counted = replace(work.counted, coverage=known.counted.coverage)
+    if work.counted.coverage.peak_varies:
+        counted = replace(counted, peak_bytes=known.counted.peak_bytes)
+    accepted_at, revision = known.accepted_at, known.revision
+    steady = replace(work, accepted_at=accepted_at, revision=revision, counted=counted)
     return steady == known and _alike(work.counted.coverage, known.counted.coverage)
 
 

@@ -49,8 +49,8 @@ def load(name: str) -> Factory:
     found = getattr(module, function, None)
     if found is None:
         meant = nearest(function, [each for each in vars(module) if not each.startswith("_")])
-        hint = f"; did you mean {module_name}:{meant}?" if meant else ""
-        raise InsightError(f"{module_name} has no {function}{hint}")
+        hint = f"did you mean {module_name}:{meant}?" if meant else "expected one of its functions"
+        raise InsightError(f"{module_name} has no {function}; {hint}")
     if not callable(found):
         raise InsightError(f"{name} is {shown(found)}: expected a function without arguments")
     return Factory(name, found, module.__file__)
@@ -59,7 +59,7 @@ def load(name: str) -> Factory:
 def _file(name: str) -> ModuleType:
     path = Path(name)
     if not path.is_file():
-        raise InsightError(f"{name}: no such file")
+        raise InsightError(f"{name}: no such file: expected its path from {os.getcwd()}")
     path = path.resolve()
     sys.path.insert(0, str(path.parent))
     module_name = str(path) if path.stem in sys.modules else path.stem  # of another module

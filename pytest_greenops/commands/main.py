@@ -17,6 +17,7 @@ from pytest_greenops.commands.compare import Compare
 from pytest_greenops.commands.console import PROGRAM, print_problems
 from pytest_greenops.commands.doctor import Doctor
 from pytest_greenops.commands.history import History
+from pytest_greenops.commands.import_files import Import
 from pytest_greenops.commands.merge import Merge
 from pytest_greenops.commands.prune import Prune
 from pytest_greenops.commands.report import Report
@@ -26,7 +27,8 @@ from pytest_greenops.commands.whatif import WhatIf
 from pytest_greenops.model.errors import GreenopsError
 
 COMMANDS: tuple[Command, ...] = (
-    *(Doctor(), Compare(), Bisect(), Show(), Prune(), Merge(), Report(), History(), WhatIf()),
+    *(Doctor(), Compare(), Bisect(), Show(), Prune(), Merge(), Import(), Report(), History()),
+    WhatIf(),
     Schema(),
 )
 

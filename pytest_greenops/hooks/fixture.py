@@ -61,6 +61,12 @@ class Energy:
         """Return the measurement of a whole test, which ends if the test uses this handle."""
         return NamedMeasurement(self._trial, "call", lambda name: None, self._repetitions, True)
 
+    def timed(self, name: str) -> NamedMeasurement:
+        """Return the measurement of work that another plugin has timed before."""
+        measurement = self.named(name)
+        measurement.timed = True
+        return measurement
+
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function as often as the measurement needs, and return its last result.
 
@@ -184,7 +190,11 @@ class Energy:
     @property
     def results(self) -> Mapping[str, Result]:
         """Return what was measured so far, by name; `call` by default."""
-        return self._trial.results
+        results = self._trial.results
+        if not getattr(self._trial, "counts_only", False):
+            return results
+        partial: Mapping[str, Any] = {name: _WithoutJoules(r) for name, r in results.items()}
+        return partial
 
     def _claim(self, name: str) -> None:
         __tracebackhide__ = True
@@ -229,6 +239,30 @@ def _quality(name: str, value: Any) -> float:
             f"energy.quality({name}={shown(value)}): expected a number, higher is better"
         )
     return quality
+
+
+# --- with --energy-count-only ----------------------------------------------------------------
+
+
+class JoulesRead(pytest.skip.Exception):  # type: ignore[misc, name-defined]
+    """A test reads joules that this run does not measure: the rest of it is skipped."""
+
+
+class _WithoutJoules:
+    """A result of which joules, power, time and rounds are not known; reading them skips."""
+
+    _UNKNOWN = frozenset(
+        ("joules", "judged_j", "watts", "seconds", "by_domain", "per_unit", "interval", "rounds")
+    )
+
+    def __init__(self, result: Result) -> None:
+        self._result = result
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._UNKNOWN:
+            read = f"energy.results[{self._result.name!r}].{name}"
+            raise JoulesRead(f"reads {read}, which --energy-count-only does not measure")
+        return getattr(self._result, name)
 
 
 # --- without --energy ------------------------------------------------------------------------

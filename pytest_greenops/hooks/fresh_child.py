@@ -33,11 +33,14 @@ _OFF = (
 )
 _UNSET = (
     *("splits", "group", "numprocesses", "xmlpath", "pastebin", "htmlpath", "json_report_file"),
-    *("report_log", "allure_report_dir", "benchmark_save", "benchmark_json", "durations"),
+    *("report_log", "allure_report_dir", "durations"),
+    *("benchmark_save", "benchmark_json", "benchmark_compare_fail", "benchmark_cprofile"),
 )
+_NONE = ("benchmark_compare", "benchmark_histogram", "benchmark_cprofile_dump")
 _NEUTRAL: dict[str, Any] = {
     **dict.fromkeys(_OFF, False),
     **dict.fromkeys(_UNSET),
+    **{name: [] for name in _NONE},
     **dict.fromkeys(("reruns", "force_reruns", "maxfail"), 0),
     **{"dist": "no", "tx": [], "log_file": os.devnull, "cov_source": [], "color": "no"},
 }

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_greenops.hooks import selection
 from pytest_greenops.hooks.failure import describe_failure
-from pytest_greenops.hooks.fixture import Energy
+from pytest_greenops.hooks.fixture import Energy, JoulesRead
 from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.hooks.repetition import RecordedRepetitions
 from pytest_greenops.hooks.report_data import ReportData, replace_properties
@@ -34,6 +34,7 @@ class MeasuredItem:
     repetitions  how often its work was repeated, with the records of one repetition
     outcome      how the latest phase ended; `failed` once any phase or subtest has failed
     results      what the call measured; empty before its report, and if the test was skipped
+    benchmark    the fixture `benchmark` of the test, if the run measures by it
     """
 
     def __init__(self, item: pytest.Item, trial: Trial, live: LiveOutput) -> None:
@@ -42,6 +43,7 @@ class MeasuredItem:
         self.handle = Energy(trial, enabled=True, repetitions=self.repetitions)
         self.outcome = "passed"
         self.results: tuple[Result, ...] = ()
+        self.benchmark: Any = None
         self._item = item
         item.stash[_MEASURED] = self
 
@@ -61,7 +63,8 @@ class MeasuredItem:
         """Put every figure of a call into `user_properties`, before pytest copies them."""
         if call.when == "call":
             ended = [call.excinfo, *(getattr(self._item, "_excinfo", None) or ())]  # unittest's
-            skipped = any(each is not None and isinstance(each.value, _SKIPS) for each in ended)
+            values = [each.value for each in ended if each is not None]
+            skipped = any(isinstance(v, _SKIPS) and not isinstance(v, JoulesRead) for v in values)
             self.results = () if skipped else tuple(self.trial.results.values())
             replace_properties(self._item, self.results)
 
@@ -76,12 +79,12 @@ class MeasuredItem:
                 ReportData(test, saved=saved).attach(report)
             del self._item.stash[_MEASURED]  # pytest keeps every item until the end of the run
             return
+        error = call.excinfo.value if call.excinfo else None
         if self.outcome != "failed":
-            self.outcome = report.outcome
+            self.outcome = "passed" if isinstance(error, JoulesRead) else report.outcome
         if report.when == "setup":
             ReportData(test).attach(report)
             return
-        error = call.excinfo.value if call.excinfo else None
         failure = type(error).__name__ if isinstance(error, EnergyFailure) else None
         notes, repeated = run.store.notes, self.repetitions.hidden
         ReportData(test, self.results, failure, notes=notes, repeated=repeated).attach(report)
@@ -103,6 +106,7 @@ def measured_whole(item: pytest.Item) -> Iterator[None]:
     function, measured = getattr(item, "obj", None), MeasuredItem.of(item)
     names = getattr(getattr(item, "_fixtureinfo", None), "argnames", ())
     by_itself = "energy" in names and selection.uses_handle(item)
+    by_itself = by_itself or selection.times_itself(item)
     if function is None or measured is None or by_itself or measured.handle.used:
         yield
         return

@@ -13,7 +13,7 @@ import pytest
 from pytest_greenops import machine
 from pytest_greenops.hooks import failure, selection
 from pytest_greenops.hooks.caller import caller_of, inform_worker
-from pytest_greenops.hooks.fixture import Energy
+from pytest_greenops.hooks.fixture import Energy, JoulesRead
 from pytest_greenops.hooks.fresh_child import FreshChild, measuring_only
 from pytest_greenops.hooks.fresh_parent import FreshParent
 from pytest_greenops.hooks.github_actions import repository_root
@@ -91,6 +91,10 @@ class Measuring:
             against_ref = RefParent(config, options, parent)
         measuring = cls(config, options, parent, against_ref)
         plugins.register(measuring, "greenops-measuring")
+        if options.benchmarks:
+            from pytest_greenops.hooks.benchmark_fixture import Benchmarks
+
+            plugins.register(Benchmarks(measuring.handle, options), "greenops-benchmarks")
         if against_ref is not None:
             plugins.register(against_ref, "greenops-against-ref")
 
@@ -156,15 +160,20 @@ class Measuring:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Measure a marked test without the fixture as a whole; then enforce its budget."""
         __tracebackhide__ = True
+        returned = unread = None
         with self._progress, measured_whole(item):
             try:
                 returned = yield
+            except JoulesRead as skip:  # the test has passed so far: its work is judged
+                unread = skip
             finally:
                 with Originals():
                     if measured := MeasuredItem.of(item):
                         measured.repetitions.close()
         with Originals():
             self._conclude(item)
+        if unread is not None:
+            raise unread
         return returned
 
     @pytest.hookimpl(tryfirst=True)
@@ -336,3 +345,5 @@ def _never(item: pytest.Item) -> Iterator[str]:
     """Yield why an item could not measure anything, if that is not for the test to decide."""
     if not selection.has_function(item):
         yield f"it is a {type(item).__name__}; only test functions and methods can be measured"
+    elif selection.times_itself(item) and not selection.uses_benchmark(item):
+        yield "its work runs in the fixture benchmark: add --energy-benchmarks"

@@ -110,3 +110,16 @@ def pue_of(value: str | float) -> float:
     from pytest_greenops.model.carbon_factor import checked_pue
 
     return checked_pue(value)
+
+
+def benchmark_units_of(lines: list[str]) -> tuple[tuple[str, str], ...]:
+    """Return the unit of each key; `call` is taken: it is the unit of every measurement."""
+    pairs = []
+    for line in lines:
+        key, _, unit = (part.strip() for part in line.rpartition(":"))
+        if not key or not unit.isprintable() or unit in ("", "call"):
+            raise UnitError(line, "expected KEY:UNIT, such as batch_size:sample")
+        pairs.append((key, unit))
+    if len({unit for _, unit in pairs}) < len(pairs):
+        raise UnitError("; ".join(lines), "expected each unit once")
+    return tuple(pairs)

@@ -80,7 +80,14 @@ _OPTIONS = (
         "WHEN",
     ),
     _switch("energy-count-only", "count the work, and measure no joules"),
-    _switch("energy-explain", "report where the joules go: by named window and by layer"),
+    _switch(
+        "energy-explain",
+        "report where the joules and the counted work go: by named window and by layer",
+    ),
+    _switch(
+        "energy-benchmarks",
+        "tests that use a benchmark fixture, or carry its marker, are energy tests too",
+    ),
     _Option("energy-json", "write the results to this file", "PATH"),
     _Option("energy-html", "write a report to this file, to read in a browser", "PATH"),
     _Option("energy-markdown", "write a report to this file, as Markdown for a comment", "PATH"),
@@ -121,10 +128,23 @@ _OPTIONS = (
         "confirm in a second process before a test fails (default: true)",
         flag=False,
     ),
+    _Option(
+        "energy-benchmark-units",
+        "units of work in a benchmark's extra_info, one KEY:UNIT a line: batch_size:sample",
+        type="linelist",
+        flag=False,
+    ),
     _Option("energy-session-sd", "assumed spread between sessions (default: 3%%)", flag=False),
     _Option(
         "energy-stable-memory",
         "the allocator keeps freed memory: auto, on or off (default: auto)",
+        flag=False,
+    ),
+    _Option(
+        "energy-budgets",
+        "budgets of tests without a marker: a line for each glob over test ids: "
+        "tests/bench/* = max_increase=3%%",
+        type="linelist",
         flag=False,
     ),
 )
@@ -216,6 +236,8 @@ def read_options(config: pytest.Config) -> Options:
         else read.value("energy-count", values.count_when_of, default.counting),
         count_only=count_only,
         explain=read.flag("energy-explain"),
+        benchmarks=read.flag("energy-benchmarks"),
+        benchmark_units=read.value("energy-benchmark-units", values.benchmark_units_of, ()),
         history=_history(config, read),
         project=read.value("energy-project", str),
         called_in=str(config.invocation_params.dir),
@@ -263,18 +285,14 @@ def _check_count_only(options: Options) -> None:
     """Raise `OptionError` for options that need joules, in a run that measures none."""
     if not options.count_only:
         return
-    for name, given in (
-        ("--energy-sessions", options.sessions > 1),
-        ("--energy-explain", options.explain),
-    ):
-        if given:
-            raise OptionError(
-                f"--energy-count-only measures no joules, which {name} needs: use one"
-            )
+    if options.sessions > 1:
+        raise OptionError(
+            "--energy-count-only measures no joules, which --energy-sessions needs: use one"
+        )
 
 
-#: Options that select tests, with and without `--energy`.
-_SELECT = ("energy_only", "energy_skip")
+#: Options that say which tests are energy tests, with and without `--energy`.
+_SELECT = ("energy_only", "energy_skip", "energy_benchmarks")
 
 
 def _refuse_without_measuring(config: pytest.Config) -> None:

@@ -21,7 +21,7 @@ from pytest_greenops.ab.ref_setup import build
 from pytest_greenops.ab.side import Side, SideRequest
 from pytest_greenops.ab.tests_here import copy_tests
 from pytest_greenops.ab.work import Limits
-from pytest_greenops.hooks import selection
+from pytest_greenops.hooks import ini_budgets, selection
 from pytest_greenops.hooks.fresh_parent import FreshParent, node_of
 from pytest_greenops.hooks.progress_bar import ProgressBar
 from pytest_greenops.model.counted import WorkRecord
@@ -209,6 +209,8 @@ class RefParent:
         folder.mkdir()
         tree = of_side.tree
         invocation = move(self._parent.invocation, self._top, tree, of_side.origin)
+        budgets = ini_budgets.override(self._config)
+        invocation = replace(invocation, args=[*budgets, *invocation.args])
         found = [file for file in self._files if os.path.exists(f"{tree}/{file}")]
         request = SideRequest(
             invocation,

@@ -131,7 +131,7 @@ class RecordedRepetitions(Repetitions):
 
     def __init__(self, item: pytest.Item, live: LiveOutput) -> None:
         self.number = self.hidden = 0
-        self.failed = self.whole = False
+        self.failed = self.whole = self._unseen = False
         self._item = item
         self._live = live
         self._tracked: list[_Tracked] = []
@@ -148,12 +148,16 @@ class RecordedRepetitions(Repetitions):
         return bool(self._undo)
 
     @contextmanager
-    def repeated(self) -> Iterator[None]:
-        """Leave the records of one repetition of the work inside: the last, or one that fails."""
+    def repeated(self, unseen: bool = False) -> Iterator[None]:
+        """Leave the records of one repetition of the work inside: the last, or one that fails.
+
+        What is `unseen` leaves none.
+        """
         if self.active:  # a measurement inside another, which the trial refuses
             yield
             return
         with Originals():
+            self._unseen = unseen
             self._start()
         try:
             yield
@@ -237,6 +241,10 @@ class RecordedRepetitions(Repetitions):
             monitor(self._before_hook, lambda *_: None),
             lambda: _correct(counted, test, before, len(self._failures)),
         ]
+        if self._unseen:
+            hidden = self.hidden
+            self._undo.append(lambda: setattr(self, "hidden", hidden))
+            self._keep_first()
 
     def _before_hook(self, name: str, implementations: Any, arguments: Any) -> None:
         """Let the reports of one repetition's subtests through: the first's, and failures."""
@@ -251,7 +259,7 @@ class RecordedRepetitions(Repetitions):
             if described not in self._failures:
                 self._failures.add(described)
                 return
-        elif self.number == 0:
+        elif self.number == 0 and not self._unseen:
             return
         self.hidden = max(1, self.hidden)
         implementations.clear()  # pluggy's copy for this call
@@ -307,12 +315,14 @@ class RecordedRepetitions(Repetitions):
         done = max(0, self._part_size - operator.length_hint(self._part) - 1)
         if self._calling:
             self.number += done + 1
-        if self._first_kept:
+        if self._unseen:
+            self._each(lambda each: each.restore(1))
+        elif self._first_kept:
             size = self._part_size
             self._each(lambda each: each.settle_failure(done) if failed else each.settle(size))
             if self.hidden:
                 self.hidden = max(self.hidden, self.number)
-        self._live.release(shown=failed)
+        self._live.release(shown=failed and not self._unseen)
         self._tracked.clear()
 
 

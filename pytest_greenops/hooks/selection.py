@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +17,36 @@ if TYPE_CHECKING:
     from pytest_greenops.model.budget import Budget
 
 MARKER = "energy_budget"
+#: The mark that `energy_budgets` in the ini file gave a test.
+INI_MARK = pytest.StashKey[pytest.Mark]()
 #: The module of our fixture.
 _PLUGIN = "pytest_greenops.plugin"
+#: Whether benchmarks are energy tests (`--energy-benchmarks`).
+BENCHMARKS = pytest.StashKey[bool]()
+#: The modules of `benchmark` fixtures that are measured.
+BENCHMARK_MODULES = (
+    "pytest_benchmark.plugin",
+    "pytest_codspeed.plugin",
+    "pytest_greenops.hooks.own_benchmark",
+)
+#: The fixtures, and the markers, of benchmarks.
+BENCHMARK_NAMES = ("benchmark", "codspeed_benchmark")
 
 
 def budget_of(item: pytest.Item) -> Budget:
-    """Return the budget of an item's marks, nearest first; raises `BudgetError`."""
+    """Return the budget of an item's marks, nearest first; raises `BudgetError`.
+
+    That of the ini file is a mark of the item itself, so that `-m` selects it, but the farthest.
+    """
     from pytest_greenops.model.budget import Budget
 
-    return Budget.from_marks((mark.args, mark.kwargs) for mark in item.iter_markers(MARKER))
+    return Budget.from_marks((mark.args, mark.kwargs) for mark in _nearest_first(item))
+
+
+def _nearest_first(item: pytest.Item) -> list[pytest.Mark]:
+    of_ini = item.stash.get(INI_MARK, None)
+    marks = [mark for mark in item.iter_markers(MARKER) if mark is not of_ini]
+    return [*marks, of_ini] if of_ini else marks
 
 
 def reject_invalid_marks(report: pytest.CollectReport) -> None:
@@ -40,10 +61,14 @@ def reject_invalid_marks(report: pytest.CollectReport) -> None:
 def invalid_marks(items: Iterable[pytest.Item]) -> list[str]:
     """Return a line for each test function with invalid marks."""
     invalid: dict[str, str] = {}
+    valid: set[tuple[int, ...]] = set()  # the marks of tests are the same for all parameters
     for item in items:
+        marks = tuple(map(id, _nearest_first(item)))
+        if not marks or marks in valid:
+            continue
         try:
-            if item.get_closest_marker(MARKER):
-                budget_of(item)
+            budget_of(item)
+            valid.add(marks)
         except BudgetError as error:
             module, qualname, _ = key_parts(item)
             invalid.setdefault(f"{module}::{qualname.replace('.', '::')}", str(error))
@@ -51,20 +76,53 @@ def invalid_marks(items: Iterable[pytest.Item]) -> list[str]:
 
 
 def is_energy_test(item: pytest.Item) -> bool:
-    """Return whether the item has a budget or uses the fixture `energy` of this plugin."""
-    return item.get_closest_marker(MARKER) is not None or uses_handle(item)
+    """Return whether the item has a budget or uses the fixture `energy` of this plugin.
+
+    With `--energy-benchmarks`, benchmarks are energy tests too: they use the fixture of a plugin
+    for benchmarks, or carry its marker.
+    """
+    return (
+        item.get_closest_marker(MARKER) is not None
+        or uses_handle(item)
+        or uses_benchmark(item)
+        or (
+            item.config.stash.get(BENCHMARKS, False)
+            and any(item.get_closest_marker(name) for name in BENCHMARK_NAMES)
+        )
+    )
 
 
 def uses_handle(item: pytest.Item) -> bool:
-    """Return whether the name `energy` of an item, or of its fixtures, is our fixture.
+    """Return whether the name `energy` of an item, or of its fixtures, is our fixture."""
+    return _uses(item, "energy", (_PLUGIN,))
+
+
+def uses_benchmark(item: pytest.Item) -> bool:
+    """Return whether this run measures an item by its `benchmark` fixture."""
+    return item.config.stash.get(BENCHMARKS, False) and times_itself(item)
+
+
+def times_itself(item: pytest.Item) -> bool:
+    """Return whether an item has its work repeated by the `benchmark` fixture of a plugin.
+
+    A project's own fixture of this name is none. A test that uses `energy` too says by that what
+    it measures.
+    """
+    return any(_uses(item, name, BENCHMARK_MODULES) for name in BENCHMARK_NAMES) and (
+        not uses_handle(item)
+    )
+
+
+def _uses(item: pytest.Item, name: str, modules: Collection[str]) -> bool:
+    """Return whether a name of an item, or of its fixtures, is a fixture of one of these modules.
 
     It may be a parameter of the test, or a fixture of the project; that one may use ours.
     """
     known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    for fixture in reversed(known.get("energy", ())):
-        if getattr(fixture.func, "__module__", None) == _PLUGIN:
+    for fixture in reversed(known.get(name, ())):
+        if getattr(fixture.func, "__module__", None) in modules:
             return True
-        if "energy" not in fixture.argnames:
+        if name not in fixture.argnames:
             return False
     return False
 

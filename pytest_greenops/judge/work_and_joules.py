@@ -78,4 +78,5 @@ def record(counted: Counted, facts: dict[str, str]) -> WorkRecord:
         facts,
         tuple(OperatorWork(*operator, amount) for operator, amount in operators),
         dict(sorted(counted.modules.items())),
+        dict(sorted(counted.weighted.items())),
     )

@@ -137,10 +137,10 @@ def relative_change(now: Counted, before: Counted) -> float | None:
 def memory_text(now: Counted, before: Counted) -> str | None:
     """Return how peak memory changed, `peak memory 12 MB -> 70 MB`, or None.
 
-    Where several threads make tensors, it differs between calls of the same work.
+    Nothing follows from it where it differs between calls of the same work.
     """
-    by_chance = now.coverage.concurrent or before.coverage.concurrent
-    if by_chance or now.peak_bytes == before.peak_bytes:
+    varies = now.coverage.peak_varies or before.coverage.peak_varies
+    if varies or now.peak_bytes == before.peak_bytes:
         return None
     then, new = format_different(format_memory, before.peak_bytes, now.peak_bytes)
     return f"peak memory {then} -> {new}"

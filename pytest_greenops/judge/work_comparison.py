@@ -16,7 +16,7 @@ from pytest_greenops.judge.work_changes import (
 )
 from pytest_greenops.judge.work_places import parts
 from pytest_greenops.model.budget import Budget
-from pytest_greenops.model.counted import Counted, Coverage
+from pytest_greenops.model.counted import ELSEWHERE, Counted, Coverage, accelerators
 from pytest_greenops.model.units import counted as count_of
 from pytest_greenops.model.work_baseline import MODEL_PACKAGES, AcceptedWork
 from pytest_greenops.model.work_verdict import WorkLimit, WorkOutcome, WorkVerdict
@@ -79,10 +79,12 @@ def _limits(counted: Counted, budget: Budget) -> Iterator[WorkLimit]:
 
 
 def _without_baseline(counted: Counted) -> WorkVerdict:
-    return not_counted(NO_OPERATOR) if counted.empty else WorkVerdict(WorkOutcome.NO_BASELINE)
+    return _nothing(counted) if counted.empty else WorkVerdict(WorkOutcome.NO_BASELINE)
 
 
-NO_OPERATOR = "the call runs no operator of torch"
+def _nothing(counted: Counted) -> WorkVerdict:
+    elsewhere = counted.coverage.elsewhere
+    return not_counted(ELSEWHERE if elsewhere else "the call runs no operator of torch")
 
 
 def _against(
@@ -90,9 +92,9 @@ def _against(
 ) -> WorkVerdict:
     before = accepted.counted
     if counted.empty and before.empty:
-        return not_counted(NO_OPERATOR)
+        return _nothing(counted)
     relative = relative_change(counted, before)
-    differing = _differing(facts, accepted.facts)
+    differing = _differing(facts, accepted.facts) or _other_device(counted, before)
     changed = largest_change(counted, before)
     same = 0.0 if changed is None else relative
     return WorkVerdict(
@@ -102,6 +104,7 @@ def _against(
         largest=changed,
         changes=_operators(counted, before),
         modules=_modules(counted, before),
+        share_before=before.coverage.share,
         accepted_at=accepted.accepted_at,
         commit=accepted.revision.commit,
     )
@@ -126,6 +129,19 @@ def _differing(facts: Mapping[str, str], others: Mapping[str, str]) -> str:
         for name in sorted((facts.keys() | others.keys()) - unused)
         if facts.get(name) != others.get(name)
     )
+
+
+def _other_device(counted: Counted, before: Counted) -> str:
+    """Return the kinds of device that compute, if they are others: `device cpu -> cuda`.
+
+    The same code runs other operators there. Work that moves to the CPU in part is compared.
+    """
+    if counted.empty or before.empty:
+        return ""
+    now, then = (accelerators(o.device for o in each.operators) for each in (counted, before))
+    if now == then:
+        return ""
+    return f"device {', '.join(sorted(then)) or 'cpu'} -> {', '.join(sorted(now)) or 'cpu'}"
 
 
 def _operators(counted: Counted, before: Counted) -> tuple[str, ...]:

@@ -120,8 +120,8 @@ class Repetitions:
         """Whether several calls may be made in one window: the work cannot tell them apart."""
         return True
 
-    def repeated(self) -> AbstractContextManager[None]:
-        """Measure inside."""
+    def repeated(self, unseen: bool = False) -> AbstractContextManager[None]:
+        """Measure inside; what is `unseen` leaves no records at all."""
         return nullcontext()
 
     def leave(self) -> None:
@@ -143,7 +143,13 @@ class Repetitions:
 
 
 class NamedMeasurement:
-    """One measurement of a test, under its own name."""
+    """One measurement of a test, under its own name.
+
+    timed  whether another plugin has timed the same work before: any result of it is one, and its
+           repetitions here leave no records
+    """
+
+    timed = False
 
     def __init__(
         self,
@@ -193,20 +199,25 @@ class NamedMeasurement:
         kwargs: Mapping[str, Any] | None = None,
         *,
         setup: Callable[[], Any] | None = None,
+        teardown: Callable[..., Any] | None = None,
         rounds: int | None = None,
         warmup_rounds: int | None = None,
         iterations: int | None = None,
     ) -> T:
-        """Call a function with a set-up before each call, outside the window.
+        """Call a function with a set-up before and a teardown after each call, outside the window.
 
         `setup` returns None, a pair of a tuple and a dict that replace `args` and `kwargs`, or the
-        only argument. The meter chooses the rounds and iterations that are None.
+        only argument. `teardown` gets the arguments of the call, if that did not fail. The meter
+        chooses the rounds and iterations that are None.
         """
         __tracebackhide__ = True
         require_function("energy", function)
         reject_coroutine_function(function)
-        if setup is not None and not callable(setup):
-            raise TypeError(f"energy.pedantic(setup={shown(setup)}): expected a function")
+        for role, given_function in (("setup", setup), ("teardown", teardown)):
+            if given_function is not None and not callable(given_function):
+                raise TypeError(
+                    f"energy.pedantic({role}={shown(given_function)}): expected a function"
+                )
         if not isinstance(args, tuple | list):
             raise TypeError(f"energy.pedantic(args={shown(args)}): expected a tuple: args=(x,)")
         if not isinstance(kwargs, Mapping | None):
@@ -219,7 +230,7 @@ class NamedMeasurement:
         given, named = tuple(args), kwargs or {}
         with self._trips(**plan) as trips:
             for trip in trips:
-                together = setup is None and not counts_results(self._trial)
+                together = setup is teardown is None and not counts_results(self._trial)
                 together = together and self._repetitions.together
                 for calls in trip.batches(together):
                     self._repetitions.begin()
@@ -229,7 +240,10 @@ class NamedMeasurement:
                         for part in self._repetitions.calls(calls):
                             for _ in part:
                                 value = function(*given, **named)
-                    reject_lazy_result(value, function)
+                    if not self.timed:
+                        reject_lazy_result(value, function)
+                    if teardown is not None:
+                        teardown(*given, **named)
                     add_work(trip, self._trial.work(value, calls))
                     if self._repetitions.failed:
                         return value
@@ -240,10 +254,16 @@ class NamedMeasurement:
         """Measure one window that cannot be repeated."""
         __tracebackhide__ = True
         window = OpenWindow()
+        with self.single(window) as opened, opened:
+            yield window
+
+    @contextmanager
+    def single(self, window: OpenWindow) -> Iterator[AbstractContextManager[None]]:
+        """Prepare to measure one window that cannot be repeated, and yield what opens it."""
+        __tracebackhide__ = True
         with self._trips(rounds=1) as trips:
             trip = next(trips)
-            with trip.window(self._name):
-                yield window
+            yield trip.window(self._name)
             add_work(trip, self._trial.work(result_of(self._trial, [window]), trip.iterations))
             next(trips, None)
 
@@ -256,7 +276,7 @@ class NamedMeasurement:
         once = plan.get("rounds") == 1 and not plan.get("warmup")
         once = once and plan.get("iterations") in (None, 1)
         try:
-            with nullcontext() if once else self._repetitions.repeated():
+            with nullcontext() if once else self._repetitions.repeated(self.timed):
                 yield trips
         except BaseException as error:
             trips.throw(error)

@@ -13,6 +13,8 @@ from pytest_greenops.model.errors import BudgetError, UnitError, nearest, shown
 from pytest_greenops.model.marker import MOST_ROUNDS, Action, keywords, parse_action
 
 DOMAINS = ("total", "cpu", "dram", "gpu")
+_PARTS = re.compile(r"""((?:[^,'"]|'[^']*'|"[^"]*")*)(,|$)""", re.DOTALL)
+_QUOTED = re.compile(r"""(['"])(.*)\1""", re.DOTALL)
 _DEVICE = re.compile(r"(cpu|dram|gpu):\d+(-die-\d+)?|psys(:\d+)?")
 #: A device as people write it: gpu0, GPU-1.
 _UNMARKED = re.compile(r"(cpu|dram|gpu)[-_ ]?(\d+)")
@@ -48,6 +50,41 @@ class Budget:
             limits = f"min_rounds={budget.min_rounds}, max_rounds={budget.max_rounds}"
             raise BudgetError(f"energy_budget({limits}): expected min_rounds <= max_rounds")
         return budget
+
+
+def parse_arguments(text: str) -> dict[str, object]:
+    """Return the arguments of a marker written without Python: `'2.5 J, per=sample'`.
+
+    Quotes around a value are optional. Raises `BudgetError` for a text that cannot be split, and
+    for arguments that the marker does not accept.
+    """
+    given: dict[str, object] = {}
+    at = 0
+    while text.strip():
+        part = _PARTS.match(text, at)
+        name, equals, value = part[1].partition("=") if part else ("", "", "")
+        if not equals and at == 0:  # by position, as in the marker
+            name, value = "energy", name
+        name, value = name.strip(), value.strip()
+        if part is None or not name or not value:
+            raise BudgetError(
+                f"{shown(text)}: expected an energy, then name=value, such as '2.5 J, per=sample'"
+            )
+        if name in given:
+            raise BudgetError(f"energy_budget({name}=...): expected it only once")
+        given[name] = _value(value)
+        if not part[2]:
+            break
+        at = part.end()
+    Budget.from_marks([((), given)])
+    return given
+
+
+def _value(text: str) -> object:
+    """Return a value of the marker as Python has it: whole numbers are numbers."""
+    if quoted := _QUOTED.fullmatch(text):
+        return quoted[2]
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else text
 
 
 def _checked(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

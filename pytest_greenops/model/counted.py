@@ -36,6 +36,12 @@ class Operator(NamedTuple):
         return shown if self.device in ("", "cpu") else f"{shown} on {self.device}"
 
 
+def accelerators(devices: Iterable[str]) -> set[str]:
+    """Return the kinds of device but the CPU in what operators name as theirs: `cpu -> cuda`."""
+    named = {kind for each in devices for kind in each.replace(" -> ", ", ").split(", ")}
+    return named - {"", "cpu", "meta"}
+
+
 class Amount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What calls of an operator, or of a module, did.
 
@@ -75,17 +81,24 @@ def total(amounts: Iterable[Amount]) -> Amount:
     return sum(amounts, Amount())
 
 
+#: Other processes do the work of a call if they use more than this share of its CPU time.
+_MOSTLY = 0.5
+#: What is said of such a call.
+ELSEWHERE = "0 % covered: the work runs in another process"
+
+
 class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How much of a call was counted.
 
-    share       CPU time inside the counted operators over that of a plain call; None if unknown
-    unknown     why it is unknown: `the call takes less than 1 ms`
-    threads     share of the plain call's CPU time in threads that were not counted
-    children    share of it in other processes
-    compiled    parts that torch compiles were counted as if they ran eagerly
-    concurrent  several threads made tensors: peak memory depends on their order
-    blind       operators that took much of the time and whose FLOPs are not known
-    notes       what else to know of the counts: `counted once: a call takes over 10 s`
+    share        CPU time inside the counted operators over that of a plain call; None if unknown
+    unknown      why it is unknown: `the call takes less than 1 ms`
+    threads      share of the plain call's CPU time in threads that were not counted
+    children     share of it in other processes
+    compiled     parts that torch compiles were counted as if they ran eagerly
+    peak_varies  peak memory differs between calls of the same work, or may: the order of several
+                 threads that make tensors decides it
+    blind        operators that took much of the time and whose FLOPs are not known
+    notes        what else to know of the counts: `counted once: a call takes over 10 s`
     """
 
     share: float | None = None
@@ -95,7 +108,12 @@ class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     compiled: bool = False
     blind: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    concurrent: bool = False
+    peak_varies: bool = False
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether nothing was counted because other processes do most of the work."""
+        return self.share is not None and round(self.share, 2) == 0 and self.children > _MOSTLY
 
 
 class WorkTotals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,12 +144,14 @@ class Counted(msgspec.Struct, frozen=True):
     modules     what each module did by itself, without the modules inside it, by its path
     peak_bytes  the most memory that tensors made in the call took at once
     coverage    how much of the call this is
+    weighted    the weighted sum of each module by itself, by its path; empty in older files
     """
 
     operators: Mapping[Operator, Amount]
     modules: Mapping[str, Amount]
     peak_bytes: int
     coverage: Coverage
+    weighted: Mapping[str, int] = {}
 
     @property
     def total(self) -> Amount:
@@ -169,7 +189,7 @@ class WorkRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     weighted  its weighted sum, without a unit
     weights   the version of the weights
     facts     what decides which operators run: torch, device kinds, backend flags, packages
-    modules   what each module did by itself, by its path
+    modules   what each module did by itself, by its path; its weighted sum is in `by_module`
     """
 
     totals: WorkTotals
@@ -179,9 +199,11 @@ class WorkRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     facts: dict[str, str] = {}
     operators: tuple[OperatorWork, ...] = ()
     modules: dict[str, Amount] = {}
+    by_module: dict[str, int] = {}
 
     @property
     def counted(self) -> Counted:
         """The counted work that this records."""
         operators = {Operator(o.name, o.dtypes, o.device): o.amount for o in self.operators}
-        return Counted(operators, self.modules, self.totals.peak_bytes, self.coverage)
+        of = self.modules, self.totals.peak_bytes, self.coverage, self.by_module
+        return Counted(operators, *of)

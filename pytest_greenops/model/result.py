@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 
@@ -24,6 +25,23 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
     outcome: Outcome
     joules: float = math.nan
+
+
+class Benchmark(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a benchmark says of itself: to its plugin, and to whoever reads the results.
+
+    plugin      whose fixture it uses, `pytest-benchmark`; None with the marker alone
+    name        as its plugin lists it
+    group       of benchmarks to compare, or None
+    params      the parameters of the test; what JSON has no type for is a text
+    extra_info  what the test adds, as `params`
+    """
+
+    plugin: str | None
+    name: str
+    group: str | None = None
+    params: dict[str, Any] = {}
+    extra_info: dict[str, Any] = {}
 
 
 class Result(
@@ -50,6 +68,7 @@ class Result(
     confirming rounds of the fresh process that confirmed or contradicted a regression
     explained  where the joules go by layer, if requested
     work       the counted work of one call, if it was counted
+    benchmark  what the test says of itself as a benchmark, in a run with `--energy-benchmarks`
     attempts   earlier attempts at the same test in this run; this is the last
     saved      whether this run accepted it as a baseline; of a run without joules, its work
     work_saved whether this run accepted its counted work
@@ -82,6 +101,7 @@ class Result(
     fresh_quality: tuple[dict[str, float], ...] = ()
     explained: Explanation | None = None
     work: WorkRecord | None = None
+    benchmark: Benchmark | None = None
     conditions: dict[str, str] = {}
     grams: float | None = None
     carbon: CarbonFactor | None = None

@@ -50,6 +50,8 @@ class Options(NamedTuple):
     exports        formats of other programs, each with the file to write
     github         whether to write annotations and a job summary for GitHub Actions
     explain        whether to report where the joules go, by window and by layer
+    benchmarks     whether tests that use a `benchmark` fixture or its marker are energy tests
+    benchmark_units  the unit of work that each key of a benchmark's `extra_info` counts
     history        the database that the run is appended to
     project        the name of the project there; None takes that of the root folder
     called_in      not an option: the folder where pytest was called, for paths in commands
@@ -86,6 +88,8 @@ class Options(NamedTuple):
     counting: Count = "auto"
     count_only: bool = False
     explain: bool = False
+    benchmarks: bool = False
+    benchmark_units: tuple[tuple[str, str], ...] = ()
     history: HistoryUrl | None = None
     project: str | None = None
     called_in: str = "."

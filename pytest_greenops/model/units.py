@@ -101,6 +101,7 @@ parse_percent = partial(_parse, {"%": 0.01}, "percentage", "5%")
 
 #: Printers of a quantity with three significant digits: `0.0312` -> `'31.2 mJ'`.
 format_energy = partial(_prefixed, "J")
+format_watt_hours = partial(_prefixed, "Wh")
 format_power = partial(_prefixed, "W")
 format_mass = partial(_prefixed, "g")
 format_duration = partial(_prefixed, "s")

@@ -6,6 +6,8 @@ from enum import Enum
 
 import msgspec
 
+from pytest_greenops.model.counted import Amount
+
 
 class WorkOutcome(str, Enum):
     """The words of a verdict on counted work."""
@@ -38,6 +40,36 @@ class WorkLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.value > self.limit
 
 
+class LayerWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The work of one layer with the modules inside it, and how that changed.
+
+    name      its path in the model; '' for the work outside of all layers
+    now       what it did
+    before    what it did in the accepted work; None without accepted work that is comparable
+    relative  the change of its weighted sum (0.24 is +24 %), over work that is not nothing
+    """
+
+    name: str
+    now: Amount = Amount()
+    before: Amount | None = None
+    relative: float | None = None
+
+    @property
+    def same(self) -> bool:
+        """Whether it did the same before."""
+        return self.now == self.before and not self.relative
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it did nothing before."""
+        return self.before == Amount() != self.now
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it did something before, and does nothing now."""
+        return self.now == Amount() != self.before and self.before is not None
+
+
 class WorkVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """An outcome, and what it rests on.
 
@@ -50,8 +82,10 @@ class WorkVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     limits    the absolute limits that were judged
     changes   peak memory and the operators that changed, a line for each, the largest change first
     modules   the same for modules by themselves, without the modules inside them
+    share_before         share of the CPU time that the baseline covers (0.97 is 97 %), if known
     accepted_at, commit  when the baseline was accepted, and its code
     against   the git ref that it is compared with instead, for readers: `3f2a91c (main)`
+    layers    the work by layer, for `--energy-explain`: first the layers whose joules are known
     """
 
     outcome: WorkOutcome
@@ -62,9 +96,11 @@ class WorkVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     limits: tuple[WorkLimit, ...] = ()
     changes: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    share_before: float | None = None
     accepted_at: str | None = None
     commit: str | None = None
     against: str | None = None
+    layers: tuple[LayerWork, ...] = ()
 
     @property
     def red(self) -> bool:

@@ -16,6 +16,7 @@ from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.units import significant
 from pytest_greenops.model.verdict import Change
 from pytest_greenops.model.work_verdict import WorkVerdict
+from pytest_greenops.report import work_text
 from pytest_greenops.report.drawing import visible
 from pytest_greenops.report.figures import estimated, known_units, measured
 from pytest_greenops.report.reasons import reason
@@ -78,6 +79,7 @@ def _work(verdict: WorkVerdict, work: WorkRecord | None) -> Iterator[tuple[str, 
     known = {"work_change": verdict.relative, "work_cause": verdict.largest or verdict.cause}
     if work is not None:
         known["work_coverage"] = work.coverage.share
+        known["work_not_counted"] = work_text.left_out(work.coverage)
         known |= {"work_flop": work.totals.all_flop, "work_moved_bytes": work.totals.moved}
         known |= {"work_calls": work.totals.calls, "work_peak_bytes": work.totals.peak_bytes}
         known["work_weighted"] = work.weighted

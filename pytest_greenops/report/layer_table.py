@@ -1,20 +1,22 @@
-"""Where the joules go: by named window, and by layer of the models."""
+"""Where the joules and the counted work go: by named window, and by layer of the models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.explanation import Explanation, Layer
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_energy, format_percent
-from pytest_greenops.report import figures
+from pytest_greenops.model.work_verdict import LayerWork
+from pytest_greenops.report import figures, work_layer_text, work_text
 from pytest_greenops.report.drawing import aligned, cells, column_widths, elide, elided, hanging
 
-#: At most this many layers are listed; the others are summed up.
-_MOST_LISTED = 8
-#: The longest class name, the width of a line without name and class, and the least of a line.
-_KIND, _REST, _NARROWEST = 18, 40, 50
+#: At most this many layers are listed by their joules, and more of them by a change of their work;
+#: the others are summed up.
+_MOST_LISTED, _MORE_CHANGED = 8, 4
+#: The longest class name, the least width of a line, and the columns between two cells.
+_KIND, _NARROWEST, _GAP = 18, 50, 2
 _INDENT = " " * 4
 
 
@@ -28,11 +30,13 @@ def where_joules_go(
     width = max(width, _NARROWEST)
     by_test: dict[TestKey, list[Result]] = {}
     for result in results:
-        if result.explained is not None and figures.measured(result):
+        measured = result.explained is not None and figures.measured(result)
+        if measured or _layers(result):
             by_test.setdefault(result.test, []).append(result)
     for test, windows in by_test.items():
+        what = "joules go" if any(each.explained for each in windows) else "work goes"
         yield ""
-        yield elide(say(f"where the joules go: {test.node_id}"), width, say("…"))
+        yield elide(say(f"where the {what}: {test.node_id}"), width, say("…"))
         yield from (say(line) for result in windows for line in _window(result, width))
 
 
@@ -56,8 +60,12 @@ def in_brief(explained: Explanation) -> str:
 
 
 def _window(result: Result, width: int) -> Iterator[str]:
-    explained = result.explained
-    assert explained is not None
+    explained, work = result.explained, _layers(result)
+    if explained is None:
+        done = work_text.totals(result.work.totals) if result.work else ""
+        yield elide(f"  {result.name}: {done}", width)
+        yield from work_layer_text.work_table(work, width)
+        return
     place = ""
     if explained.share is not None:
         place = f", {figures.used(explained.share)} of its loop"
@@ -67,9 +75,10 @@ def _window(result: Result, width: int) -> Iterator[str]:
     yield f"  {result.name}: {mark}{format_energy(result.joules)} per call{place}"
     if explained.why is not None:
         yield from hanging(_INDENT, f"no layers: {explained.why}", width)
+        yield from work_layer_text.work_table(work, width)
         return
     yield from hanging(_INDENT, _summary(explained), width)
-    yield from _table(explained, width)
+    yield from _table(explained, {one.name: one for one in work}, width)
     if explained.suspect is not None:
         yield from hanging(_INDENT, f"look at {_suspicion(explained.suspect)}", width)
 
@@ -84,29 +93,54 @@ def _summary(explained: Explanation) -> str:
     return f"{text}. UNRELIABLE: {explained.doubt}" if explained.doubt else text
 
 
-def _table(explained: Explanation, width: int) -> Iterator[str]:
-    listed, rest = explained.layers[:_MOST_LISTED], explained.layers[_MOST_LISTED:]
-    left = max(width - _REST, 0)
-    known, names = tuple(each.name for each in listed), max(cells(each.name) for each in listed)
-    kinds = min(_KIND, max(len(each.kind) for each in listed), max(left - names, left // 3))
-    names = min(names, left - kinds)
-    rows = [
-        (
-            elided(known, names)[each.name],
-            elide(each.kind, kinds),
-            format_energy(each.joules),
-            _share(each, explained),
-            _against(each),
-        )
-        for each in listed
-    ]
+def _layers(result: Result) -> tuple[LayerWork, ...]:
+    return result.verdict.work.layers if result.verdict.work else ()
+
+
+def _table(explained: Explanation, work: Mapping[str, LayerWork], width: int) -> Iterator[str]:
+    """Yield a line for each layer: its joules, their share and change, and its work."""
+    listed, others = list(explained.layers[:_MOST_LISTED]), explained.layers[_MOST_LISTED:]
+    listed += [each for each in others if _work_changed(work.get(each.name))][:_MORE_CHANGED]
+    rest = [each for each in others if each not in listed]
+    known, kinds = [each.name for each in listed], [each.kind for each in listed]
+    rows = [(format_energy(e.joules), _share(e, explained), _against(e)) for e in listed]
+    names = list(known)
     if rest:
         joules = sum(each.joules for each in rest)
-        share = figures.used(joules / explained.whole_j)
-        rows.append((f"{len(rest)} more", "", format_energy(joules), share, ""))
-    widths = column_widths(rows)
-    for row in rows:
-        yield _INDENT + aligned(row, widths, right=(2, 3))
+        rows.append((format_energy(joules), figures.used(joules / explained.whole_j), ""))
+        names.append(f"{len(rest)} more")
+    if _work_changed(work.get("")):
+        rows.append(("", "", ""))
+        names.append("")
+    columns = _with_work(rows, [work.get(name) for name in names], max(map(cells, known)), width)
+    widths = column_widths(columns)
+    left = max(width - len(_INDENT) - sum(widths) - _GAP * (len(widths) + 1), 0)
+    kind = min(_KIND, max(map(cells, kinds)), max(left - max(map(cells, known)), left // 3))
+    shown = elided(tuple(known), left - kind)
+    firsts = [(shown[name], elide(of, kind)) for name, of in zip(known, kinds, strict=True)]
+    firsts += [(name or work_layer_text.ELSEWHERE, "") for name in names[len(known) :]]
+    lines = [(*first, *row) for first, row in zip(firsts, columns, strict=True)]
+    for line in lines:
+        yield (_INDENT + aligned(line, column_widths(lines), right=(2, 3))).rstrip()
+    yield from work_layer_text.on_one_side(list(work.values()), known, width)
+
+
+def _work_changed(of: LayerWork | None) -> bool:
+    return of is not None and of.before is not None and not of.same
+
+
+def _with_work(
+    rows: Sequence[tuple[str, ...]], work: Sequence[LayerWork | None], name: int, width: int
+) -> list[tuple[str, ...]]:
+    """Return rows with a cell on the work of each layer, a short one where names need the room."""
+    if not any(work):
+        return list(rows)
+    for short in (False, True):
+        texts = [work_layer_text.cell(of, short) if of else "" for of in work]
+        found = [(*row, text) for row, text in zip(rows, texts, strict=True)]
+        if sum(column_widths(found)) + _GAP * 6 + name + _KIND // 2 + len(_INDENT) <= width:
+            break
+    return found
 
 
 def _against(layer: Layer) -> str:

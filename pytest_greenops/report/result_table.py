@@ -22,7 +22,8 @@ from pytest_greenops.report.drawing import cells
 from pytest_greenops.report.reasons import verdict_word, warned
 
 NOTHING = "-"
-HEADINGS = (("test", "energy, power", "change", "verdict"), ("rounds", "per unit", "95 % CI", ""))
+_OF_ENERGY = (("test", "energy, power", "change", "verdict"), ("rounds", "per unit", "95 % CI", ""))
+_OF_WORK = (("test", "work", "change", "verdict"), ("", "bytes moved", "", ""))
 #: Columns between two cells, of the narrowest table, and of the shortest bar.
 GAP, NARROWEST, SHORTEST_BAR = 2, 40, 8
 #: The fewest columns in which rounds are drawn before the text beside them is shortened.
@@ -149,6 +150,14 @@ def parts(result: Result) -> Iterator[Part]:
         yield Part("carbon", f"{format_mass(result.grams)} CO2e")
 
 
+Headings = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def headings(results: Sequence[Result]) -> Headings:
+    """Return both lines of the headings: of joules, or of work if no joules were to be measured."""
+    return _OF_WORK if all(result.verdict.alone for result in results) else _OF_ENERGY
+
+
 def by_module(results: Sequence[Result]) -> dict[str, list[Result]]:
     """Return the results of each module, in the order in which they ran."""
     modules: dict[str, list[Result]] = {}
@@ -220,10 +229,14 @@ class Widths(NamedTuple):
 
 
 def fit(
-    rows: Sequence[Row], parts: Sequence[Part], width: int, say: Callable[[str], str]
+    rows: Sequence[Row],
+    parts: Sequence[Part],
+    titles: Headings,
+    width: int,
+    say: Callable[[str], str],
 ) -> Widths:
     """Return widths for the text, within bounds; names and bars share the rest of `width`."""
-    upper, lower = HEADINGS
+    upper, lower = titles
     texts = (
         [upper[1], lower[1], *(t for r in rows for t in r.energy), *(p.energy for p in parts)],
         [upper[2], lower[2], *(t for r in rows for t in r.change)],

@@ -24,15 +24,16 @@ from pytest_greenops.report.drawing import (
 from pytest_greenops.report.notes import OF_A_RUN, Note, Sentences, notes, remarks
 from pytest_greenops.report.result_table import (
     GAP,
-    HEADINGS,
     NARROWEST,
     SHORTEST_BAR,
     SHORTEST_ROUNDS,
+    Headings,
     Part,
     Row,
     Widths,
     by_module,
     fit,
+    headings,
     parts,
     row,
 )
@@ -82,9 +83,10 @@ def render(
         for module, members in by_module(results).items()
     }
     rows = [pair for members in groups.values() for pair in members]
-    widths = fit([r for r, _ in rows], [part for _, more in rows for part in more], width, say)
+    titles, further = headings(results), [part for _, more in rows for part in more]
+    widths = fit([r for r, _ in rows], further, titles, width, say)
     layout = _Layout([r for r, _ in rows], widths, width, color, unicode)
-    yield from layout.heading()
+    yield from layout.heading(titles)
     for module, members in groups.items():
         rule = "─" if unicode else "-"
         title = f"{rule * 2} {elide(say(module), width - 6, say('…'))} "
@@ -132,9 +134,10 @@ class _Layout:
         self._names = _Elided(tuple(self.say(row.name) for row in rows), self.say("…"))
         self._labels = _Elided(tuple(self.say(row.label) for row in rows), self.say("…"))
 
-    def heading(self) -> Iterator[str]:
-        upper, lower = HEADINGS
-        name, *others = zip(upper, (f"  {lower[0]}", *lower[1:]), strict=True)
+    def heading(self, titles: Headings) -> Iterator[str]:
+        upper, lower = titles
+        below = f"  {lower[0]}" if lower[0] else ""
+        name, *others = zip(upper, (below, *lower[1:]), strict=True)
         if not self.widths.name:
             name = (upper[0], "")
         stacks = (zip(texts, ("bold", "dim"), strict=True) for texts in (name, *others))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from pytest_greenops.model.baseline import TestKey
-from pytest_greenops.model.units import counted, format_flop, format_memory
+from pytest_greenops.model.units import counted, format_memory
 from pytest_greenops.model.work_baseline import AcceptedWork
+from pytest_greenops.report import work_text
 from pytest_greenops.report.drawing import (
     aligned,
     cells,
@@ -57,7 +58,7 @@ def _cells(held: Held) -> tuple[str, str, str, str, str]:
     work, commit = accepted.counted.totals, accepted.revision.commit or ""
     return (
         test.name + ("" if name == "call" else f" · {name}"),
-        format_flop(work.all_flop) if work.all_flop else f"{work.calls:,} calls",
+        work_text.done(work),
         f"{format_memory(work.moved)} moved",
         accepted.accepted_at[:10],
         commit[:7] + ("+" if commit and accepted.revision.dirty else ""),

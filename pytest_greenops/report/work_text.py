@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from pytest_greenops.model.counted import Coverage, WorkTotals
+from pytest_greenops.model.counted import ELSEWHERE, Coverage, WorkTotals
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import (
     format_different,
@@ -51,10 +51,15 @@ def table_lines(result: Result) -> Iterator[tuple[str, str]]:
             cause = verdict.cause or ""
             yield f"work  not counted: {cause}", f"work  not counted: {cause.partition(': ')[0]}"
         return
-    changed = "" if alone else _change(verdict, result.work_saved)
-    said = ": ".join(filter(None, [changed, totals(work.totals)]))
-    short = "; ".join(filter(None, [changed, _covers(work.coverage)]))
-    yield f"work  {said}; {_covered(work.coverage)}", f"work  {short}"
+    covered = _covered(work.coverage, verdict.share_before)
+    if alone:  # the row has FLOP and bytes
+        calls = _calls_and_peak(work.totals)
+        covered = covered.removeprefix("counted in torch, ")
+        yield f"{calls}; {covered}", f"{calls}; {_covers(work.coverage)}"
+    else:
+        changed = _change(verdict, result.work_saved)
+        short = f"work  {changed}; {_covers(work.coverage)}"
+        yield f"work  {changed}: {totals(work.totals)}; {covered}", short
     yield from ((f"work  {line}", f"work  {line}") for line in unseen(work.coverage))
 
 
@@ -71,9 +76,7 @@ def in_place_of_joules(result: Result) -> tuple[str, str]:
     alone = result.verdict.alone
     if result.work is None or alone is None or alone.outcome is WorkOutcome.NOT_COUNTED:
         return "-", ""
-    of = result.work.totals
-    done = format_flop(of.all_flop) if of.all_flop else f"{of.calls:,} calls"
-    return done, f"{format_memory(of.moved)} moved"
+    return done(result.work.totals), f"{format_memory(result.work.totals.moved)} moved"
 
 
 def facts(result: Result) -> Iterator[str]:
@@ -88,42 +91,59 @@ def facts(result: Result) -> Iterator[str]:
         yield from (line for line in verdict.changes[:_LISTED] if line not in said)
         if len(verdict.modules) > 1:
             yield from (f"in {line}" for line in verdict.modules[:_LISTED])
-    yield coverage(work.coverage)
+    yield coverage(work.coverage, verdict.share_before)
     if verdict.outcome is WorkOutcome.NOT_COMPARABLE:
         yield f"not comparable: {verdict.cause}"
+
+
+def done(work: WorkTotals) -> str:
+    """Return the FLOPs of a call, or without any how many operators it calls: `412 calls`."""
+    return format_flop(work.all_flop) if work.all_flop else _calls(work)
+
+
+def _calls(work: WorkTotals) -> str:
+    return f"{work.calls:,} call{'' if work.calls == 1 else 's'}"
 
 
 def totals(work: WorkTotals) -> str:
     """Return `2.2 GFLOP, 79 MB moved, 412 calls, peak 12 MB`."""
     parts = [format_flop(work.all_flop)] if work.all_flop else []
     parts += [f"{format_memory(work.moved)} moved"] if work.moved else []
-    parts += [f"{work.calls:,} call{'' if work.calls == 1 else 's'}"]
-    parts += [f"peak {format_memory(work.peak_bytes)}"] if work.peak_bytes else []
-    return ", ".join(parts)
+    return ", ".join([*parts, _calls_and_peak(work)])
 
 
-def coverage(found: Coverage, accepted: Coverage | None = None) -> str:
+def _calls_and_peak(work: WorkTotals) -> str:
+    peak = f", peak {format_memory(work.peak_bytes)}" if work.peak_bytes else ""
+    return f"{_calls(work)}{peak}"
+
+
+def coverage(found: Coverage, share_before: float | None = None) -> str:
     """Return how much of the call was counted, and what was not.
 
-    `counted in torch, covers 97 % of CPU time`, and the baseline's share where it is another.
+    `counted in torch, covers 97 % of CPU time`, and the share before where it was another.
     """
-    said = _covered(found)
-    if found.share is not None and accepted and accepted.share is not None:
-        apart = abs(found.share - accepted.share) > _WORTH_SAYING
-        said += f" ({_share(accepted.share)} in the baseline)" if apart else ""
-    return "; ".join([said, *unseen(found)])
+    return "; ".join([_covered(found, share_before), *unseen(found)])
 
 
-def _covered(found: Coverage) -> str:
+def _covered(found: Coverage, share_before: float | None) -> str:
     if found.share is None:
         return f"{_covers(found)}: {found.unknown or 'not measured'}"
-    return f"counted in torch, {_covers(found)}"
+    said = _covers(found) if found.elsewhere else f"counted in torch, {_covers(found)}"
+    if share_before is None or abs(found.share - share_before) <= _WORTH_SAYING:
+        return said
+    return f"{said} ({_share(share_before)} before)"
 
 
 def _covers(found: Coverage) -> str:
     if found.share is None:
         return "coverage unknown"
-    return f"covers {_share(found.share)} of CPU time"
+    return ELSEWHERE if found.elsewhere else f"covers {_share(found.share)} of CPU time"
+
+
+def left_out(found: Coverage) -> str | None:
+    """Return what is not counted in one line, or why the coverage is unknown; None for nothing."""
+    unknown = [] if found.share is not None else [_covered(found, None)]
+    return "; ".join([*unknown, *unseen(found)]) or None
 
 
 def unseen(found: Coverage) -> Iterator[str]:
@@ -131,7 +151,7 @@ def unseen(found: Coverage) -> Iterator[str]:
     outside = 0.0 if found.share is None else 1 - found.share - found.threads - found.children
     shares = (
         ("threads", found.threads),
-        ("other processes", found.children),
+        ("other processes", 0.0 if found.elsewhere else found.children),
         ("what runs outside torch", outside),
     )
     parts = [f"{name} ({_share(share)})" for name, share in shares if share > _WORTH_SAYING]
@@ -139,8 +159,8 @@ def unseen(found: Coverage) -> Iterator[str]:
         yield f"not counted: {', '.join(parts)}"
     if found.compiled:
         yield "compiled parts counted as if they ran eagerly"
-    if found.concurrent:
-        yield "peak memory not compared: several threads make tensors"
+    if found.peak_varies:
+        yield "peak memory varies from call to call, and is not compared"
     if found.blind:
         yield f"FLOP unknown of {' and '.join(found.blind)}"
     yield from found.notes

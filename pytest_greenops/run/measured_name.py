@@ -20,7 +20,7 @@ from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.explanation import Explanation
 from pytest_greenops.model.measurement import Check, CheckName, Measurement
-from pytest_greenops.model.result import Result
+from pytest_greenops.model.result import Benchmark, Result
 from pytest_greenops.model.verdict import Outcome, Verdict
 from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.measured_work import MeasuredWork
@@ -33,7 +33,12 @@ ONCE_SD = 0.1
 
 
 class TrialContext:
-    """What all measurements of one test share: the run, the test, its budget and its baseline."""
+    """What all measurements of one test share: the run, the test, its budget and its baseline.
+
+    benchmark  what the test says of itself as a benchmark, known when it has ended
+    """
+
+    benchmark: Benchmark | None = None
 
     def __init__(self, run: RunContext, test: TestKey, budget: Budget) -> None:
         self.run = run
@@ -70,6 +75,7 @@ class MeasuredName:
         self._context = context
         self._unit = unit
         self._conditions = dict(context.run.probes.conditions())
+        self._look: Look | None = None
         self._made: tuple[tuple[object, ...], Result] | None = None
 
     @property
@@ -100,8 +106,19 @@ class MeasuredName:
         both = (*self.measurement.checks, *checks)
         self.measurement = replace(self.measurement, checks=both)
 
+    def recount(self, units: Mapping[str, float], unit: str) -> None:
+        """Set the work that one call did, and judge by it what was measured before."""
+        rounds = tuple(
+            replace(each, units={name: work * each.iterations for name, work in units.items()})
+            for each in self.measurement.rounds
+        )
+        self.measurement, self._unit = replace(self.measurement, rounds=rounds), unit
+        if self._look is not None:
+            self.judge(self._look)
+
     def judge(self, look: Look) -> None:
         """Judge the sessions measured so far."""
+        self._look = look
         verdict = judge_measurement(self.case(self.fresh), look)
         if verdict.outcome is Outcome.NO_BASELINE:
             verdict = verdict.with_cause(self._context.baseline.renamed())
@@ -128,7 +145,13 @@ class MeasuredName:
         It is made once after each change.
         """
         fresh = tuple(self.fresh)
-        last = dict(quality), explained, self.work.counted, self.work.of_ref
+        last = (
+            dict(quality),
+            explained,
+            self.work.counted,
+            self.work.of_ref,
+            self._context.benchmark,
+        )
         of = (self.measurement, self.verdict, fresh, self.confirmation, *last)
         if self._made is None or self._made[0] != of:
             self._made = of, self._result(quality, explained)
@@ -143,7 +166,9 @@ class MeasuredName:
             action = budget.action or context.run.rules.action
             limit = budget.max_quality_drop
             verdict = judge_quality(verdict, quality, self._accepted_quality, limit, action)
-        verdict = self.work.judged(verdict)
+        layers = explained.layers if explained else ()
+        # The first model has the name of its class, which is not above those of its modules.
+        verdict = self.work.judged(verdict, [one.name for one in layers if one.name != one.kind])
         result = summarise(
             context.test,
             self.measurement,
@@ -160,6 +185,7 @@ class MeasuredName:
             quality=dict(quality),
             explained=explained,
             work=self.work.record,
+            benchmark=context.benchmark,
             confirming=self.confirmation.rounds if self.confirmation else (),
             fresh_controls_j=tuple(each.control_j for each in self.fresh),
             fresh_quality=tuple(each.quality for each in self.fresh),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 from pytest_greenops.judge.weights import VERSION
 from pytest_greenops.judge.work_and_joules import alone, record, with_work
 from pytest_greenops.judge.work_comparison import judge_work, not_counted, proves_same
+from pytest_greenops.judge.work_layers import work_by_layer
 from pytest_greenops.model.baseline import Revision
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.counted import Counted, WorkRecord
@@ -53,11 +55,18 @@ class MeasuredWork:
             return None
         return record(self.counted, self.facts)
 
-    def judged(self, verdict: Verdict) -> Verdict:
-        """Return a verdict on joules, combined with that on the work."""
+    def judged(self, verdict: Verdict, layers: Sequence[str] = ()) -> Verdict:
+        """Return a verdict on joules, combined with that on the work.
+
+        layers  those whose joules are known, if the run explains
+        """
         work = self._verdict()
         if work is None:
             return verdict
+        if self._options.explain and isinstance(self.counted, Counted):
+            comparable = self._before and work.outcome is not WorkOutcome.NOT_COMPARABLE
+            accepted = self._before.counted if self._before and comparable else None
+            work = replace(work, layers=work_by_layer(self.counted, accepted, layers))
         if self._options.count_only:
             return alone(verdict, work, self._action)
         before = self._before
@@ -73,7 +82,8 @@ class MeasuredWork:
         found, before, ref = self.counted, self._before, self.of_ref
         if not isinstance(found, Counted):
             return None if found is None else not_counted(found)
-        if found.empty and before is None and self._options.counting == "auto":
+        expected = before is not None or found.coverage.elsewhere
+        if found.empty and self._options.counting == "auto" and not expected:
             return None
         work = judge_work(found, self.facts, before, self._budget)
         if ref is None:

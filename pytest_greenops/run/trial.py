@@ -17,7 +17,7 @@ from pytest_greenops.model.counted import Counted, WorkRecord
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.measurement import Measurement
-from pytest_greenops.model.result import Result
+from pytest_greenops.model.result import Benchmark, Result
 from pytest_greenops.model.verdict import Cause, CauseKind, Outcome
 from pytest_greenops.model.work_baseline import AcceptedWork
 from pytest_greenops.run.against_ref import Compared, to_compare, with_ref
@@ -31,6 +31,10 @@ from pytest_greenops.run.measured_work import OfRef
 from pytest_greenops.system import Originals
 
 COUNTED_ONLY = "--energy-count-only measures no joules"
+_NOT_COUNTED = (
+    "the benchmark does not count this unit; name the key of its extra_info that does: "
+    "energy_benchmark_units = KEY:{per}"
+)
 #: How long one look at whether another thread still measures lasts, beyond the longest measurement.
 WAIT_S = 30.0
 
@@ -64,6 +68,11 @@ class Trial:
     def test(self) -> TestKey:
         """Return the key of the test."""
         return self._context.test
+
+    @property
+    def counts_only(self) -> bool:
+        """Return whether this run counts work, and measures no joules."""
+        return self._context.run.options.count_only
 
     @property
     def results(self) -> dict[str, Result]:
@@ -236,6 +245,11 @@ class Trial:
         return {unit: n * iterations for unit, n in counted_work(self.units, value).items()}
 
     @property
+    def per(self) -> str | None:
+        """Return the unit of work that the budget is per, or None."""
+        return self._context.budget.per
+
+    @property
     def unit(self) -> str:
         """Return the unit of work whose joules are judged: the budget's, the first, or a call."""
         return self._context.budget.per or next(iter(self.units), "call")
@@ -243,6 +257,28 @@ class Trial:
     def add_quality(self, quality: Mapping[str, float]) -> None:
         """Keep the quality of what the test computed, by name."""
         self._quality |= quality
+
+    def describe(self, benchmark: Benchmark) -> None:
+        """Keep what a test that has ended says of itself as a benchmark."""
+        self._context.benchmark = benchmark
+
+    def recount(self, units: Mapping[str, float]) -> None:
+        """Set the work that each call of a test that has ended did, by unit."""
+        per, changed = self._context.budget.per, units != self.units
+        self.units = self._counted = dict(units)
+        if self._names and per not in (None, "call", *units):
+            for name in self._names:
+                self._not_measured(name, _NOT_COUNTED.format(per=per))
+        elif changed:
+            for state in self._names.values():
+                state.recount(units, self.unit)
+
+    def leave_out(self, name: str, why: str) -> None:
+        """Note why a name is not measured, whether or not that was begun."""
+        self.repetition = 0
+        if name in self._begun:
+            self._begun.remove(name)
+        self._not_measured(name, why)
 
     def close(self, never: str = "the test never called energy") -> dict[str, Result]:
         """Return the results; what was begun and not completed, or never begun, is not measured.
@@ -257,6 +293,9 @@ class Trial:
                 "energy_budget: max_quality_drop needs a quality, but the test reports none; "
                 "report it before the test ends: energy.quality(accuracy=...)"
             )
+        per = self._context.budget.per
+        if self._names and self._context.benchmark and per not in (None, "call", *self.units):
+            raise GreenopsError(f"energy_budget: per={per!r}, but {_NOT_COUNTED.format(per=per)}")
         if self._names and self.units is not self._counted:
             raise GreenopsError(
                 f"energy.units({', '.join(self.units)}=...) came after the last measurement, which "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
 
@@ -97,13 +97,10 @@ class CountingTrip:
         if SYSTEM.collects_garbage():
             SYSTEM.disable_garbage()
             stack.callback(SYSTEM.enable_garbage)
-        stack.enter_context(_noted_compilers(self._compiled))
+        stack.enter_context(_noted_compilers(self._note))
         stack.enter_context(self._paths.entered())
         stack.enter_context(_counted_threads(self._dispatch, self._outlived))
         stack.enter_context(self._dispatch.mode())
-
-    def _compiled(self) -> None:
-        self._note(COMPILED)
 
     def _outlived(self) -> None:
         self._note(OUTLIVED)
@@ -141,6 +138,7 @@ def why_not(torch: Any) -> str | None:
 
 
 COMPILED = "compiled parts were counted as if they ran eagerly"
+UNKNOWN_IF_COMPILED = "this version of torch does not tell whether parts are compiled"
 OUTLIVED = "a thread that the call starts goes on after it"
 
 
@@ -170,17 +168,19 @@ def _counted_threads(
 
 
 @contextmanager
-def _noted_compilers(note: Callable[[], None]) -> Iterator[None]:
-    """Note if something is called that `torch.compile` would compile."""
+def _noted_compilers(note: Callable[[str], None]) -> Iterator[None]:
+    """Note if something is called that `torch.compile` would compile, or if that is not known."""
     dynamo: Any = SYSTEM.modules.get("torch._dynamo.eval_frame")
     original = getattr(dynamo, "_callback_from_stance", None)
     if original is None:
+        if dynamo is not None:
+            note(UNKNOWN_IF_COMPILED)
         yield
         return
 
     def noted(callback: Any) -> Any:
         if callable(callback):
-            note()
+            note(COMPILED)
         return original(callback)
 
     dynamo._callback_from_stance = noted
@@ -245,3 +245,13 @@ class PlainTrip:
 
     def _now(self) -> CpuTime:
         return CpuTime(self._tree_ns(), SYSTEM.process_time_ns(), SYSTEM.thread_time_ns())
+
+
+def least_used(trips: Sequence[PlainTrip]) -> dict[str, CpuTime] | None:
+    """Return the CPU time of each window in the trip that used least; None without trips.
+
+    What disturbs a call only adds to it: other processes in the caches, threads that spin.
+    """
+    names = dict.fromkeys(name for trip in trips for name in trip.used)
+    used = {name: [trip.used[name] for trip in trips if name in trip.used] for name in names}
+    return {name: min(found, key=lambda each: each.tree) for name, found in used.items()} or None

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from operator import add, attrgetter
 from typing import Any
 
+from pytest_greenops.judge.weights import weight
 from pytest_greenops.model.counted import Amount, Operator
 from pytest_greenops.system import SYSTEM
 from pytest_greenops.work.footprint import LiveMemory
 from pytest_greenops.work.operator_kind import OperatorCall, OperatorKind, Sides
 from pytest_greenops.work.time_inside import OperatorTimer, TimeInside
 
-#: What is known of each operator that was called.
-_kinds: dict[Any, OperatorKind] = {}
+#: What is known of each operator that was called, by its number; it keeps the operator.
+_kinds: dict[int, OperatorKind] = {}
+
+
+_INSIDE = attrgetter("inside")
+#: Types of most arguments, which hold no tensors.
+_SCALARS = {int, float, bool, str, type(None)}
 
 
 class Tally:
@@ -46,11 +52,20 @@ class Tally:
         """What each module did by itself, without the modules inside it, by its path."""
         return self._summed(1)
 
+    @property
+    def weighted(self) -> dict[str, int]:
+        """The weighted sum of each module by itself, by its path."""
+        found: dict[str, float] = {}
+        for (operator, path), counts in self.amounts.items():
+            found[path] = found.get(path, 0.0) + weight(operator, Amount(*counts))
+        return {path: round(value) for path, value in found.items()}
+
     def _summed(self, part: int) -> dict[Any, Amount]:
-        found: dict[Any, Amount] = {}
+        found: dict[Any, list[int]] = {}
         for key, counts in self.amounts.items():
-            found[key[part]] = found.get(key[part], Amount()) + Amount(*counts)
-        return found
+            known = found.get(key[part])
+            found[key[part]] = [*map(add, known, counts)] if known else counts
+        return {name: Amount(*counts) for name, counts in found.items()}
 
     def add(self, operator: Operator, path: str, counts: Sequence[int]) -> None:
         """Add the fields of an amount."""
@@ -59,9 +74,14 @@ class Tally:
             self.amounts[operator, path] = [*counts]
             self.devices.add(operator.device)
             return
-        for place, number in enumerate(counts):
-            if number:
-                known[place] += number
+        calls, views, flop, read, written, elements = counts
+        known[0] += calls
+        known[1] += views
+        if calls:
+            known[2] += flop
+            known[3] += read
+            known[4] += written
+            known[5] += elements
 
     def add_blind(self, name: str, taken_ns: int, moved_bytes: int) -> None:
         """Note an operator whose FLOPs are not known."""
@@ -76,9 +96,13 @@ class Dispatch:
         """Prepare; `path` returns the path of the module that runs now."""
         self.open: list[Tally] = []
         self._torch = torch
+        self._tensor_class = torch.Tensor
+        self._push = torch._C._push_on_torch_dispatch_stack
+        self._pop = torch._C._pop_torch_dispatch_stack
         self._path = path
         self._lock = SYSTEM.allocate_lock()
         self._operators: dict[tuple[Any, ...], Operator] = {}
+        self._alike: dict[tuple[OperatorKind, Any], Operator] = {}
         self._mode_class = _mode_class()
         self._timer = OperatorTimer(torch)
 
@@ -93,32 +117,35 @@ class Dispatch:
 
     def run(self, mode: Any, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Call an operator and count it; one that is made of others is counted by them."""
-        kind = _kinds.get(func) or self._kind(func)
+        kind = _kinds.get(id(func)) or self._kind(func)
         given: list[Any] = []
-        _find(self._torch.Tensor, args, given)
+        _find(self._tensor_class, args, given)
         if kwargs:
-            _find(self._torch.Tensor, kwargs.values(), given)
-        if (parts := kind.parts(given)) is not None:
-            with mode:
+            _find(self._tensor_class, kwargs.values(), given)
+        if kind.may_split and (parts := kind.parts(given)) is not None:
+            self._push(mode)  # entering the mode does no more here, but takes microseconds
+            try:
                 return parts(*args, **kwargs)
+            finally:
+                self._pop(None)
         functions = kind.nested and any(map(_is_function, args))
         if functions:
             args = [_counted(mode, each) if _is_function(each) else each for each in args]
         if functions or kind.asks or not self.open:
             return func(*args, **kwargs)
-        began = self._timer.begin()
+        began = self._timer.begin(kind)
         try:
-            out = func(*args, **kwargs)
+            out = kind.run(*args, **kwargs)
         finally:
-            taken_ns = self._timer.end(began, [tally.inside for tally in self.open])
+            taken_ns = self._timer.end(began, map(_INSIDE, self.open), kind)
         made: list[Any] = []
-        _find(self._torch.Tensor, (out,), made)
+        _find(self._tensor_class, (out,), made)
         self._add(kind, OperatorCall(args, kwargs, given, made, out), taken_ns)
         self._timer.probe()
         return out
 
     def _kind(self, func: Any) -> OperatorKind:
-        kind = _kinds[func] = OperatorKind(self._torch, func)
+        kind = _kinds[id(func)] = OperatorKind(self._torch, func)
         return kind
 
     def _add(self, kind: OperatorKind, call: OperatorCall, taken_ns: int) -> None:
@@ -137,12 +164,21 @@ class Dispatch:
                     tally.add_blind(kind.name, taken_ns, counts[3] + counts[4])
         if not kind.is_view:
             for tally in self.open:
-                with suppress(Exception):
-                    tally.memory.given(call.given)
-                    tally.memory.made(call.made)
+                try:
+                    tally.memory.called(call.given, call.made)
+                except Exception:  # of tensors without memory
+                    continue
 
     def _operator(self, kind: OperatorKind, sides: Sides) -> Operator:
         """Return the operator with the dtypes and devices of what it reads and writes."""
+        tensors = [*sides.operands, *sides.results]
+        if tensors:
+            dtype = tensors[0].dtype
+            for each in tensors:
+                if each.dtype is not dtype or not each.is_cpu:
+                    break
+            else:
+                return self._alike.get((kind, dtype)) or self._of_alike(kind, dtype)
         key = (
             kind,
             *[(each.dtype, each.device) for each in sides.operands],
@@ -158,12 +194,20 @@ class Dispatch:
             )
         return found
 
+    def _of_alike(self, kind: OperatorKind, dtype: Any) -> Operator:
+        """Return the operator of tensors of one dtype on a CPU, as nearly all are."""
+        name = kind.packed or str(dtype).removeprefix("torch.")
+        found = self._alike[kind, dtype] = Operator(kind.name, name, "cpu")
+        return found
+
 
 def _find(tensor_class: Any, values: Any, found: list[Any]) -> None:
     """Collect the tensors in nested arguments."""
     for each in values:
         if isinstance(each, tensor_class):
             found.append(each)
+        elif type(each) in _SCALARS:
+            pass
         elif isinstance(each, (list, tuple)):
             _find(tensor_class, each, found)
         elif isinstance(each, dict):

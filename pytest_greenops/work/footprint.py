@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from operator import mul
 from typing import Any
 from weakref import ref
 
@@ -17,23 +18,31 @@ _PARTS = {
     "torch.sparse_bsc": ("ccol_indices", "row_indices", "values"),
 }
 _STRIDED = "torch.strided"
-#: The name of each layout.
+#: The name of each layout, and the layout that is strided: most tensors are handled by this.
 _layouts: dict[Any, str] = {}
+_dense: set[Any] = set()
 
 
 def footprint(tensor: Any) -> int:
     """Return the bytes of a tensor's elements; elements that share memory count once."""
-    layout = _layouts.get(tensor.layout) or _layout(tensor.layout)
+    if tensor.layout in _dense and not tensor.is_nested and tensor.is_contiguous():
+        return int(tensor.nbytes)
+    layout = layout_of(tensor)
     if layout in _PARTS:
         return sum(map(footprint, _parts(tensor, layout)))
     elements = int(tensor.numel())
-    if layout == _STRIDED and not tensor.is_nested and not tensor.is_contiguous():
+    if layout == _STRIDED and not tensor.is_nested:
         elements = min(elements, _span(tensor))
     return elements * int(tensor.element_size())
 
 
-def _layout(layout: Any) -> str:
-    name = _layouts[layout] = str(layout)
+def layout_of(tensor: Any) -> str:
+    """Return the name of a tensor's layout: `torch.strided`."""
+    name = _layouts.get(tensor.layout)
+    if name is None:
+        name = _layouts[tensor.layout] = str(tensor.layout)
+        if name == _STRIDED:
+            _dense.add(tensor.layout)
     return name
 
 
@@ -43,13 +52,15 @@ def _parts(tensor: Any, layout: str) -> Iterator[Any]:
 
 def _span(tensor: Any) -> int:
     """Return how many elements of memory a tensor reaches at most, by its strides."""
-    strided = zip(tensor.shape, tensor.stride(), strict=True)
-    expanded = [(int(size), int(stride)) for size, stride in strided]
+    sizes, strides = tensor.shape, tensor.stride()
+    reach = 1 + int(sum(map(mul, sizes, strides)) - sum(strides))
+    if 0 not in strides:
+        return reach
     used = 1
-    for size, stride in expanded:
+    for size, stride in zip(sizes, strides, strict=True):
         if stride:
-            used *= size
-    return min(used, 1 + sum((size - 1) * stride for size, stride in expanded))
+            used *= int(size)
+    return min(used, reach)
 
 
 class LiveMemory:
@@ -65,46 +76,76 @@ class LiveMemory:
         self._threads: set[int] = set()
         self._known: dict[int, _Watched] = {}
         self._lock = SYSTEM.allocate_lock()
+        torch = SYSTEM.modules["torch"]
+        self._users: Callable[[int], int] = torch._C._storage_Use_Count
+        tensor = torch.empty(1, device="cpu")
+        storage = tensor.untyped_storage()
+        self._users_of_new = self._users(storage._cdata)
 
     @property
     def concurrent(self) -> bool:
         """Whether several threads made tensors, whose order decides how much lives at once."""
         return len(self._threads) > 1
 
-    def given(self, tensors: Iterable[Any]) -> None:
-        """Ignore the storages of tensors that were there before."""
-        for holder, _ in _holders(tensors):
+    def called(self, given: Iterable[Any], made: Iterable[Any]) -> None:
+        """Count the storages that an operator returns, unless they were there before.
+
+        The storage of a new tensor that no other tensor has is new; else those of the arguments
+        were there before.
+        """
+        before = {*map(id, given)}
+        for tensor in made:
+            if tensor.layout not in _dense:
+                break
+            holder = tensor.untyped_storage()
+            known = self._known.get(holder._cdata)
+            if known is not None:
+                self._compare(known, int(holder.nbytes()))
+            elif id(tensor) not in before and self._users(holder._cdata) <= self._users_of_new:
+                self._add(holder, int(holder.nbytes()))
+            else:
+                break
+        else:
+            return
+        for holder, _ in _holders(given):
             if holder._cdata not in self._known:
                 self._keep(holder, 0)
-
-    def made(self, tensors: Iterable[Any]) -> None:
-        """Count the storages of tensors that an operator returns, unless they are known."""
-        for holder, tensor in _holders(tensors):
+        for holder, tensor in _holders(made):
             known = self._known.get(holder._cdata)
             size = footprint(tensor) if holder is tensor else int(holder.nbytes())
             if known is None:
-                self._threads.add(SYSTEM.get_ident())
-                self._keep(holder, size)
-            elif size > known.size > 0:  # it grew
-                self._grow(size - known.size)
-                known.size = size
+                self._add(holder, size)
+            else:
+                self._compare(known, size)
+
+    def _add(self, holder: Any, size: int) -> None:
+        self._threads.add(SYSTEM.get_ident())
+        self._keep(holder, size)
+
+    def _compare(self, known: _Watched, size: int) -> None:
+        if size > known.size > 0:  # it grew
+            self._grow(size - known.size)
+            known.size = size
 
     def _keep(self, holder: Any, size: int) -> None:
-        watched = self._known[holder._cdata] = _Watched(holder, self._drop)
-        watched.key, watched.size = holder._cdata, size
+        watched = _Watched(holder, self._drop)
+        watched.key = key = holder._cdata
+        watched.size = size
+        self._known[key] = watched
         if size:
             self._grow(size)
 
     def _grow(self, size: int) -> None:
         with self._lock:
-            self._live_bytes += size
-            if self._live_bytes > self.peak_bytes:
-                self.peak_bytes = self._live_bytes
+            live = self._live_bytes = self._live_bytes + size
+            if live > self.peak_bytes:
+                self.peak_bytes = live
 
     def _drop(self, watched: _Watched) -> None:
         self._known.pop(watched.key, None)
-        with self._lock:
-            self._live_bytes -= watched.size
+        if watched.size:
+            with self._lock:
+                self._live_bytes -= watched.size
 
 
 class _Watched(ref[Any]):
@@ -118,10 +159,9 @@ class _Watched(ref[Any]):
 def _holders(tensors: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
     """Yield what holds the memory of each tensor: its storage, or itself if it has none."""
     for tensor in tensors:
-        layout = _layouts.get(tensor.layout) or _layout(tensor.layout)
-        if layout == _STRIDED:
+        if tensor.layout in _dense or layout_of(tensor) == _STRIDED:
             yield tensor.untyped_storage(), tensor
-        elif layout in _PARTS:
+        elif (layout := layout_of(tensor)) in _PARTS:
             yield from _holders(_parts(tensor, layout))
         else:
             yield tensor, tensor

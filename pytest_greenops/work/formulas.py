@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from pytest_greenops.system import SYSTEM
+from pytest_greenops.work.footprint import layout_of
 
 #: Returns the operations of one call, from its arguments and its result.
 Formula = Callable[..., int]
@@ -51,7 +52,7 @@ def _registered(formula: Any) -> Formula:
 
 def _stored(matrix: Any) -> int | None:
     """Return how many values a sparse matrix stores; None if it is dense."""
-    layout = str(matrix.layout)
+    layout = layout_of(matrix)
     if layout in ("torch.strided", "torch._mkldnn"):
         return None
     return int((matrix._values() if layout == "torch.sparse_coo" else matrix.values()).numel())
@@ -65,9 +66,11 @@ def _matmul(a: Any, b: Any, *_: Any, **__: Any) -> int:
     if a.is_nested:
         return _nested_matmul(a, b)
     stored_a, stored_b = _stored(a), _stored(b)
+    if stored_a is None and stored_b is None:
+        return 2 * int(a.numel()) * int(b.shape[-1])
     if stored_a is None:
         rows: int = math.prod(a.shape[:-1])
-        return 2 * (rows * int(a.shape[-1] * b.shape[-1]) if stored_b is None else rows * stored_b)
+        return 2 * rows * int(stored_b or 0)
     if stored_b is None:
         return 2 * stored_a * int(b.shape[-1])
     return 2 * stored_a * stored_b // max(1, int(b.shape[-2]))

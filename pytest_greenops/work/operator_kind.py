@@ -124,22 +124,33 @@ class OperatorKind:
     is_view  it only looks at the same memory in another way
     asks     it only asks something, and does no work
     unknown  it may have FLOPs, and no formula is known
+    run      calls it
+    may_split  some of its calls are counted as those of the operators that it is made of
     """
 
     def __init__(self, torch: Any, func: Any) -> None:
         self._torch = torch
         self._func = func
+        plain = type(func) is torch._ops.OpOverload  # which only calls its function in C
+        self.run: Callable[..., Any] = func._op if plain else func
         self._formula = formula_of(func)
         self.packed = ""
         self.nested = self.is_view = self.asks = self._fills = self._only_out = False
         self._writes: list[tuple[int, str]] = []
         self._composite: Callable[..., Any] | None = None
         self._own_keys: list[Any] = []
+        self._owns: dict[int, bool] = {}  # by the number of a tensor's set of keys
+        self._keys_of = torch._C._dispatch_keys
         schema = getattr(func, "_schema", None)
         if schema is None:
             self._read_higher_order()
         else:
             self._read_schema(schema)
+        self._allocates = self._short.startswith(ALLOCATE)
+        self._part = self._short in SCATTER | GATHER | GATHER_ROWS or bool(self.packed)
+        self._unread = self._only_out or self._short in SCATTER - ACCUMULATE
+        self._in_place = [place for place, _ in self._writes] == [0]
+        self.may_split = self._composite is not None
 
     def _read_higher_order(self) -> None:
         """Know an operator that calls functions: `cond`, `while_loop`, `flex_attention`."""
@@ -210,9 +221,15 @@ class OperatorKind:
         """
         if self._composite is None or not self._own_keys:
             return self._composite
-        keys_of = self._torch._C._dispatch_keys
-        own = any(keys_of(each).has(key) for each in given for key in self._own_keys)
-        return None if own else self._composite
+        for each in given:
+            keys = self._keys_of(each)
+            number = keys.raw_repr()
+            own = self._owns.get(number)
+            if own is None:
+                own = self._owns[number] = any(map(keys.has, self._own_keys))
+            if own:
+                return None
+        return self._composite
 
     def sides(self, call: OperatorCall) -> Sides:
         """Return what a call reads and what it writes, each tensor once."""
@@ -220,13 +237,19 @@ class OperatorKind:
             return Sides(call.given, call.made, ())
         if not self._writes:
             read = call.given
-            if len(read) > 1:
+            if len(read) > 2 or (len(read) == 2 and read[0] is read[1]):
                 read = [*{id(tensor): tensor for tensor in read}.values()]
             return Sides(read, call.made, ())
+        if self._in_place and len(call.made) == 1 and len(call.given) <= 2:
+            first = call.made[0]
+            others = call.given[1:]
+            if call.args and call.args[0] is first and not (others and others[0] is first):
+                read = others if self._unread else [*others, first]
+                return Sides(read, call.made, call.made)
         changed = {id(tensor): tensor for tensor in self._changed(call)}
         given = {id(tensor): tensor for tensor in call.given if id(tensor) not in changed}
         results = changed | {id(tensor): tensor for tensor in call.made}
-        if not (self._only_out or self._short in SCATTER - ACCUMULATE):
+        if not self._unread:
             given.update(changed)
         return Sides([*given.values()], [*results.values()], [*changed.values()])
 
@@ -238,11 +261,18 @@ class OperatorKind:
         """Return what one call did: the fields of an `Amount`."""
         if self.is_view:
             return 0, 1, 0, 0, 0, 0
-        if self._short.startswith(ALLOCATE):
+        if self._allocates:
             return 1, 0, 0, 0, 0, 0
-        written = sum(map(footprint, sides.results))
-        read = 0 if self._fills else sum(map(footprint, sides.operands))
-        if self._short in SCATTER:
+        written = elements = read = 0
+        for tensor in sides.results:
+            written += footprint(tensor)
+            elements += int(tensor.numel())
+        if not self._fills:
+            for tensor in sides.operands:
+                read += footprint(tensor)
+        if not self._part:
+            pass
+        elif self._short in SCATTER:
             read, written = self._scattered(sides, read)
         elif self._short in GATHER:
             read -= max(0, footprint(call.given[0]) - written)
@@ -252,7 +282,6 @@ class OperatorKind:
         elif self.packed:
             read += self._packed_weights(call)
         flop = self._formula(*call.args, out=call.out, **call.kwargs) if self._formula else 0
-        elements = sum(int(each.numel()) for each in sides.results)
         return 1, 0, flop, read, written, elements
 
     def _scattered(self, sides: Sides, read: int) -> tuple[int, int]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_greenops.judge.weights import weight
 from pytest_greenops.judge.work_changes import counts_text
-from pytest_greenops.model.counted import Amount, Counted, Coverage, Operator
+from pytest_greenops.model.counted import Amount, Counted, Coverage, Operator, accelerators
 from pytest_greenops.work.counting_trip import COMPILED, CountingTrip, CpuTime
 from pytest_greenops.work.dispatch import Tally
+from pytest_greenops.work.footprint import LiveMemory
 from pytest_greenops.work.time_inside import TimeInside
 
 #: A call that takes longer is counted once.
@@ -58,6 +59,7 @@ def _counted(
         modules=tallies[-1].modules,
         peak_bytes=max(tally.memory.peak_bytes for tally in tallies),
         coverage=_coverage(tallies, used.get(name) if used else None, _notes(passes, once)),
+        weighted=tallies[-1].weighted,
     )
 
 
@@ -87,7 +89,7 @@ def _notes(passes: Sequence[CountingTrip], once: str) -> tuple[str, ...]:
 
 def _coverage(tallies: Sequence[Tally], used: CpuTime | None, notes: tuple[str, ...]) -> Coverage:
     inside = min((tally.inside for tally in tallies), key=lambda each: each.process)
-    devices = sorted({device for tally in tallies for device in _devices(tally)})
+    devices = sorted(accelerators(device for tally in tallies for device in tally.devices))
     unknown = _unknown(inside, used, devices)
     share, threads, children = None, 0.0, 0.0
     if devices:
@@ -103,10 +105,16 @@ def _coverage(tallies: Sequence[Tally], used: CpuTime | None, notes: tuple[str, 
         threads=threads,
         children=children,
         compiled=COMPILED in notes,
-        concurrent=any(tally.memory.concurrent for tally in tallies),
+        peak_varies=_peak_varies([tally.memory for tally in tallies]),
         blind=tuple(sorted(_blind(tallies, bool(devices)))),
         notes=tuple(note for note in notes if note != COMPILED),
     )
+
+
+def _peak_varies(memories: Sequence[LiveMemory]) -> bool:
+    """Return whether calls of the same work differ in peak memory, or may differ."""
+    different = len({each.peak_bytes for each in memories}) > 1
+    return different or any(each.concurrent for each in memories)
 
 
 def _unknown(inside: TimeInside, used: CpuTime | None, devices: Sequence[str]) -> str | None:
@@ -120,12 +128,6 @@ def _unknown(inside: TimeInside, used: CpuTime | None, devices: Sequence[str]) -
     if inside.overhead > MOST_OVERHEAD * used.tree:
         return "its operators are too short to be timed"
     return None
-
-
-def _devices(tally: Tally) -> set[str]:
-    """Return the kinds of device that do their work later than the call of an operator."""
-    named = {part for each in tally.devices for part in each.replace(" -> ", ", ").split(", ")}
-    return named - {"", "cpu", "meta"}
 
 
 def _blind(tallies: Sequence[Tally], by_bytes: bool) -> Iterator[str]:

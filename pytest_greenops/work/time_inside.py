@@ -10,6 +10,10 @@ from pytest_greenops.system import SYSTEM
 
 #: After how many operators a probe is made; the first probes come sooner.
 _PROBE_EVERY = 16
+#: Operators are short below this many nanoseconds of CPU time: not every call of them is timed.
+_SHORT_NS = 30_000
+#: How many calls of a short operator a timed one stands for, besides itself.
+_NOT_TIMED = 3
 #: Calls by which the time of a probe without counting is measured.
 _PLAIN_CALLS = 50
 
@@ -57,8 +61,22 @@ class TimeInside:
         return max(0, self._thread - self._calls_here * self.added.thread)
 
 
+class _Short:
+    """The last timed call of a short operator, and how many further calls it stands for."""
+
+    __slots__ = ("left", "process", "thread")
+
+    def __init__(self, process: int, thread: int) -> None:
+        self.process, self.thread = process, thread
+        self.left = _NOT_TIMED
+
+
 class OperatorTimer:
     """Measures the CPU time inside operators; that of several threads at once counts once.
+
+    The clocks of CPU time are calls of the kernel, which take as long as a small operator does. So
+    where only one thread calls operators, every fourth call of a short one stands for the others;
+    a clock that takes nothing tells if one of those is longer.
 
     What counting adds is seen by probes: calls of an operator that does almost nothing, now and
     then between the others, when the caches are as they are for those.
@@ -71,36 +89,64 @@ class OperatorTimer:
         self._lock = SYSTEM.allocate_lock()
         self._thread = SYSTEM.get_ident()
         self._running = self._counted_until = self._calls = 0
+        self._next_probe = 1
         self._probes: list[Instant] = []
-        began = SYSTEM.process_time_ns()
+        self._process_ns, self._thread_ns = SYSTEM.process_time_ns, SYSTEM.thread_time_ns
+        self._clock_ns, self._get_ident = SYSTEM.monotonic_ns, SYSTEM.get_ident
+        self._alone = True
+        self._short: dict[Any, _Short] = {}
+        began = self._process_ns()
         for _ in range(_PLAIN_CALLS):
             self._tensor.detach()
-        self._plain = (SYSTEM.process_time_ns() - began) // _PLAIN_CALLS
+        self._plain = (self._process_ns() - began) // _PLAIN_CALLS
 
-    def begin(self) -> tuple[int, int]:
-        """Begin an operator: return the CPU time of this process and of this thread."""
-        return SYSTEM.process_time_ns(), SYSTEM.thread_time_ns()
+    def begin(self, kind: Any = None) -> tuple[int, int | _Short]:
+        """Begin an operator: return the CPU time of this process and of this thread.
 
-    def end(self, began: tuple[int, int], windows: Iterable[TimeInside]) -> int:
+        Of a call that is not timed: the time, and the call that stands for it.
+        """
+        short = self._short.get(kind)
+        if short is not None and short.left and self._alone:
+            if self._get_ident() == self._thread:
+                short.left -= 1
+                return self._clock_ns(), short
+            self._alone = False
+        return self._process_ns(), self._thread_ns()
+
+    def end(
+        self, began: tuple[int, int | _Short], windows: Iterable[TimeInside], kind: Any = None
+    ) -> int:
         """Add an operator to the windows that are open; return the CPU time inside it."""
-        thread: int | None = SYSTEM.thread_time_ns() - began[1]
-        now = SYSTEM.process_time_ns()
-        if SYSTEM.get_ident() != self._thread:
-            thread = None
+        first, second = began
+        if isinstance(second, _Short):
+            taken, here = second.process, second.thread
+            wall = self._clock_ns() - first
+            if wall > 2 * _SHORT_NS:  # it was interrupted, or is longer this time
+                self._short.pop(kind, None)
+                taken = here = min(wall, max(0, self._process_ns() - self._counted_until))
+            for window in windows:
+                window.add(taken, here)
+            return taken
+        thread: int | None = self._thread_ns() - second
+        now = self._process_ns()
+        if self._get_ident() != self._thread:
+            thread, self._alone = None, False
         with self._lock:
-            since = max(began[0], self._counted_until)
+            since = max(first, self._counted_until)
             self._counted_until = now
             for window in windows:
                 window.add(max(0, now - since), thread)
-        return now - began[0]
+        if thread is not None and kind is not None and now - first < _SHORT_NS:
+            self._short[kind] = _Short(now - first, thread)
+        return now - first
 
     def probe(self) -> None:
         """Measure what counting adds, if it is time for that."""
         self._calls += 1
-        early = self._calls & (self._calls - 1) == 0
-        if not early and self._calls % _PROBE_EVERY:
+        if self._calls < self._next_probe:
             return
-        if SYSTEM.get_ident() == self._thread and not self._modes():  # no other mode would see it
+        self._next_probe += min(self._next_probe, _PROBE_EVERY)
+        if self._get_ident() == self._thread and not self._modes():  # no other mode would see it
             probe = TimeInside()
             began = self.begin()
             self._detach(*(self._tensor,), **{})

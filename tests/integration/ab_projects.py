@@ -32,15 +32,14 @@ CHANCE = random.SystemRandom()
 @pytest.fixture
 def work():
     def work(name="same"):
-        joules = mypkg.JOULES[name] * math.exp(CHANCE.gauss(0.0, mypkg.NOISE.get(name, 0.01)))
+        joules = mypkg.JOULES[name] * math.exp(CHANCE.gauss(0.0, 0.01))
         SENSOR.spend(joules)
         return joules
 
     return work
 """
 MAIN = """
-JOULES = {"same": 2.0, "more": 2.0, "less": 2.0, "noisy": 2.0}
-NOISE = {"noisy": 0.3}
+JOULES = {"same": 2.0, "more": 2.0, "less": 2.0}
 REF = True
 """
 HERE = MAIN.replace('"more": 2.0', '"more": 2.6').replace('"less": 2.0', '"less": 1.4')

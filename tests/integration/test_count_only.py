@@ -100,6 +100,24 @@ def test_forward(energy, model, batch):
     assert (ran.code, ran.verdicts) == (0, {"test_forward": "passed"})
 
 
+def test_benchmarks_are_counted(project: Project) -> None:
+    """With `--energy-benchmarks` the work of a benchmark is counted, as often as it runs."""
+    project.write(
+        "test_it.py",
+        MODEL
+        + """
+def test_call(benchmark, model, batch):
+    benchmark(model, batch)
+
+def test_once(benchmark, model, batch):
+    benchmark.pedantic(model, [batch])
+        """,
+    )
+    found = flop(count(project, "--energy-benchmarks"))
+    assert found.keys() == {"test_call", "test_once"}
+    assert set(found.values()) == {2 * 2 * 512 * 1024 * 1024}
+
+
 def test_work_runs_a_few_times(project: Project) -> None:
     """Four times, whatever its rounds; once where it must: no other call is added."""
     project.write("test_it.py", CALLS)
@@ -208,8 +226,21 @@ def test_no_output_has_a_unit_of_energy(project: Project) -> None:
     shown += [count(project, option).text for option in ("-v", "-q", "-rA")]
     count(project, "--junitxml=junit.xml")
     shown += [each.get("value", "") for each in junit(project).iter("property")]
-    shown += [commands.run(project.path, "show").out]
+    before = project.path / "before.json"
+    project.monkeypatch.delenv("LAYERS")
+    (project.path / "results.json").rename(before)
+    shown += [count(project, "--energy-explain").text]
     shown += [path.read_text() for path in (project.path / "baselines").rglob("*.json")]
+    for command in (
+        ("show",),
+        ("compare", "results.json", "before.json"),
+        ("merge", "merged.json", "before.json", "results.json"),
+        ("merge", "other", "baselines"),
+        ("prune",),
+    ):
+        ran = commands.run(project.path, *command)
+        assert ran.out or ran.err, command
+        shown += [ran.out, ran.err]
     assert [found.group() for text in shown for found in OF_ENERGY.finditer(text)] == []
     document = json.loads((project.path / "results.json").read_text())
     keys = {key for result in document["results"] for key in result}
@@ -238,15 +269,32 @@ def test_without_torch_nothing_is_counted(project: Project) -> None:
     assert (strict.code, strict.outcomes) == (1, {"failed": 1})
 
 
-@pytest.mark.parametrize("option", ["--energy-sessions=2", "--energy-explain"])
-def test_options_that_need_joules_are_refused(project: Project, option: str) -> None:
-    """The message names both."""
-    ran = count(project, option)
+def test_sessions_are_refused(project: Project) -> None:
+    """The message names both options."""
+    ran = count(project, "--energy-sessions=2")
     assert ran.code == pytest.ExitCode.USAGE_ERROR
-    name = option.partition("=")[0]
-    assert f"ERROR: --energy-count-only measures no joules, which {name} needs: use one" in (
-        ran.errors
-    )
+    refused = "--energy-count-only measures no joules, which --energy-sessions needs: use one"
+    assert f"ERROR: {refused}" in ran.errors
+
+
+def test_work_by_layer(project: Project) -> None:
+    """With `--energy-explain` there is a table of the work by layer, without joules."""
+    project.write("test_it.py", FORWARD)
+    first = count(project, "--energy-save", "--energy-explain")
+    assert "where the work goes: test_it.py::test_forward" in first.lines
+    assert "    0.0  1.07 GFLOP  8.39 MB moved  1 call" in first.lines
+    project.monkeypatch.setenv("LAYERS", "3")
+    ran = count(project, "--energy-explain")
+    assert "    2.0  1.07 GFLOP  8.39 MB moved  1 call  new" in ran.lines
+    assert "    0.0  1.07 GFLOP  8.39 MB moved  1 call  same work" in ran.lines
+    assert OF_ENERGY.search(ran.text) is None
+    work = ran.results["test_forward"].verdict.work
+    assert work is not None
+    assert {each.name: each.is_new for each in work.layers} == {
+        "2.0": True,
+        "0.0": False,
+        "1.0": False,
+    }
 
 
 def test_commands_read_files_with_work(project: Project, tmp_path: Path) -> None:
@@ -286,3 +334,55 @@ def test_commands_read_files_with_work(project: Project, tmp_path: Path) -> None
     assert commands.run(project.path, "prune").lines[-1] == "energy: 3 of 4 baselines removed"
     [left] = (project.path / "baselines").rglob("*.json")
     assert left.name == "test_many[0].json"
+
+
+def test_reading_joules_skips_the_rest(project: Project) -> None:
+    """The work before is judged and saved; what was counted can be read."""
+    project.write(
+        "test_it.py",
+        f"""{MODEL}
+
+def test_reads(energy, model, batch):
+    energy(model, batch)
+    result = energy.results["call"]
+    assert result.work.totals.calls == len(model)
+    assert result.verdict.outcome != "inconclusive"
+    assert result.joules < 3
+""",
+    )
+    ran = count(project, "--energy-save", "-rs")
+    assert (ran.code, ran.outcomes) == (0, {"skipped": 1})
+    assert "reads energy.results['call'].joules, which --energy-count-only does not" in ran.text
+    assert ran.closing.endswith("; work of 1 measurement saved")
+    assert works(count(project)) == {"test_reads": "same work"}
+    project.monkeypatch.setenv("LAYERS", "3")
+    ran = count(project)
+    assert (ran.code, ran.outcomes) == (1, {"failed": 1})
+    assert "EnergyWorkIncreased: call does +50 % work" in ran.failure("test_reads")
+
+
+def test_an_operator_without_a_formula_is_named(project: Project) -> None:
+    """Where it takes over 5 % of the time, the output says that its FLOPs are unknown."""
+    project.write(
+        "test_it.py",
+        """
+        import torch
+
+
+        @torch.library.custom_op("mine::gram", mutates_args=())
+        def gram(data: torch.Tensor) -> torch.Tensor:
+            return data @ data.mT
+
+
+        def test_gram(energy):
+            data = torch.ones(1024, 1024)
+            energy(lambda: gram(data + 1))
+        """,
+    )
+    ran = count(project)
+    assert any(line.strip() == "work  FLOP unknown of mine.gram" for line in ran.lines)
+    work = ran.results["test_gram"].work
+    assert work is not None
+    assert [(o.name, o.amount.flop) for o in work.operators if "mine" in o.name] == [
+        ("mine.gram", 0)
+    ]

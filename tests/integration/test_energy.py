@@ -68,8 +68,14 @@ KNOWN = """
             spend(joules)
             return len(calls)
 
-        last = energy.pedantic(use, setup=make, rounds=7, warmup_rounds=2, iterations=2)
+        def end(joules):
+            ended.append(joules)
+            spend(60.0)
+
+        ended, more = [], {"setup": make, "teardown": end}
+        last = energy.pedantic(use, rounds=7, warmup_rounds=2, iterations=2, **more)
         assert last == len(calls) >= (7 + 2) * 2
+        assert ended == calls
         result = energy.results["call"]
         assert [round_.iterations for round_ in result.rounds] == [2] * 7
         assert result.joules == close(3.0)

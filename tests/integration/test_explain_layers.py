@@ -216,3 +216,22 @@ def test_only_the_first_of_several_sessions_has_layers(project: Project) -> None
     project.save("--energy-explain", "--energy-sessions=3")
     sessions = project.baseline().measurements["call"].sessions
     assert [session.layers is not None for session in sessions] == [True, False, False]
+
+
+def test_work_beside_the_joules_of_layers(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layer that grew has its joules and the change of its work in one line, also in the file."""
+    spends = "self.spend(self.joules)"
+    test = WHOLE.replace(spends, f"{spends}; x = x.double() if self.joules > 1 else x")
+    project.write("test_net.py", test.replace("torch.zeros(2)", "torch.zeros(1 << 16)"))
+    ran = project.save("--energy-explain")
+    assert "    0  Spends  1.00 J  33 %  1.0 x similar  524 kB moved" in ran.lines
+    monkeypatch.setenv("DOUBLED", "1")
+    ran = project.energy("--energy-explain")
+    rows = [line.split()[:1] + line.split()[-4:] for line in ran.lines if " Spends " in line]
+    assert rows[0][:3] == ["1", "%", "work"]
+    assert sorted(row[0] for row in rows if row[-2:] == ["same", "work"]) == ["0"]
+    work = ran.results["test_model"].verdict.work
+    assert work is not None
+    assert [each.name for each in work.layers if not each.same] == ["1", "2"]

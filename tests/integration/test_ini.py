@@ -19,6 +19,7 @@ TWINS: dict[str, tuple[Any, Any]] = {
     "energy_action": ("warn", ("action", "warn")),
     "energy_estimates": ("fail", ("estimates", "fail")),
     "energy_strict": (True, ("strict", True)),
+    "energy_benchmarks": (True, ("benchmarks", True)),
     "energy_only": (True, ("only", True)),
     "energy_sensors": ("fake", ("sensors", ["fake"])),
     "energy_min_rounds": (4, ("min_rounds", 4)),

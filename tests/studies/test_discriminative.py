@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,12 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from benchmarks.discriminative.architectures import ARCHITECTURES, OPTIMISERS  # noqa: E402
-from benchmarks.discriminative.counting import macs, parameters, training_macs  # noqa: E402
+from benchmarks.discriminative.counting import (  # noqa: E402
+    macs,
+    parameters,
+    training_macs,
+    weighted_training,
+)
 from benchmarks.image_classifiers import (  # noqa: E402
     image_shape,
     labelled_images,
@@ -81,8 +87,11 @@ def test_training_macs_of_groups() -> None:
 def test_counting_leaves_the_model() -> None:
     """Counting a training step changes neither weights nor running statistics."""
     model = ARCHITECTURES["vgg11"](DEVICE).train()
+    images, labels = labelled_images(2, DEVICE)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     training_macs(model, *labelled_images(2, DEVICE))
+    step = partial(training_step, images=images, labels=labels)
+    assert weighted_training(step, model, torch.optim.AdamW, 2) > 0
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
     assert all(weight.grad is None for weight in model.parameters())
 

@@ -42,6 +42,7 @@ def row(
         "parameters": parameters,
         "macs": macs,
         "phase_macs": 3 * macs,
+        "phase_work": 6.5 * macs,
         "accuracy": 0.125,
     }
     if busy is not None:
@@ -135,7 +136,7 @@ def test_macs_mislead() -> None:
 
 
 def test_correlations() -> None:
-    """Joules are correlated with parameters, MACs, time and utilisation, per batch size."""
+    """Joules are correlated with sizes, counted work, time and utilisation, per batch size."""
     found = made(
         row("a", 1.0, parameters=3 * M, macs=1 * G, seconds=1.0, busy=0.1),
         row("b", 2.0, parameters=2 * M, macs=2 * G, seconds=4.0, busy=0.1),
@@ -147,11 +148,12 @@ def test_correlations() -> None:
     assert [
         ("10", "parameters", "3", "-1.00", "<0.001", "-1.00", "0.33"),
         ("10", "MACs", "3", "+1.00", "<0.001", "+1.00", "0.33"),
+        ("10", "weighted work", "3", "+1.00", "<0.001", "+1.00", "0.33"),
         ("10", "time", "3", "+0.99", "0.091", "+1.00", "0.33"),
         ("10", "utilisation", "3", "–", "–", "–", "–"),
         *(
             ("20", name, "2", "–", "–", "–", "–")
-            for name in ("parameters", "MACs", "time", "utilisation")
+            for name in ("parameters", "MACs", "weighted work", "time", "utilisation")
         ),
     ] == table.rows
     assert "computed from CPU time" in table.note

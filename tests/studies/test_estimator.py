@@ -127,7 +127,7 @@ def test_every_estimate_has_the_held_out_error(estimator: Estimator) -> None:
     assert str(estimator.held_out) in str(estimate)
     assert "held-out MAPE" in str(estimate)
     with pytest.raises(TypeError, match="held_out"):
-        Estimate(joules=1.0, low=0.5, high=2.0)
+        Estimate(joules=1.0, low=0.5, high=2.0)  # type: ignore[call-arg]
 
 
 def test_estimated_profiles_are_reported() -> None:

@@ -176,7 +176,7 @@ def step():
 KNOWN = """
 def test_inference(energy, facts, step):
     facts(architecture="a", batch="500", precision="fp32", image="3x32x32")
-    facts(parameters=10**6, macs=10**9, phase_macs=10**9)
+    facts(parameters=10**6, macs=10**9, phase_macs=10**9, phase_work=2.1e9)
     energy.units(sample=500)
     energy(step)
 """

@@ -73,3 +73,11 @@ def test_weights_of_a_known_sum_are_found() -> None:
         pairs = zip(fidelity.features(work), known, strict=True)
         found.append(fidelity.Measured(name, work, sum(a * b for a, b in pairs), 0.0))
     assert fidelity.fit(found) == pytest.approx(known, rel=0.05)
+
+
+def test_a_custom_operator_is_one_call() -> None:
+    """What it computes inside has no operator of its own, and FLOPs that are not known."""
+    found = counted(make("custom operator").call)
+    names = [each.name for each in found.operators]
+    assert "greenops_benchmarks.gram" in names
+    assert "aten.mm" not in names

@@ -17,7 +17,7 @@ from pytest_greenops.model.counted import (
 from pytest_greenops.model.work_baseline import AcceptedWork
 from pytest_greenops.model.work_verdict import WorkOutcome, WorkVerdict
 
-FACTS = {"devices": "cpu", "mkldnn": "on", "torch": "2.13.0"}
+FACTS = {"attention": "flash", "mkldnn": "on", "torch": "2.13.0"}
 MB, MFLOP, GFLOP = 10**6, 10**6, 10**9
 
 

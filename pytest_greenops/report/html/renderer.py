@@ -51,7 +51,8 @@ class Renderer(NamedTuple):
         )
 
         def source(name: str) -> str:
-            return loader.get_source(environment, name)[0]
+            text: str = loader.get_source(environment, name)[0]
+            return text
 
         template = environment.get_template("page.html.jinja")
         charts = _inert(get_plotlyjs())
@@ -63,7 +64,7 @@ class Renderer(NamedTuple):
 
         data = msgspec.json.encode(page.data).decode("utf-8", "replace")
         hashes = " ".join(map(_hash, (*self.scripts, self.charts)))
-        text = self.template.render(
+        text: str = self.template.render(
             page=page,
             used=figures.used,
             number=format_number,

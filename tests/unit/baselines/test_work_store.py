@@ -169,6 +169,13 @@ def test_the_same_work_keeps_its_date(share: float) -> None:
     assert again == known
 
 
+def test_peak_memory_that_varies_keeps_its_date() -> None:
+    """It is another in each run of the same work."""
+    known = accept_work(None, key(), {"call": accepted(table(peak_varies=True))})
+    work = later(accepted(table(peak_mb=13, peak_varies=True)))
+    assert accept_work(known, key(), {"call": work}) == known
+
+
 @pytest.mark.parametrize(
     "coverage",
     [{"share": 0.8}, {"share": None}, {"threads": 0.2}, {"compiled": True}, {"blind": ("x.y",)}],

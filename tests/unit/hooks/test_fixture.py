@@ -116,7 +116,15 @@ def test_pedantic_has_the_same_arguments_under_every_name(energy: Energy) -> Non
     assert energy.pedantic(work, (1,), {"b": 2}) == ((1,), {"b": 2})
     assert energy.named("other").pedantic(work, (1,), {"b": 2}) == ((1,), {"b": 2})
     assert energy.named("more").pedantic(work, setup=lambda: (5, {})) == (((5, {}),), {})
+    assert energy.named("end").pedantic(work, (1,), teardown=lambda one: None) == ((1,), {})
     assert energy.named("np").pedantic(work, rounds=np.int64(3), iterations=np.int64(2)) == ((), {})
+
+
+@pytest.mark.parametrize("role", ["setup", "teardown"])
+def test_what_surrounds_a_call_is_a_function(energy: Energy, role: str) -> None:
+    """A set-up or a teardown that was called already is named."""
+    message = refused(lambda: energy.pedantic(work, **{role: 5}))
+    assert message == f"energy.pedantic({role}=5): expected a function"
 
 
 @pytest.mark.parametrize(

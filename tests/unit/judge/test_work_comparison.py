@@ -44,6 +44,7 @@ def test_equal_tables_are_the_same_work() -> None:
     assert judged(table()) == WorkVerdict(
         WorkOutcome.SAME,
         relative=0.0,
+        share_before=0.97,
         accepted_at="2026-01-01T00:00:00+00:00",
         commit="1234567",
     )
@@ -99,11 +100,18 @@ def test_peak_memory_alone_is_a_change() -> None:
     assert found.changes == ("peak memory 12 MB -> 70 MB",)
 
 
+def test_the_share_of_the_baseline_is_kept_for_readers() -> None:
+    """Work that left torch shows in a lower share alone."""
+    known = accepted(table(share=0.94))
+    found = judge_work(table(share=0.81), known.facts, known, Budget())
+    assert (found.outcome, found.share_before) == (WorkOutcome.SAME, 0.94)
+
+
 @pytest.mark.parametrize(("before", "now"), [(True, False), (False, True)])
-def test_peak_memory_of_several_threads_is_not_compared(before: bool, now: bool) -> None:
-    """The order of the threads decides it, in either of the two tables."""
-    known = accepted(table(concurrent=before))
-    found = judge_work(table(peak_mb=70, concurrent=now), known.facts, known, Budget())
+def test_peak_memory_that_varies_is_not_compared(before: bool, now: bool) -> None:
+    """Chance decides it, in either of the two tables."""
+    known = accepted(table(peak_varies=before))
+    found = judge_work(table(peak_mb=70, peak_varies=now), known.facts, known, Budget())
     assert found.outcome is WorkOutcome.SAME
 
 
@@ -141,7 +149,7 @@ def test_a_value_at_its_limit_passes() -> None:
     ("facts", "cause"),
     [
         ({"torch": "2.14.0"}, "torch 2.13.0 -> 2.14.0"),
-        ({"mkldnn": "off", "devices": "cuda"}, "devices cpu -> cuda, mkldnn on -> off"),
+        ({"mkldnn": "off", "attention": "math"}, "attention flash -> math, mkldnn on -> off"),
     ],
 )
 def test_other_facts_are_not_comparable(facts: dict[str, str], cause: str) -> None:
@@ -158,6 +166,29 @@ def test_a_fact_that_is_gone_is_named() -> None:
     """The baseline's versions had something that decides which operators run."""
     facts = {name: value for name, value in FACTS.items() if name != "mkldnn"}
     assert judged(table(), facts=facts).cause == "mkldnn on -> none"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "cause"),
+    [
+        (["cpu"], ["cuda"], "device cpu -> cuda"),
+        (["cuda", "cpu -> cuda"], ["cpu"], "device cuda -> cpu"),
+        (["cuda"], ["xpu", "cpu"], "device cuda -> xpu"),
+        (["cuda"], ["cuda", "cpu", "cuda -> cpu"], None),
+        (["cuda"], [], None),
+    ],
+)
+def test_another_kind_of_device_is_not_comparable(
+    before: list[str], now: list[str], cause: str | None
+) -> None:
+    """It runs other operators for the same code; work that moves to the CPU in part is compared."""
+    known, found = (
+        table({f"aten.mm float32 on {device}": calls(28, 537) for device in each})
+        for each in (before, now)
+    )
+    judgement = judge_work(found, FACTS, replace(accepted(), counted=known), Budget())
+    assert judgement.cause == cause
+    assert (judgement.outcome is WorkOutcome.NOT_COMPARABLE) == (cause is not None)
 
 
 def test_packages_that_both_loaded_must_match() -> None:
@@ -177,6 +208,10 @@ def test_a_call_without_operators_is_not_counted() -> None:
         found = judge_work(empty, FACTS, known, Budget())
         assert found.outcome is WorkOutcome.NOT_COUNTED
         assert found.cause == "the call runs no operator of torch"
+    worker = replace(empty, coverage=Coverage(share=0.0, children=0.98))
+    found = judge_work(worker, FACTS, None, Budget())
+    assert found.outcome is WorkOutcome.NOT_COUNTED
+    assert found.cause == "0 % covered: the work runs in another process"
 
 
 def test_work_over_a_baseline_of_zero_is_more() -> None:

@@ -271,7 +271,7 @@ def test_a_system_that_keeps_no_thread_on_a_cpu(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The work goes on where the system lets it: macOS has no such call."""
-    monkeypatch.setattr(commanded, "SYSTEM", replace(commanded.SYSTEM, set_affinity=None))
+    monkeypatch.setattr(commanded, "SYSTEM", replace(SYSTEM, set_affinity=None))
     side = Side(Order(1, cpu=3))
     [sent] = side.loop(side.call)
     assert (sent.void, machine.kept) == (None, [])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from pytest_greenops.model.counted import Amount
 from pytest_greenops.model.explanation import Explanation, Layer, among_its_kind
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
+from pytest_greenops.model.work_verdict import LayerWork, WorkOutcome
 from pytest_greenops.report.drawing import plain
 from pytest_greenops.report.layer_table import in_brief, where_joules_go
 from pytest_greenops.report.section import fact_lines
 from tests.unit.report.samples import result
+from tests.unit.works import calls, verdict
 
 LAYERS = [Layer(f"model.layers.{i}.mlp", "LlamaMLP", 1, 0.5, "8x16") for i in range(10)]
 DOUBLED = [*LAYERS, Layer("model.layers.10.mlp", "LlamaMLP", 2, 1.0, "8x16")]
@@ -104,3 +107,50 @@ def test_a_failure_names_the_layer() -> None:
     assert line == "where           model.layers.10.mlp: 2.0 times as much as similar layers"
     even = Explanation(among_its_kind(LAYERS), 5.0)
     assert in_brief(even).startswith("model.layers.0.mlp 10 %, ")
+
+
+def with_work(one: Result, *layers: LayerWork) -> Result:
+    """Return a result with the work of these layers."""
+    work = verdict(WorkOutcome.NO_BASELINE, layers=layers)
+    return replace(one, verdict=replace(one.verdict, work=work))
+
+
+def test_the_change_of_work_is_beside_the_joules() -> None:
+    """A changed layer is listed even if it uses little; layers on one side only are named."""
+    mlp, did = "model.layers.{}.mlp", calls(3, 100)
+    work = [LayerWork(mlp.format(number), did, did, 0.0) for number in range(11)]
+    work[9] = LayerWork(mlp.format(9), calls(4, 100), did, 0.33)
+    gone = [LayerWork(f"old.{number}", Amount(), did) for number in range(6)]
+    outside = LayerWork("", did, calls(2), 0.5)
+    lines = list(where_joules_go([with_work(explained(), *work, *gone, outside)], 80))
+    row = "    model.layers.10.mlp  LlamaMLP  1.00 J   17 %  2.0 x similar  same work"
+    assert lines[5] == row
+    assert lines[13].endswith("1.0 x similar  work +33 %")
+    assert lines[13].split()[0] == "model.layers.9.mlp"
+    assert lines[14].split() == ["2", "more", "1.00", "J", "17", "%"]
+    assert lines[15].split() == ["elsewhere", "work", "+50", "%"]
+    named = "    only in the accepted work: old.0, old.1, old.2, old.3, 2 more"
+    assert lines[16] == named
+    assert max(map(len, lines)) <= 80
+
+
+def test_without_accepted_work_a_layer_has_its_own() -> None:
+    """It is FLOP and bytes if the names leave room for both, else FLOP."""
+    grown = Layer("head", "Linear", 1, 3.0)
+    one = with_work(explained([grown], 3.0), LayerWork("head", calls(1, 100)))
+    assert list(where_joules_go([one], 80))[-1].endswith("100 %    100 MFLOP, 4 kB")
+    many = [LayerWork(layer.name, calls(1, 100)) for layer in DOUBLED]
+    lines = list(where_joules_go([with_work(explained(), *many)], 80))
+    assert lines[5].endswith("2.0 x similar  100 MFLOP")
+    assert max(map(len, lines)) <= 80
+
+
+def test_work_by_layer_without_joules() -> None:
+    """Layers with the largest change are listed, with their calls, FLOP and bytes."""
+    work = [LayerWork(f"layers.{number}", calls(3), calls(3), 0.0) for number in range(9)]
+    grown = LayerWork("head", calls(2, 100), calls(1, 100), 1.0)
+    alone = replace(result(), rounds=())
+    lines = list(where_joules_go([with_work(alone, grown, *work)], 80))
+    assert lines[1] == f"where the work goes: {alone.test.node_id}"
+    assert lines[3] == "    head      200 MFLOP   8 kB moved  2 calls  +100 %"
+    assert lines[-1] == "    2 more               24 kB moved  6 calls  same work"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from markdown_it import MarkdownIt
@@ -135,7 +136,7 @@ def test_nothing_measured() -> None:
 
 @pytest.mark.parametrize("kind", [regressed, inconclusive, result])
 @pytest.mark.parametrize("name", HOSTILE)
-def test_names_do_not_act(name: str, kind: type[Result]) -> None:
+def test_names_do_not_act(name: str, kind: Callable[..., Result]) -> None:
     """No name of a test or of a measurement makes an element, a link, a mention or a new block."""
     usual = rendered(to_markdown(run([kind(test=key(param="p"), name="n"), inconclusive()])))
     of = [kind(test=key(param=name), name=name), inconclusive()]
@@ -166,7 +167,7 @@ def test_sentence_is_readable() -> None:
 
 
 @pytest.mark.parametrize("kind", [regressed, result, inconclusive])
-def test_is_cut_to_a_comment(kind: type[Result]) -> None:
+def test_is_cut_to_a_comment(kind: Callable[..., Result]) -> None:
     """A large run fits a comment, and says how many measurements are left out."""
     results = [kind(test=key(f"test_{number}", param="ß" * 100)) for number in range(2_000)]
     text = to_markdown(run(results))

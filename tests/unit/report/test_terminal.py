@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
 
+from pytest_greenops.judge.work_and_joules import alone, record
 from pytest_greenops.model.measurement import Domain
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
@@ -29,6 +30,8 @@ from tests.unit.report.samples import (
     suite,
     unmeasured,
 )
+from tests.unit.works import FACTS, verdict
+from tests.unit.works import table as counted_work
 
 
 def table(*results: Result, width: int = 80, unicode: bool = True) -> list[str]:
@@ -323,3 +326,16 @@ class TestBrief:
         assert len(lines) == 7
         assert all(cell_len(line) <= width for line in lines)
         assert unicode or all(line.isascii() for line in lines)
+
+
+def test_a_run_without_joules_has_columns_of_work() -> None:
+    """FLOP and bytes have the headings; calls, peak memory and coverage are below."""
+    one = replace(result(), rounds=(), work=record(counted_work(), FACTS))
+    lines = table(replace(one, verdict=alone(one.verdict, verdict(), "fail")))
+    assert [line.split() for line in lines[:2]] == [
+        ["test", "work", "change", "verdict"],
+        ["bytes", "moved"],
+    ]
+    assert lines[3].split()[1:] == ["15", "GFLOP", "+24", "%", "regressed"]
+    assert lines[4].strip().startswith("25.2 MB moved")
+    assert lines[5] == "    32 calls, peak 12 MB; covers 97 % of CPU time"

@@ -67,19 +67,32 @@ def test_totals(work: WorkTotals, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "accepted", "text"),
+    ("work", "text"),
+    [
+        (table().totals, "15 GFLOP"),
+        (WorkTotals(1, 0, {}, 0, 0), "1 call"),
+        (WorkTotals(1234, 0, {}, 0, 0), "1,234 calls"),
+    ],
+)
+def test_what_was_done_in_one_number(work: WorkTotals, text: str) -> None:
+    """Calls of operators stand for FLOPs where there are none."""
+    assert work_text.done(work) == text
+
+
+@pytest.mark.parametrize(
+    ("found", "share_before", "text"),
     [
         ({"share": 0.97}, None, "counted in torch, covers 97 % of CPU time"),
-        ({"share": 0.971}, {"share": 0.94}, "counted in torch, covers 97 % of CPU time"),
+        ({"share": 0.971}, 0.94, "counted in torch, covers 97 % of CPU time"),
         (
             {"share": 0.81},
-            {"share": 0.97},
-            "counted in torch, covers 81 % of CPU time (97 % in the baseline); "
+            0.97,
+            "counted in torch, covers 81 % of CPU time (97 % before); "
             "not counted: what runs outside torch (19 %)",
         ),
         (
             {"unknown": "the call takes less than 1 ms"},
-            {"share": 0.97},
+            0.97,
             "coverage unknown: the call takes less than 1 ms",
         ),
         ({}, None, "coverage unknown: not measured"),
@@ -95,16 +108,33 @@ def test_totals(work: WorkTotals, text: str) -> None:
             "processes (30 %), what runs outside torch (40 %)",
         ),
         (
+            {"share": 0.004, "children": 0.99},
+            None,
+            "0 % covered: the work runs in another process",
+        ),
+        (
+            {"share": 0.0, "children": 0.7},
+            0.5,
+            "0 % covered: the work runs in another process (50 % before); "
+            "not counted: what runs outside torch (30 %)",
+        ),
+        (
+            {"share": 0.0, "children": 0.3},
+            None,
+            "counted in torch, covers 0 % of CPU time; not counted: other processes (30 %), "
+            "what runs outside torch (70 %)",
+        ),
+        (
             {
                 "share": 1.2,
                 "compiled": True,
-                "concurrent": True,
+                "peak_varies": True,
                 "blind": ("aten.x", "my.y"),
                 "notes": ("once",),
             },
             None,
             "counted in torch, covers 120 % of CPU time; compiled parts counted as if they ran "
-            "eagerly; peak memory not compared: several threads make tensors; FLOP unknown of "
+            "eagerly; peak memory varies from call to call, and is not compared; FLOP unknown of "
             "aten.x and my.y; once",
         ),
         (
@@ -115,11 +145,10 @@ def test_totals(work: WorkTotals, text: str) -> None:
     ],
 )
 def test_coverage_says_what_was_not_counted(
-    found: dict[str, Any], accepted: dict[str, Any] | None, text: str
+    found: dict[str, Any], share_before: float | None, text: str
 ) -> None:
     """It names the share, that of the baseline if it is another, and each gap above 5 %."""
-    before = None if accepted is None else Coverage(**accepted)
-    assert work_text.coverage(Coverage(**found), before) == text
+    assert work_text.coverage(Coverage(**found), share_before) == text
 
 
 @pytest.mark.parametrize(
@@ -226,10 +255,26 @@ def test_a_regression_of_joules_says_what_the_work_did(
     assert work_text.annotation(one, Coverage(share)) == text
 
 
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (Coverage(0.97), None),
+        (Coverage(0.4, threads=0.6), "not counted: threads (60 %)"),
+        (
+            Coverage(None, "CUDA computes later", children=0.5),
+            "coverage unknown: CUDA computes later; not counted: other processes (50 %)",
+        ),
+    ],
+)
+def test_what_is_left_out_is_one_line(found: Coverage, text: str | None) -> None:
+    """JUnit's properties have it beside the share; nothing is said if all is counted."""
+    assert work_text.left_out(found) == text
+
+
 def test_no_joules_are_made_of_work() -> None:
     """No text of counted work has a unit of energy, power or mass."""
     found = Coverage(0.15, None, 0.3, 0.3, True, ("aten.x",))
-    texts = [work_text.totals(table().totals), work_text.coverage(found, Coverage(0.9))]
+    texts = [work_text.totals(table().totals), work_text.coverage(found, 0.9)]
     for outcome in WorkOutcome:
         one = verdict(outcome, relative=0.24, limits=(FLOP, MEMORY), largest="aten.mm 1 -> 2 calls")
         texts += [work_text.cell(one), str(work_increased(key(), "call", one))]

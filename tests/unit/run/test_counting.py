@@ -48,14 +48,22 @@ def three() -> Iterable[AnyTrip]:
     return iter([UnmeasuredTrip() for _ in range(3)])
 
 
-def test_three_calls_are_added_after_the_first() -> None:
-    """Two that count and a plain one, among those of the meter."""
-    count = Counting(AUTO)
-    trips = list(zip(count.beside(iter(three()), once=False), range(9), strict=False))
-    assert len(trips) == 6
-    kinds = [type(trip).__name__ for trip, _ in trips]
+@pytest.mark.parametrize(
+    ("short_s", "fixed", "plain"),
+    [(1.0, False, 2), (0.0, False, 1), (1.0, True, 1)],
+    ids=["short", "long", "fixed"],
+)
+def test_calls_are_added_after_the_first(
+    monkeypatch: pytest.MonkeyPatch, short_s: float, fixed: bool, plain: int
+) -> None:
+    """Two that count, and a plain one, or two of a short call: among those of the meter."""
+    monkeypatch.setattr(counting, "SHORT_S", short_s)
+    count = Counting(ON)
+    trips = count.beside(iter(three()), once=False, fixed=fixed)
+    kinds = [type(trip).__name__ for trip, _ in zip(trips, range(9), strict=False)]
     meter = "UnmeasuredTrip"
-    assert kinds == [meter, "CountingTrip", "CountingTrip", "PlainTrip", meter, meter]
+    added = ["CountingTrip", "CountingTrip", *["PlainTrip"] * plain]
+    assert kinds == [meter, *added, meter, meter]
 
 
 def test_work_is_counted_beside_a_meter() -> None:
@@ -140,7 +148,7 @@ def test_torch_that_the_first_call_loads(monkeypatch: pytest.MonkeyPatch) -> Non
         work()
 
     count = Counting(AUTO)
-    assert drive(count.beside(iter(three()), once=False), call) == 6
+    assert drive(count.beside(iter(three()), once=False), call) == 7
     assert flop(count.of("call", once=False)) == 2000
 
 

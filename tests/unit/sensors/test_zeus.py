@@ -557,7 +557,7 @@ def apple(readings: list[dict[str, int]]) -> dict[str, Any]:
     last = readings[-1]
     zeus_devices.pretend_apple()
     sys.modules["zeus_apple_silicon"] = zeus_devices.apple_silicon(lambda: next(answers, last))
-    zeus.WATCH_S = 0.0
+    zeus.__dict__["WATCH_S"] = 0.0
     sensor = zeus.open_sensor(Path("/none"))
     return opened(sensor) | {"read": [list(sensor.read().energy_uj) for _ in range(2)]}
 
@@ -603,7 +603,7 @@ def test_apple_silicon_needs_a_library_of_its_own() -> None:
 
 def pretend_jetson(folder: str, rails_mw: dict[str, int]) -> Path:
     """In a child with its own `/sys`: simulate a Jetson; return the folder of its rails."""
-    from zeus.device.soc import jetson  # type: ignore[import-not-found, unused-ignore]
+    from zeus.device.soc import jetson
 
     release = zeus_devices.release_file(Path(folder)) / "etc/nv_tegra_release"
     platform.processor = lambda: "aarch64"

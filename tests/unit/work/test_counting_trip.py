@@ -19,9 +19,11 @@ from torch import _dynamo  # noqa: E402
 from pytest_greenops.work.counting_trip import (  # noqa: E402
     COMPILED,
     OUTLIVED,
+    UNKNOWN_IF_COMPILED,
     CountingTrip,
     CpuTime,
     PlainTrip,
+    least_used,
     why_not,
 )
 from tests.unit.work.one_pass import counted, flop, of, pass_through  # noqa: E402
@@ -38,7 +40,7 @@ def surroundings() -> list[Any]:
     """Return what a pass replaces while it counts."""
     return [
         nn.Module.__call__,
-        threading.Thread._bootstrap_inner,
+        vars(threading.Thread)["_bootstrap_inner"],
         _dynamo.eval_frame._callback_from_stance,
         _dynamo.eval_frame._stance,
         torch.utils._python_dispatch._get_current_dispatch_mode_stack(),
@@ -229,6 +231,13 @@ def test_compiled_code_is_counted_as_eager_and_still_compiled(fullgraph: bool) -
     assert 1 == len(graphs)
 
 
+def test_a_torch_that_does_not_tell_what_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The counts say that it is not known."""
+    monkeypatch.delattr("torch._dynamo.eval_frame._callback_from_stance")
+    trip = pass_through(lambda: torch.ones(3) + 1)
+    assert [UNKNOWN_IF_COMPILED] == trip.notes
+
+
 def test_a_compiled_model_is_not_compiled_again() -> None:
     """Neither does a count compile it, nor does the next call compile it anew."""
     graphs: list[Any] = []
@@ -329,3 +338,13 @@ def test_time_inside_operators() -> None:
     inside = counted(work).inside
     assert 0.3 * trip.used["call"].process < inside.process
     assert inside.thread <= inside.process * 1.2
+
+
+def test_the_least_disturbed_of_two_plain_calls() -> None:
+    """Each window has the CPU times of the call that used least in all."""
+    one, other = PlainTrip(lambda: None), PlainTrip(lambda: None)
+    one.used = {"prefill": CpuTime(100, 90, 10), "decode": CpuTime(50, 50, 50)}
+    other.used = {"prefill": CpuTime(80, 80, 80), "decode": CpuTime(60, 50, 50)}
+    least = {"prefill": CpuTime(80, 80, 80), "decode": CpuTime(50, 50, 50)}
+    assert least_used([one, other]) == least
+    assert least_used([]) is None

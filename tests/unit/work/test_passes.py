@@ -71,6 +71,16 @@ def test_equal_passes_are_counted() -> None:
     assert Coverage(share=0.9) == counted.coverage
 
 
+def test_peak_memory_that_differs_varies() -> None:
+    """The counts of the operators are equal, so they have a value all the same."""
+    one, other = trip(), trip()
+    other.tallies["call"].memory.peak_bytes = 8
+    counted = counted_windows([one, other])["call"]
+    assert isinstance(counted, Counted)
+    assert (8, True) == (counted.peak_bytes, counted.coverage.peak_varies)
+    assert not coverage(None, trip(), trip()).peak_varies
+
+
 def test_passes_that_differ_have_no_value() -> None:
     """The reason names what differs most, and how."""
     found = counted_windows([trip(calls=28), trip(calls=29)])

@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
+import psutil
 import pytest
 
 from pytest_greenops.model.errors import OptionError, SensorUnavailable
@@ -347,7 +348,7 @@ def test_memory_of_unknown_size_is_left_out(monkeypatch: pytest.MonkeyPatch) -> 
     def forbidden() -> None:
         raise PermissionError(13, "Permission denied", "/proc/meminfo")
 
-    monkeypatch.setattr(estimate.psutil, "virtual_memory", forbidden)
+    monkeypatch.setattr(psutil, "virtual_memory", forbidden)
     assert estimate.open_sensor(7.5).method.endswith("and no memory: its size is unknown")
 
 

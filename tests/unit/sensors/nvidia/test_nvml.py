@@ -359,8 +359,8 @@ def windows(
         clock.sleep(0.2)
         after = instruments.end()
         window = instruments.window(before, after)
-        times_s = [reading[0].time_ns * 1e-9 - start_s for reading in (before, after)]
-        seen.append(Seen(*times_s, window.energy_uj, window.error_uj, window.missing))
+        begin_s, end_s = (reading[0].time_ns * 1e-9 - start_s for reading in (before, after))
+        seen.append(Seen(begin_s, end_s, window.energy_uj, window.error_uj, window.missing))
     return seen
 
 

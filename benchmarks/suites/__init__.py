@@ -1,0 +1,1 @@
+"""Benchmark suites of other projects, unmodified: with and without this plugin."""
