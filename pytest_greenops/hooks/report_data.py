@@ -95,12 +95,18 @@ class GatheredReports:
             self.problems.append(saved.problem)
 
     def places(self, root: Path, repository: Path) -> dict[TestKey, Place]:
-        """Return where the tests are in the repository; `root` is pytest's."""
+        """Return where the tests are in the repository; `root` is pytest's.
+
+        A test whose function is outside of the repository is at the first line of its module.
+        """
         inside = root.relative_to(repository) if root.is_relative_to(repository) else Path()
-        return {
-            test: Place(posixpath.normpath((inside / file).as_posix()), (line or 0) + 1)
-            for test, (file, line) in self._locations.items()
-        }
+        found = {}
+        for test, (file, line) in self._locations.items():
+            path = posixpath.normpath((inside / file).as_posix())
+            found[test] = Place(path, (line or 0) + 1)
+            if path.startswith(("../", "/")):
+                found[test] = Place((inside / test.module).as_posix())
+        return found
 
     def lines(self, run: Run) -> Iterator[str]:
         """Yield what is shown once, saved anew, not saved or not used, and the problems."""

@@ -24,6 +24,7 @@ from pytest_greenops.report.entry import (
     headline_of,
     sentence,
 )
+from pytest_greenops.report.reasons import ESTIMATE_BAND
 
 #: The first line: a comment that shows nothing, by which a report of ours is recognised.
 MARK = "<!-- pytest-greenops -->"
@@ -112,7 +113,7 @@ def _head(document: Results, found: Sequence[Entry]) -> Iterator[str]:
         yield f"Compared with {code(document.policy.ab)}, in turns on the same machine."
         yield ""
     if any(r.verdict.alone for r in document.results):
-        yield "Counted work: what the calls do inside torch, the same on every machine. No joules."
+        yield "Counted work is what the calls do inside torch; no joules were measured."
         yield ""
 
 
@@ -183,13 +184,14 @@ def _row(entry: Entry) -> str:
 
 def _unbroken(figure: str) -> str:
     """Return a figure that stays in one line of its cell."""
-    return escaped(figure).replace(" ", "\u00a0")
+    return escaped(figure).replace(" ", "\u00a0").replace("…", "\u2060…\u2060")
 
 
 def _foot(document: Results) -> Iterator[str]:
     results = document.results
     if any(figures.estimated(r) and figures.measured(r) for r in results):
-        yield "`~` is estimated from CPU time, not sensed: ±50 % on the absolute figure."
+        band = ESTIMATE_BAND
+        yield f"Estimated figures (`~`) are computed, not sensed: {band} on the absolute figure."
         yield ""
     yield f"<sub>{escaped(closing.closing_line(results).removeprefix('energy: '))}</sub>"
     known = document.environment.machine

@@ -78,6 +78,8 @@ def test_gate_against_the_base(job: Job) -> None:
     assert code == 1, out
     assert "::error file=tests/test_it.py,line=5,title=regressed%3A test_a::" in out
     assert results(job)["policy"]["ab"].endswith("(origin/main)")
+    assert out.count("::error") == 1
+    assert job.summary.read_text(encoding="utf-8").count("<!-- pytest-greenops -->") == 1
 
 
 def test_base_that_is_not_known(job: Job) -> None:

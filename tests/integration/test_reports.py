@@ -57,6 +57,20 @@ def test_job_of_github(grown: Project, job: Path) -> None:
     assert text.count(HEADING) == 1
 
 
+def test_function_outside_of_the_repository(project: Project, job: Path) -> None:
+    """A test that its module imports from elsewhere is annotated in its module."""
+    (project.path / "code").mkdir()
+    project.write("code/pytest.ini", "[pytest]\nenergy_sensors = fake\npythonpath = ../lib\n")
+    (project.path / "conftest.py").rename(project.path / "code/conftest.py")
+    project.write("code/.git", "")
+    budget = "@pytest.mark.energy_budget('1 J')"
+    text = f"import pytest\n\n\n{budget}\ndef test_far(energy, work): energy(work)"
+    project.write("lib/far.py", text)
+    project.write("code/tests/test_it.py", "from far import test_far")
+    [command] = commands(project.run("--energy", "--rootdir=code", "-c", "code/pytest.ini", "code"))
+    assert command.startswith("::error file=tests/test_it.py,line=1,title=over budget%3A test_far:")
+
+
 def test_off_and_on(grown: Project, job: Path) -> None:
     """`off` writes nothing in a job; `on` writes annotations without one."""
     ran = grown.energy("--energy-github=off", *ALONE, joules=3.0, seed=9)

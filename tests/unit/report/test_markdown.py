@@ -86,7 +86,7 @@ def test_warning_is_no_failure() -> None:
     text = to_markdown(run([regressed(action="warn", estimated=True)]))
     assert "## ⚠️ 1 of 1 test would fail the energy check, and only warned" in text
     assert "### ⚠️ `test_parse` regressed (warned) · estimated ±50 %" in text
-    assert "`~` is estimated" in text
+    assert "Estimated figures (`~`) are computed, not sensed: ±50 %" in text
 
 
 def test_counted_work_has_no_joules() -> None:
