@@ -152,8 +152,10 @@ def _table(table: _Table, most_bytes: int) -> Iterator[str]:
     ]
     left = most_bytes - _size("\n".join(head)) - len("\n\n</details>\n")
     rows: list[str] = []
+    said = ""
     for entry in table.rows:
-        row = _row(entry)
+        row = _row(entry, entry.reason != said)
+        said = entry.reason
         left -= _size(row) + 1
         if left < 0:
             break
@@ -167,8 +169,11 @@ def _table(table: _Table, most_bytes: int) -> Iterator[str]:
     yield from ("</details>", "")
 
 
-def _row(entry: Entry) -> str:
-    reason = f"<br>{escaped(elide(entry.reason, _REASON))}" if entry.outcome in _REASONED else ""
+def _row(entry: Entry, explained: bool) -> str:
+    """Return a row; `explained` is whether the row above has another reason."""
+    reason = ""
+    if explained and entry.outcome in _REASONED:
+        reason = f"<br>{escaped(elide(entry.reason, _REASON))}"
     span = f"<br>{_unbroken(entry.change[1])}" if entry.change[1] else ""
     marks = "".join(f"<br>{escaped(tag)}" for tag in entry.tags)
     limit = entry.gauge.limit if entry.gauge else ""

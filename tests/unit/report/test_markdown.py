@@ -81,6 +81,14 @@ def test_others_are_in_a_table_that_opens() -> None:
     assert "+3.1 %" in table.replace("\u00a0", " ")
 
 
+def test_a_reason_is_said_once() -> None:
+    """Of rows with the same reason, the first has it."""
+    several = [result(Outcome.NO_BASELINE, test=key(f"test_{number}")) for number in range(9)]
+    text = to_markdown(run([*several, unmeasured("no sensor", key("test_x"))]))
+    assert text.count("no baseline on this machine; save one") == 1
+    assert text.count("no sensor") == 1
+
+
 def test_warning_is_no_failure() -> None:
     """A run that only warns says so; an estimate is marked."""
     text = to_markdown(run([regressed(action="warn", estimated=True)]))
