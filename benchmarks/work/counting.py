@@ -59,11 +59,12 @@ def _used(call: Callable[[], Any]) -> CpuTime:
     return trip.used["call"]
 
 
-def setting() -> str:
+def setting(*, threads: bool = True) -> str:
     """Return where and when something was counted, for the line above a table."""
     python, day = platform.python_version(), time.strftime("%Y-%m-%d")
-    threads = f"{torch.get_num_threads()} thread{'' if torch.get_num_threads() == 1 else 's'}"
-    return f"torch {torch.__version__}, Python {python}, {platform.machine()}, {threads}, {day}"
+    number = torch.get_num_threads()
+    on = f" {number} thread{'' if number == 1 else 's'}," if threads else ""
+    return f"torch {torch.__version__}, Python {python}, {platform.machine()},{on} {day}"
 
 
 def differences(one: Counted, other: Counted) -> list[str]:
@@ -76,9 +77,13 @@ def differences(one: Counted, other: Counted) -> list[str]:
             found.append(f"{operator}: {' -> '.join(map(_shown, pair))}")
     if one.modules != other.modules and not found:
         found.append("amounts by module")
-    if one.peak_bytes != other.peak_bytes and not one.coverage.peak_varies:
+    if one.peak_bytes != other.peak_bytes and not _peak_varies(one, other):
         found.append(f"peak: {one.peak_bytes} -> {other.peak_bytes} bytes")
     return found
+
+
+def _peak_varies(*counts: Counted) -> bool:
+    return any(each.coverage.peak_varies for each in counts)
 
 
 def _shown(amount: Amount) -> str:

@@ -1,15 +1,15 @@
 """Whether counts are the same in other processes, on more threads, and by other kernels.
 
-    python -m benchmarks.work.determinism [--share 0.01] [--only TEXT ...]
+    python -m benchmarks.work.determinism [--processes N] [--only TEXT ...]
 
 Counts every workload in 180 processes, each with hash seeds of its own: 20 for each of 1, 2 and 4
 threads with `ATEN_CPU_CAPABILITY` unset (native), `avx2` and `default`. All tables must be those of
 the first process: operators, modules and peak memory. Calls that differ within a process are
 `calls differ`, and so must they be in all others. Then small workloads are counted again and again
 in 20 processes, 10,000 times in all: each is compared with the first process's as the plugin would
-compare it with a baseline, and one that is not the same is an alarm. A process takes a minute;
-`--share` makes that part of the processes, the settings in turn. Without `--share` and `--only` the
-table is written to docs/evidence/work.md.
+compare it with a baseline, and one that is not the same is an alarm. A process takes up to a
+minute; with `--processes`, fewer take the settings in turn. Without `--only` the table is written
+to docs/evidence/work.md.
 """
 
 from __future__ import annotations
@@ -121,12 +121,10 @@ def disagreement(found: Found, reference: Found) -> str | None:
     return f"{different[0]} ({len(different)} lines)" if different else None
 
 
-def compare(names: Sequence[str], share: float) -> Iterator[tuple[str, str, str]]:
+def compare(names: Sequence[str], processes: int) -> Iterator[tuple[str, str, str]]:
     """Yield each workload, in how many processes its table is the same, and what differs."""
     plan = [each for _ in range(PROCESSES) for each in SETTINGS]
-    runs = [
-        (each, in_process(each, names)) for each in islice(plan, max(2, round(share * len(plan))))
-    ]
+    runs = [(each, in_process(each, names)) for each in islice(plan, max(2, processes))]
     _, reference = runs[0]
     for name in names:
         ran = [(s, run[name]) for s, run in runs if NO_RUN not in (run[name].cause or "")]
@@ -140,11 +138,11 @@ def compare(names: Sequence[str], share: float) -> Iterator[tuple[str, str, str]
         yield f"{name} ({rows})", f"{len(ran) - len(bad)} of {len(ran)}", "; ".join(words) or "–"
 
 
-def alarms(share: float) -> tuple[int, int]:
+def alarms(processes: int = PROCESSES) -> tuple[int, int]:
     """Return how often small workloads were counted again, and how often that was an alarm."""
     counts = wrong = 0
     reference: Mapping[str, Found] = {}
-    for number in range(max(2, round(share * PROCESSES))):
+    for number in range(processes):
         here = in_process(SETTINGS[number % len(SETTINGS)], SMALL, REPEATED)
         reference = reference or here
         for name, found in here.items():
@@ -159,23 +157,29 @@ def alarms(share: float) -> tuple[int, int]:
 def main() -> None:
     """Print the table, and write it to the page if it is whole."""
     parser = argparse.ArgumentParser(description="Compare counts of many processes.")
-    parser.add_argument("--share", type=float, default=1.0, help="this part of the processes")
+    parser.add_argument("--processes", type=int, default=PROCESSES * len(SETTINGS), help="how many")
     parser.add_argument("--only", nargs="*", default=[], help="texts in the names of workloads")
     parser.add_argument("--here", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.here:
         count_here(arguments.here[1:], int(arguments.here[0]))
         return
-    rows = list(compare(list(chosen(arguments.only, WORKLOADS)), arguments.share))
-    counts, wrong = (0, 0) if arguments.only else alarms(arguments.share)
-    lines = [
-        f"{setting()}; {len(SETTINGS)} settings in turn.",
+    rows = list(compare(list(chosen(arguments.only, WORKLOADS)), arguments.processes))
+    counts, wrong = (0, 0) if arguments.only else alarms()
+    publish(page(rows, arguments.processes, counts, wrong), PAGE, WRITER, not arguments.only)
+
+
+def page(
+    rows: Sequence[tuple[str, str, str]], processes: int, counts: int, wrong: int
+) -> list[str]:
+    """Return the lines of the table."""
+    return [
+        f"{setting(threads=False)}; {processes} processes, {len(SETTINGS)} settings in turn.",
         "",
         f"{counts:,} counts of {len(SMALL)} small workloads: {wrong:,} alarms.",
         "",
         *table(["workload (operators)", "processes that agree", "what differs"], rows),
     ]
-    publish(lines, PAGE, WRITER, whole=arguments.share == 1.0 and not arguments.only)
 
 
 if __name__ == "__main__":
