@@ -19,7 +19,7 @@ SIDE_BY_SIDE = --numprocesses $(JOBS) --dist worksteal
 REAL_TIME = $(shell grep --recursive --word-regexp --files-with-matches real_time tests --include='test_*.py')
 OTHER_PLUGINS = $(patsubst %,tests/integration/test_%.py,async benchmark_fixture cov randomly repeat rerunfailures timeout xdist)
 COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_report.py cli_bisect.py)
-COMMANDS = tests/integration/test_sessions.py \
+COMMANDS = $(addprefix tests/integration/test_,action.py ci_files.py reports.py sessions.py) \
 	$(addprefix tests/integration/test_cli,.py _compare.py _import.py _merge.py _prune.py _show.py _whatif.py)
 BROWSER = tests/integration/test_html.py
 HISTORY = tests/history $(addprefix tests/integration/test_,history.py cli_history.py)
@@ -34,7 +34,7 @@ test: $(VENV)/.test  ## two minutes: all tests but those of the seven commands b
 test-ab: $(VENV)/.test  ## comparisons and bisects in git repositories, by processes of their own
 	$(PYTEST) -m "not real_time" $(COMPARISONS) $(SIDE_BY_SIDE)
 
-test-commands: $(VENV)/.test  ## the command pytest-greenops, and sessions in fresh processes
+test-commands: $(VENV)/.test  ## the command pytest-greenops, sessions in fresh processes, files for CI
 	$(PYTEST) -m "not real_time" $(COMMANDS) $(SIDE_BY_SIDE)
 
 test-browser: $(VENV)/.browser  ## the HTML report in headless Chromium; skipped where that is missing

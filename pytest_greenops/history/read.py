@@ -25,7 +25,7 @@ class Wanted(NamedTuple):
 
     test     a node id, a test's name, a pattern with `*` and `?`, the name of a measurement, or a
              part of a node id: the first of these that is in the history; None reads all
-    last     so many runs of each measurement and machine; without a test, so many runs of all
+    last     number of runs of each measurement and machine; without a test, of all together
     machine  a part of the machine's name
     branch   the branch of the runs
     project  the project of the runs

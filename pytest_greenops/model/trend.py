@@ -16,7 +16,7 @@ class TrendPoint(msgspec.Struct, frozen=True, omit_defaults=True):
 
     run         the id of the run
     at          when it was written, in UTC: `2026-11-29T12:00:00+00:00`
-    commit, dirty, branch  the measured code, as far as git told
+    commit, dirty, branch  the measured code, where git knows it
     value       joules of the judged unit of work, or the weighted work of a call
     low, high   the 95 % confidence interval of the joules
     outcome     the verdict of that run
