@@ -78,15 +78,19 @@ def read(path: Path) -> Source:
     try:
         data = whole_file.read_bytes(path, _MOST_BYTES, streams=True)
     except FileNotFoundError as error:
-        raise ResultsError(f"{path}: cannot be read ({error.strerror})") from None
+        raise ResultsError(
+            f"{path}: cannot be read ({error.strerror}); name an existing file"
+        ) from None
     except whole_file.FileProblem as problem:
-        raise ResultsError(f"{path}: {problem.why}") from None
+        raise ResultsError(f"{path}: {problem.why}; name another file") from None
     try:
         text = whole_file.without_mark(data).decode()
         wanted = _of_json(text) if text.lstrip().startswith("{") else _of_csv(text)
     except (ValueError, RecursionError, OverflowError, csv.Error) as error:
         why = "too deeply nested" if isinstance(error, RecursionError) else str(error)
-        raise ResultsError(f"{path}: damaged ({encodable(why)[:200]})") from None
+        raise ResultsError(
+            f"{path}: damaged ({encodable(why)[:200]}); write it anew with its tool"
+        ) from None
     if wanted is None:
         raise ResultsError(f"{path}: unknown format: {_KNOWN}")
     if isinstance(wanted, str):

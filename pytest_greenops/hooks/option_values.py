@@ -7,9 +7,56 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_greenops.model.errors import UnitError
+import pytest
+
+from pytest_greenops.model.errors import GreenopsError, OptionError, UnitError
 from pytest_greenops.model.marker import MOST_ROUNDS
 from pytest_greenops.model.run_options import Count, StableMemory, TestsOf
+
+
+class OptionReader:
+    """Reads an option from the command line, else from its ini twin."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """Return whether a switch is on."""
+        raw, _ = self._raw(name)
+        return default if raw is None else bool(raw)
+
+    def given(self, name: str) -> bool:
+        """Return whether the option is on the command line."""
+        return self._config.getoption(name.replace("-", "_"), None) is not None
+
+    def either(self, *names: str) -> str | None:
+        """Return which option is set: on the command line, else by an ini twin."""
+        found = [name for name in names if self.given(name)]
+        found = found or [name for name in names if self.flag(name)]
+        if len(found) > 1:
+            raise OptionError(f"--{' and --'.join(found)} exclude each other: use one")
+        return found[0] if found else None
+
+    def value(self, name: str, parse: Callable[[Any], Any], default: Any = None) -> Any:
+        """Return a checked value; raises `OptionError`, which names where it was written."""
+        raw, source = self._raw(name)
+        if raw is None:
+            return default
+        try:
+            return parse(raw)
+        except (GreenopsError, ValueError) as error:
+            raise OptionError(f"{source}: {error}") from None
+
+    def _raw(self, name: str) -> tuple[Any, str]:
+        ini = name.replace("-", "_")
+        given = self._config.getoption(ini, None)
+        if given is not None:
+            return given, f"--{name}"
+        try:
+            return self._config.getini(ini), ini
+        except (TypeError, ValueError, pytest.UsageError) as error:
+            message = str(error)
+            raise OptionError(message if ini in message else f"{ini}: {message}") from None
 
 
 def quantity_of(name: str) -> Callable[[str], float]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from pytest_greenops.hooks import option_values as values
-from pytest_greenops.model.errors import GreenopsError, OptionError
+from pytest_greenops.model.errors import OptionError
 from pytest_greenops.model.marker import parse_action
 from pytest_greenops.model.run_options import (
     ONLY_VARIABLE,
@@ -173,7 +172,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 def read_options(config: pytest.Config) -> Options:
     """Return the options of this run; raises `OptionError` that names the invalid option."""
-    read, default = _Reader(config), Options()
+    read, default = values.OptionReader(config), Options()
     saving = read.either("energy-save", "energy-save-new")
     selection = read.either("energy-only", "energy-skip")
     count_only = read.flag("energy-count-only")
@@ -251,7 +250,7 @@ def read_options(config: pytest.Config) -> Options:
     return options
 
 
-def _ref_of(config: pytest.Config, read: _Reader) -> str | None:
+def _ref_of(config: pytest.Config, read: values.OptionReader) -> str | None:
     """Return the ref of an A/B comparison, if this run can have one.
 
     The ref of an ini file or `addopts` is for the runs that compare: it yields to an option on the
@@ -269,7 +268,7 @@ def _ref_of(config: pytest.Config, read: _Reader) -> str | None:
     return ref
 
 
-def _check_ab(options: Options, read: _Reader) -> None:
+def _check_ab(options: Options, read: values.OptionReader) -> None:
     """Raise `OptionError` for options that contradict an A/B comparison."""
     if options.ab is None:
         for name in ("energy-ab-tests", "energy-ab-setup"):
@@ -310,50 +309,7 @@ def _refuse_without_measuring(config: pytest.Config) -> None:
         raise OptionError(f"--{ours[name].name} has no effect without --energy: {command}")
 
 
-class _Reader:
-    """Reads an option from the command line, else from its ini twin."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-
-    def flag(self, name: str, default: bool = False) -> bool:
-        raw, _ = self._raw(name)
-        return default if raw is None else bool(raw)
-
-    def given(self, name: str) -> bool:
-        """Return whether the option is on the command line."""
-        return self._config.getoption(name.replace("-", "_"), None) is not None
-
-    def either(self, *names: str) -> str | None:
-        """Return which option is set: on the command line, else by an ini twin."""
-        found = [name for name in names if self.given(name)]
-        found = found or [name for name in names if self.flag(name)]
-        if len(found) > 1:
-            raise OptionError(f"--{' and --'.join(found)} exclude each other: use one")
-        return found[0] if found else None
-
-    def value(self, name: str, parse: Callable[[Any], Any], default: Any = None) -> Any:
-        raw, source = self._raw(name)
-        if raw is None:
-            return default
-        try:
-            return parse(raw)
-        except (GreenopsError, ValueError) as error:
-            raise OptionError(f"{source}: {error}") from None
-
-    def _raw(self, name: str) -> tuple[Any, str]:
-        ini = name.replace("-", "_")
-        given = self._config.getoption(ini, None)
-        if given is not None:
-            return given, f"--{name}"
-        try:
-            return self._config.getini(ini), ini
-        except (TypeError, ValueError, pytest.UsageError) as error:
-            message = str(error)
-            raise OptionError(message if ini in message else f"{ini}: {message}") from None
-
-
-def _carbon(read: _Reader) -> CarbonFactor | None:
+def _carbon(read: values.OptionReader) -> CarbonFactor | None:
     """Return what converts joules to grams; the table of regions is loaded only if needed."""
     pue = read.value("energy-pue", values.pue_of, 1.0)
     grid = read.either("energy-carbon-intensity", "energy-region")
@@ -373,7 +329,7 @@ def _carbon(read: _Reader) -> CarbonFactor | None:
     return found
 
 
-def _history(config: pytest.Config, read: _Reader) -> HistoryUrl | None:
+def _history(config: pytest.Config, read: values.OptionReader) -> HistoryUrl | None:
     """Return where runs are remembered; the file of an ini value is below the root directory.
 
     An empty value remembers none.

@@ -78,9 +78,9 @@ def action_benchmark(document: Results, places: Places) -> str:
             if each.cost:
                 extra = [f"verdict: {result.verdict.outcome.value}"]
                 extra += [f"estimated, {ESTIMATE_BAND}"] if each.estimated else []
-                known = each.low is not None and each.high is not None
-                half = (each.high - each.low) / 2 if known else 0.0  # type: ignore[operator]
-                spread = f"± {significant(half)}" if known else None
+                spread = None
+                if each.low is not None and each.high is not None:
+                    spread = f"± {significant((each.high - each.low) / 2)}"
                 title = f"{name} | {_slug(each)}"
                 found.append(Bench(title, each.unit, each.value, spread, "\n".join(extra)))
     return _json(found)

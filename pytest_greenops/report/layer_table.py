@@ -132,7 +132,7 @@ def _work_changed(of: LayerWork | None) -> bool:
 def _with_work(
     rows: Sequence[tuple[str, ...]], work: Sequence[LayerWork | None], name: int, width: int
 ) -> list[tuple[str, ...]]:
-    """Return rows with a cell on the work of each layer, a short one where names need the room."""
+    """Return rows with a cell on the work of each layer, a short one beside long names."""
     if not any(work):
         return list(rows)
     for short in (False, True):
