@@ -48,7 +48,8 @@ test-real-time: $(VENV)/.test  ## tests that measure against the clock, one afte
 
 # On one thread each: threads of torch in several processes slow each other down.
 test-studies: $(VENV)/.test $(VENV)/.bench  ## the tests that need torch
-	OMP_NUM_THREADS=1 $(PYTEST) $(NEED_TORCH) tests/unit/insight tests/test_docs.py $(SIDE_BY_SIDE)
+	OMP_NUM_THREADS=1 $(PYTEST) $(NEED_TORCH) tests/unit/insight tests/unit/machine/test_software.py \
+		tests/test_docs.py $(SIDE_BY_SIDE)
 
 test-history: $(VENV)/.postgresql  ## histories in SQLite and in a PostgreSQL that the tests start
 	$(PYTEST) $(HISTORY) $(SIDE_BY_SIDE)
