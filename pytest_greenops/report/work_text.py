@@ -90,7 +90,7 @@ def facts(result: Result) -> Iterator[str]:
         said = verdict.largest or ""
         yield from (line for line in verdict.changes[:_LISTED] if line not in said)
         if len(verdict.modules) > 1:
-            yield from (f"in {line}" for line in verdict.modules[:_LISTED])
+            yield from map(_in_module, verdict.modules[:_LISTED])
     yield coverage(work.coverage, verdict.share_before)
     if verdict.outcome is WorkOutcome.NOT_COMPARABLE:
         yield f"not comparable: {verdict.cause}"
@@ -103,6 +103,10 @@ def done(work: WorkTotals) -> str:
 
 def _calls(work: WorkTotals) -> str:
     return f"{work.calls:,} call{'' if work.calls == 1 else 's'}"
+
+
+def _in_module(line: str) -> str:
+    return line if line.startswith("outside of modules: ") else f"in {line}"
 
 
 def totals(work: WorkTotals) -> str:

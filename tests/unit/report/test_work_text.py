@@ -320,3 +320,14 @@ def test_a_row_says_what_was_not_counted() -> None:
             "work  not counted: calls differ",
         )
     ]
+
+
+def test_a_section_says_where_work_changed() -> None:
+    """A line for each module, and one for what no module does."""
+    changed = verdict(modules=("layers.0: 1 -> 2 calls", "outside of modules: 7 calls"))
+    one = result(work=record(table(), FACTS))
+    one = replace(one, verdict=replace(one.verdict, work=changed))
+    assert list(work_text.facts(one))[1:3] == [
+        "in layers.0: 1 -> 2 calls",
+        "outside of modules: 7 calls",
+    ]
