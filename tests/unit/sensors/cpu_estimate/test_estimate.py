@@ -161,7 +161,7 @@ def test_neighbour_is_not_counted() -> None:
 
 
 WORKER = """
-import os, sys
+import os, sys, time
 os.sched_setaffinity(0, {sys_cpu})
 from pytest_greenops.sensors.base import difference
 from pytest_greenops.sensors.cpu_estimate.estimate import open_sensor
@@ -170,10 +170,11 @@ def work():
     sum(number * number for number in range(2_000_000))
 for _ in sys.stdin:
     work()  # the caches of a CPU that was idle are cold
-    before = sensor.read()
+    started_s, before = time.process_time(), sensor.read()
     work()
     window = difference(sensor.domains, before, sensor.read())
-    print(sum(window.energy_uj.values()), window.seconds, flush=True)
+    used_s = time.process_time() - started_s
+    print(sum(window.energy_uj.values()) / used_s, window.seconds / used_s, flush=True)
 """
 NEIGHBOUR = "import os\nos.sched_setaffinity(0, {sys_cpu})\nwhile True: pass"
 
@@ -190,8 +191,11 @@ def neighbour() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.real_time
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs to share one CPU")
-def test_busy_neighbour_changes_little(neighbour: subprocess.Popen[str]) -> None:
-    """The same work costs the same within 5 %, although a neighbour doubles its time."""
+def test_busy_neighbour_is_not_charged(neighbour: subprocess.Popen[str]) -> None:
+    """A second of CPU time costs the same within 2 %, although a neighbour takes every other one.
+
+    How much CPU time the work itself takes then is the machine's affair: its caches are shared.
+    """
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER.format(sys_cpu={max(os.sched_getaffinity(0))})],
         stdin=subprocess.PIPE,
@@ -203,8 +207,8 @@ def test_busy_neighbour_changes_little(neighbour: subprocess.Popen[str]) -> None
     def work() -> tuple[float, float]:
         pipe(worker.stdin).write("go\n")
         pipe(worker.stdin).flush()
-        energy_uj, seconds = pipe(worker.stdout).readline().split()
-        return float(energy_uj), float(seconds)
+        power_uw, seconds = pipe(worker.stdout).readline().split()
+        return float(power_uw), float(seconds)
 
     alone, shared = [], []
     with worker:
@@ -214,11 +218,11 @@ def test_busy_neighbour_changes_little(neighbour: subprocess.Popen[str]) -> None
             shared.append(work())
             os.kill(neighbour.pid, signal.SIGSTOP)
         pipe(worker.stdin).close()
-    energy, seconds = (
+    power, seconds = (
         statistics.median(b[i] / a[i] for a, b in zip(alone, shared, strict=True)) for i in (0, 1)
     )
     assert seconds > 1.2, "the neighbour did not slow the work down"
-    assert energy == pytest.approx(1.0, abs=0.05)
+    assert power == pytest.approx(1.0, abs=0.02)
 
 
 def test_waiting_is_charged_a_little() -> None:
