@@ -148,7 +148,7 @@ def measured(work: str, setting: Setting, processes: int) -> list[list[list[floa
             for each in sides:
                 each.abandon()
         (pairs,) = starts.pairs
-        return pairs.known
+        return [[[pair.ratio for pair in start] for start in each] for each in pairs.known]
 
 
 def spreads(found: Sequence[Sequence[Sequence[float]]]) -> Iterator[float]:

@@ -150,7 +150,8 @@ class Interleaving:
     def _one_after_the_other(self) -> None:
         """Make the halves of one pair at a start, on one side and then on the other."""
         halves: dict[Side, list[list[Slice]]] = {}
-        for side in self.maker.shuffled():
+        order = self.maker.shuffled()
+        for side in order:
             halves[side] = self._half(side)
         candidate, ref = (halves[side] for side in self._sides)
         if not len(candidate) == len(ref) == len(self.loops):
@@ -159,7 +160,8 @@ class Interleaving:
             if bool(mine) != bool(theirs):
                 raise NotJudged(f"the test measures in another way in {self._sides[1].name}")
             if mine:
-                self.maker.keep(loop, *zip(mine, theirs, strict=True))
+                candidate_first = order[0] is self._sides[0]
+                self.maker.keep(loop, list(zip(mine, theirs, strict=True)), candidate_first)
 
     def _half(self, side: Side) -> list[list[Slice]]:
         """Return the slices of each loop, on one side."""

@@ -11,6 +11,7 @@ from pytest_greenops.ab.work import (
     WARM_UP_S,
     Limits,
     LoopState,
+    MadePair,
     NotJudged,
     SeveralThreads,
 )
@@ -130,7 +131,8 @@ class PairMaker:
         """Make the only window of each side, after the warm-up that the test asks for."""
         order = self.shuffled()
         made = self._watched(loop, lambda: [self._single(loop, side) for side in order])
-        self.keep(loop, made if order[0] is self._sides[0] else made[::-1])
+        candidate_first = order[0] is self._sides[0]
+        self.keep(loop, [made if candidate_first else made[::-1]], candidate_first)
 
     def _single(self, loop: LoopState, side: Side) -> Slice:
         for _ in range(loop.loop.warmup or 0):
@@ -146,7 +148,7 @@ class PairMaker:
         """Make one pair: again while it is void, or others spoil it, and redos are left."""
         while True:
             self._load.start()
-            made = self._slices(loop)
+            made, candidate_first = self._slices(loop)
             spoilt = self._is_spoilt(loop)
             void = any(slice_.void for slices in made for slice_ in slices)
             if not (spoilt or void) or not self._redos:
@@ -156,7 +158,7 @@ class PairMaker:
             self.spoilt += 1
         else:
             self._redos = REDOS
-        self.keep(loop, *made)
+        self.keep(loop, made, candidate_first)
 
     def _watched(self, loop: LoopState, work: Callable[[], list[Slice]]) -> list[Slice]:
         """Work once, and count it as spoilt if other processes are in what was sensed."""
@@ -168,15 +170,18 @@ class PairMaker:
     def _is_spoilt(self, loop: LoopState) -> bool:
         return contended(self._load.stop()) and not loop.estimated
 
-    def _slices(self, loop: LoopState) -> list[list[Slice]]:
-        """Return the slices of a pair: of two, one begins with either side."""
-        made, order = [], self.shuffled()
+    def _slices(self, loop: LoopState) -> tuple[list[list[Slice]], bool]:
+        """Return the slices of a pair, and whether the first began with the candidate.
+
+        Of two, one begins with either side.
+        """
+        made, orders = [], list[list[Side]]()
         for number in range(loop.slices):
-            order = order[::-1] if number % 2 else self.shuffled()
-            done = {side: self._work(side, self._order(loop)) for side in order}
+            orders.append(orders[-1][::-1] if number % 2 else self.shuffled())
+            done = {side: self._work(side, self._order(loop)) for side in orders[-1]}
             made.append([done[side] for side in self._sides])
         self._watch_idle(made)
-        return made
+        return made, orders[0][0] is self._sides[0]
 
     def _watch_idle(self, made: Sequence[Sequence[Slice]]) -> None:
         """Wait for quiet from now on if a side used CPU time while it was idle; note it if it does.
@@ -191,7 +196,7 @@ class PairMaker:
                 self.busy = max(self.busy, idle_s / worked_s)
             self._settle = True
 
-    def keep(self, loop: LoopState, *made: Sequence[Slice]) -> None:
+    def keep(self, loop: LoopState, made: Sequence[Sequence[Slice]], candidate_first: bool) -> None:
         """Keep a pair: the trimmed mean, over its slices, of candidate over ref in logarithms."""
         for slices in made:
             if why := next((slice_.void for slice_ in slices if slice_.void), None):
@@ -201,7 +206,8 @@ class PairMaker:
                 logs(pairs.joules(slices[place], loop.loop) for slices in made) for place in (0, 1)
             )
             ratios = [c - r for c, r in zip(candidate, ref, strict=True)]
-            pairs.add(trimmed_mean(ratios), trimmed_mean(ref))
+            ratio, candidate_j, ref_j = map(trimmed_mean, (ratios, candidate, ref))
+            pairs.add(MadePair(ratio, candidate_j, ref_j, candidate_first, len(made)))
 
     def _each(self, sides: Sequence[Side], order: Order) -> list[Slice]:
         """Let sides work in random order; return their slices in the given order."""

@@ -224,7 +224,7 @@ class RefComparison:
             none = self._none(Outcome.NOT_COMPARABLE, *self._too_late(0))
             return none[pairs.of.name]
         doubt = self._doubt(pairs, loop, interleaving)
-        result = self._so_far(pairs)
+        result = replace(self._so_far(pairs), every_pair=pairs.every_pair(self._processes_differ))
         if result.outcome is Outcome.INCONCLUSIVE:
             result = replace(result, needs_pairs=self._decision(pairs).shown.needs_pairs)
         if not self._decision(pairs).over:

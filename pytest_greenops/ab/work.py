@@ -12,6 +12,7 @@ from pytest_greenops.judge.stats import trimmed_mean
 from pytest_greenops.measure.commanded import Loop, Slice
 from pytest_greenops.measure.self_checks import edge_error, edge_limit
 from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.interleaved import Pair
 from pytest_greenops.model.measurement import Check, Domain, Measurement, joules_per_unit
 from pytest_greenops.run.against_ref import Compared
 from pytest_greenops.system import SYSTEM
@@ -78,16 +79,29 @@ class NotJudged(GreenopsError):
         self.fix = fix
 
 
+class MadePair(NamedTuple):
+    """A pair as logarithms: candidate over ref, and the joules of a unit of work on either side.
+
+    candidate_first  whether the candidate's first window came first
+    windows          windows of either side
+    """
+
+    ratio: float
+    candidate_j: float
+    ref_j: float
+    candidate_first: bool
+    windows: int
+
+
 class NamePairs:
-    """The pairs of one name, as logarithms of candidate over ref.
+    """The pairs of one name.
 
     processes  for each pair of processes its starts, and for each start its pairs
     """
 
     def __init__(self, of: Compared) -> None:
         self.of = of
-        self.processes: list[list[list[float]]] = [[]]
-        self.ref_j: list[float] = []
+        self.processes: list[list[list[MadePair]]] = [[]]
 
     def begin(self, afresh: bool) -> None:
         """Begin a start, of new processes or of those before."""
@@ -95,12 +109,11 @@ class NamePairs:
             self.processes.append([])
         self.processes[-1].append([])
 
-    def add(self, ratio: float, ref_j: float) -> None:
-        """Add a pair to this start: a logarithm, and the logarithm of the ref's joules."""
+    def add(self, pair: MadePair) -> None:
+        """Add a pair to this start."""
         if not self.processes[-1]:
             self.begin(False)
-        self.processes[-1][-1].append(ratio)
-        self.ref_j.append(ref_j)
+        self.processes[-1][-1].append(pair)
 
     def joules(self, slice_: Slice, loop: Loop) -> float:
         """Return the joules of a unit of work in one slice; raises `NotJudged`."""
@@ -118,7 +131,7 @@ class NamePairs:
         return joules
 
     @property
-    def known(self) -> list[list[list[float]]]:
+    def known(self) -> list[list[list[MadePair]]]:
         """The pairs of each pair of processes that has any, without starts that have none."""
         found = [[start for start in starts if start] for starts in self.processes]
         return [starts for starts in found if starts]
@@ -133,14 +146,35 @@ class NamePairs:
 
         processes_differ  each start has processes of its own, so that no others need confirm it
         """
+        known = [[[made.ratio for made in start] for start in starts] for starts in self.known]
         if processes_differ:
-            return decide([[start for starts in self.known for start in starts]], self.of.margin, 1)
-        return decide(self.known, self.of.margin)
+            return decide([[start for starts in known for start in starts]], self.of.margin, 1)
+        return decide(known, self.of.margin)
+
+    def every_pair(self, processes_differ: bool) -> tuple[Pair, ...]:
+        """Return all pairs in the order in which they were made, and which of them count."""
+        counted = self.decision(processes_differ).processes
+        starts = ((place, start) for place, starts in enumerate(self.known) for start in starts)
+        return tuple(
+            Pair(
+                candidate_j=math.exp(made.candidate_j),
+                ref_j=math.exp(made.ref_j),
+                relative=math.expm1(made.ratio),
+                first="candidate" if made.candidate_first else "ref",
+                windows=made.windows,
+                start=number,
+                process=number if processes_differ else place + 1,
+                counts=processes_differ or place in counted,
+            )
+            for number, (place, start) in enumerate(starts, 1)
+            for made in start
+        )
 
     @property
     def level_j(self) -> float | None:
         """The joules of a unit of work in the ref, or None before the first pair."""
-        return math.exp(trimmed_mean(self.ref_j)) if self.ref_j else None
+        made = [pair.ref_j for starts in self.known for start in starts for pair in start]
+        return math.exp(trimmed_mean(made)) if made else None
 
 
 class SeveralThreads(GreenopsError):

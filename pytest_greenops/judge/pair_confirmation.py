@@ -35,7 +35,7 @@ class Decision(NamedTuple):
     outcome   of the comparison, so far
     shown     the pairs that the figures are from
     disputed  the change in each pair of processes, if they contradict each other
-    processes pairs of processes that the figures are from
+    processes places of the pairs of processes that the figures are from
     """
 
     over: bool
@@ -43,12 +43,12 @@ class Decision(NamedTuple):
     outcome: Outcome
     shown: Comparison
     disputed: tuple[float, ...] = ()
-    processes: int = 1
+    processes: tuple[int, ...] = (0,)
 
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % confidence interval, with what processes of the same code differ by."""
-        middle, half = self.shown.estimate, 1.96 * PROCESS_SD / math.sqrt(self.processes)
+        middle, half = self.shown.estimate, 1.96 * PROCESS_SD / math.sqrt(len(self.processes))
         low, high = self.shown.low, self.shown.high
         return middle - math.hypot(middle - low, half), middle + math.hypot(high - middle, half)
 
@@ -70,23 +70,23 @@ def decide(
         return Decision(bool(first.over), False, outcome, first)
     if outcome is Outcome.PASSED:
         return _passed(first, processes, margin)
-    agreeing, against = [processes[0]], list[Sequence[Sequence[float]]]()
-    for starts in processes[1:]:
+    agreeing, against = [0], list[int]()
+    for place, starts in enumerate(processes[1:], 1):
         if not any(starts):
             break
-        answer = _answer(agreeing, starts, outcome, margin)
+        answer = _answer([processes[each] for each in agreeing], starts, outcome, margin)
         if answer is None:
             return Decision(False, False, Outcome.INCONCLUSIVE, first)
-        (agreeing if answer else against).append(starts)
+        (agreeing if answer else against).append(place)
     if len(agreeing) > 1:
-        both = compare([start for starts in agreeing for start in starts], margin)
-        return Decision(True, False, outcome, both, processes=len(agreeing))
+        both = compare([start for each in agreeing for start in processes[each]], margin)
+        return Decision(True, False, outcome, both, processes=tuple(agreeing))
     if len(against) < most - 1:
         return Decision(False, True, Outcome.INCONCLUSIVE, first)
     changes = tuple(math.expm1(compare(each, margin).estimate) for each in processes)
-    other = compare([start for starts in against for start in starts], margin)
+    other = compare([start for each in against for start in processes[each]], margin)
     passed = Outcome.PASSED if other.outcome is Outcome.PASSED else Outcome.INCONCLUSIVE
-    return Decision(True, False, passed, other, changes, len(against))
+    return Decision(True, False, passed, other, changes, tuple(against))
 
 
 def _passed(
@@ -101,12 +101,12 @@ def _passed(
         return Decision(False, True, Outcome.INCONCLUSIVE, first)
     own = compare(processes[1], margin)
     both = compare([start for starts in processes[:2] for start in starts], margin)
-    passed = Decision(True, False, Outcome.PASSED, both, processes=2)
+    passed = Decision(True, False, Outcome.PASSED, both, processes=(0, 1))
     agree = own.outcome is both.outcome is Outcome.PASSED
     if agree and passed.interval[1] < limit:
         return passed
     changes = tuple(math.expm1(each.estimate) for each in (first, own)) if own.over else ()
-    return Decision(bool(own.over), False, Outcome.INCONCLUSIVE, both, changes, 2)
+    return Decision(bool(own.over), False, Outcome.INCONCLUSIVE, both, changes, (0, 1))
 
 
 def _answer(

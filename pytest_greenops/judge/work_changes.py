@@ -1,4 +1,4 @@
-"""What changed between two tables of counted work, in words: operators, dtypes and peak memory."""
+"""What changed between two tables of counted work, in words and in numbers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pytest_greenops.judge.weights import weight, weighted
-from pytest_greenops.judge.work_places import place
+from pytest_greenops.judge.work_places import natural, parts, place
 from pytest_greenops.model.counted import Amount, Counted, Operator
 from pytest_greenops.model.units import format_different, format_flop, format_memory, format_number
+from pytest_greenops.model.work_verdict import WorkChange, WorkDifference
 
 NOTHING = Amount()
 #: Operators that only training needs: where they are new, all else follows from them.
@@ -19,6 +20,9 @@ _ALIKE = 0.2
 _CALLS = 0.05
 #: Peak memory is named first if it changed by more than this, and the weighted sum by less.
 _MUCH, _LITTLE = 0.1, 0.02
+
+#: A difference has at most this many operators, and as many modules.
+_ROWS = 25
 
 Table = Mapping[Operator, Amount]
 
@@ -144,6 +148,46 @@ def memory_text(now: Counted, before: Counted) -> str | None:
         return None
     then, new = format_different(format_memory, before.peak_bytes, now.peak_bytes)
     return f"peak memory {then} -> {new}"
+
+
+def difference(now: Counted, before: Counted) -> WorkDifference:
+    """Return both sides of each operator and module that changed."""
+    operators, modules = _changed_operators(now, before), _changed_modules(now, before)
+    return WorkDifference(
+        before.totals,
+        tuple(operators[:_ROWS]),
+        tuple(modules[:_ROWS]),
+        max(len(operators) - _ROWS, 0),
+        max(len(modules) - _ROWS, 0),
+    )
+
+
+def _changed_operators(now: Counted, before: Counted) -> list[WorkChange]:
+    whole, found = weighted(before), []
+    for operator in now.operators.keys() | before.operators.keys():
+        old, new = (side.operators.get(operator, NOTHING) for side in (before, now))
+        if old != new:
+            change = _weighted(operator, now.operators, before.operators)
+            found.append((change, WorkChange(str(operator), old, new, _of(change, whole))))
+    return [row for _, row in sorted(found, key=lambda each: (-abs(each[0]), each[1].name))]
+
+
+def _changed_modules(now: Counted, before: Counted) -> list[WorkChange]:
+    """Return the modules that changed; an older table does not know their weighted sums."""
+    whole, known = weighted(before), bool(now.weighted and before.weighted)
+    found = []
+    for part in parts(now, before):
+        if part.old != part.new:
+            exact = now.weighted.get(part.path, 0) - before.weighted.get(part.path, 0)
+            change = exact if known else part.weighted
+            share = _of(change, whole) if known else None
+            found.append((change, WorkChange(part.path, part.old, part.new, share)))
+    found.sort(key=lambda each: (-abs(each[0]), natural(each[1].name)))
+    return [row for _, row in found]
+
+
+def _of(change: float, whole: float) -> float | None:
+    return change / whole if whole else None
 
 
 def largest_change(now: Counted, before: Counted) -> str | None:

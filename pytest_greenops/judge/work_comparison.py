@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from pytest_greenops.judge.work_changes import (
     counts_text,
+    difference,
     largest_change,
     memory_text,
     relative_change,
@@ -104,6 +105,7 @@ def _against(
         largest=changed,
         changes=_operators(counted, before),
         modules=_modules(counted, before),
+        difference=difference(counted, before) if changed else None,
         share_before=before.coverage.share,
         accepted_at=accepted.accepted_at,
         commit=accepted.revision.commit,

@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from pytest_greenops.model.outcome import Outcome
+
+
+class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One pair: what the candidate (the working tree) and the ref used, in turns.
+
+    candidate_j, ref_j  joules of a unit of work on either side
+    relative  the change over the ref (0.083 is +8.3 %). Like both joules it is a trimmed mean over
+              the windows of the pair, so it may differ a little from their ratio
+    first     the side whose first window came first
+    windows   windows of either side, in which they take turns, unless each side ended before the
+              other started
+    start     number of the start of both sides, from 1
+    process   number of the pair of processes, from 1
+    counts    whether the change is computed from it; other processes of the same code may disagree
+    """
+
+    candidate_j: float
+    ref_j: float
+    relative: float
+    first: Literal["candidate", "ref"]
+    windows: int = 1
+    start: int = 1
+    process: int = 1
+    counts: bool = True
 
 
 class Interleaved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -27,6 +53,7 @@ class Interleaved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
                 there are no commits in between
     fix         options with which a run would compare them: `--energy-ab-setup=pip install -e .`
     branch      the branch that the ref is, or is computed from; None if the ref does not move
+    every_pair  each pair that was made, in this order; empty in older files
     notes       what was done beyond the usual: `each side ended before the other started: …`
     """
 
@@ -47,6 +74,7 @@ class Interleaved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     fix: tuple[str, ...] = ()
     good: str | None = None
     branch: str | None = None
+    every_pair: tuple[Pair, ...] = ()
 
     @property
     def label(self) -> str:

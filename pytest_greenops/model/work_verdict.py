@@ -6,7 +6,7 @@ from enum import Enum
 
 import msgspec
 
-from pytest_greenops.model.counted import Amount
+from pytest_greenops.model.counted import Amount, WorkTotals
 
 
 class WorkOutcome(str, Enum):
@@ -70,6 +70,36 @@ class LayerWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         return self.now == Amount() != self.before and self.before is not None
 
 
+class WorkChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one operator, or one module by itself, does now, and did in the accepted work.
+
+    name   `aten.mm float32`, as readers see an operator; the path of a module, '' outside of all
+    share  by how much it changed the weighted sum, over that of all accepted work (0.2 is 20 %);
+           None if that is not known
+    """
+
+    name: str
+    before: Amount = Amount()
+    now: Amount = Amount()
+    share: float | None = None
+
+
+class WorkDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The accepted work of a call beside its work now, where they differ.
+
+    before     the totals of the accepted work
+    operators  those that changed, the largest change of the weighted sum first
+    modules    the same for modules by themselves, without the modules inside them
+    operators_left_out, modules_left_out  how many more changed, and by less
+    """
+
+    before: WorkTotals
+    operators: tuple[WorkChange, ...] = ()
+    modules: tuple[WorkChange, ...] = ()
+    operators_left_out: int = 0
+    modules_left_out: int = 0
+
+
 class WorkVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """An outcome, and what it rests on.
 
@@ -82,6 +112,7 @@ class WorkVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     limits    the absolute limits that were judged
     changes   peak memory and the operators that changed, a line for each, the largest change first
     modules   the same for modules by themselves, without the modules inside them
+    difference           both sides of what changed, in numbers; None if nothing did
     share_before         share of the CPU time that the baseline covers (0.97 is 97 %), if known
     accepted_at, commit  when the baseline was accepted, and its code
     against   the git ref that it is compared with instead, for readers: `3f2a91c (main)`
@@ -101,6 +132,7 @@ class WorkVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     commit: str | None = None
     against: str | None = None
     layers: tuple[LayerWork, ...] = ()
+    difference: WorkDifference | None = None
 
     @property
     def red(self) -> bool:

@@ -85,6 +85,12 @@ def test_a_regression(topic: Project) -> None:
         ]
     )
     assert ran.closing.endswith(f"; 1 no baseline; 0 not comparable; 1 by A/B against {ref}")
+    ab = ran.results["test_it"].verdict.interleaved
+    assert ab is not None
+    assert sum(pair.counts for pair in ab.every_pair) == ab.pairs
+    assert {(pair.candidate_j, pair.ref_j, pair.relative) for pair in ab.every_pair} == {
+        (2.4, 2.0, 0.2)
+    }
     found = ET.parse(topic.path / "junit.xml").iterfind(".//testcase[@name='test_it']//property")
     figures = {each.get("name"): each.get("value") for each in found}
     assert figures["energy.ab_ref"] == "main"

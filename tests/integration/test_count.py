@@ -62,6 +62,17 @@ def test_a_layer_more_is_named_and_one_less_only_reported(
     ran = measured(project)
     assert "aten.addmm float32 2 -> 3 calls, +1.07 GFLOP, in 2.0" in ran.failure("test_forward")
     assert flop(ran) == {"test_forward": 3 * LAYER}
+    work = ran.results["test_forward"].verdict.work
+    assert work is not None
+    assert work.difference is not None
+    assert work.difference.before.all_flop == 2 * LAYER
+    rows = {row.name: row for row in work.difference.operators}
+    mm = rows["aten.addmm float32"]
+    assert (mm.before.flop, mm.now.flop) == (2 * LAYER, 3 * LAYER)
+    assert sum(row.share for row in rows.values()) == pytest.approx(work.relative)
+    [module] = work.difference.modules
+    assert (module.name, module.before.flop, module.now.flop) == ("2.0", 0, LAYER)
+    assert module.share == pytest.approx(work.relative)
     budget = '@pytest.mark.energy_budget(max_work="60%")\ndef test_forward'
     project.write("test_it.py", FORWARD.replace("def test_forward", budget))
     ran = measured(project)

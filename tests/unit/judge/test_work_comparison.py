@@ -17,7 +17,7 @@ from pytest_greenops.judge.work_comparison import judge_work, proves_same
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.counted import Amount, Counted, Coverage, Operator
 from pytest_greenops.model.work_verdict import WorkLimit, WorkOutcome, WorkVerdict
-from tests.unit.works import FACTS, accepted, calls, layers, table, verdict, views
+from tests.unit.works import FACTS, GFLOP, accepted, calls, layers, table, verdict, views
 
 
 def judged(
@@ -529,6 +529,60 @@ def test_steps_add_up_to_the_whole_change() -> None:
         found = judge_work(now, FACTS, accepted(before), Budget())
         assert (found.outcome is WorkOutcome.SAME) <= (relative_change(now, before) in (0, None))
         assert (largest_change(now, now), steps(now, now)) == (None, [])
+
+
+# --- both sides ------------------------------------------------------------------------------
+
+
+def test_a_difference_has_both_sides_of_what_changed() -> None:
+    """Operators, modules and totals, each change as a share of the accepted weighted sum."""
+    known = replace(table(), weighted={"head": 2 * GFLOP, "model": 10 * GFLOP})
+    more = {**known.modules, "model.layers.4.mlp.up": calls(1, 537, 900)}
+    now = replace(
+        changed(mm=calls(29, 537, 900), gelu=views(4)),
+        modules=more,
+        weighted={"head": 2 * GFLOP, "model": 10 * GFLOP, "model.layers.4.mlp.up": GFLOP},
+    )
+    whole = weighted(known)
+    found = judged(now, known).difference
+    assert found is not None
+    assert found.before == known.totals
+    mm, gelu = found.operators
+    assert (mm.name, mm.before, mm.now) == (
+        *("aten.mm float32", calls(28, 537, 900), calls(29, 537, 900)),
+    )
+    assert (gelu.before, gelu.now) == (calls(4), views(4))
+    assert mm.share + gelu.share == pytest.approx(relative_change(now, known))
+    [module] = found.modules
+    assert (module.name, module.before, module.now) == (
+        *("model.layers.4.mlp.up", Amount(), calls(1, 537, 900)),
+    )
+    assert module.share == pytest.approx(GFLOP / whole)
+
+
+def test_a_difference_has_the_largest_changes() -> None:
+    """At most 25 operators and modules, the largest first, and how many more there are."""
+    before = table({f"aten.op{i}": calls(1) for i in range(40)}, {"a": calls(40)})
+    now = table(
+        {f"aten.op{i}": calls(1, mflop=i) for i in range(40)},
+        {f"a.{i}": calls(1, mflop=i) for i in range(30)},
+    )
+    found = judged(now, before).difference
+    assert found is not None
+    assert [row.name for row in found.operators] == [f"aten.op{i}" for i in range(39, 14, -1)]
+    assert [row.name for row in found.modules][:2] == ["a.29", "a.28"]
+    assert (found.operators_left_out, found.modules_left_out) == (14, 6)
+    assert found.modules[0].share is None  # these tables do not know the weights of modules
+
+
+def test_only_a_change_has_two_sides() -> None:
+    """Equal tables have no difference, also with renamed modules, nor has work without any."""
+    renamed = {path.replace("model.", "net."): amount for path, amount in layers(4).items()}
+    assert judged(table(modules=renamed)).difference is None
+    assert judge_work(table(), FACTS, None, Budget()).difference is None
+    memory = judged(table(peak_mb=70)).difference
+    assert memory is not None
+    assert (memory.before.peak_bytes, memory.operators) == (12_000_000, ())
 
 
 # --- with joules -----------------------------------------------------------------------------
