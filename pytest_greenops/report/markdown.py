@@ -40,12 +40,15 @@ _FAILURES = 0.7
 #: Kept for the sentences that say what is left out.
 _SPARE_BYTES = 400
 _ICONS = {True: "❌", False: "⚠️"}
-#: Characters that Markdown, GitHub or HTML acts on in a sentence.
-_SPECIAL = re.compile(r"[\\`*_\[\]<>~$#]")
+#: What Markdown, GitHub or HTML acts on in a sentence: characters, what makes a mention, a number
+#: of an issue or a link of those behind it, and what begins a list.
+_ACTING = re.compile(
+    r"[\\`*_\[\]<>~$#|&]|@(?=\w)|\b(?:GH-|www\.|https?:|ftp:)|^(?:[-+]|\d+[.)])(?=\s|$)",
+    re.IGNORECASE,
+)
+_ENTITIES = {"&": "&amp;", "|": "&#124;"}
 #: Those that stay in a code span.
 _PLAIN_CODE = re.compile(r"[^`|\\]+")
-#: What follows one of these characters would be a mention, an issue or a link.
-_LINKING = re.compile(r"@(?=\w)|\b(?:GH-|www\.|https?:)", re.IGNORECASE)
 _REASONED = ("inconclusive", "not comparable", "not measured", "not counted", "no baseline")
 
 
@@ -85,9 +88,15 @@ def to_markdown(document: Results, caller: Caller = PLAIN, most_bytes: int = COM
 
 def escaped(text: str) -> str:
     """Return a sentence in which nothing acts: no markup, mention, link, or number of an issue."""
-    text = visible(text).replace("&", "&amp;")
-    text = _LINKING.sub(lambda found: f"{found[0]}&#8203;", text)
-    return _SPECIAL.sub(lambda found: f"\\{found[0]}", text).replace("|", "&#124;")
+
+    def inert(found: re.Match[str]) -> str:
+        before, last = found[0][:-1], found[0][-1]
+        if last in _ENTITIES:
+            return _ENTITIES[last]
+        begins_list = not before.strip("0123456789") and last != "@"
+        return f"{before}\\{last}" if begins_list else f"{before}{last}&#8203;"
+
+    return _ACTING.sub(inert, visible(text).strip())
 
 
 def code(text: str) -> str:

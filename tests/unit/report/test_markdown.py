@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html import unescape
 
 import pytest
 from markdown_it import MarkdownIt
@@ -172,6 +173,21 @@ def test_sentence_is_readable() -> None:
     """Usual sentences stay as they are."""
     text = "call used 3.10 J/sample (+55 %, 95 % CI +48…+61 %), 7 pairs: -1.0 - test"
     assert escaped(text) == text
+
+
+@pytest.mark.parametrize(
+    "name", ["@torvalds", "#1", "GH-1", "http://e.com", "ftp://e.com", "www.e.com", "a|b & <c>"]
+)
+def test_an_escaped_sentence_reads_as_it_was(name: str) -> None:
+    """What keeps a name from acting cannot be seen: there is no entity or backslash in the text."""
+    shown = re.sub(r"<[^>]*>", "", rendered(f"{escaped(name)} {escaped(name)}"))
+    assert unescape(shown).replace("\u200b", "") == f"{name} {name}\n"
+
+
+@pytest.mark.parametrize("name", ["- a", "+ a", "1. a", "12) a", "    a", "-", "> a", "# a"])
+def test_a_sentence_begins_no_block(name: str) -> None:
+    """A name at the beginning of a sentence makes no list, quotation, heading or code."""
+    assert rendered(escaped(f"{name} used 2 J")).startswith("<p>")
 
 
 @pytest.mark.parametrize("kind", [regressed, result, inconclusive])
