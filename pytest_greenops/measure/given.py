@@ -18,6 +18,9 @@ Amount: TypeAlias = float | Callable[[Any], float]
 #: The work of a call is between the first and the second: joules divided by it are finite.
 _LEAST_WORK, _MOST_WORK = 1e-30, 1e30
 
+#: A longer name fills a screen wherever it is shown.
+_LONGEST_NAME = 200
+
 #: Categories of characters that no name contains: controls, lone surrogates, line separators.
 _UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 
@@ -33,8 +36,8 @@ _LOADED = sys.modules
 def checked_name(where: str, name: Any) -> str:
     """Return a name for a measurement, a unit or a quality as text; raise `TypeError` if it is not.
 
-    Raises `ValueError` for an empty name, and for characters that neither a terminal nor a file
-    shows: control characters, line breaks and lone surrogates.
+    Raises `ValueError` for an empty or very long name, and for characters that neither a terminal
+    nor a file shows: control characters, line breaks and lone surrogates.
     """
     __tracebackhide__ = True
     if not isinstance(name, str):
@@ -42,6 +45,10 @@ def checked_name(where: str, name: Any) -> str:
     text = str.__str__(name)
     if not text.strip() or _UNPRINTABLE & {unicodedata.category(c) for c in text}:
         raise ValueError(f"{where}({shown(text)}): expected a name of printable characters")
+    if len(text) > _LONGEST_NAME:
+        raise ValueError(
+            f"{where}({shown(text)}): expected a name of at most {_LONGEST_NAME} characters"
+        )
     return text
 
 

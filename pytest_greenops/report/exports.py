@@ -14,8 +14,7 @@ from pytest_greenops.model.result import Result, Results
 from pytest_greenops.model.units import significant
 from pytest_greenops.report import figures
 from pytest_greenops.report.code_quality import Finding, findings
-from pytest_greenops.report.drawing import visible
-from pytest_greenops.report.measures import Measure, measures, names, shortened
+from pytest_greenops.report.measures import Measure, measures, names, shortened, unit_of
 from pytest_greenops.report.openmetrics import FIRST_LINE, openmetrics
 from pytest_greenops.report.reasons import ESTIMATE_BAND
 
@@ -45,7 +44,7 @@ class Format(NamedTuple):
     holds: Callable[[bytes], bool]
 
 
-#: The longest name of a unit: Bencher takes 64 characters for a measure.
+#: The longest unit in the name of a measure, of which Bencher takes 64 characters.
 _OF = 24
 #: The columns of a CSV file.
 _FACTS = ("test", "measurement", "verdict", "estimated", "domain", "rounds", "unit")
@@ -94,7 +93,8 @@ def table(document: Results, places: Places) -> str:
     for result in document.results:
         known: dict[str, float] = {}
         for each in measures(result):
-            if each.of not in ("", result.unit) or each.name == "energy_domain_joules":
+            of_other_unit = each.name == "energy_per_unit_joules" and each.of != unit_of(result)
+            if of_other_unit or each.name == "energy_domain_joules":
                 continue
             known[each.name] = each.value
             stem, _, unit = each.name.rpartition("_")
@@ -125,10 +125,10 @@ def _facts(result: Result) -> list[str]:
     measured = figures.measured(result)
     estimated = str(figures.estimated(result)).lower() if measured else ""
     rounds = str(sum(map(len, result.sessions))) if measured else ""
-    domain, unit = (result.domain, result.unit) if measured else ("", "")
+    domain, unit = (result.domain, unit_of(result)) if measured else ("", "")
     word = result.verdict.outcome.value
     of = (result.test.node_id, result.name, word, estimated, domain, rounds, unit)
-    return [_inert(visible(text)) for text in of]
+    return [_inert(shortened(text)) for text in of]
 
 
 def _inert(text: str) -> str:
@@ -138,7 +138,7 @@ def _inert(text: str) -> str:
 
 def _slug(measure: Measure) -> str:
     """Return the name of a measure: an estimate has one of its own, so that none is mixed in."""
-    of = f"_{shortened(visible(measure.of), _OF)}" if measure.of else ""
+    of = f"_{shortened(measure.of, _OF)}" if measure.of else ""
     return f"{measure.name}{of}{'_estimated' if measure.estimated else ''}"
 
 

@@ -11,8 +11,8 @@ from pytest_greenops.model.result import Result
 from pytest_greenops.report import figures, interleaved_text
 from pytest_greenops.report.drawing import visible
 
-#: The longest name of a benchmark that Bencher takes, in characters.
-_NAME = 1_000
+#: The longest name of a measurement, of which Bencher takes 1,024 characters, and of a unit.
+_NAME, _OF = 1_000, 100
 
 
 class Measure(NamedTuple):
@@ -22,7 +22,7 @@ class Measure(NamedTuple):
     unit      for readers: `J`
     cost      whether smaller is better, and how it compares with a former one has a meaning
     low, high its 95 % confidence interval, if it has one
-    of        what it is about, if there are several: a unit of work, an energy counter
+    of        what it is about, if there are several: a unit of work or an energy counter, cut
     estimated whether it is estimated, not sensed
     """
 
@@ -49,17 +49,23 @@ def names(results: Sequence[Result]) -> list[str]:
     taken: set[str] = set()
     made = []
     for result in results:
-        whole = visible(f"{result.test.node_id}{figures.label(result)}")
-        name, number = shortened(whole, _NAME), 2
+        short = shortened(f"{result.test.node_id}{figures.label(result)}")
+        name, number = short, 2
         while name in taken:
-            name, number = f"{shortened(whole, _NAME)} #{number}", number + 1
+            name, number = f"{short} #{number}", number + 1
         taken.add(name)
         made.append(name)
     return made
 
 
-def shortened(name: str, most: int) -> str:
-    """Return a name of at most `most` characters; of two that differ, the short ones do too."""
+def unit_of(result: Result) -> str:
+    """Return the judged unit of work, as measures name it."""
+    return shortened(result.unit, _OF)
+
+
+def shortened(name: str, most: int = _NAME) -> str:
+    """Return a visible name of at most `most` characters; of two that differ, the short ones do."""
+    name = visible(name)
     if len(name) <= most:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:10]
@@ -75,9 +81,11 @@ def _measured(result: Result) -> Iterator[Measure]:
     for unit, joules in figures.known_units(result).items():
         per_call = joules / result.joules if result.joules else 0.0
         low, high = (end * per_call for end in result.interval or (math.nan, math.nan))
-        yield Measure("energy_per_unit_joules", joules, f"J/{unit}", True, low, high, unit, guess)
+        of = shortened(unit, _OF)
+        yield Measure("energy_per_unit_joules", joules, f"J/{of}", True, low, high, of, guess)
     for domain, joules in result.by_domain.items():
-        yield Measure("energy_domain_joules", joules, "J", False, of=domain, estimated=guess)
+        of = shortened(domain, _OF)
+        yield Measure("energy_domain_joules", joules, "J", False, of=of, estimated=guess)
     yield Measure("power_watts", result.watts, "W", False, estimated=guess)
     yield Measure("duration_seconds", result.seconds, "s", False)
     if result.grams is not None:

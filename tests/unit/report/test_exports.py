@@ -204,6 +204,12 @@ def test_names_are_data(name: str) -> None:
     assert len(list(csv.reader(io.StringIO(written("csv", document))))) == 4
     for kind in FORMATS:
         assert all(line.isprintable() for line in written(kind, document).splitlines())
+    other = run([result(test=key(param=name), name=name, unit=name, units={name: 1, "b": 2})])
+    assert decoded("bencher", other)
+    [row] = csv.DictReader(io.StringIO(written("csv", other)))
+    assert row["energy_per_unit_joules"] == "2.0"
+    for kind in FORMATS:
+        assert max(map(len, written(kind, other).splitlines()), default=0) < 3_500
 
 
 @pytest.mark.parametrize("name", FORMATS)
