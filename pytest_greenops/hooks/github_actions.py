@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_greenops.model.advised import Caller
+from pytest_greenops.model.place import Places
 from pytest_greenops.model.result import Results
+from pytest_greenops.report.github import annotate
+from pytest_greenops.run.run import Run
 
 #: The root of the repository in the jobs of GitHub and GitLab.
 _WORKSPACES = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
@@ -25,17 +29,29 @@ def repository_root(root: Path) -> Path:
     return root
 
 
-class JobSummary:
-    """The file that GitHub Actions shows on the page of a job, if it has named one.
+class GithubActions:
+    """What a run shows in GitHub Actions, if it shall.
 
-    It is read from the environment before a test can change that.
+    The file of the job summary is read from the environment before a test can change that.
+
+    annotations  lines for the log, once the run is written
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: bool) -> None:
         named = os.environ.get("GITHUB_STEP_SUMMARY")
         self._path = Path(named) if named else None
+        self._wanted = wanted
+        self.annotations: list[str] = []
 
-    def append(self, document: Results, caller: Caller) -> str:
+    def write(self, run: Run, places: Places, caller: Caller) -> Iterator[str]:
+        """Append a run to the summary, and make its annotations; yield a problem, if any."""
+        if self._wanted:
+            document = run.document()
+            self.annotations = list(annotate(document, places, caller))
+            if problem := self._append(document, caller):
+                yield problem
+
+    def _append(self, document: Results, caller: Caller) -> str:
         """Append a run as Markdown; return why that failed, or an empty text.
 
         GitHub shows nothing of a file that is too large: a run gets what others have left.

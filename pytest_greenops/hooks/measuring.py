@@ -16,13 +16,13 @@ from pytest_greenops.hooks.caller import caller_of, inform_worker
 from pytest_greenops.hooks.fixture import Energy, JoulesRead
 from pytest_greenops.hooks.fresh_child import FreshChild, measuring_only
 from pytest_greenops.hooks.fresh_parent import FreshParent
-from pytest_greenops.hooks.github_actions import repository_root
+from pytest_greenops.hooks.github_actions import GithubActions, repository_root
 from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.hooks.measured_item import MeasuredItem, measured_whole
 from pytest_greenops.hooks.progress_bar import ProgressBar
 from pytest_greenops.hooks.report_data import GatheredReports
 from pytest_greenops.hooks.run_history import RunHistory
-from pytest_greenops.hooks.run_output import OutputFiles, header, shows_unicode
+from pytest_greenops.hooks.run_output import OutputFiles, header, print_lines, shows_unicode
 from pytest_greenops.hooks.side_process import SideProcess
 from pytest_greenops.machine.facts import brought_facts
 from pytest_greenops.model.baseline import TestKey
@@ -30,7 +30,6 @@ from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import closing, terminal
 from pytest_greenops.report.drawing import plain, visible
-from pytest_greenops.report.github import annotate
 from pytest_greenops.report.layer_table import where_joules_go
 from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.run import Run
@@ -67,7 +66,8 @@ class Measuring:
         self._gathered = GatheredReports()
         self._failed = ""
         self._repository = config.rootpath
-        self._annotations: list[str] = []
+        self._github = GithubActions(options.github)
+        self._summarized = False
 
     @classmethod
     def join(
@@ -233,10 +233,7 @@ class Measuring:
         caller, root = caller_of(self._config), self._config.rootpath
         places = self._gathered.places(Path(os.path.realpath(root)), self._repository)
         self._gathered.problems += files.write(run, caller, places)
-        if problem := files.summarize(run, caller):
-            self._gathered.remarks.append(problem)
-        if self._options.github:
-            self._annotations = list(annotate(run.document(), places, caller))
+        self._gathered.remarks += self._github.write(run, places, caller)
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter, exitstatus: int
@@ -244,11 +241,15 @@ class Measuring:
         """Write the table, what was not saved and why, and the closing line."""
         refused = exitstatus == pytest.ExitCode.USAGE_ERROR
         if self._run is not None and self._runs_tests and not refused:
+            self._summarized = True
             for line in self._summary(terminalreporter):
                 terminalreporter.write_line(line)
 
     def pytest_unconfigure(self) -> None:
-        """Close the sensors."""
+        """Close the sensors; without a summary (`--no-summary`), say what must be said."""
+        if not self._summarized:
+            failed = [f"energy: {why}" for why in (*self._gathered.problems, self._failed) if why]
+            print_lines(self._config, [*failed, *self._github.annotations])
         self._live.close()
         self.close()
 
@@ -337,7 +338,7 @@ class Measuring:
             yield from terminal.render(results, **screen, caller=caller, on_screen=on_screen)
         yield from where_joules_go(results, width, say)
         yield from (say(f"energy: {line}") for line in self._gathered.lines(self.run))
-        yield from map(say, self._annotations)
+        yield from map(say, self._github.annotations)
         yield say(closing.closing_line(results, self._failed))
 
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from pytest_greenops import machine
 from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.commands import results_file
 from pytest_greenops.commands.report_file import ReportFile
-from pytest_greenops.hooks.github_actions import JobSummary
 from pytest_greenops.model.advised import Caller
 from pytest_greenops.model.errors import GreenopsError, OptionError
 from pytest_greenops.model.place import Places
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import closing
 from pytest_greenops.report.document import to_json
-from pytest_greenops.report.drawing import shows_blocks
+from pytest_greenops.report.drawing import plain, shows_blocks, visible
 from pytest_greenops.run.run import Run
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
 def shows_unicode() -> bool:
     """Return whether the terminal shows more than ASCII."""
     return shows_blocks(getattr(sys.__stdout__, "encoding", None))
+
+
+def print_lines(config: pytest.Config, lines: Iterable[str]) -> None:
+    """Print lines after everything else, also where pytest prints nothing."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    for line in map(visible if shows_unicode() else plain, lines):
+        (reporter.write_line if reporter else print)(line)
 
 
 def header(run: Run) -> Iterator[str]:
@@ -46,7 +54,7 @@ def header(run: Run) -> Iterator[str]:
 
 
 class OutputFiles:
-    """The files that a run writes at its end, and its job summary.
+    """The files that a run writes at its end.
 
     Raises `OptionError` for one that could not be written at the end.
     """
@@ -77,7 +85,6 @@ class OutputFiles:
             with _naming(f"--energy-export {name}:"):
                 file = ReportFile(path, FORMATS[name].holds, f"a {name} file")
                 self._exports.append((name, file))
-        self._summary = JobSummary() if options.github else None
 
     def write(self, run: Run, caller: Caller, places: Places) -> Iterator[str]:
         """Write the files that the run asked for; yield a problem for each that failed."""
@@ -105,10 +112,6 @@ class OutputFiles:
                 file.write(FORMATS[name].write(run.document(), places))
             except GreenopsError as error:
                 yield f"--energy-export {name}: {error}"
-
-    def summarize(self, run: Run, caller: Caller) -> str:
-        """Append to the job summary; return why that failed, which fails no run."""
-        return self._summary.append(run.document(), caller) if self._summary else ""
 
 
 @contextmanager

@@ -83,6 +83,23 @@ def test_off_and_on(grown: Project, job: Path) -> None:
     assert command.startswith("::error file=test_it.py,line=2,")
 
 
+@pytest.mark.parametrize("quiet", ["--no-summary", "-q", "-qq", "-pno:terminal"])
+def test_quiet_runs_are_annotated(grown: Project, job: Path, quiet: str) -> None:
+    """However little pytest prints, the log has each annotation once, and so has the summary."""
+    ran = grown.energy(quiet, *ALONE, joules=3.0, seed=9)
+    assert len(commands(ran)) == 1
+    assert job.read_text(encoding="utf-8").count(HEADING) == 1
+
+
+def test_without_a_summary_a_failed_run_says_why(project: Project) -> None:
+    """With `--no-summary`, the lines remain that explain an exit code of 1 after passed tests."""
+    project.write("test_it.py", "def test_it(energy, work): energy(work)")
+    ran = project.run("--energy", "--no-summary", "--energy-strict", "--energy-json=/dev/full")
+    assert ran.code == pytest.ExitCode.TESTS_FAILED
+    said = "energy: --energy-json /dev/full: cannot be written (No space left on device)"
+    assert [line for line in ran.lines if line.startswith(said)]
+
+
 def test_fresh_process_writes_nothing(grown: Project, job: Path) -> None:
     """The process that confirms a regression has no report of its own."""
     export = "--energy-export=codequality:quality.json"
