@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-all bench-regression bench bench-full bench-plain lint types picture figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
+.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-all bench-regression bench bench-full bench-plain lint types docs picture figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -85,6 +85,12 @@ lint: $(VENV)/.lint
 
 types: $(VENV)/.lint
 	$(BIN)/mypy
+
+# From nothing each time: Sphinx repeats no warning of a page that it has read before.
+docs: $(VENV)/.docs  ## the site of the documentation, in build/site; a warning is an error
+	rm -rf build/site
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --doctree-dir build/site-cache \
+		--conf-dir docs/site . build/site
 
 picture: $(VENV)/.bench  ## the picture in the README: a regression, as the terminal shows it
 	$(BIN)/python docs/picture.py
@@ -200,6 +206,10 @@ $(VENV)/.bench: $(VENV)/bin/python $(PROJECT)
 
 $(VENV)/.lint: $(VENV)/bin/python $(PROJECT)
 	$(INSTALL) --editable '.[lint]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/bin/python $(PROJECT)
+	$(INSTALL) --editable '.[docs]'
 	touch $@
 
 $(FIGURES)/.installed: $(PROJECT) $(wildcard pytest_greenops/*.py pytest_greenops/*/*.py)

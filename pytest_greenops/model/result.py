@@ -49,30 +49,30 @@ class Result(
 ):
     """The figures of one named measurement of a test.
 
-    joules     of one call, over the domain judged; NaN if not measured, like `watts`
-    by_domain  joules of one call by energy counter, including those outside `joules`
-    watts      mean power of the domain judged
-    seconds    of one call
-    per_unit   joules of one unit of work, by unit name
-    interval   95 % confidence interval of `joules`: from the scatter of the rounds, or from the
-               edges of a single sensed round
-    untrusted  whether a self-check forbids a verdict on the domain judged
-    grams      CO2e of one call, if the carbon intensity is known
-    carbon     what converts joules to grams: intensity, PUE, and their source
-    uncounted  calls of the work that are not in a round; None in files that lack it
-    fresh      rounds of further sessions of the same test, each from a fresh process
-    control_j  joules of one call of the control workload next to it, by counter; those of the
-               further sessions are in `fresh_controls_j`
-    quality    what the test reported, higher is better; that of the further sessions is in
-               `fresh_quality`
-    confirming rounds of the fresh process that confirmed or contradicted a regression
-    explained  where the joules go by layer, if requested
-    work       the counted work of one call, if it was counted
-    benchmark  what the test says of itself as a benchmark, in a run with `--energy-benchmarks`
-    attempts   earlier attempts at the same test in this run; this is the last
-    saved      whether this run accepted it as a baseline; of a run without joules, its work
-    work_saved whether this run accepted its counted work
-    not_saved  why not, in a run that saves
+    joules      of one call, over the domain judged; NaN if not measured, like `watts`
+    by_domain   joules of one call by energy counter, including those outside `joules`
+    watts       mean power of the domain judged
+    seconds     of one call
+    per_unit    joules of one unit of work, by unit name
+    interval    95 % confidence interval of `joules`: from the scatter of the rounds, or from the
+                edges of a single sensed round
+    untrusted   whether a self-check forbids a verdict on the domain judged
+    grams       CO2e of one call, if the carbon intensity is known
+    carbon      what converts joules to grams: intensity, PUE, and their source
+    uncounted   calls of the work that are not in a round; None in files that lack it
+    fresh       rounds of further sessions of the same test, each from a fresh process
+    control_j   joules of one call of the control workload next to it, by counter; those of the
+                further sessions are in `fresh_controls_j`
+    quality     what the test reported, higher is better; that of the further sessions is in
+                `fresh_quality`
+    confirming  rounds of the fresh process that confirmed or contradicted a regression
+    explained   where the joules go by layer, if requested
+    work        the counted work of one call, if it was counted
+    benchmark   what the test says of itself as a benchmark, in a run with `--energy-benchmarks`
+    attempts    earlier attempts at the same test in this run; this is the last
+    saved       whether this run accepted it as a baseline; of a run without joules, its work
+    work_saved  whether this run accepted its counted work
+    not_saved   why not, in a run that saves
     """
 
     test: TestKey
