@@ -1,7 +1,8 @@
 """A small runner of GitHub Actions: the `run` steps of a file, as the real one starts them.
 
-A step is a script in a file for `bash --noprofile --norc -eo pipefail`, with the environment files
-of a job. Inputs reach it through `env` alone. Steps with `uses` are left out: there is no network.
+A step is a script in a file for `bash --noprofile --norc -eo pipefail`, or for `bash -e` where it
+names no shell, with the environment files of a job. Inputs reach it through `env` alone. Steps with
+`uses` are left out: there is no network.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Job:
         for path in (self.summary, self._outputs):
             path.touch()
         self.program("python", f'exec {sys.executable} "$@"')
-        self.program("pytest", f'exec {sys.executable} -m pytest "$@"')
+        for place in (None, workspace / ".venv/bin"):
+            self.program("pytest", f'exec {sys.executable} -m pytest "$@"', place)
         self.environ = {
             "PATH": f"{self.programs}:{os.environ['PATH']}",
             "HOME": str(folder),
@@ -57,6 +59,7 @@ class Job:
             "PYTEST_ADDOPTS": "-p greenops -p no:cacheprovider",
             "CI": "true",
             "GITHUB_ACTIONS": "true",
+            "GITHUB_REPOSITORY": "someone/project",
             "GITHUB_WORKSPACE": str(workspace),
             "GITHUB_STEP_SUMMARY": str(self.summary),
             "GITHUB_OUTPUT": str(self._outputs),
@@ -65,9 +68,10 @@ class Job:
             **environ,
         }
 
-    def program(self, name: str, script: str) -> None:
-        """Put a program on the path."""
-        path = self.programs / name
+    def program(self, name: str, script: str, folder: Path | None = None) -> None:
+        """Put a program on the path, or in a folder."""
+        path = (folder or self.programs) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         path.chmod(0o755)
 
@@ -103,8 +107,9 @@ class Job:
         script = self._folder / "step.sh"
         script.write_text(step["run"], encoding="utf-8")
         environ = {name: filled(value) for name, value in step.get("env", {}).items()}
+        strict = ["--noprofile", "--norc", "-eo", "pipefail"]
         ran = subprocess.run(
-            ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)],
+            ["bash", *(strict if step.get("shell") == "bash" else ["-e"]), str(script)],
             cwd=self.workspace / filled(step.get("working-directory", ".")),
             env={**self.environ, **environ},
             stdout=subprocess.PIPE,

@@ -14,6 +14,12 @@ from tests.integration.projects import CONFTEST
 from tests.integration.runner import EXPRESSION, ROOT, Job, read_yaml
 
 EXAMPLES = sorted(each.name for each in (ROOT / "examples/ci").glob("*.yml"))
+WORKFLOWS = [name for name in EXAMPLES if name.startswith("github-")]
+#: What the token may do beyond reading the repository.
+RIGHTS = {
+    "github-count.yml": {"contents": "read", "pull-requests": "write"},
+    "github-update.yml": {"contents": "write", "pull-requests": "write"},
+}
 #: The joules of a call, in the project's package.
 PACKAGE = "JOULES = 2.0\n"
 #: Of another length: Python takes a cached module for the file if its size and second are the same.
@@ -30,7 +36,7 @@ def test_a(energy, spend):
 def test_plain():
     raise AssertionError("not an energy test")
 """
-IGNORED = "__pycache__/\n"
+IGNORED = "__pycache__/\n.venv/\nenergy.md\n"
 #: What acts where a value is pasted into a script, or split by a shell.
 HOSTILE = "$(touch pwned) `touch pwned` ; touch pwned #\" '"
 
@@ -111,8 +117,9 @@ def test_inputs_are_data(job: Job) -> None:
     code, out = job.use(tests=f"tests/test_it.py\n{HOSTILE}\n", args="-k 'a or $(touch pwned)'")
     assert code == 4, out
     assert "file or directory not found: $(touch pwned)" in out
-    job.use(mode=HOSTILE)
-    code, out = job.use(mode="ab", ref=HOSTILE, setup=HOSTILE, save=HOSTILE, strict=HOSTILE)
+    for inputs in ({"mode": HOSTILE}, {"save": HOSTILE}, {"strict": HOSTILE}):
+        assert job.use(**inputs).code == 2
+    code, out = job.use(mode="ab", ref=HOSTILE, setup=HOSTILE)
     assert code == 4, out
     assert not [*job.workspace.rglob("pwned")]
 
@@ -125,11 +132,37 @@ def test_arguments_that_cannot_be_split(job: Job) -> None:
     assert job.outputs == {}
 
 
-def test_unknown_mode(job: Job) -> None:
-    """Another mode is one line that names those there are."""
-    code, out = job.use(mode="joules")
-    assert code == 2
-    assert out == "::error title=pytest-greenops::the input mode is count, ab or stored\n"
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"mode": "joules"}, "the input mode is count, ab or stored"),
+        ({"strict": "yes"}, "the inputs save and strict are true or false"),
+        ({"save": "True"}, "the inputs save and strict are true or false"),
+    ],
+)
+def test_unknown_input(job: Job, inputs: dict[str, str], said: str) -> None:
+    """Another value is one line that names those there are: no gate is less strict than asked."""
+    assert job.use(**inputs) == (2, f"::error title=pytest-greenops::{said}\n")
+
+
+def test_inputs_that_exclude_each_other(job: Job) -> None:
+    """To save and to compare with a commit is pytest's error, and saves nothing."""
+    code, out = job.use(mode="ab", save="true")
+    assert code == 4
+    assert "--energy-ab compares, --energy-save accepts: use one of them" in out
+    assert not (job.workspace / "baselines").exists()
+
+
+def test_base_in_another_folder(job: Job) -> None:
+    """A checkout below the workspace is where the base is fetched."""
+    inside, outside = job.workspace, job.workspace.with_name("outside")
+    outside.mkdir()
+    job.workspace = outside
+    job.environ["GITHUB_WORKSPACE"] = str(outside)
+    inside.rename(outside / "package")
+    code, out = job.use(mode="ab", args=" ", **{"working-directory": "package"})
+    assert code == 1, out
+    assert "::error file=tests/test_it.py,line=5," in out
 
 
 def test_several_tests_and_a_folder(job: Job) -> None:
@@ -144,50 +177,118 @@ def test_installs_its_own_checkout(job: Job) -> None:
     assert job.use() == (7, f"-m pip install --quiet {ROOT}\n")
 
 
-@pytest.mark.parametrize("name", [each for each in EXAMPLES if each != "gitlab.yml"])
-def test_example_uses_what_the_action_has(name: str) -> None:
-    """An example gives inputs and reads outputs that exist, and pastes nothing into a script."""
-    action, workflow = read_yaml("action.yml"), read_yaml(f"examples/ci/{name}")
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_example_may_no_more_than_it_needs(name: str) -> None:
+    """An example names its rights, pastes nothing into a script, and cancels no waiting job."""
+    workflow = read_yaml(f"examples/ci/{name}")
     assert workflow[True]  # `on`, as YAML 1.1 reads it
-    assert workflow["permissions"]
-    text = (ROOT / "examples/ci" / name).read_text(encoding="utf-8")
-    assert {*re.findall(r"greenops\.outputs\.(\w+)", text)} <= action["outputs"].keys()
-    steps = [step for each in workflow["jobs"].values() for step in each["steps"]]
-    [ours] = [each for each in steps if each.get("uses", "").endswith("/pytest-greenops@main")]
-    assert ours["with"].keys() <= action["inputs"].keys()
-    assert not any(EXPRESSION.search(step.get("run", "")) for step in steps)
+    assert workflow["permissions"] == RIGHTS.get(name, {"contents": "read"})
+    [job] = workflow["jobs"].values()
+    assert not any(EXPRESSION.search(step.get("run", "")) for step in job["steps"])
+    assert {step["uses"].partition("/")[0] for step in job["steps"] if "uses" in step} == {
+        "actions"
+    }
+    assert "concurrency" not in job
+
+
+def test_placeholder_is_explained() -> None:
+    """The one place that names the action has the sentence that says what to replace."""
+    files = [ROOT / name for name in ("README.md", "action.yml")]
+    files += [*(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.*")]
+    having = [path for path in files if "OWNER/" in path.read_text(encoding="utf-8")]
+    assert having == [ROOT / "docs/ci.md"]
+    text = having[0].read_text(encoding="utf-8")
+    [step] = re.findall(r"uses: (OWNER/\S+)@main$", text, re.MULTILINE)
+    assert f"Replace `{step}` by" in text.partition("## The action")[2]
+
+
+def test_example_of_counted_work(job: Job) -> None:
+    """The job passes, and its Markdown becomes a comment, once for each pull request."""
+    job.program("gh", 'echo "$@" >> "$HOME/gh"; cat "$HOME/comments" 2>/dev/null || true')
+    count, comment = _steps("github-count.yml")
+    assert job.run(count, {}).code == 0
+    known = {"github.token": "secret", "github.event.number": "12"}
+    for comments in ("", "77\n78\n"):
+        Path(job.environ["HOME"], "comments").write_text(comments, encoding="utf-8")
+        assert job.run(comment, known).code == 0
+    said = Path(job.environ["HOME"], "gh").read_text(encoding="utf-8").splitlines()
+    assert [line for line in said if "--paginate" not in line] == [
+        "pr comment 12 --body-file energy.md",
+        "api --method PATCH repos/someone/project/issues/comments/77 --field body=@energy.md "
+        "--silent",
+    ]
+    text = (job.workspace / "energy.md").read_text(encoding="utf-8")
+    [mark] = re.findall(r'startswith\("(.*?)"\)', comment["run"])
+    assert text.startswith(mark)
+
+
+def test_example_against_the_base(job: Job) -> None:
+    """The job fails on the line of the test that uses more than on the base."""
+    git(
+        job.workspace,
+        "fetch",
+        "--quiet",
+        "--unshallow",
+        "origin",
+        "+refs/heads/*:refs/remotes/origin/*",
+    )
+    [step] = _steps("github-ab.yml")
+    code, out = job.run(step, {})
+    assert code == 1, out
+    assert "::error file=tests/test_it.py,line=5,title=regressed%3A test_a::" in out
+
+
+def test_example_of_stored_baselines(job: Job) -> None:
+    """The job fails without baselines, and has its files for the artifact."""
+    [step] = _steps("github-stored.yml")
+    code, out = job.run(step, {})
+    assert code == 1, out
+    assert "1 no baseline" in out
+    uploaded = _all_steps("github-stored.yml")[-1]["with"]["path"].split()
+    assert [name for name in uploaded if (job.workspace / name).stat().st_size] == uploaded
 
 
 def test_update_proposes_baselines(job: Job) -> None:
-    """The example for main commits what the action saved, and goes on with what is proposed."""
+    """The example for main commits what it saved, and goes on with what is proposed."""
     job.program("gh", 'echo "$@" >> "$HOME/gh"; if [ -e "$HOME/open" ]; then echo 3; fi')
-    before, after = _steps("github-update.yml")
     origin = job.workspace.with_name("origin")
     for sessions in (1, 2):
-        assert job.run(before, {"github.token": "secret"}).code == 0
-        assert job.use(mode="stored", save="true").code == 0
-        code, out = job.run(after, {"github.token": "secret"})
-        assert code == 0, out
-        Path(job.environ["HOME"], "open").touch()
-        git(job.workspace, "switch", "--quiet", "more")
-        [path] = git(origin, "show", "--format=", "--name-only", "energy-baselines").split()
-        stored = json.loads(git(origin, "show", f"energy-baselines:{path}"))
+        _update(job)
+        stored = json.loads(git(origin, "show", f"energy-baselines:{_stored(origin)}"))
         assert len(stored["measurements"]["call"]["sessions"]) == sessions
     said = Path(job.environ["HOME"], "gh").read_text(encoding="utf-8").splitlines()
     assert [line for line in said if "create" in line] == [
-        "pr create --head energy-baselines --fill"
+        "pr create --head energy-baselines --title Accept the energy of the suite "
+        "--body-file energy.md"
     ]
 
 
-def test_comment_of_a_pull_request(job: Job) -> None:
-    """The example for counted work hands the Markdown of the action to a comment."""
-    job.program("gh", 'echo "$@"')
-    (step,) = _steps("github-count.yml")
-    known = {"github.token": "secret", "github.event.number": "12"}
-    known["steps.greenops.outputs.markdown"] = "/tmp/a b.md"
-    assert job.run(step, known).out == (
-        "pr comment 12 --edit-last --create-if-none --body-file /tmp/a b.md\n"
-    )
+def test_update_keeps_what_main_has_accepted(job: Job) -> None:
+    """Where a baseline was accepted on main meanwhile, the proposal begins anew from it."""
+    job.program("gh", 'if [ -e "$HOME/open" ]; then echo 3; fi')
+    origin = job.workspace.with_name("origin")
+    _update(job)
+    path = _stored(origin)
+    accepted = json.loads(git(origin, "show", f"energy-baselines:{path}"))
+    [session] = accepted["measurements"]["call"]["sessions"]
+    session["saved_at"] = "2026-01-01T00:00:00+00:00"
+    git(origin, "switch", "--quiet", "more")
+    (origin / path).parent.mkdir(parents=True)
+    (origin / path).write_text(json.dumps(accepted, indent=2), encoding="utf-8")
+    commit(origin)
+    out = _update(job)
+    assert "::notice::main has other baselines since" in out
+    sessions = json.loads(git(origin, "show", f"energy-baselines:{path}"))["measurements"]["call"]
+    assert session["saved_at"] in [each["saved_at"] for each in sessions["sessions"]]
+    assert len(sessions["sessions"]) == 2
+
+
+def test_update_that_cannot_ask_keeps_the_proposal(job: Job) -> None:
+    """Where GitHub does not answer, the job ends before it pushes over what is proposed."""
+    job.program("gh", "exit 1")
+    job.environ |= read_yaml("examples/ci/github-update.yml")["env"]
+    before, *_ = _steps("github-update.yml")
+    assert job.run(before, {"github.token": "secret"}).code == 1
 
 
 @pytest.mark.parametrize("name", ["work-against-target", "energy-on-own-runner"])
@@ -211,7 +312,34 @@ def test_gitlab(job: Job, name: str) -> None:
     assert paths == (["tests/test_it.py"] if code else [])
 
 
+def _update(job: Job) -> str:
+    """Run the example for main on a new checkout, and return what it printed."""
+    git(job.workspace, "fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*")
+    git(job.workspace, "checkout", "--quiet", "--force", "-B", "more", "origin/more")
+    workflow = read_yaml("examples/ci/github-update.yml")
+    job.environ |= workflow["env"]
+    said = ""
+    for step in _steps("github-update.yml"):
+        code, out = job.run(step, {"github.token": "secret"})
+        assert code == 0, out
+        said += out
+    Path(job.environ["HOME"], "open").touch()
+    return said
+
+
+def _stored(repository: Path) -> str:
+    """Return the path of the only baseline on the proposed branch."""
+    [path] = git(
+        repository, "ls-tree", "-r", "--name-only", "energy-baselines", "baselines"
+    ).split()
+    return path
+
+
+def _all_steps(name: str) -> list[Any]:
+    [one] = read_yaml(f"examples/ci/{name}")["jobs"].values()
+    return list(one["steps"])
+
+
 def _steps(name: str) -> list[Any]:
     """Return the scripts of an example, without the installation."""
-    [one] = read_yaml(f"examples/ci/{name}")["jobs"].values()
-    return [each for each in one["steps"] if "run" in each and "pip install" not in each["run"]]
+    return [each for each in _all_steps(name) if "run" in each and "pip install" not in each["run"]]
