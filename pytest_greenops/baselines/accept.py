@@ -133,10 +133,13 @@ def _storable(session: Session) -> Session:
     """Return a session without what no later comparison needs, to keep files small.
 
     That is: qualities that JSON cannot hold (a loss that became NaN), the errors of rounds' edges,
-    and the state of devices except their throttle reasons.
+    power over time, and the state of devices except their throttle reasons.
     """
     quality = {name: value for name, value in session.quality.items() if math.isfinite(value)}
-    rounds = tuple(replace(r, error_uj={}, devices=_throttled(r.devices)) for r in session.rounds)
+    rounds = tuple(
+        replace(each, error_uj={}, power={}, devices=_throttled(each.devices))
+        for each in session.rounds
+    )
     return replace(session, quality=quality, rounds=rounds)
 
 

@@ -26,9 +26,12 @@ from pytest_greenops.model.measurement import (
     joules_per_unit,
     work_done,
 )
+from pytest_greenops.model.power_curve import PowerCurve
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Verdict
 
+#: All rounds of a measurement have at most this many parts of power over time, for each counter.
+POWER_PARTS = 200
 #: The spread between sessions gives an interval from this many sessions on.
 FEWEST_LEVELS = 3
 
@@ -55,14 +58,15 @@ def summarise(
     widened to include both levels. `fresh` has the rounds of further sessions.
     """
     names = measurement.selected(domain)
+    known, *further = _with_little_power((measurement.rounds, *fresh))
     result = Result(
         test=test,
         name=measurement.name,
         domain=domain,
         unit=unit,
-        rounds=measurement.rounds,
+        rounds=known,
         uncounted=measurement.uncounted,
-        fresh=tuple(fresh),
+        fresh=tuple(further),
         domains=tuple(d for d in measurement.domains if d.name not in measurement.lost),
         provenance=measurement.provenance(domain),
         verdict=verdict,
@@ -93,6 +97,25 @@ def summarise(
         interval=_interval(values) or _edges(joules, rounds, names, measurement.estimated),
         grams=None if carbon is None else carbon.grams(joules),
     )
+
+
+def _with_little_power(sessions: Sequence[tuple[Round, ...]]) -> list[tuple[Round, ...]]:
+    """Return rounds with no more power over time than a result holds.
+
+    A single part has the mean power of its round, which is known without it.
+    """
+    most = POWER_PARTS // max(sum(map(len, sessions)), 1)
+    return [
+        tuple(
+            replace(round_, power=_little(round_, most)) if round_.power else round_
+            for round_ in rounds
+        )
+        for rounds in sessions
+    ]
+
+
+def _little(round_: Round, most: int) -> dict[str, PowerCurve]:
+    return {name: curve.thinned(most) for name, curve in round_.power.items()} if most > 1 else {}
 
 
 def _values(

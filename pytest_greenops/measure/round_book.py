@@ -135,7 +135,8 @@ class RoundBook:
             return round_
         energy_uj = {name: uj for name, uj in round_.energy_uj.items() if name not in self.lost}
         error_uj = {name: uj for name, uj in round_.error_uj.items() if name not in self.lost}
-        return replace(round_, energy_uj=energy_uj, error_uj=error_uj)
+        power = {name: curve for name, curve in round_.power.items() if name not in self.lost}
+        return replace(round_, energy_uj=energy_uj, error_uj=error_uj, power=power)
 
     def _domains(self, rounds: Sequence[Round]) -> tuple[Domain, ...]:
         """Return the counters; a device that no round used is marked as idle."""

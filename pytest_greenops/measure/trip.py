@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import DeviceState, Reading, Round, Window
+from pytest_greenops.model.power_curve import joined
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.system import Originals
@@ -176,4 +177,9 @@ class Trip:
                 if domain in windows[0].error_uj
             },
             devices=devices,
+            power={
+                domain: joined([w.power[domain] for w in windows], [w.seconds for w in windows])
+                for domain in known
+                if all(domain in window.power for window in windows)
+            },
         )

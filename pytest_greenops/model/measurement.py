@@ -10,6 +10,8 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from pytest_greenops.model.power_curve import PowerCurve
+
 Kind = Literal["cpu", "dram", "gpu", "psys"]
 Source = Literal["sensed", "estimated"]
 MICROJOULES = 1e-6
@@ -46,12 +48,14 @@ class Reading(NamedTuple):
     energy_uj  the counts; None for one that could not be read
     error_uj   the error of each count (95 %); empty if the sensor does not know
     why        why a count is None, by domain name, if the sensor knows
+    power      what the sensor sampled since the window began, by domain name, if it did
     """
 
     time_ns: int
     energy_uj: Sequence[int | None]
     error_uj: Sequence[float] = ()
     why: Mapping[str, str] = MappingProxyType({})
+    power: Mapping[str, PowerCurve] = MappingProxyType({})
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -60,12 +64,14 @@ class Window(msgspec.Struct, frozen=True):
     energy_uj  microjoules by domain name
     missing    why a domain has no energy, by domain name
     error_uj   the error of each energy (95 %), by domain name
+    power      the power of each domain that was read in between, by domain name
     """
 
     seconds: float
     energy_uj: dict[str, int]
     missing: dict[str, str] = {}
     error_uj: dict[str, float] = {}
+    power: dict[str, PowerCurve] = {}
 
     @property
     def void(self) -> str | None:
@@ -113,6 +119,7 @@ class Round(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     units      the work of all its calls, by unit name
     error_uj   the error of each energy (95 %) from the edges of its windows
     devices    the state of each device that reports one, by domain name
+    power      over its measured time, for each counter that was read between the edges of windows
     """
 
     energy_uj: dict[str, Annotated[int, msgspec.Meta(ge=0)]]
@@ -122,6 +129,7 @@ class Round(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     units: dict[str, Annotated[float, msgspec.Meta(gt=0)]] = {}
     error_uj: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}
     devices: dict[str, DeviceState] = {}
+    power: dict[str, PowerCurve] = {}
 
 
 class LoadShare(NamedTuple):

@@ -108,7 +108,7 @@ def difference(domains: Sequence[Domain], before: Reading, after: Reading) -> Wi
     have wrapped once more at its highest plausible power.
     """
     seconds = (after.time_ns - before.time_ns) * NANOSECONDS
-    window = Window(seconds, {}, {}, {})
+    window = Window(seconds, {}, {}, {}, {})
     counts = zip(domains, before.energy_uj, after.energy_uj, strict=True)
     for place, (domain, start, end) in enumerate(counts):
         error_uj = None
@@ -122,6 +122,8 @@ def difference(domains: Sequence[Domain], before: Reading, after: Reading) -> Wi
         window.energy_uj[domain.name] = delta
         if error_uj is not None:
             window.error_uj[domain.name] = error_uj
+        if domain.name in after.power:
+            window.power[domain.name] = after.power[domain.name]
     return window
 
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
-from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Rest, Window
+from pytest_greenops.model.measurement import (
+    MICROJOULES,
+    DeviceState,
+    Domain,
+    Reading,
+    Rest,
+    Window,
+)
+from pytest_greenops.model.power_curve import PowerCurve
 from pytest_greenops.sensors.base import (
     EDGE_ERROR,
     DeviceSensor,
@@ -106,6 +114,7 @@ class Instruments:
             {name: uj for part in parts for name, uj in part.energy_uj.items()},
             {name: why for part in parts for name, why in part.missing.items()},
             {name: uj for part in parts for name, uj in part.error_uj.items()},
+            {name: curve for part in parts for name, curve in part.power.items()},
         )
 
     def watching(self, expected_s: float | None) -> AbstractContextManager[None]:
@@ -145,13 +154,22 @@ def _between(sensor: Sensor, readings: Sequence[Reading]) -> Window:
         for domain in sensor.domains
         if domain.name not in missing
     }
-    stated_uj = difference(sensor.domains, readings[0], readings[-1]).error_uj
+    stated = difference(sensor.domains, readings[0], readings[-1])
     late_uj = {
         domain.name: _late_uj(sensor, domain, energy_uj[domain.name], seconds)
         for domain in sensor.domains
         if domain.name in energy_uj and sensor.update_period_s
     }
-    return Window(seconds, energy_uj, missing, {**late_uj, **stated_uj})
+    read = {name: _curve(name, steps) for name in energy_uj} if len(steps) > 1 else {}
+    power = {**read, **{name: c for name, c in stated.power.items() if name in energy_uj}}
+    return Window(seconds, energy_uj, missing, {**late_uj, **stated.error_uj}, power)
+
+
+def _curve(name: str, steps: Sequence[Window]) -> PowerCurve:
+    """Return the mean power of a counter between each two of several readings."""
+    seconds = accumulate(step.seconds for step in steps)
+    joules = accumulate(step.energy_uj[name] * MICROJOULES for step in steps)
+    return PowerCurve.of_counts(zip(seconds, joules, strict=True))
 
 
 def _late_uj(sensor: Sensor, domain: Domain, energy_uj: int, seconds: float) -> float:

@@ -116,7 +116,13 @@ class NvmlSensor:
         for counter in self._counters:
             counter.clocks.note()
         self._await(ends)
-        return self._reading(end_ns, [end.edge() for end in ends])
+        reading = self._reading(end_ns, [end.edge() for end in ends])
+        sampled = [
+            (counter.domain.name, end.curve())
+            for counter, end in zip(self._counters, ends, strict=True)
+            if isinstance(end, SampledEnd)
+        ]
+        return reading._replace(power={name: curve for name, curve in sampled if curve})
 
     def states(self) -> dict[str, DeviceState]:
         """Return the state of each card, with what was noted of it since the last call."""

@@ -13,6 +13,7 @@ from pytest_greenops.baselines.baseline_file import encode, read
 from pytest_greenops.judge.creep import since_anchor
 from pytest_greenops.model.baseline import MAX_SESSIONS, SCHEMA, Anchor, Baseline, Series, Session
 from pytest_greenops.model.measurement import Check, CheckName, DeviceState
+from pytest_greenops.model.power_curve import PowerCurve
 from pytest_greenops.model.result import Result, why_not_a_baseline
 from pytest_greenops.model.verdict import Outcome, QualityChange, Verdict
 from tests.unit.builders import (
@@ -249,12 +250,13 @@ def test_a_limit_that_differs_in_its_last_digit_is_the_same_counter() -> None:
 
 
 def test_only_compared_parts_of_a_round_are_stored() -> None:
-    """Of devices only the throttle reasons are stored, and no errors of edges."""
+    """Of devices only the throttle reasons are stored, no errors of edges, no power over time."""
     warm = DeviceState(71.0, 1410, 300.0, throttle_reasons=("sync boost",), used=True)
     cool = DeviceState(40.0, 1980, 300.0, used=False)
     full = a_round(
         4.0, errors={"cpu:0": 0.1}, devices={"gpu:0": warm, "gpu:1": cool}, units={"token": 8.0}
     )
+    full = replace(full, power={"cpu:0": PowerCurve((0.1,), (40.0,))})
     plain = a_round(units={"token": 2.0})
     kept = accepted(None, result(Outcome.NO_BASELINE, compared=False), session([full, plain]))
     assert kept.sessions[0].rounds == (

@@ -20,6 +20,7 @@ from pytest_greenops.model.measurement import (
     Round,
     Uncounted,
 )
+from pytest_greenops.model.power_curve import PowerCurve
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome, Verdict
 from tests.unit.builders import CPU, DRAM, GPU, GPU_1, IDLE, PSYS, a_round, key, measurement, rounds
@@ -263,6 +264,20 @@ def test_joules_are_the_mean_of_the_sessions() -> None:
     assert sum(parts.by_domain.values()) == pytest.approx(parts.joules)
     assert parts.watts == pytest.approx(parts.joules / 0.1)
     assert [len(session) for session in parts.sessions] == [5, 10]
+
+
+@pytest.mark.parametrize(("number", "parts"), [(1, 100), (10, 20), (100, 2), (101, 0)])
+def test_power_over_time_is_bounded(number: int, parts: int) -> None:
+    """All rounds of all sessions have at most 200 parts; less than two each say nothing more."""
+    curve = PowerCurve.of_counts((0.005 * part, 1.0 * part) for part in range(1, 101))
+    sampled = replace(a_round(100.0), power={"cpu:0": curve})
+    of = summary(measurement([sampled] * number), fresh=[(sampled,) * number] if number > 1 else [])
+    seen = [round_.power for rounds in of.sessions for round_ in rounds]
+    most = parts if number == 1 else parts // 2
+    assert {len(power["cpu:0"].until_s) for power in seen if power} == (
+        {most} if most > 1 else set()
+    )
+    assert all(power["cpu:0"].joules == pytest.approx(100.0) for power in seen if power)
 
 
 def test_the_interval_of_two_sessions_includes_both() -> None:

@@ -52,3 +52,12 @@ def test_drivers(sensors: list[FakeSensor], drivers: bool) -> None:
 def test_edges(sensors: list[FakeSensor], edged: bool) -> None:
     """One sensor that makes edges of its own is enough for a window to wait."""
     assert Instruments(sensors).edged is edged
+
+
+def test_counts_at_the_edges_alone_make_no_power_over_time() -> None:
+    """A mean over the window is all that is known."""
+    sensor = FakeSensor(CPU)
+    instruments = Instruments([sensor])
+    before = instruments.begin()
+    sensor.spend(2.0)
+    assert instruments.window(before, instruments.end()).power == {}

@@ -122,6 +122,10 @@ def test_no_wrap_of_a_long_window_is_missed(clock: SimulatedClock) -> None:
         after = instruments.end()
     window = instruments.window(before, after)
     assert (window.energy_uj, window.missing) == ({"cpu:0": 6_300_000}, {})
+    power = window.power["cpu:0"]  # a mean between each two readings
+    assert len(power.until_s) >= 7
+    assert power.joules == pytest.approx(6.3)
+    assert power.watts[3] == pytest.approx(0.9 / LEAST_PERIOD_S, rel=0.05)
     with instruments.watching(0.0):  # the next trip forgets the readings
         missing = instruments.window(before, after).missing
     assert missing == {"cpu:0": "cpu:0 may have wrapped unseen in a window of 7 s"}
