@@ -95,6 +95,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     dropped = selection.select(items, config.stash[OPTIONS])
     if dropped:
         config.hook.pytest_deselected(items=dropped)
+    if hasattr(config.option, "parallel_threads"):
+        selection.keep_in_one_thread(items)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -23,6 +23,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
@@ -152,6 +153,8 @@ class System:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     gettrace: Callable[[], Any] = sys.gettrace
     getprofile: Callable[[], Any] = sys.getprofile
+    #: What the module knows: the hooks that new threads get are no function's result.
+    of_threading: Mapping[str, Any] = field(default_factory=lambda: vars(threading))
     traces_allocations: Callable[[], bool] = is_tracing
     get_tool: Any = getattr(getattr(sys, "monitoring", None), "get_tool", None)
 

@@ -142,6 +142,17 @@ def select(items: list[pytest.Item], options: Options) -> list[pytest.Item]:
     return dropped
 
 
+def keep_in_one_thread(items: Iterable[pytest.Item]) -> None:
+    """Make pytest-run-parallel run energy tests once, and each in one thread.
+
+    Of calls in several threads at once, none would know its own joules.
+    """
+    for item in items:
+        if is_energy_test(item):
+            item.add_marker(pytest.mark.thread_unsafe(reason="is an energy test"), append=False)
+            item.add_marker(pytest.mark.iterations(1), append=False)
+
+
 def key_parts(item: pytest.Item) -> tuple[str, str, str | None]:
     """Return the module path from the root directory, qualified name and param id of an item."""
     assert item.parent is not None

@@ -140,9 +140,14 @@ def _checkout(directory: Path) -> tuple[Revision, str | None]:
 
 
 def instrumented(system: System = SYSTEM) -> str | None:
-    """Return what traces or profiles this thread, e.g. `coverage (sys.settrace)`, or None."""
+    """Return what traces or profiles this process, e.g. `coverage (sys.settrace)`, or None."""
     hooks = ((system.gettrace(), "sys.settrace"), (system.getprofile(), "sys.setprofile"))
-    found = [f"{_origin(hook)} ({setter})" for hook, setter in hooks if hook is not None]
+    by_origin = {_origin(hook): setter for hook, setter in hooks if hook is not None}
+    # Memray shows itself by these alone: in its own thread it works below Python.
+    for name, setter in (("_trace_hook", "settrace"), ("_profile_hook", "setprofile")):
+        if (hook := system.of_threading.get(name)) is not None:
+            by_origin.setdefault(_origin(hook), f"threading.{setter}")
+    found = [f"{origin} ({setter})" for origin, setter in by_origin.items()]
     found += [f"{tool} (sys.monitoring)" for tool in _monitoring_tools(system)]
     found += ["tracemalloc"] * system.traces_allocations()
     return ", ".join(found) or None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 
 from pytest_greenops.measure.given import (
     Amount,
@@ -177,6 +177,7 @@ class NamedMeasurement:
         """Await a coroutine function as often as the measurement needs."""
         __tracebackhide__ = True
         require_function("energy.acall", function)
+        no_value = cast("T", None)
         with self._trips() as trips:
             for trip in trips:
                 together = self._repetitions.together and not counts_results(self._trial)
@@ -185,6 +186,7 @@ class NamedMeasurement:
                     with trip.window(self._name):
                         for part in self._repetitions.calls(calls):
                             for _ in part:
+                                value = no_value  # only one result is alive, as in a plain call
                                 value = await function(*args, **kwargs)
                     reject_lazy_result(value, function)
                     add_work(trip, self._trial.work(value, calls))
@@ -228,6 +230,7 @@ class NamedMeasurement:
             "iterations": whole_number("iterations", iterations, least=1),
         }
         given, named = tuple(args), kwargs or {}
+        no_value = cast("T", None)
         with self._trips(**plan) as trips:
             for trip in trips:
                 together = setup is teardown is None and not counts_results(self._trial)
@@ -239,6 +242,7 @@ class NamedMeasurement:
                     with trip.window(self._name):
                         for part in self._repetitions.calls(calls):
                             for _ in part:
+                                value = no_value  # only one result is alive, as in a plain call
                                 value = function(*given, **named)
                     if not self.timed:
                         reject_lazy_result(value, function)

@@ -8,6 +8,8 @@ import pytest
 
 from tests.integration.projects import INI, NOISY, WORKS, Project, conftest, save_sessions
 
+collect_ignore = ["beside"]  # suites that `test_beside.py` copies and runs
+
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:

@@ -258,3 +258,40 @@ def test_a_fresh_process_finds_a_test_in_a_folder_with_brackets(project: Project
     assert "fresh session" not in ran.text
     assert len(ran.results["test_works"].fresh) == 1
     assert (inner.parent / "log.txt").read_text() == "imported\n"
+
+
+def test_one_result_is_alive(project: Project) -> None:
+    """A call finds no result of an earlier call in memory, however often it is repeated."""
+    project.write(
+        "test_it.py",
+        """
+        ALIVE = []
+
+        class Result:
+            def __init__(self):
+                assert not ALIVE
+                ALIVE.append(self.__class__)
+
+            def __del__(self):
+                ALIVE.pop()
+
+        def make(spend):
+            spend(2.0)
+            return Result()
+
+        async def make_later(spend):
+            return make(spend)
+
+        def test_call(energy, spend):
+            assert energy(make, spend)
+
+        def test_pedantic(energy, spend):
+            assert energy.pedantic(make, (spend,), rounds=2, iterations=3)
+
+        async def test_coroutine(energy, spend):
+            assert await energy.acall(make_later, spend)
+        """,
+    )
+    ran = project.energy("-p", "asyncio", "-o", "asyncio_mode=auto")
+    assert ran.outcomes == {"passed": 3}
+    assert {result.joules for result in ran.results.values()} == {2.0}

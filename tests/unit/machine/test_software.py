@@ -278,6 +278,10 @@ def test_nothing_instruments_a_plain_process() -> None:
     [
         ("sys.settrace(lambda *seen: None)", "__main__ (sys.settrace)"),
         ("sys.setprofile(lambda *seen: None)", "__main__ (sys.setprofile)"),
+        (
+            "import threading\nthreading.setprofile(lambda *seen: None)",
+            "__main__ (threading.setprofile)",
+        ),
     ],
 )
 def test_names_who_traces(program: str, name: str) -> None:

@@ -1,0 +1,1 @@
+"""An application with one table and one page."""
