@@ -15,6 +15,8 @@ from uuid import uuid4
 #: The ends of temporary files next to their target, and the age at which one is a leftover.
 _TEMPORARY, _LEFTOVER_S = ".greenops-tmp", 3600
 _MOST_LINKS = 40
+#: More than what some file systems keep of a file without a block of its own.
+_BLOCK_BYTES = 16_384
 #: Windows has no O_CLOEXEC, and changes line ends without O_BINARY.
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _KINDS = (
@@ -189,16 +191,24 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise `OSError` if `write_whole` could not write this file; make its folder if needed."""
+    """Raise `OSError` if `write_whole` could not write this file; make its folder if needed.
+
+    It writes a block beside it, which a full disk has no place for, and removes that.
+    """
     target = _target(path)
     if target is None:
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(target)
-    _write_new(temporary, b"")
-    temporary.unlink()
+    try:
+        _write_new(temporary, bytes(_BLOCK_BYTES))
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def replace(path: Path, data: bytes, temporary: Path) -> None:

@@ -10,7 +10,6 @@ from pytest_greenops.model.advised import Caller
 from pytest_greenops.model.place import Places
 from pytest_greenops.model.result import Results
 from pytest_greenops.report.github import annotate
-from pytest_greenops.run.run import Run
 
 #: The root of the repository in the jobs of GitHub and GitLab.
 _WORKSPACES = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
@@ -43,10 +42,9 @@ class GithubActions:
         self._wanted = wanted
         self.annotations: list[str] = []
 
-    def write(self, run: Run, places: Places, caller: Caller) -> Iterator[str]:
+    def write(self, document: Results, caller: Caller, places: Places) -> Iterator[str]:
         """Append a run to the summary, and make its annotations; yield a problem, if any."""
         if self._wanted:
-            document = run.document()
             self.annotations = list(annotate(document, places, caller))
             if problem := self._append(document, caller):
                 yield problem

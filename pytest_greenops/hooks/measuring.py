@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -230,10 +228,10 @@ class Measuring:
 
     def _write(self, files: OutputFiles, run: Run) -> None:
         """Write the files of a run, and what GitHub Actions shows."""
-        caller, root = caller_of(self._config), self._config.rootpath
-        places = self._gathered.places(Path(os.path.realpath(root)), self._repository)
-        self._gathered.problems += files.write(run, caller, places)
-        self._gathered.remarks += self._github.write(run, places, caller)
+        caller, document = caller_of(self._config), run.document()
+        places = self._gathered.places(self._config.rootpath, self._repository)
+        self._gathered.problems += files.write(document, caller, places)
+        self._gathered.remarks += self._github.write(document, caller, places)
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter, exitstatus: int

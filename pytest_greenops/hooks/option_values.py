@@ -117,16 +117,13 @@ def exports_of(folder: Path, values: Sequence[str]) -> tuple[tuple[str, Path], .
         return ()
     from pytest_greenops.report.exports import FORMATS
 
-    found: dict[Path, str] = {}
+    found = []
     for value in filter(None, map(str.strip, values)):
         name, colon, path = value.partition(":")
         if not colon or name not in FORMATS:
             raise UnitError(value, f"expected FORMAT:PATH with one of {', '.join(FORMATS)}")
-        file = folder / path_of(path)
-        if file in found:
-            raise UnitError(value, f"{found[file]} is written to the same file")
-        found[file] = name
-    return tuple((name, file) for file, name in found.items())
+        found.append((name, folder / path_of(path)))
+    return tuple(found)
 
 
 def ref_of(value: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -99,6 +100,7 @@ class GatheredReports:
 
         A test whose function is outside of the repository is at the first line of its module.
         """
+        root = Path(os.path.realpath(root))
         inside = root.relative_to(repository) if root.is_relative_to(repository) else Path()
         found = {}
         for test, (file, line) in self._locations.items():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -16,14 +19,12 @@ from pytest_greenops.commands.report_file import ReportFile
 from pytest_greenops.model.advised import Caller
 from pytest_greenops.model.errors import GreenopsError, OptionError
 from pytest_greenops.model.place import Places
+from pytest_greenops.model.result import Results
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import closing
 from pytest_greenops.report.document import to_json
 from pytest_greenops.report.drawing import plain, shows_blocks, visible
 from pytest_greenops.run.run import Run
-
-if TYPE_CHECKING:
-    from pytest_greenops.commands.html_file import HtmlFile
 
 
 def shows_unicode() -> bool:
@@ -53,65 +54,79 @@ def header(run: Run) -> Iterator[str]:
     return closing.header(sensors, unreadable, run.environment.slug, saved, run.policy)
 
 
+#: Writes the results of a run to a file; raises `GreenopsError`.
+_Write: TypeAlias = Callable[[Results, Caller, Places], None]
+
+
 class OutputFiles:
     """The files that a run writes at its end.
 
-    Raises `OptionError` for one that could not be written at the end.
+    Raises `OptionError` for one that could not be written at the end, or that two options name.
     """
 
     def __init__(self, options: Options) -> None:
-        self._json = options.json
-        self._html: HtmlFile | None = None
-        if options.json is not None:
-            with _naming("--energy-json"):
-                results_file.check_writable(options.json)
-        if options.html is not None:
-            from pytest_greenops.commands.html_file import HtmlFile
+        self._writes: list[tuple[str, _Write]] = []
+        taken: dict[str, str] = {}
+        for option, path, opened in _outputs(options):
+            with _naming(option):
+                self._writes.append((option, opened(path)))
+                file = os.path.realpath(path)
+                other = taken.setdefault(file, option.rstrip(":"))
+                if other != option.rstrip(":") and (path.is_file() or not path.exists()):
+                    raise OptionError(f"{path}: {other} writes the same file; name another file")
 
-            with _naming("--energy-html"):
-                self._html = HtmlFile(options.html)
-        self._markdown: ReportFile | None = None
-        if options.markdown is not None:
-            from pytest_greenops.report.markdown import MARK
-
-            with _naming("--energy-markdown"):
-                self._markdown = ReportFile(
-                    options.markdown, lambda data: data.startswith(MARK.encode()), "a report"
-                )
-        self._exports: list[tuple[str, ReportFile]] = []
-        for name, path in options.exports:
-            from pytest_greenops.report.exports import FORMATS
-
-            with _naming(f"--energy-export {name}:"):
-                file = ReportFile(path, FORMATS[name].holds, f"a {name} file")
-                self._exports.append((name, file))
-
-    def write(self, run: Run, caller: Caller, places: Places) -> Iterator[str]:
+    def write(self, document: Results, caller: Caller, places: Places) -> Iterator[str]:
         """Write the files that the run asked for; yield a problem for each that failed."""
-        if self._json is not None:
+        for option, write in self._writes:
             try:
-                write_whole(self._json, to_json(run.document()))
-            except OSError as error:
-                yield f"--energy-json {results_file.unwritable(self._json, error)}"
-        if self._html is not None:
-            try:
-                self._html.write(run.document(), caller)
+                write(document, caller, places)
             except GreenopsError as error:
-                yield f"--energy-html {error}"
-        if self._markdown is not None:
-            from pytest_greenops.report.markdown import to_markdown
+                yield f"{option} {error}"
 
-            try:
-                self._markdown.write(to_markdown(run.document(), caller))
-            except GreenopsError as error:
-                yield f"--energy-markdown {error}"
-        for name, file in self._exports:
-            from pytest_greenops.report.exports import FORMATS
 
-            try:
-                file.write(FORMATS[name].write(run.document(), places))
-            except GreenopsError as error:
-                yield f"--energy-export {name}: {error}"
+def _outputs(options: Options) -> Iterator[tuple[str, Path, Callable[[Path], _Write]]]:
+    """Yield each option that names a file, the file, and what checks the file before the tests."""
+    if options.json is not None:
+        yield "--energy-json", options.json, _json
+    if options.html is not None:
+        yield "--energy-html", options.html, _html
+    if options.markdown is not None:
+        yield "--energy-markdown", options.markdown, _markdown
+    for name, path in options.exports:
+        yield f"--energy-export {name}:", path, partial(_export, name)
+
+
+def _json(path: Path) -> _Write:
+    def write(document: Results, caller: Caller, places: Places) -> None:
+        try:
+            write_whole(path, to_json(document))
+        except OSError as error:
+            raise results_file.unwritable(path, error) from None
+
+    results_file.check_writable(path)
+    return write
+
+
+def _html(path: Path) -> _Write:
+    from pytest_greenops.commands.html_file import HtmlFile
+
+    file = HtmlFile(path)
+    return lambda document, caller, places: file.write(document, caller)
+
+
+def _markdown(path: Path) -> _Write:
+    from pytest_greenops.report.markdown import MARK, to_markdown
+
+    file = ReportFile(path, lambda data: data.startswith(MARK.encode()), "a report")
+    return lambda document, caller, places: file.write(to_markdown(document, caller))
+
+
+def _export(name: str, path: Path) -> _Write:
+    from pytest_greenops.report.exports import FORMATS
+
+    form = FORMATS[name]
+    file = ReportFile(path, form.holds, f"a {name} file")
+    return lambda document, caller, places: file.write(form.write(document, places))
 
 
 @contextmanager

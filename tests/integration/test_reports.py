@@ -186,10 +186,38 @@ def test_refused_before_the_first_test(project: Project, option: str, said: str)
     assert line.startswith(f"ERROR: {said.format(project.path)}")
 
 
-def test_two_formats_in_one_file(project: Project) -> None:
-    """Two exports to the same file are refused."""
-    ran = project.run("--energy", "--energy-export=csv:a", "--energy-export=bencher:a")
-    assert ran.errors == ["ERROR: --energy-export: 'bencher:a': csv is written to the same file"]
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (
+            "--energy-export=csv:a",
+            "--energy-export=bencher:./a",
+            "bencher: {0}/a: --energy-export csv",
+        ),
+        ("--energy-json=a", "--energy-markdown=b/../a", "markdown {0}/b/../a: --energy-json"),
+    ],
+)
+def test_two_reports_in_one_file(project: Project, first: str, second: str, said: str) -> None:
+    """Two options that name the same file are refused, however it is written."""
+    ran = project.run("--energy", first, second)
+    [line] = ran.errors
+    option = second.partition("=")[0].removesuffix("markdown")
+    said = f"{said.format(project.path)} writes the same file; name another file"
+    assert line == f"ERROR: {option}{' ' * ('export' in option)}{said}"
+
+
+ALL_OPTIONS = ("json", "html", "markdown", *(f"export={name}" for name in FORMATS))
+
+
+@pytest.mark.parametrize("kind", ALL_OPTIONS)
+def test_a_full_disk_fails_the_run(project: Project, kind: str) -> None:
+    """A report that could not be written at the end is named, and the run does not pass."""
+    project.write("test_it.py", "def test_it(): pass")
+    given = f"--energy-{kind}{':' if '=' in kind else '='}/dev/full"
+    ran = project.run("--energy", given)
+    assert ran.code == pytest.ExitCode.TESTS_FAILED
+    [line] = [line for line in ran.energy_lines if "No space left on device" in line]
+    assert line.startswith(f"--energy-{kind.replace('=', ' ')}")
 
 
 def test_every_format_again(project: Project) -> None:

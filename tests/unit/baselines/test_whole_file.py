@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,18 @@ def test_old_temporary_files_of_killed_writers_are_removed(tmp_path: Path) -> No
         ".results-new.greenops-tmp",
         "results.json",
     ]
+
+
+def test_a_check_finds_a_disk_without_place(tmp_path: Path) -> None:
+    """A disk that takes a name and no content is an error before there is something to write."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            check_writable(tmp_path / "report.json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_check_leaves_nothing(tmp_path: Path) -> None:
