@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-all bench-regression bench bench-full bench-plain lint types docs picture figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
+.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-all bench-regression bench bench-full bench-plain lint types docs reference picture figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -91,6 +91,9 @@ docs: $(VENV)/.docs  ## the site of the documentation, in build/site; a warning 
 	rm -rf build/site
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --doctree-dir build/site-cache \
 		--conf-dir docs/site . build/site
+
+reference: $(VENV)/.test  ## the tables of the reference, from the code
+	$(BIN)/python -m docs.reference_tables
 
 picture: $(VENV)/.bench  ## the picture in the README: a regression, as the terminal shows it
 	$(BIN)/python docs/picture.py

@@ -391,7 +391,10 @@ def test_one_function_prints_percentages() -> None:
 SMALL = {
     PACKAGE,
     *(f"{PACKAGE}.{name}" for name in ("plugin", "hooks", "model")),
-    *(f"{PACKAGE}.hooks.{name}" for name in ("hookspec", "option_values", "options", "selection")),
+    *(
+        f"{PACKAGE}.hooks.{name}"
+        for name in ("hookspec", "option_table", "option_values", "options", "selection")
+    ),
     *(f"{PACKAGE}.model.{name}" for name in ("errors", "marker", "run_options")),
 }
 CONFTEST = """

@@ -33,6 +33,7 @@ class Bisect(Command):
 
     name = "bisect"
     help = "find the commit that made a test use more energy"
+    negative = "no commit was found"
     passes_on = True
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

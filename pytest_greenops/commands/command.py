@@ -22,6 +22,8 @@ class Command(ABC):
 
     name: ClassVar[str]
     help: ClassVar[str]
+    #: When its exit status is 1; empty if it never is.
+    negative: ClassVar[str] = ""
     #: Whether what follows `--` is kept as it is, in `arguments.rest`.
     passes_on: ClassVar[bool] = False
 

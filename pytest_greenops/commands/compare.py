@@ -20,6 +20,7 @@ class Compare(Command):
 
     name = "compare"
     help = "compare two result files: did B use more energy than A?"
+    negative = "a test regressed"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add both files and the margin."""

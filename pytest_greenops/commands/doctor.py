@@ -59,6 +59,7 @@ class Doctor(Command):
 
     name = "doctor"
     help = "show what can be measured on this machine, and how to fix what cannot"
+    negative = "nothing can be measured"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Explain the exit status."""

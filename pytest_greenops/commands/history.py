@@ -32,6 +32,7 @@ class History(Command):
 
     name = "history"
     help = "show the trend of a test over runs, and the commits between which it changed"
+    negative = "there is nothing to show"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the test, the history, and what to select."""

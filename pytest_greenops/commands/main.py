@@ -69,7 +69,13 @@ def _parser() -> _Parser:
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
-        subparser = subparsers.add_parser(command.name, help=command.help, description=command.help)
+        negative = f"1 if {command.negative}, " if command.negative else ""
+        subparser = subparsers.add_parser(
+            command.name,
+            help=command.help,
+            description=command.help,
+            epilog=f"exit status: 0, {negative}2 on an error",
+        )
         command.add_arguments(subparser)
         subparser.set_defaults(command=command)
     return parser

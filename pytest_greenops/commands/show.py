@@ -32,6 +32,7 @@ class Show(Command):
 
     name = "show"
     help = "list baselines: energy, sessions, spread, creep by small accepted steps, and work"
+    negative = "no test matches"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the folder, the tests, the machine and the acknowledgement."""

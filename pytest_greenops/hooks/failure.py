@@ -26,6 +26,7 @@ from pytest_greenops.run.trial import Trial
 
 #: The letter of an energy failure in pytest's row of dots: J as in joule.
 LETTER = "J"
+#: In the summary, by the class of the failure.
 WORDS = {
     EnergyRegression.__name__: "REGRESSED",
     EnergyBudgetExceeded.__name__: "OVER BUDGET",

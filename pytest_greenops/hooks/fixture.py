@@ -78,7 +78,7 @@ class Energy:
     async def acall(
         self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Await a coroutine function as often as the measurement needs."""
+        """Await a coroutine function as often as the measurement needs; return its last result."""
         __tracebackhide__ = True
         return await self.named("call").acall(function, *args, **kwargs)
 
@@ -94,7 +94,11 @@ class Energy:
         return self.named("call").pedantic(function, args, kwargs, **settings)
 
     def named(self, name: str) -> NamedMeasurement:
-        """Return a measurement with its own name, so that a test can have several."""
+        """Return a measurement with its own name, so that a test can have several.
+
+        It is called like the fixture: `energy.named("encode")(function, ...)`, and has `acall` and
+        `pedantic`.
+        """
         __tracebackhide__ = True
         checked = checked_name("energy.named", name)
         return NamedMeasurement(self._trial, checked, self._claim, self._repetitions)
@@ -161,7 +165,10 @@ class Energy:
         current.measured[name] = window
 
     def units(self, **units: Amount) -> None:
-        """Set the work that one call does: `units(sample=64)`, or a function of its result."""
+        """Set the work that one call does: a number, or a function of its result.
+
+        The first unit is judged, unless the budget of the test has `per`.
+        """
         __tracebackhide__ = True
         self._require_running()
         if "call" in units:

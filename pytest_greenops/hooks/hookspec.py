@@ -14,14 +14,23 @@ if TYPE_CHECKING:
 
 @pytest.hookspec
 def pytest_energy_sensors(config: pytest.Config) -> Sequence[Sensor] | None:
-    """Add sensors of your own; `--energy-sensors` can name them, and `auto` prefers them."""
+    """Return sensors of your own, or None: called once, before collection.
+
+    `--energy-sensors` can name them, and `auto` prefers them.
+    """
 
 
 @pytest.hookspec
 def pytest_energy_facts(config: pytest.Config) -> Mapping[str, str] | None:
-    """Add facts to the machine's fingerprint; only equal fingerprints are compared."""
+    """Return facts, text to text, or None: called once, before collection.
+
+    They join the machine's fingerprint; only equal fingerprints are compared.
+    """
 
 
 @pytest.hookspec
 def pytest_energy_verdict(item: pytest.Item, result: Result) -> None:
-    """Receive a result and its verdict, before a red verdict fails the test."""
+    """Receive a result and its verdict, before a red verdict fails the test.
+
+    With pytest-xdist it is called in the worker.
+    """

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_greenops.hooks import option_values as values
+from pytest_greenops.hooks.option_table import OPTIONS
 from pytest_greenops.model.errors import OptionError
 from pytest_greenops.model.marker import parse_action
 from pytest_greenops.model.run_options import (
@@ -22,132 +23,6 @@ if TYPE_CHECKING:
     from pytest_greenops.model.carbon_factor import CarbonFactor
     from pytest_greenops.model.history_url import HistoryUrl
 
-
-class _Option(NamedTuple):
-    """One option: its flag without dashes, its help, and the type of its ini twin."""
-
-    name: str
-    help: str
-    metavar: str | None = None
-    type: str = "string"
-    flag: bool = True
-
-    @property
-    def ini(self) -> str:
-        return self.name.replace("-", "_")
-
-
-#: An option that takes no value.
-_switch = partial(_Option, type="bool")
-_OPTIONS = (
-    _switch("energy", "measure, compare with the baselines, and judge"),
-    _switch("energy-save", "measure, and save the results of passed tests as baselines"),
-    _switch("energy-save-new", "like --energy-save, for tests without a baseline only"),
-    _Option("energy-sessions", "measure each test in N processes (default: 1)", "N", "int"),
-    _Option("energy-baselines", "directory of the baselines (default: baselines)", "DIR"),
-    _Option("energy-max-increase", "increase that is a regression (default: 5%%)", "PERCENT"),
-    _Option("energy-action", "what a regression does: fail or warn (default: fail)", "ACTION"),
-    _Option(
-        "energy-estimates",
-        "what a regression of estimated joules does: fail or warn (default: warn)",
-        "ACTION",
-    ),
-    _switch("energy-strict", "fail also if a limit could not be judged"),
-    _switch("energy-only", "run only energy tests"),
-    _switch("energy-skip", "skip energy tests"),
-    _Option(
-        "energy-sensors",
-        "auto, or a list of powercap,pyrapl,nvml,zeus,estimate (default: auto)",
-        "LIST",
-    ),
-    _Option("energy-min-rounds", "minimum rounds of a measurement (default: 5)", "N", "int"),
-    _Option("energy-max-rounds", "maximum rounds of a measurement (default: 25)", "N", "int"),
-    _Option("energy-max-time", "maximum time of a measurement (default: 60 s)", "TIME"),
-    _Option("energy-ab", "compare with the code at this git ref, on this machine, now", "REF"),
-    _Option(
-        "energy-ab-tests",
-        "tests of an A/B comparison: own (each side its own) or here (default: own)",
-        "WHOSE",
-    ),
-    _Option(
-        "energy-ab-setup", "shell command that builds the ref's package in its tree", "COMMAND"
-    ),
-    _Option(
-        "energy-count",
-        "count the work of torch beside the joules: auto (if it is loaded), on or off "
-        "(default: auto)",
-        "WHEN",
-    ),
-    _switch("energy-count-only", "count the work, and measure no joules"),
-    _switch(
-        "energy-explain",
-        "report where the joules and the counted work go: by named window and by layer",
-    ),
-    _switch(
-        "energy-benchmarks",
-        "tests that use a benchmark fixture, or carry its marker, are energy tests too",
-    ),
-    _Option("energy-json", "write the results to this file", "PATH"),
-    _Option("energy-html", "write a report to this file, to read in a browser", "PATH"),
-    _Option("energy-markdown", "write a report to this file, as Markdown for a comment", "PATH"),
-    _Option(
-        "energy-export",
-        "write the results to a file for another program: bencher, github-action-benchmark, "
-        "openmetrics, csv or codequality; repeatable",
-        "FORMAT:PATH",
-        "linelist",
-    ),
-    _Option(
-        "energy-github",
-        "annotations and a job summary for GitHub Actions: auto (if it runs there), on or off "
-        "(default: auto)",
-        "WHEN",
-    ),
-    _Option(
-        "energy-history",
-        "append the results to this database: sqlite:///FILE or "
-        "postgresql+psycopg://USER@HOST/DATABASE",
-        "URL",
-    ),
-    _Option(
-        "energy-project", "name of the project in a history (default: the root folder)", flag=False
-    ),
-    _Option(
-        "energy-carbon-intensity",
-        "report grams of CO2e for this carbon intensity: '401 g/kWh'",
-        "INTENSITY",
-    ),
-    _Option("energy-region", "report grams of CO2e for the grid of this region: DE", "CODE"),
-    _Option(
-        "energy-pue", "power usage effectiveness of the data centre (default: 1)", "PUE", "float"
-    ),
-    _Option("energy-cpu-watts", "estimate: power of a busy core: 4 W", flag=False),
-    _switch(
-        "energy-fresh-process",
-        "confirm in a second process before a test fails (default: true)",
-        flag=False,
-    ),
-    _Option(
-        "energy-benchmark-units",
-        "units of work in a benchmark's extra_info, one KEY:UNIT a line: batch_size:sample",
-        type="linelist",
-        flag=False,
-    ),
-    _Option("energy-session-sd", "assumed spread between sessions (default: 3%%)", flag=False),
-    _Option(
-        "energy-stable-memory",
-        "the allocator keeps freed memory: auto, on or off (default: auto)",
-        flag=False,
-    ),
-    _Option(
-        "energy-budgets",
-        "budgets of tests without a marker: a line for each glob over test ids: "
-        "tests/bench/* = max_increase=3%%",
-        type="linelist",
-        flag=False,
-    ),
-)
-
 #: An A/B comparison excludes them.
 _WITHOUT_AB = ("energy-save", "energy-save-new", "energy-sessions")
 _SAVINGS: dict[str, Saving] = {"energy-save": "all", "energy-save-new": "new"}
@@ -156,7 +31,7 @@ _SAVINGS: dict[str, Saving] = {"energy-save": "all", "energy-save-new": "new"}
 def add_options(parser: pytest.Parser) -> None:
     """Register every flag, unset by default, and its ini twin."""
     group = parser.getgroup("energy", "energy regression testing (pytest-greenops)")
-    for option in _OPTIONS:
+    for option in OPTIONS:
         parser.addini(option.ini, option.help.replace("%%", "%"), type=option.type, default=None)  # type: ignore[arg-type]
         if not option.flag:
             continue
@@ -299,7 +174,7 @@ def _refuse_without_measuring(config: pytest.Config) -> None:
 
     An ini twin, also in `addopts`, is for the runs that measure.
     """
-    ours = {option.ini: option for option in _OPTIONS if option.ini not in _SELECT}
+    ours = {option.ini: option for option in OPTIONS if option.ini not in _SELECT}
     if all(config.getoption(name, None) is None for name in ours):
         return
     from pytest_greenops.hooks.caller import caller_of, given

@@ -11,7 +11,7 @@ class EnergyFailure(AssertionError):
 
 
 class EnergyRegression(EnergyFailure):
-    """A test used more energy than its baseline and margin allow."""
+    """A test used more energy, or has less quality, than its baseline and margin allow."""
 
 
 class EnergyWorkIncreased(EnergyRegression):

@@ -38,7 +38,26 @@ def energy_budget(
     max_flop: str | None = None,
     max_memory: str | None = None,
 ) -> None:
-    """Define the arguments of the marker; this is never called."""
+    """Define the arguments of the marker; this is never called.
+
+    energy            most energy of one call, in J, mJ, kJ, Wh, mWh or kWh: `"2.5 J"`
+    per               unit of work, from `energy.units`, that is limited and compared: `"token"`
+    max_increase      margin over the baseline: `"3%"`
+    max_quality_drop  most drop of any quality, as a share of the baseline: `"1%"`
+    domain            what is judged: `total` (default), `cpu`, `dram`, `gpu`, or a device such as
+                      `gpu:0` or `psys`
+    action            what a regression or an exceeded budget does: `fail` or `warn`
+    max_power         most mean power, in W, mW or kW; not judged on an estimate, whose power
+                      restates CPU use: `"350 W"`
+    max_carbon        most CO2e of one call, in g, mg or kg; needs an intensity or a region: `"2 g"`
+    min_rounds        rounds of the measurement, at least: `5`
+    max_rounds        rounds of the measurement, at most: `25`
+    max_time          time of the measurement, at most, in s, ms, min or h: `"2 min"`
+    max_work          margin over the accepted counted work, 0.5 % by default: `"2%"`
+    max_flop          most FLOPs of one call, in FLOP, kFLOP, ..., TFLOP: `"2.2 GFLOP"`
+    max_memory        most memory that tensors made in one call take at once, in B, kB, KiB, ...,
+                      TiB: `"1.5 GB"`
+    """
 
 
 def keywords() -> list[str]:
