@@ -43,7 +43,8 @@ _ICONS = {True: "❌", False: "⚠️"}
 #: What Markdown, GitHub or HTML acts on in a sentence: characters, what makes a mention, a number
 #: of an issue or a link of those behind it, and what begins a list.
 _ACTING = re.compile(
-    r"[\\`*_\[\]<>~$#|&]|@(?=\w)|\b(?:GH-|www\.|https?:|ftp:)|^(?:[-+]|\d+[.)])(?=\s|$)",
+    r"(?P<linking>[@#](?=\w)|\b(?:GH-|www\.|https?:|ftp:))|[\\`*_\[\]<>~$#|&]"
+    r"|^(?P<number>\d*)[-+.)](?=\s|$)",
     re.IGNORECASE,
 )
 _ENTITIES = {"&": "&amp;", "|": "&#124;"}
@@ -90,11 +91,11 @@ def escaped(text: str) -> str:
     """Return a sentence in which nothing acts: no markup, mention, link, or number of an issue."""
 
     def inert(found: re.Match[str]) -> str:
-        before, last = found[0][:-1], found[0][-1]
-        if last in _ENTITIES:
-            return _ENTITIES[last]
-        begins_list = not before.strip("0123456789") and last != "@"
-        return f"{before}\\{last}" if begins_list else f"{before}{last}&#8203;"
+        if found["linking"]:
+            return f"{found[0]}&#8203;"
+        number = found["number"] or ""
+        acting = found[0].removeprefix(number)
+        return _ENTITIES.get(acting, f"{number}\\{acting}")
 
     return _ACTING.sub(inert, visible(text).strip())
 

@@ -154,7 +154,7 @@ def test_names_do_not_act(name: str, kind: Callable[..., Result]) -> None:
     assert sorted(set(tags.findall(html))) == sorted(set(tags.findall(usual)))
     assert html.count("<tr>") == usual.count("<tr>")
     prose = re.sub(r"<(code|pre)[^>]*>.*?</\1>", "", html, flags=re.DOTALL)
-    assert not re.search(r"@\w|http:/|www\.\w|GH-\d", prose)
+    assert not re.search(r"@\w|#\d|http:/|www\.\w|GH-\d", prose)
     assert len(to_markdown(run(of)).encode()) < 30_000
 
 
