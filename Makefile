@@ -20,11 +20,11 @@ REAL_TIME = $(shell grep --recursive --word-regexp --files-with-matches real_tim
 OTHER_PLUGINS = $(patsubst %,tests/integration/test_%.py,async benchmark_fixture beside cov randomly repeat rerunfailures timeout xdist)
 COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_report.py cli_bisect.py)
 COMMANDS = $(addprefix tests/integration/test_,action.py ci_files.py hostile_names.py power_over_time.py reports.py sessions.py) \
-	$(addprefix tests/integration/test_cli,.py _compare.py _import.py _merge.py _prune.py _show.py _whatif.py)
+	$(addprefix tests/integration/test_cli,.py _compare.py _import.py _init.py _merge.py _prune.py _show.py _whatif.py)
 BROWSER = tests/integration/test_html.py
 HISTORY = tests/history $(addprefix tests/integration/test_,history.py cli_history.py)
 NEED_TORCH = tests/studies tests/layers tests/unit/work \
-	$(addprefix tests/integration/test_,explain_layers.py ab_count.py worker_process.py) \
+	$(addprefix tests/integration/test_,explain_layers.py ab_count.py init_torch.py worker_process.py) \
 	$(addprefix tests/integration/test_count,.py _only.py _effects.py _gaps.py) tests/unit/run/test_counting.py
 
 test: $(VENV)/.test  ## two minutes: all tests but those of the seven commands below

@@ -33,9 +33,9 @@ EVIDENCE = sorted((DOCS / "evidence").glob("*.md"))
 PAGES = [*GUIDE, ROOT / "CONTRIBUTING.md", *EVIDENCE]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 #: At most this many words, outside of generated tables, in each page of the guide and in all.
-WORDS = {"README.md": 900, "docs/reference.md": 1800}
+WORDS = {"README.md": 900, "docs/reference.md": 1830}
 WORDS_OF_A_PAGE = 1200
-WORDS_OF_THE_GUIDE = 17_530
+WORDS_OF_THE_GUIDE = 17_660
 #: A table that a command writes, with its marks.
 GENERATED = re.compile(r"<!-- begin: (.*?) -->.*?<!-- end: \1 -->", re.DOTALL)
 #: A fenced block, with the comment before it that makes the test run it:

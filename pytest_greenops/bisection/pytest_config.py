@@ -1,6 +1,6 @@
-"""What pytest is configured to do in the tree of a step: its options and ini file.
+"""What pytest is configured to do in a folder, as the tree of a bisect's step: options, ini file.
 
-Options come from the arguments of the bisect, from PYTEST_ADDOPTS, from `addopts` and from their
+Options come from the arguments of the call, from PYTEST_ADDOPTS, from `addopts` and from their
 ini twins. pytest reads them in a process of its own, which ends before it imports a conftest: the
 tree may have to be built before.
 """
@@ -34,6 +34,10 @@ class Reader:
             setup=value("energy_ab_setup"),
             python_files=list(early_config.getini("python_files")),
             testpaths=[str(root / each) for each in early_config.getini("testpaths")],
+            inifile=str(early_config.inipath or ""),
+            addopts=list(early_config.getini("addopts")),
+            benchmarks=bool(value("energy_benchmarks")),
+            max_increase=value("energy_max_increase"),
         )
         with open({written!r}, "w", encoding="utf-8") as file:
             json.dump(found, file)
@@ -45,18 +49,26 @@ sys.exit(pytest.main({args!r}, plugins=[Reader()]))
 
 
 class Configured(msgspec.Struct, frozen=True):
-    """What an A/B run in a tree is configured with.
+    """What a run in a folder is configured with.
 
     tests         `own` or `here`; None if nothing is said
     setup         the command that builds a tree, if there is one
     python_files  patterns of test files
     testpaths     folders with tests, or patterns of them, in the tree
+    inifile       the file that pytest reads this from; empty if there is none
+    addopts       the options that the file adds
+    benchmarks    whether benchmarks are energy tests
+    max_increase  the margin of tests that name none, if it is configured
     """
 
     tests: str | None
     setup: str | None
     python_files: list[str]
     testpaths: list[str]
+    inifile: str
+    addopts: list[str]
+    benchmarks: bool
+    max_increase: str | None
 
 
 def read(

@@ -67,7 +67,7 @@ class Doctor(Command):
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Open every sensor, watch the load for a second, and print the diagnosis."""
-        findings = [discover.find(name) for name in _sensor_names()]
+        findings = [discover.find(name) for name in sensor_names()]
         load = LoadProbe()
         load.start()
         time.sleep(1)
@@ -82,8 +82,8 @@ class Doctor(Command):
         return 0 if diagnosis.measurable else NEGATIVE
 
 
-def _sensor_names() -> Iterator[str]:
-    """Yield the sensors to look at; optional ones only where their library is installed."""
+def sensor_names() -> Iterator[str]:
+    """Yield the sensors to look for; optional ones only where their library is installed."""
     yield "powercap"
     if _installed("pyRAPL"):
         yield "pyrapl"

@@ -18,6 +18,7 @@ from pytest_greenops.commands.console import PROGRAM, print_problems
 from pytest_greenops.commands.doctor import Doctor
 from pytest_greenops.commands.history import History
 from pytest_greenops.commands.import_files import Import
+from pytest_greenops.commands.init import Init
 from pytest_greenops.commands.merge import Merge
 from pytest_greenops.commands.prune import Prune
 from pytest_greenops.commands.report import Report
@@ -27,9 +28,8 @@ from pytest_greenops.commands.whatif import WhatIf
 from pytest_greenops.model.errors import GreenopsError
 
 COMMANDS: tuple[Command, ...] = (
-    *(Doctor(), Compare(), Bisect(), Show(), Prune(), Merge(), Import(), Report(), History()),
-    WhatIf(),
-    Schema(),
+    *(Init(), Doctor(), Compare(), Bisect(), Show(), Prune(), Merge(), Import(), Report()),
+    *(History(), WhatIf(), Schema()),
 )
 
 

@@ -13,7 +13,8 @@ from tests.integration.ab_projects import commit, git, repository
 from tests.integration.projects import CONFTEST
 from tests.integration.runner import EXPRESSION, ROOT, Job, read_yaml
 
-EXAMPLES = sorted(each.name for each in (ROOT / "examples/ci").glob("*.yml"))
+CI = "pytest_greenops/first_steps/ci"
+EXAMPLES = sorted(each.name for each in (ROOT / CI).glob("*.yml"))
 WORKFLOWS = [name for name in EXAMPLES if name.startswith("github-")]
 #: What the token may do beyond reading the repository.
 RIGHTS = {
@@ -180,7 +181,7 @@ def test_installs_its_own_checkout(job: Job) -> None:
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_example_may_no_more_than_it_needs(name: str) -> None:
     """An example names its rights, pastes nothing into a script, and cancels no waiting job."""
-    workflow = read_yaml(f"examples/ci/{name}")
+    workflow = read_yaml(f"{CI}/{name}")
     assert workflow[True]  # `on`, as YAML 1.1 reads it
     assert workflow["permissions"] == RIGHTS.get(name, {"contents": "read"})
     [job] = workflow["jobs"].values()
@@ -194,7 +195,7 @@ def test_example_may_no_more_than_it_needs(name: str) -> None:
 def test_placeholder_is_explained() -> None:
     """The one place that names the action has the sentence that says what to replace."""
     files = [ROOT / name for name in ("README.md", "action.yml")]
-    files += [*(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.*")]
+    files += [*(ROOT / "docs").rglob("*.md"), *(ROOT / CI).iterdir()]
     having = [path for path in files if "OWNER/" in path.read_text(encoding="utf-8")]
     assert having == [ROOT / "docs/ci.md"]
     text = having[0].read_text(encoding="utf-8")
@@ -286,25 +287,27 @@ def test_update_keeps_what_main_has_accepted(job: Job) -> None:
 def test_update_that_cannot_ask_keeps_the_proposal(job: Job) -> None:
     """Where GitHub does not answer, the job ends before it pushes over what is proposed."""
     job.program("gh", "exit 1")
-    job.environ |= read_yaml("examples/ci/github-update.yml")["env"]
+    job.environ |= read_yaml(f"{CI}/github-update.yml")["env"]
     before, *_ = _steps("github-update.yml")
     assert job.run(before, {"github.token": "secret"}).code == 1
 
 
-@pytest.mark.parametrize("name", ["work-against-target", "energy-on-own-runner"])
-def test_gitlab(job: Job, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("work-against-target", 0), ("energy-against-target", 1), ("energy-on-own-runner", 1)],
+)
+def test_gitlab(job: Job, name: str, expected: int) -> None:
     """The template of GitLab writes JUnit and code quality at the places that it uploads."""
-    template = read_yaml("examples/ci/gitlab.yml")
+    template = read_yaml(f"{CI}/gitlab.yml")
     base = template[".energy"]
-    target = {"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "more"}
     energy = template[name]["variables"]["ENERGY"]
-    for variable, value in target.items():
-        energy = energy.replace(f"${variable}", value)
-    job.environ["ENERGY"] = energy
+    (job.workspace / "src/mypkg.py").write_text("JOULES = 4.0  # still more\n", encoding="utf-8")
+    base_sha = git(job.workspace, "rev-parse", "HEAD").strip()
+    job.environ["ENERGY"] = energy.replace("$CI_MERGE_REQUEST_DIFF_BASE_SHA", base_sha)
     for variable in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         del job.environ[variable]
     code, out = job.run({"run": "\n".join(base["script"])}, {})
-    assert code == (1 if name == "energy-on-own-runner" else 0), out
+    assert code == expected, out
     for kind, file in base["artifacts"]["reports"].items():
         assert (job.workspace / file).stat().st_size, kind
     found = json.loads((job.workspace / "gl-code-quality-report.json").read_bytes())
@@ -316,7 +319,7 @@ def _update(job: Job) -> str:
     """Run the example for main on a new checkout, and return what it printed."""
     git(job.workspace, "fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*")
     git(job.workspace, "checkout", "--quiet", "--force", "-B", "more", "origin/more")
-    workflow = read_yaml("examples/ci/github-update.yml")
+    workflow = read_yaml(f"{CI}/github-update.yml")
     job.environ |= workflow["env"]
     said = ""
     for step in _steps("github-update.yml"):
@@ -336,7 +339,7 @@ def _stored(repository: Path) -> str:
 
 
 def _all_steps(name: str) -> list[Any]:
-    [one] = read_yaml(f"examples/ci/{name}")["jobs"].values()
+    [one] = read_yaml(f"{CI}/{name}")["jobs"].values()
     return list(one["steps"])
 
 

@@ -1,0 +1,317 @@
+"""`pytest-greenops init`, in projects of different shape."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration import forked_python
+from tests.integration.ab_projects import git, repository
+from tests.integration.commands import run
+from tests.integration.forked_python import Finished
+from tests.integration.projects import conftest
+from tests.integration.runner import read_yaml
+
+ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p greenops"}
+#: The code of a project, which uses 2 J in the sensor of its conftest.
+CODE = """
+from conftest import SENSOR
+
+
+def encode():
+    SENSOR.spend(2.0)
+"""
+PLAIN = {"calc.py": "def double(x): return 2 * x\n", "test_calc.py": "def test_it(): pass\n"}
+PYPROJECT = """
+[project]
+name = "mypkg"
+version = "1"  # the first
+optional-dependencies.test = ["pytest-cov"]
+
+# How we test.
+[tool.pytest.ini_options]
+addopts = "--cov=mypkg -n 4"  # all of it
+testpaths = ["checks"]
+python_files = ["check_*.py"]
+"""
+SRC = {
+    "pyproject.toml": PYPROJECT,
+    "src/mypkg/__init__.py": "",
+    "checks/check_it.py": "def test_it(): pass\n",
+}
+
+
+def fill(folder: Path, files: dict[str, str], in_git: bool = True) -> Path:
+    """Write the files of a project, in a git repository or without one."""
+    folder.mkdir(exist_ok=True)
+    if in_git:
+        repository(folder, files)
+        return folder
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def init(folder: Path, *arguments: str, **environ: str) -> Finished:
+    """Run the command in a folder."""
+    return run(folder, "init", *arguments, **{**ALONE, "COLUMNS": "80", **environ})
+
+
+def written(folder: Path) -> set[str]:
+    """Return the files that git does not know."""
+    return {*git(folder, "ls-files", "--others", "--exclude=__pycache__").split()}
+
+
+def measure(folder: Path, command: str) -> Finished:
+    """Run pytest as advised."""
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "GITHUB"))}
+    return forked_python.run(
+        "pytest", *command.split()[1:], environ={**environ, **ALONE}, folder=folder
+    )
+
+
+def test_writes_nothing_without_being_asked(tmp_path: Path) -> None:
+    """The three lines are printed, and each file as it would be written."""
+    folder = fill(tmp_path / "calc", PLAIN)
+    ran = init(folder)
+    assert (ran.code, ran.err, written(folder)) == (0, "", set())
+    assert [line.split()[0] for line in ran.lines if re.match(r"\w+  +\w", line)] == [
+        *("joules", "work", "gate")
+    ]
+    assert [line.strip("─ ") for line in ran.lines if line.startswith("──")] == [
+        *("ini: write pytest.ini", "test: write test_energy.py"),
+        "workflow: write .github/workflows/energy.yml",
+    ]
+    assert ran.out.endswith("  pytest-greenops init --write all\n")
+    asked = init(folder, "--write", "all")
+    assert asked.code == 0
+    for name in written(folder):
+        assert (folder / name).read_text(encoding="utf-8").rstrip("\n") in ran.out, name
+
+
+def test_up_to_the_first_failing_budget(tmp_path: Path) -> None:
+    """Its test runs as it stands; with the user's code it fails when that uses more."""
+    folder = fill(tmp_path / "calc", {"calc.py": CODE, "conftest.py": conftest()})
+    asked = init(folder, "--write", "all")
+    advised = [line.strip() for line in asked.lines if line.startswith("  pytest ")]
+    assert advised == [
+        "pytest --energy-only --energy-save",
+        "pytest --energy-only --energy --energy-estimates=fail",
+    ]
+    save, judge = advised
+    plain = measure(folder, "pytest -p no:cacheprovider")
+    assert "energy: 1 budget not enforced; measure it: " in plain.out
+    test = folder / "test_energy.py"
+    text = test.read_text(encoding="utf-8")
+    own = text.replace("# from calc import ...", "from calc import encode")
+    test.write_text(own.replace("    return sorted(", "    encode()\n    return sorted("))
+    assert "1 baseline saved" in measure(folder, save).lines[-2]
+    assert measure(folder, judge).code == 0
+    (folder / "calc.py").write_text(CODE.replace("2.0", "3.00"), encoding="utf-8")
+    red = measure(folder, judge)
+    assert red.code == 1
+    assert (
+        "EnergyRegression: call used 150 \u00b5J/item, baseline 100 \u00b5J/item (+50 %" in red.out
+    )
+
+
+def test_its_test_runs_with_the_sensors_of_this_machine(tmp_path: Path) -> None:
+    """As it stands, it passes measured."""
+    folder = fill(tmp_path / "calc", {**PLAIN, "test_calc.py": ""})
+    init(folder, "--write", "test")
+    ran = measure(folder, "pytest --energy")
+    assert (ran.code, "1 passed in" in ran.out) == (0, True), ran.out
+    assert "energy: 1 measured, " in ran.out
+
+
+def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
+    """What is there is said to be there, and no file is written again."""
+    folder = fill(tmp_path / "calc", PLAIN)
+    init(folder, "--write", "all")
+    before = {name: (folder / name).read_bytes() for name in written(folder)}
+    assert before.keys() == {"pytest.ini", "test_energy.py", ".github/workflows/energy.yml"}
+    for arguments in ([], ["--write", "all"]):
+        again = init(folder, *arguments)
+        assert (again.code, again.err) == (0, "")
+        assert "pytest.ini has all lines already" in again.out
+        assert "test_energy.py has an energy test already" in again.out
+        assert ".github/workflows/energy.yml runs energy tests already" in again.out
+    assert before == {name: (folder / name).read_bytes() for name in written(folder)}
+
+
+def test_one_part(tmp_path: Path) -> None:
+    """`--write` names one part, and may be repeated; the others are named in a line each."""
+    folder = fill(tmp_path / "calc", PLAIN)
+    ran = init(folder, "--write", "test")
+    assert written(folder) == {"test_energy.py"}
+    assert "ini       not written: pytest.ini (--write ini)" in ran.lines
+    init(folder, "--write", "ini", "--write", "workflow")
+    assert written(folder) == {"pytest.ini", "test_energy.py", ".github/workflows/energy.yml"}
+
+
+def test_a_project_with_a_configuration(tmp_path: Path) -> None:
+    """Its folder and names of tests, its extra for tests and its options are respected."""
+    folder = fill(tmp_path / "mypkg", SRC)
+    plugins = "-p greenops -p pytest_cov -p xdist.plugin"
+    ran = init(folder, "--write", "all", PYTEST_ADDOPTS=plugins)
+    assert ran.code == 0, ran.err
+    assert written(folder) == {"checks/check_energy.py", ".github/workflows/energy.yml"}
+    text = (folder / "pyproject.toml").read_text(encoding="utf-8")
+    assert text == PYPROJECT.replace("options]\n", 'options]\nenergy_max_increase = "5%"\n')
+    assert "  pytest --energy-only --no-cov -n0 --energy-save" in ran.lines
+    *_, install, ours = workflow(folder)["jobs"]["energy"]["steps"]
+    assert install == {"run": "pip install pytest-greenops -e '.[test]'"}
+    assert ours["run"].startswith("pytest --energy-only --no-cov -n0 --energy --energy-ab=")
+
+
+def workflow(folder: Path, name: str = ".github/workflows/energy.yml") -> dict[str, Any]:
+    """Return the content of a workflow."""
+    return read_yaml(str(folder / name))
+
+
+def test_gates_of_a_project(tmp_path: Path) -> None:
+    """Torch has the gate by counted work; a wanted gate has its files, two where it saves too."""
+    files = {**PLAIN, "requirements.txt": "torch\n", "net.py": "import torch\n"}
+    counted = fill(tmp_path / "net", files)
+    ran = init(counted, "--write", "workflow")
+    assert "gate      counted work: needs no sensor, and is the same on any runner" in ran.lines
+    *_, install, ours, _comment = workflow(counted)["jobs"]["work"]["steps"]
+    assert install == {"run": "pip install pytest-greenops -r requirements.txt pytest"}
+    assert ours["run"].startswith("pytest --energy-only --energy-count-only")
+    stored = fill(tmp_path / "calc", PLAIN)
+    init(stored, "--gate", "stored", "--write", "workflow")
+    assert written(stored) == {f".github/workflows/energy{each}.yml" for each in ("", "-baselines")}
+
+
+def test_gitlab(tmp_path: Path) -> None:
+    """On GitLab the file has the job of the gate, and the line that includes it is printed."""
+    folder = fill(tmp_path / "calc", {**PLAIN, ".gitlab-ci.yml": "stages: [test]\n"})
+    ran = init(folder, "--write", "workflow")
+    assert written(folder) == {".gitlab/energy.yml"}
+    assert "include: [local: .gitlab/energy.yml]" in " ".join(ran.out.split())
+    assert workflow(folder, ".gitlab/energy.yml").keys() == {".energy", "energy-against-target"}
+
+
+def test_project_below_the_root_of_its_repository(tmp_path: Path) -> None:
+    """Its workflow is written at the root, and works in the folder of the project."""
+    fill(tmp_path, {f"part/{name}": text for name, text in PLAIN.items()})
+    ran = init(tmp_path / "part", "--write", "workflow")
+    assert ran.code == 0, ran.err
+    assert written(tmp_path) == {".github/workflows/energy.yml"}
+    job = workflow(tmp_path)["jobs"]["energy"]
+    assert job["defaults"] == {"run": {"working-directory": "part"}}
+    gitlab = fill(tmp_path / "gitlab", {f"part/{name}": "" for name in PLAIN})
+    git(gitlab, "remote", "add", "origin", "https://gitlab.com/a/b.git")
+    init(gitlab / "part", "--gate", "stored", "--write", "workflow")
+    common = workflow(gitlab, ".gitlab-ci.yml")[".energy"]
+    assert common["before_script"][0] == "cd part"
+    assert common["artifacts"] == {
+        "when": "always",
+        "paths": ["part/energy.json", "part/energy.md"],
+        "reports": {
+            "junit": "part/junit.xml",
+            "codequality": "part/gl-code-quality-report.json",
+        },
+    }
+
+
+def test_benchmarks(tmp_path: Path) -> None:
+    """A suite for pytest-benchmark needs an ini line, and no test of ours."""
+    files = {"test_b.py": "def test_b(benchmark): benchmark(len, 'ab')\n"}
+    folder = fill(tmp_path / "bench", files, in_git=False)
+    ran = init(folder, "--write", "all")
+    assert "workflow  none without a git repository" in ran.lines
+    ini = (folder / "pytest.ini").read_text(encoding="utf-8")
+    assert ini == "[pytest]\nenergy_max_increase = 5%\nenergy_benchmarks = true\n"
+    assert not (folder / "test_energy.py").exists()
+
+
+def test_never_overwrites(tmp_path: Path) -> None:
+    """Where its names are taken by other files it takes others."""
+    taken = {"other/test_energy.py": "", ".github/workflows/energy.yml": "on: push\n"}
+    folder = fill(tmp_path / "calc", {**PLAIN, **taken})
+    init(folder, "--write", "all")
+    assert git(folder, "diff", "--stat") == ""
+    assert written(folder) == {
+        *("pytest.ini", "test_energy_budget.py"),
+        ".github/workflows/pytest-greenops-energy.yml",
+    }
+
+
+def test_an_ini_file_that_it_cannot_change(tmp_path: Path) -> None:
+    """It prints the line and its place, says so on stderr, and leaves the file as it is."""
+    text = 'tool.pytest.ini_options.addopts = "-q"\n'
+    folder = fill(tmp_path / "calc", {**PLAIN, "pyproject.toml": text})
+    ran = init(folder, "--write", "all")
+    assert ran.code == 2
+    place = "paste into pyproject.toml, below [tool.pytest.ini_options]"
+    assert f"── ini: {place} ─" in ran.out
+    assert 'energy_max_increase = "5%"' in ran.lines
+    assert ran.err == (
+        f"pytest-greenops: {folder}/pyproject.toml: not changed, as it cannot be done safely: "
+        f"{place}\n"
+    )
+    assert (folder / "pyproject.toml").read_text(encoding="utf-8") == text
+    assert "test_energy.py" in written(folder)
+
+
+def test_a_folder_without_write_access(tmp_path: Path) -> None:
+    """It is one line with the command that allows it; nothing is left behind."""
+    folder = fill(tmp_path / "calc", PLAIN)
+    folder.chmod(0o555)
+    try:
+        if os.access(folder, os.W_OK):
+            pytest.skip("this user may write everywhere")
+        ran = init(folder, "--write", "test")
+    finally:
+        folder.chmod(0o755)
+    assert (ran.code, written(folder)) == (2, set())
+    assert ran.err == (
+        f"pytest-greenops: {folder}/test_energy.py: cannot be written (Permission denied): "
+        f"allow it: chmod u+w {folder}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "problem", "fix"),
+    [
+        ({}, "HERE: no project here: ", "cd to the root folder of your project"),
+        (
+            {"pyproject.toml": "[project\n"},
+            "HERE/pyproject.toml: invalid TOML: ",
+            "correct that line first",
+        ),
+        (
+            {"pytest.ini": "addopts = -q\n"},
+            "pytest cannot be configured: HERE/pytest.ini:1: ",
+            "no section header defined",
+        ),
+        (
+            {"a.py": "", "../pytest.ini": "[pytest]\n"},
+            "HERE: pytest is configured in ABOVE/pytest.ini, so the project is there: ",
+            "cd ..",
+        ),
+        (
+            {"a.py": "", ".github": "a file"},
+            "HERE/.github/workflows/energy.yml: cannot be written (Not a directory): ",
+            "move it away: mv HERE/.github DIR",
+        ),
+    ],
+)
+def test_mistakes(tmp_path: Path, files: dict[str, str], problem: str, fix: str) -> None:
+    """Each is one line that names the file or folder and the fix."""
+    folder = tmp_path / "folder"
+    fill(folder, files, in_git=False)
+    if ".github" in files:
+        git(folder, "init", "--quiet")
+    ran = init(folder, "--write", "workflow")
+    assert ran.code == 2
+    [line] = ran.err.splitlines()
+    line = line.replace(str(folder), "HERE").replace(str(tmp_path), "ABOVE")
+    assert line.startswith(f"pytest-greenops: {problem}")
+    assert line.endswith(fix)
