@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_greenops.baselines.whole_file import check_writable
 from pytest_greenops.model.errors import HistoryError, OptionError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def check_usable(url: HistoryUrl) -> None:
 
 def _check_file(url: HistoryUrl, path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        check_writable(path)  # SQLite writes a journal beside it
         with path.open("ab"):  # SQLite takes an empty file for a new database
             head = path.read_bytes() if path.stat().st_size < len(_HEAD) else _head(path)
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.history.append import append, run_id
-from pytest_greenops.model.errors import GreenopsError, HistoryError
+from pytest_greenops.model.errors import GreenopsError, ResultsError
 from pytest_greenops.model.history_url import HistoryUrl
 from pytest_greenops.model.result import Results
 from pytest_greenops.model.units import counted
@@ -48,21 +48,27 @@ class PendingRuns:
         try:
             append(self._url, [results])
         except Exception as error:  # whatever a driver does, the run is not lost
-            why = str(error)
-            if not isinstance(error, HistoryError):
-                why = f"{self._url}: {type(error).__name__}: {self._url.scrub(why)}"
-            kept = self._keep(results)
-            return Kept([f"the run is not in the history ({' '.join(why.split())}); {kept}"], False)
+            why = f"the run is not in the history ({self._why(error)}); {self._keep(results)}"
+            return Kept([why], False)
         return Kept(list(self._append_waiting()), True)
+
+    def _why(self, error: Exception) -> str:
+        """Return an error in one line, without a password."""
+        why = str(error)
+        if not isinstance(error, GreenopsError):
+            why = f"{self._url}: {type(error).__name__}: {self._url.scrub(why)}"
+        return " ".join(why.split())
 
     def _append_waiting(self) -> Iterator[str]:
         done = 0
         for path in sorted(self._folder.glob(f"{self._url.digest}-*.json")):
             try:
                 append(self._url, [self._read(path)])
-            except GreenopsError as error:
-                yield f"a run of {path} is not in the history: {error}"
-                if isinstance(error, HistoryError):
+            except Exception as error:
+                if not path.exists():  # another run has appended it meanwhile
+                    continue
+                yield f"a run of {path} is not in the history: {self._why(error)}"
+                if not isinstance(error, ResultsError):
                     break
                 continue
             with suppress(OSError):

@@ -86,14 +86,25 @@ class Trend(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.test if self.name == "call" else f"{self.test} · {self.name}"
 
     def differences(self, step: Step) -> tuple[str, ...]:
-        """Return what else changed with a step: `('torch 2.12.0 -> 2.13.0', 'threads 1 -> 8')`."""
+        """Return what else changed with a step: `('torch 2.12.0 -> 2.13.0', 'threads 1 -> 8')`.
+
+        Where the branch did, neither commit may contain the other.
+        """
         old, new = self.points[step.after], self.points[step.until]
+        branches = [{"branch": point.branch} if point.branch else {} for point in (old, new)]
+        kinds = (branches, (old.versions, new.versions), (old.conditions, new.conditions))
         return tuple(
             f"{name} {before[name]} -> {after[name]}"
-            for before, after in ((old.versions, new.versions), (old.conditions, new.conditions))
+            for before, after in kinds
             for name in sorted(before.keys() & after.keys())
             if before[name] != after[name]
         )
+
+    def has_commits_between(self, step: Step) -> bool:
+        """Return whether a step is between two commits of one branch."""
+        old, new = self.points[step.after], self.points[step.until]
+        known = None not in (old.commit, new.commit)
+        return known and old.commit != new.commit and old.branch == new.branch
 
 
 class Trends(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

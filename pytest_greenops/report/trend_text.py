@@ -178,7 +178,7 @@ def _bisect(trend: Trend) -> str | None:
     if step is None or trend.quantity == "work":
         return None
     good, bad = trend.points[step.after].commit, trend.points[step.until].commit
-    if good is None or bad is None or good == bad:
+    if good is None or bad is None or not trend.has_commits_between(step):
         return None
     return shlex.join(
         ["pytest-greenops", "bisect", good[:_COMMIT], bad[:_COMMIT], "--", trend.test]

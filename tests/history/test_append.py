@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime, timezone
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from pytest_greenops.commands import results_file
 from pytest_greenops.history.append import append, run_id
-from pytest_greenops.history.database import writing
+from pytest_greenops.history.database import check_usable, writing
 from pytest_greenops.history.pending import PendingRuns
 from pytest_greenops.history.read import Wanted, read_trends
 from pytest_greenops.model.counted import Coverage, WorkRecord, WorkTotals
-from pytest_greenops.model.errors import HistoryError
+from pytest_greenops.model.errors import HistoryError, OptionError
+from pytest_greenops.model.result import Results
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.model.work_verdict import WorkOutcome, WorkVerdict
 from pytest_greenops.report.document import to_json
@@ -50,6 +55,23 @@ def stop(connection):
 event.listen(sa.Engine, "commit", stop)
 append(url(sys.argv[1]), [run(2)])
 """
+
+
+def fails(*given: object) -> None:
+    """Fail as a driver may."""
+    raise RuntimeError("no\nluck with s3cr3t")
+
+
+def fails_after_one() -> Callable[..., list[bool]]:
+    """Return a function that appends once, and then fails."""
+    calls = count()
+
+    def once(*given: Any) -> list[bool]:
+        if next(calls):
+            raise RuntimeError("no\nluck")
+        return append(*given)
+
+    return once
 
 
 def start(program: str, *arguments: object) -> subprocess.Popen[str]:
@@ -207,9 +229,6 @@ def test_an_error_of_a_driver_keeps_the_run(
 ) -> None:
     """An exception that nobody expects is one line without the password, and the run waits."""
 
-    def fails(*given: object) -> None:
-        raise RuntimeError("no\nluck with s3cr3t")
-
     monkeypatch.setattr("pytest_greenops.history.pending.append", fails)
     pending = PendingRuns(url("postgresql://a:s3cr3t@h/d"), tmp_path, results_file.read, to_json)
     lines, appended = pending.append(run(1))
@@ -220,6 +239,52 @@ def test_an_error_of_a_driver_keeps_the_run(
         f"it is kept in {file}; the next run that reaches the history appends it"
     ]
     assert results_file.read(file).origin == run(1).origin
+
+
+def test_an_error_of_a_driver_keeps_what_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new run is in the history; those that wait stay, and one line says why."""
+    here = url(f"sqlite:///{tmp_path}/history.db")
+    pending = PendingRuns(here, tmp_path, results_file.read, to_json)
+    with monkeypatch.context() as patch:
+        patch.setattr("pytest_greenops.history.pending.append", fails)
+        for number in (1, 2):
+            pending.append(run(number))
+        patch.setattr("pytest_greenops.history.pending.append", fails_after_one())
+        lines, appended = pending.append(run(3))
+    assert appended
+    assert [line.partition(": ")[2] for line in lines] == [f"{here}: RuntimeError: no luck"]
+    assert pending.append(run(4)).lines == [
+        f"2 earlier runs appended to the history from {tmp_path}/.energy-history-pending"
+    ]
+    assert counts(f"sqlite:///{tmp_path}/history.db")["runs"] == 4
+
+
+def test_a_run_that_another_process_has_appended_is_no_problem(tmp_path: Path) -> None:
+    """Of two runs that begin to append the same file, the second one is silent."""
+    here = url(f"sqlite:///{tmp_path}/history.db")
+
+    def read(path: Path) -> Results:
+        path.unlink()
+        return results_file.read(path)
+
+    pending = PendingRuns(here, tmp_path, read, to_json)
+    waiting = tmp_path / ".energy-history-pending" / f"{here.digest}-1.json"
+    waiting.parent.mkdir()
+    waiting.write_bytes(to_json(run(1)))
+    assert pending.append(run(2)) == ([], True)
+
+
+def test_a_disk_without_place_is_known_before(tmp_path: Path) -> None:
+    """SQLite writes a journal beside its file: a run that has no place for it does not begin."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(OptionError, match="File too large"):
+            check_usable(url(f"sqlite:///{tmp_path}/history.db"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_locked_file_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_greenops.model.trend import Step, Trend, TrendPoint
 from pytest_greenops.report.drawing import cells
@@ -64,6 +65,17 @@ def test_a_trend_is_a_line_for_each_run_with_its_steps() -> None:
         "  find the commit:",
         "    pytest-greenops bisect 2abcdef 3abcdef -- tests/test_x.py::test_works",
     ]
+
+
+def test_a_step_between_branches_is_told() -> None:
+    """Commits of two branches have no order: the step names both, and no bisect is offered."""
+    runs = (point(day, 2.0 if day < 3 else 2.2) for day in range(1, 5))
+    branches = ("main", "main", "topic", "topic")
+    points = (replace(each, branch=name) for each, name in zip(runs, branches, strict=True))
+    lines = list(trend_lines([trend(*points, steps=(STEP,))], 100, True))
+    [step] = [line for line in lines if line.startswith("  -> ")]
+    assert step.endswith("between 2abcdef and 3abcdef; branch main -> topic")
+    assert not [line for line in lines if "bisect" in line]
 
 
 def test_machines_are_separate() -> None:
