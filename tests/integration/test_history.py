@@ -212,7 +212,8 @@ def test_a_password_is_in_no_output(
     working.write("test_bad.py", "def test_bad(energy, work):\n    energy(work)\n    assert 0\n")
     working.save("test_it.py", "-o", "energy_history=")
     plain = working.run(*more[:-1] if given == "option" else more)
-    ran = working.energy(*more, joules=3.0)
+    reports = ("--energy-html=report.html", "--energy-markdown=energy.md", "--energy-github=on")
+    ran = working.energy(*more, *reports, joules=3.0)
     assert {"failed": 2} == ran.outcomes
     assert "not in the history" in ran.text
     files = [
