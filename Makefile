@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-all bench-regression bench bench-full bench-plain lint types docs reference picture figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
+.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-all bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -96,7 +96,10 @@ reference: $(VENV)/.test  ## the tables of the reference, from the code
 	$(BIN)/python -m docs.reference_tables
 
 picture: $(VENV)/.bench  ## the picture in the README: a regression, as the terminal shows it
-	$(BIN)/python docs/picture.py
+	$(BIN)/python -m docs.picture
+
+pictures: $(VENV)/.browser  ## the pictures of each kind of output, with simulated joules
+	$(BIN)/python -m docs.pictures
 
 # The overhead of the plugin and of its peers, installed as users install them; then its verdicts.
 figures: $(FIGURES)/.installed

@@ -1,4 +1,4 @@
-"""Make the picture of a regression in the README: `python docs/picture.py`.
+"""Make the picture of a regression in the README: `python -m docs.picture`.
 
 It is what the second half of `make bench-regression` prints on the machine that draws it: text
 generation without a key-value cache, against the baseline that the first half saved.
@@ -6,24 +6,19 @@ generation without a key-value cache, against the baseline that the first half s
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
+from docs.terminal_picture import draw
 
 ROOT = Path(__file__).parents[1]
-PICTURE = ROOT / "docs" / "images" / "regression.svg"
 BASELINES = "build/right-way"
 #: As the Makefile names it: the picture shows no folder of this machine.
 PYTHON = os.path.relpath(sys.executable, ROOT)
 WIDTH = 104
-#: Lines of pytest's header that name folders and versions of this machine.
-MACHINE = ("platform ", "rootdir: ", "plugins: ", "configfile: ", "cachedir: ")
 
 
 def run(expected: int, *options: str, **environ: str) -> str:
@@ -57,16 +52,7 @@ def main() -> None:
     shutil.rmtree(ROOT / BASELINES, ignore_errors=True)
     run(0, "--energy-save-new", "--energy-strict")
     output = run(1, "--energy", "--energy-estimates=fail", BENCH_REGRESSION="no_cache")
-    console = Console(
-        record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
-    )
-    console.print(Text("$ make bench-regression", style="bold"))
-    for line in output.splitlines():
-        text = Text.from_ansi(line)
-        if not text.plain.startswith(MACHINE):
-            console.print(text)
-    PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_text(console.export_svg(title="make bench-regression", unique_id="regression"))
+    draw("regression", "make bench-regression", output, WIDTH)
 
 
 if __name__ == "__main__":

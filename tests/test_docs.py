@@ -35,7 +35,7 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 #: At most this many words, outside of generated tables, in each page of the guide and in all.
 WORDS = {"README.md": 900, "docs/reference.md": 1830}
 WORDS_OF_A_PAGE = 1200
-WORDS_OF_THE_GUIDE = 17_660
+WORDS_OF_THE_GUIDE = 17_830
 #: A table that a command writes, with its marks.
 GENERATED = re.compile(r"<!-- begin: (.*?) -->.*?<!-- end: \1 -->", re.DOTALL)
 #: A fenced block, with the comment before it that makes the test run it:
@@ -307,6 +307,20 @@ def test_index_leads_to_every_page() -> None:
     linked = set(re.findall(r"\]\(((?:evidence/)?[\w-]+\.md)\)", text))
     pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
     assert linked == pages - {"index.md"}
+
+
+def test_pictures_are_shown_and_small() -> None:
+    """Each picture is on a page, has less than 200 kB, and loads no font from elsewhere."""
+    pictures = sorted((DOCS / "images").iterdir())
+    shown = {
+        Path(name).name
+        for page in PAGES
+        for name in re.findall(r"!\[.*?\]\((.*?)\)", page.read_text())
+    }
+    assert {picture.name for picture in pictures} == shown
+    assert [picture.name for picture in pictures if picture.stat().st_size >= 200_000] == []
+    drawn = [picture for picture in pictures if picture.suffix == ".svg"]
+    assert [picture.name for picture in drawn if "@font-face" in picture.read_text()] == []
 
 
 def test_guide_is_short() -> None:

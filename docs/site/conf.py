@@ -19,7 +19,13 @@ author = "The pytest-greenops developers"
 project_copyright = author
 release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
-include_patterns = ["*.md", "docs/*.md", "docs/evidence/*.md", "examples/**/README.md"]
+include_patterns = [
+    "*.md",
+    "docs/*.md",
+    "docs/evidence/*.md",
+    "examples/**/README.md",
+    "pytest_greenops/**/README.md",
+]
 root_doc = "docs/index"
 # Headings have the anchors that GitHub gives them.
 myst_heading_anchors = 6
