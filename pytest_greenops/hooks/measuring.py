@@ -335,7 +335,8 @@ class Measuring:
             caller = caller_of(self._config)
             yield from terminal.render(results, **screen, caller=caller, on_screen=on_screen)
         yield from where_joules_go(results, width, say)
-        yield from (say(f"energy: {line}") for line in self._gathered.lines(self.run))
+        broken = "error" in reporter.stats
+        yield from (say(f"energy: {line}") for line in self._gathered.lines(self.run, broken))
         yield from map(say, self._github.annotations)
         yield say(closing.closing_line(results, self._failed))
 

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_greenops.hooks.caller import caller_of
 from pytest_greenops.model.baseline import TestKey
+from pytest_greenops.model.measurement import CheckName
 from pytest_greenops.model.place import Place
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.work_verdict import WorkOutcome
@@ -19,6 +20,8 @@ from pytest_greenops.report import closing, document, reasons
 from pytest_greenops.run.run import Run
 from pytest_greenops.run.save import Saved
 
+#: Why nothing was measured or saved.
+_NO_TEST = "no energy test ran; pytest-greenops init proposes a first one"
 #: At most this many baselines that a run started anew are listed.
 _MOST_LISTED = 10
 #: Names of the properties that this plugin has put on an item.
@@ -110,8 +113,11 @@ class GatheredReports:
                 found[test] = Place((inside / test.module).as_posix())
         return found
 
-    def lines(self, run: Run) -> Iterator[str]:
-        """Yield what is shown once, saved anew, not saved or not used, and the problems."""
+    def lines(self, run: Run, broken: bool = False) -> Iterator[str]:
+        """Yield what is shown once, saved anew, not saved or not used, and the problems.
+
+        `broken` is whether tests could not be collected or set up.
+        """
         if self._repeated:
             yield reasons.tests_shown_once(len(self._repeated), max(self._repeated.values()))
         anew = [
@@ -128,6 +134,8 @@ class GatheredReports:
         yield from self.problems
         if run.options.save and not _saved_something(run):
             yield f"nothing was saved: {self._nothing_saved(run)}"
+        elif not (run.results or broken):
+            yield _NO_TEST
 
     def why_failed(self, run: Run) -> str:
         """Return why `--energy-strict` fails the run as a whole, or an empty text."""
@@ -144,10 +152,12 @@ class GatheredReports:
 
     def _nothing_saved(self, run: Run) -> str:
         if self._refusals:
-            return "the lines above say why"
+            busy = all((r.not_saved or "").startswith(CheckName.CONTENTION) for r in run.results)
+            again = "; stop what else runs here, and run this command again" if busy else ""
+            return f"the lines above say why{again}"
         if run.options.count_only and all(map(_uncounted, run.results)):
             return "no work was counted"
-        return "every test has a baseline already" if run.results else "no energy test ran"
+        return "every test has a baseline already" if run.results else _NO_TEST
 
 
 def _saved_something(run: Run) -> bool:

@@ -14,6 +14,7 @@ from pytest_greenops.model.verdict import RED, CauseKind, Outcome
 from pytest_greenops.report import figures, interleaved_text, work_text
 from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.advice import Advice, again
+from pytest_greenops.report.costliest import costliest
 from pytest_greenops.report.reasons import (
     ESTIMATE_BAND,
     explain,
@@ -148,6 +149,7 @@ def remarks(results: Sequence[Result], sentences: Sentences = OF_A_RUN) -> Itera
     yield from _unjudged(results)
     yield from _of_pairs(results)
     yield from sentences.quality(results)
+    yield from costliest(results)
 
 
 def _multiplicity(results: Sequence[Result]) -> Iterator[Advice]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from pytest_greenops.model.advised import PLAIN, Caller
@@ -11,6 +11,7 @@ from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report.advice import Advice
+from pytest_greenops.report.costliest import is_first
 from pytest_greenops.report.drawing import (
     bar,
     cells,
@@ -247,7 +248,16 @@ def _listed(
     caller: Caller,
     on_screen: Collection[TestKey],
 ) -> Iterator[str]:
-    found = list(notes(results, sentences, on_screen))
+    """Yield the notes, then the remarks; a first run ends with its notes: the next command."""
+    noted = _noted(list(notes(results, sentences, on_screen)), width, color, say, caller)
+    said = [_sentence(each, width, say, caller, indent="") for each in remarks(results, sentences)]
+    remarked = chain([""] if said else [], *said)
+    yield from chain(remarked, noted) if is_first(results) else chain(noted, remarked)
+
+
+def _noted(
+    found: Sequence[Note], width: int, color: bool, say: Callable[[str], str], caller: Caller
+) -> Iterator[str]:
     subjects = _Elided(tuple(say(note.subject) for note in found), say("…"))
     for note in found:
         word = say(note.word)
@@ -258,11 +268,6 @@ def _listed(
         if note.red is not None:
             yield from (f"  {say(line)}" for line in fact_lines(note.red, width - 2))
             yield from (f"  {say(line)}" for line in command_lines(note.steps, caller))
-    last = list(remarks(results, sentences))
-    if last:
-        yield ""
-    for remark in last:
-        yield from _sentence(remark, width, say, caller, indent="")
 
 
 def _sentence(

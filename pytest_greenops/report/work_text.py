@@ -58,7 +58,7 @@ def table_lines(result: Result) -> Iterator[tuple[str, str]]:
         yield f"{calls}; {covered}", f"{calls}; {_covers(work.coverage)}"
     else:
         changed = _change(verdict, result.work_saved)
-        short = f"work  {changed}; {_covers(work.coverage)}"
+        short = f"work  {changed}: {done(work.totals)}; {_covers(work.coverage)}"
         yield f"work  {changed}: {totals(work.totals)}; {covered}", short
     yield from ((f"work  {line}", f"work  {line}") for line in unseen(work.coverage))
 

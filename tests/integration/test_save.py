@@ -340,6 +340,8 @@ def test_a_run_that_saves_nothing_says_so(project: Project) -> None:
     project.write("test_it.py", "def test_plain(): pass\n")
     strict = project.save("--energy-strict")
     assert (strict.code, strict.outcomes) == (pytest.ExitCode.TESTS_FAILED, {"passed": 1})
-    assert strict.energy_lines[-2] == "nothing was saved: no energy test ran"
+    assert strict.energy_lines[-2] == (
+        "nothing was saved: no energy test ran; pytest-greenops init proposes a first one"
+    )
     assert strict.closing.endswith("exit status 1: --energy-strict is on, and nothing was saved")
     assert project.save().code == pytest.ExitCode.OK

@@ -44,6 +44,15 @@ def test_new(energy, work):
 def test_never_measured(energy):
     pass
 """
+FIRST = """
+import pytest
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_encode(energy, spend, size):
+    energy.units(token=10 * size)
+    energy(spend, float(size))
+"""
 FILES = {"pytest.ini": INI, "conftest.py": conftest(SENSOR)}
 TESTS = {"test_it.py": WORKS, "test_phases.py": PHASES}
 #: What differs between runs and machines.
@@ -138,3 +147,12 @@ def test_in_workers(run: Callable[..., Ran]) -> None:
     """Workers of pytest-xdist advise what pastes into the shell that started their controller."""
     options = ("-p", "xdist", "-n1", "--energy", "--energy-estimates=fail")
     check("workers", run(*options, "test_it.py", source="estimated"))
+
+
+def test_a_first_run(project: Project) -> None:
+    """Without any baseline it ends with the most energy, and the one command that goes on."""
+    project.monkeypatch.setenv("COLUMNS", "80")
+    project.sensor('noise=0.01, source="estimated"')
+    project.write("test_first.py", FIRST)
+    screen = check("first", project.run("--energy"))
+    assert screen.count("--energy-save") == 1

@@ -301,7 +301,7 @@ def test_a_row_says_whether_work_was_saved(outcome: WorkOutcome, saved: bool, te
     assert list(work_text.table_lines(one)) == [
         (
             f"work  {text}: {totals}; counted in torch, covers 97 % of CPU time",
-            f"work  {text}; covers 97 % of CPU time",
+            f"work  {text}: 15 GFLOP; covers 97 % of CPU time",
         )
     ]
 

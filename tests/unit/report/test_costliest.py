@@ -1,0 +1,55 @@
+"""Which measurements a first run names, and when."""
+
+from __future__ import annotations
+
+import math
+
+from msgspec.structs import replace
+
+from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.report.costliest import costliest, is_first
+from tests.unit.builders import key
+from tests.unit.report.samples import result, unmeasured
+
+
+def first(name: str, joules: float, **more: object):
+    """Return a result without a baseline."""
+    return result(Outcome.NO_BASELINE, test=key(name), joules=joules, **more)
+
+
+FOUR = [
+    first("test_a", 0.5),
+    first("test_b", 2.0, units={"token": 4}, unit="token"),
+    first("test_c", 1.0, estimated=True, units={"sample": 10}),
+    first("test_d", 0.1),
+]
+
+
+def test_the_three_with_the_most_joules() -> None:
+    """They come with their watts and joules per unit; what is estimated is marked."""
+    assert list(map(str, costliest(FOUR))) == [
+        "Most energy per call: test_b 2.00 J, 40.0 W, 500 mJ/token; "
+        "test_c ~1.00 J, 20.0 W, ~100 mJ/sample; test_a 500 mJ, 10.0 W."
+    ]
+
+
+def test_a_few_are_in_sight() -> None:
+    """Of three measurements the table says it all."""
+    assert list(costliest(FOUR[:3])) == []
+
+
+def test_what_has_no_joules_is_not_ranked() -> None:
+    """A measurement without joules is not named, whatever number stands in for them."""
+    nothing = unmeasured("the test never called energy", key("test_z"))
+    assert math.isnan(nothing.joules)
+    [advice] = costliest([nothing, *FOUR[:3]])
+    assert "test_z" not in str(advice)
+
+
+def test_only_of_a_first_run() -> None:
+    """Once a verdict compares, or nothing is measured, nothing is named."""
+    passed = replace(FOUR[0], verdict=replace(FOUR[0].verdict, outcome=Outcome.PASSED))
+    assert not is_first([passed, *FOUR[1:]])
+    assert list(costliest([passed, *FOUR])) == []
+    assert not is_first([unmeasured("why")])
+    assert is_first(FOUR)
