@@ -180,14 +180,27 @@ def _dangling(path: Path) -> FileProblem:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file atomically, a link's target too; write to a pipe or device directly."""
+    """Write a file atomically, a link's target too; add to a pipe, device or standard stream."""
     target = _target(path)
     if target is None:
-        path.write_bytes(data)
+        with os.fdopen(_open_stream(path), "wb") as stream:
+            stream.write(data)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     replace(target, data, _beside(target))
     _remove_leftovers(target)
+
+
+def _open_stream(path: Path) -> int:
+    """Open what is no file of ours: `> log` keeps what stands in the log, and what follows.
+
+    A standard stream is not opened again: both would write at their own place of a file.
+    """
+    for descriptor in (1, 2):
+        with suppress(OSError):
+            if os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                return os.dup(descriptor)
+    return os.open(path, os.O_WRONLY | os.O_APPEND | _FLAGS)
 
 
 def check_writable(path: Path) -> None:

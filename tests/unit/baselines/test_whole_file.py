@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,21 @@ def test_a_standard_stream_is_written_in_place(
         write_whole(Path(f"/dev/fd/{out.fileno()}"), b"results")
         assert os.path.samestat(os.fstat(out.fileno()), (tmp_path / "out.txt").stat())
     assert (tmp_path / "out.txt").read_bytes() == b"results"
+
+
+def test_a_log_keeps_what_is_before_and_after(tmp_path: Path) -> None:
+    """A report to `/dev/stdout`, which is a file, stands between the other lines."""
+    program = (
+        "import os; from pathlib import Path;"
+        "from pytest_greenops.baselines.whole_file import write_whole;"
+        "os.write(1, b'before, ');"
+        "write_whole(Path('/dev/stdout'), b'report, '); write_whole(Path('/dev/stderr'), b'x');"
+        "os.write(1, b'after')"
+    )
+    for mode in ("wb", "ab"):
+        with (tmp_path / "log").open(mode) as log:
+            subprocess.run([sys.executable, "-c", program], stdout=log, check=True)
+    assert (tmp_path / "log").read_bytes() == b"before, report, after" * 2
 
 
 def test_a_circle_of_links_is_an_error(tmp_path: Path) -> None:
