@@ -50,6 +50,12 @@ class _Series(NamedTuple):
     def subject(self) -> str:
         return f"{self.test} · {self.name}"
 
+    @property
+    def test_name(self) -> str:
+        """The test without module and class: `test_generate[8]`; a parameter may contain `::`."""
+        function, bracket, param = self.test.partition("::")[2].partition("[")
+        return f"{function.rpartition('::')[2]}{bracket}{param}"
+
 
 class _Line(NamedTuple):
     """What comparable figures have in common: the first fields of a trend."""
@@ -100,17 +106,17 @@ def _series(connection: Connection, wanted: Wanted) -> Iterator[_Series]:
 def _ways_to_match(text: str) -> Iterator[Callable[[_Series], bool]]:
     """Yield what a name on the command line may mean, the most exact first."""
     yield lambda each: text in (each.test, each.subject)
-    yield lambda each: text == each.test.rpartition("::")[2]
+    yield lambda each: text == each.test_name
     if any(wild in text for wild in "*?"):
         pattern = re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
-        yield lambda each: bool(pattern.fullmatch(each.test) or pattern.fullmatch(each.subject))
+        yield lambda each: any(map(pattern.fullmatch, (each.test, each.subject, each.test_name)))
     yield lambda each: text == each.name
     yield lambda each: text in each.test
 
 
 def _no_such_test(url: HistoryUrl, connection: Connection, wanted: Wanted) -> NotInHistory:
-    tests = {each.test for each in _series(connection, wanted._replace(test=None))}
-    names = sorted({test.rpartition("::")[2] for test in tests})
+    series = list(_series(connection, wanted._replace(test=None)))
+    tests, names = {each.test for each in series}, sorted({each.test_name for each in series})
     near = nearest((wanted.test or "").rpartition("::")[2], names)
     hint = f"; the nearest: {near}" if near else f"; it has {counted(len(tests), 'test')}"
     return NotInHistory(f"{url}: no runs of a test or measurement named like {wanted.test}{hint}")

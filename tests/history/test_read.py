@@ -65,6 +65,7 @@ def test_names_are_found_by_what_they_most_likely_mean(database: str) -> None:
         samples.result(test=key("test_a", param="1")),
         samples.result(test=key("test_ab")),
         samples.result(test=key("TestX.test_decode"), name="decode"),
+        samples.result(test=key("test_url", param="a::b")),
     ]
     append(url(database), [run(1, results)])
     assert subjects(database, "tests/test_x.py::test_a[1]") == ["test_a[1]"]
@@ -72,6 +73,9 @@ def test_names_are_found_by_what_they_most_likely_mean(database: str) -> None:
     assert subjects(database, "test_ab") == ["test_ab"]
     assert subjects(database, "*test_a*") == ["test_a · prefill", "test_a[1]", "test_ab"]
     assert subjects(database, "*::test_a[?]") == ["test_a[1]"]
+    assert subjects(database, "test_ab*") == ["test_ab"]
+    assert subjects(database, "test_url[a::b]") == ["b]"]
+    assert subjects(database, "test_url[*") == ["b]"]
     assert subjects(database, "prefill") == ["test_a · prefill"]
     assert subjects(database, "TestX::") == ["test_decode · decode"]
     with pytest.raises(HistoryError, match="named like test_zz"):

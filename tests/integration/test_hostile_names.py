@@ -137,7 +137,7 @@ def is_log(text: str, folder: Path) -> None:
 def is_history(text: str, folder: Path) -> None:
     """Check that a history draws each name in lines that fit."""
     listed = commands.run(folder, "history", "--history=sqlite:///history.db")
-    drawn = commands.run(folder, "history", "*test_over[x*", "--history=sqlite:///history.db")
+    drawn = commands.run(folder, "history", "test_over[x*", "--history=sqlite:///history.db")
     for ran in (listed, drawn):
         assert (ran.code, ran.err) == (0, "")
         assert [line for line in ran.lines if not line.isprintable() or len(line) > 80] == []
