@@ -35,8 +35,7 @@ COMMANDS: tuple[Command, ...] = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 2, with one line on stderr, if it failed."""
-    own, rest = _split(sys.argv[1:] if argv is None else argv)
-    arguments = _parser().parse_args(own, argparse.Namespace(rest=rest))
+    arguments = parse(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # the locale may not encode every letter
     command: Command = arguments.command
@@ -49,6 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return print_problems([f"{path}: {unreadable(Path(path), error)}" if path else str(error)])
     except KeyboardInterrupt:
         return 130
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments of a command line; exits with 2, and one line on stderr, if wrong."""
+    own, rest = _split(argv)
+    return _parser().parse_args(own, argparse.Namespace(rest=rest))
 
 
 class _Parser(argparse.ArgumentParser):
