@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-all bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
+.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-all release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -21,6 +21,7 @@ OTHER_PLUGINS = $(patsubst %,tests/integration/test_%.py,async benchmark_fixture
 COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_report.py cli_bisect.py)
 COMMANDS = $(addprefix tests/integration/test_,action.py ci_files.py commands_of_pages.py hostile_names.py power_over_time.py reports.py sessions.py) \
 	$(addprefix tests/integration/test_cli,.py _compare.py _import.py _init.py _merge.py _prune.py _show.py _whatif.py)
+RELEASE = tests/test_release.py
 BROWSER = tests/integration/test_html.py
 HISTORY = tests/history $(addprefix tests/integration/test_,history.py cli_history.py)
 NEED_TORCH = tests/studies tests/layers tests/unit/work \
@@ -29,7 +30,7 @@ NEED_TORCH = tests/studies tests/layers tests/unit/work \
 
 test: $(VENV)/.test  ## two minutes: all tests but those of the seven commands below
 	$(PYTEST) tests -m "not real_time and not needs_torch" \
-		$(addprefix --ignore=,$(COMPARISONS) $(COMMANDS) $(BROWSER) $(OTHER_PLUGINS) $(NEED_TORCH) $(HISTORY)) $(SIDE_BY_SIDE)
+		$(addprefix --ignore=,$(COMPARISONS) $(COMMANDS) $(BROWSER) $(RELEASE) $(OTHER_PLUGINS) $(NEED_TORCH) $(HISTORY)) $(SIDE_BY_SIDE)
 
 test-ab: $(VENV)/.test  ## comparisons and bisects in git repositories, by processes of their own
 	$(PYTEST) -m "not real_time" $(COMPARISONS) $(SIDE_BY_SIDE)
@@ -53,6 +54,9 @@ test-studies: $(VENV)/.test $(VENV)/.bench  ## the tests that need torch
 
 test-history: $(VENV)/.postgresql  ## histories in SQLite and in a PostgreSQL that the tests start
 	$(PYTEST) $(HISTORY) $(SIDE_BY_SIDE)
+
+release-check: $(VENV)/.release  ## wheel and source distribution, built to build/dist and tried
+	$(PYTEST) $(RELEASE)
 
 test-all:  ## all tests, as in CI; a command runs even if another one failed
 	$(MAKE) --keep-going test test-ab test-browser test-commands test-plugins test-real-time test-studies \
@@ -202,6 +206,10 @@ $(VENV)/.browser: $(VENV)/.test
 $(VENV)/.postgresql: $(VENV)/.test
 	ls /usr/lib/postgresql/*/bin/initdb || { apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql; } || true
+	touch $@
+
+$(VENV)/.release: $(VENV)/.test
+	$(INSTALL) build check-wheel-contents towncrier twine
 	touch $@
 
 # The pinned torch first, before a package pulls in another one: see CONTRIBUTING.md

@@ -19,13 +19,12 @@ def test_this_process_has_not_ended() -> None:
 
 def test_a_process_that_nobody_waited_for_has_ended() -> None:
     """Its parent may live on without asking for its exit code."""
-    process = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
-    mark = owner.mark(process.pid)
-    assert process.stdout is not None
-    process.stdout.read()
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert owner.has_ended(mark) is True
-    process.wait()
+    with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as process:
+        mark = owner.mark(process.pid)
+        assert process.stdout is not None
+        process.stdout.read()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert owner.has_ended(mark) is True
     assert owner.has_ended(mark) is True
 
 

@@ -212,17 +212,17 @@ def test_the_worktree_of_a_killed_process_is_removed_by_the_next_one(
     """SIGKILL leaves folder and administration behind; a living owner's stay."""
     process, folder = started_owner(repository)
     living, kept = started_owner(repository)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    try:
-        assert remove_stale(repository.folder) == [folder]
-        assert not folder.exists()
-        assert kept.is_dir()
-        assert repository.worktrees == [str(repository.folder), str(kept / "project")]
-        assert remove_stale(repository.folder) == []
-    finally:
-        living.kill()
-        living.wait()
+    with process, living:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        try:
+            assert remove_stale(repository.folder) == [folder]
+            assert not folder.exists()
+            assert kept.is_dir()
+            assert repository.worktrees == [str(repository.folder), str(kept / "project")]
+            assert remove_stale(repository.folder) == []
+        finally:
+            living.kill()
     assert remove_stale(repository.folder) == [kept]
     assert repository.worktrees == [str(repository.folder)]
 
