@@ -367,6 +367,13 @@ def test_generated_tables_are_marked() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_cells_without_a_value_are_alike(page: Path) -> None:
+    """Such a cell of a table is `–` on every page: no hyphen, no long dash."""
+    rows = re.findall(r"^\|.*\|$", BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    assert [row for row in rows if {"-", "—"} & set(re.split(r" *\| *", row))] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_links_resolve(page: Path) -> None:
     """Every relative link leads to an existing file, and to a heading in it."""
     text = BLOCK.sub("", page.read_text(encoding="utf-8"))

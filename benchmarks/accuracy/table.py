@@ -32,4 +32,4 @@ def figures_table(figures: Sequence[Figure]) -> list[str]:
 
 
 def _cell(errors: Errors | None) -> str:
-    return "—" if errors is None else str(errors)
+    return "–" if errors is None else str(errors)

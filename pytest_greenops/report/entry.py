@@ -26,6 +26,8 @@ ORDER = (
 #: A drawing of rounds in a row has at most this many points.
 _POINTS = 40
 _WIDTH, _HEIGHT = 120, 22
+#: A cell of a document that has no value.
+NONE = "–"
 
 
 class Count(NamedTuple):
@@ -209,19 +211,23 @@ def _entry(result: Result, failing: bool, caller: Caller) -> Entry:
         failing=failing,
         red=red,
         tags=tuple(_tags(result)),
-        energy=(sentence(row.energy[0].replace("  ", " · ")), sentence(row.energy[1])),
-        change=row.change,
+        energy=(_figure(row.energy[0]), sentence(row.energy[1])),
+        change=(_figure(row.change[0]), row.change[1]),
         gauge=row.gauge and row.gauge._replace(limit=sentence(row.gauge.limit)),
         rounds=_rounds(row.rounds, result) if row.rounds else None,
         reason=sentence(reasons.finding(result) if red or failing else advice.text),
         facts=tuple((label, sentence(text)) for label, text in section.facts(result)),
         parts=tuple(
-            Part(sentence(part.name), sentence(part.energy.replace("  ", " · ")))
-            for part in result_table.parts(result)
+            Part(sentence(part.name), _figure(part.energy)) for part in result_table.parts(result)
         ),
         steps=tuple(_steps(result, caller)),
         keys=_keys(result, row.gauge),
     )
+
+
+def _figure(text: str) -> str:
+    """Return a cell of the terminal's table as one of a document."""
+    return NONE if text == result_table.NOTHING else sentence(text.replace("  ", " · "))
 
 
 def _tags(result: Result) -> Iterator[str]:

@@ -16,6 +16,7 @@ from pytest_greenops.model.units import counted
 from pytest_greenops.report import closing, figures
 from pytest_greenops.report.drawing import elide, visible
 from pytest_greenops.report.entry import (
+    NONE,
     Entry,
     Text,
     counts_of,
@@ -186,7 +187,7 @@ def _row(entry: Entry, explained: bool) -> str:
         reason = f"<br>{escaped(elide(entry.reason, _REASON))}"
     span = f"<br>{_unbroken(entry.change[1])}" if entry.change[1] else ""
     marks = "".join(f"<br>{escaped(tag)}" for tag in entry.tags)
-    limit = entry.gauge.limit if entry.gauge else ""
+    limit = entry.gauge.limit if entry.gauge else NONE
     cells = (
         f"{escaped(entry.word)}{marks}",
         f"{code(entry.name.shown)}{reason}",

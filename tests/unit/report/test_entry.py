@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from pytest_greenops.model.advised import PLAIN
 from pytest_greenops.model.outcome import Outcome
 from pytest_greenops.model.result import Result
-from pytest_greenops.report.entry import Entry, Text, anchor_of, entries
+from pytest_greenops.report.entry import NONE, Entry, Text, anchor_of, entries
 from tests.unit.builders import key
 from tests.unit.report.samples import (
     POLICY,
@@ -117,6 +117,12 @@ def test_figures_say_what_they_are() -> None:
     young = result(change=change(0.01, -0.1, 0.1, sessions=1, provisional=True))
     assert entry(young).word == "passed (provisional)"
     assert entry(regressed(action="warn")).word == "regressed (warned)"
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    """A cell without a value is the dash of documents, not the hyphen of the terminal."""
+    made = entry(unmeasured("no sensor"))
+    assert (made.energy[0], made.change[0]) == (NONE, NONE) == ("–", "–")
 
 
 def test_rounds_are_drawn_and_told() -> None:

@@ -82,6 +82,14 @@ def test_others_are_in_a_table_that_opens() -> None:
     assert "+3.1 %" in table.replace("\u00a0", " ")
 
 
+def test_cells_without_a_value_are_dashes() -> None:
+    """What was not measured has no energy, change or limit."""
+    [row] = [
+        each for each in to_markdown(run([unmeasured("no sensor")])).splitlines() if "`" in each
+    ]
+    assert row.endswith("| – | – | – |")
+
+
 def test_a_reason_is_said_once() -> None:
     """Of rows with the same reason, the first has it."""
     several = [result(Outcome.NO_BASELINE, test=key(f"test_{number}")) for number in range(9)]
