@@ -18,9 +18,18 @@ if TYPE_CHECKING:
 
 #: A file that begins with this is a report of ours.
 GENERATOR = '<meta name="generator" content="pytest-greenops'
-_SCRIPTS = ("page.js", "charts.js", "whatif.js")
 #: What would end a script element, or change how it is read. JSON has an escape for each.
 _ESCAPED = {each: f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}
+
+
+class Layout(NamedTuple):
+    """The files of a kind of page: its template, and its scripts in their order."""
+
+    template: str
+    scripts: tuple[str, ...]
+
+
+REPORT = Layout("page.html.jinja", ("page.js", "plots.js", "charts.js", "whatif.js"))
 
 
 class Renderer(NamedTuple):
@@ -35,7 +44,7 @@ class Renderer(NamedTuple):
     charts: str
 
     @classmethod
-    def load(cls) -> Renderer:
+    def load(cls, layout: Layout = REPORT) -> Renderer:
         """Load jinja2, plotly and the template; raises `ImportError` if one is missing."""
         import jinja2
         from plotly.offline import get_plotlyjs
@@ -54,9 +63,9 @@ class Renderer(NamedTuple):
             text: str = loader.get_source(environment, name)[0]
             return text
 
-        template = environment.get_template("page.html.jinja")
+        template = environment.get_template(layout.template)
         charts = _inert(get_plotlyjs())
-        return cls(template, source("page.css"), tuple(map(source, _SCRIPTS)), charts)
+        return cls(template, source("page.css"), tuple(map(source, layout.scripts)), charts)
 
     def render(self, page: Page) -> bytes:
         """Return the file."""

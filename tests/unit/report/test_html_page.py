@@ -233,5 +233,5 @@ def test_file_is_a_report_and_asks_for_nothing(renderer: Renderer) -> None:
     page_itself = text.replace(renderer.charts, "")
     assert not re.search(r"(src|href)=\"(?!#|data:)", page_itself)
     assert "default-src 'none'" in page_itself
-    assert page_itself.count("sha256-") == 4
+    assert page_itself.count("sha256-") == 5
     assert re.search(r' on\w+="', page_itself) is None
