@@ -22,7 +22,7 @@ COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_
 COMMANDS = $(addprefix tests/integration/test_,action.py ci_files.py commands_of_pages.py hostile_names.py power_over_time.py reports.py sessions.py) \
 	$(addprefix tests/integration/test_cli,.py _compare.py _import.py _init.py _merge.py _prune.py _show.py _whatif.py)
 RELEASE = tests/test_release.py
-BROWSER = tests/integration/test_html.py
+BROWSER = $(addprefix tests/integration/test_html,.py _charts.py)
 HISTORY = tests/history $(addprefix tests/integration/test_,history.py cli_history.py)
 NEED_TORCH = tests/studies tests/layers tests/unit/work \
 	$(addprefix tests/integration/test_,explain_layers.py ab_count.py init_torch.py worker_process.py) \

@@ -2,8 +2,9 @@
 
     python -m benchmarks.report.opening [number of tests ...]
 
-The browser is headless Chromium on this machine. Each test has 25 rounds in two sessions, counted
-work with 30 operators and 30 modules, and a baseline; each tenth has regressed.
+The browser is headless Chromium on this machine. Each test has 25 rounds in two sessions, with the
+sampled power of a GPU, eight A/B pairs, counted work with 30 operators and 30 modules, and a
+baseline; each tenth has regressed, and 25 of its operators and modules have changed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_duration
 from tests.unit import works
 from tests.unit.builders import CPU, DRAM, GPU, key
-from tests.unit.report.samples import change, result, run
+from tests.unit.report.samples import change, each_pair, pairs, result, run, sampled
 
 TESTS = (10, 100, 1_000, 5_000)
 #: The goals for 1,000 tests.
@@ -69,9 +70,13 @@ def _test(number: int) -> Result:
         shares={CPU: 0.3, DRAM: 0.1, GPU: 0.6},
         rounds=15,
         change=change(0.2, 0.15, 0.25) if regressed else change(0.01, -0.01, 0.02),
+        interleaved=pairs(every_pair=each_pair(*[0.2 if regressed else 0.01] * 8)),
         work=works.record(counted),
     )
-    return replace(made, fresh=(made.rounds[:10],))
+    if regressed:
+        work = works.changed_verdict(25, 25, left_out=5)
+        made = replace(made, verdict=replace(made.verdict, work=work))
+    return sampled(replace(made, fresh=(made.rounds[:10],)), parts=8)
 
 
 def _opened(browser: Any, path: Path) -> tuple[float, float]:

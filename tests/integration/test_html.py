@@ -186,7 +186,7 @@ def test_opens_a_test(opened: Callable[..., Any]) -> None:
     opened_row.locator("figure .main-svg").first.wait_for()
     assert opened_row.locator("figcaption").all_inner_texts() == [
         *("Change, with its interval and the limit", "Rounds by session"),
-        *("Power over the measured time", "Joules by domain", "Joules by layer"),
+        *("Power by round", "Joules by domain", "Joules by layer"),
         *("Counted work by operator", "Counted work by module"),
     ]
     for chart in opened_row.locator(".plot[role=img]").all():

@@ -15,7 +15,7 @@ from pytest_greenops.model.counted import (
     WorkRecord,
 )
 from pytest_greenops.model.work_baseline import AcceptedWork
-from pytest_greenops.model.work_verdict import WorkOutcome, WorkVerdict
+from pytest_greenops.model.work_verdict import WorkChange, WorkDifference, WorkOutcome, WorkVerdict
 
 FACTS = {"attention": "flash", "mkldnn": "on", "torch": "2.13.0"}
 MB, MFLOP, GFLOP = 10**6, 10**6, 10**9
@@ -95,3 +95,17 @@ def verdict(outcome: WorkOutcome = WorkOutcome.MORE, **fields: Any) -> WorkVerdi
         "largest": "aten.mm float32 28 -> 29 calls, +537 MFLOP, in model.layers.4.mlp",
     }
     return WorkVerdict(outcome, **{**(more if outcome is WorkOutcome.MORE else {}), **fields})
+
+
+def changed_verdict(operators: int = 3, modules: int = 2, left_out: int = 0) -> WorkVerdict:
+    """Return a verdict on a call that does 24 % more, with both sides of some rows."""
+    rows = tuple(
+        WorkChange(f"aten.op_{n} float32", calls(n + 1, 500), calls(n + 2, 500), 0.24 / (n + 1))
+        for n in range(operators)
+    )
+    by_module = tuple(
+        WorkChange(f"model.layers.{n}.mlp", calls(1), calls(n + 2, 300), 0.2 - n / 100)
+        for n in range(modules)
+    )
+    found = WorkDifference(table().totals, rows, by_module, left_out, left_out)
+    return verdict(difference=found)

@@ -3,44 +3,64 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from pytest_greenops.model.counted import Amount
-from pytest_greenops.model.measurement import MICROJOULES, Round, joules_per_unit
+from pytest_greenops.model.measurement import joules_per_unit
 from pytest_greenops.model.pareto import Front
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import (
     counted,
     format_energy,
-    format_flop,
-    format_memory,
     format_number,
     format_percent,
     significant,
 )
 from pytest_greenops.report import figures, interleaved_text
-from pytest_greenops.report.entry import Text
+from pytest_greenops.report.html.pair_data import pairs_of, table_of_pairs
+from pytest_greenops.report.html.plain_table import PlainTable, cell
+from pytest_greenops.report.html.power_data import as_read, means_of_rounds, table_of_power
+from pytest_greenops.report.html.work_data import ROWS, Data, tables_of_changes, work_of
 
-#: The most rounds of all sessions of a test, and the most operators, modules and layers.
-_ROUNDS, _ROWS = 200, 25
+#: The most rounds of all sessions of a test.
+_ROUNDS = 200
+#: The most parts of power over time of a test; fewer on a page with so many in all.
+_PARTS, _PARTS_OF_A_PAGE, _LEAST_PARTS = 200, 60_000, 20
+#: The most rows of a table that the page has for those without scripts: pairs, parts of power over
+#: time, and changes of counted work.
+_PAIRS_IN_PLAIN, _PARTS_IN_PLAIN, _CHANGES_IN_PLAIN = 30, 10, 10
 
-Data = dict[str, Any]
+
+def parts_of(number: int) -> int:
+    """Return how many parts of power over time a test may show on a page of this many."""
+    return max(_LEAST_PARTS, min(_PARTS, _PARTS_OF_A_PAGE // max(number, 1)))
 
 
-def charts_of(result: Result) -> Data:
-    """Return what the charts of one measurement show; what it lacks has no key."""
+def plain_tables(result: Result) -> Iterator[PlainTable]:
+    """Yield what a reader without scripts sees of the charts of a measurement."""
+    if pairs := table_of_pairs(result):
+        yield pairs.cut(_PAIRS_IN_PLAIN)
+    if figures.measured(result):
+        yield table_of_power(result, _PARTS_IN_PLAIN).cut(_PARTS_IN_PLAIN)
+    yield from (table.cut(_CHANGES_IN_PLAIN) for table in tables_of_changes(result))
+
+
+def charts_of(result: Result, parts: int = _PARTS) -> Data:
+    """Return what the charts of one measurement show; what it lacks has no key.
+
+    parts  the most parts of its power over time
+    """
     found: Data = {}
-    texts: Data = {}
     if figures.measured(result):
         found |= {
             "rounds": _rounds(result),
             "power": _power(result),
+            "read": as_read(result, parts),
             "kinds": _judged_kinds(result),
             "domains": _domains(result),
             "joules": result.joules,
             "estimated": figures.estimated(result),
-            "domain": "" if result.domain == "total" else _cell(result.domain),
+            "domain": "" if result.domain == "total" else cell(result.domain),
         }
         if result.carbon is not None:
             found["carbon"] = [result.carbon.grams_per_kwh, result.carbon.pue]
@@ -48,19 +68,8 @@ def charts_of(result: Result) -> Data:
         found["changes"] = compared
     if result.explained is not None and result.explained.layers:
         found["layers"] = _layers(result)
-    if result.work is not None:
-        operators = {
-            " ".join(filter(None, (o.name, o.dtypes, o.device if o.device != "cpu" else ""))): (
-                o.amount
-            )
-            for o in result.work.operators
-        }
-        texts["operators"] = _amounts(operators)
-        modules = {name or "(outside modules)": of for name, of in result.work.modules.items()}
-        texts["modules"] = _amounts(modules)
-    if (work := result.verdict.work) is not None:
-        texts["work_changes"] = [_cell(line) for line in work.changes[:_ROWS]]
-        texts["module_changes"] = [_cell(line) for line in work.modules[:_ROWS]]
+    found["pairs"] = pairs_of(result)
+    texts = work_of(result)
     return {key: value for key, value in {**significant(found), **texts}.items() if value}
 
 
@@ -70,24 +79,20 @@ def front_data(quality: str, example: Result, front: Front) -> Data:
 
     def shown(point: Any) -> list[Any]:
         text = f"{format_number(point.quality, 4)} at {mark}{format_energy(point.joules)}"
-        return [_cell(point.name), point.quality, point.joules, text]
+        return [cell(point.name), point.quality, point.joules, text]
 
     test = f"{example.test.module}::{example.test.qualname}{figures.label(example)}"
     found: Data = significant(
         {
-            "title": _cell(test),
-            "quality": _cell(quality),
-            "unit": _cell(_unit(example)),
+            "title": cell(test),
+            "quality": cell(quality),
+            "unit": cell(_unit(example)),
             "estimated": figures.estimated(example),
             "front": [shown(point) for point in front.best],
-            "dominated": [[*shown(each.point), _cell(each.by[0].name)] for each in front.dominated],
+            "dominated": [[*shown(each.point), cell(each.by[0].name)] for each in front.dominated],
         }
     )
     return found
-
-
-def _cell(text: str) -> str:
-    return Text.of(text).shown
 
 
 def _unit(result: Result) -> str:
@@ -104,7 +109,7 @@ def _rounds(result: Result) -> Data:
     of = figures.tally(result)
     if any(len(rounds) > _most(result) for rounds in result.sessions):
         of += f", the first {_most(result)} of each session"
-    found: Data = {"unit": _cell(_unit(result)), "sessions": sessions, "of": of}
+    found: Data = {"unit": cell(_unit(result)), "sessions": sessions, "of": of}
     change = result.verdict.change
     if change is not None and not interleaved_text.deciding(result.verdict):
         found["baseline"] = change.baseline_j
@@ -120,22 +125,12 @@ def _rounds(result: Result) -> Data:
 def _power(result: Result) -> list[list[list[float]]]:
     """Return, for each session, the measured time until the end of each round and its watts."""
     names = tuple(result.provenance.sensors)
-    return [_session_power(rounds[: _most(result)], names) for rounds in result.sessions]
+    return [means_of_rounds(rounds[: _most(result)], names) for rounds in result.sessions]
 
 
 def _most(result: Result) -> int:
     """Return how many rounds of each session are shown."""
     return max(_ROUNDS // len(result.sessions), 1)
-
-
-def _session_power(rounds: Sequence[Round], names: Sequence[str]) -> list[list[float]]:
-    points, elapsed_s = [], 0.0
-    for each in rounds:
-        elapsed_s += each.seconds
-        joules = sum(each.energy_uj[name] for name in names) * MICROJOULES
-        if each.seconds:
-            points.append([elapsed_s, joules / each.seconds])
-    return points
 
 
 def _domains(result: Result) -> dict[str, float]:
@@ -171,7 +166,7 @@ def _changes(result: Result) -> Iterator[list[Any]]:
 def _compared(label: str, known: tuple[float, float, float, float], decides: bool) -> list[Any]:
     relative, low, high, margin = known
     span, limit = figures.span(low, high, format_percent), figures.margin(margin)
-    cells = [_cell(label), format_percent(relative), span, limit, "decides" if decides else ""]
+    cells = [cell(label), format_percent(relative), span, limit, "decides" if decides else ""]
     return [cells, *known]
 
 
@@ -182,29 +177,13 @@ def _layers(result: Result) -> list[list[Any]]:
     whole = explained.whole_j or math.inf
     rows: list[list[Any]] = [
         [
-            *(_cell(each.name), _cell(each.kind), each.joules, each.baseline_j),
+            *(cell(each.name), cell(each.kind), each.joules, each.baseline_j),
             figures.used(each.joules / whole),
             "" if each.change is None else format_percent(each.change),
         ]
-        for each in explained.layers[:_ROWS]
+        for each in explained.layers[:ROWS]
     ]
-    if rest := explained.layers[_ROWS:]:
+    if rest := explained.layers[ROWS:]:
         joules = math.fsum(each.joules for each in rest)
         rows.append([f"{len(rest)} more", "", joules, None, figures.used(joules / whole), ""])
     return rows
-
-
-def _amounts(of: Mapping[str, Amount]) -> Data:
-    """Return the largest amounts as text, and how many there are in all."""
-    largest = sorted(of, key=lambda name: (-of[name].flop, -of[name].moved, name))
-    rows = [
-        [
-            _cell(name),
-            f"{of[name].calls:,}" + (f" + {of[name].views:,} views" if of[name].views else ""),
-            format_flop(of[name].flop) if of[name].flop else "",
-            format_memory(of[name].read),
-            format_memory(of[name].written),
-        ]
-        for name in largest[:_ROWS]
-    ]
-    return {"rows": rows, "of": len(largest)} if rows else {}

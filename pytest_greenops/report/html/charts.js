@@ -33,15 +33,74 @@ function addRounds(container, test) {
   }, ["session", "round ", "energy "], sessions.flatMap((values, number) => values.map((value, i) => [sessionName(number), `${i + 1}`, printed(value)])));
 }
 
+const begun = (points) => (points.length ? [[0, points[0][1]], ...points] : []);
 function addPower(container, test) {
-  addChart(container, "Power over the measured time", `${marked(test)}mean of each round; the time between rounds is left out`, () => ({
+  addChart(container, "Power by round", `${marked(test)}mean of each round over the measured time; the time between rounds is left out`, () => ({
     traces: test.power.map((points, number) => ({
-      x: points.map((point) => point[0]), y: points.map((point) => point[1]), mode: "lines+markers", name: sessionName(number),
+      x: begun(points).map((point) => point[0]), y: begun(points).map((point) => point[1]), mode: "lines", name: sessionName(number),
       line: { color: color(number % 2 ? "other" : "series"), shape: "vh", dash: number % 2 ? "dot" : "solid" },
-      hovertemplate: "%{text}<extra></extra>", text: points.map((point) => print(point[1], "W")),
+      hovertemplate: "%{text}<extra></extra>", text: begun(points).map((point) => print(point[1], "W")),
     })),
     layout: { showlegend: test.power.length > 1, xaxis: units("s", "measured time"), yaxis: { ...units("W", "W"), rangemode: "tozero" } },
   }), ["session", "until ", "power "], test.power.flatMap((points, number) => points.map(([s, w]) => [sessionName(number), print(s, "s"), print(w, "W")])));
+}
+
+/** Draw the power of counters that were read while windows were open: means of consecutive parts. */
+function addRead(container, test) {
+  const { words, curves } = test.read;
+  const name = ([counter, session]) => (test.rounds.sessions.length > 1 ? `${counter}, ${sessionName(session)}` : counter);
+  const dashes = ["solid", "dot", "dash", "dashdot"];
+  addChart(container, "Power over the measured time, as it was read", words, () => ({
+    traces: curves.map((curve, place) => {
+      const points = begun(curve[2].map((until, i) => [until, curve[3][i]]));
+      return {
+        x: points.map((point) => point[0]), y: points.map((point) => point[1]), mode: "lines", name: name(curve),
+        line: { color: color(place % 2 ? "other" : "series"), shape: "vh", width: 1.5, dash: dashes[place % dashes.length] },
+        hovertemplate: "%{text}<extra></extra>", text: points.map((point) => `${name(curve)}: ${print(point[1], "W")}`),
+      };
+    }),
+    layout: { showlegend: curves.length > 1, xaxis: units("s", "measured time"), yaxis: { ...units("W", "W"), rangemode: "tozero" } },
+  }), ["counter", "process", "until ", "mean power "], curves.flatMap(([counter, session, until, watts]) => until.map((s, i) => [counter, sessionName(session), print(s, "s"), print(watts[i], "W")])));
+}
+
+function addPairs(container, test) {
+  const { words, ref, pairs, change, low, high, margin } = test.pairs;
+  const { unit } = test.rounds;
+  const percent = (share) => `${share < 0 ? "" : "+"}${(share * 100).toFixed(Math.abs(share) < 0.0995 ? 1 : 0)} %`;
+  const rows = pairs.map(([relative, mine, theirs, second, start, process, counts], i) => [
+    `${i + 1}`, percent(relative), print(mine, unit), print(theirs, unit), second ? "ref" : "working tree", `${start}`, `${process}`, counts ? "yes" : "no",
+  ]);
+  const marks = [["working tree first", "circle", "series"], ["ref first", "diamond", "other"], ["does not count", "x", "dim"]];
+  addChart(container, "A/B pairs", words, () => {
+    const shapes = [];
+    if (low !== undefined && high !== undefined) shapes.push({ type: "rect", xref: "paper", x0: 0, x1: 1, y0: low * 100, y1: high * 100, fillcolor: color("series"), opacity: 0.15, line: { width: 0 } });
+    if (change !== undefined) shapes.push(level(change * 100, "dim", "solid"));
+    shapes.push(level(margin * 100, "red", "dash"));
+    const traces = marks.map(([name, symbol, tone], kind) => {
+      const shown = [...pairs.keys()].filter((place) => (pairs[place][6] ? pairs[place][3] : 2) === kind);
+      return {
+        x: shown.map((place) => place + 1), y: shown.map((place) => pairs[place][0] * 100), mode: "markers", name,
+        marker: { color: color(tone), size: 8, symbol }, hovertemplate: "%{text}<extra></extra>",
+        text: shown.map((place) => `pair ${rows[place][0]}: ${rows[place][1]}, ${rows[place][2]} after ${rows[place][3]}`),
+      };
+    }).filter((trace) => trace.x.length);
+    const every = [...pairs.map((pair) => pair[0]), margin, 0, low ?? 0, high ?? 0].map((each) => each * 100);
+    const room = (Math.max(...every) - Math.min(...every)) * 0.08 || 1;
+    return { traces, layout: { shapes, showlegend: true, xaxis: { title: { text: "pair" } }, yaxis: { ticksuffix: " %", zerolinewidth: 2, range: [Math.min(...every) - room, Math.max(...every) + room] } } };
+  }, ["pair", "change ", "working tree ", `${ref} `, "first", "start ", "processes ", "counts"], rows);
+}
+
+/** Draw by how much each operator, or module, changed the weighted sum of the counted work. */
+function addDifference(container, { title, words, head, rows, shares }) {
+  if (shares.includes(null)) { addTable(container, title, words, head, rows); return; }
+  addChart(container, title, `${words}; bars to the right are more work`, () => ({
+    traces: [{
+      type: "bar", orientation: "h", y: rows.map((row) => row[0]), x: shares.map((share) => share * 100),
+      marker: { color: shares.map((share) => color(share > 0 ? "red" : "green")) },
+      hovertemplate: "%{text}<extra></extra>", text: rows.map((row) => row.filter(Boolean).join(", ")), textposition: "none",
+    }],
+    layout: { height: 80 + 24 * rows.length, xaxis: { ticksuffix: " %", zerolinewidth: 2 }, yaxis: NAMES },
+  }), head, rows);
 }
 
 const PATTERNS = { cpu: "", dram: "/", gpu: "x", psys: "." };
@@ -92,6 +151,7 @@ function addLayers(container, test) {
 function addWork(container, test) {
   const head = ["calls ", "FLOP ", "read ", "written "];
   const told = (what, { rows, of }) => `counted, not measured; ${rows.length < of ? `the ${rows.length} largest of ${of} ${what}` : `${of} ${what}`}`;
+  for (const each of test.differences ?? []) addDifference(container, each);
   for (const [key, title, what] of [["work_changes", "What changed, by operator", "operator"], ["module_changes", "What changed, by module", "module"]]) {
     if (test[key]) addTable(container, title, "counted work against what was accepted, the largest change first", [what], test[key].map((line) => [line]));
   }
@@ -102,8 +162,10 @@ function addWork(container, test) {
 function addCharts(container, place) {
   const test = report.tests[place];
   if (test.changes) addChanges(container, test);
+  if (test.pairs) addPairs(container, test);
   if (test.rounds) addRounds(container, test);
   if (test.power) addPower(container, test);
+  if (test.read) addRead(container, test);
   const windows = report.windows.find((places) => places.includes(place));
   if (test.domains && !windows) addStacks(container, "Joules by domain", `${marked(test)}of one call`, ["call"], [test.domains]);
   if (windows) {

@@ -23,8 +23,9 @@ from pytest_greenops.report.entry import (
     headline_of,
     sentence,
 )
-from pytest_greenops.report.html.chart_data import charts_of, front_data
+from pytest_greenops.report.html.chart_data import charts_of, front_data, parts_of, plain_tables
 from pytest_greenops.report.html.correlations import Matrix, matrices
+from pytest_greenops.report.html.plain_table import PlainTable
 
 #: This many failures, and as many notes, stand above and below the table; the table has all.
 _MOST = 25
@@ -53,6 +54,7 @@ class Page(NamedTuple):
     closing   the closing line of the run
     failures  measurements that fail their test, or would if their action were not to warn
     omitted   number of failures and notes that only the table has
+    plain     of each entry, what its charts show without scripts
     data      for the scripts: regions, and what each test's charts show
     """
 
@@ -66,6 +68,7 @@ class Page(NamedTuple):
     failures: tuple[Entry, ...]
     omitted: tuple[int, int]
     entries: tuple[Entry, ...]
+    plain: tuple[tuple[PlainTable, ...], ...]
     notes: tuple[Note, ...]
     matrices: tuple[Matrix, ...]
     fronts: tuple[dict[str, Any], ...]
@@ -87,7 +90,7 @@ def page_of(document: Results, regions: Sequence[Region] = (), caller: Caller = 
     fronts = tuple(front_data(*found) for found in quality_text.found_fronts(document.results))
     measured = [result for result in results if figures.measured(result)]
     headline = headline_of(results, all_entries)
-    machine = document.environment.machine
+    machine, parts = document.environment.machine, parts_of(len(results))
     return Page(
         title=f"{headline} – energy report",
         headline=headline,
@@ -99,6 +102,7 @@ def page_of(document: Results, regions: Sequence[Region] = (), caller: Caller = 
         failures=tuple(red[:_MOST]),
         omitted=(max(len(red) - _MOST, 0), max(len(said) - _MOST, 0)),
         entries=all_entries,
+        plain=tuple(tuple(plain_tables(result)) for result in results),
         notes=tuple(said[:_MOST]),
         matrices=tuple(matrices(document.results))[:_MOST],
         fronts=fronts[:_MOST],
@@ -110,7 +114,7 @@ def page_of(document: Results, regions: Sequence[Region] = (), caller: Caller = 
         measured=bool(measured),
         data={
             "tests": [
-                {"keys": significant(e.keys), "text": _searched(e), **charts_of(r)}
+                {"keys": significant(e.keys), "text": _searched(e), **charts_of(r, parts)}
                 for e, r in zip(all_entries, results, strict=True)
             ],
             "windows": _windows(results),

@@ -2,14 +2,16 @@
 // How a chart is drawn, when it is opened; beside each stands a table with the same figures.
 
 let library;
-/** Run the library of charts, which stands in the page as text, once. */
+/** Run the library of charts, which stands in the page packed by gzip, once. */
 function loadLibrary() {
-  library ??= new Promise((resolve) => {
+  library ??= (async () => {
+    const packed = Uint8Array.from(atob(find("#plotly").textContent), (each) => each.charCodeAt(0));
+    const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
     const script = make("script");
-    script.textContent = find("#plotly").textContent;
+    script.textContent = await new Response(unpacked).text();
     document.head.append(script);
-    resolve(window.Plotly);
-  });
+    return window.Plotly;
+  })();
   return library;
 }
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.environment import Environment
-from pytest_greenops.model.interleaved import Interleaved
+from pytest_greenops.model.interleaved import Interleaved, Pair
 from pytest_greenops.model.measurement import Domain, Provenance, Round
+from pytest_greenops.model.power_curve import PowerCurve
 from pytest_greenops.model.result import SCHEMA, Policy, Result, Results
 from pytest_greenops.model.verdict import Change, Limit, Outcome, Verdict
 from tests.unit.builders import CPU, DRAM, GPU, IDLE, PSYS, key
@@ -193,6 +196,40 @@ def pairs(
     known |= {"good": "3f2a91c", "branch": "main"}
     figures = {"relative": relative, "low": low, "high": high}
     return Interleaved(ref, "3f2a91c", outcome, 0.05, **{**figures, **known, **more})
+
+
+def each_pair(*changes: float, ref_j: float = 2.86, contradicted: int = 0) -> tuple[Pair, ...]:
+    """Return pairs of these changes in two processes; the last `contradicted` ones do not count."""
+    return tuple(
+        Pair(
+            ref_j * (1 + change) * wobble,
+            ref_j * wobble,
+            change,
+            "ref" if place % 2 else "candidate",
+            windows=10,
+            start=place + 1,
+            process=1 + (place >= len(changes) - max(contradicted, 2)),
+            counts=place < len(changes) - contradicted,
+        )
+        for place, (change, wobble) in enumerate(zip(changes, WOBBLE * 3, strict=False))
+    )
+
+
+def sampled(of: Result, counter: str = "gpu:0", parts: int = 40) -> Result:
+    """Return a result of which a counter was read while its windows were open."""
+
+    def read(round_: Round) -> Round:
+        whole_j = round_.energy_uj[counter] * 1e-6
+        step_s, mean_w = round_.seconds / parts, whole_j / round_.seconds
+        watts = [mean_w * (0.6 if part < parts // 4 else 17 / 15) for part in range(parts)]
+        until_s = tuple(step_s * part for part in range(1, parts + 1))
+        return replace(round_, power={counter: PowerCurve(until_s, tuple(watts))})
+
+    return replace(
+        of,
+        rounds=tuple(map(read, of.rounds)),
+        fresh=tuple(tuple(map(read, rounds)) for rounds in of.fresh),
+    )
 
 
 def by_pairs(found: Interleaved | None = None, **more: Any) -> Result:
