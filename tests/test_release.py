@@ -131,15 +131,17 @@ def test_the_wheel_alone_runs_the_first_budget(wheel: Path, tmp_path: Path) -> N
 
 
 def test_the_changelog_of_a_release_has_every_fragment() -> None:
-    """Every fragment is rendered, each below a heading that says what kind it is."""
-    fragments = [path for path in (ROOT / "changelog.d").iterdir() if path.name != "README.md"]
+    """New features come first, then changes and fixes, each fragment as the list that it is."""
+    fragments = sorted((ROOT / "changelog.d").glob("*.md"))
     drafted = run(sys.executable, "-m", "towncrier", "build", "--draft", "--version", "9.9.9")
-    assert "## 9.9.9 (" in drafted
-    flat = " ".join(drafted.split())
-    assert [
-        path.name for path in fragments if path.read_text().lstrip("* ").split()[0] not in flat
-    ] == []
-    assert set(re.findall(r"^### (.+)$", drafted, re.MULTILINE)) <= {"New", "Changed", "Fixed"}
+    texts = {path.name: path.read_text(encoding="utf-8").strip() for path in fragments}
+    headings = {"feature": "New", "change": "Changed", "fix": "Fixed"}
+    kinds = {name.split(".")[1] for name in texts}
+    expected = [f"### {heading}" for kind, heading in headings.items() if kind in kinds]
+    assert re.findall(r"^### .+$", drafted, re.MULTILINE) == expected
+    assert [name for name, text in texts.items() if text not in drafted] == []
+    lines = [(name, line) for name, text in texts.items() for line in text.splitlines()]
+    assert [(name, line) for name, line in lines if not line.startswith(("* ", "  "))] == []
 
 
 def test_the_citation_names_the_version() -> None:
