@@ -12,6 +12,7 @@ from pytest_greenops.model.errors import (
 
 if TYPE_CHECKING:
     from pytest_greenops.hooks.fixture import Energy
+    from pytest_greenops.model.result import Result
 
 __version__ = "0.1.0"
 __all__ = [
@@ -21,11 +22,16 @@ __all__ = [
     "EnergyRegression",
     "EnergyUnproven",
     "EnergyWorkIncreased",
+    "Result",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the type of the fixture only when it is needed: a run without --energy does not."""
+    """Import a type only when it is needed: a run without --energy needs none."""
+    if name == "Result":
+        from pytest_greenops.model.result import Result
+
+        return Result
     if name == "Energy":
         from pytest_greenops.hooks.fixture import Energy
 

@@ -1,4 +1,4 @@
-"""Sensors for tests: one whose energy the test spends, and one that replays readings."""
+"""For tests of users: a sensor whose energy a test spends, one that replays, and a check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,24 @@ from collections.abc import Iterable
 
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import Domain, Reading, Source
-from pytest_greenops.sensors.brought import wrong_domains
+from pytest_greenops.sensors.base import Sensor
+from pytest_greenops.sensors.brought import Brought, wrong_domains
+
+__all__ = ["Domain", "FakeSensor", "Reading", "ReplaySensor", "check_sensor"]
+
+
+def check_sensor(sensor: Sensor) -> Reading:
+    """Return a reading of a sensor, as a run would take it.
+
+    Raises `GreenopsError`, in one line, for what a run refuses, and for a reading that would leave
+    a test unmeasured: one that raises or does not have one whole number for each domain. A count
+    that is None is allowed.
+    """
+    brought = Brought(sensor)
+    reading = brought.read()
+    if brought.unreadable:
+        raise GreenopsError(brought.unreadable)
+    return reading
 
 
 class FakeSensor:

@@ -14,11 +14,10 @@ from pytest_greenops import (
     EnergyRegression,
     EnergyUnproven,
     EnergyWorkIncreased,
+    Result,
 )
-from pytest_greenops.model.measurement import Domain
-from pytest_greenops.model.result import Result
-from pytest_greenops.sensors.base import Sensor
-from pytest_greenops.testing import FakeSensor, ReplaySensor
+from pytest_greenops.sensors import Domain, EdgeSensor, Reading, Sensor, SensorUnavailable, Source
+from pytest_greenops.testing import FakeSensor, ReplaySensor, check_sensor
 
 
 def parse(text: str, *, strict: bool = False) -> list[int]:
@@ -83,8 +82,54 @@ def test_failures_are_assertion_errors() -> None:
     assert_type(raised.value, AssertionError)
 
 
+class Plug:
+    """A sensor of one's own needs no base class."""
+
+    name = "plug"
+    source: Source = "sensed"
+    method = "a counter"
+    domains = (Domain("wall", "psys"),)
+    update_period_s = 60.0
+
+    def read(self) -> Reading:
+        """Return a count, or why there is none."""
+        return Reading(0, [None], why={"wall": "could not be read"})
+
+    def close(self) -> None:
+        """Release nothing."""
+
+
+class Ticking(Plug):
+    """A sensor that waits for its counter."""
+
+    phase_period_s = 0.0
+
+    def begin(self, phase_s: float) -> Reading:
+        """Wait for a tick."""
+        return self.read()
+
+    def end(self) -> Reading:
+        """Wait for the next one."""
+        return self.read()
+
+
+def test_a_sensor_of_ones_own() -> None:
+    """The check takes it, and a reading has exact types; unavailable has a reason and a fix."""
+    assert_type(check_sensor(Plug()), Reading)
+    assert_type(check_sensor(Ticking()).energy_uj, Sequence[int | None])
+    edged: EdgeSensor = Ticking()
+    del edged
+    assert_type(SensorUnavailable("no plug", "switch it on").remedy, str | None)
+
+
+def pytest_energy_verdict(item: pytest.Item, result: Result) -> None:
+    """Receive a result, whose type is public."""
+    assert_type(result.verdict.outcome.value, str)
+
+
 def pytest_energy_sensors(config: pytest.Config) -> Iterator[Sensor]:
     """Yield the sensors for tests, which are sensors to mypy."""
     yield FakeSensor(Domain("cpu:0", "cpu"))
+    yield Plug()
     replay: type[Sensor] = ReplaySensor
     del replay

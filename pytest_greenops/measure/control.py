@@ -42,7 +42,8 @@ class Control:
     """The control workload of one measurement: samples between its rounds.
 
     Slow phases of a machine come and go within seconds, so samples of another minute would show
-    little. Only counters that can be read without waiting are used: those of CPUs and their memory.
+    little. Only counters that can be read without waiting, and that move within a sample, are used:
+    those of CPUs and their memory.
     """
 
     def __init__(self, instruments: Instruments, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -61,6 +62,7 @@ class Control:
             domain.name
             for sensor in self._instruments.sensors
             if not isinstance(sensor, EdgeSensor) and on_our_clock(sensor)
+            if sensor.update_period_s <= CALLS * CALL_S
             for domain in sensor.domains
             if domain.counted and domain.kind in CONTROL_KINDS
         )

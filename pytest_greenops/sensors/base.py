@@ -20,24 +20,32 @@ CLOCK_S = 1.0
 
 
 class Sensor(Protocol):
-    """A source of cumulative energy counts.
-
-    name             its name in `--energy-sensors`
-    source           `sensed`, or `estimated` if it has no counter
-    method           how its figures are made, in a few words
-    domains          its counters; a reading holds their counts in this order
-    update_period_s  how often the counters move: bounds the error at the edges of a window
+    """A source of cumulative energy counts; plain attributes will do for its properties.
 
     It may have `notes`, lines that a reader of its figures has to know, and `doubts`, what is known
     to be wrong with a counter by domain name, and `left_out`, counters that the machine has and
     that cannot be read, with the reason.
     """
 
-    name: str
-    source: Source
-    method: str
-    domains: tuple[Domain, ...]
-    update_period_s: float
+    @property
+    def name(self) -> str:
+        """Return its name in `--energy-sensors`."""
+
+    @property
+    def source(self) -> Source:
+        """Return `sensed`, or `estimated` if it has no counter."""
+
+    @property
+    def method(self) -> str:
+        """Return how its figures are made, in a few words."""
+
+    @property
+    def domains(self) -> tuple[Domain, ...]:
+        """Return its counters; a reading holds their counts in this order."""
+
+    @property
+    def update_period_s(self) -> float:
+        """Return how often the counters move: bounds the error at the edges of a window."""
 
     def read(self) -> Reading:
         """Return the counts now, in microjoules; None for a counter that cannot be read."""

@@ -23,7 +23,11 @@ class Brought:
 
     A reading that raises, or that does not hold one whole number of microjoules for each domain,
     becomes one without counts that says why.
+
+    unreadable  what was wrong with the last such reading, or None
     """
+
+    unreadable: str | None = None
 
     def __init__(self, sensor: Any) -> None:
         """Take a sensor; raise `OptionError` for one that lacks something."""
@@ -101,6 +105,7 @@ class Brought:
     def _unreadable(self, why: str) -> Reading:
         """Return a reading without counts, a moment later: time goes on."""
         self._time_ns += 1
+        self.unreadable = why
         known = {domain.name: f"could not be read: {why}" for domain in self.domains}
         return Reading(self._time_ns, [None] * len(self.domains), why=known)
 
@@ -142,6 +147,9 @@ def wrong_domains(domains: Any) -> str | None:
     names = [domain.name for domain in domains]
     if len(set(names)) < len(names):
         return "two domains have the same name: give each counter its own"
+    counted = [domain for domain in domains if domain.counted]
+    if len(counted) > 1 and any(domain.kind == "psys" for domain in counted):
+        return "psys is the whole machine: give counted=False to it, or to all others"
     return None
 
 

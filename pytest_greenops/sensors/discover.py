@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import get_args
 
 from pytest_greenops.model.errors import OptionError, SensorUnavailable, nearest
+from pytest_greenops.model.measurement import Kind
 from pytest_greenops.sensors.base import Finding, Sensor
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.instruments import Instruments
@@ -45,7 +47,7 @@ def discover(
 
     `auto`, which allows no other name, takes the `extra` sensors of plugins first. Then it takes
     what the machine has of the kinds of domain that are not counted yet. It estimates the CPU only
-    if nothing counts it.
+    if nothing counts it. A psys that enters the total counts all kinds.
 
     Raises `OptionError` for an unknown name, a named sensor that cannot be read, and two sensors
     that count the same domain.
@@ -100,7 +102,8 @@ def _uncovered(found: Finding, covered: set[str]) -> list[Finding]:
 
 
 def _kinds(sensor: Sensor) -> set[str]:
-    return {domain.kind for domain in sensor.domains if domain.counted}
+    kinds: set[str] = {domain.kind for domain in sensor.domains if domain.counted}
+    return {*kinds, *get_args(Kind)} if "psys" in kinds else kinds
 
 
 def _covered(findings: Sequence[Finding]) -> set[str]:
@@ -129,6 +132,14 @@ def _refuse_unreadable(findings: Sequence[Finding]) -> None:
 
 
 def _refuse_overlap(sensors: Sequence[Sensor]) -> None:
+    counting = [sensor for sensor in sensors if _kinds(sensor)]
+    for whole in (sensor for sensor in counting if "psys" in _kinds(sensor)):
+        for part in counting:
+            if part is not whole:
+                raise OptionError(
+                    f"--energy-sensors: {whole.name} counts the whole machine, and {part.name} a "
+                    "part of it; name one of them"
+                )
     counted: dict[str, str] = {}
     for sensor in sensors:
         names = {domain.name for domain in sensor.domains}

@@ -10,7 +10,8 @@ from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.measurement import Domain, Reading, Window
 from pytest_greenops.sensors.base import Sensor, difference
 from pytest_greenops.sensors.instruments import Instruments
-from pytest_greenops.testing import FakeSensor, ReplaySensor
+from pytest_greenops.testing import FakeSensor, ReplaySensor, check_sensor
+from tests.unit.builders import message_of
 
 
 def spent(sensor: FakeSensor, *joules: float, domain: str = "cpu:0") -> Window:
@@ -117,6 +118,37 @@ def test_fake_remembers_that_it_was_closed() -> None:
     assert not sensor.closed
     Instruments([sensor]).close()
     assert sensor.closed
+
+
+def test_fake_rejects_a_whole_beside_its_parts() -> None:
+    """A total of the machine and of its CPUs would count joules twice."""
+    domains = Domain("cpu:0", "cpu"), Domain("psys", "psys")
+    with pytest.raises(ValueError, match="psys is the whole machine: give counted=False to it"):
+        FakeSensor(*domains)
+    FakeSensor(domains[0], Domain("psys", "psys", counted=False))
+    FakeSensor(domains[1])
+
+
+def test_check_returns_a_reading() -> None:
+    """A sensor without mistakes is read once; a counter that cannot be read is no mistake."""
+    sensor = FakeSensor(start_uj=7)
+    assert check_sensor(sensor) == Reading(0, [7, 7])
+    sensor.fail()
+    assert check_sensor(sensor).energy_uj == [None, None]
+
+
+def test_check_finds_what_a_run_would() -> None:
+    """A missing attribute and a wrong reading are errors of one line, with the value."""
+    lacks = message_of(GreenopsError, lambda: check_sensor(7))  # type: ignore[arg-type]
+    assert lacks == (
+        "pytest_energy_sensors: 7: lacks name, source, method, domains, update_period_s, read, "
+        "close; a sensor has all attributes of FakeSensor"
+    )
+    wrong = FakeSensor(Domain("cpu:0", "cpu"))
+    wrong.read = lambda: Reading(0, [1.5])  # type: ignore[method-assign, list-item]
+    assert message_of(GreenopsError, lambda: check_sensor(wrong)) == (
+        "the sensor fake returned 1.5 for cpu:0: expected whole microjoules"
+    )
 
 
 def test_replay_returns_readings_in_order() -> None:

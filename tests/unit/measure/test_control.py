@@ -97,6 +97,14 @@ def test_the_joules_are_those_of_one_call_in_the_last_rounds(
     assert work.control.joules(rounds) == joules
 
 
+def test_counters_that_move_too_seldom_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A counter of a smart plug does not move within a sample, or by the joules of a minute."""
+    work = Worked(monkeypatch)
+    work.sensor.update_period_s = 1.0
+    work.rounds(14)
+    assert (work.calls, work.control.joules(1)) == (0, {})
+
+
 def test_sensors_with_a_clock_of_their_own_are_ignored() -> None:
     """They do not count this work."""
     control = Control(Instruments([FakeSensor()]))

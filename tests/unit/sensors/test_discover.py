@@ -162,6 +162,23 @@ def test_auto_prefers_a_gpu_that_plugins_bring(has: Has) -> None:
     assert made["nvml"].closed
 
 
+def test_a_counted_psys_is_the_whole_machine(has: Has) -> None:
+    """`auto` adds nothing to it, and a list may name nothing beside it: no joule counts twice."""
+    made = has(powercap=("cpu", "dram"), nvml=("gpu",))
+    plug = FakeSensor(Domain("plug", "psys"), name="plug")
+    assert chosen(extra=[plug]) == {"plug": "plug"}
+    assert made["powercap"].closed
+    assert made["nvml"].closed
+    for names in (("plug", "nvml"), ("estimate", "plug")):
+        [other] = {*names} - {"plug"}
+        assert refusal(*names, extra=[plug]) == (
+            f"--energy-sensors: plug counts the whole machine, and {other} a part of it; name one "
+            "of them"
+        )
+    assert refusal("auto", extra=[plug, counting("gpu", name="card")]).endswith("name one of them")
+    assert chosen(extra=[plug, WALL]) == {"plug": "plug", "psys:1": "wall"}
+
+
 @pytest.mark.parametrize("brought", ["dram", "cpu"])
 def test_auto_completes_what_plugins_bring(has: Has, brought: Kind) -> None:
     """A plugin's memory counter does not replace the machine's CPU counter, nor the reverse."""
