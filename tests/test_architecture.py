@@ -193,6 +193,45 @@ class A:
     assert {"plugin", "model.units", "sensors.discover", "report.terminal"} <= modules().keys()
 
 
+#: What users and their plugins import: the tests, a sensor of their own, the tests of that.
+PUBLIC = ("", "sensors", "testing")
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def users_code() -> Iterator[tuple[Path, ast.Module]]:
+    """Yield the code that stands for that of users: examples, snippets, the test of types."""
+    root = FOLDER.parent
+    for path in (*root.glob("examples/**/*.py"), *root.glob("typing_tests/*.py")):
+        yield path, ast.parse(path.read_text(encoding="utf-8"))
+    for path in (root / "README.md", *root.glob("docs/*.md")):
+        for code in PYTHON.findall(path.read_text(encoding="utf-8")):
+            yield path, ast.parse(code)
+
+
+def exported(name: str) -> set[str]:
+    """Return the names in `__all__` of a module."""
+    for node in modules()[name].tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+def test_users_import_only_what_is_public() -> None:
+    """Three modules with `__all__` are enough for every example, snippet and public type."""
+    public = {
+        f"{PACKAGE}.{name}".removesuffix("."): names for name in PUBLIC if (names := exported(name))
+    }
+    used = {
+        (path.name, node.module, alias.name)
+        for path, tree in users_code()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == PACKAGE
+        for alias in node.names
+    }
+    assert {module for _, module, _ in used} == public.keys()
+    assert sorted(each for each in used if each[2] not in public.get(each[1], ())) == []
+
+
 def test_only_plugin_and_hooks_import_pytest() -> None:
     """Measuring and judging work without a test runner."""
     assert [

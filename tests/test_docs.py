@@ -35,7 +35,7 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 #: At most this many words, outside of generated tables, in each page of the guide and in all.
 WORDS = {"README.md": 900, "docs/reference.md": 1830}
 WORDS_OF_A_PAGE = 1200
-WORDS_OF_THE_GUIDE = 18_340
+WORDS_OF_THE_GUIDE = 18_640
 #: A table that a command writes, with its marks.
 GENERATED = re.compile(r"<!-- begin: (.*?) -->.*?<!-- end: \1 -->", re.DOTALL)
 #: A fenced block, with the comment before it that makes the test run it:
@@ -321,6 +321,15 @@ def test_pictures_are_shown_and_small() -> None:
     assert [picture.name for picture in pictures if picture.stat().st_size >= 200_000] == []
     drawn = [picture for picture in pictures if picture.suffix == ".svg"]
     assert [picture.name for picture in drawn if "@font-face" in picture.read_text()] == []
+
+
+def test_the_plug_is_that_of_the_example() -> None:
+    """The page of the hooks has the sensor of `examples/smart_plug`, word by word."""
+    [shown] = [each.text for each in snippets(DOCS / "hooks.md") if each.file == "smart_plug.py"]
+    example = (ROOT / "examples/smart_plug/smart_plug.py").read_text(encoding="utf-8")
+    sensor = example.partition("def pytest_addoption")[0].replace("import pytest\n\n", "")
+    assert "class SmartPlug:" in shown
+    assert shown.rstrip() == sensor.rstrip()
 
 
 def test_guide_is_short() -> None:
