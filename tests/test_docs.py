@@ -30,7 +30,8 @@ DOCS = ROOT / "docs"
 #: What a user reads; evidence and generated tables are apart.
 GUIDE = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 EVIDENCE = sorted((DOCS / "evidence").glob("*.md"))
-PAGES = [*GUIDE, ROOT / "CONTRIBUTING.md", *EVIDENCE]
+EXAMPLES = sorted(ROOT.glob("examples/**/README.md"))
+PAGES = [*GUIDE, ROOT / "CONTRIBUTING.md", *EVIDENCE, *EXAMPLES]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 #: At most this many words, outside of generated tables, in each page of the guide and in all.
 WORDS = {"README.md": 900, "docs/reference.md": 1830}

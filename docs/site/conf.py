@@ -23,7 +23,8 @@ include_patterns = [
     "*.md",
     "docs/*.md",
     "docs/evidence/*.md",
-    "examples/**/README.md",
+    "examples/README.md",
+    "examples/*/README.md",
     "pytest_greenops/**/README.md",
 ]
 root_doc = "docs/index"
@@ -58,11 +59,14 @@ ELSEWHERE = re.compile(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=\"(?:htt
 
 def add_navigation(app: Any, name: str, source: list[str]) -> None:
     """Append the navigation to the index: the pages that each of its parts links to, in order."""
-    if name != root_doc:
-        return
-    for part in PART.finditer(source[0] + "\n"):
-        source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {part['caption']}\n\n"
-        for title, page in PAGE.findall(part["pages"]):
+    if name == root_doc:
+        parts = [(part["caption"], part["pages"]) for part in PART.finditer(source[0] + "\n")]
+    else:
+        parts = [("", source[0])] if name == "examples/README" else []
+    for caption, pages in parts:
+        source[0] += "\n```{toctree}\n:hidden:\n"
+        source[0] += f":caption: {caption}\n\n" if caption else "\n"
+        for title, page in PAGE.findall(pages):
             source[0] += f"{title[0].upper()}{title[1:]} <{page}>\n"
         source[0] += "```\n"
 

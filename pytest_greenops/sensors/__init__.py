@@ -5,7 +5,13 @@ The names below are the contract, for sensors that a plugin or a conftest.py add
 
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading, Source
-from pytest_greenops.sensors.base import DeviceSensor, EdgeSensor, Sensor
+from pytest_greenops.sensors.base import (
+    DeviceSensor,
+    EdgeSensor,
+    NamableSensor,
+    RestingSensor,
+    Sensor,
+)
 
 __all__ = [
     "DeviceSensor",
@@ -13,7 +19,9 @@ __all__ = [
     "Domain",
     "EdgeSensor",
     "Kind",
+    "NamableSensor",
     "Reading",
+    "RestingSensor",
     "Sensor",
     "SensorUnavailable",
     "Source",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from words import frequencies
+from vocabulary import frequencies
 
 TEXT = " ".join(f"word{n % 1500}" for n in range(10_000))
 
