@@ -14,8 +14,8 @@ from pytest_greenops.commands.main import parse
 from pytest_greenops.hooks.options import read_options
 from tests.test_docs import BLOCK, NAMES, PAGES, ROOT
 
-#: Programs of the system, which change the machine or need a network: their lines are not checked.
-SYSTEM = {"cat", "cd", "echo", "export", "git", "mkdir", "newgrp", "pip", "sudo"}
+#: Programs of others, which change the machine or need a network: their lines are not checked.
+SYSTEM = {"cat", "cd", "echo", "export", "git", "mkdir", "newgrp", "nox", "pip", "sed", "sudo"}
 #: What a page says between commands on one line.
 BETWEEN = {"&&", "|", ";"}
 #: Options of other projects, and of a plugin that would start to trace: they are not checked.
