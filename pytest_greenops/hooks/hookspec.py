@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_greenops.model.result import Result
-    from pytest_greenops.sensors.base import Sensor
+    from pytest_greenops import Result
+    from pytest_greenops.sensors import Sensor
 
 
 @pytest.hookspec
 def pytest_energy_sensors(config: pytest.Config) -> Sequence[Sensor] | None:
     """Return sensors of your own, or None: called once, before collection.
 
-    `--energy-sensors` can name them, and `auto` prefers them.
+    `--energy-sensors` can name them, and `auto` prefers them. A `SensorUnavailable` stops the run
+    in one line.
     """
 
 
