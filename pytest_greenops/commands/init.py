@@ -13,7 +13,7 @@ from pytest_greenops.commands.command import Command
 from pytest_greenops.commands.console import Screen, print_problems
 from pytest_greenops.commands.doctor import sensor_names
 from pytest_greenops.first_steps import first_test, ini_lines, workflow
-from pytest_greenops.first_steps.conclusion import conclusion, next_commands, sensed
+from pytest_greenops.first_steps.conclusion import conclusion, next_steps, sensed
 from pytest_greenops.first_steps.project import Project, look_at
 from pytest_greenops.first_steps.workflow import Gate
 from pytest_greenops.model.errors import GreenopsError
@@ -32,6 +32,7 @@ class Proposal(NamedTuple):
     place  where the added text belongs: `add to pytest.ini, below [pytest]`
     added  the text that is new in the file
     whole  its whole content; None if it cannot be changed safely
+    done   what was written, once it is
     note   why nothing is written, or what is left to do
     """
 
@@ -40,6 +41,7 @@ class Proposal(NamedTuple):
     place: str = ""
     added: str = ""
     whole: str | None = None
+    done: str = ""
     note: str = ""
 
 
@@ -93,17 +95,16 @@ class Init(Command):
 def _proposals(project: Project, gate: Gate | None) -> Iterator[Proposal]:
     """Yield a proposal for each file; one without a file for a part that needs none."""
     ini = ini_lines.propose(project)
-    name = _name(ini.path, project)
+    name, lines = _name(ini.path, project), "; ".join(ini.lines)
     if not ini.lines:
         yield Proposal("ini", note=f"{name} has all lines already")
+    elif ini.text is None:
+        yield Proposal("ini", ini.path, f"paste into {name}{ini.place}", ini.added)
+    elif ini.path.exists():
+        done = f"{name}{ini.place}: {lines}"
+        yield Proposal("ini", ini.path, f"add to {name}{ini.place}", ini.added, ini.text, done)
     else:
-        where, added = f"below [{ini.section}]", "\n".join(ini.lines)
-        if ini.text is None:
-            yield Proposal("ini", ini.path, f"paste into {name}, {where}", added)
-        elif ini.path.exists():
-            yield Proposal("ini", ini.path, f"add to {name}, {where}", added, ini.text)
-        else:
-            yield Proposal("ini", ini.path, f"write {name}", ini.text, ini.text)
+        yield Proposal("ini", ini.path, f"write {name}", ini.added, ini.text, f"{name}: {lines}")
     yield _test(project)
     yield from _workflows(project, gate)
 
@@ -115,7 +116,8 @@ def _test(project: Project) -> Proposal:
         note = f"{file} has benchmarks: with energy_benchmarks = true they are energy tests"
         return Proposal("test", note=note)
     test = first_test.propose(project)
-    return Proposal("test", test.path, f"write {_name(test.path, project)}", test.text, test.text)
+    name = _name(test.path, project)
+    return Proposal("test", test.path, f"write {name}", test.text, test.text, name)
 
 
 def _workflows(project: Project, gate: Gate | None) -> Iterator[Proposal]:
@@ -127,7 +129,9 @@ def _workflows(project: Project, gate: Gate | None) -> Iterator[Proposal]:
         return
     for each in workflow.propose(project, gate):
         name = _name(each.path, project)
-        yield Proposal("workflow", each.path, f"write {name}", each.text, each.text, each.left)
+        yield Proposal(
+            "workflow", each.path, f"write {name}", each.text, each.text, name, each.left
+        )
 
 
 def _name(path: Path, project: Project) -> str:
@@ -160,10 +164,7 @@ def _shown(each: Proposal, asked: Collection[str], width: int) -> Iterator[str]:
         yield from hanging(f"{each.part:<{_LABEL}}", what, width)
         return
     if each.part in asked and each.whole is not None:
-        done = {"write": "written:", "add": "added to"}[each.place.partition(" ")[0]]
-        what = each.place.partition(" ")[2].removeprefix("to ")
-        lines = f": {'; '.join(each.added.split(chr(10)))}" if each.place.startswith("add") else ""
-        yield from hanging(f"{each.part:<{_LABEL}}", f"{done} {what}{lines}", width)
+        yield from hanging(f"{each.part:<{_LABEL}}", f"written: {each.done}", width)
     else:
         title = f"── {each.part}: {each.place} "
         yield title + "─" * (width - cells(title))
@@ -186,7 +187,8 @@ def _go_on(
         yield f"Nothing is written yet. Write all of it, or --write {', '.join(parts)}:"
         yield "  pytest-greenops init --write all"
         return
-    for what, command in next_commands(project, gate, has_sensor):
+    for what, command in next_steps(project, gate, has_sensor):
         yield ""
-        yield f"{what}:"
-        yield f"  {command}"
+        yield f"{what}:" if command else f"{what}."
+        if command:
+            yield f"  {command}"

@@ -37,18 +37,27 @@ def conclusion(
     yield "gate", _GATES[gate]
 
 
-def next_commands(project: Project, gate: Gate | None, has_sensor: bool) -> list[tuple[str, str]]:
-    """Return the commands up to the first failing budget, each below what it does."""
+def next_steps(project: Project, gate: Gate | None, has_sensor: bool) -> list[tuple[str, str]]:
+    """Return the steps up to the first failing budget, each with its command; empty for none."""
     pytest = " ".join(["pytest --energy-only", *project.extra_options()])
     warns = not has_sensor and not project.counted  # joules alone decide, and are estimated
-    fail = " --energy-estimates=fail" if warns else ""
-    commands = [
+    judge = f"{pytest} --energy{' --energy-estimates=fail' if warns else ''}"
+    if gate == "ab":
+        return [
+            ("Measure the energy tests", f"{pytest} --energy"),
+            ("Commit these files: A/B compares with a commit", ""),
+            (
+                "After a change, compare with the last commit, and fail what uses more",
+                f"{judge} --energy-ab=HEAD",
+            ),
+        ]
+    steps = [
         ("Measure the energy tests, and accept the result", f"{pytest} --energy-save"),
-        ("After a change, measure again, and fail what uses more", f"{pytest} --energy{fail}"),
+        ("After a change, measure again, and fail what uses more", judge),
     ]
     if gate == "count":
-        commands.insert(1, ("Commit what CI compares with", "git add baselines"))
-    return commands
+        steps.insert(1, ("Commit these files, and what CI compares with", "git add baselines"))
+    return steps
 
 
 def _joules(findings: Sequence[Finding]) -> str:

@@ -16,13 +16,26 @@ class IniLines(NamedTuple):
     """Lines to add to a section of a file.
 
     section  as it is written in brackets
+    begins   whether the section is new in the file
     text     the content of the file with these lines; None if they cannot be added safely
     """
 
     path: Path
     section: str
     lines: tuple[str, ...]
-    text: str | None
+    begins: bool = False
+    text: str | None = None
+
+    @property
+    def added(self) -> str:
+        """The text that is new in the file."""
+        heading = (f"[{self.section}]",) if self.begins else ()
+        return "\n".join((*heading, *self.lines))
+
+    @property
+    def place(self) -> str:
+        """Where in the file the text belongs, after its name."""
+        return "" if self.begins else f", below [{self.section}]"
 
 
 def propose(project: Project) -> IniLines:
@@ -37,17 +50,19 @@ def propose(project: Project) -> IniLines:
         wanted["energy_benchmarks"] = True
     path, section = _file(project), _section(project)
     lines = tuple(_line(name, value, path) for name, value in wanted.items())
+    proposal = IniLines(path, section, lines)
     before = path.read_bytes() if path.exists() else b""
     try:
         old = before.decode("utf-8")
         new = _with(old, section, lines)
         expected = _parsed(path, old)
+        begins = section not in expected
         added = wanted if _is_toml(path) else {n: str(v).lower() for n, v in wanted.items()}
         expected.setdefault(section, {}).update(added)
         safe = _parsed(path, new) == expected
     except ValueError:  # it is not UTF-8, or has this section in another notation
-        safe = False
-    return IniLines(path, section, lines, new if safe else None)
+        return proposal
+    return proposal._replace(begins=begins, text=new) if safe else proposal
 
 
 def _file(project: Project) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration import forked_python
-from tests.integration.ab_projects import git, repository
+from tests.integration.ab_projects import commit, git, repository
 from tests.integration.commands import run
 from tests.integration.forked_python import Finished
 from tests.integration.projects import conftest
@@ -19,12 +19,16 @@ from tests.integration.runner import read_yaml
 ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p greenops"}
 #: The code of a project, which uses 2 J in the sensor of its conftest.
 CODE = """
+import random
+
 from conftest import SENSOR
 
 
 def encode():
-    SENSOR.spend(2.0)
+    SENSOR.spend(random.SystemRandom().gauss(2.0, 0.02))
 """
+#: What a test says whose call uses 3 J in place of 2 J.
+RED = re.compile(r"EnergyRegression: call used 1[45]\d(\.\d)? \u00b5J/item, .*\(\+[45]\d %")
 PLAIN = {"calc.py": "def double(x): return 2 * x\n", "test_calc.py": "def test_it(): pass\n"}
 PYPROJECT = """
 [project]
@@ -94,30 +98,59 @@ def test_writes_nothing_without_being_asked(tmp_path: Path) -> None:
         assert (folder / name).read_text(encoding="utf-8").rstrip("\n") in ran.out, name
 
 
+def own_code(folder: Path) -> None:
+    """Put a call of the project's code into the test, as a user does."""
+    test = folder / "test_energy.py"
+    text = test.read_text(encoding="utf-8").replace(
+        "# from calc import ...", "from calc import encode"
+    )
+    test.write_text(text.replace("    return sorted(", "    encode()\n    return sorted("))
+
+
+def advised(ran: Finished) -> list[str]:
+    """Return the commands of pytest that a run printed."""
+    return [line.strip() for line in ran.lines if line.startswith("  pytest ")]
+
+
 def test_up_to_the_first_failing_budget(tmp_path: Path) -> None:
-    """Its test runs as it stands; with the user's code it fails when that uses more."""
-    folder = fill(tmp_path / "calc", {"calc.py": CODE, "conftest.py": conftest()})
+    """Without git its test is saved and compared: with the user's code it fails on an increase."""
+    files = {"calc.py": CODE, "conftest.py": conftest()}
+    folder = fill(tmp_path / "calc", files, in_git=False)
     asked = init(folder, "--write", "all")
-    advised = [line.strip() for line in asked.lines if line.startswith("  pytest ")]
-    assert advised == [
+    assert advised(asked) == [
         "pytest --energy-only --energy-save",
         "pytest --energy-only --energy --energy-estimates=fail",
     ]
-    save, judge = advised
+    save, judge = advised(asked)
     plain = measure(folder, "pytest -p no:cacheprovider")
     assert "energy: 1 budget not enforced; measure it: " in plain.out
-    test = folder / "test_energy.py"
-    text = test.read_text(encoding="utf-8")
-    own = text.replace("# from calc import ...", "from calc import encode")
-    test.write_text(own.replace("    return sorted(", "    encode()\n    return sorted("))
+    own_code(folder)
     assert "1 baseline saved" in measure(folder, save).lines[-2]
     assert measure(folder, judge).code == 0
     (folder / "calc.py").write_text(CODE.replace("2.0", "3.00"), encoding="utf-8")
     red = measure(folder, judge)
     assert red.code == 1
-    assert (
-        "EnergyRegression: call used 150 \u00b5J/item, baseline 100 \u00b5J/item (+50 %" in red.out
-    )
+    assert RED.search(red.out)
+
+
+def test_up_to_the_first_failing_comparison(tmp_path: Path) -> None:
+    """In git the commit is the baseline: the advised A/B run fails on an increase."""
+    files = {"calc.py": CODE, "conftest.py": conftest(), ".gitignore": "__pycache__/\n"}
+    folder = fill(tmp_path / "calc", files)
+    asked = init(folder, "--write", "all")
+    assert advised(asked) == [
+        "pytest --energy-only --energy",
+        "pytest --energy-only --energy --energy-estimates=fail --energy-ab=HEAD",
+    ]
+    assert "Commit these files: A/B compares with a commit." in asked.lines
+    first, judge = advised(asked)
+    own_code(folder)
+    assert measure(folder, first).code == 0
+    commit(folder)
+    (folder / "calc.py").write_text(CODE.replace("2.0", "3.00"), encoding="utf-8")
+    red = measure(folder, judge)
+    assert red.code == 1
+    assert RED.search(red.out)
 
 
 def test_its_test_runs_with_the_sensors_of_this_machine(tmp_path: Path) -> None:
@@ -163,7 +196,7 @@ def test_a_project_with_a_configuration(tmp_path: Path) -> None:
     assert written(folder) == {"checks/check_energy.py", ".github/workflows/energy.yml"}
     text = (folder / "pyproject.toml").read_text(encoding="utf-8")
     assert text == PYPROJECT.replace("options]\n", 'options]\nenergy_max_increase = "5%"\n')
-    assert "  pytest --energy-only --no-cov -n0 --energy-save" in ran.lines
+    assert "  pytest --energy-only --no-cov -n0 --energy" in ran.lines
     *_, install, ours = workflow(folder)["jobs"]["energy"]["steps"]
     assert install == {"run": "pip install pytest-greenops -e '.[test]'"}
     assert ours["run"].startswith("pytest --energy-only --no-cov -n0 --energy --energy-ab=")
