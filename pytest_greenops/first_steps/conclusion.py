@@ -10,11 +10,10 @@ from pytest_greenops.report.reasons import ESTIMATE_BAND
 from pytest_greenops.sensors.base import Finding
 
 _KINDS = {"cpu": "CPU", "dram": "memory", "gpu": "GPU"}
-_GATES: dict[Gate | None, str] = {
+_GATES: dict[Gate, str] = {
     "count": "counted work: needs no sensor, and is the same on any runner",
     "ab": "A/B: each pull request against its base, in turns on one runner",
     "stored": "stored baselines: on a runner of your own, with the sensors of this machine",
-    None: "none yet: no git repository here. Run git init, then this command again",
 }
 
 
@@ -34,7 +33,7 @@ def conclusion(
     """Yield three labelled sentences: on joules, on counted work, on the gate that fits."""
     yield "joules", _joules(findings)
     yield "work", _work(project)
-    yield "gate", _GATES[gate]
+    yield "gate", _GATES[gate] if gate else f"none yet: {project.no_git}"
 
 
 def next_steps(project: Project, gate: Gate | None, has_sensor: bool) -> list[tuple[str, str]]:
@@ -84,4 +83,5 @@ def _work(project: Project) -> str:
             f"{file} imports {library}, but torch is not installed in this Python: install what "
             "the project needs, then run this command again"
         )
-    return f"counted exactly, on any machine: {file} imports {library}, torch {version}"
+    known = f"torch ({version})" if library == "torch" else f"{library} (torch {version})"
+    return f"counted exactly, on any machine: {file} imports {known}"

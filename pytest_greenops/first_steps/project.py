@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from pytest_greenops.ab.git import git
 from pytest_greenops.bisection import pytest_config
 from pytest_greenops.bisection.pytest_config import Configured
-from pytest_greenops.model.errors import GreenopsError, OptionError
+from pytest_greenops.model.errors import GreenopsError
 
 #: What makes a folder a project, besides Python files.
 _MARKS = (
@@ -57,6 +57,7 @@ class Project(NamedTuple):
     pyproject   the content of pyproject.toml; empty without one
     top         the root of its git repository, or None
     remote      where that was cloned from, or empty
+    no_git      why there is no repository, and what to do
     """
 
     folder: Path
@@ -64,7 +65,8 @@ class Project(NamedTuple):
     pyproject: dict[str, Any]
     uses: Uses
     top: Path | None
-    remote: str
+    remote: str = ""
+    no_git: str = ""
 
     @property
     def torch_version(self) -> str | None:
@@ -132,8 +134,8 @@ def look_at(folder: Path) -> Project:
             f"{folder}: pytest is configured in {file}, so the project is there: "
             f"cd {os.path.relpath(file.parent, folder)}"
         )
-    top, remote = _repository(folder)
-    return Project(folder, configured, pyproject, _uses(files, folder, configured), top, remote)
+    uses = _uses(files, folder, configured)
+    return Project(folder, configured, pyproject, uses, *_repository(folder))
 
 
 def parsed_toml(text: str) -> dict[str, Any]:
@@ -200,13 +202,15 @@ def _importable(place: Path) -> Iterator[str]:
             yield each.stem
 
 
-def _repository(folder: Path) -> tuple[Path | None, str]:
-    """Return the root of a folder's git repository and its remote, as far as git answers."""
+def _repository(folder: Path) -> tuple[Path | None, str, str]:
+    """Return the root of a folder's git repository and its remote, or why there is none."""
     try:
         top = Path(git(folder, "rev-parse", "--show-toplevel"))
-    except (GreenopsError, OptionError):
-        return None, ""
+    except GreenopsError as error:
+        if any((each / ".git").exists() for each in (folder, *folder.parents)):
+            return None, "", f"git cannot read this repository ({error})"
+        return None, "", "no git repository here. Run git init, then this command again"
     try:
-        return top, git(folder, "remote", "get-url", "origin")
+        return top, git(folder, "remote", "get-url", "origin"), ""
     except GreenopsError:
-        return top, ""
+        return top, "", ""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -147,14 +149,23 @@ def _installed(project: Project) -> str:
     about = project.pyproject
     if not _is_installable(project):
         files = _requirements(project)
-        torch = ["torch"] if project.counted and not files else []
-        return " ".join([*(f"-r {each}" for each in files), "pytest", *torch])
+        known = [] if files else list(_imported(project))
+        return " ".join([*(f"-r {each}" for each in files), "pytest", *known])
     extras = about.get("project", {}).get("optional-dependencies", {})
     groups = about.get("dependency-groups", {})
     if extra := next((each for each in _EXTRAS if each in extras), None):
         return f"-e '.[{extra}]'"
     group = next((each for each in _EXTRAS if each in groups), None)
     return f"-e . --group {group}" if group else "-e ."
+
+
+def _imported(project: Project) -> Iterator[str]:
+    """Yield what the tests are known to import, for a project that does not say what it needs."""
+    if project.uses.benchmark:
+        own = find_spec("pytest_codspeed") and not find_spec("pytest_benchmark")
+        yield "pytest-codspeed" if own else "pytest-benchmark"
+    if project.counted:
+        yield "torch"
 
 
 def _is_installable(project: Project) -> bool:

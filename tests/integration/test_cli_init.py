@@ -28,7 +28,7 @@ def encode():
     SENSOR.spend(random.SystemRandom().gauss(2.0, 0.02))
 """
 #: What a test says whose call uses 3 J in place of 2 J.
-RED = re.compile(r"EnergyRegression: call used 1[45]\d(\.\d)? \u00b5J/item, .*\(\+[45]\d %")
+RED = re.compile(r"EnergyRegression: call used 1[45]\d(\.\d)? \u00b5J/item, .*[( ]\+[45]\d %")
 PLAIN = {"calc.py": "def double(x): return 2 * x\n", "test_calc.py": "def test_it(): pass\n"}
 PYPROJECT = """
 [project]
@@ -262,6 +262,15 @@ def test_benchmarks(tmp_path: Path) -> None:
     ini = (folder / "pytest.ini").read_text(encoding="utf-8")
     assert ini == "[pytest]\nenergy_max_increase = 5%\nenergy_benchmarks = true\n"
     assert not (folder / "test_energy.py").exists()
+
+
+def test_a_repository_that_git_cannot_read(tmp_path: Path) -> None:
+    """It is not taken for no repository: the line on the gate says what git says."""
+    folder = fill(tmp_path / "calc", {**PLAIN, ".git": "gitdir: nowhere\n"}, in_git=False)
+    ran = init(folder)
+    said = " ".join(ran.out.split())
+    assert "gate none yet: git cannot read this repository (git rev-parse: not a git" in said
+    assert ran.code == 0
 
 
 def test_never_overwrites(tmp_path: Path) -> None:

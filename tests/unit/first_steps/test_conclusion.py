@@ -22,7 +22,7 @@ WHY = "(why, and the fix: pytest-greenops doctor)"
 
 def project(torch: tuple[str, str] | None = None, top: object = "here") -> Project:
     """Return a project whose files import this."""
-    return Project(None, None, {}, Uses(torch, None, None, frozenset()), top, "")
+    return Project(None, None, {}, Uses(torch, None, None, frozenset()), top)
 
 
 @pytest.mark.parametrize(

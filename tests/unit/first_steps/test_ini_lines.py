@@ -23,7 +23,7 @@ def project(folder: Path, name: str, text: str | bytes, **configured: Any) -> Pr
     }
     about = parsed_toml(data.decode()) if name == "pyproject.toml" else {}
     uses = Uses(None, None, "test_b.py", frozenset({"test_b.py"}))
-    return Project(folder, Configured(**given | configured), about, uses, None, "")
+    return Project(folder, Configured(**given | configured), about, uses, None)
 
 
 INI = "energy_max_increase = 5%\nenergy_benchmarks = true\n"

@@ -6,13 +6,16 @@ import math
 
 from msgspec.structs import replace
 
+from pytest_greenops.judge.work_and_joules import record
+from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report.costliest import costliest, is_first
 from tests.unit.builders import key
 from tests.unit.report.samples import result, unmeasured
+from tests.unit.works import FACTS, table
 
 
-def first(name: str, joules: float, **more: object):
+def first(name: str, joules: float, **more: object) -> Result:
     """Return a result without a baseline."""
     return result(Outcome.NO_BASELINE, test=key(name), joules=joules, **more)
 
@@ -30,6 +33,19 @@ def test_the_three_with_the_most_joules() -> None:
     assert list(map(str, costliest(FOUR))) == [
         "Most energy per call: test_b 2.00 J, 40.0 W, 500 mJ/token; "
         "test_c ~1.00 J, 20.0 W, ~100 mJ/sample; test_a 500 mJ, 10.0 W."
+    ]
+
+
+def test_the_three_with_the_most_work() -> None:
+    """Without joules the weighted sum decides; what is shown has units."""
+    cause = "only work was counted"
+    counted = [
+        replace(unmeasured(cause, key(name)), work=replace(record(table(), FACTS), weighted=weight))
+        for name, weight in (("test_a", 1.0), ("test_b", 3.0), ("test_c", 2.0), ("test_d", 0.0))
+    ]
+    did = "15 GFLOP, 25.2 MB moved"
+    assert list(map(str, costliest(counted))) == [
+        f"Most work per call: test_b {did}; test_c {did}; test_a {did}."
     ]
 
 
