@@ -68,7 +68,7 @@ function addPairs(container, test) {
   const { unit } = test.rounds;
   const percent = (share) => `${share < 0 ? "" : "+"}${(share * 100).toFixed(Math.abs(share) < 0.0995 ? 1 : 0)} %`;
   const rows = pairs.map(([relative, mine, theirs, second, start, process, counts], i) => [
-    `${i + 1}`, percent(relative), print(mine, unit), print(theirs, unit), second ? "ref" : "working tree", `${start}`, `${process}`, counts ? "yes" : "no",
+    `${i + 1}`, percent(relative), print(mine, unit), print(theirs, unit), second ? "ref" : "working\u00a0tree", `${start}`, `${process}`, counts ? "yes" : "no",
   ]);
   const marks = [["working tree first", "circle", "series"], ["ref first", "diamond", "other"], ["does not count", "x", "dim"]];
   addChart(container, "A/B pairs", words, () => {
