@@ -23,6 +23,7 @@ from pytest_greenops.hooks.fixture import Energy
 from pytest_greenops.hooks.option_table import OPTIONS
 from pytest_greenops.measure.calls import NamedMeasurement
 from pytest_greenops.model.marker import energy_budget
+from pytest_greenops.sensors.base import Sensor
 
 DOCS = Path(__file__).parent
 #: How a test writes each call of the fixture, around its arguments, and what it calls.
@@ -104,6 +105,17 @@ def hooks() -> list[str]:
     return table(("hook", "what it does"), rows)
 
 
+def sensor() -> list[str]:
+    """Return the table of what a sensor has."""
+    rows = []
+    for name, member in vars(Sensor).items():
+        if isinstance(member, property):
+            rows.append((f"`{name}`", text_of(member).removeprefix("Return ")))
+        elif inspect.isfunction(member) and not name.startswith("_"):
+            rows.append((f"`{name}()`", text_of(member)))
+    return table(("attribute", "meaning"), rows)
+
+
 def text_of(documented: Any) -> str:
     """Return a docstring in one line."""
     return " ".join((inspect.getdoc(documented) or "").split())
@@ -135,7 +147,7 @@ def _word(failure: type) -> str:
 #: The page of each table, and what writes it.
 TABLES = (
     *(("reference.md", write) for write in (options, keywords, calls, failures, commands)),
-    ("hooks.md", hooks),
+    *(("hooks.md", write) for write in (hooks, sensor)),
 )
 
 

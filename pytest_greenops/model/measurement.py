@@ -45,6 +45,7 @@ class Domain(msgspec.Struct, frozen=True, omit_defaults=True):
 class Reading(NamedTuple):
     """The counts of a sensor's domains, in order, at one monotonic time.
 
+    time_ns    monotonic nanoseconds
     energy_uj  the counts; None for one that could not be read
     error_uj   the error of each count (95 %); empty if the sensor does not know
     why        why a count is None, by domain name, if the sensor knows

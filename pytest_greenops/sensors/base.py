@@ -33,7 +33,7 @@ class Sensor(Protocol):
 
     @property
     def source(self) -> Source:
-        """Return `sensed`, or `estimated` if it has no counter."""
+        """Return `sensed`, or `estimated` where no counter is read."""
 
     @property
     def method(self) -> str:
@@ -41,11 +41,14 @@ class Sensor(Protocol):
 
     @property
     def domains(self) -> tuple[Domain, ...]:
-        """Return its counters; a reading holds their counts in this order."""
+        """Return its counters, as `Domain` values; a reading has their counts in this order."""
 
     @property
     def update_period_s(self) -> float:
-        """Return how often the counters move: bounds the error at the edges of a window."""
+        """Return the seconds between updates of the counters.
+
+        They set how long a round must be, unless readings carry an error.
+        """
 
     def read(self) -> Reading:
         """Return the counts now, in microjoules; None for a counter that cannot be read."""
