@@ -9,7 +9,7 @@ import pytest
 
 from pytest_greenops.sensors import Domain, Reading, SensorUnavailable, Source
 
-TIMEOUT_S = 2.0
+TIMEOUT_S = 1.0
 UNREADABLE = (OSError, HTTPException, ValueError, KeyError, TypeError)
 OPENER = build_opener(ProxyHandler({}))  # a plug is in the network of this machine
 
@@ -22,8 +22,8 @@ class SmartPlug:
     method = "the energy counter of a smart plug"
     domains = (Domain("wall", "psys", max_power_w=3000.0),)
 
-    def __init__(self, address: str, update_period_s: float) -> None:
-        self.update_period_s = update_period_s
+    def __init__(self, address: str, period_s: float) -> None:
+        self.update_period_s = period_s + TIMEOUT_S  # an answer may come late, too
         self._url = f"{address.rstrip('/')}/rpc/Switch.GetStatus?id=0"
         try:
             self._count_uj()
