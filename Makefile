@@ -22,7 +22,7 @@ COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_
 COMMANDS = $(addprefix tests/integration/test_,action.py ci_files.py commands_of_pages.py examples.py hostile_names.py power_over_time.py reports.py sessions.py walkthroughs.py) \
 	$(addprefix tests/integration/test_cli,.py _compare.py _import.py _init.py _merge.py _prune.py _show.py _whatif.py)
 RELEASE = tests/test_release.py
-BROWSER = $(addprefix tests/integration/test_html,.py _charts.py)
+BROWSER = $(addprefix tests/integration/test_,html.py html_charts.py history_html.py)
 HISTORY = tests/history $(addprefix tests/integration/test_,history.py cli_history.py)
 NEED_TORCH = tests/studies tests/layers tests/unit/work \
 	$(addprefix tests/integration/test_,explain_layers.py ab_count.py init_torch.py worker_process.py) \
@@ -38,7 +38,7 @@ test-ab: $(VENV)/.test  ## comparisons and bisects in git repositories, by proce
 test-commands: $(VENV)/.test  ## the command pytest-greenops, sessions in fresh processes, files for CI
 	$(PYTEST) -m "not real_time" $(COMMANDS) $(SIDE_BY_SIDE)
 
-test-browser: $(VENV)/.browser  ## the HTML report in headless Chromium; skipped where that is missing
+test-browser: $(VENV)/.browser $(VENV)/.postgresql  ## HTML pages in headless Chromium; skipped where that is missing
 	$(PYTEST) $(BROWSER)
 
 test-plugins: $(VENV)/.test  ## this plugin together with other pytest plugins

@@ -55,9 +55,10 @@ def print_problems(problems: Sequence[str]) -> int:
     return FAILED if problems else 0
 
 
-def is_stdout(path: Path) -> bool:
-    """Return whether a file is this process's stdout, e.g. `/dev/stdout`."""
+def beside(path: Path | None) -> TextIO:
+    """Return where to print what a file does not hold: stderr if that file is `/dev/stdout`."""
     try:
-        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+        taken = path is not None and os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
     except OSError:
-        return False
+        taken = False
+    return sys.stderr if taken else sys.stdout

@@ -13,23 +13,24 @@ from pytest_greenops.model.advised import PLAIN, Caller
 from pytest_greenops.model.errors import ResultsError
 from pytest_greenops.model.result import Results
 from pytest_greenops.report.document import to_json
-from pytest_greenops.report.html.page import Region, page_of
-from pytest_greenops.report.html.renderer import GENERATOR, Renderer
+from pytest_greenops.report.html.page import Page, Region, page_of
+from pytest_greenops.report.html.renderer import GENERATOR, REPORT, Layout, Renderer
+from pytest_greenops.report.html.trend_page import TrendPage
 
 #: A report of ours says so within its first bytes.
 _HEAD = 512
 
 
 class HtmlFile:
-    """A report that will be written to a path.
+    """A report, or another page of this layout, that will be written to a path.
 
     Raises `ResultsError` if a library is missing, if the file cannot be written, or if it would
     replace something else than a report.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, layout: Layout = REPORT) -> None:
         try:
-            self._renderer = Renderer.load()
+            self._renderer = Renderer.load(layout)
         except ImportError as error:
             raise ResultsError(
                 f"{path}: the report needs jinja2 and plotly ({error}): "
@@ -55,10 +56,12 @@ class HtmlFile:
         results = msgspec.json.decode(to_json(results), type=Results)
         names = region_names()
         known = [Region(factor, names[str(factor.region)]) for factor in regions()]
+        self.write_page(page_of(results, known, caller))
+
+    def write_page(self, page: Page | TrendPage) -> None:
+        """Write a page of the layout; raises `ResultsError`."""
         try:
-            whole_file.write_whole(
-                self._path, self._renderer.render(page_of(results, known, caller))
-            )
+            whole_file.write_whole(self._path, self._renderer.render(page))
         except OSError as error:
             raise unwritable(self._path, error) from None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.baselines.work_store import WorkStore, survey_work, unite_work
 from pytest_greenops.commands import results_file
 from pytest_greenops.commands.command import Command
-from pytest_greenops.commands.console import is_stdout, print_lines
+from pytest_greenops.commands.console import beside, print_lines
 from pytest_greenops.model.baseline import Baseline
 from pytest_greenops.model.errors import BaselineError, GreenopsError, ResultsError
 from pytest_greenops.model.result import Result, Results
@@ -49,7 +48,7 @@ class Merge(Command):
     def run(self, arguments: argparse.Namespace) -> int:
         """Merge, and print a summary; on stderr if the merged file goes to stdout."""
         lines = list(merge(arguments.out, arguments.inputs))
-        file = sys.stderr if is_stdout(arguments.out) else sys.stdout
+        file = beside(arguments.out)
         print_lines((visible(f"energy: {line}") for line in lines), file)
         return 0
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from pytest_greenops.baselines.unite import unite_results
 from pytest_greenops.commands import results_file
 from pytest_greenops.commands.command import Command
-from pytest_greenops.commands.console import is_stdout, print_lines
+from pytest_greenops.commands.console import beside, print_lines
 from pytest_greenops.commands.html_file import HtmlFile
 from pytest_greenops.model.units import counted
 from pytest_greenops.report.drawing import visible
@@ -37,5 +36,5 @@ class Report(Command):
         results = unite_results(shards).results if shards[1:] else shards[0][1]
         file.write(results)
         line = f"energy: report of {counted(len(results.results), 'measurement')} in {out}"
-        print_lines([visible(line)], sys.stderr if is_stdout(out) else sys.stdout)
+        print_lines([visible(line)], beside(out))
         return 0

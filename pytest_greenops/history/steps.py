@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_greenops.model.trend import Step
+from pytest_greenops.model.trend import LEAST_RUNS, Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-#: At least this many runs on each side of a step: one or two may be outliers.
-LEAST_RUNS = 3
 #: The probability of a step in a trend without one, if its noise is normal.
 FALSE_STEP = 0.01
 #: Noise is at least this share: figures in files have six digits.

@@ -9,6 +9,8 @@ import msgspec
 #: Version of the document of `pytest-greenops history --json`. Its history:
 #: 1  the first.
 TREND_SCHEMA = 1
+#: A step in joules has at least this many runs on each side: one or two may be outliers.
+LEAST_RUNS = 3
 
 
 class TrendPoint(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -68,7 +68,7 @@ class Step(NamedTuple):
 
 
 class Rounds(NamedTuple):
-    """A small drawing of all rounds: points of a line, and what it shows in words."""
+    """A small drawing of all rounds, or runs: points of a line, and what it shows in words."""
 
     points: str
     words: str
@@ -169,12 +169,33 @@ def gravity(result: Result) -> float:
 def anchor_of(result: Result) -> str:
     """Return the id of a measurement on the page: `t-test-parse-8-1f2e3d4c5b`.
 
-    It is made of the node id and the name of the measurement, and safe in a URL.
+    It is made of the node id and the name of the measurement.
     """
-    known = f"{result.test.node_id}\0{result.name}"
-    digest = hashlib.sha256(known.encode("utf-8", "backslashreplace")).hexdigest()[:10]
-    words = re.sub(r"[^a-z0-9]+", "-", figures.subject(result)[:200].lower()).strip("-")
+    return anchor(figures.subject(result), (result.test.node_id, result.name))
+
+
+def anchor(name: str, known: Sequence[str]) -> str:
+    """Return an id that is safe in a URL: words of a name, and a digest of what is known."""
+    whole = "\0".join(known).encode("utf-8", "backslashreplace")
+    digest = hashlib.sha256(whole).hexdigest()[:10]
+    words = re.sub(r"[^a-z0-9]+", "-", name[:200].lower()).strip("-")
     return "-".join(filter(None, ("t", words[:40].strip("-"), digest)))
+
+
+def course(values: Sequence[float]) -> str:
+    """Return values as points of a line.
+
+    It is at least 5 % of the lowest value high, so noise stays flat.
+    """
+    step = max(1, -(-len(values) // _POINTS))
+    shown = values[::step]
+    low = min(values)
+    height = max(max(values) - low, abs(low) * 0.05) or 1.0
+    between = _WIDTH / max(len(shown) - 1, 1)
+    return " ".join(
+        f"{number * between:.0f},{_HEIGHT - 2 - (value - low) / height * (_HEIGHT - 4):.1f}"
+        for number, value in enumerate(shown)
+    )
 
 
 def sentence(text: str) -> str:
@@ -253,18 +274,11 @@ def _steps(result: Result, caller: Caller) -> Iterator[Step]:
 
 
 def _rounds(values: Sequence[float], result: Result) -> Rounds:
-    """Return the rounds as a line; at least 5 % of the lowest value high, so noise stays flat."""
-    step = max(1, -(-len(values) // _POINTS))
-    shown = values[::step]
-    low = min(values)
-    height = max(max(values) - low, abs(low) * 0.05) or 1.0
-    between = _WIDTH / max(len(shown) - 1, 1)
-    points = " ".join(
-        f"{number * between:.0f},{_HEIGHT - 2 - (value - low) / height * (_HEIGHT - 4):.1f}"
-        for number, value in enumerate(shown)
-    )
-    span = figures.span(low, max(values), lambda joules: figures.energy(joules, result.unit))
-    return Rounds(points, sentence(f"{figures.tally(result)}, {span}"))
+    def form(joules: float) -> str:
+        return figures.energy(joules, result.unit)
+
+    span = figures.span(min(values), max(values), form)
+    return Rounds(course(values), sentence(f"{figures.tally(result)}, {span}"))
 
 
 def _keys(result: Result, gauge: Gauge | None) -> tuple[str | float | None, ...]:

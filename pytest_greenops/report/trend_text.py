@@ -38,11 +38,11 @@ def trend_lines(trends: Sequence[Trend], width: int, unicode: bool) -> Iterator[
         if trend.subject != subject:
             yield _cut(say(trend.subject), width, say)
             subject = trend.subject
-        for line in _heading(trend):
+        for line in heading(trend):
             yield _cut(f"  {say(line)}", width, say)
         yield f"  {sparkline([p.value for p in trend.points], width - 2, unicode)}"
         yield from _runs(trend, width, unicode, say)
-        if command := _bisect(trend):
+        if command := bisect_command(trend):
             yield "  find the commit:"
             yield f"    {say(command)}"
 
@@ -87,21 +87,25 @@ def _overview_row(trend: Trend, unicode: bool, say: Callable[[str], str]) -> tup
     last = trend.points[-1]
     course = sparkline([p.value for p in trend.points], _SPARKS, unicode)
     step = trend.steps[-1] if trend.steps else None
-    what = f"{format_percent(step.relative)}  {_range(trend, step)}" if step else ""
+    what = f"{format_percent(step.relative)}  {commits(trend, step)}" if step else ""
     test = trend.subject.partition("::")[2] or trend.subject
     test = test if trend.quantity == "energy" else f"{test} (work)"
     runs = counted(len(trend.points), "run")
-    return say(f"    {test}"), runs, say(_value(trend, last.value)), course, say(what)
+    return say(f"    {test}"), runs, say(figure(trend, last.value)), course, say(what)
 
 
-def _heading(trend: Trend) -> Iterator[str]:
+def heading(trend: Trend) -> Iterator[str]:
     """Yield what a trend is of: the machine, then what is judged, and the runs."""
-    first, last = trend.points[0].at[:10], trend.points[-1].at[:10]
     what = "weighted work" if trend.quantity == "work" else f"energy ({trend.domain})"
     estimated = ", estimated" if trend.estimated else ""
-    days = first if first == last else f"{first} to {last}"
     yield trend.machine
-    yield f"{what}{estimated}, {counted(len(trend.points), 'run')}, {days}"
+    yield f"{what}{estimated}, {counted(len(trend.points), 'run')}, {days(trend)}"
+
+
+def days(trend: Trend) -> str:
+    """Return the days of the first and the last run: `2026-11-03 to 2026-11-28`."""
+    first, last = trend.points[0].at[:10], trend.points[-1].at[:10]
+    return first if first == last else f"{first} to {last}"
 
 
 def _runs(trend: Trend, width: int, unicode: bool, say: Callable[[str], str]) -> Iterator[str]:
@@ -112,7 +116,7 @@ def _runs(trend: Trend, width: int, unicode: bool, say: Callable[[str], str]) ->
     steps = {step.at: step for step in trend.steps}
     for number, (point, row) in enumerate(zip(trend.points, rows, strict=True)):
         if step := steps.get(number):
-            yield from hanging("  -> ", say(_step(trend, step)), width)
+            yield from hanging("  -> ", say(step_words(trend, step)), width)
         *before, outcome = row
         drawn = bar(point.value / most, room, unicode) if room > 4 else ""
         cut = [*before, drawn, outcome] if drawn else [*before, outcome]
@@ -127,34 +131,45 @@ def _row(trend: Trend, point: TrendPoint) -> tuple[str, ...]:
         half = (point.high - point.low) / 2 / point.value
         spread = f"±{format_percent(half, signed=False)}"
     accepted = ", saved" if point.saved else ""
-    when = point.at[:16].replace("T", " ")
-    return when, _commit(point), _value(trend, point.value), spread, f"{point.outcome}{accepted}"
+    return (
+        when(point),
+        commit(point),
+        figure(trend, point.value),
+        spread,
+        f"{point.outcome}{accepted}",
+    )
 
 
-def _value(trend: Trend, value: float) -> str:
+def when(point: TrendPoint) -> str:
+    """Return the minute of a run, in UTC."""
+    return point.at[:16].replace("T", " ")
+
+
+def figure(trend: Trend, value: float) -> str:
+    """Return a value of a trend: `'2.17 J/token'`, `'~2.17 J'`, `'1234'` for weighted work."""
     if trend.quantity == "work":
         return format_number(value, 4)
     return f"{'~' if trend.estimated else ''}{figures.energy(value, trend.unit)}"
 
 
-def _commit(point: TrendPoint) -> str:
+def commit(point: TrendPoint) -> str:
     """Return a short commit, with `+` if files differed from it; a dash if it is unknown."""
     if point.commit is None:
         return "-"
     return point.commit[:_COMMIT] + ("+" if point.dirty else "")
 
 
-def _between(trend: Trend, step: Step) -> str:
+def between(trend: Trend, step: Step) -> str:
     """Return the two commits between which a step happened, or the two times."""
     old, new = trend.points[step.after], trend.points[step.until]
     if old.commit is None or new.commit is None:
         return f"between {old.at[:10]} and {new.at[:10]}"
     if old.commit == new.commit:
-        return f"at {_commit(new)}"
-    return f"between {_commit(old)} and {_commit(new)}"
+        return f"at {commit(new)}"
+    return f"between {commit(old)} and {commit(new)}"
 
 
-def _range(trend: Trend, step: Step) -> str:
+def commits(trend: Trend, step: Step) -> str:
     """Return the same as a range of git: `3f2a91c..8bd01aa`."""
     old, new = trend.points[step.after], trend.points[step.until]
     if old.commit is None or new.commit is None:
@@ -162,17 +177,22 @@ def _range(trend: Trend, step: Step) -> str:
     return f"{old.commit[:_COMMIT]}..{new.commit[:_COMMIT]}"
 
 
-def _step(trend: Trend, step: Step) -> str:
+def change_words(trend: Trend, step: Step) -> str:
+    """Return a step in few words: `+8.3 % between 3f2a91c and 8bd01aa`."""
+    return f"{format_percent(step.relative)} {between(trend, step)}"
+
+
+def step_words(trend: Trend, step: Step) -> str:
     """Return a step in words: `+8.3 % (95 % CI +6.9…+9.8 %) between 3f2a91c and 8bd01aa`."""
     interval = ""
     if step.low is not None and step.high is not None:
         span = figures.span(step.low, step.high, format_percent)
         interval = f" (95 % CI {span})"
     others = "".join(f"; {each}" for each in trend.differences(step))
-    return f"{format_percent(step.relative)}{interval} {_between(trend, step)}{others}"
+    return f"{format_percent(step.relative)}{interval} {between(trend, step)}{others}"
 
 
-def _bisect(trend: Trend) -> str | None:
+def bisect_command(trend: Trend) -> str | None:
     """Return the command that finds the commit of the last increase, if commits may tell."""
     step = next((each for each in reversed(trend.steps) if each.relative > 0), None)
     if step is None or trend.quantity == "work":

@@ -92,6 +92,60 @@ def test_what_is_not_there_is_said(stepped: str, tmp_path: Path) -> None:
     assert (1, "energy: no figures of such runs\n") == (ran.code, ran.out)
 
 
+def test_all_tests_are_in_one_file(stepped: str, tmp_path: Path) -> None:
+    """Without a test, `--html` writes every trend of the last runs, and says what was asked for."""
+    ran = commands.run(
+        tmp_path, "history", "--html=all.html", "--last=9", "--branch=main", ENERGY_HISTORY=stepped
+    )
+    assert (ran.code, ran.out) == (0, "energy: 1 trend, 1 with a step, in all.html\n")
+    text = (tmp_path / "all.html").read_text(encoding="utf-8")
+    assert text.count('<tr><th scope="row">2026-01-') == 9
+    assert "the last 9 of all tests together" in text
+    ran = commands.run(tmp_path, "history", "--html=/dev/stdout", ENERGY_HISTORY=stepped)
+    assert ran.out.startswith("<!DOCTYPE html>")
+    assert ran.err == "energy: 1 trend, 1 with a step, in /dev/stdout\n"
+
+
+def test_a_file_without_runs_says_so(stepped: str, tmp_path: Path) -> None:
+    """A file of figures that are not there has no older figures; the exit status says no."""
+    path = tmp_path / "trends.html"
+    html = ("--html=trends.html", f"--history={stepped}")
+    assert commands.run(tmp_path, "history", "test_works", *html).code == 0
+    ran = commands.run(tmp_path, "history", "test_works", *html, "--machine=nope")
+    assert (ran.code, ran.out) == (*(1, "energy: no figures of such runs; trends.html says so\n"),)
+    assert "<h1>No figures of such runs</h1>" in path.read_text(encoding="utf-8")
+    ran = commands.run(tmp_path, "history", "test_wroks", *html)
+    assert (ran.code, ran.out) == (1, "")
+    text = path.read_text(encoding="utf-8")
+    assert (
+        "<h1>No runs of a test or measurement named like test_wroks; the nearest: test_works</h1>"
+        in text
+    )
+    assert stepped not in text
+
+
+def test_a_file_that_cannot_be_written_comes_first(tmp_path: Path) -> None:
+    """A wrong file is one line, before the history is asked or a run is appended to it."""
+    (tmp_path / "taken").write_text("a file")
+    (tmp_path / "1.json").write_bytes(to_json(run(1)))
+    nowhere = "--history=postgresql://ci@127.0.0.1:1/energy"
+    said = refused(tmp_path, "history", "test_works", nowhere, "--html=taken/trends.html")
+    assert said.startswith("taken/trends.html: cannot be written (")
+    said = refused(tmp_path, "history", nowhere, "--html=taken", "--add=1.json")
+    assert said.startswith("taken: not a report of pytest-greenops, and would be overwritten")
+    ran = commands.run(tmp_path, "history", nowhere, "--html=a.html", "--json")
+    assert ran.code == 2
+    assert "argument --json: not allowed with argument --html" in ran.err
+
+
+def test_appending_does_not_disturb_what_is_printed(database: str, tmp_path: Path) -> None:
+    """With `--add`, the JSON on stdout is still JSON: the line on the runs goes to stderr."""
+    (tmp_path / "1.json").write_bytes(to_json(run(1)))
+    ran = commands.run(tmp_path, "history", "--add=1.json", "--json", ENERGY_HISTORY=database)
+    assert len(json.loads(ran.out)["trends"]) == 1
+    assert ran.err.startswith("energy: 1 run of 1 appended")
+
+
 def test_no_password_in_any_message(tmp_path: Path) -> None:
     """A server that refuses, a wrong kind and a wrong form."""
     for written in (

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,12 @@ from pytest_greenops.model.explanation import Explanation, Layer
 from pytest_greenops.model.measurement import Domain
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_energy, format_mass
+from tests.integration.browser import browse, chromium, violations
 from tests.unit import works
 from tests.unit.builders import CPU, DRAM, GPU, key
 from tests.unit.report.samples import by_pairs, change, regressed, result, run, suite
+
+__all__ = ["browse", "chromium"]
 
 PASSED = change(0.01, -0.01, 0.02)
 ON_GPU: dict[Domain, float] = {CPU: 0.3, DRAM: 0.1, GPU: 0.6}
@@ -29,8 +30,6 @@ HOSTILE = (
     *("<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "<!-- <script>"),
     *("\u2028\u202e\x1b[31m\x00", "**x** | `y`", "::error::", "x" * 10_000, "' onclick='alert(1)"),
 )
-#: Where Chromium is, by its names on Debian and elsewhere.
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def everything() -> Sequence[Result]:
@@ -60,29 +59,6 @@ def everything() -> Sequence[Result]:
     return (*suite(), replace(explained, fresh=(explained.rounds,)), pairs, *sizes, *windows)
 
 
-def blocked(why: str) -> None:
-    """Skip where there is no browser; in CI, fail."""
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """Return a running browser."""
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        blocked("Chromium is not installed: apt-get install chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        blocked(f"{error}: pip install playwright")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a report that has everything."""
@@ -92,31 +68,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def opened(chromium: Any, report: Path) -> Iterator[Callable[..., Any]]:
-    """Return a function that opens a report; at the end, it had no error and asked for nothing."""
-    contexts, said = [], []
-
-    def open_page(path: Path = report, anchor: str = "", **settings: Any) -> Any:
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-        page.on("request", lambda request: requests.append(request.url))
-        requests: list[str] = []
-        page.goto(f"{path.as_uri()}{anchor}")
-        page.asked = requests
-        return page
-
-    yield open_page
-    asked = [url for context in contexts for page in context.pages for url in page.asked]
-    for context in contexts:
-        context.close()
-    assert said == []
-    assert [
-        url for url in asked if not url.startswith((report.parent.parent.as_uri(), "data:,"))
-    ] == []
+def opened(browse: Callable[..., Any], report: Path) -> Callable[..., Any]:
+    """Return a function that opens a report, which has everything unless another one is named."""
+    return lambda path=report, **settings: browse(path, **settings)
 
 
 def shown(page: Any) -> list[str]:
@@ -279,20 +233,13 @@ def test_themes(opened: Callable[..., Any], scheme: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_accessible(opened: Callable[..., Any], scheme: str, width: int) -> None:
     """axe-core finds no violation of WCAG 2.1 AA, such as a low contrast or a missing name."""
-    try:
-        from axe_playwright_python.sync_playwright import Axe
-    except ImportError as error:
-        blocked(f"{error}: pip install axe-playwright-python")
     viewport = {"width": width, "height": 900}
     page = opened(color_scheme=scheme, viewport=viewport, bypass_csp=True)
     for name in ("test_explained", "test_pairs", "test_windows · decode"):
         row(page, name).locator("summary").first.click()
         row(page, name).locator(".main-svg").first.wait_for()
     page.get_by_text("Another grid, data centre or GPU").click()
-    wanted = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}
-    found = Axe().run(page, options=wanted).response
-    assert [(each["id"], each["nodes"]) for each in found["violations"]] == []
-    assert len(found["passes"]) > 40
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize("width", [320, 400, 800])

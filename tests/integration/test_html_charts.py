@@ -12,12 +12,13 @@ from msgspec.structs import replace
 from pytest_greenops.commands.html_file import HtmlFile
 from pytest_greenops.model.outcome import Outcome
 from pytest_greenops.model.result import Result
-from tests.integration.test_html import ON_GPU, PASSED, blocked, chromium, opened, row
+from tests.integration.browser import browse, chromium, violations
+from tests.integration.test_html import ON_GPU, PASSED, opened, row
 from tests.unit import works
 from tests.unit.builders import key
 from tests.unit.report.samples import by_pairs, each_pair, pairs, result, run, sampled
 
-__all__ = ["chromium", "opened"]
+__all__ = ["browse", "chromium", "opened"]
 
 CHANGES = (0.09, 0.07, 0.085, 0.1, 0.06, 0.081, 0.09, 0.02, -0.01)
 
@@ -135,15 +136,9 @@ def test_without_scripts(opened: Callable[..., Any], width: int) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_accessible(opened: Callable[..., Any], scheme: str, width: int) -> None:
     """axe-core finds no violation in these charts and tables, and the page stays on the screen."""
-    try:
-        from axe_playwright_python.sync_playwright import Axe
-    except ImportError as error:
-        blocked(f"{error}: pip install axe-playwright-python")
     page = opened(color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True)
     chart(page, "test_sampled", "Power over the measured time, as it was read")
     chart(page, "test_pairs", "A/B pairs")
     chart(page, "test_work", "What changed, by module")
-    wanted = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}
-    found = Axe().run(page, options=wanted).response
-    assert [(each["id"], each["nodes"]) for each in found["violations"]] == []
+    assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -191,7 +191,7 @@ function addFront(container, front) {
       trace(best, "front", { mode: "lines+markers", line: { shape: "hv", color: color("series") }, marker: { size: 9, color: color("series") } }),
       trace(beaten, "dominated", { mode: "markers", marker: { size: 9, symbol: "x", color: color("dim") } }),
     ],
-    layout: { showlegend: true, xaxis: units(base(front.unit), front.unit), yaxis: { title: { text: front.quality } } },
+    layout: { showlegend: true, xaxis: units(base(front.unit), front.unit), yaxis: { title: { text: literal(front.quality) } } },
   }));
 }
 

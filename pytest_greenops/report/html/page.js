@@ -42,7 +42,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 
 // --- rows
 const table = find("#tests");
-const rows = table ? all("tbody", table).map((body, place) => ({ body, place, id: body.id, ...report.tests[place] })) : [];
+const rows = table ? [...table.tBodies].map((body, place) => ({ body, place, id: body.id, ...report.tests[place] })) : [];
 const chosen = new Set();
 const filter = find("#filter");
 
@@ -75,7 +75,7 @@ if (table) {
 }
 
 // --- order: a column, and its direction; what has no value is last in both
-const headers = table ? all("thead th", table) : [];
+const headers = table ? [...table.tHead.rows[0].cells] : [];
 let order = { column: -1, ascending: true };
 
 function compare(a, b) {

@@ -37,21 +37,31 @@ function makeTable(label, head, lines) {
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const drawn = new Map(); // plots that are open, and how to draw them again in another theme
 
+/** Return text so that plotly shows it as it is: it reads some tags and entities. */
+function literal(text) {
+  if (Array.isArray(text)) return text.map(literal);
+  return typeof text === "string" ? text.replaceAll("&", "&amp;").replaceAll("<", "&lt;") : text;
+}
+const written = (of, keys) => ({ ...of, ...Object.fromEntries(keys.filter((key) => key in of).map((key) => [key, literal(of[key])])) });
+
 function draw(plot, figure) {
   const { traces, layout } = figure();
   const axis = { nticks: 6, gridcolor: color("line"), zerolinecolor: color("line"), automargin: true };
   const whole = {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: color("fg"), size: 12 },
-    margin: { l: 10, r: 10, t: layout.showlegend ? 30 : 8, b: 10 }, showlegend: false, hovermode: "closest", ...layout,
+    margin: { l: 10, r: 10, t: layout.showlegend ? 30 : 8, b: 10 }, showlegend: false, hovermode: "closest",
+    // A finger that moves over a chart scrolls the page.
+    dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom", ...layout,
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", traceorder: "normal" }, xaxis: { ...axis, ...layout.xaxis }, yaxis: { ...axis, ...layout.yaxis },
   };
   if (layout.height) plot.style.height = `${layout.height}px`;
   drawn.set(plot, figure);
-  return loadLibrary().then((charts) => charts.react(plot, traces, whole, { displayModeBar: false, responsive: true }));
+  return loadLibrary().then((charts) => charts.react(plot, traces.map((trace) => written(trace, ["x", "y", "text", "name"])), whole, { displayModeBar: false, responsive: true }));
 }
-document.addEventListener("themechange", () => {
+function redraw() {
   for (const [plot, figure] of drawn) if (plot.isConnected) draw(plot, figure); else drawn.delete(plot);
-});
+}
+document.addEventListener("themechange", redraw);
 
 /** Add a chart with a text for those who do not see it, and its figures as a table. */
 function addChart(container, title, words, figure, head, lines) {
@@ -67,7 +77,7 @@ function addTable(container, title, words, head, lines) {
 
 const base = (unit) => unit.split("/")[0];
 const marked = (test) => (test.estimated ? "estimated ±50 %, " : "");
-const units = (unit, title) => ({ title: { text: title }, tickformat: "~s", ticksuffix: unit });
+const units = (unit, title) => ({ title: { text: literal(title) }, tickformat: "~s", ticksuffix: literal(unit) });
 const level = (y, name, dash) => ({
   type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: color(name), width: 1.5, dash },
 });

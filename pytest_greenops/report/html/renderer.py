@@ -13,6 +13,7 @@ from pytest_greenops.model.units import format_number
 from pytest_greenops.report import figures
 from pytest_greenops.report.drawing import visible
 from pytest_greenops.report.html.page import Page
+from pytest_greenops.report.html.trend_page import TrendPage
 
 if TYPE_CHECKING:
     import jinja2
@@ -33,6 +34,7 @@ class Layout(NamedTuple):
 
 
 REPORT = Layout("page.html.jinja", ("page.js", "plots.js", "charts.js", "whatif.js"))
+TRENDS = Layout("trends.html.jinja", ("page.js", "plots.js", "trends.js"))
 
 
 class Renderer(NamedTuple):
@@ -72,8 +74,8 @@ class Renderer(NamedTuple):
         charts, scripts = get_plotlyjs(), tuple(map(source, layout.scripts))
         return cls(template, source("page.css"), scripts, _packed(charts), _hash(charts))
 
-    def render(self, page: Page) -> bytes:
-        """Return the file."""
+    def render(self, page: Page | TrendPage) -> bytes:
+        """Return the file of a page that has this layout."""
         from markupsafe import Markup
 
         data = msgspec.json.encode(page.data).decode("utf-8", "replace")

@@ -21,7 +21,7 @@
     const fits = rows.filter((row) => row.kinds && !row.body.hidden);
     find("#assumed").textContent = `Hypothetical, not measured: the same work ${grid ? `at ${grid[2]}` : "on an unknown grid, so without CO2e"}, PUE ${factor}${efficiency === 1 ? "" : `, a GPU with ${efficiency} times as many operations per joule`}; ${fits.length > MOST ? `the first ${MOST} of ${fits.length} tests, by the filter and order of the table above` : "the tests that the filter shows"}.`;
     const placed = new Map(fits.map((row) => [row.body, row]));
-    const inOrder = all("tbody", table).map((each) => placed.get(each)).filter(Boolean).slice(0, MOST);
+    const inOrder = [...table.tBodies].map((each) => placed.get(each)).filter(Boolean).slice(0, MOST);
     body.replaceChildren(...inOrder.map((row) => {
       const here = Object.values(row.kinds).reduce((sum, joules) => sum + joules, 0);
       const there = Object.entries(row.kinds).reduce((sum, [kind, joules]) => sum + (kind === "gpu" ? joules / efficiency : joules), 0) * factor;
