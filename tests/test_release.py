@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pytest_greenops import __version__
+from tests.integration.runner import read_yaml
 from tests.test_docs import CONFTEST, ROOT, projects
 
 #: Where the release workflow finds what was built and checked.
@@ -148,3 +149,21 @@ def test_the_citation_names_the_version() -> None:
     """A citation is of the version that is built."""
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert re.findall(r"^version: (.+)$", citation, re.MULTILINE) == [__version__]
+
+
+def test_workflows_may_no_more_than_they_need() -> None:
+    """Actions are pinned by commit; only jobs that publish get a token, and none gets a secret."""
+    with_token = set()
+    for file in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
+        text = file.read_text(encoding="utf-8")
+        assert re.findall(r"uses: (?![\w./-]+@[0-9a-f]{40} # v).*", text) == []
+        assert "{{ secrets" not in text
+        workflow = read_yaml(str(file.relative_to(ROOT)))
+        for name, job in workflow["jobs"].items():
+            rights = job.get("permissions", workflow["permissions"])
+            if "id-token" in rights:
+                with_token.add((file.name, name, job["environment"]["name"]))
+    assert with_token == {
+        ("docs.yml", "publish", "github-pages"),
+        ("release.yml", "publish", "pypi"),
+    }
