@@ -19,7 +19,7 @@ SIDE_BY_SIDE = --numprocesses $(JOBS) --dist worksteal
 REAL_TIME = $(shell grep --recursive --word-regexp --files-with-matches real_time tests --include='test_*.py')
 OTHER_PLUGINS = $(patsubst %,tests/integration/test_%.py,async benchmark_fixture beside cov randomly repeat rerunfailures smart_plug timeout xdist)
 COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_report.py cli_bisect.py)
-COMMANDS = $(addprefix tests/integration/test_,action.py ci_files.py commands_of_pages.py examples.py hostile_names.py power_over_time.py reports.py sessions.py walkthroughs.py) \
+COMMANDS = $(addprefix tests/integration/test_,action.py ci_files.py commands_of_pages.py examples.py hostile_names.py power_over_time.py reports.py screens.py sessions.py walkthroughs.py) \
 	$(addprefix tests/integration/test_cli,.py _compare.py _import.py _init.py _merge.py _prune.py _show.py _whatif.py)
 RELEASE = tests/test_release.py
 BROWSER = $(addprefix tests/integration/test_,html.py html_charts.py history_html.py)
@@ -35,7 +35,7 @@ test: $(VENV)/.test  ## two minutes: all tests but those of the seven commands b
 test-ab: $(VENV)/.test  ## comparisons and bisects in git repositories, by processes of their own
 	$(PYTEST) -m "not real_time" $(COMPARISONS) $(SIDE_BY_SIDE)
 
-test-commands: $(VENV)/.test  ## the command pytest-greenops, sessions in fresh processes, files for CI
+test-commands: $(VENV)/.test  ## the command pytest-greenops, sessions in fresh processes, files for CI, screens
 	$(PYTEST) -m "not real_time" $(COMMANDS) $(SIDE_BY_SIDE)
 
 test-browser: $(VENV)/.browser $(VENV)/.postgresql  ## HTML pages in headless Chromium; skipped where that is missing

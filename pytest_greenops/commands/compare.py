@@ -11,7 +11,7 @@ from pytest_greenops.commands.console import Screen
 from pytest_greenops.judge import two_files
 from pytest_greenops.model.units import parse_percent
 from pytest_greenops.report import comparison
-from pytest_greenops.report.closing import closing_line
+from pytest_greenops.report.closing import closing_lines
 from pytest_greenops.report.terminal import render
 
 
@@ -45,7 +45,7 @@ class Compare(Command):
                 *render(compared.results, *screen, comparison.OF_TWO_FILES),
                 *comparison.unmatched("A", compared.only_a, screen.width),
                 *comparison.unmatched("B", compared.only_b, screen.width),
-                closing_line(compared.results),
+                *closing_lines(compared.results, screen.width),
             ]
         )
         return NEGATIVE if compared.regressed else 0

@@ -17,7 +17,7 @@ from pytest_greenops.model.advised import Caller
 from pytest_greenops.model.history_url import hidden
 
 CALLER = pytest.StashKey[Caller]()
-#: What the controller of pytest-xdist tells its workers: start, arguments and folder.
+#: What the controller of pytest-xdist tells its workers: start, arguments, folder and width.
 _WORKERINPUT = "greenops_called"
 #: Options by their argparse `dest`. An advised command never has these: what it shows and writes,
 #: when it stops, and what it does, which the command itself says.
@@ -39,8 +39,8 @@ _SELECTING = {
 }
 #: Options that fix the root directory and the ini file.
 _ROOT = {"rootdir", "inifilename"}
-#: The least width of a section, in columns.
-_NARROWEST = 50
+#: The least and the greatest width of a section, in columns.
+_NARROWEST, _WIDEST = 39, 119
 _INI_FILES = (
     *("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini"),
     *("setup.cfg", "setup.py"),
@@ -65,7 +65,7 @@ def inform_worker(config: pytest.Config, workerinput: dict[str, Any]) -> None:
     """Pass on to a worker of pytest-xdist how its controller was called."""
     called = config.invocation_params
     args = list(map(str, called.args))
-    workerinput[_WORKERINPUT] = _start(args, sys.orig_argv), args, str(called.dir)
+    workerinput[_WORKERINPUT] = _start(args, sys.orig_argv), args, str(called.dir), _width(config)
 
 
 def given(config: pytest.Config) -> set[str]:
@@ -77,9 +77,9 @@ def given(config: pytest.Config) -> set[str]:
 def _read(config: pytest.Config) -> Caller:
     called = config.invocation_params
     args, folder = list(map(str, called.args)), str(called.dir)
-    start = _start(args, sys.orig_argv)
+    start, width = _start(args, sys.orig_argv), _width(config)
     if given := getattr(config, "workerinput", {}).get(_WORKERINPUT):
-        start, args, folder = given
+        start, args, folder, width = given
     inherited = [*config.getini("addopts"), *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
     overridden = {each.dest for each in _arguments(config, inherited)}
     arguments = [each for each in _arguments(config, args) if each.dest not in _LEFT_OUT]
@@ -98,11 +98,18 @@ def _read(config: pytest.Config) -> Caller:
         run=tuple(each.tokens for each in arguments),
         root=Path(os.path.relpath(config.rootpath, folder)).as_posix(),
         folder=_folder_of_baselines(config, folder),
-        width=min(Caller().width, max(_NARROWEST, shutil.get_terminal_size().columns - 1)),
+        width=width,
         measure=saving or _measuring(config),
         pinned=partial(_pinned, config, folder) if not fixed else Caller().pinned,
         implied=partial(_implied, config),
     )
+
+
+def _width(config: pytest.Config) -> int:
+    """Return the columns of sections; pytest captures the output by which it could be asked now."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    columns = reporter._tw.fullwidth if reporter else shutil.get_terminal_size().columns
+    return min(_WIDEST, max(_NARROWEST, columns - 1))
 
 
 def _measuring(config: pytest.Config) -> str:

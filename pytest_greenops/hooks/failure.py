@@ -21,7 +21,7 @@ from pytest_greenops.model.result import Result
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report import layer_table, reasons, section
-from pytest_greenops.report.drawing import plain, visible
+from pytest_greenops.report.drawing import plain, visible, wrapped
 from pytest_greenops.run.trial import Trial
 
 #: The letter of an energy failure in pytest's row of dots: J as in joule.
@@ -80,23 +80,29 @@ def describe_failure(
         report.longrepr = _one_line(excinfo, report, unicode)
     if isinstance(error, EnergyFailure):
         said = str(error)
-        for title, lines in section.failure_sections(results, said, caller):
-            report.sections.append((title, "\n".join(_shown(line, unicode) for line in lines)))
+        say = visible if unicode else plain
+        for title, lines in section.failure_sections(results, said, caller, say):
+            report.sections.append((title, "\n".join(lines)))
         listed = [r for r in results if reasons.failure(r).line(caller) == said]
         if listed and shows_sections(config):
             brief: Any = report.longrepr
-            line = f"{type(error).__name__}: {reasons.finding(listed[0])}"
-            brief.reprtraceback.reprentries[-1].lines[:] = [_shown(line, unicode)]
+            line = say(f"{type(error).__name__}: {reasons.finding(listed[0])}")
+            brief.reprtraceback.reprentries[-1].lines[:] = wrapped(line, caller.width)
     elif trial.explaining.capturing:
-        report.sections.append(("energy", layer_table.failed_while_explained()))
+        add_note(report, layer_table.failed_while_explained(), caller)
     elif trial.repetition > 1:
-        report.sections.append(("energy", reasons.failed_in_repetition(number)))
+        add_note(report, reasons.failed_in_repetition(number), caller)
+
+
+def add_note(report: pytest.TestReport, text: str, caller: Caller) -> None:
+    """Add a sentence below a test, wrapped."""
+    report.sections.append(("energy", "\n".join(wrapped(text, caller.width))))
 
 
 def shows_sections(config: pytest.Config) -> bool:
     """Return whether pytest prints the sections of a failure; never with `-p no:terminal`."""
-    style = config.getoption("tbstyle", "no")
-    return bool(style != "no" and config.getoption("showcapture", "no") == "all")
+    style, hidden = config.getoption("tbstyle", "no"), config.getoption("no_summary", False)
+    return bool(style != "no" and not hidden and config.getoption("showcapture", "no") == "all")
 
 
 def status(report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
@@ -114,7 +120,8 @@ def _one_line(
     excinfo: pytest.ExceptionInfo[BaseException], report: pytest.TestReport, unicode: bool
 ) -> Any:
     """Return a failure without a traceback: its message, at the place of the test."""
-    message = _shown(f"{type(excinfo.value).__name__}: {excinfo.value}", unicode)
+    say = visible if unicode else plain
+    message = say(f"{type(excinfo.value).__name__}: {excinfo.value}")
     brief: Any = excinfo.getrepr(style="value")
     brief.reprtraceback.reprentries[-1].lines[:] = [message]
     del brief.reprtraceback.reprentries[:-1]
@@ -123,7 +130,3 @@ def _one_line(
         brief.reprcrash.path, brief.reprcrash.lineno = path, (line or 0) + 1
         brief.reprcrash.message = message
     return brief
-
-
-def _shown(text: str, unicode: bool) -> str:
-    return visible(text) if unicode else plain(text)

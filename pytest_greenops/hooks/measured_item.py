@@ -12,7 +12,8 @@ from unittest import SkipTest
 import pytest
 
 from pytest_greenops.hooks import selection
-from pytest_greenops.hooks.failure import describe_failure
+from pytest_greenops.hooks.caller import caller_of
+from pytest_greenops.hooks.failure import add_note, describe_failure
 from pytest_greenops.hooks.fixture import Energy, JoulesRead
 from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.hooks.repetition import RecordedRepetitions
@@ -89,7 +90,7 @@ class MeasuredItem:
         notes, repeated = run.store.notes, self.repetitions.hidden
         ReportData(test, self.results, failure, notes=notes, repeated=repeated).attach(report)
         if repeated and not (call.excinfo and self.trial.repetition > 1):
-            report.sections.append(("energy", reasons.shown_once(repeated)))
+            add_note(report, reasons.shown_once(repeated), caller_of(self._item.config))
         if call.excinfo:
             config = self._item.config
             number, raised = self.repetitions.number, call.excinfo

@@ -136,8 +136,9 @@ class Measuring:
         """Say what measures, what it is compared with, and what fails."""
         if self._run is None:
             return []
-        lines = header(self.run)
-        return list(map(visible if shows_unicode() else plain, lines))
+        say = visible if shows_unicode() else plain
+        width = caller_of(self._config).width
+        return [row for line in header(self.run) for row in closing.rows(say(line), width)]
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Remember every test, selected or not, to recognise a renamed test."""
@@ -336,9 +337,10 @@ class Measuring:
             yield from terminal.render(results, **screen, caller=caller, on_screen=on_screen)
         yield from where_joules_go(results, width, say)
         broken = "error" in reporter.stats
-        yield from (say(f"energy: {line}") for line in self._gathered.lines(self.run, broken))
+        for line in self._gathered.lines(self.run, broken):
+            yield from closing.rows(say(f"energy: {line}"), width)
         yield from map(say, self._github.annotations)
-        yield say(closing.closing_line(results, self._failed))
+        yield from map(say, closing.closing_lines(results, width, self._failed))
 
 
 def _never(item: pytest.Item) -> Iterator[str]:

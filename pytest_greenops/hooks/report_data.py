@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,7 @@ from pytest_greenops.run.save import Saved
 
 #: Why nothing was measured or saved.
 _NO_TEST = "no energy test ran; pytest-greenops init proposes a first one"
-#: At most this many baselines that a run started anew are listed.
+#: At most this many baselines are listed that a run started anew, or that it did not save.
 _MOST_LISTED = 10
 #: Names of the properties that this plugin has put on an item.
 _PROPERTIES = pytest.StashKey[frozenset[str]]()
@@ -125,10 +125,9 @@ class GatheredReports:
             for result in run.results
             if result.saved and result.name in self._anew.get(result.test, {})
         ]
-        yield from anew[:_MOST_LISTED]
-        if len(anew) > _MOST_LISTED:
-            yield f"{len(anew) - _MOST_LISTED} more baselines started anew"
-        yield from (f"not saved: {line}" for lines in self._refused.values() for line in lines)
+        yield from _listed(anew, "more baselines started anew")
+        refused = [f"not saved: {line}" for lines in self._refused.values() for line in lines]
+        yield from _listed(refused, "more not saved")
         yield from self._notes.values()
         yield from self.remarks
         yield from self.problems
@@ -158,6 +157,13 @@ class GatheredReports:
         if run.options.count_only and all(map(_uncounted, run.results)):
             return "no work was counted"
         return "every test has a baseline already" if run.results else _NO_TEST
+
+
+def _listed(lines: Sequence[str], more: str) -> Iterator[str]:
+    """Yield the first of these lines, and how many more there are."""
+    yield from lines[:_MOST_LISTED]
+    if len(lines) > _MOST_LISTED:
+        yield f"{len(lines) - _MOST_LISTED} {more}"
 
 
 def _saved_something(run: Run) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 #: What a command does: measure as this run did, save, find the layers that use the energy, find
@@ -13,6 +13,29 @@ Aim = Literal["measure", "save", "explain", "bisect", "acknowledge"]
 #: Options of an A/B comparison, which a command of these aims, or with these options, cannot have.
 _AB = ("--energy-ab", "--energy-ab-tests", "--energy-ab-setup")
 _WITHOUT_AB = {"save", "explain", "--energy-sessions"}
+
+
+def shell_line(tokens: Iterable[str]) -> str:
+    """Return a command that bash, zsh and ksh read as these tokens, however it is shown.
+
+    Characters that a terminal or a log acts on are written as escapes, in `$'…'`.
+    """
+    return " ".join(map(_quoted, tokens))
+
+
+def _quoted(token: str) -> str:
+    if token.isprintable() and "##[" not in token:
+        return shlex.quote(token)
+    shown = token.replace("\\", r"\\").replace("'", r"\'").replace("##[", r"##\x5b")
+    return f"$'{''.join(map(_escaped, shown))}'"
+
+
+def _escaped(character: str) -> str:
+    """Return a character as it is, or the escapes of its bytes in UTF-8."""
+    if character.isprintable():
+        return character
+    surrogate = "surrogateescape" if "\udc80" <= character <= "\udcff" else "backslashreplace"
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", surrogate))
 
 
 class Command(NamedTuple):
@@ -61,15 +84,15 @@ class Caller(NamedTuple):
             return command
         if command.aim == "acknowledge":
             show = ("pytest-greenops", "show", "--acknowledge")
-            return shlex.join((*show, *self.folder, *command.options))
+            return shell_line((*show, *self.folder, *command.options))
         if command.aim == "bisect":
             arguments = self._arguments(command._replace(options=()))
-            return shlex.join(("pytest-greenops", "bisect", *command.options, "--", *arguments))
-        return shlex.join((*self.start, *self._arguments(command)))
+            return shell_line(("pytest-greenops", "bisect", *command.options, "--", *arguments))
+        return shell_line((*self.start, *self._arguments(command)))
 
     def adding(self, option: str) -> str:
         """Return the command of this run with one more option."""
-        return shlex.join((*self.start, option, *self.args))
+        return shell_line((*self.start, option, *self.args))
 
     def offer(self, command: Command | str | None) -> str | None:
         """Return the command, unless a run that saves has just run it in vain."""

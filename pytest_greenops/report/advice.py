@@ -7,6 +7,7 @@ from typing import NamedTuple
 from pytest_greenops.model.advised import PLAIN, Caller, Command
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import counted
+from pytest_greenops.report.drawing import SENTENCE, elide
 
 
 class Advice(NamedTuple):
@@ -19,9 +20,9 @@ class Advice(NamedTuple):
         return self.line(PLAIN)
 
     def line(self, caller: Caller) -> str:
-        """Return the sentence and the command in one line."""
-        command = caller.offer(self.command)
-        return f"{self.text}: {command}" if command else self.text
+        """Return the sentence, cut if a name in it is very long, and the command in one line."""
+        command, text = caller.offer(self.command), elide(self.text, SENTENCE)
+        return f"{text}: {command}" if command else text
 
 
 def save(result: Result) -> Command:

@@ -13,11 +13,21 @@ from pytest_greenops.model.units import counted, format_percent
 from pytest_greenops.model.verdict import COMPARED, UNPROVEN, Outcome
 from pytest_greenops.model.work_verdict import WorkOutcome
 from pytest_greenops.report import figures, interleaved_text
+from pytest_greenops.report.drawing import cells, hanging
 from pytest_greenops.report.reasons import ESTIMATE_BAND
 
 _VERB = {"fail": "fails", "warn": "warns"}
+_PREFIX = "energy: "
 #: Verdicts that the closing line counts even if there are none.
 _ALWAYS = (Outcome.PASSED, Outcome.REGRESSED, Outcome.INCONCLUSIVE)
+#: How important their counts are in the closing line.
+_WEIGHTS = {
+    Outcome.IMPROVED: 9,
+    Outcome.PASSED: 11,
+    Outcome.INCONCLUSIVE: 12,
+    Outcome.OVER_BUDGET: 13,
+    Outcome.REGRESSED: 14,
+}
 
 
 class SensorLine(NamedTuple):
@@ -79,31 +89,95 @@ def _counting(policy: Policy) -> Iterator[str]:
         yield f"energy: {_saving(policy.saving, 'the work of passed tests')}"
 
 
+def rows(line: str, width: int) -> Iterator[str]:
+    """Yield a line `energy: …` in rows of a terminal; the command of a fix has a row of its own.
+
+    A path, a node id or a command, which users copy, may be wider.
+    """
+    text, fix, command = line.removeprefix(_PREFIX).partition("; fix: ")
+    yield from hanging(_PREFIX, f"{text}; fix:" if fix else text, width, whole=True)
+    if fix:
+        yield " " * (len(_PREFIX) + 2) + command
+
+
+class _Count(NamedTuple):
+    """A part of the closing line.
+
+    place   the measurements, the verdicts, or what follows them
+    weight  the part with the least weight is the first to leave a line that is too long
+    rare    it says that there is none
+    """
+
+    text: str
+    place: int
+    weight: int
+    rare: bool = False
+
+
 def closing_line(results: Sequence[Result], failed: str = "") -> str:
     """Return the line that counts measurements by their joules, and verdicts.
 
     `failed` is why the run fails although its tests pass.
     A drop in quality counts as regressed, even if its joules could not be compared.
     """
+    return _line(list(_counts(results, failed)))
+
+
+def closing_lines(results: Sequence[Result], width: int, failed: str = "") -> Iterator[str]:
+    """Yield the closing line in one row of a terminal, below rows with what does not fit.
+
+    A row that is too long first loses what has a count of 0; then, the least important part first,
+    what the rows above it have. Regressions are always in the last row.
+    """
+    every = list(_counts(results, failed))
+    kept = every if cells(_line(every)) <= width else [each for each in every if not each.rare]
+    shown = list(kept)
+    while cells(_line(kept)) > width and kept[1:]:
+        kept.remove(min(kept, key=lambda each: each.weight))
+    row = ""
+    for text in (each.text for each in shown if each not in kept):
+        if row and cells(f"{row}; {text}") > width:
+            yield row
+            row = ""
+        row = f"{row}; {text}" if row else f"{_PREFIX}{text}"
+    if row:
+        yield row
+    yield _line(kept)
+
+
+def _line(counts: Sequence[_Count]) -> str:
+    measured, verdicts, more = ([each.text for each in counts if each.place == n] for n in range(3))
+    head = ": ".join(filter(None, (", ".join(measured), ", ".join(verdicts))))
+    return f"{_PREFIX}{'; '.join([head, *more])}"
+
+
+def _counts(results: Sequence[Result], failed: str) -> Iterator[_Count]:
+    """Yield the parts of the closing line in their order."""
     of = {outcome: [r for r in results if r.verdict.outcome is outcome] for outcome in COMPARED}
-    unproven = {each: [r for r in results if r.verdict.energy is each] for each in UNPROVEN}
+    unproven = {each: sum(r.verdict.energy is each for r in results) for each in UNPROVEN}
     alone = any(result.verdict.alone for result in results)
+    done = "counted" if alone else "measured"
     compared = sum(result.verdict.energy in COMPARED for result in results)
-    verdicts = (_verdicts(outcome, of[outcome]) for outcome in COMPARED)
-    counts = ", ".join(filter(None, verdicts)) if any(of.values()) else "nothing was gated"
-    missing = len(unproven[Outcome.NOT_MEASURED])
-    parts = [
-        f"{len(results) - missing} {'counted' if alone else 'measured'}, {compared} compared: "
-        f"{counts}",
-        f"{len(unproven[Outcome.NO_BASELINE])} no baseline",
-        f"{len(unproven[Outcome.NOT_COMPARABLE])} not comparable",
-        f"{missing} not {'counted' if alone else 'measured'}" if missing else "",
+    missing = unproven[Outcome.NOT_MEASURED]
+    yield _Count(f"{len(results) - missing} {done}", 0, 8)
+    yield _Count(f"{compared} compared", 0, 10)
+    if not any(of.values()):
+        yield _Count("nothing was gated", 1, 14)
+    for outcome in COMPARED if any(of.values()) else ():
+        if text := _verdicts(outcome, of[outcome]):
+            yield _Count(text, 1, _WEIGHTS[outcome], text == f"0 {Outcome.INCONCLUSIVE.value}")
+    for outcome, weight in ((Outcome.NO_BASELINE, 7), (Outcome.NOT_COMPARABLE, 6)):
+        yield _Count(f"{unproven[outcome]} {outcome.value}", 2, weight, not unproven[outcome])
+    further = (
+        f"{missing} not {done}" if missing else "",
         "" if alone else _work(results),
         _saved(results, alone),
         interleaved_text.counts(results),
         f"exit status 1: --energy-strict is on, and {failed}" if failed else "",
-    ]
-    return "energy: " + "; ".join(filter(None, parts))
+    )
+    for number, text in enumerate(further):
+        if text:
+            yield _Count(text, 2, 5 - number)
 
 
 def started_anew(result: Result, sessions: int) -> str:

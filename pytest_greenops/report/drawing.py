@@ -14,10 +14,18 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _ASCII_LEVELS = ".:-=+*#"
 _ASCII = str.maketrans({"…": "..", "·": "-", "±": "+-", "µ": "u", "─": "-"})
-#: Control characters, line separators, changes of direction, and lone surrogates.
-_ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-#: A space at which a line must not break: before a unit, and in `95 % CI`.
-_JOINED = re.compile(r"(?<=\d) (?=%|[mkµuMG]?[JWgs]\b)|(?<=%) (?=CI)")
+#: Control characters, line separators, lone surrogates, and what has no width or changes the
+#: direction: soft hyphens, marks, tags. The joiners U+200C and U+200D are part of words and emoji.
+_ACTING = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+#: A space at which a line must not break: before a unit, in `95 % CI`, and beside an arrow.
+_JOINED = re.compile(
+    r"(?<=\d) (?=%|[mkµuMG]?[JWgs]\b|[kMGTP]?(?:B|FLOP)\b|->)|(?<=%) (?=CI)|(?<=->) (?=\d)"
+)
+#: The most columns of a sentence, whatever is named in it.
+SENTENCE = 900
 #: The height of a sparkline is at least this share of its lowest value, so noise stays flat.
 _LEAST_SPREAD = 0.05
 
@@ -86,16 +94,20 @@ def elided(texts: tuple[str, ...], width: int, ellipsis: str = "…") -> Mapping
     return cut
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """Return the lines of a text; a number is not separated from its unit."""
-    lines = textwrap.wrap(_JOINED.sub("\u00a0", text), width, break_on_hyphens=False)
+def wrapped(text: str, width: int, whole: bool = False) -> list[str]:
+    """Return the lines of a text, cut if it is very long; a number stays with its unit.
+
+    With `whole`, a longer word makes a longer line, as users may copy it.
+    """
+    text = _JOINED.sub("\u00a0", elide(visible(text), SENTENCE))
+    lines = textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=not whole)
     return [_uncommanding(line.replace("\u00a0", " ")) for line in lines]
 
 
-def hanging(label: str, text: str, width: int) -> Iterator[str]:
+def hanging(label: str, text: str, width: int, whole: bool = False) -> Iterator[str]:
     """Wrap a text behind a label, to `width` columns; further lines are indented as far."""
     first = label
-    for line in wrapped(text, width - cells(label)) or [""]:
+    for line in wrapped(text, width - cells(label), whole) or [""]:
         yield f"{first}{line}"
         first = " " * cells(label)
 

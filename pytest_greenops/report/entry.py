@@ -86,7 +86,7 @@ class Entry(NamedTuple):
     energy, change  an upper and a lower line
     gauge    the used share of the limit
     reason   the verdict in a sentence
-    facts    labelled sentences: how sure, where, counted work
+    facts    labelled sentences: why, how sure, counted work
     parts    further figures: domains, units, carbon, counted work
     steps    what to do next
     keys     what the columns are sorted by: verdict, name, joules, change, share of the limit

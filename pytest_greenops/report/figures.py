@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from pytest_greenops.model.carbon_factor import CarbonFactor
 from pytest_greenops.model.measurement import by_kind, joules_per_unit
@@ -119,19 +120,44 @@ QUANTITIES: dict[str, tuple[Callable[[float], str], str]] = {
 }
 
 
-def kinds_changed(result: Result) -> dict[str, float]:
-    """Return the change of each counted kind of domain over the baseline: `{'gpu': 0.8}`."""
-    change = result.verdict.change
-    if change is None or not result.joules:
-        return {}
-    domains = [domain for domain in result.domains if domain.counted]
-    before = by_kind(change.by_domain, domains)
-    per_unit = result.judged_j / result.joules
-    return {
-        kind: energy_j * per_unit / before[kind] - 1
-        for kind, energy_j in counted_kinds(result).items()
-        if before.get(kind)
+class Share(NamedTuple):
+    """The joules per judged unit of a kind of domain, or of one of several devices of a kind.
+
+    share   of all counted joules (0.62 is 62 %)
+    before  the joules in the baseline; None if it does not have them
+    """
+
+    name: str
+    share: float
+    now: float
+    before: float | None
+
+    @property
+    def growth(self) -> float:
+        """The joules more than in the baseline, or of a domain that it does not have."""
+        return self.now - (self.before or 0.0)
+
+
+def shares(result: Result) -> list[Share]:
+    """Return what each counted domain used, and used before; the greatest growth comes first."""
+    counted_domains = [domain for domain in result.domains if domain.counted]
+    energy = {
+        d.name: result.by_domain[d.name] for d in counted_domains if d.name in result.by_domain
     }
+    total = math.fsum(energy.values())
+    if not total or not result.joules:
+        return []
+    change = result.verdict.change
+    before = change.by_domain if change else {}
+    found = []
+    for kind in dict.fromkeys(domain.kind for domain in counted_domains):
+        names = [d.name for d in counted_domains if d.kind == kind and d.name in energy]
+        for label, members in [(n, [n]) for n in names] if names[1:] else [(kind, names)]:
+            joules = math.fsum(energy[name] for name in members)
+            known = [before[name] for name in members if name in before]
+            now = joules * result.judged_j / result.joules
+            found.append(Share(label, joules / total, now, math.fsum(known) if known else None))
+    return sorted(found, key=lambda each: -each.growth)
 
 
 def of_limit(limit: Limit, value: float) -> str:

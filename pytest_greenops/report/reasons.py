@@ -15,9 +15,12 @@ from pytest_greenops.model.work_verdict import WorkVerdict
 from pytest_greenops.report import figures, interleaved_text, work_text
 from pytest_greenops.report import quality_text as quality
 from pytest_greenops.report.advice import Advice, again, save, sessions
+from pytest_greenops.report.drawing import elide
 from pytest_greenops.report.undecided import inconclusive
 
 ESTIMATE_BAND = "±50 %"
+#: The most columns of the name of a measurement in a sentence.
+_LONGEST_NAME = 60
 
 
 def verdict_word(result: Result) -> str:
@@ -45,7 +48,7 @@ def unproven(result: Result) -> Advice:
     energy = result.verdict.energy
     other = quality_not_judged(result) or Advice(result.verdict.unjudged or "its limits")
     text, command = _REASONS[energy](result) if energy in UNPROVEN else other
-    text = f"{result.name} could not be judged, and --energy-strict is on: {text}"
+    text = f"{_name(result)} could not be judged, and --energy-strict is on: {text}"
     return Advice(text, command)
 
 
@@ -73,7 +76,7 @@ def finding(result: Result) -> str:
 def explain(result: Result) -> Advice:
     """Return the reason, and the next step as a command."""
     if work := result.verdict.more_work:
-        advice = work_increased(result.test, result.name, work)
+        advice = work_increased(result.test, _name(result), work)
         accepted = advice.text.replace(". Accept it", ". This run accepted it")
         return Advice(accepted) if result.accepted else advice
     return _REASONS[result.verdict.outcome](result)
@@ -133,6 +136,10 @@ def is_provisional(result: Result) -> bool:
     return young and verdict.outcome is Outcome.PASSED and not interleaved_text.deciding(verdict)
 
 
+def _name(result: Result) -> str:
+    return elide(result.name, _LONGEST_NAME)
+
+
 def _figure(result: Result, text: str) -> str:
     marks = [] if result.domain == "total" else [result.domain]
     marks += [f"estimated, {ESTIMATE_BAND}"] if figures.estimated(result) else []
@@ -147,13 +154,13 @@ def _regressed(result: Result) -> Advice:
         dropped = f" and {quality.drops(result)}"
     if ab := interleaved_text.deciding(result.verdict):
         now, against = interleaved_text.regression(result, ab)
-        return _accept(result, f"{result.name} used {_figure(result, now)}{against}{dropped}")
+        return _accept(result, f"{_name(result)} used {_figure(result, now)}{against}{dropped}")
     now = _figure(result, figures.energy(result.judged_j, result.unit))
     if change is None:
-        return _accept(result, f"{result.name} used {now}{dropped}")
+        return _accept(result, f"{_name(result)} used {now}{dropped}")
     return _accept(
         result,
-        f"{result.name} used {now}, "
+        f"{_name(result)} used {now}, "
         f"baseline {figures.energy(change.baseline_j, result.unit)} "
         f"({format_percent(change.relative)}{_correction(change)}, "
         f"95 % CI {figures.change_span(change)}, "
@@ -164,8 +171,8 @@ def _regressed(result: Result) -> Advice:
 def _worse(result: Result, dropped: str) -> Advice:
     """Return the reason of a drop in quality without a regression of the joules."""
     if result.verdict.energy is Outcome.NOT_MEASURED:
-        return Advice(f"{result.name} {dropped}. It can be accepted once its energy is measured")
-    return _accept(result, f"{result.name} {dropped}")
+        return Advice(f"{_name(result)} {dropped}. It can be accepted once its energy is measured")
+    return _accept(result, f"{_name(result)} {dropped}")
 
 
 def _correction(change: Change) -> str:
@@ -187,11 +194,11 @@ def _accept(result: Result, text: str) -> Advice:
 def _over_budget(result: Result) -> Advice:
     limit = figures.tightest(result)
     if limit is None:
-        return Advice(f"{result.name} exceeds its budget")
+        return Advice(f"{_name(result)} exceeds its budget")
     verb = figures.QUANTITIES[limit.quantity][1]
     interval = "" if limit.low == limit.high else f" (95 % CI {figures.limit_span(limit)})"
     return Advice(
-        f"{result.name} {verb} "
+        f"{_name(result)} {verb} "
         f"{_figure(result, figures.of_limit(limit, limit.value))}, "
         f"budget {figures.of_limit(limit, limit.limit)}{interval}: "
         f"{figures.used(limit.used)} of the budget. If this is intended, raise it",

@@ -24,8 +24,9 @@ from pytest_greenops.report.reasons import verdict_word, warned
 NOTHING = "-"
 _OF_ENERGY = (("test", "energy, power", "change", "verdict"), ("rounds", "per unit", "95 % CI", ""))
 _OF_WORK = (("test", "work", "change", "verdict"), ("", "bytes moved", "", ""))
-#: Columns between two cells, of the narrowest table, and of the shortest bar.
-GAP, NARROWEST, SHORTEST_BAR = 2, 40, 8
+#: Columns between two cells, of the narrowest table, of the shortest bar, and of that of a narrow
+#: terminal.
+GAP, NARROWEST, SHORTEST_BAR, NARROW_BAR = 2, 40, 8, 3
 #: The fewest columns in which rounds are drawn before the text beside them is shortened.
 SHORTEST_ROUNDS = 4
 #: A narrower table has its names on lines of their own.

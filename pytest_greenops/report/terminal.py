@@ -25,6 +25,7 @@ from pytest_greenops.report.drawing import (
 from pytest_greenops.report.notes import OF_A_RUN, Note, Sentences, notes, remarks
 from pytest_greenops.report.result_table import (
     GAP,
+    NARROW_BAR,
     NARROWEST,
     SHORTEST_BAR,
     SHORTEST_ROUNDS,
@@ -218,8 +219,8 @@ class _Layout:
             bar_width = min(width - cells(words) - 1, 20)
             if bar_width >= SHORTEST_BAR:
                 break
-        else:
-            bar_width = SHORTEST_BAR
+        else:  # of a narrow terminal, or of a long unit
+            bar_width = max(NARROW_BAR, min(SHORTEST_BAR, width - cells(words) - 1))
             words = elide(words, width - bar_width - 1, self.say("…"))
         return f"{bar(one.gauge.share, bar_width, self.unicode)} {words}"
 
@@ -266,7 +267,7 @@ def _noted(
         yield _painted(f"{word}: {subject}", _style(note), color)
         yield from _sentence(note.advice, width, say, caller, indent="  ")
         if note.red is not None:
-            yield from (f"  {say(line)}" for line in fact_lines(note.red, width - 2))
+            yield from (f"  {line}" for line in fact_lines(note.red, width - 2, say))
             yield from (f"  {say(line)}" for line in command_lines(note.steps, caller))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 
+from pytest_greenops.model.advised import shell_line
 from pytest_greenops.model.trend import Step, Trend, TrendPoint
 from pytest_greenops.model.units import counted, format_number, format_percent
 from pytest_greenops.report import figures
@@ -200,6 +200,6 @@ def bisect_command(trend: Trend) -> str | None:
     good, bad = trend.points[step.after].commit, trend.points[step.until].commit
     if good is None or bad is None or not trend.has_commits_between(step):
         return None
-    return shlex.join(
+    return shell_line(
         ["pytest-greenops", "bisect", good[:_COMMIT], bad[:_COMMIT], "--", trend.test]
     )

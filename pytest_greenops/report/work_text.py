@@ -80,12 +80,10 @@ def in_place_of_joules(result: Result) -> tuple[str, str]:
 
 
 def facts(result: Result) -> Iterator[str]:
-    """Yield what a section of a red test says of its counted work."""
+    """Yield what a section of a red test says of its counted work, apart from `annotation`."""
     verdict, work = result.verdict.work, result.work
     if verdict is None or work is None:
         return
-    if result.verdict.more_work is None and (said := annotation(verdict, work.coverage)):
-        yield said
     if verdict.outcome is not WorkOutcome.SAME:
         said = verdict.largest or ""
         yield from (line for line in verdict.changes[:_LISTED] if line not in said)

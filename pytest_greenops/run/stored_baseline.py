@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import shlex
 from collections.abc import Mapping
 
 from msgspec.structs import replace
@@ -11,6 +10,7 @@ from msgspec.structs import replace
 from pytest_greenops.judge.case import Reference
 from pytest_greenops.judge.creep import in_small_steps
 from pytest_greenops.judge.quality import AcceptedQualities
+from pytest_greenops.model.advised import shell_line
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.explanation import LayerJoules
@@ -75,7 +75,7 @@ class StoredBaseline:
         store, folder = self._context.store, self._context.options.called_in
         if orphan := self._context.orphans.get((self._test.module, self._test.qualname)):
             paths = (str(store.path(test)) for test in (orphan.test, self._test))
-            rename = shlex.join(["git", "mv", *(posixpath.relpath(path, folder) for path in paths)])
+            rename = shell_line(["git", "mv", *(posixpath.relpath(path, folder) for path in paths)])
             gone = f"{orphan.test.name} has one and was not collected; if it was renamed: {rename}"
             return Cause(CauseKind.RENAMED_TEST, gone)
         return None

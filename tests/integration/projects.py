@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from textwrap import dedent
 
@@ -67,6 +68,12 @@ _COUNT = re.compile(
     r"(\d+) (measured|compared|passed|improved|regressed|over budget|inconclusive|no baseline|"
     r"not comparable|not measured|baselines? saved)"
 )
+#: A line of the plugin, and the message of a failure, with the rows below that belong to it.
+_WRAPPED = re.compile(
+    r"^energy: .*(?:\n {8,}\S.*)+|^Energy[A-Z]\w+: .*(?:\n(?![-_=]{3}).+)+", re.MULTILINE
+)
+#: A row with what the closing line has no room for.
+_COUNTS = re.compile(r"\d+ [a-z ]+(; |$)|work(:| of) |exit status ")
 #: Options that each run of a project has, in the commands that it advises.
 _OF_A_PROJECT = re.compile(r" (--basetemp=\S+|-p greenops)(?= |$)", re.MULTILINE)
 #: No second measurement in a fresh process, for tests that are not about it.
@@ -140,12 +147,16 @@ def _given(joules: float, seed: int) -> dict[str, str]:
 
 
 class Ran:
-    """One run of pytest: the text that it printed, and its results."""
+    """One run of pytest: the screen that it printed, and its results.
+
+    `lines` and `text` have each message of a failure, and each line of the plugin, in one row.
+    """
 
     def __init__(self, code: int, out: str, err: str, results_file: Path) -> None:
         out, err = (_OF_A_PROJECT.sub("", text) for text in (out, err))
         self.code = code
-        self.lines = out.splitlines()
+        self.screen = out
+        self.lines = _WRAPPED.sub(lambda row: re.sub(r"\n *", " ", row[0]), out).splitlines()
         self.stdout = pytest.LineMatcher(self.lines)
         self.errors = [line for line in err.splitlines() if line]
         self.outcomes = (
@@ -192,8 +203,9 @@ class Ran:
 
     @property
     def closing(self) -> str:
-        """The last line of the plugin, which counts the results."""
-        return self.energy_lines[-1]
+        """The last line of the plugin, which counts the results, and the rows above that do."""
+        last, *above = reversed(self.energy_lines)
+        return "; ".join([last, *reversed(list(takewhile(_COUNTS.match, above)))])
 
     @property
     def counts(self) -> dict[str, int]:

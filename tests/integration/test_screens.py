@@ -1,4 +1,4 @@
-"""Whole screens at 80 columns, compared with `screens/*.txt`: nothing is said twice.
+"""Whole screens, most at 80 columns, compared with `screens/*.txt`: nothing is said twice.
 
 After a change that is meant, write the files again and review their diff:
 `GREENOPS_WRITE_SCREENS=1 python -m pytest tests/integration/test_screens.py`.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.integration.projects import INI, WORKS, Project, Ran, conftest, save_sessions
+from tests.integration.test_terminal import on_a_terminal
 
 SCREENS = Path(__file__).parent / "screens"
 #: The sensor of a run is sensed or estimated, with noise of 1 % that differs between runs.
@@ -55,16 +57,20 @@ def test_encode(energy, spend, size):
 """
 FILES = {"pytest.ini": INI, "conftest.py": conftest(SENSOR)}
 TESTS = {"test_it.py": WORKS, "test_phases.py": PHASES}
+#: Lines that users copy, or that pytest writes.
+COPIED = re.compile(r"pytest .*--energy|^(platform|plugins:|rootdir:|REGRESSED) | +baselines/")
 #: What differs between runs and machines.
 VOLATILE = (
     (r"^(platform|plugins:|rootdir:|configfile:|cachedir:) .*\n", ""),
     (r"baselines/[\w.-]+-[0-9a-f]{8}\b", "baselines/MACHINE"),
     (r"\b\d{4}-\d\d-\d\d\b", "YYYY-MM-DD"),
     (r"(=+) (.*) in [\d.]+s =+", r"== \2 in TIME =="),
+    (r"^␛\[31m=+ (.*) in [\d.]+s.*$", r"== \1 in TIME =="),
     (r"in [\d.]+s$", "in TIME"),
     (r"^-+ generated xml file: .*\n", ""),
     (r" -p (greenops|xdist)\b", ""),
-    (r"^created: .*\n|^\d workers? \[.*\n|^(\[gw\d\] linux).*$", r"\1"),
+    (r"^created: .*\n|^\d workers? \[.*\n", ""),
+    (r"^\[gw\d\] linux.*$", "[gw0] linux"),
     (r"[ \t]+$", ""),
 )
 
@@ -103,7 +109,7 @@ def masked(text: str) -> str:
 
 def check(name: str, ran: Ran) -> str:
     """Compare a screen with its file, or write the file on request; return the screen."""
-    screen = masked(f"{ran.text}\n")
+    screen = masked(f"{ran.screen}".replace("\x1b", "␛"))
     file = SCREENS / f"{name}.txt"
     if os.environ.get("GREENOPS_WRITE_SCREENS"):
         file.write_text(screen, encoding="utf-8")
@@ -145,7 +151,7 @@ def test_warned_and_undecided(run: Callable[..., Ran]) -> None:
 
 def test_in_workers(run: Callable[..., Ran]) -> None:
     """Workers of pytest-xdist advise what pastes into the shell that started their controller."""
-    options = ("-p", "xdist", "-n1", "--energy", "--energy-estimates=fail")
+    options = ("-p", "xdist", "-n2", "--energy", "--energy-estimates=fail")
     check("workers", run(*options, "test_it.py", source="estimated"))
 
 
@@ -156,3 +162,40 @@ def test_a_first_run(project: Project) -> None:
     project.write("test_first.py", FIRST)
     screen = check("first", project.run("--energy"))
     assert screen.count("--energy-save") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "options"),
+    [
+        ("wide", 160, ("-vv",)),
+        ("narrow", 40, ()),
+        ("color", 80, ("--color=yes", "-v")),
+        ("tb-no", 80, ("--tb=no",)),
+        ("tb-line", 80, ("--tb=line", "-q")),
+        ("tb-short", 80, ("--tb=short", "-rA", "--no-header")),
+        ("no-summary", 80, ("--no-summary",)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_another_way_to_look(
+    run: Callable[..., Ran], project: Project, name: str, columns: int, options: tuple[str, ...]
+) -> None:
+    """Width, color and pytest's options change what is shown, and no line wraps but commands."""
+    project.monkeypatch.setenv("COLUMNS", str(columns))
+    ran = run("--energy", *options, "test_it.py", "test_doubt.py", joules=3.0)
+    assert ran.code == pytest.ExitCode.TESTS_FAILED
+    check(name, ran)
+    shown = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in ran.screen.splitlines()]
+    assert [line for line in shown if len(line) > columns and not COPIED.search(line)] == []
+
+
+def test_without_color_on_a_terminal(run: Callable[..., Ran], project: Project) -> None:
+    """With `NO_COLOR` a terminal shows what a pipe gets."""
+    project.monkeypatch.setenv("NO_COLOR", "1")
+    given = {"JOULES": "3", "SEED": "5", "SOURCE": "sensed", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    for name, value in given.items():
+        project.monkeypatch.setenv(name, value)
+    seen = on_a_terminal("--energy", "test_it.py").replace("\r", "")
+    shown = re.sub("\x1bD.*?\x1b8", "", seen, flags=re.DOTALL)  # without the progress
+    shown = shown.replace(f"{sys.executable} -m ", "").replace("collecting ... ", "")
+    assert masked(shown) == (SCREENS / "regressed.txt").read_text(encoding="utf-8")

@@ -70,11 +70,13 @@ def test_unproven_tests_fail(saved: Project) -> None:
         "EnergyUnproven: call could not be judged, and --energy-strict is on: not comparable "
         "(instrumented: test_it (sys.setprofile)); measure without it",
     ]
-    steps = [line.split(maxsplit=1)[1] for line in ran.lines if line.startswith("next ")]
-    assert steps == [
-        "pytest --energy-strict --energy-save test_it.py::test_no_baseline",
-        "pytest --energy-strict --energy test_it.py::test_inconclusive",
-        "pytest --energy-strict --energy test_it.py::test_not_comparable",
+    labels = ("decide it ", "try again ", "accept it ")
+    assert [line for line in ran.lines if line.startswith(labels)] == [
+        "try again       pytest --energy-strict --energy test_it.py::test_no_baseline",
+        "accept it       pytest --energy-strict --energy-save test_it.py::test_no_baseline",
+        "try again       pytest --energy-strict --energy test_it.py::test_inconclusive",
+        "try again       pytest --energy-strict --energy test_it.py::test_not_measured",
+        "try again       pytest --energy-strict --energy test_it.py::test_not_comparable",
     ]
     assert len([line for line in ran.lines if line.startswith("UNPROVEN test_it.py::")]) == 4
 

@@ -83,6 +83,7 @@ class TestRegressed:
     def test_section_has_the_evidence_and_the_next_steps(self) -> None:
         """Without a stored baseline nothing can be saved: merge it, or allow it."""
         assert section(by_pairs(pairs(notes=(IN_TURN,)))) == [
+            "why             what was measured does not show it",
             "how sure        7 pairs from 5 starts of each side",
             f"A/B             {IN_TURN}",
             "if intended     merge it: once main has it, later runs pass",

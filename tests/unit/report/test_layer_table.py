@@ -46,8 +46,8 @@ def test_layers_that_do_not_add_up_have_a_warning() -> None:
     assert "add up to 50 % of that. UNRELIABLE: much work happens between the parts" in text
     assert "look at" not in text
     regressed = replace(explained(whole_j=12.0), verdict=Verdict(Outcome.REGRESSED))
-    [line] = [x for x in fact_lines(regressed, 200) if x.startswith("where")]
-    assert line.startswith("where           unreliable: much work happens between the parts")
+    [line] = [x for x in fact_lines(regressed, 200) if x.startswith("why")]
+    assert line.startswith("why             unreliable: much work happens between the parts")
 
 
 def test_a_layer_that_grew_has_both_figures() -> None:
@@ -103,8 +103,8 @@ def test_no_line_is_wider_than_the_terminal() -> None:
 def test_a_failure_names_the_layer() -> None:
     """The section below a failure has the layer to look at, or those with most energy."""
     regressed = replace(explained(), verdict=Verdict(Outcome.REGRESSED))
-    [line] = [line for line in fact_lines(regressed, 80) if line.startswith("where")]
-    assert line == "where           model.layers.10.mlp: 2.0 times as much as similar layers"
+    [line] = [line for line in fact_lines(regressed, 80) if line.startswith("why")]
+    assert line == "why             model.layers.10.mlp: 2.0 times as much as similar layers"
     even = Explanation(among_its_kind(LAYERS), 5.0)
     assert in_brief(even).startswith("model.layers.0.mlp 10 %, ")
 

@@ -60,6 +60,7 @@ def test_says_first_what_a_reviewer_must_know() -> None:
         "\n"
         "call used 3.10 J/sample, baseline 2.00 J/sample (+55 %, 95 % CI +48…+61 %, limit +5 %)\n"
         "\n"
+        "* **why**: what was measured does not show it\n"
         "* **how sure**: 5 baseline sessions\n"
         "\n"
         "```sh\n"

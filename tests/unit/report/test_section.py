@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from pytest_greenops.model.advised import Caller
 from pytest_greenops.model.explanation import Explanation
-from pytest_greenops.model.measurement import Check, CheckName
+from pytest_greenops.model.measurement import Check, CheckName, Domain
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report import reasons
@@ -30,6 +30,10 @@ from tests.unit.report.samples import (
 
 SHARES = {CPU: 0.3, DRAM: 0.08, GPU: 0.62, PSYS: 1.2}
 TEST = "tests/test_x.py::test_parse"
+AGAIN, ACCEPT = (
+    f"try again       pytest --energy {TEST}",
+    f"accept it       pytest --energy-save {TEST}",
+)
 
 
 def below(*results: Result, caller: Caller | None = None) -> list[str]:
@@ -45,16 +49,17 @@ def one_line(lines: Iterable[str]) -> str:
 
 
 def test_of_a_regression() -> None:
-    """It says how sure the change is and where the joules go, then how to go on."""
+    """It says which domain grew most and how sure the change is, then how to go on."""
     known = change(0.55, 0.48, 0.61)
     known = replace(known, p_value=0.0012, accepted_at="2026-01-02T03:04", commit="1a2b3c4d5e6f")
     grown = replace(known, by_domain={"cpu:0": 0.5, "dram:0": 0.25, "gpu:0": 1.25})
     one = regressed(shares=SHARES)
     verdict = replace(one.verdict, change=grown, confirmed=0.57)
     assert below(replace(one, verdict=verdict)) == [
+        "why             by domain: gpu 62 % (+54 %), cpu 30 % (+86 %), dram 8.0 %",
+        "                (-0.8 %)",
         "how sure        p = 0.0012 by chance; fresh process +57 %; 5 baseline sessions",
-        "where           cpu 30 % (+86 %), dram 8.0 % (-0.8 %), gpu 62 % (+54 %); since",
-        "                1a2b3c4d5e (2026-01-02)",
+        "since           the last baseline session, 2026-01-02 at 1a2b3c4d5e",
         f"find the cause  pytest --energy --energy-explain {TEST}",
         f"try again       pytest --energy {TEST}",
         f"accept it       pytest --energy-save {TEST}",
@@ -64,6 +69,7 @@ def test_of_a_regression() -> None:
 def test_of_a_budget() -> None:
     """It has the rounds of an absolute figure, and the budget that would pass."""
     assert below(over_budget()) == [
+        "why             what was measured does not show it",
         "how sure        10 rounds of 3.04…3.19 J/sample",
         f"find the cause  pytest --energy --energy-explain {TEST}",
         f"try again       pytest --energy {TEST}",
@@ -79,9 +85,12 @@ def test_of_several_names_has_the_commands_once() -> None:
     )
     (first, prefill), (second, decode) = sections
     assert (first, second) == ("energy of prefill", "energy of decode")
-    assert prefill == ["how sure        5 baseline sessions"]
+    assert prefill == [
+        "why             what was measured does not show it",
+        "how sure        5 baseline sessions",
+    ]
     assert one_line(decode[:2]) == f"what {reasons.finding(regressed(name='decode'))}"
-    assert [line[:16].rstrip() for line in decode[3:]] == [
+    assert [line[:16].rstrip() for line in decode[4:]] == [
         "find the cause",
         "try again",
         "accept it",
@@ -91,7 +100,8 @@ def test_of_several_names_has_the_commands_once() -> None:
 def test_of_an_explained_test_names_the_layers() -> None:
     """Where layers were looked for, the command that finds them is not advised again."""
     lines = below(regressed(explained=Explanation(why="no torch module is called in it")))
-    assert "where           no layers: no torch module is called in it" in lines
+    why = "why what was measured does not show it; no layers: no torch module is called in it"
+    assert one_line(lines[:2]) == why
     assert not any(line.startswith("find the cause") for line in lines)
 
 
@@ -99,21 +109,40 @@ def test_of_an_estimate_has_no_domains() -> None:
     """The shares of an estimate are constants of its table."""
     shares = {CPU: 0.5, DRAM: 0.5}
     lines = below(regressed(shares=shares, estimated=True, sensor="estimate"))
-    assert not any(line.startswith("where") for line in lines)
+    assert "why             what was measured does not show it" in lines
+    assert "cpu" not in one_line(lines)
 
 
 @pytest.mark.parametrize(
     ("one", "commands"),
     [
-        (result(Outcome.NO_BASELINE), [f"pytest --energy-save {TEST}"]),
-        (inconclusive(needs_rounds=20), [f"pytest --energy --energy-min-rounds=20 {TEST}"]),
-        (unmeasured("no sensor"), []),
+        (result(Outcome.NO_BASELINE), [AGAIN, ACCEPT]),
+        (
+            inconclusive(needs_rounds=20),
+            [f"decide it       pytest --energy --energy-min-rounds=20 {TEST}", AGAIN, ACCEPT],
+        ),
+        (inconclusive(), [AGAIN, ACCEPT]),
+        (inconclusive(cause="other processes used 40 % of the machine"), [AGAIN]),
+        (unmeasured("no sensor"), [AGAIN]),
     ],
-    ids=["no baseline", "inconclusive", "not measured"],
+    ids=["no baseline", "rounds decide", "inconclusive", "disturbed", "not measured"],
 )
 def test_of_an_unproven_test(one: Result, commands: list[str]) -> None:
-    """The message says why; below it is what would prove it, if anything does."""
-    assert below(one) == [f"next            {command}" for command in commands]
+    """The message says why; below it is what decides, repeats and accepts it, where that works."""
+    assert below(one) == commands
+
+
+def test_lists_each_of_several_devices() -> None:
+    """The device that grew most comes first; a domain without joules before has no percentage."""
+    cards = [Domain(f"gpu:{number}", "gpu") for number in range(5)]
+    used = dict(zip([*cards, CPU], [0.1, 0.5, 0.1, 0.1, 0.1, 0.1], strict=True))
+    before = {"gpu:0": 0.3, "gpu:1": 0.5, "gpu:2": 0.3, "gpu:3": 0.0, "gpu:4": 0.3, "cpu:0": 0.3}
+    grown = replace(change(0.5, 0.4, 0.6), by_domain=before)
+    one = replace(regressed(shares=used), verdict=replace(regressed().verdict, change=grown))
+    assert one_line(below(one)[:2]) == (
+        "why by domain: gpu:1 50 % (+210 %), gpu:3 10 % (0 J before), gpu:0 10 % (+3.3 %), "
+        "gpu:2 10 % (+3.3 %), 2 more"
+    )
 
 
 def test_has_each_failed_self_check_and_quality() -> None:
@@ -132,7 +161,8 @@ def test_says_if_the_baseline_is_provisional_or_crept() -> None:
     crept = replace(crept, accepted_at="2026-01-02")
     text = one_line(below(result(Outcome.REGRESSED, change=crept)))
     assert text.startswith(
-        "how sure 1 baseline session (provisional) where since 2026-01-02; "
+        "why what was measured does not show it how sure 1 baseline session (provisional) "
+        "since the last baseline session, 2026-01-02; "
         "the baseline moved +70 % in accepted steps"
     )
 

@@ -54,6 +54,7 @@ class TestTable:
             "regressed: tests/test_x.py::test_parse",
             "  call used 3.10 J/sample, baseline 2.00 J/sample (+55 %, 95 % CI +48…+61 %,",
             "  limit +5 %)",
+            "  why             what was measured does not show it",
             "  how sure        5 baseline sessions",
             "  find the cause  pytest --energy --energy-explain tests/test_x.py::test_parse",
             "  try again       pytest --energy tests/test_x.py::test_parse",
