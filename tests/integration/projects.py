@@ -73,7 +73,7 @@ _WRAPPED = re.compile(
     r"^energy: .*(?:\n {8,}\S.*)+|^Energy[A-Z]\w+: .*(?:\n(?![-_=]{3}).+)+", re.MULTILINE
 )
 #: A row with what the closing line has no room for.
-_COUNTS = re.compile(r"\d+ [a-z ]+(; |$)|work(:| of) |exit status ")
+_COUNTS = re.compile(r"\d+ [a-z]|work(:| of) |exit status ")
 #: Options that each run of a project has, in the commands that it advises.
 _OF_A_PROJECT = re.compile(r" (--basetemp=\S+|-p greenops)(?= |$)", re.MULTILINE)
 #: No second measurement in a fresh process, for tests that are not about it.
