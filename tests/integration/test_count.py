@@ -82,7 +82,7 @@ def test_a_layer_more_is_named_and_one_less_only_reported(
     ran = measured(project)
     assert (ran.code, ran.verdicts) == (0, {"test_forward": "passed"})
     assert works(ran) == {"test_forward": "less work"}
-    ran.stdout.fnmatch_lines(["*work  -50 %; covers *"])
+    ran.stdout.fnmatch_lines(["*work  -50 %: 1.07 GFLOP; covers *"])
 
 
 def test_estimated_joules_that_are_open_pass_with_the_same_work(project: Project) -> None:
