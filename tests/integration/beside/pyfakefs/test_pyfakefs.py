@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-TEXT = Path("/books/text.txt")
+#: A path that is made before the file system is replaced may lead to the real one.
+TEXT = "/books/text.txt"
 
 
 def test_call(energy, fs, spend):
@@ -13,7 +14,7 @@ def test_call(energy, fs, spend):
 
     def read():
         spend(2.0)
-        return TEXT.read_text()
+        return Path(TEXT).read_text()
 
     assert energy(read) == "a few words"
 
@@ -22,11 +23,12 @@ def test_call(energy, fs, spend):
 def test_whole(fs, spend):
     """A marked test has an empty disk in its first repetition, and its own files later."""
     spend(4.0)
-    TEXT.parent.mkdir(parents=True, exist_ok=True)
-    TEXT.write_text("written")
-    assert list(TEXT.parent.iterdir()) == [TEXT]
+    text = Path(TEXT)
+    text.parent.mkdir(parents=True, exist_ok=True)
+    text.write_text("written")
+    assert list(text.parent.iterdir()) == [text]
 
 
 def test_gone():
     """Nothing of that is on the real disk."""
-    assert not TEXT.exists()
+    assert not Path(TEXT).exists()
