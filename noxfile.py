@@ -39,6 +39,11 @@ def install(session: nox.Session, *packages: str, unpinned: tuple[str, ...] = ()
     session.install("--constraint", str(constraints), *packages)
 
 
+def first(need: str) -> str:
+    """Return the first versions that a requirement admits: `numpy==1.23.*` of `numpy>=1.23`."""
+    return f"{need.replace('>=', '==', 1)}.*"
+
+
 def run(session: nox.Session, *arguments: str) -> None:
     """Run pytest, where warnings are errors."""
     session.run("python", "-m", "pytest", "-W", "error", *arguments)
@@ -66,7 +71,7 @@ def beside(session: nox.Session, plugin: str) -> None:
 def oldest(session: nox.Session) -> None:
     """Run the tests with the oldest versions that pyproject.toml declares."""
     declared = PROJECT["project"]["dependencies"]
-    lowest = [need.replace(">=", "==", 1) for need in declared if "typing-extensions" not in need]
+    lowest = [first(need) for need in declared if "typing-extensions" not in need]
     install(session, ".[test]")
     session.install(*lowest)  # whatever the packages of the tests ask for
     run(session, *(session.posargs or TESTS))
@@ -78,7 +83,7 @@ def torch(session: nox.Session, versions: str) -> None:
     """Run the tests that need torch and transformers; PyPI's torch brings several GB of CUDA."""
     bench = PROJECT["project"]["optional-dependencies"]["bench"]
     if versions == "oldest":
-        bench = [need.replace(">=", "==", 1) for need in bench]
+        bench = [first(need) for need in bench]
     install(session, ".[test]", *bench, unpinned=("torch", "transformers", "scikit-learn"))
     run(session, *(session.posargs or ("tests/unit/work", "tests/integration/test_count.py")))
 
