@@ -41,7 +41,8 @@ def install(session: nox.Session, *packages: str, unpinned: tuple[str, ...] = ()
 
 def first(need: str) -> str:
     """Return the first versions that a requirement admits: `numpy==1.23.*` of `numpy>=1.23`."""
-    return f"{need.replace('>=', '==', 1)}.*"
+    versions, *marker = need.split(";")
+    return ";".join([f"{versions.replace('>=', '==', 1)}.*", *marker])
 
 
 def run(session: nox.Session, *arguments: str) -> None:
@@ -71,7 +72,7 @@ def beside(session: nox.Session, plugin: str) -> None:
 def oldest(session: nox.Session) -> None:
     """Run the tests with the oldest versions that pyproject.toml declares."""
     declared = PROJECT["project"]["dependencies"]
-    lowest = [first(need) for need in declared if "typing-extensions" not in need]
+    lowest = [first(need) for need in declared if "typing-ext" not in need]
     install(session, ".[test]")
     session.install(*lowest)  # whatever the packages of the tests ask for
     run(session, *(session.posargs or TESTS))
