@@ -72,7 +72,7 @@ def beside(session: nox.Session, plugin: str) -> None:
 def oldest(session: nox.Session) -> None:
     """Run the tests with the oldest versions that pyproject.toml declares."""
     declared = PROJECT["project"]["dependencies"]
-    lowest = [first(need) for need in declared if "typing-ext" not in need]
+    lowest = [first(need) for need in declared if "typing-extensions" not in need]
     install(session, ".[test]")
     session.install(*lowest)  # whatever the packages of the tests ask for
     run(session, *(session.posargs or TESTS))
