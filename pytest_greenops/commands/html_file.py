@@ -6,8 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from pytest_greenops.baselines import whole_file
-from pytest_greenops.commands.results_file import unwritable
+from pytest_greenops.commands.report_file import ReportFile
 from pytest_greenops.insight.regions import region_names, regions
 from pytest_greenops.model.advised import PLAIN, Caller
 from pytest_greenops.model.errors import ResultsError
@@ -36,17 +35,7 @@ class HtmlFile:
                 f"{path}: the report needs jinja2 and plotly ({error}): "
                 "pip install 'pytest-greenops[report]'"
             ) from None
-        self._path = path
-        try:
-            whole_file.check_writable(path)
-            replaced = path.is_file() and path.stat().st_size > 0
-            if replaced and GENERATOR.encode() not in _head(path):
-                raise ResultsError(
-                    f"{path}: not a report of pytest-greenops, and would be overwritten; name "
-                    f"another file, or delete it: rm {whole_file.quoted(path)}"
-                )
-        except OSError as error:
-            raise unwritable(path, error) from None
+        self._file = ReportFile(path, lambda data: GENERATOR.encode() in data[:_HEAD], "a report")
 
     def write(self, results: Results, caller: Caller = PLAIN) -> None:
         """Write the report of some results; raises `ResultsError`.
@@ -60,12 +49,4 @@ class HtmlFile:
 
     def write_page(self, page: Page | TrendPage) -> None:
         """Write a page of the layout; raises `ResultsError`."""
-        try:
-            whole_file.write_whole(self._path, self._renderer.render(page))
-        except OSError as error:
-            raise unwritable(self._path, error) from None
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_HEAD)
+        self._file.write(self._renderer.render(page))

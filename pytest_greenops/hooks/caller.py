@@ -17,7 +17,7 @@ from pytest_greenops.model.advised import Caller
 from pytest_greenops.model.history_url import hidden
 
 CALLER = pytest.StashKey[Caller]()
-#: What the controller of pytest-xdist tells its workers: start, arguments, folder and width.
+#: What the controller of pytest-xdist sends to its workers: start, arguments, folder and width.
 _WORKERINPUT = "greenops_called"
 #: Options by their argparse `dest`. An advised command never has these: what it shows and writes,
 #: when it stops, and what it does, which the command itself says.

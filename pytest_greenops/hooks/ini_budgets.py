@@ -17,7 +17,7 @@ from pytest_greenops.report.drawing import visible
 NAME = "energy_budgets"
 #: Between the glob and the arguments; the glob may have `=` in the brackets of parameters.
 _BETWEEN = re.compile(r"\s=(?:\s|$)")
-#: What a worker of pytest-xdist tells its controller.
+#: What a worker of pytest-xdist sends to its controller.
 _WORKEROUTPUT = "greenops_unmatched"
 
 

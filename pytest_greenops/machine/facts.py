@@ -16,7 +16,7 @@ from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.sensors.system_files import text
 
 ROOT = Path("/")
-#: The name of a gap: nothing tells how much other processes work.
+#: The name of a gap: how much other processes work is unknown.
 LOAD = "other load"
 
 

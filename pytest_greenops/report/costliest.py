@@ -11,7 +11,7 @@ from pytest_greenops.model.verdict import COMPARED
 from pytest_greenops.report import figures, work_text
 from pytest_greenops.report.advice import Advice
 
-#: How many are named. Of so many, or fewer, all are in sight in the table.
+#: How many are named. If there are no more than these, the table above shows them all.
 _NAMED = 3
 
 

@@ -146,7 +146,7 @@ def _failure(entry: Entry) -> Iterator[str]:
             for line in (f"# {step.label}", Text.of(step.command.full, _COMMAND).shown)
         ]
         runs = [len(run) for line in lines for run in re.findall("`+", line)]
-        fence = "`" * max(3, *(length + 1 for length in runs), 3)
+        fence = "`" * (1 + max([2, *runs]))
         yield from (f"{fence}sh", *lines, fence, "")
 
 

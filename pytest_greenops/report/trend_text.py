@@ -111,16 +111,16 @@ def days(trend: Trend) -> str:
 def _runs(trend: Trend, width: int, unicode: bool, say: Callable[[str], str]) -> Iterator[str]:
     rows = [tuple(map(say, _row(trend, point))) for point in trend.points]
     widths = column_widths(rows)
-    room = min(_WIDEST_BAR, width - sum(widths) - 2 * len(widths) - 2)
+    bar_width = min(_WIDEST_BAR, width - sum(widths) - 2 * len(widths) - 2)
     most = max(point.value for point in trend.points) or 1.0
     steps = {step.at: step for step in trend.steps}
     for number, (point, row) in enumerate(zip(trend.points, rows, strict=True)):
         if step := steps.get(number):
             yield from hanging("  -> ", say(step_words(trend, step)), width)
         *before, outcome = row
-        drawn = bar(point.value / most, room, unicode) if room > 4 else ""
+        drawn = bar(point.value / most, bar_width, unicode) if bar_width > 4 else ""
         cut = [*before, drawn, outcome] if drawn else [*before, outcome]
-        all_widths = [*widths[:-1], room, widths[-1]] if drawn else widths
+        all_widths = [*widths[:-1], bar_width, widths[-1]] if drawn else widths
         yield elide(f"  {aligned(cut, all_widths, (2, 3))}", width, say("…"))
 
 

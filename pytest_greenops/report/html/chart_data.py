@@ -24,7 +24,7 @@ from pytest_greenops.report.html.work_data import ROWS, Data, tables_of_changes,
 
 #: The most rounds of all sessions of a test.
 _ROUNDS = 200
-#: The most parts of power over time of a test; fewer on a page with so many in all.
+#: The most parts of power over time of a test; fewer on a page of many tests.
 _PARTS, _PARTS_OF_A_PAGE, _LEAST_PARTS = 200, 60_000, 20
 #: The most rows of a table that the page has for those without scripts: pairs, parts of power over
 #: time, and changes of counted work.

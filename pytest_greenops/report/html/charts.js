@@ -27,8 +27,8 @@ function addRounds(container, test) {
     }
     if (budget !== undefined) shapes.push(level(budget, "red", "dot"));
     const shown = [...sessions.flat(), ...[baseline, limit, low, high, budget].filter((each) => each !== undefined)];
-    const room = (Math.max(...shown) - Math.min(...shown)) * 0.08 || Math.abs(shown[0]) * 0.05 || 1;
-    const range = [Math.min(...shown) - room, Math.max(...shown) + room];
+    const space = (Math.max(...shown) - Math.min(...shown)) * 0.08 || Math.abs(shown[0]) * 0.05 || 1;
+    const range = [Math.min(...shown) - space, Math.max(...shown) + space];
     return { traces, layout: { shapes, showlegend: sessions.length > 1, xaxis: { title: { text: "round" } }, yaxis: { ...units(base(unit), unit), range } } };
   }, ["session", "round ", "energy "], sessions.flatMap((values, number) => values.map((value, i) => [sessionName(number), `${i + 1}`, printed(value)])));
 }
@@ -85,8 +85,8 @@ function addPairs(container, test) {
       };
     }).filter((trace) => trace.x.length);
     const every = [...pairs.map((pair) => pair[0]), margin, 0, low ?? 0, high ?? 0].map((each) => each * 100);
-    const room = (Math.max(...every) - Math.min(...every)) * 0.08 || 1;
-    return { traces, layout: { shapes, showlegend: true, xaxis: { title: { text: "pair" } }, yaxis: { ticksuffix: " %", zerolinewidth: 2, range: [Math.min(...every) - room, Math.max(...every) + room] } } };
+    const space = (Math.max(...every) - Math.min(...every)) * 0.08 || 1;
+    return { traces, layout: { shapes, showlegend: true, xaxis: { title: { text: "pair" } }, yaxis: { ticksuffix: " %", zerolinewidth: 2, range: [Math.min(...every) - space, Math.max(...every) + space] } } };
   }, ["pair", "change ", "working tree ", `${ref} `, "first", "start ", "processes ", "counts"], rows);
 }
 
@@ -150,13 +150,13 @@ function addLayers(container, test) {
 
 function addWork(container, test) {
   const head = ["calls ", "FLOP ", "read ", "written "];
-  const told = (what, { rows, of }) => `counted, not measured; ${rows.length < of ? `the ${rows.length} largest of ${of} ${what}` : `${of} ${what}`}`;
+  const caption = (what, { rows, of }) => `counted, not measured; ${rows.length < of ? `the ${rows.length} largest of ${of} ${what}` : `${of} ${what}`}`;
   for (const each of test.differences ?? []) addDifference(container, each);
   for (const [key, title, what] of [["work_changes", "What changed, by operator", "operator"], ["module_changes", "What changed, by module", "module"]]) {
     if (test[key]) addTable(container, title, "counted work against what was accepted, the largest change first", [what], test[key].map((line) => [line]));
   }
-  if (test.operators) addTable(container, "Counted work by operator", told("operators", test.operators), ["operator", ...head], test.operators.rows);
-  if (test.modules) addTable(container, "Counted work by module", told("modules, each without the modules inside it", test.modules), ["module", ...head], test.modules.rows);
+  if (test.operators) addTable(container, "Counted work by operator", caption("operators", test.operators), ["operator", ...head], test.operators.rows);
+  if (test.modules) addTable(container, "Counted work by module", caption("modules, each without the modules inside it", test.modules), ["module", ...head], test.modules.rows);
 }
 
 function addCharts(container, place) {

@@ -149,6 +149,6 @@ document.addEventListener("click", async (event) => {
     getSelection().selectAllChildren(button.previousElementSibling ?? button.parentElement);
     button.textContent = "Selected";
   }
-  find("#told").textContent = button.textContent;
+  find("#announced").textContent = button.textContent;
   setTimeout(() => { button.textContent = "Copy"; }, 1500);
 });

@@ -74,7 +74,7 @@ class Renderer(NamedTuple):
         charts, scripts = get_plotlyjs(), tuple(map(source, layout.scripts))
         return cls(template, source("page.css"), scripts, _packed(charts), _hash(charts))
 
-    def render(self, page: Page | TrendPage) -> bytes:
+    def render(self, page: Page | TrendPage) -> str:
         """Return the file of a page that has this layout."""
         from markupsafe import Markup
 
@@ -91,7 +91,7 @@ class Renderer(NamedTuple):
             charts=Markup(self.charts),
             data=Markup(in_script(data)),
         )
-        return text.lstrip().encode("utf-8", "backslashreplace")
+        return text.lstrip()
 
 
 def in_script(json: str) -> str:

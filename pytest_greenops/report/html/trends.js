@@ -37,8 +37,8 @@ function trendFigure(plot, test, lines) {
   const number = test.values.length;
   const width = Math.max(plot.clientWidth - 80, 150);
   const x = byTime() ? lines.map(([at]) => Date.parse(`${at.replace(" ", "T")}Z`)) : test.values.map((_, run) => run);
-  const room = (x[number - 1] - x[0]) * 0.02 + (byTime() ? 3.6e6 : 0.5);
-  const domain = [x[0] - room, x[number - 1] + room];
+  const space = (x[number - 1] - x[0]) * 0.02 + (byTime() ? 3.6e6 : 0.5);
+  const domain = [x[0] - space, x[number - 1] + space];
   const many = number > 200;
   const shown = [...test.values, ...test.low, ...test.high].filter((value) => value !== null);
   const [least, most] = [Math.min(...shown), Math.max(...shown)];
