@@ -54,7 +54,8 @@ class Outcome:
 
     def __init__(self, printed: str, results: bytes) -> None:
         self.text = " ".join(printed.split())
-        self.header = [line[8:] for line in printed.splitlines() if line.startswith("energy: ")]
+        rows = printed.replace("\n        ", " ").splitlines()  # continued rows are indented
+        self.header = [line[8:] for line in rows if line.startswith("energy: ")]
         [self.result] = msgspec.json.decode(results, type=Results).results
 
     @property

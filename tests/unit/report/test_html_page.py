@@ -219,8 +219,8 @@ def test_json_cannot_end_its_script(text: str) -> None:
 @pytest.mark.parametrize("param", HOSTILE)
 def test_file_escapes_names(renderer: Renderer, param: str) -> None:
     """A name adds no element, and no control character, to the file."""
-    plain = renderer.render(page(regressed())).decode()
-    hostile = renderer.render(page(regressed(test=key(param=param), name=param))).decode()
+    plain = renderer.render(page(regressed()))
+    hostile = renderer.render(page(regressed(test=key(param=param), name=param)))
     assert re.findall(r"<\w+", hostile).count("<script") == plain.count("<script")
     assert not re.search(
         "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]", hostile.split('id="plotly"')[0]
@@ -230,7 +230,7 @@ def test_file_escapes_names(renderer: Renderer, param: str) -> None:
 
 def test_file_is_a_report_and_asks_for_nothing(renderer: Renderer) -> None:
     """The file says what wrote it, names no address to load, and allows only its own scripts."""
-    text = renderer.render(page(*suite())).decode()
+    text = renderer.render(page(*suite()))
     assert GENERATOR in text[:200]
     page_itself = text.replace(renderer.charts, "")
     assert not re.search(r"(src|href)=\"(?!#|data:)", page_itself)

@@ -133,8 +133,8 @@ def test_file_escapes_names(renderer: Renderer, name: str) -> None:
     of_names = {"test": name, "name": name, "machine": name, "project": name, "unit": name}
     evil = trend(*points, steps=(Step(1, 0, 1, 0.5),), domain=name, **of_names)
     written = WRITTEN._replace(facts={"test": name})
-    hostile = renderer.render(trend_page_of([evil], written)).decode()
-    plain = renderer.render(page(STEPPED)).decode()
+    hostile = renderer.render(trend_page_of([evil], written))
+    plain = renderer.render(page(STEPPED))
     assert re.findall(r"<\w+", hostile).count("<script") == plain.count("<script")
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]", hostile.split("plotly")[0])
     seen = re.sub(r' (title|data-copy)="[^"]*"', "", hostile.partition('<script type="appl')[0])
@@ -143,7 +143,7 @@ def test_file_escapes_names(renderer: Renderer, name: str) -> None:
 
 def test_file_is_a_report_and_asks_for_nothing(renderer: Renderer) -> None:
     """The file says what wrote it, names no address to load, and allows only its own scripts."""
-    text = renderer.render(page(STEPPED, WORK)).decode()
+    text = renderer.render(page(STEPPED, WORK))
     assert GENERATOR in text[:200]
     page_itself = text.replace(renderer.charts, "")
     assert not re.search(r"(src|href)=\"(?!#|data:)", page_itself)
