@@ -55,7 +55,8 @@ class Outcome:
     def __init__(self, printed: str, results: bytes) -> None:
         self.text = " ".join(printed.split())
         rows = printed.replace("\n        ", " ").splitlines()  # continued rows are indented
-        self.header = [line[8:] for line in rows if line.startswith("energy: ")]
+        found = (line[8:] for line in rows if line.startswith("energy: "))
+        self.header = [" ".join(line.split()) for line in found]
         [self.result] = msgspec.json.decode(results, type=Results).results
 
     @property
