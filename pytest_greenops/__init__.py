@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_greenops.hooks.fixture import Energy
     from pytest_greenops.model.result import Result
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Energy",
     "EnergyBudgetExceeded",
