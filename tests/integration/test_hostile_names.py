@@ -198,5 +198,5 @@ def test_no_name_acts(name: str, folder: Path) -> None:
 
 def test_every_report_is_checked(folder: Path) -> None:
     """No file of the run is left out."""
-    ours = {"pytest.ini", "conftest.py", ".pytest_cache", FOLDER}
+    ours = {"pytest.ini", "conftest.py", ".pytest_cache", "__pycache__", FOLDER}
     assert {path.name for path in folder.iterdir()} - ours == {*CHECKS}
