@@ -97,7 +97,7 @@ def _proposals(project: Project, gate: Gate | None) -> Iterator[Proposal]:
     ini = ini_lines.propose(project)
     name, lines = _name(ini.path, project), "; ".join(ini.lines)
     if not ini.lines:
-        yield Proposal("ini", note=f"{name} has all lines already")
+        yield Proposal("ini", note=f"{name} needs no further line")
     elif ini.text is None:
         yield Proposal("ini", ini.path, f"paste into {name}{ini.place}", ini.added)
     elif ini.path.exists():
@@ -116,6 +116,10 @@ def _test(project: Project) -> Proposal:
         note = f"{file} has benchmarks: with energy_benchmarks = true they are energy tests"
         return Proposal("test", note=note)
     test = first_test.propose(project)
+    if test is None:
+        names = ", ".join(project.configured.python_files)
+        note = f"none: pytest collects only {names} here. Write one with the fixture energy there"
+        return Proposal("test", note=note)
     name = _name(test.path, project)
     return Proposal("test", test.path, f"write {name}", test.text, test.text, name)
 

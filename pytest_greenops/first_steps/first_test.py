@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from fnmatch import fnmatch
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,13 +62,27 @@ class FirstTest(NamedTuple):
     text: str
 
 
-def propose(project: Project) -> FirstTest:
-    """Return a test that runs in this project, in a file whose name no other file has."""
-    patterns = project.configured.python_files
-    names = [each for each in _NAMES if any(fnmatch(each, pattern) for pattern in patterns)]
-    names += [pattern.replace("*", "energy", 1) for pattern in patterns if "*" in pattern]
-    free = (name for name in names if name not in project.uses.names)
+def propose(project: Project) -> FirstTest | None:
+    """Return a test that runs in this project, in a new file whose name no other file has.
+
+    None where pytest collects no new name: `python_files = tests.py`.
+    """
+    taken = project.uses.names
+    places = (project.tests / name for name in _names(project) if name not in taken)
+    path = next((place for place in places if not os.path.lexists(place)), None)
+    if path is None:
+        return None
     package = project.package()
     imports = f"# from {package} import ...\n" if package else ""
     text = (_TORCH if project.counted else _PLAIN).format(imports=imports)
-    return FirstTest(project.tests / next(free, _NAMES[0]), text)
+    return FirstTest(path, text)
+
+
+def _names(project: Project) -> Iterator[str]:
+    """Yield names of files that pytest collects here; without end if a pattern has a `*`."""
+    patterns = project.configured.python_files
+    yield from (name for name in _NAMES if any(fnmatch(name, each) for each in patterns))
+    stars = [each for each in patterns if "*" in each and fnmatch(each.replace("*", "e"), each)]
+    for number in count(1) if stars else ():
+        name = "energy" if number == 1 else f"energy_{number}"
+        yield from (each.replace("*", name, 1).replace("*", "") for each in stars)

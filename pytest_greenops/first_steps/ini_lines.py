@@ -44,11 +44,12 @@ def propose(project: Project) -> IniLines:
     Raises `OSError` for a file that cannot be read.
     """
     wanted: dict[str, str | bool] = {}
-    if project.configured.max_increase is None:
+    path, section = _file(project), _section(project)
+    # setuptools builds nothing where a value of setup.cfg has a %; 5 % is the default anyway.
+    if project.configured.max_increase is None and path.name != "setup.cfg":
         wanted["energy_max_increase"] = "5%"
     if project.uses.benchmark and not project.configured.benchmarks:
         wanted["energy_benchmarks"] = True
-    path, section = _file(project), _section(project)
     lines = tuple(_line(name, value, path) for name, value in wanted.items())
     proposal = IniLines(path, section, lines)
     before = path.read_bytes() if path.exists() else b""

@@ -29,7 +29,9 @@ _FOREIGN = {"__pycache__", "build", "dist", "node_modules", "site-packages"}
 #: Folders of Python files that are no package to import.
 _NO_PACKAGE = {"benchmark", "benchmarks", "doc", "docs", "examples", "scripts", "test", "tests"}
 _NO_MODULE = re.compile(r"test_|.*_test$|_|(conftest|setup|noxfile|tasks|manage)$")
-_TORCH = re.compile(r"^[ \t]*(?:import|from)[ \t]+(torch|transformers)\b", re.MULTILINE)
+#: `import a, b.c as d, torch` too.
+_OTHERS = r"(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*"
+_TORCH = re.compile(rf"^[ \t]*(?:import|from)[ \t]+{_OTHERS}(torch|transformers)\b", re.MULTILINE)
 _TEST_WITH = r"^[ \t]*(?:async[ \t]+)?def[ \t]+test\w*[ \t]*\([^)]*\b{}\b"
 _ENERGY = re.compile(_TEST_WITH.format("energy") + r"|mark\.energy_budget\b", re.MULTILINE)
 _BENCHMARK = re.compile(_TEST_WITH.format("benchmark") + r"|mark\.benchmark\b", re.MULTILINE)
@@ -100,7 +102,7 @@ class Project(NamedTuple):
         """Return options that undo those of `addopts` with which joules are not measured."""
         given = self.configured.addopts
         covered = any(each == "--cov" or each.startswith("--cov=") for each in given)
-        several = any(re.match(r"-n(\d|auto|logical|$)|--numprocesses", each) for each in given)
+        several = any(re.match(r"-n=?(\d|auto|logical|$)|--numprocesses", each) for each in given)
         return ["--no-cov"] * covered + ["-n0"] * several
 
     def package(self) -> str | None:
@@ -196,7 +198,7 @@ def _text(file: Path) -> str:
 def _importable(place: Path) -> Iterator[str]:
     """Yield the packages and modules in a folder that are no tests or tools."""
     for each in place.iterdir():
-        if (each / "__init__.py").is_file() and each.name not in _NO_PACKAGE:
+        if os.path.isfile(each / "__init__.py") and each.name not in _NO_PACKAGE:
             yield each.name
         elif each.suffix == ".py" and each.stem.isidentifier() and not _NO_MODULE.match(each.stem):
             yield each.stem

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -95,7 +97,9 @@ def propose(project: Project, chosen: Gate) -> list[Workflow]:
 
 def _free(path: Path) -> Path:
     """Return a path at which nothing is: this one, or one with another name."""
-    return path.with_name(f"pytest-greenops-{path.name}") if path.exists() else path
+    while os.path.lexists(path):
+        path = path.with_name(f"pytest-greenops-{path.name}")
+    return path
 
 
 def _template(name: str) -> str:
@@ -126,7 +130,7 @@ def _moved(text: str, below: str) -> str:
     defaults = f"    defaults:\n      run:\n        working-directory: {below}\n"
     for pattern, added in (
         (r"^    runs-on: .*\n", defaults),
-        (r"^  before_script:\n", f"    - cd {below}\n"),
+        (r"^  before_script:\n", f"    - cd {shlex.quote(below)}\n"),
         (r"^ +(?=(?:energy\.json|junit\.xml)$)", f"{below}/"),
         (r"(?:paths: \[|energy\.json, |junit: |codequality: )(?=[\w-]+\.)", f"{below}/"),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def encode():
 #: What a test says whose call uses 3 J in place of 2 J.
 RED = re.compile(r"EnergyRegression: call used 1[45]\d(\.\d)? \u00b5J/item, .*[( ]\+[45]\d %")
 PLAIN = {"calc.py": "def double(x): return 2 * x\n", "test_calc.py": "def test_it(): pass\n"}
+BENCHMARK = "def test_b(benchmark): benchmark(len, 'ab')\n"
 PYPROJECT = """
 [project]
 name = "mypkg"
@@ -171,7 +173,7 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     for arguments in ([], ["--write", "all"]):
         again = init(folder, *arguments)
         assert (again.code, again.err) == (0, "")
-        assert "pytest.ini has all lines already" in again.out
+        assert "pytest.ini needs no further line" in again.out
         assert "test_energy.py has an energy test already" in again.out
         assert ".github/workflows/energy.yml runs energy tests already" in again.out
     assert before == {name: (folder / name).read_bytes() for name in written(folder)}
@@ -209,7 +211,7 @@ def workflow(folder: Path, name: str = ".github/workflows/energy.yml") -> dict[s
 
 def test_gates_of_a_project(tmp_path: Path) -> None:
     """Torch has the gate by counted work; a wanted gate has its files, two where it saves too."""
-    files = {**PLAIN, "requirements.txt": "torch\n", "net.py": "import torch\n"}
+    files = {**PLAIN, "requirements.txt": "torch\n", "net.py": "import json, torch\n"}
     counted = fill(tmp_path / "net", files)
     ran = init(counted, "--write", "workflow")
     assert "gate      counted work: needs no sensor, and is the same on any runner" in ran.lines
@@ -238,24 +240,24 @@ def test_project_below_the_root_of_its_repository(tmp_path: Path) -> None:
     assert written(tmp_path) == {".github/workflows/energy.yml"}
     job = workflow(tmp_path)["jobs"]["energy"]
     assert job["defaults"] == {"run": {"working-directory": "part"}}
-    gitlab = fill(tmp_path / "gitlab", {f"part/{name}": "" for name in PLAIN})
+    gitlab = fill(tmp_path / "gitlab", {f"my part/{name}": "" for name in PLAIN})
     git(gitlab, "remote", "add", "origin", "https://gitlab.com/a/b.git")
-    init(gitlab / "part", "--gate", "stored", "--write", "workflow")
+    init(gitlab / "my part", "--gate", "stored", "--write", "workflow")
     common = workflow(gitlab, ".gitlab-ci.yml")[".energy"]
-    assert common["before_script"][0] == "cd part"
+    assert common["before_script"][0] == "cd 'my part'"
     assert common["artifacts"] == {
         "when": "always",
-        "paths": ["part/energy.json", "part/energy.md"],
+        "paths": ["my part/energy.json", "my part/energy.md"],
         "reports": {
-            "junit": "part/junit.xml",
-            "codequality": "part/gl-code-quality-report.json",
+            "junit": "my part/junit.xml",
+            "codequality": "my part/gl-code-quality-report.json",
         },
     }
 
 
 def test_benchmarks(tmp_path: Path) -> None:
     """A suite for pytest-benchmark needs an ini line, and no test of ours."""
-    files = {"test_b.py": "def test_b(benchmark): benchmark(len, 'ab')\n"}
+    files = {"test_b.py": BENCHMARK}
     folder = fill(tmp_path / "bench", files, in_git=False)
     ran = init(folder, "--write", "all")
     assert "workflow  none without a git repository" in ran.lines
@@ -283,6 +285,39 @@ def test_never_overwrites(tmp_path: Path) -> None:
         *("pytest.ini", "test_energy_budget.py"),
         ".github/workflows/pytest-greenops-energy.yml",
     }
+
+
+def test_never_overwrites_where_all_its_names_are_taken(tmp_path: Path) -> None:
+    """It takes further names, that pytest collects."""
+    names = ("test_energy", "test_energy_budget", "test_first_energy", "energy_test")
+    workflows = {f".github/workflows/{each}energy.yml": "" for each in ("", "pytest-greenops-")}
+    folder = fill(tmp_path / "calc", {**{f"{name}.py": "" for name in names}, **workflows})
+    assert init(folder, "--write", "all").code == 0
+    assert git(folder, "diff", "--stat") == ""
+    assert written(folder) == {
+        *("pytest.ini", "test_energy_2.py"),
+        ".github/workflows/pytest-greenops-pytest-greenops-energy.yml",
+    }
+
+
+def test_pytest_collects_no_new_file(tmp_path: Path) -> None:
+    """Where `python_files` is one name, no test is written that would never run."""
+    files = {"pytest.ini": "[pytest]\npython_files = tests.py\n", "tests.py": ""}
+    folder = fill(tmp_path / "calc", files)
+    ran = init(folder, "--write", "all")
+    assert ran.code == 0
+    assert "test      none: pytest collects only tests.py here. " in ran.out
+    assert written(folder) == {".github/workflows/energy.yml"}
+
+
+def test_setup_cfg_builds_as_before(tmp_path: Path) -> None:
+    """It gets no percent sign, with which setuptools would build nothing."""
+    files = {"setup.cfg": "[tool:pytest]\nxfail_strict = true\n", "test_b.py": BENCHMARK}
+    folder = fill(tmp_path / "calc", files)
+    assert init(folder, "--write", "ini").code == 0
+    parser = ConfigParser()
+    parser.read(folder / "setup.cfg")
+    assert dict(parser["tool:pytest"]) == {"energy_benchmarks": "true", "xfail_strict": "true"}
 
 
 def test_an_ini_file_that_it_cannot_change(tmp_path: Path) -> None:

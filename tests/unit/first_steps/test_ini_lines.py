@@ -43,7 +43,7 @@ TOML = 'energy_max_increase = "5%"\nenergy_benchmarks = true\n'
         (
             "setup.cfg",
             "[metadata]\nname = a\n[tool:pytest]\nxfail_strict = 1\n",
-            f"[metadata]\nname = a\n[tool:pytest]\n{INI}xfail_strict = 1\n",
+            "[metadata]\nname = a\n[tool:pytest]\nenergy_benchmarks = true\nxfail_strict = 1\n",
         ),
         (
             "pyproject.toml",
