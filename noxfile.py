@@ -17,11 +17,15 @@ PYTESTS = {"8.4": "pytest~=8.4.0", "9.0": "pytest~=9.0.0", "newest": "pytest"}
 BESIDE = Path("tests/integration/beside")
 #: What a plugin's suite needs beside its plugin.
 ALSO = {"pytest-django": ["Django"]}
-#: What a Python or a pytest may change; what needs git, a clock, torch or a browser is left out.
+#: What a Python or a pytest may change. Comparisons of commits, and what needs a clock, torch or a
+#: browser, are left out.
 TESTS = (
     *("tests/unit", "tests/integration", "-m", "not real_time and not needs_torch"),
     "--ignore=tests/unit/bisection",
-    *(f"--ignore-glob=tests/integration/test_{name}.py" for name in ("ab*", "cli_bisect", "html")),
+    *(
+        f"--ignore-glob=tests/integration/test_{name}.py"
+        for name in ("ab*", "cli_bisect", "html", "html_charts", "history_html")
+    ),
 )
 
 nox.needs_version = ">=2025.2"

@@ -101,7 +101,8 @@ def _curves(result: Result, most: int) -> Iterator[Curve]:
     for name, place, rounds in known:
         parts = [(_in_round(each, name), each.seconds) for each in rounds if each.seconds]
         whole = joined([curve for curve, _ in parts], [seconds for _, seconds in parts])
-        yield Curve(name, place, whole.thinned(max(most // len(known), 1)))
+        if whole.until_s:
+            yield Curve(name, place, whole.thinned(max(most // len(known), 1)))
 
 
 def _in_round(round_: Round, name: str) -> PowerCurve:

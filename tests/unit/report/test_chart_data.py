@@ -92,6 +92,18 @@ def test_without_readings_in_between_there_is_no_curve() -> None:
     assert titles(unmeasured("no sensor")) == []
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.5])
+def test_a_file_whose_curves_have_no_parts(seconds: float) -> None:
+    """There is no curve, as without readings in between."""
+    of = on_card(3)
+    empty = tuple(
+        replace(each, seconds=seconds, power={"gpu:0": PowerCurve((), ())}) for each in of.rounds
+    )
+    of = replace(of, rounds=empty, fresh=())
+    assert "read" not in charts_of(of)
+    assert "Power over the measured time, as it was read" not in titles(of)
+
+
 def test_pairs_have_numbers_and_a_table() -> None:
     """Change, joules of both sides, which side began, start, processes, and whether it counts."""
     of = by_pairs(pairs(every_pair=each_pair(0.09, 0.07, 0.0, contradicted=1)))
