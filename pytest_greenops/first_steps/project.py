@@ -98,6 +98,17 @@ class Project(NamedTuple):
         ]
         return next((each for each in folders if each.is_dir()), self.folder)
 
+    @property
+    def is_installable(self) -> bool:
+        """Whether pip can install it: it says how it is built, or setuptools finds its package.
+
+        Without a package, setuptools refuses a folder of several modules, such as of tests.
+        """
+        if "build-system" in self.pyproject or (self.folder / "setup.py").exists():
+            return True
+        packages = {each.parent.name for each in self.folder.glob("*/__init__.py")} - _NO_PACKAGE
+        return "project" in self.pyproject and bool(packages or (self.folder / "src").is_dir())
+
     def extra_options(self) -> list[str]:
         """Return options that undo those of `addopts` with which joules are not measured."""
         given = self.configured.addopts

@@ -75,9 +75,9 @@ def propose(project: Project, chosen: Gate) -> list[Workflow]:
     Raises `OSError` for a file of the project that cannot be read.
     """
     top = project.top or project.folder
-    unknown = not (_is_installable(project) or _requirements(project))
+    known = project.is_installable or "project" in project.pyproject or _requirements(project)
     what = _installed(project).replace(" ", " and ")
-    lacking = f"It installs {what} alone: add what else the tests need." if unknown else ""
+    lacking = f"It installs {what} alone: add what else the tests need." if not known else ""
     if on_gitlab(project):
         path, left = top / ".gitlab-ci.yml", lacking
         if path.exists():
@@ -150,17 +150,20 @@ def _upgrade(project: Project, pip: str) -> str:
 
 def _installed(project: Project) -> str:
     """Return the arguments with which pip installs a project and what its tests need."""
-    about = project.pyproject
-    if not _is_installable(project):
-        files = _requirements(project)
-        known = [] if files else list(_imported(project))
-        return " ".join([*(f"-r {each}" for each in files), "pytest", *known])
-    extras = about.get("project", {}).get("optional-dependencies", {})
-    groups = about.get("dependency-groups", {})
-    if extra := next((each for each in _EXTRAS if each in extras), None):
-        return f"-e '.[{extra}]'"
+    about = project.pyproject.get("project", {})
+    extras = about.get("optional-dependencies", {})
+    extra = next((each for each in _EXTRAS if each in extras), None)
+    groups = project.pyproject.get("dependency-groups", {})
     group = next((each for each in _EXTRAS if each in groups), None)
-    return f"-e . --group {group}" if group else "-e ."
+    if project.is_installable:
+        if extra:
+            return f"-e '.[{extra}]'"
+        return f"-e . --group {group}" if group else "-e ."
+    files = _requirements(project)
+    needs = [*about.get("dependencies", ()), *extras.get(extra, ())]
+    known = [*map(shlex.quote, needs)] or ([] if files else list(_imported(project)))
+    grouped = ["--group", group] if group and not extra else []
+    return " ".join([*(f"-r {each}" for each in files), "pytest", *known, *grouped])
 
 
 def _imported(project: Project) -> Iterator[str]:
@@ -170,11 +173,6 @@ def _imported(project: Project) -> Iterator[str]:
         yield "pytest-codspeed" if own else "pytest-benchmark"
     if project.counted:
         yield "torch"
-
-
-def _is_installable(project: Project) -> bool:
-    built = {"project", "build-system"} & project.pyproject.keys()
-    return bool(built) or (project.folder / "setup.py").exists()
 
 
 def _requirements(project: Project) -> list[str]:

@@ -223,6 +223,26 @@ def test_gates_of_a_project(tmp_path: Path) -> None:
     assert written(stored) == {f".github/workflows/energy{each}.yml" for each in ("", "-baselines")}
 
 
+@pytest.mark.parametrize(
+    ("files", "installed"),
+    [
+        ({}, "'net>=2' pytest-xdist"),
+        ({"net/__init__.py": ""}, "-e '.[test]'"),
+        ({"src/net/__init__.py": ""}, "-e '.[test]'"),
+        ({"setup.py": ""}, "-e '.[test]'"),
+    ],
+)
+def test_modules_without_a_package(tmp_path: Path, files: dict[str, str], installed: str) -> None:
+    """pip builds no folder of several modules: what they need is installed in its place."""
+    about = '[project]\nname = "calc"\nversion = "1"\ndependencies = ["net>=2"]\n'
+    about += 'optional-dependencies.test = ["pytest-xdist"]\n'
+    folder = fill(tmp_path / "calc", {**PLAIN, **files, "pyproject.toml": about})
+    init(folder, "--write", "workflow")
+    *_, install, _ours = workflow(folder)["jobs"]["energy"]["steps"]
+    before = "pytest " if not files else ""
+    assert install == {"run": f"pip install pytest-greenops {before}{installed}"}
+
+
 def test_gitlab(tmp_path: Path) -> None:
     """On GitLab the file has the job of the gate, and the line that includes it is printed."""
     folder = fill(tmp_path / "calc", {**PLAIN, ".gitlab-ci.yml": "stages: [test]\n"})
