@@ -29,8 +29,14 @@ class Reader:
         given, root = early_config.known_args_namespace, early_config.rootpath
         def value(name):
             return getattr(given, name, None) or early_config.getini(name) or None
+        try:
+            tests = value("energy_ab_tests")
+        except (KeyError, ValueError):
+            print("ERROR: it does not load pytest-greenops: add -p greenops to PYTEST_ADDOPTS, or "
+                  "remove -p no:greenops from addopts", flush=True)
+            os._exit(1)
         found = dict(
-            tests=value("energy_ab_tests"),
+            tests=tests,
             setup=value("energy_ab_setup"),
             python_files=list(early_config.getini("python_files")),
             testpaths=[str(root / each) for each in early_config.getini("testpaths")],

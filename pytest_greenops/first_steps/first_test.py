@@ -16,7 +16,6 @@ _PLAIN = '''\
 """A first energy test. Its work is a stand-in: call your own code in its place."""
 
 import pytest
-
 {imports}
 
 def work(count):
@@ -35,7 +34,6 @@ _TORCH = '''\
 
 import pytest
 import torch
-
 {imports}
 
 @pytest.fixture(scope="module")
@@ -73,7 +71,7 @@ def propose(project: Project) -> FirstTest | None:
     if path is None:
         return None
     package = project.package()
-    imports = f"# from {package} import ...\n" if package else ""
+    imports = f"\n# from {package} import ...\n" if package else ""
     text = (_TORCH if project.counted else _PLAIN).format(imports=imports)
     return FirstTest(path, text)
 

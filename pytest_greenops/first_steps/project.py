@@ -201,9 +201,11 @@ def _uses(files: list[Path], folder: Path, configured: Configured) -> Uses:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
+        if file.is_file():  # a pipe would wait for its writer
+            return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
+        pass
+    return ""
 
 
 def _importable(place: Path) -> Iterator[str]:

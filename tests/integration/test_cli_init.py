@@ -81,6 +81,16 @@ def measure(folder: Path, command: str) -> Finished:
     )
 
 
+def test_its_test_has_the_blank_lines_of_a_formatter(tmp_path: Path) -> None:
+    """Two before a function, with and without a line for the project's own import."""
+    for files in ({"test_calc.py": ""}, PLAIN):
+        folder = fill(tmp_path / f"calc{len(files)}", files)
+        init(folder, "--write", "test")
+        text = (folder / "test_energy.py").read_text(encoding="utf-8")
+        assert "\n\n\ndef work(" in text
+        assert "\n\n\n\n" not in text
+
+
 def test_writes_nothing_without_being_asked(tmp_path: Path) -> None:
     """The three lines are printed, and each file as it would be written."""
     folder = fill(tmp_path / "calc", PLAIN)
@@ -293,6 +303,23 @@ def test_a_repository_that_git_cannot_read(tmp_path: Path) -> None:
     said = " ".join(ran.out.split())
     assert "gate none yet: git cannot read this repository (git rev-parse: not a git" in said
     assert ran.code == 0
+
+
+def test_a_pipe_is_no_code(tmp_path: Path) -> None:
+    """A pipe whose name ends in .py keeps nothing waiting."""
+    folder = fill(tmp_path / "calc", PLAIN)
+    os.mkfifo(folder / "a.py")
+    assert init(folder).code == 0
+
+
+def test_pytest_without_this_plugin(tmp_path: Path) -> None:
+    """It is one line that names the fix of each reason."""
+    ran = init(fill(tmp_path / "calc", PLAIN), PYTEST_ADDOPTS="")
+    assert (ran.code, ran.err) == (
+        2,
+        "pytest-greenops: pytest cannot be configured: it does not load pytest-greenops: add "
+        "-p greenops to PYTEST_ADDOPTS, or remove -p no:greenops from addopts\n",
+    )
 
 
 def test_never_overwrites(tmp_path: Path) -> None:
