@@ -18,11 +18,11 @@ _GATES: dict[Gate, str] = {
 
 
 def sensed(findings: Sequence[Finding]) -> dict[str, str]:
-    """Return the kinds of domains that have a sensor, with the names of the sensors."""
+    """Return the kinds of energy in the total that are sensed, with the names of the sensors."""
     found: dict[str, str] = {}
     for each in findings:
         if each.sensor is not None and each.sensor.source == "sensed":
-            kinds = sorted({domain.kind for domain in each.sensor.domains})
+            kinds = sorted({domain.kind for domain in each.sensor.domains if domain.counted})
             found |= {kind: each.name for kind in kinds if kind not in found}
     return found
 
@@ -61,7 +61,10 @@ def next_steps(project: Project, gate: Gate | None, has_sensor: bool) -> list[tu
 
 def _joules(findings: Sequence[Finding]) -> str:
     found = sensed(findings)
-    parts = [f"{_KINDS.get(kind, kind)} by {name}" for kind, name in found.items()]
+    kinds: dict[str, list[str]] = {}
+    for kind, name in found.items():
+        kinds.setdefault(name, []).append(_KINDS.get(kind, kind))
+    parts = [f"{' and '.join(said)} by {name}" for name, said in kinds.items()]
     if parts:
         cpu = "" if "cpu" in found else "; the CPU is estimated from its time"
         return f"sensed: {', '.join(parts)}{cpu}"

@@ -13,7 +13,8 @@ from pytest_greenops.sensors.base import Finding
 from pytest_greenops.testing import FakeSensor
 
 CPU, DRAM, GPU = Domain("cpu:0", "cpu"), Domain("dram:0", "dram"), Domain("gpu:0", "gpu")
-RAPL = Finding("powercap", FakeSensor(CPU, DRAM, name="powercap"))
+PSYS = Domain("psys:0", "psys", counted=False)
+RAPL = Finding("powercap", FakeSensor(CPU, DRAM, PSYS, name="powercap"))
 CARD = Finding("nvml", FakeSensor(GPU, name="nvml"))
 GUESS = Finding("estimate", FakeSensor(CPU, name="estimate", source="estimated"))
 NONE = Finding("powercap", problem=SensorUnavailable("no counter", absent=True))
@@ -28,7 +29,7 @@ def project(torch: tuple[str, str] | None = None, top: object = "here") -> Proje
 @pytest.mark.parametrize(
     ("findings", "said"),
     [
-        ([RAPL, CARD, GUESS], "sensed: CPU by powercap, memory by powercap, GPU by nvml"),
+        ([RAPL, CARD, GUESS], "sensed: CPU and memory by powercap, GPU by nvml"),
         ([NONE, CARD, GUESS], "sensed: GPU by nvml; the CPU is estimated from its time"),
         (
             [NONE, GUESS],
