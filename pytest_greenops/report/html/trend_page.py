@@ -187,11 +187,13 @@ def _word(step: Step | None) -> str:
 def _unchanged(trend: Trend) -> str:
     """Return why a trend has no step."""
     runs = counted(len(trend.points), "run")
-    if trend.quantity == "work":
+    values = [point.value for point in trend.points]
+    is_work = trend.quantity == "work"
+    if is_work and (min(values) > 0 or not any(values)):
         return f"the same work in {runs}"
-    if len(trend.points) < 2 * LEAST_RUNS:
+    if not is_work and len(values) < 2 * LEAST_RUNS:
         return f"no step in {runs} (one needs {LEAST_RUNS} on each side)"
-    if min(point.value for point in trend.points) <= 0:
+    if min(values) <= 0:
         return f"no step is looked for in {runs} (a figure is not above zero)"
     return f"no step in {runs}"
 

@@ -76,6 +76,10 @@ def test_what_is_not_comparable_is_apart() -> None:
         ((LEVEL,), "test_works: no step in 7 runs"),
         ((trend(point(1, 2.0)),), "test_works: no step in 1 run (one needs 3 on each side)"),
         ((WORK,), "test_works: the same work in 1 run"),
+        (
+            (replace(WORK, points=(point(1, 0.0), point(2, 5.0))),),
+            "test_works: no step is looked for in 2 runs (a figure is not above zero)",
+        ),
         ((STEPPED, WORK), "test_works: 1 of 2 trends has a step"),
         ((LEVEL, replace(LEVEL, test="t.py::test_b")), "No step in 2 trends"),
         (
