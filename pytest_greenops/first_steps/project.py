@@ -31,7 +31,14 @@ _NO_PACKAGE = {"benchmark", "benchmarks", "doc", "docs", "examples", "scripts", 
 _NO_MODULE = re.compile(r"test_|.*_test$|_|(conftest|setup|noxfile|tasks|manage)$")
 #: `import a, b.c as d, torch` too.
 _OTHERS = r"(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*"
-_TORCH = re.compile(rf"^[ \t]*(?:import|from)[ \t]+{_OTHERS}(torch|transformers)\b", re.MULTILINE)
+#: torch, and libraries that compute with it.
+_BY_TORCH = (
+    *("torch", "torchvision", "torchaudio", "transformers", "diffusers", "accelerate", "peft"),
+    *("lightning", "pytorch_lightning", "sentence_transformers", "timm", "torch_geometric"),
+)
+_TORCH = re.compile(
+    rf"^[ \t]*(?:import|from)[ \t]+{_OTHERS}({'|'.join(_BY_TORCH)})\b", re.MULTILINE
+)
 _TEST_WITH = r"^[ \t]*(?:async[ \t]+)?def[ \t]+test\w*[ \t]*\([^)]*\b{}\b"
 _ENERGY = re.compile(_TEST_WITH.format("energy") + r"|mark\.energy_budget\b", re.MULTILINE)
 _BENCHMARK = re.compile(_TEST_WITH.format("benchmark") + r"|mark\.benchmark\b", re.MULTILINE)
@@ -40,7 +47,7 @@ _BENCHMARK = re.compile(_TEST_WITH.format("benchmark") + r"|mark\.benchmark\b", 
 class Uses(NamedTuple):
     """What the Python files of a project use.
 
-    torch      the first file that imports torch or transformers, with what it imports
+    torch      the first file that imports torch or a library on top of it, and that library
     energy     the first file with an energy test
     benchmark  the first file with a test for pytest-benchmark or pytest-codspeed
     names      the names of all Python files

@@ -26,10 +26,14 @@ _NO_RESULT: Any = object()
 
 
 class AnyTrip(Protocol):
-    """One trip through the work: `iterations` repetitions in windows, which do work in `units`."""
+    """One trip through the work: `iterations` repetitions in windows, which do work in `units`.
+
+    extra  whether a failure of its call ends only this trip: the test keeps the result before it
+    """
 
     iterations: int
     units: dict[str, float]
+    extra: bool
 
     def batches(self, together: bool = True) -> Iterator[int]:
         """Yield the number of repetitions in each window."""
@@ -43,6 +47,8 @@ class AnyTrip(Protocol):
 
 class UnmeasuredTrip:
     """One trip that measures nothing: the work runs once."""
+
+    extra = False
 
     def __init__(self) -> None:
         self.iterations = 1
@@ -186,7 +192,8 @@ class NamedMeasurement:
                     with trip.window(self._name):
                         for part in self._repetitions.calls(calls):
                             for _ in part:
-                                value = no_value  # only one result is alive, as in a plain call
+                                if not trip.extra:
+                                    value = no_value  # one result is alive, as in a plain call
                                 value = await function(*args, **kwargs)
                     reject_lazy_result(value, function)
                     add_work(trip, self._trial.work(value, calls))
@@ -242,7 +249,8 @@ class NamedMeasurement:
                     with trip.window(self._name):
                         for part in self._repetitions.calls(calls):
                             for _ in part:
-                                value = no_value  # only one result is alive, as in a plain call
+                                if not trip.extra:
+                                    value = no_value  # one result is alive, as in a plain call
                                 value = function(*given, **named)
                     if not self.timed:
                         reject_lazy_result(value, function)

@@ -28,6 +28,8 @@ class Trip:
     failure  why the energy of its windows is unknown, if a sensor or a device raised an error
     """
 
+    extra = False
+
     def __init__(
         self,
         instruments: Instruments,

@@ -180,13 +180,13 @@ def _causes(result: Result) -> Iterator[str]:
 
 
 def _shown_causes(result: Result) -> Iterator[str]:
-    """Yield what the counted work, the layers and the domains show."""
+    """Yield what the layers, the counted work and the domains show."""
     verdict, explained = result.verdict, result.explained
     work = result.work if verdict.more_work is None else None
-    if verdict.work and work and (said := work_text.annotation(verdict.work, work.coverage)):
-        yield said
     if explained is not None and explained.layers:
         yield in_brief(explained)
+    if verdict.work and work and (said := work_text.annotation(verdict.work, work.coverage)):
+        yield said
     if verdict.energy not in RED or figures.estimated(result):  # whose shares are constants
         return
     domains = figures.shares(result)

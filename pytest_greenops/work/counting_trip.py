@@ -20,6 +20,7 @@ class CountingTrip:
     tallies  what was counted, by the name of the window
     failed   why the work of a window was not completed, by its name
     notes    what the counts leave out, for readers: `compiled parts were counted as if eager`
+    extra    whether a failure of its call ends only this trip
     """
 
     iterations = 1
@@ -30,7 +31,7 @@ class CountingTrip:
         self.tallies: dict[str, Tally] = {}
         self.failed: dict[str, str] = {}
         self.notes: list[str] = []
-        self._extra = extra
+        self.extra = extra
         self._stack = ExitStack()
         self._torch = torch
         self._synchronize = synchronize
@@ -69,7 +70,7 @@ class CountingTrip:
                     self._stack.close()
         except Exception as error:
             self.failed[name] = _in_words(error)
-            if not self._extra:
+            if not self.extra:
                 raise
 
     def leave(self) -> None:
@@ -213,6 +214,7 @@ class PlainTrip:
     """
 
     iterations = 1
+    extra = False
 
     def __init__(self, synchronize: Callable[[], None]) -> None:
         self.units: dict[str, float] = {}

@@ -91,7 +91,7 @@ class Copy:
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "PYTEST_ADDOPTS": " ".join([*(f"-p {plugin}" for plugin in loaded), FEW_ROUNDS]),
             "OMP_NUM_THREADS": "1",
-            "COLUMNS": "200",
+            "COLUMNS": "80",
         }
 
     def run(self, command: Command) -> Ran:

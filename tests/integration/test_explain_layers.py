@@ -89,7 +89,7 @@ def test_a_doubled_layer_is_named(project: Project, monkeypatch: pytest.MonkeyPa
     ran = project.energy("--energy-explain")
     assert ran.code == 1
     failure = ran.failure("test_model")
-    assert "where           1, which grew most: +100 % (1.00 J -> 2.00 J)" in failure
+    assert "why             1, which grew most: +100 % (1.00 J -> 2.00 J)" in failure
     assert "    look at 1, which grew most: +100 % (1.00 J -> 2.00 J)" in ran.lines
     explained = ran.results["test_model"].explained
     assert explained is not None

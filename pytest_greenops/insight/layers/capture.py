@@ -33,6 +33,7 @@ class Capture:
     """
 
     iterations = 1
+    extra = False
     why: str | None = None
 
     def __init__(self, synchronize: Callable[[], None]) -> None:
