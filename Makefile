@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-all release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
+.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-properties test-all fuzz release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -22,15 +22,17 @@ COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_
 COMMANDS = $(addprefix tests/integration/test_,action.py ci_files.py commands_of_pages.py examples.py hostile_names.py power_over_time.py reports.py screens.py sessions.py walkthroughs.py) \
 	$(addprefix tests/integration/test_cli,.py _compare.py _import.py _init.py _merge.py _prune.py _show.py _whatif.py)
 RELEASE = tests/test_release.py
+PROPERTIES = tests/properties
 BROWSER = $(addprefix tests/integration/test_,html.py html_charts.py history_html.py)
 HISTORY = tests/history $(addprefix tests/integration/test_,history.py cli_history.py)
 NEED_TORCH = tests/studies tests/layers tests/unit/work \
 	$(addprefix tests/integration/test_,explain_layers.py ab_count.py init_torch.py worker_process.py) \
 	$(addprefix tests/integration/test_count,.py _only.py _effects.py _gaps.py) tests/unit/run/test_counting.py
 
-test: $(VENV)/.test  ## two minutes: all tests but those of the seven commands below
+test: $(VENV)/.test  ## two minutes: all tests but those of the eight commands below
 	$(PYTEST) tests -m "not real_time and not needs_torch" \
-		$(addprefix --ignore=,$(COMPARISONS) $(COMMANDS) $(BROWSER) $(RELEASE) $(OTHER_PLUGINS) $(NEED_TORCH) $(HISTORY)) $(SIDE_BY_SIDE)
+		$(addprefix --ignore=,$(COMPARISONS) $(COMMANDS) $(BROWSER) $(RELEASE) $(OTHER_PLUGINS) $(NEED_TORCH) $(HISTORY) \
+		$(PROPERTIES)) $(SIDE_BY_SIDE)
 
 test-ab: $(VENV)/.test  ## comparisons and bisects in git repositories, by processes of their own
 	$(PYTEST) -m "not real_time" $(COMPARISONS) $(SIDE_BY_SIDE)
@@ -55,12 +57,20 @@ test-studies: $(VENV)/.test $(VENV)/.bench  ## the tests that need torch
 test-history: $(VENV)/.postgresql  ## histories in SQLite and in a PostgreSQL that the tests start
 	$(PYTEST) $(HISTORY) $(SIDE_BY_SIDE)
 
+test-properties: $(VENV)/.test  ## bad input of every reader, round trips, and relations between results
+	$(PYTEST) $(PROPERTIES) $(SIDE_BY_SIDE)
+
 release-check: $(VENV)/.release  ## wheel and source distribution, built to build/dist and tried
 	$(PYTEST) $(RELEASE)
 
 test-all:  ## all tests, as in CI; a command runs even if another one failed
 	$(MAKE) --keep-going test test-ab test-browser test-commands test-plugins test-real-time test-studies \
-		test-history
+		test-history test-properties
+
+# Looks for input that raises an undocumented error: hours for all readers, FUZZ="baseline results" for two.
+EXECUTIONS ?= 1000000
+fuzz: $(VENV)/.fuzz  ## each reader on a million inputs
+	$(BIN)/python -m tests.properties.fuzz --executions $(EXECUTIONS) $(FUZZ)
 
 # A common mistake with language models, compared with a baseline of the right way: must fail.
 REGRESSIONS = $(PYTEST) benchmarks/regressions -k generation --energy-baselines=$(VENV)/right-way
@@ -210,6 +220,10 @@ $(VENV)/.postgresql: $(VENV)/.test
 
 $(VENV)/.release: $(VENV)/.test
 	$(INSTALL) build check-wheel-contents towncrier twine
+	touch $@
+
+$(VENV)/.fuzz: $(VENV)/.test
+	$(INSTALL) atheris
 	touch $@
 
 # The pinned torch first, before a package pulls in another one: see CONTRIBUTING.md

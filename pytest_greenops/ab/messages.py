@@ -134,7 +134,7 @@ class Channel:
             return self._decoder.decode(self._exactly(length, until_ns))
         except _Late:
             raise NoAnswer(f"its process did not answer within {limit_s:.0f} s") from None
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:  # by msgspec, and for text not in UTF-8
             raise ChannelClosed(f"its process sent something else ({error})") from None
         except OSError as error:
             raise ChannelClosed(f"its process cannot be reached ({error.strerror})") from None

@@ -44,7 +44,7 @@ def _started(pid: int) -> str:
     In clock ticks since the machine started where /proc says so: they do not change when the clock
     is set. In milliseconds of Unix time elsewhere.
     """
-    with suppress(OSError, IndexError):
+    with suppress(OSError, IndexError, ValueError):
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
         return "" if fields[0] in (b"Z", b"X") else fields[19].decode()

@@ -8,14 +8,15 @@ step is a comment in that log: `git bisect log` shows it, and `git bisect reset`
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from pytest_greenops.ab.git import GitError, git
 from pytest_greenops.model.bisected import Commit, Mark, Measured, Step
+from pytest_greenops.model.errors import GreenopsError
 
 #: A bisect of ours has such a comment in its log.
 _TASK, _NOTE = "# pytest-greenops: ", "# energy: "
@@ -24,7 +25,7 @@ _NOTED = re.compile(rf"^{_NOTE}\[([0-9a-f]+)\] (good|bad|skip): (.*)$", re.MULTI
 _COMMIT = "%H%x00%h%x00%an%x00%as%x00%s%x00%P"
 
 
-class Task(NamedTuple):
+class Task(msgspec.Struct, frozen=True):
     """What a bisect looks for.
 
     good, bad  whole names of commits
@@ -60,17 +61,22 @@ class GitBisect:
 
     @property
     def task(self) -> Task | None:
-        """The task of the bisect in progress, if it is one of ours."""
+        """The task of the bisect in progress, if it is one of ours; raises `GreenopsError`."""
         for line in self._lines() if self.in_progress else ():
             if line.startswith(_TASK):
-                written = json.loads(line.removeprefix(_TASK))
-                return Task(**{**written, "follows": Measured(*written["follows"])})
+                try:
+                    return msgspec.json.decode(line.removeprefix(_TASK), type=Task)
+                except (ValueError, RecursionError):
+                    raise GreenopsError(
+                        f"{self._log}: its line '{_TASK.strip()}' is damaged: end this bisect with "
+                        "git bisect reset, and start it again"
+                    ) from None
         return None
 
     def start(self, task: Task) -> None:
         """Start a bisect between the two commits of the task."""
         self.git("bisect", "start", "--no-checkout", task.bad, task.good)
-        self._append(_TASK + json.dumps(task._asdict()))
+        self._append(_TASK + msgspec.json.encode(task).decode())
 
     def resume(self) -> None:
         """Choose the commit to test again, in case that a mark was set but not followed."""

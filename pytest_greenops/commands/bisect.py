@@ -128,7 +128,12 @@ def _check_same(task: Task | None, asked: _Asked) -> None:
     """Raise `GreenopsError` unless the bisect in progress is the one that the user asks for."""
     if task is None:
         raise GreenopsError("a bisect of yours is in progress here: end it with git bisect reset")
-    if task[:-1] != (asked.good.sha, asked.bad.sha, asked.folder, asked.args):
+    if (task.good, task.bad, task.folder, task.args) != (
+        asked.good.sha,
+        asked.bad.sha,
+        asked.folder,
+        asked.args,
+    ):
         own = [PROGRAM, "bisect", task.good[:10], task.bad[:10], "--", *task.args]
         where = "" if task.folder == asked.folder else f" in {task.folder}"
         raise GreenopsError(

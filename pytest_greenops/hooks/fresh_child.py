@@ -257,6 +257,6 @@ def _lives(process: int) -> bool:
     """Return whether a process has not ended: not even as a zombie."""
     try:
         state = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0]
-    except OSError:
+    except (OSError, IndexError):
         return False
     return state not in (b"Z", b"X")

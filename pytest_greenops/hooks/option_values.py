@@ -13,6 +13,9 @@ from pytest_greenops.model.errors import GreenopsError, OptionError, UnitError
 from pytest_greenops.model.marker import MOST_ROUNDS
 from pytest_greenops.model.run_options import Count, StableMemory, TestsOf
 
+#: No number that an option takes has as many digits.
+_DIGITS = 18
+
 
 class OptionReader:
     """Reads an option from the command line, else from its ini twin."""
@@ -73,7 +76,9 @@ def quantity_of(name: str) -> Callable[[str], float]:
 
 def count_of(value: Any) -> int:
     """Return a number of rounds or processes."""
-    number = int(value) if str(value).isdecimal() else 0
+    text = str(value)
+    # Python refuses to read very long numbers, and these digits are too many already.
+    number = int(text[:_DIGITS]) if text.isdecimal() else 0
     if number < 1:
         raise UnitError(value, "expected a whole number >= 1")
     if number > MOST_ROUNDS:

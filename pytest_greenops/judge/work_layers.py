@@ -97,7 +97,7 @@ def _innermost(paths: Collection[str]) -> Iterator[str]:
     while left:
         path = left.pop()
         children = inside.get(path, set())
-        numbered = all(child.rpartition(".")[2].isdigit() for child in children)
+        numbered = all(child.rpartition(".")[2].isdecimal() for child in children)
         if children and (numbered or any(child in inside for child in children)):
             left.extend(children)
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -95,7 +94,7 @@ def _listed(paths: Iterable[str]) -> str:
 
 def _block(path: Sequence[str]) -> tuple[str, ...]:
     """Return the path up to its first number: the layer that is one of many."""
-    numbers = [place for place, part in enumerate(path) if part.isdigit()]
+    numbers = [place for place, part in enumerate(path) if part.isdecimal()]
     return tuple(path[: numbers[0] + 1]) if numbers else ()
 
 
@@ -111,4 +110,5 @@ def _shared(paths: Sequence[Sequence[str]]) -> list[str]:
 
 def natural(path: str) -> list[tuple[int, str]]:
     """Return a key that sorts `layers.2` before `layers.10`."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"[.]", path)]
+    # Of two numbers the longer one is larger; Python refuses to read very long ones.
+    return [(len(part) if part.isdecimal() else 0, part) for part in path.split(".")]

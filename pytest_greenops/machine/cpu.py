@@ -184,7 +184,7 @@ def temperature_c(root: Path) -> float | None:
     monitors = matching(root / "sys/class/hwmon", "hwmon*")
     chips = [m for m in monitors if text(m / "name") in ("coretemp", "k10temp", "cpu_thermal")]
     readings = filter(None, (text(chip / "temp1_input") for chip in chips))
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         return max((int(reading) / 1000 for reading in readings), default=None)
     return None
 

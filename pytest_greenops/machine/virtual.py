@@ -115,7 +115,7 @@ def _mounted_files(root: Path) -> str:
 
 def _quota(limit: str | None) -> float | None:
     """Return the CPUs of `200000 100000`: CPU time and period in microseconds."""
-    with suppress(ValueError, ZeroDivisionError):
+    with suppress(ValueError, ZeroDivisionError, OverflowError):
         quota_us, period_us = map(int, (limit or "").split())
         return quota_us / period_us if quota_us > 0 else None
     return None

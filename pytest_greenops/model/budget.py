@@ -71,7 +71,7 @@ def parse_arguments(text: str) -> dict[str, object]:
                 f"{shown(text)}: expected an energy, then name=value, such as '2.5 J, per=sample'"
             )
         if name in given:
-            raise BudgetError(f"energy_budget({name}=...): expected it only once")
+            raise BudgetError(f"energy_budget({_keyword(name)}=...): expected it only once")
         given[name] = _value(value)
         if not part[2]:
             break
@@ -87,13 +87,17 @@ def _value(text: str) -> object:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else text
 
 
+def _keyword(name: str) -> str:
+    """Return a keyword for a message; in the ini file it may be any text."""
+    return name if name.isidentifier() else shown(name)
+
+
 def _checked(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     known = keywords()
     for keyword in kwargs:
         if keyword not in known:
-            written = keyword if keyword.isidentifier() else shown(keyword)
             raise BudgetError(
-                f"energy_budget({written}=...): unknown keyword: {_meant(keyword, known)}"
+                f"energy_budget({_keyword(keyword)}=...): unknown keyword: {_meant(keyword, known)}"
             )
     if len(args) > 1:
         got = ", ".join(map(shown, args))

@@ -40,7 +40,8 @@ class HistoryUrl:
         """
         scheme, found, rest = written.partition("://")
         if not found or not _SCHEME.fullmatch(scheme):
-            hint = "" if found or "@" in written else f"; a file is sqlite:///{written}"
+            is_file = not found and "@" not in written and written.isprintable()
+            hint = f"; a file is sqlite:///{written}" if is_file else ""
             raise OptionError(f"not a URL of a database: {_FORMS}{hint}")
         self._written, self._secrets = written, tuple(_secrets(rest))
         self.file: Path | None = None

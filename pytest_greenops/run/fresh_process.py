@@ -146,7 +146,7 @@ def _run(environ: Mapping[str, str], output: str, limit_s: float, system: System
 def _read(path: str, code: int, output: str, system: System) -> Answer:
     try:
         answer = msgspec.msgpack.decode(system.read_file(path), type=Answer)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, RecursionError):  # by msgspec, and for text not in UTF-8
         answer = None
     if answer is not None and answer.failure:
         raise FreshFailure(answer.failure)

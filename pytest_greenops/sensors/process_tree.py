@@ -47,7 +47,10 @@ def children(pid: int) -> list[int]:
     """Return the living children of a process; raise `OSError` if it or a thread of it ended."""
     found: list[int] = []
     for thread in SYSTEM.listdir(f"/proc/{pid}/task"):
-        found += map(int, SYSTEM.read_file(f"/proc/{pid}/task/{thread}/children").split())
+        listed = SYSTEM.read_file(f"/proc/{pid}/task/{thread}/children").split()
+        if not all(map(bytes.isdigit, listed)):
+            raise OSError(f"/proc/{pid}/task/{thread}/children is no list of processes")
+        found += map(int, listed)
     return found
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 from pytest_greenops.model.environment import fact_text
 from pytest_greenops.system import before_tests
 
+#: No kernel is built for more: Linux' largest setting is 8,192.
+_MOST_CPUS = 1 << 20
+
 
 @before_tests
 def text(file: Path) -> str | None:
@@ -41,6 +44,7 @@ def cpu_count(cpu_list: str) -> int:
     """Return the number of CPUs in a list of the kernel, e.g. `0-3,8`; 0 if it is none."""
     try:
         spans = [span.partition("-") for span in cpu_list.split(",")]
-        return max(0, sum(int(last or first) - int(first) + 1 for first, _, last in spans))
+        count = sum(int(last or first) - int(first) + 1 for first, _, last in spans)
     except ValueError:
         return 0
+    return count if 0 < count <= _MOST_CPUS else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from operator import mul
 from typing import Any
 from weakref import ref
@@ -63,6 +64,17 @@ def _span(tensor: Any) -> int:
     return min(used, reach)
 
 
+@lru_cache(maxsize=1)
+def _users_of_new(torch: Any) -> int:
+    """Return how many references the storage of a new tensor has.
+
+    It is asked once, before anything is counted: in an open window it would be counted too.
+    """
+    tensor = torch.empty(1, device="cpu")
+    storage = tensor.untyped_storage()
+    return int(torch._C._storage_Use_Count(storage._cdata))
+
+
 class LiveMemory:
     """The memory of tensors that a call makes, and the most that they take at once.
 
@@ -78,9 +90,7 @@ class LiveMemory:
         self._lock = SYSTEM.allocate_lock()
         torch = SYSTEM.modules["torch"]
         self._users: Callable[[int], int] = torch._C._storage_Use_Count
-        tensor = torch.empty(1, device="cpu")
-        storage = tensor.untyped_storage()
-        self._users_of_new = self._users(storage._cdata)
+        self._users_of_new = _users_of_new(torch)
 
     @property
     def concurrent(self) -> bool:

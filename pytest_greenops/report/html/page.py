@@ -136,7 +136,8 @@ def _machine(facts: Mapping[str, str]) -> Iterator[str]:
     if facts.get("cpu"):
         yield facts["cpu"]
     if facts.get("cores"):
-        yield counted(int(facts["cores"]), "core") if facts["cores"].isdigit() else facts["cores"]
+        cores = facts["cores"]
+        yield counted(int(cores), "core") if cores.isdecimal() and len(cores) < 10 else cores
     if facts.get("gpu"):
         yield facts["gpu"]
     if facts.get("sensors"):

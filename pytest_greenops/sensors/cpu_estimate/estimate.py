@@ -265,12 +265,17 @@ def below_ns(top: int, without: Container[int] = ()) -> tuple[int, bool]:
 
 
 def _process_ns(pid: int) -> int:
-    """Return the CPU time of another process and of the children that it waited for."""
+    """Return the CPU time of another process and its waited-for children; raise `OSError`."""
     # The process's clock has nanoseconds, and the number that clock_getcpuclockid(3) gives it.
     # Only /proc/PID/stat, in hundredths of a second, has the time of its children.
     running_ns: int = SYSTEM.clock_gettime_ns((~pid << 3) | 2)
     fields = SYSTEM.read_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    waited_for = int(fields[13]) + int(fields[14])  # cutime and cstime, proc(5)
+    try:
+        waited_for = int(fields[13]) + int(fields[14])  # cutime and cstime, proc(5)
+    except (ValueError, IndexError):
+        waited_for = -1
+    if waited_for < 0:
+        raise OSError(f"/proc/{pid}/stat has no CPU time of its children")
     return running_ns + waited_for * 1_000_000_000 // SYSTEM.clock_ticks
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_greenops.model.measurement import DeviceState
-from pytest_greenops.sensors.nvidia.binding import MOST_W
+from pytest_greenops.sensors.nvidia.binding import LEAST_W, MOST_W
 from pytest_greenops.sensors.process_tree import tree
 from pytest_greenops.system import SYSTEM
 
@@ -86,7 +86,7 @@ def state(nvml: Any, handle: Any, clocks: Clocks, presence: Presence) -> DeviceS
 def power_limit_w(nvml: Any, handle: Any) -> float | None:
     """Return the power limit that the driver enforces; None if it reports no plausible one."""
     limit_mw = _ask(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle) or 0
-    return limit_mw / 1000 if 0 < limit_mw / 1000 <= MOST_W else None
+    return limit_mw / 1000 if LEAST_W <= limit_mw / 1000 <= MOST_W else None
 
 
 def presences(nvml: Any, handles: Sequence[Any], proc: Path = _PROC) -> list[Presence]:

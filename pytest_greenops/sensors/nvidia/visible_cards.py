@@ -11,6 +11,9 @@ from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.sensors.nvidia.binding import text
 from pytest_greenops.system import SYSTEM
 
+#: A number of more digits is that of no card, whatever follows; Python refuses very long ones.
+_DIGITS = 18
+
 
 @dataclass(frozen=True)
 class Card:
@@ -37,13 +40,16 @@ class ShownCards(NamedTuple):
 
 
 def all_cards(nvml: Any) -> ShownCards:
-    """Return every card that the driver shows; raise `SensorUnavailable` if none answers.
+    """Return every card that the driver shows; raise `SensorUnavailable` if it or none answers.
 
     Cards that this user may not use are left out: no work of this process can be on them.
     """
     cards: list[Card] = []
     lost: dict[int, str] = {}
-    count = nvml.nvmlDeviceGetCount()
+    try:
+        count = nvml.nvmlDeviceGetCount()
+    except nvml.NVMLError as error:
+        raise SensorUnavailable(f"the NVIDIA driver does not count its cards ({error})") from None
     for index in range(count):
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
@@ -122,8 +128,8 @@ def _card_of(nvml: Any, cards: Sequence[Card], entry: str) -> Card | None:
 
 def _ordinal(entry: str) -> int | None:
     """Return the number that an entry starts with: CUDA reads `1gpu` as 1."""
-    digits = re.match(r"\+?\d+", entry)
-    return int(digits[0]) if digits else None
+    digits = re.match(r"\+?[0-9]+", entry)
+    return int(digits[0][:_DIGITS]) if digits else None
 
 
 def _parent_uuid(nvml: Any, mig: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pytest_greenops.model.environment import fact_text
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import Domain, Kind
 from pytest_greenops.sensors.system_files import matching
@@ -36,9 +37,12 @@ _MSR = "intel-rapl"
 
 _ZONE_ID = re.compile(r"(intel-rapl(?:-mmio)?)((?::[0-9a-f]+)*)")
 
-_PACKAGE = re.compile(r"package-(\d+)(?:-die-(\d+))?")
+_PACKAGE = re.compile(r"package-([0-9]{1,9})(?:-die-([0-9]{1,9}))?")
 
-_PSYS = re.compile(r"psys(?:-(\d+))?")
+_PSYS = re.compile(r"psys(?:-([0-9]{1,9}))?")
+
+#: The longest number that 64 bits hold, and the newline after it.
+_LONGEST = 21
 
 _KINDS: tuple[Kind, ...] = ("cpu", "dram", "psys")
 
@@ -80,7 +84,7 @@ def find_zones(root: Path) -> list[Zone]:
             pending.append(entry)
             if os.path.exists(entry / "name"):
                 numbers = tuple(int(number, 16) for number in match[2].split(":")[1:])
-                name = (entry / "name").read_text(errors="replace").strip()
+                name = " ".join(fact_text((entry / "name").read_bytes()).split())
                 found[entry.name] = Zone(match[1], numbers, entry, name)
     return sorted(found.values())
 
@@ -183,6 +187,6 @@ def _number(file: Path) -> int | None:
 def parse_count(text: bytes) -> int | None:
     """Return the number in a file of the kernel, or None."""
     # The kernel ends a number with a newline; without it digits are missing.
-    if text[-1:] == b"\n" and text[:-1].isdigit():
+    if text[-1:] == b"\n" and text[:-1].isdigit() and len(text) <= _LONGEST:
         return int(text)
     return None

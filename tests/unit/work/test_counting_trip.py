@@ -11,11 +11,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="needs torch: make test-studies")
 
 from torch import _dynamo  # noqa: E402
 
+from pytest_greenops.model.counted import Amount, Operator  # noqa: E402
 from pytest_greenops.work.counting_trip import (  # noqa: E402
     COMPILED,
     OUTLIVED,
@@ -104,6 +107,33 @@ def test_windows_inside_windows() -> None:
     outer, inner = trip.tallies["outer"], trip.tallies["inner"]
     assert (2, 2) == (of(outer, "aten.mm").calls, of(inner, "aten.mm").calls)
     assert (1, 0) == (of(outer, "aten.exp").calls, of(inner, "aten.exp").calls)
+    assert of(outer, "aten.empty").calls == 0  # of this package, when a window opens
+
+
+_STEPS = (
+    lambda: torch.ones(2, 3) @ torch.ones(3, 2),
+    lambda: torch.ones(3).exp(),
+    lambda: torch.ones(4, dtype=torch.float64).sum(),
+    lambda: torch.ones(2, 3).t(),
+)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@given(st.lists(st.lists(st.sampled_from(_STEPS), max_size=4), min_size=1, max_size=4))
+def test_work_adds_up_over_windows(windows: list[list[Callable[[], Any]]]) -> None:
+    """Work that is split into windows has, in all of them, the operators that one window has."""
+    trip = CountingTrip(torch, lambda: None)
+    with trip.window("whole"):
+        for number, steps in enumerate(windows):
+            with trip.window(f"part {number}"):
+                for step in steps:
+                    step()
+    whole = trip.tallies.pop("whole").operators
+    summed: dict[Operator, Amount] = {}
+    for tally in trip.tallies.values():
+        for operator, amount in tally.operators.items():
+            summed[operator] = summed.get(operator, Amount()) + amount
+    assert summed == whole
 
 
 def test_a_device_that_fails_does_not_stop_the_work() -> None:
