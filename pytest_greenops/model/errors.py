@@ -27,7 +27,13 @@ class EnergyUnproven(EnergyFailure):
 
 
 class GreenopsError(Exception):
-    """An error of a run: one line that says what is wrong and how to fix it."""
+    """An error of a run: one line that says what is wrong and how to fix it.
+
+    What a file, a driver or a user wrote may be in it: of that, control characters are escaped.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_printable(message))
 
 
 class UnitError(GreenopsError, ValueError):
@@ -99,10 +105,17 @@ def shown(value: object) -> str:
     if type(value) is str and len(value) <= _LONGEST_TEXT:
         return repr(value)
     try:
-        text = " ".join(reprlib.repr(value).split())
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+        return _printable(" ".join(reprlib.repr(value).split()))
     except Exception:
         return f"<{type(value).__name__}>"
+
+
+def _printable(text: str) -> str:
+    """Return a text of one line, with escapes for what a terminal does not show."""
+    if text.isprintable():
+        return text
+    line = " ".join(each.strip() for each in text.splitlines())
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
 def encodable(text: str) -> str:

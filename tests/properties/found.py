@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tests.properties.kernel_files import encoded
-from tests.properties.samples import EVENTS
+from tests.properties.samples import BASELINES, EVENTS
 
 #: More digits than Python reads as a number.
 _LONG = "9" * 5000
@@ -13,6 +13,7 @@ _ZONE = "class/powercap/intel-rapl:0"
 _READY = EVENTS[0]
 
 FOUND: tuple[tuple[str, bytes], ...] = (
+    ("baseline", BASELINES[1].replace(b'"units"', b'"u\\u001b[2J\\nnits"', 1)),
     ("option", _LONG.encode()),
     ("cuda-visible-devices", _LONG.encode()),
     ("powercap-tree", encoded({f"{_ZONE}/name": f"package-{_LONG}\n"})),

@@ -253,7 +253,9 @@ def outcome(reader: Reader, data: bytes) -> Exception | None:
     try:
         reader.read(data)
     except reader.errors as error:
-        if isinstance(error, GreenopsError) and "\n" in str(error):
-            raise AssertionError("a message of more than one line") from error
+        if isinstance(error, GreenopsError) and not str(error).isprintable():
+            raise AssertionError(
+                "a message of several lines, or with control characters"
+            ) from error
         return error
     return None
