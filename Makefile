@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-properties test-all fuzz release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
+.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-properties test-reliability reliability test-all fuzz release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -24,15 +24,16 @@ COMMANDS = $(addprefix tests/integration/test_,action.py ci_files.py commands_of
 RELEASE = tests/test_release.py
 PROPERTIES = tests/properties
 BROWSER = $(addprefix tests/integration/test_,html.py html_charts.py history_html.py)
+RELIABILITY = tests/reliability
 HISTORY = tests/history $(addprefix tests/integration/test_,history.py cli_history.py)
 NEED_TORCH = tests/studies tests/layers tests/unit/work \
 	$(addprefix tests/integration/test_,explain_layers.py ab_count.py init_torch.py worker_process.py) \
 	$(addprefix tests/integration/test_count,.py _only.py _effects.py _gaps.py) tests/unit/run/test_counting.py
 
-test: $(VENV)/.test  ## two minutes: all tests but those of the eight commands below
+test: $(VENV)/.test  ## two minutes: all tests but those of the nine commands below
 	$(PYTEST) tests -m "not real_time and not needs_torch" \
 		$(addprefix --ignore=,$(COMPARISONS) $(COMMANDS) $(BROWSER) $(RELEASE) $(OTHER_PLUGINS) $(NEED_TORCH) $(HISTORY) \
-		$(PROPERTIES)) $(SIDE_BY_SIDE)
+		$(PROPERTIES) $(RELIABILITY)) $(SIDE_BY_SIDE)
 
 test-ab: $(VENV)/.test  ## comparisons and bisects in git repositories, by processes of their own
 	$(PYTEST) -m "not real_time" $(COMPARISONS) $(SIDE_BY_SIDE)
@@ -60,12 +61,15 @@ test-history: $(VENV)/.postgresql  ## histories in SQLite and in a PostgreSQL th
 test-properties: $(VENV)/.test  ## bad input of every reader, round trips, and relations between results
 	$(PYTEST) $(PROPERTIES) $(SIDE_BY_SIDE)
 
+test-reliability: $(VENV)/.test  ## faults: kills, full disks, signals, hung children, clocks, names, secrets
+	$(PYTEST) $(RELIABILITY) $(SIDE_BY_SIDE)
+
 release-check: $(VENV)/.release  ## wheel and source distribution, built to build/dist and tried
 	$(PYTEST) $(RELEASE)
 
 test-all:  ## all tests, as in CI; a command runs even if another one failed
 	$(MAKE) --keep-going test test-ab test-browser test-commands test-plugins test-real-time test-studies \
-		test-history test-properties
+		test-history test-properties test-reliability
 
 # Looks for input that raises an undocumented error: hours for all readers, FUZZ="baseline results" for two.
 EXECUTIONS ?= 1000000
@@ -96,6 +100,7 @@ bench-plain: $(VENV)/.bench  ## the benchmarks as plain tests, unmeasured
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive pytest_greenops
 
 types: $(VENV)/.lint
 	$(BIN)/mypy
@@ -181,6 +186,10 @@ suites: $(VENV)/.test
 # How large the HTML report is, and how fast it opens in Chromium.
 report: $(VENV)/.browser
 	$(BIN)/python -m benchmarks.report.opening
+
+# The faults of test-reliability at every system call, not at some: half an hour.
+reliability: $(VENV)/.test
+	$(PYTEST) $(RELIABILITY) --all-faults $(SIDE_BY_SIDE)
 
 # How often a step in a trend is wrong, and how fast a history of a million rows is; minutes.
 history: $(VENV)/.test

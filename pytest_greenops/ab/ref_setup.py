@@ -141,7 +141,7 @@ def _run(
     with output.open("wb") as file:
         process = subprocess.Popen(
             command,
-            shell=True,
+            shell=True,  # the user gave the command  # nosec B602
             cwd=folder,
             env=environ,
             stdin=subprocess.DEVNULL,

@@ -17,8 +17,8 @@ from pytest_greenops.model.errors import OptionError
 
 #: Folders with this name are ours; the rest of the name says whose.
 PREFIX = "pytest-greenops-ab-"
-#: Where to make folders if the system's temporary folder lies in the repository.
-_FURTHER_PLACES = (Path("/tmp"), Path("/var/tmp"))
+#: Where to make folders, with mode 0700, if the system's temporary folder lies in the repository.
+_FURTHER_PLACES = (Path("/tmp"), Path("/var/tmp"))  # nosec B108
 
 
 class Worktree:

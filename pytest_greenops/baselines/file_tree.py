@@ -24,6 +24,8 @@ from pytest_greenops.system import SYSTEM
 Content = TypeVar("Content")
 _SAFE = re.compile(r"[^A-Za-z0-9_.\[\]=,+-]+")
 _LONGEST_NAME = 120
+#: Names of devices on Windows, whatever follows their first dot.
+_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)?")
 #: Digits that tell names apart whose readable part is the same: 64 bits collide by no accident.
 _HASH_DIGITS = 16
 
@@ -223,7 +225,7 @@ def _folder_name(part: str) -> str:
 def file_name(name: str, digits: int = _HASH_DIGITS) -> str:
     """Return a file name for a test: readable, unique, and valid on every file system."""
     safe = _SAFE.sub("_", name).replace(".", "-")[:_LONGEST_NAME]
-    if safe != name or safe != safe.lower():
+    if safe != name or safe != safe.lower() or _DEVICE.fullmatch(safe):
         safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:digits]
     return f"{safe}.json"
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import socket
 import stat
 import sys
@@ -55,13 +54,15 @@ def locked(
     try:
         if alone:
             _remove_leftovers(folder / NAME)
-            _write(handle, f"pid {os.getpid()} on {socket.gethostname()}: {shlex.join(sys.argv)}")
+            # Without its arguments: the URL of a history may have a password.
+            _write(handle, f"pid {os.getpid()} on {socket.gethostname()}")
         yield folder / NAME
     finally:
         if alone:
             _write(handle, "")
-            _flock(handle, unlock=True)  # a fork may have kept its copy of the handle
-        os.close(handle)
+            with suppress(OSError):
+                _flock(handle, unlock=True)  # a fork may have kept its copy of the handle
+        _close(handle)
 
 
 def _acquire(
@@ -78,7 +79,7 @@ def _acquire(
             if _flock(handle):
                 if _is_at(handle, path):
                     return handle, True
-                os.close(handle)  # somebody has removed the file meanwhile
+                _close(handle)  # somebody has removed the file meanwhile
                 continue
         except OSError as error:
             if error.errno in _NO_LOCKS:
@@ -89,10 +90,10 @@ def _acquire(
                         "process save there at a time"
                     )
                 return handle, False
-            os.close(handle)
+            _close(handle)
             raise
         holder = _read(handle) or "another process"
-        os.close(handle)
+        _close(handle)
         waited_s = clock() - begun_s
         if waited_s >= GIVE_UP_S:
             raise LockHeld(f"{holder} has been saving there for {GIVE_UP_S:.0f} s")
@@ -150,6 +151,12 @@ def _flock(handle: int, unlock: bool = False) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     return True
+
+
+def _close(handle: int) -> None:
+    """Close the lock file, whose content nobody needs: a failing disk must not hide an error."""
+    with suppress(OSError):
+        os.close(handle)
 
 
 def _is_at(handle: int, path: Path) -> bool:

@@ -78,7 +78,7 @@ def _start(
 def _fork(
     module: str, args: list[str], environ: dict[str, str], folder: Path, out: Path, err: Path
 ) -> int:
-    server = _server()
+    server = _server(environ.get("LD_PRELOAD", ""))
     assert server.stdin
     assert server.stdout
     request = [module, args, environ, *map(str, (folder, out, err))]
@@ -99,13 +99,18 @@ _AT_START = _at_start(os.environ)
 
 
 @cache
-def _server() -> subprocess.Popen[str]:
-    """Start the server of this process, which ends when its standard input is closed."""
+def _server(preload: str) -> subprocess.Popen[str]:
+    """Start the server whose forks have a library loaded; it ends when its stdin is closed."""
     # NumPy starts no threads: a fork has only the thread that calls it.
     environ = {name: value for name, value in os.environ.items() if name not in APPLIED}
     server = subprocess.Popen(
         [sys.executable, __file__],
-        env={**environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        env={
+            **environ,
+            **({"LD_PRELOAD": preload} if preload else {}),
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+        },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
