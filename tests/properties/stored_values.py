@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from pytest_greenops.model.power_curve import PowerCurve
-from pytest_greenops.model.units import significant
 
 #: Text of any characters that a file in UTF-8 can hold.
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 #: Floats as files have them: of six significant digits, and finite.
-_FLOATS = st.floats(-1e9, 1e9).map(significant)
-_POSITIVE = st.floats(1e-6, 1e6).map(significant)
+_FLOATS = st.floats(-1e9, 1e9).map(lambda value: float(f"{value:.6g}"))
+_POSITIVE = st.floats(1e-6, 1e6).map(lambda value: float(f"{value:.6g}"))
 _MOST_INT = (1 << 62) - 1
 
 
