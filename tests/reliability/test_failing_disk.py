@@ -22,7 +22,7 @@ KINDS = {"ENOSPC": "wc", "EROFS": "wd", "EIO": "rwdc"}
 def test_a_failing_disk_loses_nothing(writer: Writer, name: str, stays: bool) -> None:
     """Each file is the old or the new one, and what was not written is said in a line."""
     error, kinds = getattr(errno, name), KINDS[name]
-    for number, call in writer.tries(kinds, 16):
+    for number, call in writer.tries(kinds, 6):
         where = f"{name} at call {number} of {len(writer.calls)}: {call}"
         ran = writer.start(writer.injector.failing(number, error, kinds, stays))
         shown = f"{where}\n{ran.out}{ran.err}"

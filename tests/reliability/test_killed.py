@@ -11,8 +11,8 @@ import pytest
 
 from tests.reliability.writers import Writer
 
-#: Of the calls that change something, which ones get a signal in the short run.
-EVERY = {"SIGKILL": 5, "SIGTERM": 20, "SIGHUP": 20}
+#: The distance of the calls that get a signal in the short run.
+EVERY = {"SIGKILL": 1, "SIGTERM": 7, "SIGHUP": 7}
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -29,7 +29,7 @@ def test_a_killed_writer_loses_nothing(writer: Writer, name: str) -> None:
 
 def test_an_interrupted_writer_ends_as_others_do(writer: Writer) -> None:
     """Ctrl-C: the exit status of pytest or of a command, no traceback, and nothing left over."""
-    for number, call in writer.tries("wd", 12):
+    for number, call in writer.tries("wd", 4):
         where = f"SIGINT before call {number} of {len(writer.calls)}: {call}"
         ran = writer.start(writer.injector.killing(number, signal.SIGINT))
         shown = f"{where}\n{ran.out}{ran.err}"

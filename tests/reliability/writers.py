@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -88,10 +89,14 @@ class Writer:
     def tries(self, kinds: str, every: int = 1) -> Iterator[tuple[int, Call]]:
         """Yield calls of some kinds with their number, each with the folder as it was at first.
 
-        Of a test that must be short, each `every`-th.
+        Of a test that must be short, the first of each function and kind of file, and of these
+        each `every`-th; of a prune, which starts pytest, half as many.
         """
         found = [(n, call) for n, call in enumerate(self.calls, 1) if call.kind in kinds]
-        for number, call in found[:: 1 if self._all else every]:
+        if not self._all:
+            first = {_function_and_file(call): (n, call) for n, call in reversed(found)}
+            found = sorted(first.values())[:: every * (2 if self.name == "prune" else 1)]
+        for number, call in found:
             self._restore()
             yield number, call
 
@@ -138,6 +143,10 @@ class Writer:
         shutil.rmtree(self.project, ignore_errors=True)
         shutil.copytree(self._template, self.project)
         shutil.rmtree(self.folder / ".saving")
+
+
+def _function_and_file(call: Call) -> tuple[str, str]:
+    return call.name, re.sub(r"^\d+-[0-9a-f]{32}", "temporary", Path(call.path).name)
 
 
 def sessions(path: Path) -> tuple[Session, ...]:
