@@ -42,7 +42,7 @@ test-commands: $(VENV)/.test  ## the command pytest-greenops, sessions in fresh 
 	$(PYTEST) -m "not real_time" $(COMMANDS) $(SIDE_BY_SIDE)
 
 test-browser: $(VENV)/.browser $(VENV)/.postgresql  ## HTML pages in headless Chromium; skipped where that is missing
-	$(PYTEST) $(BROWSER)
+	$(PYTEST) $(BROWSER) $(SIDE_BY_SIDE)
 
 test-plugins: $(VENV)/.test  ## this plugin together with other pytest plugins
 	$(PYTEST) $(OTHER_PLUGINS) $(SIDE_BY_SIDE)
