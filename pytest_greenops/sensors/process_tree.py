@@ -49,7 +49,7 @@ def children(pid: int) -> list[int]:
     for thread in SYSTEM.listdir(f"/proc/{pid}/task"):
         listed = SYSTEM.read_file(f"/proc/{pid}/task/{thread}/children").split()
         if not all(map(bytes.isdigit, listed)):
-            raise OSError(f"/proc/{pid}/task/{thread}/children is no list of processes")
+            raise OSError(f"/proc/{pid}/task/{thread}/children is not a list of processes")
         found += map(int, listed)
     return found
 
