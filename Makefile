@@ -24,7 +24,7 @@ COMMANDS = $(addprefix tests/integration/test_,action.py ci_files.py commands_of
 RELEASE = tests/test_release.py
 PROPERTIES = tests/properties
 BROWSER = $(addprefix tests/integration/test_,html.py html_charts.py history_html.py)
-RELIABILITY = tests/reliability
+RELIABILITY = tests/reliability $(addprefix tests/integration/test_,hostile.py selfchecks.py sensor_faults.py)
 HISTORY = tests/history $(addprefix tests/integration/test_,history.py cli_history.py)
 NEED_TORCH = tests/studies tests/layers tests/unit/work \
 	$(addprefix tests/integration/test_,explain_layers.py ab_count.py init_torch.py worker_process.py) \
@@ -61,7 +61,7 @@ test-history: $(VENV)/.postgresql  ## histories in SQLite and in a PostgreSQL th
 test-properties: $(VENV)/.test  ## bad input of every reader, round trips, and relations between results
 	$(PYTEST) $(PROPERTIES) $(SIDE_BY_SIDE)
 
-test-reliability: $(VENV)/.test  ## faults: kills, full disks, signals, hung children, clocks, names, secrets
+test-reliability: $(VENV)/.test  ## faults: kills, full disks, signals, hostile tests, broken sensors, names, secrets
 	$(PYTEST) $(RELIABILITY) $(SIDE_BY_SIDE)
 
 release-check: $(VENV)/.release  ## wheel and source distribution, built to build/dist and tried
