@@ -12,11 +12,13 @@ TEXTS = [" ".join(f"word{n * k}" for n in range(200)) for k in range(1, 4)]
 
 @pytest.fixture(scope="session")
 def url():
-    """Start the server as a child of pytest, on a free port, and return its address."""
+    """Start the server as a child of pytest, on a free port, warm it up, and return its address."""
     with subprocess.Popen(
         [sys.executable, "-m", "mood"], stdout=subprocess.PIPE, text=True
     ) as server:
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        address = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        ask(address, TEXTS * 10)  # the first requests take longer
+        yield address
         server.terminate()
 
 
