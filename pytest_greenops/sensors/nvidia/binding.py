@@ -22,7 +22,7 @@ PACKAGE = "nvidia-ml-py"
 #: Highest power of a card that is believed: ten times that of the largest. Drivers that do not know
 #: a power have answered 0xFFFFFFFF mW.
 MOST_W = 10_000.0
-#: Lowest power limit of a card that is believed: with a lower one, every window would be implausible.
+#: Lowest power limit of a card that is believed: with less, every window would be implausible.
 LEAST_W = 1.0
 
 _PCI_VENDOR = "0x10de"
