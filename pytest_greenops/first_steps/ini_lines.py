@@ -109,7 +109,7 @@ def _with(text: str, section: str, lines: tuple[str, ...]) -> str:
 def _parsed(path: Path, text: str) -> dict[str, dict[str, Any]]:
     """Return the sections of a file, as pytest's parser reads them; raises `ValueError`.
 
-    Of a TOML file, the section of pytest stands beside the whole document without it.
+    Of a TOML file, the sections are that of pytest, and the whole document without it.
     """
     if not _is_toml(path):
         import iniconfig

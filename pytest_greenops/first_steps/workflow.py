@@ -134,8 +134,13 @@ def _moved(text: str, below: str) -> str:
         (r"^ +(?=(?:energy\.json|junit\.xml)$)", f"{below}/"),
         (r"(?:paths: \[|energy\.json, |junit: |codequality: )(?=[\w-]+\.)", f"{below}/"),
     ):
-        text = re.sub(pattern, lambda found: found[0] + added, text, flags=re.MULTILINE)  # noqa: B023
+        text = re.sub(pattern, partial(_followed, added), text, flags=re.MULTILINE)
     return text
+
+
+def _followed(added: str, found: re.Match[str]) -> str:
+    """Return what was found, with more after it."""
+    return found[0] + added
 
 
 def _install(project: Project, found: re.Match[str]) -> str:

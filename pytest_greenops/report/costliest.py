@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pytest_greenops.model.counted import WorkRecord
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.units import format_energy, format_memory, format_power
-from pytest_greenops.model.verdict import COMPARED
+from pytest_greenops.model.verdict import Verdict
 from pytest_greenops.report import figures, work_text
 from pytest_greenops.report.advice import Advice
 
@@ -18,7 +18,7 @@ _NAMED = 3
 def costliest(results: Sequence[Result]) -> Iterator[Advice]:
     """Yield which measurements use the most energy, or without joules do the most work.
 
-    Nothing is said of a small suite, nor once something is compared: then a change matters more.
+    Nothing is said of a small suite, nor once there is a change: then that matters more.
     """
     if not is_first(results) or len(results) <= _NAMED:
         return
@@ -30,13 +30,18 @@ def costliest(results: Sequence[Result]) -> Iterator[Advice]:
 
 
 def is_first(results: Sequence[Result]) -> bool:
-    """Return whether a run measured or counted something, and compared nothing."""
+    """Return whether a run measured or counted something, and shows no change of it.
+
+    Absolute budgets may have been judged: they need nothing to compare with.
+    """
     known = any(figures.measured(result) or result.work for result in results)
-    return known and not any(
-        outcome in COMPARED
-        for result in results
-        for outcome in (result.verdict.energy, result.verdict.outcome)
-    )
+    return known and not any(_compared(result.verdict) for result in results)
+
+
+def _compared(verdict: Verdict) -> bool:
+    """Return whether a verdict has a change over a baseline or a git ref."""
+    of_work = verdict.work is not None and verdict.work.relative is not None
+    return of_work or verdict.change is not None or verdict.interleaved is not None
 
 
 def _energy(result: Result) -> str:

@@ -11,7 +11,7 @@ from pytest_greenops.model.result import Result
 from pytest_greenops.model.verdict import Outcome
 from pytest_greenops.report.costliest import costliest, is_first
 from tests.unit.builders import key
-from tests.unit.report.samples import result, unmeasured
+from tests.unit.report.samples import inconclusive, limit, result, unmeasured
 from tests.unit.works import FACTS, table
 
 
@@ -63,9 +63,11 @@ def test_what_has_no_joules_is_not_ranked() -> None:
 
 
 def test_only_of_a_first_run() -> None:
-    """Once a verdict compares, or nothing is measured, nothing is named."""
-    passed = replace(FOUR[0], verdict=replace(FOUR[0].verdict, outcome=Outcome.PASSED))
-    assert not is_first([passed, *FOUR[1:]])
-    assert list(costliest([passed, *FOUR])) == []
+    """Once a verdict has a change, or nothing is measured, nothing is named."""
+    grown = inconclusive()
+    assert not is_first([grown, *FOUR[1:]])
+    assert list(costliest([grown, *FOUR])) == []
+    within = replace(FOUR[0].verdict, outcome=Outcome.PASSED, limits=(limit("energy", 2.0, 3.0),))
+    assert is_first([replace(FOUR[0], verdict=within), *FOUR[1:]])  # an absolute budget
     assert not is_first([unmeasured("why")])
     assert is_first(FOUR)
