@@ -39,9 +39,11 @@ def is_first(results: Sequence[Result]) -> bool:
 
 
 def _compared(verdict: Verdict) -> bool:
-    """Return whether a verdict has a change over a baseline or a git ref."""
+    """Return whether a verdict has a change over a baseline or a git ref, of any kind."""
     of_work = verdict.work is not None and verdict.work.relative is not None
-    return of_work or verdict.change is not None or verdict.interleaved is not None
+    of_quality = any(quality.baseline is not None for quality in verdict.qualities)
+    of_joules = verdict.change is not None or verdict.interleaved is not None
+    return of_joules or of_work or of_quality
 
 
 def _energy(result: Result) -> str:

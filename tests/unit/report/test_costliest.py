@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from pytest_greenops.judge.work_and_joules import record
 from pytest_greenops.model.result import Result
-from pytest_greenops.model.verdict import Outcome
+from pytest_greenops.model.verdict import Outcome, QualityChange
 from pytest_greenops.report.costliest import costliest, is_first
 from tests.unit.builders import key
 from tests.unit.report.samples import inconclusive, limit, result, unmeasured
@@ -69,5 +69,7 @@ def test_only_of_a_first_run() -> None:
     assert list(costliest([grown, *FOUR])) == []
     within = replace(FOUR[0].verdict, outcome=Outcome.PASSED, limits=(limit("energy", 2.0, 3.0),))
     assert is_first([replace(FOUR[0], verdict=within), *FOUR[1:]])  # an absolute budget
+    kept = replace(within, qualities=(QualityChange("f1", 0.01, 0.9, 0.9, 0.0),))
+    assert not is_first([replace(FOUR[0], verdict=kept), *FOUR[1:]])
     assert not is_first([unmeasured("why")])
     assert is_first(FOUR)
