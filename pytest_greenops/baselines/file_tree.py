@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 from uuid import uuid4
 
-from pytest_greenops.baselines import folder_lock, whole_file
+from pytest_greenops.baselines import folder_lock, permissions, whole_file
 from pytest_greenops.baselines.baseline_file import as_error
 from pytest_greenops.baselines.whole_file import quoted
 from pytest_greenops.model.baseline import TestKey
@@ -140,7 +140,7 @@ class FileTree(Generic[Content]):
                         break
                     above.rmdir()
             except OSError as error:
-                why = f"cannot be removed ({error.strerror}): fix its permissions"
+                why = f"cannot be removed ({error.strerror}): {permissions.write_fix(path, error)}"
                 raise BaselineError(f"{path}: {why}") from None
 
     @contextmanager
@@ -174,8 +174,8 @@ class FileTree(Generic[Content]):
 
     def _unwritable(self, path: Path, error: OSError) -> BaselineError:
         return BaselineError(
-            f"{path}: cannot be written ({error.strerror}): free space, fix its permissions, or "
-            f"use another folder: {self._other_folder}"
+            f"{path}: cannot be written ({error.strerror}): {permissions.write_fix(path, error)}, "
+            f"or use another folder: {self._other_folder}"
         )
 
 
@@ -232,7 +232,7 @@ def file_name(name: str, digits: int = _HASH_DIGITS) -> str:
 
 def _replace(path: Path, data: bytes, temporary: Path) -> None:
     """Write a file atomically by way of a temporary one, which may be on another disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    permissions.make_folders(path.parent)
     try:
         whole_file.replace(path, data, temporary)
     except OSError as error:

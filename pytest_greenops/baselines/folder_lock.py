@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pytest_greenops.baselines import permissions
+
 #: The folder, below that of the baselines, of the lock and of temporary files.
 NAME = ".saving"
 #: When a waiting process says what it waits for, when it gives up, and how often it looks.
@@ -110,11 +112,10 @@ def _open(folder: Path, path: Path) -> int:
         if here.is_symlink():
             raise OSError(errno.ELOOP, f"{here} is a link, expected a folder")
         if not here.is_dir():
-            here.mkdir(parents=True, exist_ok=True)
-            with suppress(OSError):  # whoever may save in the folder may save here
-                os.chmod(here, stat.S_IMODE(folder.stat().st_mode))
+            permissions.make_folders(here)
         try:
-            _keep_out_of_git(here / ".gitignore")
+            with suppress(PermissionError):  # another user has done so
+                _keep_out_of_git(here / ".gitignore")
             handle = os.open(path, os.O_CREAT | os.O_RDWR | _FLAGS, 0o666)
         except FileNotFoundError:  # another process has removed the folder meanwhile
             continue

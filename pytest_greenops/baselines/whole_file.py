@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
+from pytest_greenops.baselines import permissions
+
 #: The ends of temporary files next to their target, and the age at which one is a leftover.
 _TEMPORARY, _LEFTOVER_S = ".greenops-tmp", 3600
 _MOST_LINKS = 40
@@ -83,7 +85,7 @@ def unreadable(path: Path, error: OSError) -> FileProblem:
     """Return the problem of a file or folder that the system did not let us read."""
     fix = "check its disk or network drive, and run again"
     if error.errno in (errno.EACCES, errno.EPERM):
-        fix = f"fix the permissions: chmod -R u+rwX {quoted(_barred(path))}"
+        fix = permissions.read_fix(path)
     elif error.errno == errno.ELOOP:
         fix = f"remove this link, which leads to itself: rm {quoted(path)}"
     elif error.errno == errno.ENAMETOOLONG:
@@ -95,11 +97,6 @@ def unreadable(path: Path, error: OSError) -> FileProblem:
     elif error.errno in (errno.EMFILE, errno.ENFILE):
         fix = "allow more open files: ulimit -n 4096"
     return FileProblem(f"cannot be read ({error.strerror})", fix)
-
-
-def _barred(path: Path) -> Path:
-    """Return the first part of a path that this user may not enter, else the path itself."""
-    return next((part for part in reversed(path.parents) if not os.access(part, os.X_OK)), path)
 
 
 def damage(path: Path, data: bytes, error: Exception) -> FileProblem:
@@ -227,12 +224,11 @@ def check_writable(path: Path) -> None:
 def replace(path: Path, data: bytes, temporary: Path) -> None:
     """Write a file by way of a temporary one; of a link to a file, replace the link.
 
-    A new file has the permissions that the umask leaves, an existing one keeps its own.
+    A new file has the permissions that the umask leaves, an existing one keeps its mode and group.
     """
     try:
         _write_new(temporary, data)
-        with suppress(OSError):  # there is none yet, or it belongs to somebody else
-            os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
+        permissions.copy_mode(temporary, path)
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):

@@ -1,8 +1,7 @@
 """Two whole runs that save into one folder at once.
 
 Processes that only save, with other temporary folders, are in
-`tests/unit/baselines/test_folder_lock.py`; users without rights or a name in
-`tests/unit/baselines/test_store.py`.
+`tests/unit/baselines/test_folder_lock.py`; two users in `test_two_users.py`.
 """
 
 from __future__ import annotations
@@ -47,28 +46,40 @@ def test_two_runs_lose_nothing_of_each_other(tmp_path: Path, prefix: tuple[str, 
     fill(tmp_path, {"pytest.ini": INI, "conftest.py": conftest(), "test_it.py": TESTS})
     running = []
     for run in ("one", "two"):
-        (tmp_path / f"tmp-{run}").mkdir()
-        outer = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "GITHUB_"))}
-        given = {"RUN": run, "TMPDIR": str(tmp_path / f"tmp-{run}"), "PYTHONPATH": str(ROOT)}
-        given |= {"JOULES": "2.0", "SEED": "0", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         command = [*prefix, sys.executable, "-m", "pytest", "-p", "greenops", "--energy-save"]
         running.append(
             subprocess.Popen(
                 [*command, *ALONE, "-p", "no:cacheprovider"],
                 cwd=tmp_path,
-                env={**outer, **given},
+                env=environment(tmp_path, run),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
             )
         )
+    check_both(tmp_path, running)
+
+
+def environment(folder: Path, run: str) -> dict[str, str]:
+    """Return the variables of one of two runs, with a TMPDIR of its own."""
+    temporary = folder / f"tmp-{run}"
+    temporary.mkdir()
+    temporary.chmod(0o777)
+    outer = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "GITHUB_"))}
+    given = {"RUN": run, "TMPDIR": str(temporary), "PYTHONPATH": str(ROOT)}
+    given |= {"JOULES": "2.0", "SEED": "0", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return {**outer, **given}
+
+
+def check_both(folder: Path, running: list[subprocess.Popen[str]]) -> None:
+    """Wait for two runs; check that both passed, and that each file has what both measured."""
     for process in running:
         printed, _ = process.communicate(timeout=120)
         assert process.returncode == 0, printed
-    found = survey(tmp_path / "baselines")
+    found = survey(folder / "baselines")
     assert found.damaged == ()
     assert len(found.baselines) == 20
     assert {tuple(sorted(each.measurements)) for each in found.baselines.values()} == {
         ("one", "two")
     }
-    assert sorted(os.listdir(tmp_path / "baselines/.saving")) == [".gitignore", "lock"]
+    assert sorted(os.listdir(folder / "baselines/.saving")) == [".gitignore", "lock"]

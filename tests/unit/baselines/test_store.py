@@ -546,7 +546,7 @@ def test_a_folder_that_cannot_be_read_is_never_an_empty_one(folder: Path, part: 
     answer = child.run(refused_as_nobody, str(folder))
     (folder / part).chmod(0o777)
     place = folder / (part or MACHINE)
-    fix = f"fix the permissions: chmod -R u+rwX {folder / part}"
+    fix = fix_for_nobody(folder / part)
     assert answer["files"] == f"{place}: cannot be read (Permission denied): {fix}"
     if part:
         assert answer["survey"] == answer["files"]
@@ -834,6 +834,16 @@ def test_a_read_only_disk_is_refused_before_measuring(folder: Path) -> None:
     assert answer["files"] == [os.path.relpath(answer["path"], folder)]
 
 
+def fix_for_nobody(path: Path) -> str:
+    """Return the fix for a file of this user, as `child.become_nobody` gets it."""
+    if os.geteuid() != 0:  # nobody is this user
+        return f"fix the permissions: chmod -R u+rwX {path}"
+    return (
+        "ask its owner (root) for a GROUP that you share: "
+        f"chgrp -R GROUP {path} && chmod -R g+rwX {path}"
+    )
+
+
 def save_as_nobody(folder: str) -> dict[str, Any]:
     """Try to save as a user without permissions, in a child process."""
     child.become_nobody()
@@ -849,7 +859,10 @@ def test_a_folder_without_permission_is_refused(folder: Path) -> None:
     """Nothing is written, and the message has the folder and the fix."""
     folder.chmod(0o555)
     answer = child.run(save_as_nobody, str(folder))
-    assert answer["asked"] == (f"{folder}: cannot be written (Permission denied): {UNWRITABLE_FIX}")
+    assert answer["asked"] == (
+        f"{folder}: cannot be written (Permission denied): {fix_for_nobody(folder)}, or use "
+        "another folder: --energy-baselines=DIR"
+    )
     assert "cannot be written (Permission denied)" in answer["saved"]
     assert answer["files"] == []
 

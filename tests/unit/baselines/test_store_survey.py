@@ -101,7 +101,7 @@ def test_a_file_that_cannot_be_removed_is_refused(folder: Path) -> None:
     path.mkdir()
     said = refusal(lambda: store.remove(path))
     assert said.startswith(f"{path}: cannot be removed (")
-    assert said.endswith("): fix its permissions")
+    assert said.endswith("): free space, fix its permissions")
 
 
 def test_the_message_names_the_option_of_the_command(tmp_path: Path) -> None:
