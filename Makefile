@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-properties test-reliability reliability test-all fuzz release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
+.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-properties test-reliability reliability soak test-all fuzz release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -190,6 +190,11 @@ report: $(VENV)/.browser
 # The faults of test-reliability at every system call, not at some: half an hour.
 reliability: $(VENV)/.test
 	$(PYTEST) $(RELIABILITY) --all-faults $(SIDE_BY_SIDE)
+
+# What one process keeps after hundreds of runs, beside a busy one: two hours.
+HOURS ?= 2
+soak: $(VENV)/.bench
+	$(BIN)/python -m tests.reliability.soak --hours $(HOURS)
 
 # How often a step in a trend is wrong, and how fast a history of a million rows is; minutes.
 history: $(VENV)/.test
