@@ -7,7 +7,7 @@ PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
 
-.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-properties test-reliability reliability soak test-all fuzz release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
+.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-properties test-reliability reliability soak test-all fuzz mutation release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -75,6 +75,10 @@ test-all:  ## all tests, as in CI; a command runs even if another one failed
 EXECUTIONS ?= 1000000
 fuzz: $(VENV)/.fuzz  ## each reader on a million inputs
 	$(BIN)/python -m tests.properties.fuzz --executions $(EXECUTIONS) $(FUZZ)
+
+# Changes the code in small ways, and expects that a unit test fails: hours for all, MUTATE="judge measure.meter" for some.
+mutation: $(VENV)/.mutation  ## mutation testing of what measures, judges and remembers
+	$(BIN)/python -m tests.mutation --processes $(subst auto,1,$(JOBS)) $(MUTATE)
 
 # A common mistake with language models, compared with a baseline of the right way: must fail.
 REGRESSIONS = $(PYTEST) benchmarks/regressions -k generation --energy-baselines=$(VENV)/right-way
@@ -238,6 +242,10 @@ $(VENV)/.release: $(VENV)/.test
 
 $(VENV)/.fuzz: $(VENV)/.test
 	$(INSTALL) atheris
+	touch $@
+
+$(VENV)/.mutation: $(VENV)/.test $(VENV)/.bench
+	$(INSTALL) mutmut
 	touch $@
 
 # The pinned torch first, before a package pulls in another one: see CONTRIBUTING.md

@@ -1,0 +1,137 @@
+"""Change the code in small ways, and see whether a unit test fails for each: mutation testing.
+
+`python -m tests.mutation [--processes N] [PACKAGE ...] [PACKAGE.MODULE ...]`. mutmut makes the
+changes (mutants) in the functions of a package, and runs the tests in the folder of `tests/unit`
+that mirrors it. The mutants of a module that is named are all tried. Those of a package are tried
+if they survived the last time, or if their function has changed: `build/mutation` has the results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "build/mutation"
+PACKAGES = ("judge", "baselines", "measure", "sensors", "work")
+#: What mutmut says of a mutant that a test has found: one that never ends is found too.
+KILLED = {"killed", "timeout"}
+#: The plugins of the tests alone: mutmut starts pytest anew for each mutant.
+ENVIRON = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": ""}
+#: What the tests import; mutmut copies it.
+LINKED = ("pytest_greenops", "tests", "benchmarks")
+#: Simulations of many seconds, which each mutant of the statistics that survives would run.
+SLOW = (
+    "tests/unit/judge/test_pair_confirmation.py::test_false_alarms_of_processes_that_are_shifted",
+    "tests/unit/judge/test_pair_confirmation.py::test_passes_of_an_increase_that_processes_hide",
+)
+SETTINGS = """\
+[tool.mutmut]
+source_paths = ["pytest_greenops"]
+also_copy = ["benchmarks"]
+only_mutate = ["pytest_greenops/{package}/*"]
+pytest_add_cli_args = ["-p", "no:cacheprovider"]
+pytest_add_cli_args_test_selection = ["tests/unit/{package}", "-m", "not real_time", {slow}]
+use_git_change_detection = false
+
+"""
+
+
+class Count(NamedTuple):
+    """How many mutants of a part were killed, and the names of the others with their states."""
+
+    killed: int
+    others: tuple[tuple[str, str], ...]
+
+    @property
+    def all(self) -> int:
+        """Return how many mutants there are."""
+        return self.killed + len(self.others)
+
+    @property
+    def share(self) -> float:
+        """Return the killed ones in percent of all."""
+        return 100 * self.killed / max(1, self.all)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Try the mutants of some packages, print a row for each and what is not killed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation")
+    parser.add_argument("parts", metavar="PACKAGE[.MODULE]", nargs="*", help="default: all")
+    parser.add_argument("--processes", type=int, default=1, help="mutants at the same time")
+    given = parser.parse_args(arguments)
+    parts = given.parts or PACKAGES
+    packages = dict.fromkeys(part.partition(".")[0] for part in parts)
+    if unknown := packages.keys() - set(PACKAGES):
+        parser.error(f"{', '.join(sorted(unknown))}: expected some of {', '.join(PACKAGES)}")
+    counts = {}
+    for package in packages:
+        modules = [part for part in parts if part.startswith(f"{package}.")]
+        counts.update(_tried(package, modules, given.processes))
+    for part, count in counts.items():
+        for mutant, state in count.others:
+            print(f"{state}: {mutant}")
+        if count.others:
+            print(f"The change: (cd {FOLDER / part.partition('.')[0]} && mutmut show NAME)\n")
+    print(f"{'part':28}{'mutants':>9}{'killed':>9}{'survived':>10}{'share':>9}")
+    for part, count in counts.items():
+        share = f"{count.share:.1f} %"
+        print(f"{part:28}{count.all:9}{count.killed:9}{len(count.others):10}{share:>9}")
+    return 0
+
+
+def _tried(package: str, modules: list[str], processes: int) -> dict[str, Count]:
+    """Try the mutants of a package, or of some of its modules; raise `CalledProcessError`."""
+    folder = FOLDER / package
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in LINKED:
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(ROOT / name, target_is_directory=True)
+    shutil.rmtree(folder / "mutants/tests", ignore_errors=True)
+    slow = ", ".join(f'"--deselect", "{test}"' for test in SLOW)
+    settings = SETTINGS.format(package=package, slow=slow)
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (folder / "pyproject.toml").write_text(settings + project, encoding="utf-8")
+    run = ("run", "--max-children", str(processes))
+    if modules:
+        _mutmut(folder, *run, *(f"pytest_greenops.{module}.*" for module in modules))
+    else:
+        before = _counted(folder, package).others if (folder / "mutants").is_dir() else ()
+        _mutmut(folder, *run)
+        if again := [mutant for mutant, state in before if state != "not checked"]:
+            _mutmut(folder, *run, *again)
+    return {part: _counted(folder, part) for part in modules or [package]}
+
+
+def _counted(folder: Path, part: str) -> Count:
+    """Return what mutmut knows of the mutants of a package or module."""
+    listed = _mutmut(folder, "results", "--all", "true", quiet=True)
+    name = rf"pytest_greenops\.{re.escape(part)}\.\S+__mutmut_\d+"
+    states = re.findall(rf"^    ({name}): (.+)$", listed, re.MULTILINE)
+    others = tuple((mutant, state) for mutant, state in states if state not in KILLED)
+    return Count(len(states) - len(others), others)
+
+
+def _mutmut(folder: Path, *arguments: str, quiet: bool = False) -> str:
+    """Run mutmut in a folder; return what it printed, if nobody sees it."""
+    command = [str(Path(sys.executable).with_name("mutmut")), *arguments]
+    ran = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **ENVIRON},
+        stdout=subprocess.PIPE if quiet else None,
+        text=True,
+        check=True,
+    )
+    return ran.stdout or ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
