@@ -44,5 +44,5 @@ def since_anchor(series: Series, unit: str, domains: Collection[str]) -> float |
         return None
     change = fmean(found) - math.log(anchor_j)
     squares = [(later - earlier) ** 2 / 2 for earlier, later in pairwise(found)]
-    error = math.sqrt(fmean(squares) * (1 + 1 / len(found))) if squares else 0.0
+    error = math.sqrt(fmean(squares) * (1 + 1 / len(found)))
     return math.expm1(change) if abs(change) > error else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from msgspec.structs import replace
 
@@ -65,6 +67,47 @@ def test_steps_count_from_where_the_anchor_was_moved() -> None:
     moved = replace(of.anchor, moved_at=of.sessions[2].saved_at)
     assert creep(of) is not None
     assert creep(replace(of, anchor=moved)) is None
+
+
+def test_steps_count_from_the_first_of_several_runs_at_the_anchor() -> None:
+    """Two runs may have saved in the same second: the second one is a step."""
+    of = accepted(2.0, 2.2, 2.21)
+    at_once = (of.sessions[0], replace(of.sessions[1], run="b", saved_at=of.sessions[0].saved_at))
+    assert creep(replace(of, sessions=(*at_once, of.sessions[2]))) is not None
+
+
+def test_an_anchor_is_moved_behind_all_that_was_saved_with_it() -> None:
+    """Of two runs in the second of the acknowledgement, none is a later step."""
+    of = accepted(2.2, 2.3, 2.4)
+    since = of.sessions[0].saved_at
+    at_once = (of.sessions[0], replace(of.sessions[1], run="b", saved_at=since))
+    moved = replace(of.anchor, moved_at=since)
+    assert creep(replace(of, anchor=moved, sessions=(*at_once, of.sessions[2]))) is None
+
+
+def test_a_later_session_of_the_first_run_is_no_step() -> None:
+    """A run that saves for minutes is still one run."""
+    of = accepted(2.0, 2.2, 2.21)
+    first, second, third = of.sessions
+    one_run = (replace(first, run="a"), replace(second, run="a"), third)
+    assert creep(of) is not None
+    assert creep(replace(of, sessions=one_run)) is None
+
+
+@pytest.mark.parametrize(("shift", "shown"), [(0.20, False), (0.27, False), (0.31, True)])
+def test_creep_is_beyond_the_error_of_the_mean_and_of_the_anchor(shift: float, shown: bool) -> None:
+    """Four levels in turns a tenth apart have an error of 0.0791; their mean is 0.05 higher."""
+    steps = [2.0 * math.exp(shift * 0.1 + step) for step in (0.0, 0.1, 0.0, 0.1)]
+    assert (creep(accepted(*steps)) is not None) is shown
+
+
+def test_an_anchor_without_joules_is_no_level() -> None:
+    """A counter that did not move then cannot be compared with."""
+    of = accepted(2.0, 2.1, 2.2)
+    assert (
+        creep(replace(of, anchor=replace(of.anchor, joules_per_unit={"call": {"cpu:0": 0.0}})))
+        is None
+    )
 
 
 def test_a_unit_or_counter_without_an_anchor_is_unknown() -> None:

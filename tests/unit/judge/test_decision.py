@@ -493,6 +493,44 @@ def test_a_session_without_an_increase_contradicts(
     assert contradicts(baseline, [change] * SAVED, [[0.3] * SAVED], spread, MARGIN) is against
 
 
+@pytest.mark.parametrize(
+    ("change", "others", "against"),
+    [
+        (0.028, 0.06, True),  # it passes alone: 0.028 + 1.70 * 0.0115 is below the margin
+        (0.030, 0.06, False),
+        (0.039, 0.12, True),  # less than a third of what the others show
+        (0.041, 0.12, False),
+        (0.050, 0.18, False),  # above the margin of log(1.05), whatever the others show
+    ],
+)
+@pytest.mark.parametrize("level", [0.0, 0.7])
+def test_a_session_contradicts_by_its_error_or_by_its_share(
+    level: float, change: float, others: float, against: bool
+) -> None:
+    """Its one-sided 94 % interval ends within the margin, or it shows less than a third."""
+    scatter = Noise(0.0001, 10, 0.0)
+    spread, baseline = Spread(scatter, scatter), [[level] * SAVED] * 3
+    session, other = [level + change] * SAVED, [level + others] * SAVED
+    assert contradicts(baseline, session, [other], spread, MARGIN) is against
+
+
+@pytest.mark.parametrize(
+    ("change", "margin", "outcome"),
+    [
+        (math.log1p(0.05), 0.05, Outcome.REGRESSED),
+        (-math.log1p(0.05), 0.05, Outcome.IMPROVED),
+        (0.0, 0.0, Outcome.INCONCLUSIVE),
+    ],
+)
+def test_a_change_of_exactly_the_margin_is_beyond_it(
+    change: float, margin: float, outcome: Outcome
+) -> None:
+    """Where nothing scatters, 5 % is a regression; with a margin of zero, no change is neither."""
+    none = Noise(0.0, 10, 0.0)
+    screening = screen([[0.0]] * 3, [[change]], Spread(none, none, 0.0009), margin, Look())
+    assert screening.outcome is outcome
+
+
 @pytest.mark.parametrize("suite", [None, SUITE, Suite(0.0004, 2), Suite(0.01, 5)])
 @pytest.mark.parametrize("start_var", [0.0, 0.004])
 def test_a_session_that_agrees_never_makes_a_verdict_less_certain(

@@ -5,15 +5,21 @@ from __future__ import annotations
 import math
 import random
 import statistics
+import warnings
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from pytest_greenops.judge.stats import (
+    f_quantile,
+    holm,
     pooled_variance,
+    shared_variance,
     slope,
     spending,
     t_quantile,
+    t_tail,
     trimmed_mean,
     variance,
 )
@@ -125,3 +131,61 @@ def test_two_points_have_no_slope(values: Sequence[float]) -> None:
     """With fewer than three values the slope is 0, with an infinite error."""
     assert slope(values) == (0.0, math.inf)
     assert slope([1.0, 2.0, 3.0])[0] == pytest.approx(1.0)
+
+
+#: Five variances about 2. The median deviation of their logarithms is that of groups with one
+#: degree of freedom: `unlike` is 4, so half the degrees are (1 + sqrt(1 + 8)) / 8.
+UNLIKE = [2.0 * math.exp(1.453690 * step) for step in (2, -1, 0, 1, -2)]
+#: Five equal ones.
+ALIKE = [2.0] * 5
+
+
+def test_equal_variances_are_shared_without_doubt() -> None:
+    """With four degrees of freedom a median of chi-square is 1.3104 below its mean's logarithm."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shared, worth = shared_variance(ALIKE, 4)
+    assert (shared, worth) == (pytest.approx(2.0 * 1.310440, rel=1e-6), math.inf)
+
+
+def test_unlike_variances_share_little() -> None:
+    """Two and minus one digammas cancel: what is shared is the median over e, for one degree."""
+    shared, worth = shared_variance(UNLIKE, [4] * 5)
+    assert (shared, worth) == pytest.approx((2.0 / math.e, 1.0), rel=1e-5)
+
+
+def test_each_repetition_shares_its_own_variances() -> None:
+    """The groups are along the last axis, and may have degrees of freedom of their own."""
+    degrees = [2, 4, 4, 6, 9]
+    shared, worth = shared_variance(np.array([UNLIKE, ALIKE]), degrees)
+    alone = [shared_variance(variances, degrees) for variances in (UNLIKE, ALIKE)]
+    assert list(zip(shared, worth, strict=True)) == [pytest.approx(each) for each in alone]
+    assert alone[0] != pytest.approx(alone[1])
+
+
+def test_a_variance_of_zero_is_a_very_small_one() -> None:
+    """Sessions that agree to the last digit have a logarithm of their variance."""
+    shared, worth = shared_variance([0.0] * 5, 4)
+    assert (shared, worth) == (pytest.approx(1.310440e-12, rel=1e-6), math.inf)
+
+
+@pytest.mark.parametrize(
+    ("p_values", "adjusted"),
+    [
+        ([], []),
+        ([0.04, 0.01, 0.03], [0.06, 0.03, 0.06]),
+        ([0.01, 0.02, 0.04], [0.03, 0.04, 0.04]),
+        ([0.7, 0.6], [1.0, 1.0]),
+    ],
+)
+def test_p_values_grow_with_the_number_of_comparisons(
+    p_values: Sequence[float], adjusted: Sequence[float]
+) -> None:
+    """The smallest of three counts three times, the next twice; none shrinks, none exceeds 1."""
+    assert holm(p_values) == pytest.approx(adjusted, rel=1e-12)
+
+
+def test_tails_and_quantiles_of_ratios_are_those_of_the_tables() -> None:
+    """Student's t with 4 degrees exceeds 2.132 in 5 %; F with 2 and 10 has 4.10 at 95 %."""
+    assert t_tail(2.132, 4) == pytest.approx(0.05, abs=5e-5)
+    assert f_quantile(0.95, 2, 10) == pytest.approx(4.10, abs=5e-3)

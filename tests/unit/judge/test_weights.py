@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_greenops.judge.weights import OTHER_FLOP, weight
+from pytest_greenops.model.counted import Amount
 from tests.unit.works import calls, operator
 
 FLOAT8 = ["float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"]
@@ -24,3 +25,17 @@ def test_a_dtype_without_a_weight_counts_as_single_precision() -> None:
     assert OTHER_FLOP == 1.0
     work = calls(1, 1000)
     assert weight(operator("aten.mm float4"), work) == weight(operator("aten.mm float32"), work)
+
+
+@pytest.mark.parametrize(
+    ("amount", "weighs"),
+    [
+        (Amount(calls=1), 160_000),
+        (Amount(views=2), 320_000),
+        (Amount(calls=1, views=1, read=600, written=400), 321_330),
+        (Amount(calls=1, flop=1000, read=600, written=400), 161_670),
+    ],
+)
+def test_bytes_weigh_less_beside_operations(amount: Amount, weighs: float) -> None:
+    """A call weighs 160,000; a byte 1.33 alone, and 0.67 where the operator computes something."""
+    assert weight(operator("aten.mm float32"), amount) == pytest.approx(weighs, rel=1e-12)
