@@ -515,20 +515,30 @@ def test_a_session_contradicts_by_its_error_or_by_its_share(
 
 
 @pytest.mark.parametrize(
-    ("change", "margin", "outcome"),
+    ("change", "margin", "outcome", "p_value"),
     [
-        (math.log1p(0.05), 0.05, Outcome.REGRESSED),
-        (-math.log1p(0.05), 0.05, Outcome.IMPROVED),
-        (0.0, 0.0, Outcome.INCONCLUSIVE),
+        (math.log1p(0.05), 0.05, Outcome.REGRESSED, 0.0),
+        (-math.log1p(0.05), 0.05, Outcome.IMPROVED, 1.0),
+        (0.0, 0.0, Outcome.INCONCLUSIVE, 1.0),
     ],
 )
 def test_a_change_of_exactly_the_margin_is_beyond_it(
-    change: float, margin: float, outcome: Outcome
+    change: float, margin: float, outcome: Outcome, p_value: float
 ) -> None:
-    """Where nothing scatters, 5 % is a regression; with a margin of zero, no change is neither."""
+    """Where nothing scatters, 5 % is a regression; with a margin of zero, no change is neither.
+
+    Chance then explains no increase at all, and everything else.
+    """
     none = Noise(0.0, 10, 0.0)
     screening = screen([[0.0]] * 3, [[change]], Spread(none, none, 0.0009), margin, Look())
-    assert screening.outcome is outcome
+    assert (screening.outcome, screening.p_value) == (outcome, p_value)
+
+
+def test_a_p_value_is_the_tail_of_students_t() -> None:
+    """An increase of 2 % with an error of 1.155 %, of ten degrees of freedom: 5.7 %."""
+    scatter = Noise(0.0001, 10, 0.0)
+    screening = screen([[0.0]] * 3, [[0.02]], Spread(scatter, scatter), MARGIN, Look())
+    assert screening.p_value == pytest.approx(0.05696, abs=5e-5)
 
 
 @pytest.mark.parametrize("suite", [None, SUITE, Suite(0.0004, 2), Suite(0.01, 5)])
