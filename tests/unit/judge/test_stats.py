@@ -72,6 +72,17 @@ def test_pooled_variance_is_within_groups() -> None:
     assert (pooled_variance([[1.0], [2.0]]), pooled_variance([])) == (0.0, 0.0)
 
 
+def test_each_repetition_has_its_own_variance_and_mean() -> None:
+    """The axes before the last one are repetitions: here three of two and of four values."""
+    pairs = np.array([[1.0, 3.0], [5.0, 5.0], [0.0, 4.0]])
+    fours = np.array([[0.0, 0.0, 4.0, 4.0]] * 3)
+    assert variance(pairs) == pytest.approx([2.0, 0.0, 8.0])
+    assert variance(pairs[:, :1]) == pytest.approx([0.0, 0.0, 0.0])
+    assert pooled_variance([pairs, fours]) == pytest.approx([4.5, 4.0, 6.0])
+    fives = np.array([[[1.0, 2.0, 9.0, 3.0, 4.0]], [[0.0, 0.0, 0.0, 0.0, 9.0]]])
+    assert trimmed_mean(fives).tolist() == [[3.0], [0.0]]
+
+
 @pytest.mark.parametrize(
     ("probability", "df", "quantile"),
     [
