@@ -534,6 +534,53 @@ def test_a_change_of_exactly_the_margin_is_beyond_it(
     assert (screening.outcome, screening.p_value) == (outcome, p_value)
 
 
+@pytest.mark.parametrize(
+    ("session_var", "last", "outcome"),
+    [(0.0013, True, Outcome.PASSED), (0.0013, False, Outcome.INCONCLUSIVE)]
+    + [(variance, True, Outcome.INCONCLUSIVE) for variance in (0.0014, 0.0015, 0.0019, 0.0026)],
+)
+def test_a_test_passes_provisionally_if_its_sessions_differ_as_usual(
+    session_var: float, last: bool, outcome: Outcome
+) -> None:
+    """At the last look, a change within the margin may have twice the usual variance of 0.0009."""
+    scatter = Noise(session_var, 10, 0.0)
+    spread, look = Spread(scatter, scatter, 0.0009), Look(4 if last else 3, 4)
+    screening = screen([[0.0]] * 3, [[0.02]], spread, MARGIN, look)
+    assert screening.outcome is outcome
+    assert screening.provisional is (outcome is Outcome.PASSED)
+
+
+@pytest.mark.parametrize(("sessions", "provisional"), [(2, True), (3, False)])
+def test_three_sessions_pass_a_test_for_good(sessions: int, provisional: bool) -> None:
+    """Of fewer, how much they differ is assumed."""
+    scatter = Noise(0.000001, 10, 0.0)
+    screening = screen(
+        [[0.0]] * sessions, [[0.0]], Spread(scatter, scatter, 0.0009), MARGIN, Look()
+    )
+    assert (screening.outcome, screening.provisional) == (Outcome.PASSED, provisional)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "df"),
+    [(0.0, 0.0011547, 5), (0.2, 0.011547, 10), (-0.2, 0.011547, 10)],
+)
+def test_the_error_of_a_change_is_that_on_which_its_outcome_rests(
+    change: float, error: float, df: int
+) -> None:
+    """What passes has the variance of its own suite; what fails or improves the careful one."""
+    spread = Spread(Noise(0.000001, 5, 0.0), Noise(0.0001, 10, 0.0), 0.0009)
+    screening = screen([[0.0]] * 3, [[change]], spread, MARGIN, Look())
+    assert (screening.error, screening.df) == (pytest.approx(error, rel=1e-4), df)
+
+
+def test_a_session_is_compared_with_the_others_alone() -> None:
+    """Of 10 % and 3 %, the second shows less than a third of the first: half contradict."""
+    scatter = Noise(0.0002, 10, 0.0)
+    screening = screen([[0.0]] * 3, [[0.1], [0.03]], Spread(scatter, scatter), MARGIN, Look())
+    assert screening.disputed
+    assert screening.outcome is Outcome.INCONCLUSIVE
+
+
 def test_a_p_value_is_the_tail_of_students_t() -> None:
     """An increase of 2 % with an error of 1.155 %, of ten degrees of freedom: 5.7 %."""
     scatter = Noise(0.0001, 10, 0.0)
