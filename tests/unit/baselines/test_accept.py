@@ -284,3 +284,33 @@ def test_a_quality_that_became_nan_is_left_out_of_the_file(tmp_path: Path) -> No
     path = tmp_path / "file.json"
     path.write_bytes(encode(whole))
     assert read(path).measurements["call"].sessions[0].quality == {"accuracy": 0.9}
+
+
+def test_an_acknowledgement_dates_from_the_last_session() -> None:
+    """The anchor keeps the date of the first one."""
+    kept = acknowledge(series(*(session(day=day) for day in (1, 2, 3))))
+    assert (kept.anchor.saved_at, kept.anchor.moved_at) == (
+        "2026-01-01T00:00:00+00:00",
+        "2026-01-03T00:00:00+00:00",
+    )
+
+
+def test_a_quality_that_moved_beyond_its_limit_expires_alone() -> None:
+    """Earlier sessions keep the values of the others."""
+    old = baseline(call=series(session(day=1, loss=0.5, accuracy=0.9)))
+    now = {"loss": 0.1, "accuracy": 0.9}
+    changes = (QualityChange("loss", 0.1, 0.1, 0.5), QualityChange("accuracy", 0.1, 0.9, 0.9))
+    judged = replace(result(), quality=now)
+    judged = replace(judged, verdict=replace(judged.verdict, qualities=changes))
+    kept = accepted(old, judged, session(day=2, **now))
+    assert [each.quality for each in kept.sessions] == [{"accuracy": 0.9}, now]
+
+
+def test_a_counter_that_stood_still_moves_no_anchor() -> None:
+    """There is no ratio to zero joules; a unit that the anchor lacks stays unknown."""
+    anchor = {"call": {"cpu:0": 2.0, "dram:0": 1.0}, "token": {"cpu:0": 1.0}}
+    still = session([a_round(2.0, more={"dram:0": 0.0})])
+    old = series(still, domains=result().domains, anchor=anchor)
+    new = session([a_round(4.0, more={"dram:0": 3.0})], day=2)
+    kept = accepted(baseline(call=old), result(Outcome.REGRESSED), new)
+    assert kept.anchor.joules_per_unit == {"call": {"cpu:0": 4.0, "dram:0": 1.0}}

@@ -219,3 +219,9 @@ def test_a_system_without_file_locks_saves_and_says_so(
     with locked(tmp_path, say=said.append):
         pass
     assert "has no locks" in said[0]
+
+
+def test_a_line_of_the_lock_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever reads stdout, such as a report to it, does not see it."""
+    folder_lock.say("waiting")
+    assert capsys.readouterr() == ("", "energy: waiting\n")

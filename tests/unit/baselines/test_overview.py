@@ -97,3 +97,17 @@ def test_tests_are_selected_by_parts_of_their_names(tests: list[str], found: lis
     overview = by_machine(folder, files, tests)
     assert found == [each.name for machine in overview.values() for each in machine]
     assert all(overview.values())
+
+
+def test_baselines_are_grouped_by_machine() -> None:
+    """It is the first part of a path below the folder."""
+    folder = Path("in/baselines")
+    files = {
+        folder / machine / "tests" / name: baseline(key(name))
+        for machine, name in (("a-1", "x"), ("b-2", "y"), ("a-1", "z"))
+    }
+    found = by_machine(folder, files)
+    assert {machine: [each.test.name for each in of] for machine, of in found.items()} == {
+        "a-1": ["x", "z"],
+        "b-2": ["y"],
+    }

@@ -12,7 +12,7 @@ from pytest_greenops.baselines.unite import unite_baselines, unite_results
 from pytest_greenops.model.baseline import Anchor, Baseline, Series, Session
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import ResultsError
-from pytest_greenops.model.result import SCHEMA, Policy, Result, Results
+from pytest_greenops.model.result import SCHEMA, Origin, Policy, Result, Results
 from pytest_greenops.model.verdict import Outcome
 from tests.unit.builders import (
     CPU,
@@ -235,3 +235,69 @@ class TestBaselines:
         alone = baseline(call=of(1, 2))
         assert (alone, ()) == unite_baselines([alone])
         assert (alone, ()) == unite_baselines([alone, alone])
+
+
+def origin(run: str, commit: str | None = "abc", dirty: bool = False, **versions: str) -> Origin:
+    """Return where a shard is from."""
+    return Origin(run, "project", commit, dirty, "main", versions)
+
+
+def united_origin(*origins: Origin | None) -> Origin | None:
+    """Return the origin of shards, in this order."""
+    shards = [(str(n), replace(document(), origin=of)) for n, of in enumerate(origins)]
+    return unite_results(shards).results.origin
+
+
+class TestOrigins:
+    """Where merged results are from."""
+
+    def test_of_one_run_are_that_run(self) -> None:
+        """Its shards have the same id."""
+        assert united_origin(origin("a"), origin("a", dirty=True)) == origin("a")
+
+    def test_are_unknown_if_one_is(self) -> None:
+        """Older versions stored none."""
+        assert united_origin(origin("a"), None) is None
+
+    def test_of_the_same_code_keep_it(self) -> None:
+        """It is dirty if one of them is; versions are kept where all agree."""
+        one = origin("b", numpy="2.0", torch="2.13", python="3.12")
+        other = origin("a", dirty=True, numpy="2.1", torch="2.13")
+        found = united_origin(one, other)
+        assert found == origin("c8687a08aa5d6ed2044328fa6a697ab8", dirty=True, torch="2.13")
+
+    def test_have_one_id_in_any_order(self) -> None:
+        """The history then replaces a merge by the same merge."""
+        ids = {
+            found.id
+            for turn in (1, -1)
+            if (found := united_origin(*[origin("a"), origin("b"), origin("b")][::turn]))
+        }
+        assert len(ids) == 1
+
+    def test_of_other_code_have_none(self) -> None:
+        """No commit has been measured as a whole."""
+        found = united_origin(origin("a"), origin("b", "def"))
+        assert found is not None
+        assert (found.commit, found.dirty, found.branch) == (None, None, "main")
+
+    def test_schema_is_that_of_the_first(self) -> None:
+        """All that can be read have it."""
+        assert unite_results([("one", document()), ("two", document())]).results.schema == SCHEMA
+
+
+def test_merged_conditions_are_those_of_both() -> None:
+    """A library that only one run loaded adds its own; the newer value counts."""
+    one = replace(of(1), conditions={"threads": "4"})
+    other = replace(of(2), conditions={"threads": "4", "tf32": "off"})
+    for turn in (1, -1):
+        series, _ = merged(*(one, other)[::turn])
+        assert series.conditions == {"threads": "4", "tf32": "off"}
+
+
+def test_a_baseline_without_measurements_is_the_oldest() -> None:
+    """It has no date."""
+    full = baseline(call=of(1))
+    for turn in (1, -1):
+        whole, messages = unite_baselines([full, replace(full, measurements={})][::turn])
+        assert (whole, messages) == (full, ())

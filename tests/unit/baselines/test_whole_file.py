@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_greenops.baselines.whole_file import check_writable, write_whole
+from pytest_greenops.baselines.whole_file import check_writable, saving_to, write_whole
 
 
 def test_a_linked_file_is_replaced_whole_where_it_is(tmp_path: Path) -> None:
@@ -90,5 +91,57 @@ def test_a_check_finds_a_disk_without_place(tmp_path: Path) -> None:
 
 def test_a_check_leaves_nothing(tmp_path: Path) -> None:
     """It makes the folder, and no file."""
-    check_writable(tmp_path / "new" / "results.json")
-    assert list((tmp_path / "new").iterdir()) == []
+    check_writable(tmp_path / "new" / "sub" / "results.json")
+    assert list((tmp_path / "new" / "sub").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "command"),
+    [
+        ("baselines", "pytest --energy-save"),
+        ("my base", "pytest --energy-save --energy-baselines='my base'"),
+    ],
+)
+def test_the_command_that_saves_names_any_folder_but_the_usual_one(
+    folder: str, command: str
+) -> None:
+    """It can be pasted."""
+    assert saving_to(Path(folder)) == command
+
+
+def test_a_folder_in_place_of_a_report_is_found_before(tmp_path: Path) -> None:
+    """The error is that of a write."""
+    with pytest.raises(IsADirectoryError) as raised:
+        check_writable(tmp_path)
+    assert (raised.value.errno, raised.value.strerror) == (errno.EISDIR, "Is a directory")
+
+
+def test_a_device_is_asked_whether_it_takes_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written to it."""
+    check_writable(Path("/dev/null"))
+    monkeypatch.setattr(os, "access", lambda path, mode: (str(path), mode) != ("/dev/null", 2))
+    with pytest.raises(PermissionError) as raised:
+        check_writable(Path("/dev/null"))
+    assert (raised.value.errno, raised.value.strerror) == (errno.EACCES, "Permission denied")
+
+
+@pytest.mark.parametrize("descriptor", [1, 2])
+def test_a_standard_stream_is_not_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, descriptor: int
+) -> None:
+    """Both would write at their own place of the file behind it."""
+    named = tmp_path / "stream"
+    os.mkfifo(named)
+    reads = os.open(named, os.O_RDONLY | os.O_NONBLOCK)
+    writes, kept, opened = os.open(named, os.O_WRONLY), os.dup(descriptor), os.open
+    os.dup2(writes, descriptor)
+    try:
+        monkeypatch.setattr(os, "open", None)
+        write_whole(named, b"results")
+    finally:
+        monkeypatch.setattr(os, "open", opened)
+        os.dup2(kept, descriptor)
+        for handle in (writes, kept):
+            os.close(handle)
+    assert os.read(reads, 99) == b"results"
+    os.close(reads)
