@@ -126,7 +126,7 @@ def test_a_session_that_differs_replaces_the_others(outcome: Outcome) -> None:
     old = series(session(day=1), session([a_round(3.0)], day=2))  # 25 % above the anchor of 2 J
     new = session([a_round(5.0)], day=3)
     kept = accepted(baseline(call=old), result(outcome), new)
-    assert kept.sessions == (new,)
+    assert (kept.sessions, kept.domains) == ((new,), old.domains)
     assert kept.anchor.joules_per_unit["call"]["cpu:0"] == pytest.approx(4.0, rel=1e-3)
     assert (kept.anchor.saved_at, kept.anchor.moved_at) == (old.anchor.saved_at, new.saved_at)
 

@@ -26,6 +26,12 @@ def test_a_level_is_that_of_all_sessions() -> None:
     assert (3, False, "2026-01-09T00:00:00+00:00") == (of.sessions, of.provisional, of.saved_at)
 
 
+def test_two_sessions_have_a_spread() -> None:
+    """The spread of two is their difference over the square root of two."""
+    of = overview(series(session(rounds(2.0)), session(rounds(2.2), 2)))
+    assert of.spread == pytest.approx(0.0953 / 2**0.5, rel=0.01)
+
+
 def test_a_unit_of_the_test_follows_the_call() -> None:
     """Spread and creep are those of the test's own unit."""
     spent = rounds(2.0, units={"token": 4.0})

@@ -900,3 +900,33 @@ def test_a_file_in_place_of_the_folder_is_refused(store: Store) -> None:
     assert refusal(store.check_writable).startswith(
         f"{store.folder}: cannot be written (File exists):"
     )
+
+
+def test_removing_a_baseline_keeps_its_neighbours(store: Store) -> None:
+    """Only folders that become empty go, and never that of all baselines."""
+    one, other = save(store), save(store, key("test_other"))
+    store.remove(one)
+    assert all_files(store.folder) == [str(other.relative_to(store.folder))]
+    store.remove(other)
+    assert os.listdir(store.folder) == [".saving"]
+
+
+def test_what_may_not_be_written_or_removed_has_a_fix(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the folder whose permissions are in the way."""
+    path = save(store)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    fix = f"fix the permissions: chmod -R u+rwX {path.parent}"
+    monkeypatch.setattr(os, "unlink", refuse)
+    assert refusal(lambda: store.remove(path)) == (
+        f"{path}: cannot be removed (Permission denied): {fix}"
+    )
+    monkeypatch.setattr(os, "replace", refuse)
+    assert refusal(lambda: save(store)) == (
+        f"{path}: cannot be written (Permission denied): {fix}, or use another folder: "
+        "--energy-baselines=DIR"
+    )

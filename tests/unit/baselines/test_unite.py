@@ -84,18 +84,18 @@ class TestResults:
 
     def test_of_several_machines_are_refused(self) -> None:
         """The message names the difference and the file."""
-        other = document(machine={**MACHINE, "cpu": "Xeon"})
+        other = document(machine={**MACHINE, "cpu": "Xeon", "cores": "8"})
         with pytest.raises(ResultsError) as raised:
             unite_results([("one.json", document()), ("two.json", other)])
         expected = (
-            "two.json: another machine than one.json (cpu: AMD EPYC 9654 -> Xeon): "
+            "two.json: another machine than one.json (cores: 4 -> 8, cpu: AMD EPYC 9654 -> Xeon): "
             "merge the results of each machine separately"
         )
         assert expected == str(raised.value)
 
     def test_keep_the_recorded_facts_that_all_share(self) -> None:
         """A fact that differs between shards, such as a temperature, is dropped."""
-        one = document(recorded={"kernel": "6.1", "cpu temperature": "40 C"})
+        one = document(recorded={"kernel": "6.1", "cpu temperature": "40 C", "load": "1"})
         two = document(recorded={"kernel": "6.1", "cpu temperature": "55 C"})
         merged = unite_results([("one", one), ("two", two)])
         assert {"kernel": "6.1"} == merged.results.environment.recorded

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_greenops.baselines.whole_file import check_writable, saving_to, write_whole
+from pytest_greenops.baselines.whole_file import check_writable, saving_to, unreadable, write_whole
 
 
 def test_a_linked_file_is_replaced_whole_where_it_is(tmp_path: Path) -> None:
@@ -145,3 +145,26 @@ def test_a_standard_stream_is_not_opened_again(
             os.close(handle)
     assert os.read(reads, 99) == b"results"
     os.close(reads)
+
+
+@pytest.mark.parametrize(
+    ("number", "fix"),
+    [
+        (errno.EACCES, "fix the permissions: chmod -R u+rwX '{}'"),
+        (errno.EPERM, "fix the permissions: chmod -R u+rwX '{}'"),
+        (errno.ELOOP, "remove this link, which leads to itself: rm '{}'"),
+        (errno.ENAMETOOLONG, "use a shorter path"),
+        (errno.ENOTDIR, "a file is where a folder belongs: move it away: mv '{}' DIR"),
+        (errno.EMFILE, "allow more open files: ulimit -n 4096"),
+        (errno.ENFILE, "allow more open files: ulimit -n 4096"),
+        (errno.EIO, "check its disk or network drive, and run again"),
+    ],
+)
+def test_what_cannot_be_read_has_a_fix_for_its_reason(
+    tmp_path: Path, number: int, fix: str
+) -> None:
+    """The path is quoted for a shell."""
+    path = tmp_path / "a[b].json"
+    problem = unreadable(path, OSError(number, os.strerror(number)))
+    assert problem.why == f"cannot be read ({os.strerror(number)})"
+    assert problem.fix == fix.format(path)

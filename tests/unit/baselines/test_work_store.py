@@ -161,12 +161,24 @@ def test_other_work_replaces_what_was_accepted() -> None:
         assert again.measurements == {"call": later(work)}
 
 
-@pytest.mark.parametrize("share", [0.97, 0.93, 1.01])
-def test_the_same_work_keeps_its_date(share: float) -> None:
+@pytest.mark.parametrize(
+    "coverage",
+    [{"share": 0.97}, {"share": 0.93}, {"share": 1.01}, {"threads": 0.04}, {"children": 0.05}],
+)
+def test_the_same_work_keeps_its_date(coverage: dict[str, Any]) -> None:
     """A run that saves unchanged work changes no file, though coverage is never the same twice."""
     known = accept_work(None, key(), {"call": accepted()})
-    again = accept_work(known, key(), {"call": later(accepted(table(share=share)))})
+    again = accept_work(known, key(), {"call": later(accepted(table(**coverage)))})
     assert again == known
+
+
+@pytest.mark.parametrize("share", [0.03, 0.97])
+def test_an_unknown_share_is_not_a_small_or_a_large_one(share: float) -> None:
+    """What is known the second time is accepted anew, and what stays unknown is not."""
+    known = accept_work(None, key(), {"call": accepted(table(share=None))})
+    assert accept_work(known, key(), {"call": later(accepted(table(share=None)))}) == known
+    work = later(accepted(table(share=share)))
+    assert accept_work(known, key(), {"call": work}).measurements == {"call": work}
 
 
 def test_peak_memory_that_varies_keeps_its_date() -> None:
