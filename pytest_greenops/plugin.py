@@ -57,6 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", marker_help())
     try:
         options = config.stash[OPTIONS] = read_options(config)
+        if fleet := config.pluginmanager.get_plugin("greenops-fleet-node"):
+            options = config.stash[OPTIONS] = fleet.options(options)
         if config.getini("energy_budgets"):
             from pytest_greenops.hooks.ini_budgets import IniBudgets
 

@@ -68,7 +68,6 @@ ALONE = {
     "PYTHONIOENCODING": "utf-8",
     "OMP_NUM_THREADS": "1",
 }
-ABSENT = "## Not in this version"
 
 
 class Snippet(NamedTuple):
@@ -224,25 +223,12 @@ def test_pages_that_teach_have_snippets() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_options_exist(page: Path) -> None:
-    """Every option and ini name on a page exists, except those listed as missing."""
+    """Every option and ini name on a page exists."""
     text = page.read_text(encoding="utf-8")
-    if ABSENT in text:
-        text = text.replace(section(page.name, ABSENT), "")
     flags = {flag for flag, _ in options().values()} | benchmark_flags()
     names = {*options(), "energy_budget", "energy_uj", "energy_joules"}
     assert set(re.findall(r"--(?:energy|bench)(?!mark)[a-z-]*", text)) - flags == set()
     assert set(re.findall(r"(?<![\w.])energy_[a-z_]+", text)) - names == set()
-
-
-def test_missing_features_are_missing() -> None:
-    """No option or command that the limits list as missing exists."""
-    text = section("limits.md", ABSENT)
-    options_named = set(re.findall(r"--energy[a-z-]*", text))
-    of_the_command = text.partition("* the commands")[2].partition(": there are")[0]
-    commands_named = set(re.findall(r"`([a-z]+)`", of_the_command))
-    assert commands_named
-    assert options_named & {flag for flag, _ in options().values()} == set()
-    assert commands_named & {command.name for command in COMMANDS} == set()
 
 
 @pytest.mark.parametrize(("page", "write"), TABLES, ids=[write.__name__ for _, write in TABLES])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from pytest_greenops.model.errors import ResultsError
 from pytest_greenops.model.result import Results
 from pytest_greenops.report.document import to_json
 from pytest_greenops.report.html.page import Page, Region, page_of
+from pytest_greenops.report.html.page_of_kinds import page_of_kinds
 from pytest_greenops.report.html.renderer import GENERATOR, REPORT, Layout, Renderer
 from pytest_greenops.report.html.trend_page import TrendPage
 
@@ -42,11 +44,25 @@ class HtmlFile:
 
         It has the figures of the result file, so that `pytest-greenops report` makes the same.
         """
-        results = msgspec.json.decode(to_json(results), type=Results)
-        names = region_names()
-        known = [Region(factor, names[str(factor.region)]) for factor in regions()]
-        self.write_page(page_of(results, known, caller))
+        self.write_page(page_of(_as_in_a_file(results), _regions(), caller))
+
+    def write_kinds(self, runs: Mapping[str, Results]) -> None:
+        """Write one report of the same suite on several machines, by their names."""
+        if len(runs) == 1:
+            self.write(next(iter(runs.values())))
+            return
+        shown = {name: _as_in_a_file(results) for name, results in runs.items()}
+        self.write_page(page_of_kinds(shown, _regions()))
 
     def write_page(self, page: Page | TrendPage) -> None:
         """Write a page of the layout; raises `ResultsError`."""
         self._file.write(self._renderer.render(page))
+
+
+def _as_in_a_file(results: Results) -> Results:
+    return msgspec.json.decode(to_json(results), type=Results)
+
+
+def _regions() -> list[Region]:
+    names = region_names()
+    return [Region(factor, names[str(factor.region)]) for factor in regions()]

@@ -16,6 +16,7 @@ from pytest_greenops.commands.command import FAILED, Command
 from pytest_greenops.commands.compare import Compare
 from pytest_greenops.commands.console import PROGRAM, print_problems
 from pytest_greenops.commands.doctor import Doctor
+from pytest_greenops.commands.fleet import Fleet
 from pytest_greenops.commands.history import History
 from pytest_greenops.commands.import_files import Import
 from pytest_greenops.commands.init import Init
@@ -28,7 +29,7 @@ from pytest_greenops.commands.whatif import WhatIf
 from pytest_greenops.model.errors import GreenopsError
 
 COMMANDS: tuple[Command, ...] = (
-    *(Init(), Doctor(), Compare(), Bisect(), Show(), Prune(), Merge(), Import(), Report()),
+    *(Init(), Doctor(), Compare(), Bisect(), Fleet(), Show(), Prune(), Merge(), Import(), Report()),
     *(History(), WhatIf(), Schema()),
 )
 

@@ -13,7 +13,7 @@ from pytest_greenops.baselines.baseline_file import refuse_newer
 from pytest_greenops.baselines.meaning import round_faults
 from pytest_greenops.model.errors import ResultsError
 from pytest_greenops.model.measurement import belonging
-from pytest_greenops.model.result import SCHEMA, Result, Results
+from pytest_greenops.model.result import SCHEMA, FleetResults, Result, Results
 from pytest_greenops.model.verdict import Outcome
 
 _FIX = "name a file that pytest --energy --energy-json=PATH wrote"
@@ -28,10 +28,30 @@ class _Kind(msgspec.Struct):
     schema: int
     results: msgspec.Raw = msgspec.Raw()
     measurements: msgspec.Raw = msgspec.Raw()
+    machines: msgspec.Raw = msgspec.Raw()
 
 
 def read(path: Path) -> Results:
-    """Read a result file; raises `ResultsError`, one line with the file and the fix."""
+    """Read a result file of one machine; raises `ResultsError`, a line with the file and the fix.
+
+    A file of several machines is refused, as no other one of them would be shown.
+    """
+    first, *others = read_machines(path)
+    if others:
+        raise ResultsError(
+            f"{path}: results of {len(others) + 1} machines; name that of one, such as "
+            f"{of_machine(path, first.environment.slug)}"
+        )
+    return first
+
+
+def of_machine(path: Path, machine: str) -> Path:
+    """Return the file with the results of one machine, beside the file of all of them."""
+    return path.with_name(f"{path.stem}.{machine}{path.suffix or '.json'}")
+
+
+def read_machines(path: Path) -> tuple[Results, ...]:
+    """Read a result file of one machine or of a fleet; raises `ResultsError`, as `read`."""
     try:
         data = whole_file.read_bytes(path, _MOST_BYTES, streams=True)
     except FileNotFoundError as error:
@@ -44,16 +64,22 @@ def read(path: Path) -> Results:
         refuse_newer(path, kind.schema, SCHEMA, ResultsError)
         if bytes(kind.measurements) and not bytes(kind.results):
             raise ResultsError(f"{path}: a baseline, not a result file; {_FIX}")
-        results = msgspec.json.decode(text, type=Results)
+        all_results: tuple[Results, ...]
+        if bytes(kind.machines):
+            all_results = msgspec.json.decode(text, type=FleetResults).machines
+            if not all_results:
+                raise ValueError("no machine")
+        else:
+            all_results = (msgspec.json.decode(text, type=Results),)
     except (ValueError, RecursionError) as error:
         damage = whole_file.damage(path, data, error)
         if damage.why.startswith("damaged"):
             raise ResultsError(f"{path}: not a result file ({error}); {_FIX}") from None
         raise ResultsError(f"{path}: {damage}") from None
-    for result in results.results:
+    for result in (result for results in all_results for result in results.results):
         if lacks := _lacks(result):
             raise ResultsError(f"{path}: damaged ({result.test.node_id}: {lacks}); {_FIX}")
-    return results
+    return all_results
 
 
 def _lacks(result: Result) -> str | None:
@@ -85,7 +111,8 @@ def check_writable(path: Path) -> None:
     except whole_file.FileProblem as problem:
         raise ResultsError(f"{path}: {problem.why}; name another file") from None
     try:
-        holds_results = not known or b"" != bytes(msgspec.json.decode(known, type=_Kind).results)
+        kind = msgspec.json.decode(known, type=_Kind) if known else None
+        holds_results = kind is None or bool(bytes(kind.results) or bytes(kind.machines))
     except (ValueError, RecursionError):
         holds_results = False
     if not holds_results:

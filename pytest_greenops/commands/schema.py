@@ -14,6 +14,7 @@ from pytest_greenops.model.work_baseline import WORK_SCHEMA
 
 _DOCUMENTS: dict[str, tuple[type, int]] = {
     "results": (result.Results, result.SCHEMA),
+    "fleet": (result.FleetResults, result.SCHEMA),
     "baseline": (baseline.Baseline, baseline.SCHEMA),
     "work": (WorkFile, WORK_SCHEMA),
     "trends": (trend.Trends, trend.TREND_SCHEMA),
@@ -24,7 +25,7 @@ class Schema(Command):
     """The sub-command `schema`."""
 
     name = "schema"
-    help = "print the JSON Schema of results, baselines, accepted work or trends"
+    help = "print the JSON Schema of results, a fleet's results, baselines, accepted work or trends"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the name of the document."""
@@ -48,7 +49,7 @@ def _schema(document: str) -> dict[str, Any]:
     kind, version = _DOCUMENTS[document]
     made = msgspec.json.schema(kind)
     made["$defs"][kind.__name__]["properties"]["schema"] = {"const": version}
-    if document == "results":
+    if document in ("results", "fleet"):
         made["$defs"]["TestKey"]["properties"]["node_id"] = {"type": "string"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

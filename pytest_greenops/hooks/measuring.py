@@ -283,7 +283,8 @@ class Measuring:
         if self._against_ref is not None:
             given["ref"] = self._against_ref.label
         if not self._is_worker and self._options.documented:
-            given["origin"] = machine.origin(config.rootpath, self._options.project)
+            own = machine.origin(config.rootpath, self._options.project)
+            given["origin"] = own.shipped_from(self._options.shipped)
         return Run(self._options, config.rootpath, sensors, facts, self._progress.update, **given)
 
     def _begin(self, item: pytest.Item) -> MeasuredItem:

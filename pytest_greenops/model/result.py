@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.carbon_factor import CarbonFactor
@@ -181,6 +182,15 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     branch: str | None = None
     versions: dict[str, str] = {}
 
+    def shipped_from(self, there: Origin | None) -> Origin:
+        """Return this origin with the code of another one, from where it was shipped without git.
+
+        None stands for code that was not shipped.
+        """
+        if there is None:
+            return self
+        return replace(self, commit=there.commit, dirty=there.dirty, branch=there.branch)
+
 
 class Results(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All results of a run: the document of `--energy-json`."""
@@ -192,3 +202,10 @@ class Results(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy: Policy
     results: tuple[Result, ...]
     origin: Origin | None = None
+
+
+class FleetResults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The results of one suite on several machines, each with those of a run on it."""
+
+    schema: int
+    machines: tuple[Results, ...]

@@ -10,6 +10,7 @@ from pytest_greenops.model.marker import Action
 if TYPE_CHECKING:
     from pytest_greenops.model.carbon_factor import CarbonFactor
     from pytest_greenops.model.history_url import HistoryUrl
+    from pytest_greenops.model.result import Origin
 
 Saving = Literal["all", "new"]
 StableMemory = Literal["auto", "on", "off"]
@@ -24,6 +25,9 @@ TREE_VARIABLE = "PYTEST_GREENOPS_TREE"
 
 #: Names, in the environment of `pytest --collect-only`, the file for the keys of all tests.
 COLLECTED = "PYTEST_GREENOPS_COLLECTED"
+
+#: Names the file with the request of a run on a node of a cluster.
+FLEET_VARIABLE = "PYTEST_GREENOPS_FLEET"
 
 #: The one test that a step of a bisect runs.
 ONLY_VARIABLE = "PYTEST_GREENOPS_ONLY"
@@ -55,6 +59,7 @@ class Options(NamedTuple):
     history        the database that the run is appended to
     project        the name of the project there; None takes that of the root folder
     called_in      not an option: the folder where pytest was called, for paths in commands
+    shipped        not an option: where the code is from, on a node of a cluster, which has no git
     fresh_child    not an option: this run measures one test for its parent, which judges it
     """
 
@@ -93,12 +98,13 @@ class Options(NamedTuple):
     history: HistoryUrl | None = None
     project: str | None = None
     called_in: str = "."
+    shipped: Origin | None = None
     fresh_child: bool = False
 
     @property
     def documented(self) -> bool:
         """Whether the run makes a document, which says where its results are from."""
-        files = (self.json, self.html, self.markdown, self.history)
+        files = (self.json, self.html, self.markdown, self.history, self.shipped)
         return any(files) or bool(self.exports) or self.github
 
     def without_reports(self) -> Options:

@@ -12,7 +12,7 @@ from pytest_greenops.model.advised import PLAIN, Caller
 from pytest_greenops.model.counted import WorkRecord
 from pytest_greenops.model.errors import encodable
 from pytest_greenops.model.interleaved import Interleaved
-from pytest_greenops.model.result import Result, Results
+from pytest_greenops.model.result import FleetResults, Result, Results
 from pytest_greenops.model.units import significant
 from pytest_greenops.model.verdict import Change
 from pytest_greenops.model.work_verdict import WorkVerdict
@@ -29,9 +29,22 @@ def to_json(results: Results) -> bytes:
 
     Values that are unknown or not finite are omitted.
     """
-    document = significant(_known(msgspec.to_builtins(results)))
+    return _laid_out(_document(results))
+
+
+def fleet_to_json(fleet: FleetResults) -> bytes:
+    """Return the results of several machines as JSON, each as `to_json` has them."""
+    return _laid_out({"schema": fleet.schema, "machines": [*map(_document, fleet.machines)]})
+
+
+def _document(results: Results) -> Any:
+    document = significant(without_unknown(msgspec.to_builtins(results)))
     for each, result in zip(document["results"], results.results, strict=True):
         each["test"]["node_id"] = encodable(result.test.node_id)
+    return document
+
+
+def _laid_out(document: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
 
 
@@ -148,11 +161,11 @@ def _interleaved(ab: Interleaved) -> Iterator[tuple[str, Property]]:
     yield "ab_starts", ab.starts
 
 
-def _known(value: Any) -> Any:
+def without_unknown(value: Any) -> Any:
     """Return a tree of builtins without entries that are not finite numbers."""
     if isinstance(value, dict):
-        return {key: _known(item) for key, item in value.items() if _finite(item)}
-    return [_known(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: without_unknown(item) for key, item in value.items() if _finite(item)}
+    return [without_unknown(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _finite(value: Any) -> bool:

@@ -110,6 +110,10 @@ class Run:
         """Return all results, adjusted for their number; of a rerun test the last attempt's."""
         return adjusted(result for of in self._results.values() for result in of.values())
 
+    def results_of(self, test: TestKey) -> tuple[Result, ...]:
+        """Return the results of one test so far, adjusted for no other one."""
+        return tuple(self._results.get(test, {}).values())
+
     def record(self, results: Iterable[Result]) -> None:
         """Keep what a test measured, here or in a worker process."""
         for result in results:

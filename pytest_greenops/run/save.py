@@ -46,7 +46,9 @@ class BaselineSaver:
         """Note the git commit of a directory, if the run saves it, and when the run began."""
         self._context = context
         self._began = began
-        self._revision = machine.revision(root) if context.options.save else None
+        code = context.options.shipped
+        shipped = code and machine.Revision(code.commit, code.dirty)
+        self._revision = (shipped or machine.revision(root)) if context.options.save else None
         self._before: dict[TestKey, Baseline | None] = {}
 
     def acceptable(self, trial: Trial) -> list[Result]:

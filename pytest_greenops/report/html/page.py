@@ -56,6 +56,7 @@ class Page(NamedTuple):
     omitted   number of failures and notes that only the table has
     plain     of each entry, what its charts show without scripts
     data      for the scripts: regions, and what each test's charts show
+    beside    the same tests on several machines, if it is a page of several
     """
 
     title: str
@@ -79,6 +80,7 @@ class Page(NamedTuple):
     has_gpu: bool
     measured: bool
     data: dict[str, Any]
+    beside: PlainTable | None = None
 
 
 def page_of(document: Results, regions: Sequence[Region] = (), caller: Caller = PLAIN) -> Page:
