@@ -6,8 +6,9 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 PROJECT = pyproject.toml constraints.txt
 FIGURES = build/figures
 ACCURACY = build/accuracy
+FLEET = build/fleet
 
-.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-properties test-reliability reliability soak test-all fuzz mutation release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
+.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-properties test-reliability test-fleet fleet reliability soak test-all fuzz mutation release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -22,6 +23,7 @@ COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_
 COMMANDS = $(addprefix tests/integration/test_,action.py ci_files.py commands_of_pages.py examples.py hostile_names.py power_over_time.py reports.py screens.py sessions.py walkthroughs.py) \
 	$(addprefix tests/integration/test_cli,.py _compare.py _import.py _init.py _merge.py _prune.py _show.py _whatif.py)
 RELEASE = tests/test_release.py
+CLUSTER = tests/fleet
 PROPERTIES = tests/properties
 BROWSER = $(addprefix tests/integration/test_,html.py html_charts.py history_html.py)
 RELIABILITY = tests/reliability $(addprefix tests/integration/test_,hostile.py selfchecks.py sensor_faults.py)
@@ -33,7 +35,7 @@ NEED_TORCH = tests/studies tests/layers tests/unit/work \
 test: $(VENV)/.test  ## two minutes: all tests but those of the nine commands below
 	$(PYTEST) tests -m "not real_time and not needs_torch" \
 		$(addprefix --ignore=,$(COMPARISONS) $(COMMANDS) $(BROWSER) $(RELEASE) $(OTHER_PLUGINS) $(NEED_TORCH) $(HISTORY) \
-		$(PROPERTIES) $(RELIABILITY)) $(SIDE_BY_SIDE)
+		$(PROPERTIES) $(RELIABILITY) $(CLUSTER)) $(SIDE_BY_SIDE)
 
 test-ab: $(VENV)/.test  ## comparisons and bisects in git repositories, by processes of their own
 	$(PYTEST) -m "not real_time" $(COMPARISONS) $(SIDE_BY_SIDE)
@@ -63,6 +65,10 @@ test-properties: $(VENV)/.test  ## bad input of every reader, round trips, and r
 
 test-reliability: $(VENV)/.test  ## faults: kills, full disks, signals, hostile tests, broken sensors, names, secrets
 	$(PYTEST) $(RELIABILITY) $(SIDE_BY_SIDE)
+
+# Not in test-all: minutes, as each test starts a cluster of several nodes.
+test-fleet: $(FLEET)/.installed  ## the suite over a Ray cluster, with nodes that are killed
+	$(FLEET)/bin/python -m pytest $(CLUSTER)
 
 release-check: $(VENV)/.release  ## wheel and source distribution, built to build/dist and tried
 	$(PYTEST) $(RELEASE)
@@ -215,6 +221,10 @@ insight: $(VENV)/.bench
 accuracy: $(ACCURACY)/.installed
 	$(ACCURACY)/bin/python -m benchmarks.accuracy
 
+# What a fleet of four nodes takes beyond the slowest of them: ten minutes, on a quiet machine.
+fleet: $(FLEET)/.installed
+	$(FLEET)/bin/python -m benchmarks.fleet.wall_time
+
 clean:
 	rm -rf $(VENV) build
 
@@ -272,4 +282,11 @@ $(ACCURACY)/.installed: $(PROJECT)
 	$(PYTHON) -m venv --clear $(ACCURACY)
 	$(ACCURACY)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[rapl,zeus]' codecarbon
+	touch $@
+
+# An environment of its own: Ray does not start beside the amdsmi that zeus brings.
+$(FLEET)/.installed: $(PROJECT)
+	$(PYTHON) -m venv --clear $(FLEET)
+	$(FLEET)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[fleet,report]'
 	touch $@
