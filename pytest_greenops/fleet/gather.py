@@ -47,8 +47,10 @@ def check_shipped(kinds: Sequence[Kind]) -> None:
             )
 
 
-def bring_baselines(parts: Sequence[Part]) -> Iterator[str]:
+def bring_baselines(parts: Sequence[Part], root: Path = Path()) -> Iterator[str]:
     """Merge what the nodes saved into the baselines here, and yield what became of it.
+
+    root  the project, where the command is called
 
     Raises `GreenopsError` for what is no baseline, before anything is written.
     """
@@ -72,7 +74,7 @@ def bring_baselines(parts: Sequence[Part]) -> Iterator[str]:
                         "was merged; save again"
                     )
                 folders.append(folder)
-            yield from merge(out, folders)
+            yield from merge(root / out, folders)
 
 
 def _checked(name: str, machine: str) -> PurePosixPath:

@@ -182,6 +182,8 @@ READERS = (
     Reader("baseline", _baseline, (BaselineError,), samples.BASELINES),
     Reader("work-table", _work, (BaselineError,), samples.WORK),
     Reader("results", stored_files.results, _RESULT_ERRORS, samples.RESULTS),
+    Reader("fleet-results", stored_files.fleet_results, (ResultsError,), samples.FLEET_RESULTS),
+    Reader("node-event", stored_files.node_event, (GreenopsError,), samples.NODE_EVENTS),
     Reader("pending-run", stored_files.pending, _RESULT_ERRORS, samples.RESULTS),
     Reader("foreign-results", _foreign, (ResultsError,), samples.FOREIGN),
     Reader(

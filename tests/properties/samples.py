@@ -9,12 +9,13 @@ import msgspec
 
 from pytest_greenops.ab.messages import Ended, EndLoop, Ready, Start
 from pytest_greenops.baselines import baseline_file, work_file
+from pytest_greenops.fleet.node_events import Finished, to_line
 from pytest_greenops.measure.commanded import Loop, Order, Slice
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.measurement import Check, CheckName, DeviceState
-from pytest_greenops.model.result import Origin, Result
+from pytest_greenops.model.result import SCHEMA, FleetResults, Origin, Result
 from pytest_greenops.model.work_baseline import WORK_SCHEMA, WorkBaseline
-from pytest_greenops.report.document import to_json
+from pytest_greenops.report.document import fleet_to_json, to_json
 from pytest_greenops.run.fresh_process import Answer
 from tests.properties.kernel_files import encoded
 from tests.properties.pipes import framed
@@ -31,6 +32,7 @@ from tests.unit.builders import (
     series,
     session,
 )
+from tests.unit.fleet.runs import TESTS, collected, ended
 from tests.unit.judge.test_two_files import measured, results
 from tests.unit.works import accepted, changed_verdict, record
 
@@ -63,6 +65,7 @@ DOCUMENT = msgspec.structs.replace(
     origin=Origin("0" * 32, "project", "1" * 40, False, "main", {"python": "3.12"}),
 )
 RESULTS = (to_json(DOCUMENT), to_json(results(measured())))
+FLEET_RESULTS = (fleet_to_json(FleetResults(SCHEMA, (DOCUMENT, results(measured())))),)
 BASELINES = tuple(
     baseline_file.encode(each)
     for each in (
@@ -79,6 +82,17 @@ _READY = Ready(["tests/test_x.py::test"], [], {"tests/test_y.py": "error"}, {}, 
 _ENDED = Ended(None, {"pkg": "/site"}, {"call": (_CHECK,)}, {"call": record(), "other": "none"})
 EVENTS = tuple(map(framed, (_READY, _LOOP, _SLICE, _ENDED)))
 COMMANDS = tuple(map(framed, (Start("tests/test_x.py::test"), Order(5, 1, True), EndLoop())))
+NODE_EVENTS = tuple(
+    map(
+        to_line,
+        (
+            collected(),
+            ended(TESTS[0], _rich()),
+            ended(TESTS[1], **{"../test_x.py/test_b.json": BASELINES[0].decode()}),
+            Finished(1, results(_rich())),
+        ),
+    )
+)
 ANSWERS = (msgspec.msgpack.encode(Answer(Environment(MACHINE), (_rich(),))),)
 
 GIT_STATUS = (
