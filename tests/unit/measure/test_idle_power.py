@@ -21,6 +21,8 @@ from tests.unit.builders import CPU, GPU, FakeClock
 
 IDLING = LoadShare(0.0, 0.0, idle=0.99)
 CLOCK = FakeClock()
+#: Whether a card rests before the wait and after it, if it does not rest at both times.
+WORKING = [(False, True), (True, False), (False, False)]
 
 
 class Watts:
@@ -119,27 +121,32 @@ def test_nothing_is_waited_for_if_no_counter_is_sensed(sensor: Sensor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sensors", "known"),
-    [
-        ([Card(True, True, period_s=REST_S), Watts(period_s=0.001)], ["cpu:0"]),
-        ([Watts(CPU, 4.0, source="estimated"), Card(True, True)], ["gpu:0"]),
-        ([Watts(), Card(False, True)], ["cpu:0"]),
-        ([Watts(), Card(True, False)], ["cpu:0"]),
-        ([Watts(), Card(False, False)], ["cpu:0"]),
-        ([Watts(), Watts(GPU)], ["cpu:0"]),
-    ],
-    ids=[
-        "a counter that moves too seldom",
-        "an estimate",
-        "a card that worked until now",
-        "a card that works now",
-        "a card that continues to work",
-        "a card of unknown work",
-    ],
+    ("rests", "known"),
+    [((True, True), ["cpu:0", "gpu:0"]), *((rests, ["cpu:0"]) for rests in WORKING)],
 )
-def test_only_known_powers_are_in_the_result(sensors: list[Sensor], known: list[str]) -> None:
-    """A power must be sensed, exact to a tenth, and of a device that certainly rested."""
-    assert list(rest_of(*sensors).watts) == known
+def test_a_card_has_rested_before_the_wait_and_after_it(
+    rests: tuple[bool, bool], known: list[str]
+) -> None:
+    """A card that works at one of both times may have worked in between."""
+    assert list(rest_of(Watts(), Card(*rests)).watts) == known
+
+
+def test_a_card_of_unknown_work_has_no_known_rest() -> None:
+    """A sensor that cannot say whether its card rests may have seen it work."""
+    assert list(rest_of(Watts(), Watts(GPU)).watts) == ["cpu:0"]
+
+
+def test_only_sensed_powers_are_in_the_result() -> None:
+    """An estimate beside a counter has no rest."""
+    sensors = [Watts(CPU, 4.0, source="estimated"), Card(True, True)]
+    assert list(rest_of(*sensors).watts) == ["gpu:0"]
+
+
+@pytest.mark.parametrize(("period_s", "known"), [(REST_S / 8, 2), (REST_S / 7, 1)])
+def test_powers_are_exact_to_a_tenth(period_s: float, known: int) -> None:
+    """A counter that moves less than eight times in the rest has no known power."""
+    sensors = [Card(True, True, period_s=period_s), Watts(period_s=0.001)]
+    assert len(rest_of(*sensors).watts) == known
 
 
 def test_a_sensor_with_a_clock_of_its_own_ends_no_run() -> None:

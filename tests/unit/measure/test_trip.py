@@ -167,6 +167,11 @@ def test_iterations_are_spread_over_windows(
     assert list(trip.batches(together)) == batches
 
 
+def test_work_is_done_together_unless_it_cannot(cpu: FakeSensor) -> None:
+    """Work whose results nobody counts shares one window."""
+    assert list(trip_of(cpu, iterations=3).batches()) == [3]
+
+
 class Edged(FakeSensor):
     """A sensor that makes its own edges, and records the calls."""
 
@@ -210,6 +215,44 @@ def test_stepped_windows_begin_at_different_phases() -> None:
             clock.sleep(seconds)
     waits_s = [call for call in sensor.calls if call != "end"]
     assert waits_s == pytest.approx([0.025, 0.04, 0.045])
+
+
+def test_a_window_that_is_left_measures_nothing() -> None:
+    """Its sensors stop at once; what follows in it is not waited for, and ends no window."""
+    sensor, waits = Edged(), []
+    trip = Trip(Instruments([sensor]), lambda: waits.append(1), 1)
+    with trip.window("call"):
+        trip.leave()
+        trip.leave()
+        sensor.spend(1.0)
+    assert sensor.calls == [0.0, "end"]
+    assert (len(waits), trip.rounds(), trip.failure) == (1, {}, None)
+
+
+def test_a_left_window_whose_work_raises_is_ended_once() -> None:
+    """The sensors have stopped already."""
+    sensor = Edged()
+    trip = trip_of(sensor)
+
+    def leaves() -> None:
+        with trip.window("call"):
+            trip.leave()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        leaves()
+    assert sensor.calls == [0.0, "end"]
+
+
+def test_a_trip_is_left_between_its_windows() -> None:
+    """No sensor is at work there."""
+    sensor = Edged()
+    trip = trip_of(sensor)
+    with trip.window("call"):
+        sensor.spend(1.0)
+    trip.leave()
+    assert sensor.calls == [0.0, "end"]
+    assert list(trip.rounds()) == ["call"]
 
 
 def test_a_window_inside_another_waits_for_nothing() -> None:
