@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from pytest_greenops.measure import background as module
 from pytest_greenops.measure.background import LOOK_S, BackgroundThreads, cpu_times
 from pytest_greenops.measure.self_checks import background
+from pytest_greenops.system import SYSTEM
 from tests.unit.builders import rounds
 
 
@@ -45,6 +49,7 @@ class Threads:
         (1.0, 0.1, None, True),
         (1.0, 1.0, "thread 8", True),
         (0.3, 0.9, "thread 8", True),
+        (0.05, 0.3, "thread 8", True),
     ],
 )
 def test_a_thread_that_goes_on_is_found(
@@ -69,6 +74,55 @@ def test_a_thread_that_the_work_starts_is_not_looked_at() -> None:
     threads.used_ns[9], threads.shares[9] = 0, 1.0
     threads.run(0.2)
     assert watch.stop() is None
+
+
+def test_the_busiest_thread_is_named() -> None:
+    """The order in which threads were started does not matter."""
+    threads = Threads()
+    watch = BackgroundThreads(threads.read, lambda: threads.now_ns, threads.sleep)
+    watch.start()
+    threads.shares = {7: 1.0, 8: 0.5}
+    threads.run(0.2)
+    assert watch.stop() == "thread 7"
+
+
+def test_a_thread_that_ends_with_the_work_does_not_go_on() -> None:
+    """It may have been the only one."""
+    threads = Threads()
+    watch = BackgroundThreads(threads.read, lambda: threads.now_ns, threads.sleep)
+    watch.start()
+    threads.shares = {7: 1.0, 8: 0.5}
+    threads.run(0.2)
+    del threads.used_ns[7], threads.shares[7]
+    assert watch.stop() == "thread 8"
+    del threads.used_ns[8], threads.shares[8]
+    assert watch.stop() is None
+
+
+def test_a_thread_that_cannot_be_looked_at_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some have no number of the system yet, have ended, are this one, or are ours."""
+    kinds = [
+        SimpleNamespace(native_id=None, name="begins"),
+        SimpleNamespace(native_id=20, name="ended"),
+        SimpleNamespace(native_id=30, name="pytest-greenops-sampler"),
+        SimpleNamespace(name="of a stub"),
+        SimpleNamespace(native_id=50, name="here"),
+        SimpleNamespace(native_id=60, name="spins"),
+        SimpleNamespace(native_id=70),
+    ]
+
+    def clock_gettime_ns(clock: int) -> int:
+        try:
+            return {-482: 6, -562: 7, -242: 3, -402: 5}[clock]
+        except KeyError:
+            raise OSError("it has ended") from None
+
+    system = replace(SYSTEM, clock_gettime_ns=clock_gettime_ns, get_ident=lambda: 4)
+    monkeypatch.setattr(module, "SYSTEM", system)
+    monkeypatch.setattr(module, "_ACTIVE", dict(enumerate(kinds)))
+    assert cpu_times() == {60: ("spins", 6), 70: ("", 7)}
+    monkeypatch.setattr(module, "SYSTEM", replace(system, clock_gettime_ns=None))
+    assert cpu_times() == {}
 
 
 def test_real_threads_are_seen_by_name() -> None:

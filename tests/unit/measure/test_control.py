@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_greenops.measure.control import Control, kernel
+from pytest_greenops.model.measurement import Source
 from pytest_greenops.sensors.discover import discover
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.testing import FakeSensor
@@ -28,14 +29,16 @@ def test_an_estimate_sees_the_work() -> None:
 class Worked(FakeClock):
     """A control workload on the clock of a test: one call takes 10 ms and uses 1 J."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, call_s: float = 0.01) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, call_s: float = 0.01, source: Source = "sensed"
+    ) -> None:
         super().__init__()
         self.call_s, self.call_j = call_s, 1.0
         self.calls = 0
         self.rounds_s = 0.0
         monkeypatch.setattr("pytest_greenops.measure.control.kernel", self.call)
         monkeypatch.setattr("pytest_greenops.measure.control.on_our_clock", lambda sensor: True)
-        self.sensor = FakeSensor()
+        self.sensor = FakeSensor(source=source)
         self.control = Control(Instruments([self.sensor]), self)
 
     def call(self) -> None:
@@ -95,6 +98,39 @@ def test_the_joules_are_those_of_one_call_in_the_last_rounds(
     work.call_j = 3.0
     work.rounds(7)
     assert work.control.joules(rounds) == joules
+
+
+@pytest.mark.parametrize(("source", "calls"), [("sensed", 3), ("estimated", 1)])
+def test_a_sample_is_short(monkeypatch: pytest.MonkeyPatch, source: Source, calls: int) -> None:
+    """A counter needs three calls for small errors at its edges, an estimate has none there."""
+    work = Worked(monkeypatch, source=source)
+    work.rounds(1, 10.0)
+    assert work.calls == calls
+    assert work.control.joules(1) == {"cpu:0": 1.0}
+
+
+def test_a_sample_ends_early_if_calls_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another call would take more than is left of the share."""
+    work = Worked(monkeypatch, call_s=0.02)
+    work.rounds(1, 0.7)
+    assert work.calls == 1
+
+
+def test_the_last_round_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sample before it belongs to another round."""
+    work = Worked(monkeypatch)
+    work.rounds(1, 1.0)
+    work.call_j = 3.0
+    work.rounds(1, 1.0)
+    assert work.control.joules(1) == {"cpu:0": 3.0}
+
+
+def test_a_counter_that_fails_in_a_sample_has_no_joules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The measurement continues."""
+    work = Worked(monkeypatch)
+    work.sensor.fail()
+    work.rounds(1, 1.0)
+    assert (work.calls, work.control.joules(1)) == (3, {})
 
 
 def test_counters_that_move_too_seldom_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,15 @@ def test_the_warm_up_is_not_counted(lab: Lab, warmup: int | None, first: int) ->
     assert seen.uncounted == Uncounted(before=first)
 
 
+@pytest.mark.parametrize(("large", "checks"), [(1, [CheckName.WARM_UP]), (2, [])])
+def test_the_first_of_several_warm_ups_shows_a_cache(
+    lab: Lab, large: int, checks: list[CheckName]
+) -> None:
+    """A later call of the warm-up that uses far more than the rounds is not the first of all."""
+    seen = lab.measure(Plan((5,), warmup=3), lambda call: 2.0 if call == large else 1e-3)
+    assert names(seen) == checks
+
+
 def test_every_call_is_in_a_round_or_uncounted(lab: Lab) -> None:
     """Warm-up and calibration come before the first round; a repeated round lies between."""
     load = FakeLoad(*[QUIET] * 5, BUSY)

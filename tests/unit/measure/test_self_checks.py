@@ -72,7 +72,10 @@ def test_too_short_reports_span_kind_and_error() -> None:
 
 @pytest.mark.parametrize(
     ("error", "growth", "stays"),
-    [(0.1, 10.0, False), (0.1, 5.0, True), (0.1, 0.5, True), (3.0, 10.0, False), (3.0, 1.0, True)],
+    [
+        *((0.1, 10.0, False), (0.1, 5.0, True), (0.1, 0.5, True), (1.0, 10.0, True)),
+        *((1.5, 10.0, False), (3.0, 10.0, False), (3.0, 1.0, True)),
+    ],
 )
 def test_windows_that_stay_too_short_are_foreseen(error: float, growth: float, stays: bool) -> None:
     """The error falls as a window grows; above the energy itself, it is no forecast yet."""
@@ -80,13 +83,36 @@ def test_windows_that_stay_too_short_are_foreseen(error: float, growth: float, s
     assert (check is not None) == stays
 
 
-@pytest.mark.parametrize(("seconds", "stays"), [(0.5, False), (2.0, True)])
-def test_a_counter_that_never_moves_is_foreseen(seconds: float, stays: bool) -> None:
+def test_windows_that_stay_too_short_are_reported() -> None:
+    """The check has the longest round that fits, its error, and what is allowed."""
+    check = self_checks.stays_too_short(erring(0.1237), (CPU, GPU), 0.0617, 5.0)
+    assert check == Check(
+        CheckName.TOO_SHORT,
+        "rounds of 5.00 s, the longest that fit into the time, would be off by up to 2.5 % of "
+        "their cpu energy at the edges of their windows; 1.2 % is allowed",
+        "no verdict; do more work in each window, or allow more time (--energy-max-time)",
+        untrusted=True,
+        kinds=("cpu",),
+    )
+
+
+def test_a_counter_that_never_moves_is_reported() -> None:
     """Many windows that are each too short for it are not made until the time is over."""
-    still = a_round(0.0, seconds=seconds, errors={"cpu:0": 1.0})
-    check = self_checks.stays_too_short(still, (CPU,), MARGIN, 100.0)
-    assert (check is not None) == stays
-    assert check is None or "cpu counter did not move in windows of 2" in check.finding
+    still = a_round(0.0, seconds=1.0, errors={"cpu:0": 1.0})
+    assert self_checks.stays_too_short(still, (CPU,), MARGIN, 100.0) == Check(
+        CheckName.TOO_SHORT,
+        "its cpu counter did not move in windows of 1.00 s in all",
+        "no verdict; do more work in each window",
+        untrusted=True,
+        kinds=("cpu",),
+    )
+
+
+@pytest.mark.parametrize("growth", [1.0, 100.0])
+def test_a_counter_that_has_not_moved_yet_is_no_forecast(growth: float) -> None:
+    """Half a second may be too short for it."""
+    still = a_round(0.0, seconds=0.5, errors={"cpu:0": 1.0})
+    assert self_checks.stays_too_short(still, (CPU,), MARGIN, growth) is None
 
 
 def test_one_short_round_of_ten_is_ignored() -> None:
@@ -134,6 +160,8 @@ def test_the_error_of_a_round_is_that_of_its_worst_kind(
         (0.2, 0.1, True),
         (0.05, 0.1, True),
         (0.07, 0.1, False),
+        (0.5, 0.1, True),
+        (0.6, 0.1, False),
         (0.001, 0.1, False),
         (3.0, 0.1, False),
         (0.1, 0.0, False),

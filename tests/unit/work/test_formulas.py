@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import log2
 from typing import Any
 
@@ -14,6 +15,8 @@ from torch.nn import functional as F  # noqa: E402, N812
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+from pytest_greenops.system import SYSTEM  # noqa: E402
+from pytest_greenops.work.formulas import formula_of  # noqa: E402
 from tests.unit.work.one_pass import counted, flop  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of what is deprecated, or in beta state
@@ -218,6 +221,197 @@ def test_optimizers_have_bytes_only() -> None:
         assert 0 == sum(amount.flop for amount in tally.operators.values())
         moved = sum(amount.moved for amount in tally.operators.values())
         assert moved >= 7 * 4000  # reads weight, gradient and two states, writes all but one
+
+
+# --- operators of other devices, by the shapes of their arguments ------------------------------
+
+
+def shaped(*shape: int, dtype: Any = torch.float16) -> Any:
+    """Return a tensor without memory."""
+    return torch.empty(*shape, dtype=dtype, device="meta")
+
+
+def by_shapes(operator: Any, *args: Any, out: Any = None, **kwargs: Any) -> int:
+    """Return the operations of a call that only another device can make."""
+    formula = formula_of(operator)
+    assert formula is not None
+    return formula(*args, out=out, **kwargs)
+
+
+aten = torch.ops.aten
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(
+    "name", ["_scaled_dot_product_flash_attention", "_scaled_dot_product_cudnn_attention"]
+)
+def test_attention_of_a_card(name: str, causal: bool) -> None:
+    """Heads come before positions; whether it is causal may be given by place or by name."""
+    query, others = shaped(2, 4, 5, 8), [shaped(2, 2, 7, 8), shaped(2, 2, 7, 16)]
+    before = (0.0,) if "flash" in name else (None, False, 0.0)
+    pairs = 15 if causal else 35
+    expected = 2 * 2 * 4 * pairs * (8 + 16)
+    operator = getattr(aten, name).default
+    assert expected == by_shapes(operator, query, *others, *before, causal)
+    assert expected == by_shapes(operator, query, *others, is_causal=causal)
+
+
+def test_more_queries_than_positions() -> None:
+    """Causal queries beyond the last position see all positions."""
+    query, other = shaped(1, 1, 6, 8), shaped(1, 1, 2, 8)
+    operator = aten._scaled_dot_product_flash_attention.default
+    assert 2 * (1 + 2 + 4 * 2) * 16 == by_shapes(operator, query, other, other, is_causal=True)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_with_heads_behind_positions(causal: bool) -> None:
+    """Kernels of cards have that order; causal masks of one are numbered."""
+    query, other = shaped(3, 5, 4, 8), shaped(3, 5, 4, 8)
+    pairs = 15 if causal else 25
+    expected = 2 * 3 * 4 * pairs * 16
+    flash, efficient = aten._flash_attention_forward.default, aten._efficient_attention_forward
+    none = (None, None, 5, 5, 0.0)
+    assert expected == by_shapes(flash, query, other, other, *none, causal, False)
+    none = (None, None, None, 5, 5, 0.0)
+    assert expected == by_shapes(efficient.default, query, other, other, *none, int(causal))
+
+
+STARTS = ([0, 3, 7], [0, 2, 7])
+
+
+def test_attention_of_sequences_in_one_row() -> None:
+    """Each sequence sees itself alone: three queries see two positions, four see five."""
+    query, starts = shaped(7, 4, 8), [torch.tensor(each) for each in STARTS]
+    expected = 2 * 4 * (3 * 2 + 4 * 5) * 16
+    flash = aten._flash_attention_forward.default
+    assert expected == by_shapes(flash, *[query] * 3, *starts, 4, 5, 0.0, False, False)
+    efficient = aten._efficient_attention_forward.default
+    assert expected == by_shapes(efficient, *[query] * 3, None, *starts, 4, 5, 0.0, 0)
+
+
+def test_the_backward_pass_of_sequences_in_one_row() -> None:
+    """It has five products instead of two."""
+    query, starts = shaped(7, 4, 8), [torch.tensor(each) for each in STARTS]
+    given = ([query] * 6, starts, (4, 5, 0.0, False, query, query))
+    operator = aten._flash_attention_backward.default
+    expected = 5 * 4 * (3 * 2 + 4 * 5) * 16
+    assert expected == by_shapes(operator, *(each for part in given for each in part))
+
+
+def test_sequences_of_different_lengths_that_are_causal() -> None:
+    """Each has its own diagonal."""
+    query, starts = shaped(5, 4, 8), torch.tensor([0, 2, 5])
+    given = (query, query, query, starts, starts, 3, 3, 0.0, True, False)
+    operator = aten._flash_attention_forward.default
+    assert 2 * 4 * (3 + 6) * 16 == by_shapes(operator, *given)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ((16, 8), (4, 8, 6), 2 * 16 * 8 * 6),  # rows in groups, a matrix for each
+        ((4, 16, 8), (4, 8, 6), 2 * 4 * 16 * 8 * 6),  # a batch
+        ((4, 16, 8), (8, 24), 2 * 16 * 8 * 24),  # columns in groups
+        ((16, 8), (8, 6), 2 * 16 * 8 * 6),  # inner dimension in groups
+    ],
+)
+def test_grouped_products_of_all_kinds(
+    a: tuple[int, ...], b: tuple[int, ...], expected: int
+) -> None:
+    """Either factor may be one long matrix."""
+    assert expected == by_shapes(aten._grouped_mm.default, shaped(*a), shaped(*b))
+
+
+def test_products_of_nested_tensors() -> None:
+    """Each matrix has its own size, and its own or the same other one."""
+    one = torch.nested.nested_tensor([ones(2, 3), ones(5, 3)])
+    other = torch.nested.nested_tensor([ones(3, 4), ones(3, 7)])
+    assert 2 * (2 * 3 * 4 + 5 * 3 * 7) == by_shapes(aten.matmul.default, one, other)
+    assert 2 * (2 + 5) * 3 * 6 == by_shapes(aten.matmul.default, one, ones(3, 6))
+
+
+def test_sampled_products() -> None:
+    """Only where the sparse matrix has a value."""
+    mask = torch.eye(4).to_sparse_csr()
+    given = (mask, shaped(4, 6), shaped(6, 4))
+    assert 2 * 4 * 6 == by_shapes(aten.sparse_sampled_addmm.default, *given)
+
+
+def test_convolutions_of_single_kernels() -> None:
+    """Each weight meets each position of the result."""
+    out = shaped(2, 6, 7, 7)
+    given = (shaped(2, 4, 9, 9), shaped(6, 4, 3, 3), [3, 3])
+    expected = 2 * 2 * 49 * 6 * 4 * 9
+    assert expected == by_shapes(aten._slow_conv2d_forward.default, *given, None, 1, 0, out=out)
+
+
+@pytest.mark.parametrize(("backward", "factor"), [(False, 1), (True, 2)])
+@pytest.mark.parametrize("data", [(5, 3, 6), (15, 6)])
+def test_recurrent_layers_of_a_card(data: tuple[int, ...], backward: bool, factor: int) -> None:
+    """Packed sequences have one dimension less; biases and missing weights take no products."""
+    weights = [shaped(32, 6), shaped(32, 8), shaped(32), None]
+    operator = aten._cudnn_rnn_backward if backward else aten._cudnn_rnn
+    expected = factor * 2 * 15 * (32 * 6 + 32 * 8)
+    assert expected == by_shapes(operator.default, shaped(*data), weights, 4)
+
+
+def test_multi_head_attention() -> None:
+    """Two projections, and the two products of attention."""
+    query = shaped(2, 5, 8)
+    weights = (shaped(24, 8), shaped(24), shaped(8, 8), shaped(8))
+    expected = 2 * 10 * (24 * 8 + 8 * 8) + 2 * 4 * 25 * 8
+    operator = aten._native_multi_head_attention.default
+    assert expected == by_shapes(operator, query, query, query, 8, 2, *weights)
+
+
+def test_packed_convolutions() -> None:
+    """Their weights are in an object of torch, which unpacks them."""
+    weight = torch.quantize_per_tensor(ones(6, 4, 3, 3), 0.1, 0, torch.qint8)
+    ends = ([1, 1], [0, 0], [1, 1], 1)
+    packed = torch.ops.quantized.conv2d_prepack(weight, None, *ends)
+    given = (shaped(2, 4, 9, 9), packed, 0.1, 0)
+    out = shaped(2, 6, 7, 7)
+    expected = 2 * 2 * 6 * 49 * 4 * 9
+    assert expected == by_shapes(torch.ops.quantized.conv2d.new, *given, out=out)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dims", "expected"),
+    [
+        ((3, 16), [1], 3 * 5 * 16 * 4),
+        ((3, 16), [0, 1], 5 * 48 * log2(48)),
+        ((3, 2), [1], 3 * 5 * 2),
+        ((3, 1), [1], 0),
+    ],
+)
+def test_transforms_over_dimensions(
+    shape: tuple[int, ...], dims: list[int], expected: float
+) -> None:
+    """The length is that of all dimensions; of one value there is nothing to compute."""
+    data = shaped(*shape, dtype=torch.cfloat)
+    assert int(expected) == by_shapes(aten._fft_c2c.default, data, dims, 0, True, out=data)
+
+
+def test_half_of_a_transform_is_real() -> None:
+    """It counts by its longer side."""
+    real, half = shaped(3, 16, dtype=torch.float32), shaped(3, 9, dtype=torch.cfloat)
+    expected = int(3 * 2.5 * 16 * 4)
+    assert expected == by_shapes(aten._fft_r2c.default, real, [1], 0, True, out=half)
+    assert expected == by_shapes(aten._fft_c2r.default, half, [1], 0, 16, out=real)
+
+
+def test_operators_without_a_formula() -> None:
+    """They are named as such; an operator may have no schema."""
+    assert formula_of(aten.add.Tensor) is None
+    assert formula_of(lambda: None) is None
+
+
+def test_torch_may_not_have_loaded_its_own_counter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not loaded for this; our own formulas need none."""
+    system = replace(SYSTEM, modules={})
+    monkeypatch.setattr("pytest_greenops.work.formulas.SYSTEM", system)
+    assert formula_of(aten.add.Tensor) is None
+    assert 2 * 3 * 4 * 5 == by_shapes(aten.mm.default, shaped(3, 4), shaped(4, 5))
 
 
 def test_a_formula_of_another_library_is_used() -> None:

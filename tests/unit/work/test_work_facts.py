@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType
+from functools import partial
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -38,6 +39,26 @@ def test_attention_that_is_switched_off() -> None:
         assert "flash" in usual
     finally:
         torch.backends.cuda.enable_flash_sdp(before)
+
+
+def older_torch(onednn: bool = True, **asked: bool) -> SimpleNamespace:
+    """Return a torch that knows only these kinds of attention, and no switch of oneDNN."""
+    cuda = {f"{name}_sdp_enabled": partial(bool, allowed) for name, allowed in asked.items()}
+    mkldnn = SimpleNamespace(is_available=lambda: onednn)
+    backends = SimpleNamespace(mkldnn=mkldnn, cuda=SimpleNamespace(**cuda))
+    return SimpleNamespace(__version__="2.1.0", backends=backends)
+
+
+def test_an_older_torch_has_fewer_facts() -> None:
+    """A kind of attention that it does not know is not allowed; its oneDNN is always on."""
+    facts = work_facts(older_torch(flash=True, mem_efficient=True, math=False))
+    assert {name: facts[name] for name in ("torch", "oneDNN", "attention")} == {
+        "torch": "2.1.0",
+        "oneDNN": "on",
+        "attention": "flash, memory-efficient",
+    }
+    assert work_facts(older_torch(onednn=False))["oneDNN"] == "off"
+    assert work_facts(older_torch())["attention"] == "none"
 
 
 def test_packages_with_models_have_their_version_once_loaded(
