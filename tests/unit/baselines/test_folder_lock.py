@@ -225,3 +225,22 @@ def test_a_line_of_the_lock_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -
     """Whatever reads stdout, such as a report to it, does not see it."""
     folder_lock.say("waiting")
     assert capsys.readouterr() == ("", "energy: waiting\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "holder_of_it"),
+    [
+        (b"pid 7\x1b[31m on \xff", "pid 7[31m on \N{REPLACEMENT CHARACTER}"),
+        (b"", "another process"),
+    ],
+)
+def test_what_another_process_wrote_is_shown_as_plain_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes, holder_of_it: str
+) -> None:
+    """No escape sequence of a lock file reaches a terminal."""
+    monkeypatch.setattr(folder_lock, "GIVE_UP_S", 0.0)
+    with holder(tmp_path, ""):
+        (tmp_path / folder_lock.NAME / "lock").write_bytes(text)
+        with pytest.raises(LockHeld) as raised, locked(tmp_path):
+            pass
+    assert str(raised.value) == f"{holder_of_it} has been saving there for 0 s"

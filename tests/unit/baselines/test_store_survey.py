@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from functools import partial
 from pathlib import Path
 
@@ -48,10 +50,18 @@ def test_an_unknown_machine_is_refused_with_the_known_ones(folder: Path) -> None
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("gone", "no such folder: name an existing folder of baselines, or save some with "),
+        (
+            "gone",
+            "no such folder: name an existing folder of baselines, or save some with "
+            "pytest --energy-save --energy-baselines={gone}",
+        ),
         ("file", "no such folder: "),
         (".", "contains no baselines: use {baselines}"),
-        ("baselines/old", "contains no baselines: save some with pytest --energy-save"),
+        (
+            "baselines/old",
+            "contains no baselines: save some with pytest --energy-save "
+            "--energy-baselines={baselines}/old",
+        ),
     ],
 )
 def test_a_path_without_baselines_is_refused(folder: Path, name: str, message: str) -> None:
@@ -59,7 +69,7 @@ def test_a_path_without_baselines_is_refused(folder: Path, name: str, message: s
     (folder.parent / "file").touch()
     path = folder.parent / name
     said = refusal(lambda: machines(path))
-    assert said.startswith(f"{path}: {message.format(baselines=folder)}")
+    assert said.startswith(f"{path}: {message.format(baselines=folder, gone=path)}")
 
 
 def test_a_survey_reads_all_files_and_lists_damaged_ones(folder: Path) -> None:
@@ -111,3 +121,29 @@ def test_the_message_names_the_option_of_the_command(tmp_path: Path) -> None:
     said = refusal(store.check_writable)
     assert said.startswith(f"{tmp_path / 'file'}: cannot be written (File exists): ")
     assert said.endswith("or use another folder: pytest-greenops merge DIR ...")
+
+
+def test_a_survey_reads_the_machines_that_it_names(folder: Path) -> None:
+    """A folder without any is an error, unless it may be empty."""
+    assert list(survey(folder, "xeon").baselines) == [Store(folder, "xeon-00000000").path(key())]
+    assert list(survey(folder, "xeon", optional=True).baselines) == list(
+        survey(folder, "xeon").baselines
+    )
+    assert "contains no baselines" in refusal(lambda: survey(folder / "old"))
+    assert survey(folder / "old", optional=True) == ({}, ())
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not taken for an empty one."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "listdir", fail)
+    monkeypatch.setattr(os, "scandir", fail)
+    assert refusal(lambda: machines(folder)) == (
+        f"{folder}: cannot be read (Input/output error): check its disk or network drive, and run "
+        "again"
+    )

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_greenops.baselines.whole_file import check_writable, saving_to, unreadable, write_whole
+from pytest_greenops.baselines.whole_file import (
+    check_writable,
+    damage,
+    saving_to,
+    unreadable,
+    write_whole,
+)
 
 
 def test_a_linked_file_is_replaced_whole_where_it_is(tmp_path: Path) -> None:
@@ -57,8 +63,9 @@ def test_a_circle_of_links_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     for act in (check_writable, lambda path: write_whole(path, b"")):
-        with pytest.raises(OSError, match="symbolic links"):
+        with pytest.raises(OSError, match="symbolic links") as raised:
             act(tmp_path / "a")
+        assert raised.value.errno == errno.ELOOP
 
 
 def test_old_temporary_files_of_killed_writers_are_removed(tmp_path: Path) -> None:
@@ -168,3 +175,32 @@ def test_what_cannot_be_read_has_a_fix_for_its_reason(
     problem = unreadable(path, OSError(number, os.strerror(number)))
     assert problem.why == f"cannot be read ({os.strerror(number)})"
     assert problem.fix == fix.format(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "damaged (it is empty)"),
+        (bytes(3), "damaged (it contains only zero bytes)"),
+        ("{}".encode("utf-16-le"), "damaged (no object)"),
+        (b"\xff\xfe{\0", "damaged (it is UTF-16, expected UTF-8)"),
+        (b"\xfe\xff\0{", "damaged (it is UTF-16, expected UTF-8)"),
+        (b"[]", "damaged (no object)"),
+    ],
+)
+def test_what_is_damaged_says_what_it_is(data: bytes, why: str) -> None:
+    """What a decoder finds wrong with zeros or UTF-16 says less than that."""
+    problem = damage(Path("a[b].json"), data, ValueError("no object"))
+    fix = "restore it (git checkout -- 'a[b].json'), or delete it and save again"
+    assert (problem.why, problem.fix, str(problem)) == (why, fix, f"{why}: {fix}")
+
+
+def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:
+    """`--energy-json build/reports/energy.json` needs no mkdir."""
+    path = tmp_path / "new" / "sub" / f"{'n' * 30}.json"
+    old = path.with_name(f".{'n' * 20}-old.greenops-tmp")
+    write_whole(path, b"{}")
+    old.touch()
+    os.utime(old, (1, 1))
+    write_whole(path, b"{}")
+    assert [each.name for each in path.parent.iterdir()] == [path.name]

@@ -72,6 +72,7 @@ ODD = Counted(
     {"": Amount(), "Modell \N{LATIN SMALL LETTER A WITH DIAERESIS}.0": calls(2)},
     0,
     Coverage(None, "the call takes less than 1 ms", 0.25, 0.5, True, ("quantized.x",)),
+    {"Modell \N{LATIN SMALL LETTER A WITH DIAERESIS}.0": 7_000_000},
 )
 
 
@@ -291,6 +292,16 @@ def test_a_folder_that_cannot_be_written_is_refused_before_counting(tmp_path: Pa
 
 
 # --- beside the machines ---------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_made_names_the_option_for_another(tmp_path: Path) -> None:
+    """It is that of pytest, if no other is named."""
+    (tmp_path / "file").touch()
+    for store, option in (
+        (WorkStore(tmp_path / "file"), "--energy-baselines=DIR"),
+        (WorkStore(tmp_path / "file", "merge DIR"), "merge DIR"),
+    ):
+        assert refusal(store.check_writable).endswith(f", or use another folder: {option}")
 
 
 def test_work_is_no_machine(store: WorkStore) -> None:
