@@ -1,9 +1,10 @@
 """Change the code in small ways, and see whether a unit test fails for each: mutation testing.
 
-`python -m tests.mutation [--processes N] [PACKAGE ...] [PACKAGE.MODULE ...]`. mutmut makes the
+`python -m tests.mutation [--digits DIGITS] [PACKAGE ...] [PACKAGE.MODULE ...]`. mutmut makes the
 changes (mutants) in the functions of a package, and runs the tests in the folder of `tests/unit`
-that mirrors it. The mutants of a module that is named are all tried. Those of a package are tried
-if they survived the last time, or if their function has changed: `build/mutation` has the results.
+that mirrors it. The mutants of a module that is named are all tried, or those whose number ends in
+some digits. Those of a package are tried if they survived the last time, or if their function has
+changed: `build/mutation` has the results.
 """
 
 from __future__ import annotations
@@ -45,20 +46,21 @@ use_git_change_detection = false
 
 
 class Count(NamedTuple):
-    """How many mutants of a part were killed, and the names of the others with their states."""
+    """How many mutants of a part there are, how many were killed, and what survived.
 
+    survived  the name of each one, and what mutmut says of it
+    """
+
+    all: int
     killed: int
-    others: tuple[tuple[str, str], ...]
+    survived: tuple[tuple[str, str], ...]
 
     @property
-    def all(self) -> int:
-        """Return how many mutants there are."""
-        return self.killed + len(self.others)
-
-    @property
-    def share(self) -> float:
-        """Return the killed ones in percent of all."""
-        return 100 * self.killed / max(1, self.all)
+    def row(self) -> str:
+        """Its figures; the share is that of the mutants that were tried."""
+        tried = self.killed + len(self.survived)
+        share = f"{100 * self.killed / max(1, tried):.1f} %"
+        return f"{self.all:9}{tried:8}{self.killed:8}{len(self.survived):10}{share:>9}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -66,6 +68,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation")
     parser.add_argument("parts", metavar="PACKAGE[.MODULE]", nargs="*", help="default: all")
     parser.add_argument("--processes", type=int, default=1, help="mutants at the same time")
+    parser.add_argument(
+        "--digits", default="", help="only mutants whose number ends in one of these"
+    )
     given = parser.parse_args(arguments)
     parts = given.parts or PACKAGES
     packages = dict.fromkeys(part.partition(".")[0] for part in parts)
@@ -74,21 +79,20 @@ def main(arguments: Sequence[str]) -> int:
     counts = {}
     for package in packages:
         modules = [part for part in parts if part.startswith(f"{package}.")]
-        counts.update(_tried(package, modules, given.processes))
+        counts.update(_tried(package, modules, given.digits, given.processes))
     for part, count in counts.items():
-        for mutant, state in count.others:
+        for mutant, state in count.survived:
             print(f"{state}: {mutant}")
-        if count.others:
+        if count.survived:
             print(f"The change: (cd {FOLDER / part.partition('.')[0]} && mutmut show NAME)\n")
-    print(f"{'part':28}{'mutants':>9}{'killed':>9}{'survived':>10}{'share':>9}")
+    print(f"{'part':28}{'mutants':>9}{'tried':>8}{'killed':>8}{'survived':>10}{'share':>9}")
     for part, count in counts.items():
-        share = f"{count.share:.1f} %"
-        print(f"{part:28}{count.all:9}{count.killed:9}{len(count.others):10}{share:>9}")
+        print(f"{part:28}{count.row}")
     return 0
 
 
-def _tried(package: str, modules: list[str], processes: int) -> dict[str, Count]:
-    """Try the mutants of a package, or of some of its modules; raise `CalledProcessError`."""
+def _tried(package: str, modules: list[str], digits: str, processes: int) -> dict[str, Count]:
+    """Try mutants of a package, or of some of its modules; raise `CalledProcessError`."""
     folder = FOLDER / package
     folder.mkdir(parents=True, exist_ok=True)
     for name in LINKED:
@@ -100,13 +104,14 @@ def _tried(package: str, modules: list[str], processes: int) -> dict[str, Count]
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (folder / "pyproject.toml").write_text(settings + project, encoding="utf-8")
     run = ("run", "--max-children", str(processes))
-    if modules:
-        _mutmut(folder, *run, *(f"pytest_greenops.{module}.*" for module in modules))
+    if modules or digits:
+        end = f"*[{digits}]" if digits else "*"
+        _mutmut(folder, *run, *(f"pytest_greenops.{part}.{end}" for part in modules or [package]))
     else:
-        before = _counted(folder, package).others if (folder / "mutants").is_dir() else ()
+        before = _counted(folder, package).survived if (folder / "mutants").is_dir() else ()
         _mutmut(folder, *run)
-        if again := [mutant for mutant, state in before if state != "not checked"]:
-            _mutmut(folder, *run, *again)
+        if before:
+            _mutmut(folder, *run, *(mutant for mutant, _ in before))
     return {part: _counted(folder, part) for part in modules or [package]}
 
 
@@ -115,8 +120,9 @@ def _counted(folder: Path, part: str) -> Count:
     listed = _mutmut(folder, "results", "--all", "true", quiet=True)
     name = rf"pytest_greenops\.{re.escape(part)}\.\S+__mutmut_\d+"
     states = re.findall(rf"^    ({name}): (.+)$", listed, re.MULTILINE)
-    others = tuple((mutant, state) for mutant, state in states if state not in KILLED)
-    return Count(len(states) - len(others), others)
+    tried = [(mutant, state) for mutant, state in states if state != "not checked"]
+    survived = tuple((mutant, state) for mutant, state in tried if state not in KILLED)
+    return Count(len(states), len(tried) - len(survived), survived)
 
 
 def _mutmut(folder: Path, *arguments: str, quiet: bool = False) -> str:
