@@ -82,6 +82,13 @@ def test_a_survey_reads_all_files_and_lists_damaged_ones(folder: Path) -> None:
     assert line.startswith(f"{path}: damaged")
 
 
+def test_a_survey_reads_only_what_is_called_like_a_baseline(folder: Path) -> None:
+    """A machine's folder may have a README."""
+    before = survey(folder)
+    (folder / "epyc-1a2b3c4d" / "README.md").touch()
+    assert survey(folder) == before
+
+
 def test_a_file_is_written_by_its_path(folder: Path) -> None:
     """The change gets the old baseline, and its result is written."""
     store = Store(folder, "")
