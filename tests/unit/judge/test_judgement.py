@@ -496,6 +496,19 @@ def test_carbon_without_an_intensity_is_not_judged() -> None:
     assert judged(2.0, Budget(max_carbon_g=1e-9), Reference()).limits == ()
 
 
+def test_power_and_carbon_are_those_of_a_call() -> None:
+    """A budget of joules per token limits the energy alone per token."""
+    budget = Budget(energy_j=9.0, per="token", max_power_w=99.0, max_carbon_g=9.0)
+    seen = measurement([a_round(units={"token": 4.0})] * 10)
+    rules = Rules(session_sd=0.001, carbon=CarbonFactor(320.0, 1.25))
+    limits = judged(seen, budget, Reference(), rules).limits
+    assert {limit.quantity: limit.unit for limit in limits} == {
+        "energy": "token",
+        "power": "call",
+        "carbon": "call",
+    }
+
+
 def test_the_power_of_an_estimate_is_not_judged() -> None:
     """It restates how busy the CPUs are; `--energy-strict` fails it, and the energy is judged."""
     seen = measurement([TEN_CALLS] * 10, estimated=["cpu:0"])
@@ -504,7 +517,10 @@ def test_the_power_of_an_estimate_is_not_judged() -> None:
     assert (alone.outcome, alone.limits) == (Outcome.NO_BASELINE, ())
     both = judged(seen, Budget(max_power_w=1.0, energy_j=3.0), Reference(), rules)
     assert (both.outcome, [limit.quantity for limit in both.limits]) == (Outcome.PASSED, ["energy"])
-    assert "max_power of 1.00 W is not judged" in (both.unjudged or "")
+    assert both.unjudged == (
+        "max_power of 1.00 W is not judged: the power of an estimate only restates how busy the "
+        "CPUs are; measure with a sensor, or limit the energy"
+    )
     assert both.unproven
     sensed = judged(measurement([TEN_CALLS] * 10), Budget(max_power_w=21.0), Reference(), rules)
     assert (sensed.unjudged, sensed.unproven) == (None, False)
