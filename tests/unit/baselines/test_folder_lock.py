@@ -162,8 +162,9 @@ def test_a_file_system_without_locks_is_said_once(
 
     monkeypatch.setattr(fcntl, "flock", fail)
     said: list[str] = []
-    for _ in range(2):
+    for turn in range(2):
         with locked(tmp_path, said.append) as temporaries:
+            assert (temporaries / "other").exists() is (turn > 0)
             (temporaries / "other").touch()
     assert said == [
         f"{tmp_path}: its file system has no locks (No locks available): let only one process "
@@ -244,3 +245,17 @@ def test_what_another_process_wrote_is_shown_as_plain_text(
         with pytest.raises(LockHeld) as raised, locked(tmp_path):
             pass
     assert str(raised.value) == f"{holder_of_it} has been saving there for 0 s"
+
+
+def test_a_lock_that_cannot_be_read_is_of_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who holds it is only told."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(folder_lock, "GIVE_UP_S", 0.0)
+    monkeypatch.setattr(os, "pread", fail)
+    with holder(tmp_path), pytest.raises(LockHeld, match="another process"), locked(tmp_path):
+        pass

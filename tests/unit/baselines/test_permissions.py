@@ -116,12 +116,12 @@ def test_a_file_that_may_not_be_written_needs_its_nearest_folder(
 def test_a_folder_that_may_not_be_written_or_entered_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enter: bool, shut: str
 ) -> None:
-    """Only the last one must be writable."""
+    """Only the last one must be writable, so none is asked whether those above are."""
     inner = tmp_path / "outer" / "inner"
     inner.mkdir(parents=True)
 
     def access(part: Path, mode: int) -> bool:
-        return (enter or part != inner.parent) and not (part == inner and mode & os.W_OK)
+        return (enter or part != inner.parent) and not mode & os.W_OK
 
     monkeypatch.setattr(os, "access", access)
     folder = {"inner": inner, "outer": inner.parent}[shut]
@@ -135,6 +135,9 @@ def test_a_sticky_folder_keeps_others_from_replacing_a_file(
     path.parent.chmod(0o1777)
     assert write_fix(path, DENIED).startswith("fix the permissions: ")
     as_stranger(monkeypatch)
+    path.parent.chmod(0o777)
+    assert write_fix(path, DENIED).startswith(f"ask its owner ({ME}) for a GROUP ")
+    path.parent.chmod(0o1777)
     assert write_fix(path, DENIED) == f"ask its owner ({ME}): chmod -t {path.parent}"
 
 

@@ -930,3 +930,31 @@ def test_what_may_not_be_written_or_removed_has_a_fix(
         f"{path}: cannot be written (Permission denied): {fix}, or use another folder: "
         "--energy-baselines=DIR"
     )
+
+
+def test_the_folder_of_the_machine_is_tried_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a mount of its own."""
+    mine = store.path(key()).parents[1].parent
+    save(store)
+    temporary_file = tempfile.TemporaryFile
+
+    def refuse(**given: Any) -> Any:
+        if given["dir"] == mine:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return temporary_file(**given)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    assert refusal(store.check_writable) == (
+        f"{mine}: cannot be written (Read-only file system): {UNWRITABLE_FIX}"
+    )
+
+
+def test_a_damaged_file_of_an_earlier_name_is_of_nobody(store: Store) -> None:
+    """Whose it was cannot be read: the test has a file of its own."""
+    test = key("test_x", param="y" * 200)
+    path = store.path(test)
+    path.parent.mkdir(parents=True)
+    path.with_name(f"{path.stem[:-10]}.json").write_text("{")
+    assert Store(store.folder, MACHINE).path(test) == path

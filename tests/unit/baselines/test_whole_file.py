@@ -14,6 +14,7 @@ import pytest
 from pytest_greenops.baselines.whole_file import (
     check_writable,
     damage,
+    replace,
     saving_to,
     unreadable,
     write_whole,
@@ -204,3 +205,23 @@ def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:
     os.utime(old, (1, 1))
     write_whole(path, b"{}")
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("named", ["/dev/fd", "/proc/self/fd"])
+def test_what_stands_in_a_redirected_file_stays(tmp_path: Path, named: str) -> None:
+    """A report is added to it, whichever of its names is given."""
+    with (tmp_path / "log").open("wb", buffering=0) as log:
+        log.write(b"before, ")
+        write_whole(Path(named, str(log.fileno())), b"report")
+    assert (tmp_path / "log").read_bytes() == b"before, report"
+
+
+def test_nothing_is_written_through_a_planted_temporary_file(tmp_path: Path) -> None:
+    """Somebody may have made a link of that name in a folder of several users."""
+    (tmp_path / "mine").write_text("mine")
+    planted = tmp_path / "temporary"
+    planted.symlink_to("mine")
+    with pytest.raises(FileExistsError):
+        replace(tmp_path / "x.json", b"{}", planted)
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not (tmp_path / "x.json").exists()

@@ -348,3 +348,10 @@ def test_work_of_two_environments_cannot_be_merged() -> None:
     united, lost = unite_work([other, one])
     assert united == other
     assert lost == ("call: the facts differ (torch, transformers): the work accepted last is kept",)
+
+
+def test_a_file_without_work_merges_with_another(store: WorkStore) -> None:
+    """It has no date, so it is the oldest."""
+    full = accept_work(None, key(), {"call": accepted()})
+    empty = WorkBaseline(WORK_SCHEMA, key(), {})
+    assert unite_work([full, empty]) == unite_work([empty, full]) == (full, ())
