@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from pytest_greenops.baselines import whole_file
 from pytest_greenops.baselines.meaning import why_meaningless
 from pytest_greenops.baselines.whole_file import FileProblem
-from pytest_greenops.model.baseline import SCHEMA, Baseline
+from pytest_greenops.model.baseline import MAX_SESSIONS, SCHEMA, Baseline
 from pytest_greenops.model.errors import BaselineError, GreenopsError
 from pytest_greenops.model.units import significant
 
@@ -37,14 +38,37 @@ def read(path: Path) -> Baseline:
 
 
 def read_existing(path: Path) -> Baseline | None:
-    """Read one baseline file; return None if there is none. Raise `BaselineError`."""
-    return read_document(path, Baseline, SCHEMA, why_meaningless)
+    """Read one baseline file; return None if there is none. Raise `BaselineError`.
+
+    Of more sessions than a save keeps, as a merge by hand may leave, the last ones count.
+    """
+    found = read_document(path, Baseline, SCHEMA, why_meaningless, _fewest_lines)
+    if found is None:
+        return None
+    kept = {
+        name: replace(series, sessions=series.sessions[-MAX_SESSIONS:])
+        for name, series in found.measurements.items()
+        if len(series.sessions) > MAX_SESSIONS
+    }
+    return replace(found, measurements={**found.measurements, **kept}) if kept else found
+
+
+def _fewest_lines(baseline: Baseline) -> int:
+    series = baseline.measurements.values()
+    return sum(len(session.rounds) for each in series for session in each.sessions)
 
 
 def read_document(
-    path: Path, kind: type[Document], schema: int, why_meaningless: Callable[[Document], str | None]
+    path: Path,
+    kind: type[Document],
+    schema: int,
+    why_meaningless: Callable[[Document], str | None],
+    fewest_lines: Callable[[Document], int],
 ) -> Document | None:
-    """Read one file of a kind and schema; return None if there is none. Raise `BaselineError`."""
+    """Read one file of a kind and schema; return None if there is none. Raise `BaselineError`.
+
+    A file with fewer lines than `fewest_lines` is refused: no diff would show what changed in it.
+    """
     try:
         data = whole_file.read_bytes(path, _MOST_BYTES)
     except FileNotFoundError:
@@ -58,6 +82,8 @@ def read_document(
         document = msgspec.json.decode(text, type=kind)
         if why := why_meaningless(document):
             raise ValueError(why)
+        if data.count(b"\n") < fewest_lines(document):
+            raise ValueError("its figures share a line, which no diff shows")
     except (ValueError, RecursionError) as error:  # by msgspec, and for text that is not UTF-8
         raise as_error(path, whole_file.damage(path, data, error)) from None
     return document

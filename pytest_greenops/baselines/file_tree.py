@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 from uuid import uuid4
 
 from pytest_greenops.baselines import folder_lock, permissions, whole_file
@@ -21,7 +21,14 @@ from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import BaselineError
 from pytest_greenops.system import SYSTEM
 
-Content = TypeVar("Content")
+
+class _OfTest(Protocol):
+    @property
+    def test(self) -> TestKey:
+        """The test that saved it."""
+
+
+Content = TypeVar("Content", bound=_OfTest)
 _SAFE = re.compile(r"[^A-Za-z0-9_.\[\]=,+-]+")
 _LONGEST_NAME = 120
 #: Names of devices on Windows, whatever follows their first dot.
@@ -38,6 +45,7 @@ class FileTree(Generic[Content]):
 
     folder  the folder of baselines
     part    the name of the folder in it that has the files
+    notes   a line for each file that a test uses and another test has saved
     """
 
     def __init__(
@@ -54,6 +62,7 @@ class FileTree(Generic[Content]):
         self._read_existing = read_existing
         self._encode = encode
         self._other_folder = other_folder
+        self.notes: dict[str, str] = {}
         self._files: dict[Path, Content] | None = None
         self._folders: set[Path] = set()
 
@@ -69,6 +78,10 @@ class FileTree(Generic[Content]):
             raise BaselineError(
                 f"{path}: a folder where the baseline of {test.name} belongs: move it away: "
                 f"mv {quoted(path)} DIR"
+            )
+        if found is not None and found.test != test:  # Git shows no figure of a renamed file
+            self.notes[str(path)] = (
+                f"{path} was saved by {found.test.node_id}: restore it unless the test was renamed"
             )
         return found
 

@@ -28,7 +28,7 @@ class Store(FileTree[Baseline]):
 
     machine       the name of this machine's folder
     other_folder  the option that names another folder, for messages
-    notes         the first file of each other machine that cannot be read, and why
+    notes         also the first file of each other machine that cannot be read, and why
     """
 
     def __init__(
@@ -36,7 +36,6 @@ class Store(FileTree[Baseline]):
     ) -> None:
         super().__init__(folder, machine, read_existing, encode, other_folder)
         self.machine = machine
-        self.notes: dict[str, str] = {}
         self._elsewhere: dict[TestKey, Baseline | None] = {}
         self._path: tuple[TestKey, Path] | None = None
 

@@ -87,7 +87,7 @@ class MeasuredItem:
             ReportData(test).attach(report)
             return
         failure = type(error).__name__ if isinstance(error, EnergyFailure) else None
-        notes, repeated = run.store.notes, self.repetitions.hidden
+        notes, repeated = run.take_notes(), self.repetitions.hidden
         ReportData(test, self.results, failure, notes=notes, repeated=repeated).attach(report)
         if repeated and not (call.excinfo and self.trial.repetition > 1):
             add_note(report, reasons.shown_once(repeated), caller_of(self._item.config))

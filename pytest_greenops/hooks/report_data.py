@@ -128,7 +128,7 @@ class GatheredReports:
         yield from _listed(anew, "more baselines started anew")
         refused = [f"not saved: {line}" for lines in self._refused.values() for line in lines]
         yield from _listed(refused, "more not saved")
-        yield from self._notes.values()
+        yield from _listed([*self._notes.values()], "more notes on files of baselines")
         yield from self.remarks
         yield from self.problems
         if run.options.save and not _saved_something(run):

@@ -23,7 +23,7 @@ THERMAL_THROTTLE = "thermal throttle"
 POWER_CAP = "software power cap"
 
 
-class Domain(msgspec.Struct, frozen=True, omit_defaults=True):
+class Domain(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One cumulative energy counter of the machine.
 
     name         `cpu:0`, `dram:0`, `gpu:1`, `psys`: unique on the machine

@@ -105,6 +105,14 @@ class Run:
             self._context.work_store.files()  # before a test can replace how files are read
         self.saver = BaselineSaver(self._context, root, began)
 
+    def take_notes(self) -> dict[str, str]:
+        """Return what is to be said about files of baselines since the last call, by file."""
+        found: dict[str, str] = {}
+        for store in (self._context.store, self._context.work_store):
+            found |= store.notes
+            store.notes.clear()
+        return found
+
     @property
     def results(self) -> tuple[Result, ...]:
         """Return all results, adjusted for their number; of a rerun test the last attempt's."""

@@ -31,12 +31,12 @@ UPDATE_PERIOD_S = 0.001
 
 
 #: Who may read a counter: a group, by a udev rule that survives a reboot. Not everyone, because
-#: unprivileged reading of these counters is CVE-2020-8694.
+#: the power of other processes gives away what they compute (CVE-2020-8694), and nothing else:
+#: everyone may read the other files of a zone, and only root may set its power limit.
 GROUP = "rapl"
 UDEV_RULE = (
     'SUBSYSTEM=="powercap", KERNEL=="intel-rapl*:*", ACTION=="add|change", '
-    f'RUN+="/bin/chgrp {GROUP} /sys%p/energy_uj /sys%p/max_energy_range_uj", '
-    'RUN+="/bin/chmod g+r /sys%p/energy_uj /sys%p/max_energy_range_uj"'
+    f'RUN+="/bin/chgrp {GROUP} /sys%p/energy_uj", RUN+="/bin/chmod g+r /sys%p/energy_uj"'
 )
 GRANT = (
     f'sudo groupadd --force {GROUP} && sudo usermod --append --groups {GROUP} "$USER" && '

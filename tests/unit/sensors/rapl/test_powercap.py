@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -469,14 +471,40 @@ def rule_of_the_fix(folder: Path) -> str:
     """Run the fix in a shell whose sudo only runs `tee`, into the folder; return its rule."""
     programs = folder / "bin"
     programs.mkdir()
-    written = folder / "rule"
-    sudo = f'#!/bin/sh\n[ "$1" = tee ] && exec cat > "{written}"\necho "$@" >> "{folder}/sudo"\n'
+    sudo = (
+        f'#!/bin/sh\nto="{folder}/$2"\n'
+        '[ "$1" = tee ] && { mkdir -p "${to%/*}"; exec cat > "$to"; }\n'
+        f'echo "$@" >> "{folder}/sudo"\n'
+    )
     for name, script in {"sudo": sudo, "newgrp": "#!/bin/sh\n"}.items():
         (programs / name).write_text(script)
         (programs / name).chmod(0o755)
     environment = {"PATH": f"{programs}:{os.environ['PATH']}", "USER": "someone"}
     subprocess.run(["sh", "-c", powercap.GRANT], env=environment, check=True)
-    return written.read_text()
+    [rule] = (path for path in (folder / "etc").rglob("*") if path.is_file())
+    # udev applies what is here, and has this ending, when a device appears: after a reboot too.
+    assert rule == folder / "etc/udev/rules.d/70-rapl.rules"
+    return rule.read_text()
+
+
+def matches(rule: str, zone: Path, action: str) -> bool:
+    """Return whether udev applies a rule to a device: all its `==` hold."""
+    of_device = {"SUBSYSTEM": "powercap", "KERNEL": zone.name, "ACTION": action}
+    patterns = dict(re.findall(r'(\w+)=="([^"]*)"', rule))
+    assert patterns.keys() <= of_device.keys()
+    return all(
+        any(fnmatchcase(of_device[key], part) for part in pattern.split("|"))
+        for key, pattern in patterns.items()
+    )
+
+
+def rights(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Return owner, group and mode of everything in a folder, by path."""
+    return {
+        str(path.relative_to(folder)): (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+        for path in folder.rglob("*")
+        for status in [path.lstat()]
+    }
 
 
 def test_the_fix_is_one_line_for_a_shell(folder: Path) -> None:
@@ -493,17 +521,45 @@ def test_the_fix_is_one_line_for_a_shell(folder: Path) -> None:
 
 @needs_root
 def test_the_fix_allows_only_the_group_to_read(folder: Path) -> None:
-    """The commands of the rule open the counters of each zone to the group."""
+    """A member of the group reads the counters, a stranger does not; no other right changes."""
     group = 54321
-    tree = build(folder)
+    tree = build(folder, psys=True)
+    (tree.control("intel-rapl") / "enabled").chmod(0o644)
+    for zone in tree.root.glob("*:*"):
+        (zone / "energy_uj").chmod(0o400)
+        (zone / "constraint_0_max_power_uw").chmod(0o644)
+    before = rights(folder)
     rule = rule_of_the_fix(folder)
-    for zone in (tree["package-0"].zone, tree["package-0/dram"].zone):
-        (zone / "max_energy_range_uj").chmod(0o400)
+    assert len(rule.splitlines()) == 1
+    zones = [path for path in tree.root.iterdir() if matches(rule, path, "add")]
+    assert {"intel-rapl:0", "intel-rapl:0:0"} <= {zone.name for zone in zones}
+    for zone in zones:
         for command in re.findall(r'RUN\+="([^"]*)"', rule):
             # udev puts the device's path below /sys for %p.
             command = command.replace("/sys%p", str(zone)).replace(" rapl ", f" {group} ")
             subprocess.run(command.split(), check=True)
     member = child.run(open_as_nobody, str(tree.root), [group])
     stranger = child.run(open_as_nobody, str(tree.root), [])
-    assert {"cpu:0": INTEL_RANGE_UJ, "dram:0": INTEL_RANGE_UJ} == member["domains"]
+    assert member["domains"].keys() == {"cpu:0", "dram:0", "psys"}
+    assert None not in member["counts"]
     assert powercap.GRANT == stranger["remedy"]
+    after = rights(folder)
+    changed = {path: after[path] for path in before if before[path] != after[path]}
+    counters = [path for path in before if path.endswith("/energy_uj") and "class" not in path]
+    assert changed == dict.fromkeys(counters, (0, group, 0o440))
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "applies"),
+    [
+        ("intel-rapl:0", "add", True),
+        ("intel-rapl:1:2", "change", True),
+        ("intel-rapl-mmio:0", "add", True),
+        ("intel-rapl:0", "remove", False),
+        ("intel-rapl", "add", False),
+        ("dtpm:0", "add", False),
+    ],
+)
+def test_the_rule_is_for_zones_of_rapl(name: str, action: str, applies: bool) -> None:
+    """It applies when a zone appears, at each start, and when `udevadm trigger` says `change`."""
+    assert matches(powercap.UDEV_RULE, Path(name), action) == applies
