@@ -1,11 +1,12 @@
 """Write the tables of the reference from the code: `make reference`.
 
-They are between marks in docs/reference.md and docs/hooks.md.
+They are between marks in docs/reference.md, docs/hooks.md and docs/evidence/reliability.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 import re
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from pytest_greenops.hooks.option_table import OPTIONS
 from pytest_greenops.measure.calls import NamedMeasurement
 from pytest_greenops.model.marker import energy_budget
 from pytest_greenops.sensors.base import Sensor
+from tests.integration.test_hostile import FILES, NOT_MEASURED
 
 DOCS = Path(__file__).parent
 #: How a test writes each call of the fixture, around its arguments, and what it calls.
@@ -40,6 +42,8 @@ CALLS: tuple[tuple[str, Any], ...] = (
 )
 #: In the help of an option: what is code in Markdown.
 CODE = re.compile(r"(?<!\w)(--energy[a-z-]*|'[^']+'|[A-Z]+_(?:\*|[A-Z]+)|\S{19,}\w)")
+#: The line above the hostile tests of one kind.
+KIND = re.compile(r"# --- (.*?) -+")
 #: In a docstring: a name, two spaces at least, what it means.
 MEANING = re.compile(r"(\w+)  +(\S.*)")
 
@@ -116,6 +120,20 @@ def sensor() -> list[str]:
     return table(("attribute", "meaning"), rows)
 
 
+def hostile_tests() -> list[str]:
+    """Return the table of the hostile tests, by the kind that is above them in their file."""
+    rows = []
+    for module in FILES.values():
+        lines = inspect.getsource(module).splitlines()
+        for node in ast.parse("\n".join(lines)).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name.lower()[:4] == "test":
+                *_, kind = filter(None, map(KIND.fullmatch, lines[: node.lineno]))
+                why = NOT_MEASURED.get(node.name)
+                seen = "as without" + (f"; `not measured`: {why.split(' (')[0]}" if why else "")
+                rows.append((kind[1], ast.get_docstring(node) or "", seen))
+    return table(("kind", "what the test does", "seen"), rows)
+
+
 def text_of(documented: Any) -> str:
     """Return a docstring in one line."""
     return " ".join((inspect.getdoc(documented) or "").split())
@@ -148,6 +166,7 @@ def _word(failure: type) -> str:
 TABLES = (
     *(("reference.md", write) for write in (options, keywords, calls, failures, commands)),
     *(("hooks.md", write) for write in (hooks, sensor)),
+    ("evidence/reliability.md", hostile_tests),
 )
 
 

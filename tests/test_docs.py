@@ -357,6 +357,7 @@ def test_generated_tables_are_marked() -> None:
         "accuracy.md": 1,
         "history.md": 1,
         "overhead.md": 1,
+        "reliability.md": 1,
         "suites.md": 1,
         "verdict.md": 4,
         "work.md": 6,

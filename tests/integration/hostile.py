@@ -1,7 +1,8 @@
 """Tests that replace, forbid or exhaust what the plugin may need; `test_hostile.py` runs this file.
 
 Each passes without `--energy`, and must pass with it. What a test sees of its process (threads,
-random numbers, open files, …) it checks itself.
+random numbers, open files, …) it checks itself. Those that change the state of their process are in
+`hostile_processes.py`.
 """
 
 from __future__ import annotations
@@ -30,9 +31,8 @@ import threading
 import time
 import unittest
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 from unittest import mock
 
 import numpy as np
@@ -40,51 +40,10 @@ import psutil
 import pytest
 
 from pytest_greenops import Energy
+from tests.integration.simulated_work import Forbidden, forbid, forbidden, measured, work
 
-T = TypeVar("T")
 #: Joules and watts are compared with limits, so that the statistics run too.
 pytestmark = pytest.mark.energy_budget("1 kJ", max_power="1000 kW")
-
-
-def work(steps: int = 3000) -> int:
-    """Return a sum, by code that calls no other function."""
-    total = 0
-    for number in range(steps):
-        total += number
-    return total
-
-
-def measured(energy: Energy, function: Callable[..., T] = work, *args: Any) -> T:
-    """Call a function through the plugin: three trips with `--energy`, one call without."""
-    return energy.pedantic(function, args=args, rounds=2, iterations=1)
-
-
-def forbidden(*_: object, **__: object) -> Any:
-    """Stand in for a function that the test forbids."""
-    raise AssertionError("forbidden here")
-
-
-class Forbidden:
-    """A context in which functions of a module cannot be called; it calls none itself."""
-
-    def __init__(self, module: Any, *names: str, by: Callable[..., Any] = forbidden) -> None:
-        self._space = vars(module)
-        self._kept = [(name, self._space[name]) for name in names if name in self._space]
-        self._by = by
-
-    def __enter__(self) -> None:
-        for name, _ in self._kept:
-            self._space[name] = self._by
-
-    def __exit__(self, *_: object) -> None:
-        for name, function in self._kept:
-            self._space[name] = function
-
-
-def forbid(monkeypatch: pytest.MonkeyPatch, module: Any, *names: str) -> None:
-    """Forbid functions of a module."""
-    for name in names:
-        monkeypatch.setattr(module, name, forbidden, raising=False)
 
 
 def open_files() -> list[str]:
@@ -266,6 +225,7 @@ def test_fork(energy: Energy) -> None:
     """The function forks, and its child ends at once."""
 
     def forks() -> int:
+        work()
         child = os.fork()
         if child == 0:
             os._exit(7)
@@ -280,6 +240,7 @@ def test_children_ignored(energy: Energy) -> None:
     """The system reaps every child."""
 
     def starts() -> bool:
+        work()
         child = os.posix_spawn("/bin/true", ["true"], {})
         try:
             os.waitpid(child, 0)
@@ -312,6 +273,7 @@ def test_multiprocessing(energy: Energy) -> None:
     """The function starts a process and waits for it."""
 
     def parallel() -> int | None:
+        work()
         process = multiprocessing.get_context("fork").Process(target=work)
         process.start()
         process.join()
@@ -373,6 +335,7 @@ def test_builtins_lie(energy: Energy) -> None:
     """Common functions return nonsense, which the test itself sees."""
 
     def lied() -> tuple[int, int, float]:
+        work()
         return sum([1, 2]), len("abc"), float("2")
 
     with Forbidden(builtins, "sum", "len", "float", by=lambda *_: 7):
@@ -494,14 +457,14 @@ def test_output_closed(energy: Energy, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_exit_handlers(energy: Energy) -> None:
     """The function registers a handler for the end of the process."""
-    measured(energy, lambda: atexit.register(work))
+    measured(energy, lambda: (work(), atexit.register(work)))
     atexit.unregister(work)
 
 
 def test_context_variables(energy: Energy) -> None:
     """What the function sets is seen after it."""
     variable = contextvars.ContextVar("variable", default=0)
-    measured(energy, lambda: variable.set(1) and None)
+    measured(energy, lambda: (work(), variable.set(1)))
     assert variable.get() == 1
 
 
@@ -551,7 +514,7 @@ class Hostile:
 def test_hostile_objects(energy: Energy) -> None:
     """Neither an argument nor the result can be compared, shown or counted."""
     hostile = Hostile()
-    assert measured(energy, lambda given: given, hostile) is hostile
+    assert measured(energy, lambda given: (given, work())[0], hostile) is hostile
 
 
 @pytest.mark.parametrize("letters", ["x" * 2000, "\u00e9\u65e5\U0001f600::[a]/../b\\c\n"])

@@ -181,6 +181,19 @@ def test_default_dtype(energy: Energy) -> None:
         torch.set_default_dtype(torch.float32)
 
 
+def test_threads_and_algorithms(energy: Energy) -> None:
+    """The test chooses one thread and deterministic algorithms, which stay."""
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    try:
+        energy(work)
+        assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == (1, True)
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+
+
 def test_default_device(energy: Energy) -> None:
     """Tensors are made on another device by default."""
     torch.set_default_device("meta")

@@ -5,23 +5,31 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.integration import hostile
-from tests.integration.projects import Project
+import pytest
+
+from tests.integration import hostile, hostile_processes
+from tests.integration.projects import Project, Ran
 
 INI = """
 [pytest]
-energy_sensors = estimate
 energy_min_rounds = 2
 energy_max_rounds = 2
 """
 CONFTEST = """
 import json
+import os
 import subprocess
 
 import pytest
 
+from tests.integration.simulated_work import SpentSensor
+
 pytest_plugins = ["pytester"]
-ENDS = {}
+ENDS, ENDS_FILE = {}, os.path.abspath("ends.json")
+
+
+def pytest_energy_sensors(config):
+    return [SpentSensor()]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,7 +49,7 @@ def pytest_runtest_logreport(report):
 
 
 def pytest_sessionfinish():
-    with open("ends.json", "w") as file:
+    with open(ENDS_FILE, "w") as file:
         json.dump(ENDS, file)
 """
 #: Why the function of a test is not measured, by the beginning of the test's name: it does not
@@ -49,11 +57,17 @@ def pytest_sessionfinish():
 RAISES = "it was left before its rounds were done"
 NOT_MEASURED = {
     "test_alarm": RAISES,
+    "test_audit_hook": "a sensor failed (RuntimeError: ",
     "test_endless_recursion": RAISES,
     "test_generator": RAISES,
     "test_no_descriptor_left_for_a_child": "CPU time cannot be read (Too many open files)",
     "test_raises": RAISES,
+    "test_timer_ends_the_function": RAISES,
 }
+#: The joules of one call on the simulated sensor; of any other test 2.
+JOULES = {"test_case": 4.0, "TestCase.test_case": 4.0}
+#: The last test of `hostile.py` leaves the plugin out of `sys.modules`.
+FILES = {"test_processes.py": hostile_processes, "test_others.py": hostile}
 
 
 def ends(project: Project) -> dict[str, list[str]]:
@@ -63,20 +77,31 @@ def ends(project: Project) -> dict[str, list[str]]:
 
 
 def test_hostile_tests_end_as_without_energy(project: Project) -> None:
-    """Each passes in both runs, and is measured or has the expected reason."""
+    """Each passes, without, with an estimate, and with a sensor whose true joules are known."""
     project.write("conftest.py", CONFTEST)
     project.write("pytest.ini", INI)
-    project.write("test_it.py", Path(hostile.__file__).read_text())
-    project.run("-q", "test_it.py")
+    for name, module in FILES.items():
+        project.write(name, Path(module.__file__).read_text())
+    project.run("-q", *FILES)
     plain = ends(project)
-    ran = project.save("-q", "test_it.py")
-    assert len(plain) >= 40
+    assert len(plain) >= 80
     assert [name for name, end in plain.items() if end[1] == "failed"] == []
-    assert ends(project) == plain
+    for sensor in ("estimate", "spent"):
+        ran = project.save("-q", f"--energy-sensors={sensor}", *FILES)
+        assert ends(project) == plain
+        check(ran, sensor)
+
+
+def check(ran: Ran, sensor: str) -> None:
+    """Check that each test has the true joules of the sensor, or the expected reason."""
     for name, result in ran.results.items():
         cause = result.verdict.cause
         expected = NOT_MEASURED.get(name.partition("[")[0])
+        if sensor == "spent" and expected != RAISES:
+            expected = None  # the simulated sensor opens nothing
         measured = result.verdict.outcome.value != "not measured"
         assert measured == (expected is None), f"{name}: {cause}"
         if expected is not None:
             assert expected in (cause or ""), name
+        elif sensor == "spent":
+            assert result.joules == pytest.approx(JOULES.get(name, 2.0), rel=1e-6), name
