@@ -77,26 +77,31 @@ Run = Callable[..., Outcome]
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Runs pytest on a simulated machine, in the same folder each time."""
-    project = tmp_path / "project"
-    project.mkdir()
-    (project / "conftest.py").write_text(dedent(CONFTEST))
-    (project / "pytest.ini").write_text("[pytest]\n")
 
     def run(host: Host, *args: str, budget: str = '"9 kJ"', test: str = "") -> Outcome:
-        (project / "test_it.py").write_text(dedent(test or TEST.format(budget=budget)))
-        folder = tmp_path / f"host_{len(list(tmp_path.iterdir()))}"
-        folder.mkdir()
-        environ = {
-            **SimulatedClock(folder / "clock").environ,
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            "COLUMNS": "200",
-            "PYTHONPATH": str(ROOT),
-        }
-        asked = str(project), list(args)
-        printed = host.run(_pytest, *asked, folder=folder, environ=environ)
-        return Outcome(printed, (project / "results.json").read_bytes())
+        return Outcome(*run_on(host, tmp_path, test or TEST.format(budget=budget), *args))
 
     return run
+
+
+def run_on(host: Host, base: Path, test: str, *args: str) -> tuple[str, bytes]:
+    """Run pytest on a simulated machine, below a folder; return what it says, and its results."""
+    project = base / "project"
+    project.mkdir(exist_ok=True)
+    files = {"conftest.py": CONFTEST, "pytest.ini": "[pytest]\n", "test_it.py": test}
+    for name, text in files.items():
+        (project / name).write_text(dedent(text))
+    folder = base / f"host_{len(list(base.iterdir()))}"
+    folder.mkdir()
+    environ = {
+        **SimulatedClock(folder / "clock").environ,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "COLUMNS": "200",
+        "PYTHONPATH": str(ROOT),
+    }
+    asked = str(project), list(args)
+    printed = host.run(_pytest, *asked, folder=folder, environ=environ)
+    return printed, (project / "results.json").read_bytes()
 
 
 def _pytest(project: str, args: list[str]) -> str:
