@@ -61,7 +61,7 @@ def edit(path: Path, change: Any) -> None:
     """Change a document in place."""
     document = json.loads(path.read_text())
     change(document)
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(document, indent=1))
 
 
 def compare_it(document: Any) -> None:
