@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -73,7 +74,9 @@ class Cluster:
         if address == "local":
             options["include_dashboard"] = False
         try:
-            ray.init(address, **options)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the error says the same
+                ray.init(address, **options)
         except Exception as error:
             raise GreenopsError(
                 f"--address={address}: Ray cannot be reached ({_first_line(error)}); expected "
@@ -146,7 +149,8 @@ class Cluster:
 class Remote:
     """An actor on a node; its methods raise `NodeLost` if it has ended.
 
-    lost  why it cannot begin, once that is known
+    lost     why it cannot begin, once that is known
+    running  whether pytest was started there, and the actor not ended
     """
 
     def __init__(self, ray: Any, node: Node, actor: Any) -> None:
@@ -155,6 +159,7 @@ class Remote:
         self.node = node
         self.begun = actor.version.remote()
         self.lost: NodeLost | None = None
+        self.running = False
 
     def check_version(self) -> None:
         """Raise `GreenopsError` if the node has another version of this package."""
@@ -174,6 +179,7 @@ class Remote:
         self, args: Sequence[str], done: Sequence[str], origin: bytes, name: str, collect: bool
     ) -> None:
         """Start pytest there; see `NodeRun.start`."""
+        self.running = True
         self._get(self._actor.start.remote(list(args), list(done), origin, name, collect))
 
     def poll(self, after: int, wait_s: float) -> tuple[list[bytes], int | None, str]:
@@ -192,13 +198,15 @@ class Remote:
         return found
 
     def stop(self, wait_s: float) -> None:
-        """Interrupt pytest there, and end the actor."""
-        with suppress(NodeLost):
-            self._get(self._actor.stop.remote(), wait_s)
+        """Interrupt pytest there, if it runs, and end the actor."""
+        if self.running:
+            with suppress(Exception):
+                self._ray.get(self._actor.stop.remote(), timeout=wait_s)
         self.end()
 
     def end(self) -> None:
         """End the actor; a reservation that waits is withdrawn."""
+        self.running = False
         with suppress(Exception):
             self._ray.kill(self._actor)
 

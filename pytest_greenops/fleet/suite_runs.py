@@ -18,6 +18,7 @@ from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.result import Origin
 from pytest_greenops.model.units import counted, format_duration
 from pytest_greenops.report import figures
+from pytest_greenops.report.kinds_table import used
 
 #: How long one question to a node waits for news, and a reservation before it says that it waits.
 _NEWS_S, _SAY_S = 5.0, 20.0
@@ -146,8 +147,9 @@ class SuiteRuns:
         ]
         for thread in stopping:
             thread.start()
+        until = monotonic() + _END_S
         for thread in stopping:
-            thread.join(_END_S)
+            thread.join(max(0.0, until - monotonic()))
 
     def _keep(self, remote: Remote) -> Remote:
         with self._lock:
@@ -276,11 +278,7 @@ def label_of(part: Part) -> str:
 
 
 def _progress(ended: Ended) -> str:
-    energies = [
-        figures.energy(result.judged_j, result.unit)
-        for result in ended.results
-        if figures.measured(result)
-    ]
+    energies = [used(result) for result in ended.results if figures.measured(result)]
     figure = f", {' + '.join(energies)}" if energies else ""
     return f"{ended.node_id} {ended.outcome}{figure} in {format_duration(ended.seconds)}"
 

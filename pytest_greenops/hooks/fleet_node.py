@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ class FleetNode:
         self._ended: dict[str, Ended] = {}
         self._tests: dict[str, TestKey] = {}
         self._run: Run | None = None
+        self._announced = False
 
     @staticmethod
     def of(config: pytest.Config) -> FleetNode | None:
@@ -123,10 +124,8 @@ class FleetNode:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Report the machine and the tests."""
-        if (run := self._run) is not None:
-            tests = tuple(encodable(item.nodeid) for item in session.items)
-            saved = len(run.store.files())
-            self._send(Collected(run.document(), tests, saved, **self._files))
+        if self._run is not None:
+            self._announce(self._run, [encodable(item.nodeid) for item in session.items])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -154,6 +153,7 @@ class FleetNode:
         """Report a test that has ended, with what it measured."""
         run, ended = self._run, self._ended.pop(nodeid, None)
         if run is not None and ended is not None:
+            self._announce(run)
             test = self._tests.pop(nodeid, None)
             self._send(replace(ended, results=run.results_of(test) if test else ()))
 
@@ -162,8 +162,16 @@ class FleetNode:
         """Report the end, after the run has judged itself."""
         returned = yield
         if (run := self._run) is not None:
+            self._announce(run)
             self._send(Finished(int(session.exitstatus), run.document()))
         return returned
+
+    def _announce(self, run: Run, tests: Sequence[str] = ()) -> None:
+        """Report the machine, once; the controller of pytest-xdist never learns all tests."""
+        if not self._announced:
+            self._announced = True
+            saved = len(run.store.files())
+            self._send(Collected(run.document(), tuple(tests), saved, **self._files))
 
     def _saved(self, data: ReportData) -> dict[str, str]:
         """Return the baselines that a test saved, by their path in the folder."""

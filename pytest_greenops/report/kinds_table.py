@@ -60,10 +60,13 @@ def _cell(result: Result | None) -> str:
     if result is None:
         return _NOTHING
     outcome = result.verdict.outcome.value
-    if not figures.measured(result):
-        return outcome
+    return f"{used(result)} {outcome}" if figures.measured(result) else outcome
+
+
+def used(result: Result) -> str:
+    """Return the energy of a measured unit of work; `~` marks an estimate."""
     mark = "~" if figures.estimated(result) else ""
-    return f"{mark}{figures.energy(result.judged_j, result.unit)} {outcome}"
+    return f"{mark}{figures.energy(result.judged_j, result.unit)}"
 
 
 def _groups(columns: Sequence[Sequence[str]], width: int) -> Iterator[list[Sequence[str]]]:
