@@ -221,7 +221,7 @@ insight: $(VENV)/.bench
 accuracy: $(ACCURACY)/.installed
 	$(ACCURACY)/bin/python -m benchmarks.accuracy
 
-# What a fleet of four nodes takes beyond the slowest of them: ten minutes, on a quiet machine.
+# What a fleet of four nodes takes beyond the slowest of them: eleven minutes, on a quiet machine.
 fleet: $(FLEET)/.installed
 	$(FLEET)/bin/python -m benchmarks.fleet.wall_time
 

@@ -59,7 +59,7 @@ def test_sleeps(energy, work, number):
 
 def main() -> None:
     """Print both times, and their ratio."""
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 180.0
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 300.0
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder, "project")
