@@ -15,7 +15,7 @@ from tests.test_architecture import Module, modules
 #: What turns bytes into objects or code, and what fetches.
 UNPICKLES = {
     *("pickle", "_pickle", "cPickle", "marshal", "shelve", "dbm", "copyreg", "dill", "cloudpickle"),
-    *("joblib", "yaml", "jsonpickle", "code", "codeop"),
+    *("joblib", "yaml", "jsonpickle", "code", "codeop", "ray"),
 }
 FETCHES = {
     *("urllib", "http", "ftplib", "smtplib", "imaplib", "poplib", "nntplib", "telnetlib", "xmlrpc"),
@@ -30,6 +30,8 @@ ALLOWED = {
     ("model.history_url", "urllib.parse"): "takes the URL of a database apart",
     ("ab.ref_setup", "urllib.parse"): "takes the path out of a file: URL of an installed package",
     ("baselines.folder_lock", "socket"): "the name of this host, for whoever waits for the lock",
+    ("fleet.cluster", "ray"): "connects to the cluster that the user names, which is to be trusted",
+    ("fleet.cluster", "ray.util.scheduling_strategies"): "the same",
     ("ab.own_packages", "__import__"): "tomllib or tomli, by the version of Python",
     ("ab.ref_setup", "shell=True"): "--energy-ab-setup is a command that the user gives",
     ("run.process", "exec("): "a child runs the program that its parent wrote for it",
