@@ -32,8 +32,20 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "work": ("work", "judge", "sensors", "model", "system"),
     "history": ("history", "baselines", "judge", "model", "system"),
     "insight": ("insight", "measure", "machine", "sensors", "work", "judge", "model", "system"),
+    "ranks": ("ranks", "measure", "sensors", "model", "system"),
     "run": (
-        *("run", "insight", "work", "baselines", "measure", "judge", "machine", "sensors", "model"),
+        *(
+            "ranks",
+            "run",
+            "insight",
+            "work",
+            "baselines",
+            "measure",
+            "judge",
+            "machine",
+            "sensors",
+            "model",
+        ),
         *("system", ""),
     ),
 }
@@ -43,7 +55,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 AT_TOP = {"msgspec", "numpy", "psutil", "pytest", "scipy"}
 #: Packages and modules that work while a test runs, and so while its patches are active.
 DURING_TESTS = (
-    *("measure", "sensors", "work", "run", "machine.load", "insight.layers"),
+    *("measure", "sensors", "work", "ranks", "run", "machine.load", "insight.layers"),
     *("ab.interleaving", "ab.messages", "ab.pair_maker", "ab.ref_comparison", "ab.side", "ab.work"),
 )
 #: Modules of which a test may replace any function, or whose names pyfakefs and freezegun replace.

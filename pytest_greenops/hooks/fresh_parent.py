@@ -39,14 +39,17 @@ class FreshParent:
         self,
         config: pytest.Config,
         started: tuple[list[str], dict[str, str]] | None,
-        allowed: bool = True,
+        refusal: str | None = None,
         clock: Callable[[], float] = lambda: SYSTEM.monotonic_ns() * 1e-9,
         run: Callable[..., Answer] = fresh_process.measure,
     ) -> None:
-        """Start processes as this one was: by its `sys.path` and environment, if they were seen."""
+        """Start processes as this one was: by its `sys.path` and environment, if they were seen.
+
+        refusal  why none may be started, or None
+        """
         path, environ = started or (list(sys.path), dict(os.environ))
         self._config = config
-        self._refusal = None if allowed else "energy_fresh_process is off"
+        self._refusal = refusal
         self._clock = clock
         self.environ = {k: v for k, v in environ.items() if not k.startswith(_ADDED)}
         self._run = run

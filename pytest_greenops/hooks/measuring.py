@@ -15,6 +15,7 @@ from pytest_greenops.hooks.fixture import Energy, JoulesRead
 from pytest_greenops.hooks.fresh_child import FreshChild, measuring_only
 from pytest_greenops.hooks.fresh_parent import FreshParent
 from pytest_greenops.hooks.github_actions import GithubActions, repository_root
+from pytest_greenops.hooks.job_run import NO_FRESH_PROCESS, JobRun
 from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.hooks.measured_item import MeasuredItem, measured_whole
 from pytest_greenops.hooks.progress_bar import ProgressBar
@@ -26,6 +27,7 @@ from pytest_greenops.machine.facts import brought_facts
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.run_options import Options
+from pytest_greenops.ranks.team import Alone
 from pytest_greenops.report import closing, terminal
 from pytest_greenops.report.drawing import plain, visible
 from pytest_greenops.report.layer_table import where_joules_go
@@ -50,12 +52,17 @@ class Measuring:
         options: Options,
         parent: FreshParent,
         against_ref: RefParent | None = None,
+        job: JobRun | None = None,
     ) -> None:
         self._config = config
         self._options = options
         self._parent = parent
         self._against_ref = against_ref
-        self._is_worker = hasattr(config, "workerinput")
+        self._job = job
+        self._team = Alone()
+        self._follows = job is not None and job.follows
+        #: Whether another process gathers and reports what this one measures.
+        self._is_worker = hasattr(config, "workerinput") or self._follows
         self._live = LiveOutput(getattr(config.option, "capture", "no"))
         self._progress = ProgressBar(config, self._live)
         self._run: Run | None = None
@@ -80,14 +87,19 @@ class Measuring:
             options = measuring_only(options)
         if side := SideProcess.of(config):
             options = side.options(options)
-        parent = FreshParent(config, started, options.fresh_process)
+        job = JobRun.of(config, options)
+        if job is not None:
+            options = job.options(options)
+            plugins.register(job, "greenops-job")
+        refusal = None if options.fresh_process else "energy_fresh_process is off"
+        parent = FreshParent(config, started, NO_FRESH_PROCESS if job else refusal)
         plugins.register(parent, "greenops-fresh-parent")
         against_ref = None
         if options.ab is not None:
             from pytest_greenops.hooks.ref_parent import RefParent
 
             against_ref = RefParent(config, options, parent)
-        measuring = cls(config, options, parent, against_ref)
+        measuring = cls(config, options, parent, against_ref, job)
         plugins.register(measuring, "greenops-measuring")
         if options.benchmarks:
             from pytest_greenops.hooks.benchmark_fixture import Benchmarks
@@ -134,7 +146,7 @@ class Measuring:
 
     def pytest_report_header(self) -> list[str]:
         """Say what measures, what it is compared with, and what fails."""
-        if self._run is None:
+        if self._run is None or self._follows:
             return []
         say = visible if shows_unicode() else plain
         width = caller_of(self._config).width
@@ -181,6 +193,7 @@ class Measuring:
         if measured := MeasuredItem.of(item):
             measured.handle.end(item.name)
             measured.trial.end()
+            self._team.leave()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -239,7 +252,7 @@ class Measuring:
     ) -> None:
         """Write the table, what was not saved and why, and the closing line."""
         refused = exitstatus == pytest.ExitCode.USAGE_ERROR
-        if self._run is not None and self._runs_tests and not refused:
+        if self._run is not None and self._runs_tests and not refused and not self._follows:
             self._summarized = True
             for line in self._summary(terminalreporter):
                 terminalreporter.write_line(line)
@@ -285,9 +298,14 @@ class Measuring:
         if not self._is_worker and self._options.documented:
             own = machine.origin(config.rootpath, self._options.project)
             given["origin"] = own.shipped_from(self._options.shipped)
-        return Run(self._options, config.rootpath, sensors, facts, self._progress.update, **given)
+        if self._job is not None and self._runs_tests:
+            given["team"] = self._team = self._job.join()
+        if not self._follows:
+            given["progress"] = self._progress.update
+        return Run(self._options, config.rootpath, sensors, facts, **given)
 
     def _begin(self, item: pytest.Item) -> MeasuredItem:
+        self._team.enter(item.nodeid)
         key = TestKey(*selection.key_parts(item))
         left_s = partial(self._parent.left_s, item)
         trial = self.run.trial(key, selection.budget_of(item), left_s)
@@ -314,10 +332,13 @@ class Measuring:
             compare = partial(self._against_ref.compare, item, trial.allowed, self._progress)
             trial.compare(compare)
         results = trial.results.values()
-        for result in results:
+        for result in () if self._follows else results:
             item.ihook.pytest_energy_verdict(item=item, result=result)
         accepted = self.run.saver.acceptable(trial)
-        failure.enforce(results, self._options, accepted, caller_of(self._config))
+        caller = caller_of(self._config)
+        enforce = partial(failure.enforce, results, self._options, accepted, caller)
+        if not self._team.conclude(enforce):
+            measured.outcome = "failed"  # in another rank
 
     def _measure_afresh(self, item: pytest.Item) -> Answer:
         """Measure a test in a fresh process, and show that meanwhile."""

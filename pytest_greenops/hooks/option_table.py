@@ -176,6 +176,11 @@ OPTIONS = (
         type="linelist",
     ),
     _ini(
+        "energy-rank-wait",
+        "how long a rank of a job waits for the others before a test is not measured "
+        "(default: 300 s)",
+    ),
+    _ini(
         "energy-session-sd",
         "assumed spread between sessions, for young baselines and small suites (default: 3%%)",
     ),

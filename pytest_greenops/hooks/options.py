@@ -97,6 +97,9 @@ def read_options(config: pytest.Config) -> Options:
         session_sd=read.value(
             "energy-session-sd", values.quantity_of("percent"), default.session_sd
         ),
+        rank_wait_s=read.value(
+            "energy-rank-wait", values.quantity_of("duration"), default.rank_wait_s
+        ),
         sessions=sessions,
         fresh_process=fresh_process,
         stable_memory=read.value(

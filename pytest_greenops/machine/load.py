@@ -8,7 +8,8 @@ from functools import partial
 from typing import NamedTuple
 
 from pytest_greenops.model.measurement import LoadShare
-from pytest_greenops.sensors.cpu_estimate.estimate import below_ns, best_count
+from pytest_greenops.sensors import process_tree
+from pytest_greenops.sensors.cpu_estimate.estimate import below_ns, best_count, process_ns
 from pytest_greenops.system import SYSTEM, HeldFile
 
 __all__ = ["CpuTime", "LoadProbe", "LoadShare"]
@@ -88,7 +89,7 @@ def _best_reader() -> Callable[[], CpuTime]:
     def read() -> CpuTime:
         times_s = machine.read()
         busy_s = sum(times_s.get(kind, 0.0) for kind in _BUSY)
-        own_s = tree_ns() * 1e-9
+        own_s = tree_ns() * 1e-9 + _ranks_s()
         at_s = SYSTEM.monotonic_ns() * 1e-9
         return CpuTime(at_s, busy_s, times_s.get("steal", 0.0), own_s, workers_s())
 
@@ -132,6 +133,15 @@ def _workers_s(controller: int) -> float:
     with suppress(OSError):
         return below_ns(controller, without={SYSTEM.getpid()})[0] * 1e-9
     return 0.0
+
+
+def _ranks_s() -> float:
+    """Return the CPU time of the job's other ranks on this host: their work is ours, too."""
+    total_ns = 0
+    for rank in process_tree.ranks():
+        with suppress(OSError):  # it has ended
+            total_ns += process_ns(rank) + below_ns(rank)[0]
+    return total_ns * 1e-9
 
 
 def unreadable() -> str | None:

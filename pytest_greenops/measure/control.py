@@ -110,3 +110,13 @@ class Control:
             for name in (self._names if samples else ())
         }
         return {name: uj * MICROJOULES for name, uj in found.items() if uj > 0}
+
+
+class NoControl(Control):
+    """No control workload: of a job of several ranks, whose ranks would have to wait for it."""
+
+    def accompany(self, seconds: float) -> None:
+        """Take no sample."""
+
+    def complete(self) -> None:
+        """Take no sample."""

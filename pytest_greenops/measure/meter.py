@@ -77,6 +77,7 @@ class Meter:
         instrumented: str | None = None,
         garbage: Garbage | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        joined: Callable[[ObservedTrip], ObservedTrip] = lambda trip: trip,
     ) -> None:
         """Prepare a measurement.
 
@@ -88,6 +89,7 @@ class Meter:
                       rounds done and the most there may be
         instrumented  what traces this process, or None
         garbage       of the run; collected before the measurement
+        joined        makes a trip of this process one of several processes
         """
         self._instruments = instruments
         self._plan = plan
@@ -95,7 +97,7 @@ class Meter:
         self._between = between
         self._garbage = garbage or Garbage()
         self._progress = progress
-        self._observer = Observer(instruments, synchronize, load or NoLoad(), clock)
+        self._observer = Observer(instruments, synchronize, load or NoLoad(), clock, joined)
         self._redo = RedoPolicy(not plan.once, clock)
         self._book = RoundBook(instruments, plan.margin, plan.warmup != 0, instrumented)
         self._broken = False

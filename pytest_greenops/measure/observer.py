@@ -110,12 +110,15 @@ class Observer:
         synchronize: Callable[[], None],
         load: Load,
         clock: Clock = SYSTEM_CLOCK,
+        joined: Callable[[ObservedTrip], ObservedTrip] = lambda trip: trip,
     ) -> None:
+        """Observe by these; `joined` makes a trip of this process one of several processes."""
         self.stepped = False
         self._instruments = instruments
         self._synchronize = synchronize
         self._load = load
         self._clock = clock
+        self._joined = joined
         self._threads = BackgroundThreads()
 
     def observe(
@@ -142,7 +145,7 @@ class Observer:
             for name, state in instruments.states().items()
         }
         thread = self._threads.stop()
-        return ObservedTrip(trip, instruments, share, devices, seconds, thread)
+        return self._joined(ObservedTrip(trip, instruments, share, devices, seconds, thread))
 
     def keep_out_of_step(self, observed: ObservedTrip) -> None:
         """Step the windows of later trips if the work may keep in step with a sampling period."""

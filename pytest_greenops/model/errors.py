@@ -90,6 +90,13 @@ class SensorUnavailable(GreenopsError):
         self.absent = absent
 
 
+class RanksApart(Exception):
+    """The ranks of a job cannot measure together any more: one has failed, hangs or has ended.
+
+    The message says which and why. The test itself goes on, unmeasured.
+    """
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known name that was probably meant: it has these words, or is spelt alike."""
     from difflib import get_close_matches

@@ -43,6 +43,7 @@ class Options(NamedTuple):
     carbon         what converts joules to grams: intensity of the grid, PUE, and their source
     cpu_watts      power of a busy core for the estimate; None takes it from the table
     session_sd     assumed spread between sessions while fewer than three are known
+    rank_wait_s    how long a rank of a job waits for the others
     sessions       processes in which each test is measured, including this one
     fresh_process  whether a test may be measured in a second process while this one waits
     stable_memory  whether the allocator keeps freed memory; auto: where that is known how
@@ -84,6 +85,7 @@ class Options(NamedTuple):
     carbon: CarbonFactor | None = None
     cpu_watts: float | None = None
     session_sd: float = 0.03
+    rank_wait_s: float = 300.0
     sessions: int = 1
     fresh_process: bool = True
     stable_memory: StableMemory = "auto"

@@ -19,6 +19,7 @@ from pytest_greenops.model.baseline import Baseline, Series, TestKey
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.run_options import Options
+from pytest_greenops.ranks.team import Alone
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.system import SYSTEM
 
@@ -88,6 +89,7 @@ class RunContext:
     collected  the tests of the run, which distinguish a renamed test from a new one
     turn       which thread may measure
     meter      makes the meter of a measurement
+    team       the ranks that measure together, if this process is one of several
     progress   shows what is measured, how many rounds are done, and at most how many there are
     """
 
@@ -103,6 +105,7 @@ class RunContext:
     turn: Turn = field(default_factory=Turn)
     meter: Callable[..., AnyMeter] = Meter
     garbage: Garbage = field(default_factory=Garbage)
+    team: Alone = field(default_factory=Alone)
     _histories: dict[frozenset[str], Sequence[Sequence[float]]] = field(default_factory=dict)
 
     def control_history(self, counters: frozenset[str]) -> Sequence[Sequence[float]]:

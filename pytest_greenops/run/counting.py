@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from pytest_greenops.measure.calls import AnyTrip
@@ -29,10 +29,14 @@ class Counting:
     facts  what decides which operators torch runs; empty before anything was counted
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(
+        self, options: Options, same: Callable[[float], float] = lambda seconds: seconds
+    ) -> None:
+        """Count as the options say; `same` lets all ranks of a job decide by the same seconds."""
         self.found: dict[str, Counted | str] = {}
         self.facts: dict[str, str] = {}
         self._left = _LEFT
+        self._same = same
         measures_only = options.fresh_child and not options.count_only
         self._when = "off" if measures_only else options.counting
 
@@ -49,7 +53,8 @@ class Counting:
             began_ns = SYSTEM.monotonic_ns()
             yield trip
             if number == 0 and not once and self._left is _LEFT and self._why_not is None:
-                yield from self._passes(_since_s(began_ns) / trip.iterations, again=not fixed)
+                call_s = self._same(_since_s(began_ns) / trip.iterations)
+                yield from self._passes(call_s, again=not fixed)
 
     def alone(self, once: bool, name: str) -> Generator[AnyTrip]:
         """Yield the trips of a run that measures no joules; `name` is that of the work."""
@@ -64,7 +69,7 @@ class Counting:
         if why := self._why_not:
             self.found |= dict.fromkeys(self.found, why)
         elif not once:
-            yield from self._passes(_since_s(began_ns), alone=True)
+            yield from self._passes(self._same(_since_s(began_ns)), alone=True)
 
     def of(self, name: str, once: bool) -> Counted | str | None:
         """Return what was counted under a name, why not, or None if nothing should have been."""

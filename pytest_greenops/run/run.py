@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace as changed
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -13,14 +15,17 @@ from pytest_greenops.baselines.store import Store
 from pytest_greenops.judge.case import Rules
 from pytest_greenops.judge.suite import control_slope, suite
 from pytest_greenops.judge.summary import adjusted
+from pytest_greenops.measure.control import NoControl
 from pytest_greenops.measure.idle_power import measure_idle_power
 from pytest_greenops.measure.meter import AnyMeter, Meter
+from pytest_greenops.measure.observer import NoLoad
 from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.result import SCHEMA, Attempt, Origin, Policy, Result, Results
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.model.verdict import COMPARED
+from pytest_greenops.ranks.team import Alone
 from pytest_greenops.run.context import Probes, RunContext
 from pytest_greenops.run.save import BaselineSaver, Saved
 from pytest_greenops.run.trial import Trial
@@ -47,17 +52,20 @@ class Run:
         meter: Callable[..., AnyMeter] = Meter,
         ref: str | None = None,
         origin: Origin | None = None,
+        team: Alone | None = None,
     ) -> None:
         """Open what a run needs.
 
         meter   makes the meter of each measurement
         ref     the git ref that tests are compared with, for readers
         origin  where its results are from, for files and databases
+        team    the job of several ranks that this process belongs to, if there is one
         """
         began = SYSTEM.utc_now(milliseconds=True)
         self.options = options
         self._ref = ref
         self._origin = origin
+        self._team = team or Alone()
         self.collected: set[TestKey] = set()
         self._results: dict[TestKey, dict[str, Result]] = {}
         self._attempts: dict[TestKey, dict[str, tuple[Attempt, ...]]] = {}
@@ -79,18 +87,27 @@ class Run:
         progress: Callable[[str, int, int], None],
         meter: Callable[..., AnyMeter],
     ) -> None:
-        options = self.options
+        options, team = self.options, self._team
         memory = machine.keep_memory(options.stable_memory)
         if not (options.fresh_child or options.count_only):
-            self.instruments.rest = measure_idle_power(self.instruments, machine.LoadProbe)
-        self.environment = Environment(
-            machine={**machine.machine_facts(self.instruments), **facts},
-            recorded=machine.recorded_facts(instruments=self.instruments),
+            idle = partial(measure_idle_power, self.instruments, machine.LoadProbe)
+            self.instruments.rest = team.quietly(idle)
+        self.instruments = team.joined(self.instruments)
+        self.environment = team.environment(
+            Environment(
+                machine={**machine.machine_facts(self.instruments), **facts},
+                recorded=machine.recorded_facts(instruments=self.instruments),
+            )
         )
         self.store = Store(root / options.baselines, self.environment.slug)
         files = self.store.files().values()
         accepted = [series for baseline in files for series in baseline.measurements.values()]
         opened = (self.instruments, self.environment, self.store)
+        probes = Probes(conditions=lambda: {**memory, **machine.conditions()})
+        if team.several:
+            meter, probes = team.meter, changed(probes, control=NoControl)
+        if not team.reads:
+            probes = changed(probes, load=NoLoad)
         self._context = RunContext(
             *opened,
             self._rules(accepted),
@@ -98,8 +115,9 @@ class Run:
             accepted,
             self.collected,
             progress,
-            Probes(conditions=lambda: {**memory, **machine.conditions()}),
+            probes,
             meter=meter,
+            team=team,
         )
         if options.counting != "off":
             self._context.work_store.files()  # before a test can replace how files are read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from typing import Any
 
 from pytest_greenops.judge.decision import Look
@@ -14,7 +15,7 @@ from pytest_greenops.measure.synchronize import synchronize
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.counted import Counted, WorkRecord
-from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.errors import GreenopsError, RanksApart
 from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.measurement import Measurement
 from pytest_greenops.model.result import Benchmark, Result
@@ -54,7 +55,7 @@ class Trial:
         self.repetition = 0
         self._context = TrialContext(run, test, budget)
         self.explaining = Explaining(run, self._context.baseline, test.name)
-        self._counting = Counting(run.options)
+        self._counting = Counting(run.options, partial(run.team.same, "work of a call"))
         self._left_s = left_s
         self._names: dict[str, MeasuredName] = {}
         self._quality: dict[str, float] = {}
@@ -108,6 +109,12 @@ class Trial:
                 return
             except GreenopsError:
                 raise
+            except RanksApart as apart:
+                self._running = False
+                self.leave_out(name or "loop", str(apart))
+                if not ran:
+                    yield UnmeasuredTrip()
+                return
             except Exception as error:
                 self._give_up(name or "loop", error)
                 if not ran:
@@ -206,9 +213,10 @@ class Trial:
         if run.options.count_only:
             new = (window for window in self._counting.found if window not in self._names)
             states = {window: self._state(window, plan, COUNTED_ONLY) for window in new}
-        for window, state in states.items():
-            state.work.counted = self._counting.of(window, plan.once)
-            state.work.facts = self._counting.facts
+        counted = {window: self._counting.of(window, plan.once) for window in states}
+        for window, work in run.team.counted(counted).items():
+            states[window].work.counted = work
+            states[window].work.facts = {**self._counting.facts, **run.team.work_facts}
         return states
 
     def _give_up(self, name: str, error: Exception) -> None:

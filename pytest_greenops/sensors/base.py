@@ -98,6 +98,16 @@ class RestingSensor(Protocol):
         """Return the devices that have had no work for a moment, by domain name."""
 
 
+@runtime_checkable
+class ProcessSensor(Protocol):
+    """A sensor that sees the processes below this one only: each rank of a job reads its own.
+
+    charges_waiting  whether it charges time in which nothing works; one rank per host does
+    """
+
+    charges_waiting: bool
+
+
 class Finding(NamedTuple):
     """The result of looking for a sensor: the sensor, or why there is none and how to fix it."""
 

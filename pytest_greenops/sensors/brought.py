@@ -14,6 +14,8 @@ from pytest_greenops.model.measurement import DeviceState, Domain, Kind, Reading
 
 #: What a sensor may have beyond the least, as the protocols in `sensors.base` say.
 _FURTHER = ("notes", "phase_period_s")
+#: What a run sets in a sensor that has it.
+_SET = ("named", "charges_waiting")
 #: Files hold whole numbers of 64 bits.
 _MOST_UJ = 1 << 63
 
@@ -47,14 +49,14 @@ class Brought:
             self.states = self._states
         if hasattr(sensor, "resting"):
             self.resting: Callable[[], set[str]] = self._resting
-        if hasattr(sensor, "named"):
-            self.named = sensor.named
+        for name in (name for name in _SET if hasattr(sensor, name)):
+            setattr(self, name, getattr(sensor, name))
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Tell the sensor too which domain is judged."""
+        """Tell the sensor too which domain is judged, and whether it charges waiting."""
         super().__setattr__(name, value)
-        if name == "named":
-            self._sensor.named = value
+        if name in _SET:
+            setattr(self._sensor, name, value)
 
     @property
     def doubts(self) -> dict[str, str]:

@@ -7,6 +7,8 @@ at every process of the machine takes milliseconds. A child that ends meanwhile 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from errno import EMFILE, ENFILE
 
 from pytest_greenops.system import SYSTEM
@@ -54,18 +56,35 @@ def children(pid: int) -> list[int]:
     return found
 
 
+#: The other ranks on this host of the job that this process belongs to.
+_RANKS: list[int] = []
+
+
+def adopt(ranks: Iterable[int]) -> None:
+    """Let the trees of other processes be ours: those of the job's other ranks on this host."""
+    _RANKS[:] = ranks
+
+
+def ranks() -> tuple[int, ...]:
+    """Return the processes whose trees are ours, too."""
+    return tuple(_RANKS)
+
+
 def tree() -> set[int]:
-    """Return this process and its living descendants, by process id."""
+    """Return this process, the job's ranks here, and their living descendants, by process id."""
     return _by_lists() if listed() else _by_psutil()
 
 
 def _by_lists() -> set[int]:
     here = SYSTEM.getpid()
-    found, todo = {here}, [here] if has_children() else []
+    found, todo = {here, *_RANKS}, [*_RANKS, *([here] if has_children() else [])]
     while todo:
+        parent = todo.pop()
         try:
-            more = children(todo.pop())
+            more = children(parent)
         except OSError:  # it ended, or a thread of it did
+            if parent in _RANKS:
+                continue
             return _by_psutil()
         found.update(more)
         todo += more
@@ -73,7 +92,8 @@ def _by_lists() -> set[int]:
 
 
 def _by_psutil() -> set[int]:
-    try:
-        return {SYSTEM.getpid(), *(p.pid for p in SYSTEM.psutil_process().children(recursive=True))}
-    except (SYSTEM.psutil_error, OSError):
-        return {SYSTEM.getpid()}
+    found = {SYSTEM.getpid(), *_RANKS}
+    for top in ((), *((rank,) for rank in _RANKS)):
+        with suppress(SYSTEM.psutil_error, OSError):
+            found.update(p.pid for p in SYSTEM.psutil_process(*top).children(recursive=True))
+    return found

@@ -10,6 +10,7 @@ from pytest_greenops.sensors.base import (
     DeviceSensor,
     EdgeSensor,
     NamableSensor,
+    ProcessSensor,
     RestingSensor,
     Sensor,
     on_our_clock,
@@ -104,12 +105,31 @@ class EdgeSubset(Subset):
         return self._part(self._edged.end())
 
 
+class ProcessSubset(Subset):
+    """Some of the domains of a sensor that sees the processes below this one only."""
+
+    def __init__(self, sensor: Sensor, domains: Sequence[Domain], notes: Sequence[str]) -> None:
+        super().__init__(sensor, domains, notes)
+        assert isinstance(sensor, ProcessSensor)
+        self._of_processes = sensor
+
+    @property
+    def charges_waiting(self) -> bool:
+        """Whether the whole sensor charges time in which nothing works."""
+        return self._of_processes.charges_waiting
+
+    @charges_waiting.setter
+    def charges_waiting(self, charges: bool) -> None:
+        self._of_processes.charges_waiting = charges
+
+
 def narrowed(sensor: Sensor, domains: Sequence[Domain], notes: Sequence[str] = ()) -> Subset:
     """Return a sensor of some domains, which states what the whole one does: errors, edges, notes.
 
     `notes` are lines about what is left out.
     """
     kind = EdgeSubset if isinstance(sensor, EdgeSensor) else Subset
+    kind = ProcessSubset if isinstance(sensor, ProcessSensor) else kind
     return kind(sensor, domains, notes)
 
 

@@ -135,7 +135,7 @@ def _system(data: bytes) -> Any:
 def process_time(data: bytes) -> None:
     """Read the CPU time of another process from its file `stat`."""
     with patch.object(estimate, "SYSTEM", _system(data)):
-        assert estimate._process_ns(7) >= 0
+        assert estimate.process_ns(7) >= 0
 
 
 def child_list(data: bytes) -> None:

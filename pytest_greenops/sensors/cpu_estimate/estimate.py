@@ -71,6 +71,7 @@ class EstimateSensor:
 
     name = "estimate"
     source: Source = "estimated"
+    charges_waiting = True
 
     def __init__(
         self,
@@ -106,7 +107,8 @@ class EstimateSensor:
             return Reading(self._clock.now_ns(), [None, None], why=reasons)
         now_ns = self._clock.now_ns()
         error_ns = self._others.error_ns(others_ns, now_ns)
-        charged_ns = busy_ns + WAITING_SHARE * (now_ns - self._opened_ns)
+        waited_ns = now_ns - self._opened_ns if self.charges_waiting else 0
+        charged_ns = busy_ns + WAITING_SHARE * waited_ns
         return Reading(
             now_ns,
             [int(watts * charged_ns / 1000) for watts in self._watts],
@@ -255,7 +257,7 @@ def below_ns(top: int, without: Container[int] = ()) -> tuple[int, bool]:
             continue
         try:
             if pid != top:
-                total_ns += _process_ns(pid)
+                total_ns += process_ns(pid)
             todo += process_tree.children(pid)
         except OSError as error:
             if process_tree.no_descriptor_left(error):
@@ -264,7 +266,7 @@ def below_ns(top: int, without: Container[int] = ()) -> tuple[int, bool]:
     return total_ns, whole
 
 
-def _process_ns(pid: int) -> int:
+def process_ns(pid: int) -> int:
     """Return the CPU time of another process and its waited-for children; raise `OSError`."""
     # The process's clock has nanoseconds, and the number that clock_getcpuclockid(3) gives it.
     # Only /proc/PID/stat, in hundredths of a second, has the time of its children.

@@ -19,7 +19,7 @@ NOW_S = 100.0
 
 def parent(
     *happens: Answer | FreshFailure,
-    allowed: bool = True,
+    refusal: str | None = None,
     clock: Callable[[], float] | None = lambda: NOW_S,
 ) -> FreshParent:
     """Return a parent whose fresh processes end like this, one after the other.
@@ -40,7 +40,7 @@ def parent(
         pluginmanager=SimpleNamespace(hasplugin=lambda name: False),
     )
     own: dict[str, Any] = {} if clock is None else {"clock": clock}
-    return FreshParent(config, None, allowed, run=run, **own)
+    return FreshParent(config, None, refusal, run=run, **own)
 
 
 def item(name: str = "test_it", module: str = "test_it.py", **more: Any) -> Any:
@@ -65,8 +65,8 @@ def failure(parent: FreshParent, test: Any) -> str:
 
 
 def test_fresh_processes_can_be_forbidden() -> None:
-    """With `energy_fresh_process = false` none is started, and the failure names the option."""
-    assert failure(parent(allowed=False), item()) == "energy_fresh_process is off"
+    """Where none may be started, the failure says why."""
+    assert failure(parent(refusal="energy_fresh_process is off"), item()) == "energy_fresh_process is off"
 
 
 def test_no_process_after_a_timeout() -> None:
