@@ -15,6 +15,7 @@ import pytest
 
 from pytest_greenops.model.advised import Caller
 from pytest_greenops.model.history_url import hidden
+from pytest_greenops.ranks.job import job_of, launched
 
 CALLER = pytest.StashKey[Caller]()
 #: What the controller of pytest-xdist sends to its workers: start, arguments, folder and width.
@@ -80,6 +81,8 @@ def _read(config: pytest.Config) -> Caller:
     start, width = _start(args, sys.orig_argv), _width(config)
     if given := getattr(config, "workerinput", {}).get(_WORKERINPUT):
         start, args, folder, width = given
+    job = job_of(os.environ, strict=False)
+    start = start if job is None else launched(job, start, os.environ)
     inherited = [*config.getini("addopts"), *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
     overridden = {each.dest for each in _arguments(config, inherited)}
     arguments = [each for each in _arguments(config, args) if each.dest not in _LEFT_OUT]
@@ -102,6 +105,7 @@ def _read(config: pytest.Config) -> Caller:
         measure=saving or _measuring(config),
         pinned=partial(_pinned, config, folder) if not fixed else Caller().pinned,
         implied=partial(_implied, config),
+        several=job is not None,
     )
 
 

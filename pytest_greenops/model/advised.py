@@ -38,6 +38,10 @@ def _escaped(character: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", surrogate))
 
 
+#: Options of advised commands that a job of several ranks does not support.
+_NOT_IN_RANKS = ("--energy-sessions", "--energy-ab", "--energy-explain")
+
+
 class Command(NamedTuple):
     """A call of pytest to advise, or of `pytest-greenops`: `bisect`, `show --acknowledge`.
 
@@ -65,6 +69,7 @@ class Caller(NamedTuple):
     measure  the option of this run that made it measure, or save; empty if one that is kept did
     pinned   returns the options that keep root directory and ini file for tests of one module
     implied  returns what an option needs that the ini file forbids
+    several  whether it is a job of several ranks, in which some commands cannot run
     """
 
     start: tuple[str, ...] = ("pytest",)
@@ -77,6 +82,7 @@ class Caller(NamedTuple):
     measure: str = "--energy"
     pinned: Callable[[str], tuple[str, ...]] = lambda module: ()
     implied: Callable[[str], tuple[str, ...]] = lambda option: ()
+    several: bool = False
 
     def shell(self, command: Command | str) -> str:
         """Return the command for a shell, to run where pytest was called; a text stays as it is."""
@@ -95,10 +101,19 @@ class Caller(NamedTuple):
         return shell_line((*self.start, option, *self.args))
 
     def offer(self, command: Command | str | None) -> str | None:
-        """Return the command, unless a run that saves has just run it in vain."""
-        if command is None or (isinstance(command, Command) and self._in_vain(command)):
+        """Return the command, unless it cannot run, or a run that saves has just run it in vain."""
+        if command is None or not self.can_run(command):
+            return None
+        if isinstance(command, Command) and self._in_vain(command):
             return None
         return self.shell(command)
+
+    def can_run(self, command: Command | str) -> bool:
+        """Return whether a command can run where this one did: not all can in several ranks."""
+        if not self.several or isinstance(command, str):
+            return True
+        options = {option.partition("=")[0] for option in command.options}
+        return command.aim not in ("explain", "bisect") and options.isdisjoint(_NOT_IN_RANKS)
 
     def _in_vain(self, command: Command) -> bool:
         ran = (token for tokens in self.run for token in tokens)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pytest_greenops.model.errors import OptionError
@@ -31,10 +31,10 @@ class Job(NamedTuple):
     started: str = ""
 
 
-def job_of(environ: Mapping[str, str]) -> Job | None:
+def job_of(environ: Mapping[str, str], strict: bool = True) -> Job | None:
     """Return the job of several ranks that this process belongs to, or None.
 
-    Raises `OptionError` where the launcher does not say at which address the ranks can meet.
+    If `strict`, raises `OptionError` where nobody says at which address the ranks can meet.
     """
     for launcher, rank, size in _LAUNCHERS:
         numbers = [environ.get(name, "").strip() for name in (rank, size)]
@@ -44,7 +44,7 @@ def job_of(environ: Mapping[str, str]) -> Job | None:
         if job.size < 2 or job.rank >= job.size:
             return None
         missing = " and ".join(name for name in _ADDRESS if not environ.get(name))
-        if missing:
+        if missing and strict:
             raise OptionError(
                 f"this is rank {job.rank} of {job.size} ({launcher}), and {missing} is not set: "
                 "export MASTER_ADDR=<host of rank 0> MASTER_PORT=29500, or unset "
@@ -52,6 +52,17 @@ def job_of(environ: Mapping[str, str]) -> Job | None:
             )
         return job
     return None
+
+
+def launched(job: Job, program: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """Return the command that starts a program in every rank, as far as a rank knows it."""
+    if job.launcher == "torchrun":
+        local = environ.get("LOCAL_WORLD_SIZE", str(job.size))
+        hosts = [] if local == str(job.size) else ["--nnodes", environ.get("GROUP_WORLD_SIZE", "")]
+        return ["torchrun", *hosts, "--nproc-per-node", local, "-m", "pytest"]
+    if job.launcher == "Slurm":
+        return ["srun", *program]
+    return ["mpirun", "-n", str(job.size), *program]
 
 
 def _started(environ: Mapping[str, str]) -> str:

@@ -131,7 +131,7 @@ class FollowingMeter:
         """Yield every trip that rank 0 makes; raise `RanksApart` with the reason."""
         self._garbage.collect()
         while True:
-            order = self._peers.share("trip", lambda: None, _Next | _End)  # type: ignore[arg-type]
+            order: Any = self._peers.share("trip", lambda: None, _Next | _End)
             if isinstance(order, _End):
                 self._enough(order.measurements, self._looks)
                 return

@@ -148,7 +148,8 @@ class Peers:
         """Return to each rank the value of rank 0, once all are here; raises `RanksApart`."""
         answer, arrivals = self._meet(at, None, value)
         if arrivals is not None:
-            return self._value
+            mine: T = self._value
+            return mine
         shared: T = msgspec.msgpack.decode(answer.value, type=kind)
         return shared
 

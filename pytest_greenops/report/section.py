@@ -54,7 +54,7 @@ def fact_lines(result: Result, width: int, say: Callable[[str], str] = visible) 
 def command_lines(results: Sequence[Result], caller: Caller) -> Iterator[str]:
     """Yield the next steps for measurements of one test, each once: labelled commands."""
     steps = dict.fromkeys(step for result in results for step in next_steps(result))
-    for label, command in sorted(steps, key=lambda step: _ORDER.index(step[0])):
+    for label, command in sorted(filter(lambda step: caller.can_run(step[1]), steps), key=_place):
         yield f"{label:<{_LABEL}}{caller.shell(command)}"
 
 
@@ -63,6 +63,11 @@ _ORDER = (
     *("find the cause", "find the commit", "decide it", "try again"),
     *("accept it", "allow it", "raise it"),
 )
+
+
+def _place(step: tuple[str, Command | str]) -> int:
+    """Return the place of a next step among the others."""
+    return _ORDER.index(step[0])
 
 
 def next_steps(result: Result) -> Iterator[tuple[str, Command | str]]:

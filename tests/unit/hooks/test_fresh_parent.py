@@ -66,7 +66,10 @@ def failure(parent: FreshParent, test: Any) -> str:
 
 def test_fresh_processes_can_be_forbidden() -> None:
     """Where none may be started, the failure says why."""
-    assert failure(parent(refusal="energy_fresh_process is off"), item()) == "energy_fresh_process is off"
+    assert (
+        failure(parent(refusal="energy_fresh_process is off"), item())
+        == "energy_fresh_process is off"
+    )
 
 
 def test_no_process_after_a_timeout() -> None:
