@@ -8,7 +8,7 @@ FIGURES = build/figures
 ACCURACY = build/accuracy
 FLEET = build/fleet
 
-.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-properties test-reliability test-fleet fleet reliability soak test-all fuzz mutation release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite suites clean
+.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-properties test-reliability test-fleet fleet reliability soak test-all fuzz mutation release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite ranks suites clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -30,12 +30,14 @@ RELIABILITY = tests/reliability $(addprefix tests/integration/test_,hostile.py s
 HISTORY = tests/history $(addprefix tests/integration/test_,history.py cli_history.py)
 NEED_TORCH = tests/studies tests/layers tests/unit/work \
 	$(addprefix tests/integration/test_,explain_layers.py ab_count.py init_torch.py worker_process.py) \
-	$(addprefix tests/integration/test_count,.py _only.py _effects.py _gaps.py) tests/unit/run/test_counting.py
+	$(addprefix tests/integration/test_count,.py _only.py _effects.py _gaps.py) tests/unit/run/test_counting.py \
+	tests/ranks/test_torchrun.py
+RANKS = tests/ranks
 
 test: $(VENV)/.test  ## two minutes: all tests but those of the nine commands below
 	$(PYTEST) tests -m "not real_time and not needs_torch" \
 		$(addprefix --ignore=,$(COMPARISONS) $(COMMANDS) $(BROWSER) $(RELEASE) $(OTHER_PLUGINS) $(NEED_TORCH) $(HISTORY) \
-		$(PROPERTIES) $(RELIABILITY) $(CLUSTER)) $(SIDE_BY_SIDE)
+		$(PROPERTIES) $(RELIABILITY) $(CLUSTER) $(RANKS)) $(SIDE_BY_SIDE)
 
 test-ab: $(VENV)/.test  ## comparisons and bisects in git repositories, by processes of their own
 	$(PYTEST) -m "not real_time" $(COMPARISONS) $(SIDE_BY_SIDE)
@@ -205,6 +207,10 @@ reliability: $(VENV)/.test
 HOURS ?= 2
 soak: $(VENV)/.bench
 	$(BIN)/python -m tests.reliability.soak --hours $(HOURS)
+
+# Ranks that die or hang, and two hosts; minutes. Two hosts need root.
+ranks: $(VENV)/.test $(VENV)/.bench
+	$(PYTEST) $(RANKS)
 
 # How often a step in a trend is wrong, and how fast a history of a million rows is; minutes.
 history: $(VENV)/.test
