@@ -28,10 +28,33 @@ KILLED = {"killed", "timeout"}
 ENVIRON = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": ""}
 #: What the tests import; mutmut copies it.
 LINKED = ("pytest_greenops", "tests", "benchmarks")
-#: Simulations of many seconds, which each mutant of the statistics that survives would run.
-SLOW = (
-    "tests/unit/judge/test_pair_confirmation.py::test_false_alarms_of_processes_that_are_shifted",
-    "tests/unit/judge/test_pair_confirmation.py::test_passes_of_an_increase_that_processes_hide",
+#: Simulations and races of processes that take a second: each mutant that survives runs its tests.
+SLOW = tuple(
+    f"tests/unit/{file}.py::test_{name}"
+    for file, *names in (
+        (
+            "judge/test_pair_confirmation",
+            "false_alarms_of_processes_that_are_shifted",
+            "passes_of_an_increase_that_processes_hide",
+        ),
+        ("judge/test_pair_decision", "error_and_detection_rates_hold_in_simulated_noise"),
+        ("judge/test_decision", "a_session_that_agrees_never_makes_a_verdict_less_certain"),
+        ("judge/test_judgement", "three_sessions_of_a_minute_prove_little"),
+        ("judge/test_work_comparison", "steps_add_up_to_the_whole_change"),
+        (
+            "baselines/test_folder_lock",
+            "processes_with_other_temporary_folders_keep_all_that_each_saved",
+            "killed_processes_leave_whole_files_and_nothing_else",
+        ),
+        (
+            "baselines/test_store",
+            "a_full_disk_keeps_the_old_file",
+            "a_read_only_disk_is_refused_before_measuring",
+        ),
+        ("baselines/test_whole_file", "a_log_keeps_what_is_before_and_after"),
+        ("baselines/test_work_store", "processes_that_save_at_once_keep_what_each_accepted"),
+    )
+    for name in names
 )
 SETTINGS = """\
 [tool.mutmut]
