@@ -496,6 +496,21 @@ def test_carbon_without_an_intensity_is_not_judged() -> None:
     assert judged(2.0, Budget(max_carbon_g=1e-9), Reference()).limits == ()
 
 
+def test_what_is_refused_still_says_that_it_is_estimated() -> None:
+    """An estimate that did not move only warns, as the others do."""
+    still = measurement([a_round(0.0)] * 5, estimated=["cpu:0"])
+    refused = judged(still, Budget(), Reference())
+    assert (refused.outcome, refused.estimated) == (Outcome.NOT_MEASURED, True)
+    assert refused.action == "warn"
+
+
+def test_a_regression_needs_no_more_rounds_for_a_limit() -> None:
+    """What the limit would need is told only where nothing is decided."""
+    verdict = judged(3.0, Budget(energy_j=3.0))
+    assert verdict.outcome is Outcome.REGRESSED
+    assert (verdict.needs_rounds, verdict.needs_processes, verdict.needs_sessions) == (None,) * 3
+
+
 def test_power_and_carbon_are_those_of_a_call() -> None:
     """A budget of joules per token limits the energy alone per token."""
     budget = Budget(energy_j=9.0, per="token", max_power_w=99.0, max_carbon_g=9.0)

@@ -165,11 +165,17 @@ def test_unlike_variances_share_little() -> None:
     assert (shared, worth) == pytest.approx((2.0 / math.e, 1.0), rel=1e-5)
 
 
+def test_somewhat_unlike_variances_share_something() -> None:
+    """Half of what chance does not explain: (1 + sqrt(2)) times two degrees."""
+    somewhat = [2.0 * math.exp(0.721726 * step) for step in (2, -1, 0, 1, -2)]
+    assert shared_variance(somewhat, 4)[1] == pytest.approx(4.828427, rel=1e-5)
+
+
 def test_each_repetition_shares_its_own_variances() -> None:
     """The groups are along the last axis, and may have degrees of freedom of their own."""
-    degrees = [2, 4, 4, 6, 9]
-    shared, worth = shared_variance(np.array([UNLIKE, ALIKE]), degrees)
-    alone = [shared_variance(variances, degrees) for variances in (UNLIKE, ALIKE)]
+    variances, degrees = np.array([UNLIKE, [9.0] * 5]), np.array([[2, 4, 4, 6, 9], [4] * 5])
+    shared, worth = shared_variance(variances, degrees)
+    alone = [shared_variance(*each) for each in zip(variances, degrees, strict=True)]
     assert list(zip(shared, worth, strict=True)) == [pytest.approx(each) for each in alone]
     assert alone[0] != pytest.approx(alone[1])
 
