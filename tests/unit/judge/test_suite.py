@@ -164,3 +164,60 @@ def test_a_machine_as_ever_has_no_check(accepted: list[Series], joules: dict[str
     """Nothing is reported within the scatter of earlier runs, or if there is nothing to compare."""
     known = control_history(accepted, joules)
     assert control_checks(known, joules, 0.03, trusting=False) == ()
+
+
+@pytest.mark.parametrize(("scatter", "slope"), [(0.023, 0.5), (0.024, 0.0), (0.0, 0.5)])
+def test_a_slope_is_taken_that_chance_explains_in_one_of_a_hundred(
+    scatter: float, slope: float
+) -> None:
+    """Half the control's shift and four deviations: F with 1 and 3 degrees exceeds 34.1 in 1 %."""
+    xs = [-0.2, -0.1, 0.0, 0.1, 0.2]
+    ys = [0.5 * x + scatter * off for x, off in zip(xs, (1, -1, 0, -1, 1), strict=True)]
+    assert slope_beyond_chance(xs, ys) == pytest.approx(slope)
+
+
+@pytest.mark.parametrize(("factor", "slope"), [(2.0, 1.0), (-0.5, 0.0)])
+def test_a_slope_is_between_nothing_and_all(factor: float, slope: float) -> None:
+    """Tests that shift more than the control, or against it, have other causes."""
+    xs = [-0.2, -0.1, 0.0, 0.1, 0.2]
+    assert slope_beyond_chance(xs, [factor * x for x in xs]) == pytest.approx(slope)
+
+
+def test_three_runs_have_a_slope() -> None:
+    """Each run is a point: here tests share half of the control's shift."""
+    shifts = (-0.1, 0.0, 0.1)
+    half = series(
+        *(
+            replace(
+                session(rounds(2 * math.exp(shift / 2)), day),
+                control_j={"cpu:0": 3 * math.exp(shift)},
+            )
+            for day, shift in enumerate(shifts, 1)
+        )
+    )
+    assert control_slope([half]) == pytest.approx(0.5, rel=1e-4)
+
+
+def test_a_suite_of_alike_tests_shares_their_variance() -> None:
+    """A variance with two degrees of freedom has a logarithm 0.577 below that of its mean."""
+    levels = [2 * math.exp(off) for off in (0.02, 0.0, -0.02)]
+    alike = series(*(session(rounds(level), day) for day, level in enumerate(levels, 1)))
+    shared = suite([alike] * 5)
+    assert shared is not None
+    assert shared.session_var == pytest.approx(0.0004 * math.exp(0.577216), rel=1e-4)
+    assert shared.weight == 8
+
+
+def test_a_changed_machine_is_told_with_what_it_may_differ_by() -> None:
+    """Three occasions that differ by 1 %: Student's t of two degrees allows 25 %."""
+    history = [[0.0], [0.01], [-0.01]]
+    [check] = control_checks(history, {"cpu:0": 1.5}, 0.03, trusting=False)
+    assert (check.finding, check.done) == (
+        "fixed work used +50 % against earlier runs, which differ by up to 25 %: the machine has "
+        "changed",
+        "no verdict on it",
+    )
+    assert (check.untrusted, check.kinds) == (True, ("cpu", "dram", "psys"))
+    [saved] = control_checks(history, {"cpu:0": 1.5}, 0.03, trusting=True)
+    assert (saved.untrusted, saved.done) == (False, "reported, and saved")
+    assert control_checks(history, {"cpu:0": 1.24}, 0.03, trusting=False) == ()
