@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops.judge.work_and_joules import alone, record, with_work
+from pytest_greenops.judge.work_and_joules import alone, as_interleaved, record, with_work
+from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.verdict import CauseKind, Limit, Outcome, Verdict
-from pytest_greenops.model.work_verdict import WorkLimit, WorkOutcome
+from pytest_greenops.model.work_verdict import WorkLimit, WorkOutcome, WorkVerdict
 from tests.unit.works import FACTS, calls, operator, table, verdict, views
 
 SAME, MORE = verdict(WorkOutcome.SAME), verdict(WorkOutcome.MORE)
@@ -130,4 +131,27 @@ def test_a_record_is_sorted_and_weighted() -> None:
     assert found.facts == FACTS
     assert found.weighted > 0
     assert found.counted == counted
+    weights = {"b": 7, "a": 9}
+    assert record(replace(counted, weighted=weights), FACTS).counted.weighted == weights
     assert operator("aten.mm float32") in found.counted.operators
+
+
+@pytest.mark.parametrize(
+    ("work", "cause"),
+    [
+        (verdict(largest="aten.mm 28 -> 29 calls", cause="why"), "aten.mm 28 -> 29 calls"),
+        (verdict(largest=None, cause="why"), "why"),
+        (verdict(largest=None), "more work"),
+    ],
+)
+def test_work_against_a_ref_is_a_comparison_without_pairs(work: WorkVerdict, cause: str) -> None:
+    """It has the ref for readers, its commit, and what changed most."""
+    found = as_interleaved(replace(work, against="3f2a91c (main)"))
+    assert found == Interleaved(
+        "3f2a91c (main)", "3f2a91c", Outcome.REGRESSED, work.margin, cause, 0.24
+    )
+
+
+def test_work_against_nothing_names_no_ref() -> None:
+    """It is compared with what was accepted."""
+    assert (as_interleaved(MORE).ref, as_interleaved(MORE).commit) == ("", "")
