@@ -100,3 +100,15 @@ def test_a_far_pair_counts_as_a_less_far_one() -> None:
     drawn = np.array([*pairs[:-1], 1.5 * math.sqrt(usual)])
     assert first.mean == pytest.approx(drawn.mean())
     assert first.scatter == pytest.approx(7 * drawn.var() * (6 / 5) ** 2)
+
+
+def test_repetitions_are_fitted_like_single_comparisons() -> None:
+    """The pairs are along the last axis; the axes before it are repetitions."""
+    one, other = [0.01, 0.03, 0.02, 0.4], [-0.02, 0.0, 0.05, 0.01]
+    both = fit_pairs([np.array([one, other])])
+    alone = [fit_pairs([pairs]) for pairs in (one, other)]
+    for name in ("estimate", "error"):
+        assert getattr(both, name) == pytest.approx([getattr(each, name) for each in alone])
+    assert both.evidence(0.0488, 1, SMALL) == pytest.approx(
+        [each.evidence(0.0488, 1, SMALL) for each in alone]
+    )
