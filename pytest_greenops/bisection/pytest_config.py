@@ -44,6 +44,7 @@ class Reader:
             addopts=list(early_config.getini("addopts")),
             benchmarks=bool(value("energy_benchmarks")),
             max_increase=value("energy_max_increase"),
+            baselines=value("energy_baselines") or "baselines",
         )
         with open({written!r}, "w", encoding="utf-8") as file:
             json.dump(found, file)
@@ -65,6 +66,7 @@ class Configured(msgspec.Struct, frozen=True):
     addopts       the options that the file adds
     benchmarks    whether benchmarks are energy tests
     max_increase  the margin of tests that name none, if it is configured
+    baselines     the folder of baselines, from the root directory
     """
 
     tests: str | None
@@ -75,6 +77,7 @@ class Configured(msgspec.Struct, frozen=True):
     addopts: list[str]
     benchmarks: bool
     max_increase: str | None
+    baselines: str = "baselines"
 
 
 def read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from pytest_greenops.first_steps.project import Project
@@ -55,7 +56,8 @@ def next_steps(project: Project, gate: Gate | None, has_sensor: bool) -> list[tu
         ("After a change, measure again, and fail what uses more", judge),
     ]
     if gate == "count":
-        steps.insert(1, ("Commit these files, and what CI compares with", "git add baselines"))
+        add = f"git add {shlex.quote(project.configured.baselines)}"
+        steps.insert(1, ("Commit these files, and what CI compares with", add))
     return steps
 
 

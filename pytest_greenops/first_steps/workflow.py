@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -122,6 +123,8 @@ def _adapted(text: str, chosen: Gate, project: Project) -> str:
     if chosen != "count":  # which neither coverage nor workers disturb
         run = " ".join(["pytest --energy-only", *project.extra_options()])
         text = text.replace("pytest --energy-only", run)
+    stored = json.dumps(project.configured.baselines)  # which YAML reads too
+    text = text.replace("BASELINES: baselines\n", f"BASELINES: {stored}\n")
     return text if project.below == "." else _moved(text, project.below)
 
 
@@ -131,7 +134,7 @@ def _moved(text: str, below: str) -> str:
     for pattern, added in (
         (r"^    runs-on: .*\n", defaults),
         (r"^  before_script:\n", f"    - cd {shlex.quote(below)}\n"),
-        (r"^ +(?=(?:energy\.json|junit\.xml)$)", f"{below}/"),
+        (r"^ +(?=(?:energy\.json|junit\.xml|energy\.md|\$\{\{ env\.BASELINES \}\})$)", f"{below}/"),
         (r"(?:paths: \[|energy\.json, |junit: |codequality: )(?=[\w-]+\.)", f"{below}/"),
     ):
         text = re.sub(pattern, partial(_followed, added), text, flags=re.MULTILINE)

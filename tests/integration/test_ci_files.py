@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ WORKFLOWS = [name for name in EXAMPLES if name.startswith("github-")]
 #: What the token may do beyond reading the repository.
 RIGHTS = {
     "github-count.yml": {"contents": "read", "pull-requests": "write"},
-    "github-update.yml": {"contents": "write", "pull-requests": "write"},
+    "github-update.yml": {"contents": "read", "pull-requests": "read"},
 }
 #: The joules of a call, in the project's package.
 PACKAGE = "JOULES = 2.0\n"
@@ -184,11 +185,22 @@ def test_example_may_no_more_than_it_needs(name: str) -> None:
     workflow = read_yaml(f"{CI}/{name}")
     assert workflow[True]  # `on`, as YAML 1.1 reads it
     assert workflow["permissions"] == RIGHTS.get(name, {"contents": "read"})
-    [job] = workflow["jobs"].values()
-    assert "concurrency" not in job
-    steps = job["steps"]
+    jobs = workflow["jobs"].values()
+    assert not any("concurrency" in job for job in jobs)
+    steps = _all_steps(name)
     assert not any(EXPRESSION.search(step.get("run", "")) for step in steps)
     assert {step["uses"].partition("/")[0] for step in steps if "uses" in step} == {"actions"}
+
+
+def test_no_test_has_a_token_that_may_write() -> None:
+    """The job that pushes baselines runs no code of the project, and takes only two paths."""
+    jobs = read_yaml(f"{CI}/github-update.yml")["jobs"]
+    assert [name for name, job in jobs.items() if "permissions" in job] == ["propose"]
+    assert jobs["propose"]["permissions"] == {"contents": "write", "pull-requests": "write"}
+    scripts = "".join(step.get("run", "") for step in jobs["propose"]["steps"])
+    assert not re.search(r"pip|pytest|python", scripts)
+    [upload] = [step for step in jobs["save"]["steps"] if "upload" in step.get("uses", "")]
+    assert upload["with"]["path"].split("\n")[:2] == ["${{ env.BASELINES }}", "energy.md"]
 
 
 def test_placeholder_is_explained() -> None:
@@ -259,8 +271,9 @@ def test_update_proposes_baselines(job: Job) -> None:
     said = Path(job.environ["HOME"], "gh").read_text(encoding="utf-8").splitlines()
     assert [line for line in said if "pr list" not in line] == [
         "pr create --head energy-baselines --title Accept the energy of the suite "
-        "--body-file energy.md",
-        "api --method PATCH repos/someone/project/pulls/3 --field body=@energy.md --silent",
+        f"--body-file {job.workspace}/saved/energy.md",
+        "api --method PATCH repos/someone/project/pulls/3 --field "
+        f"body=@{job.workspace}/saved/energy.md --silent",
     ]
 
 
@@ -323,16 +336,22 @@ def test_gitlab(job: Job, name: str, expected: int) -> None:
 
 
 def _update(job: Job) -> str:
-    """Run the example for main on a new checkout, and return what it printed."""
-    git(job.workspace, "fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*")
-    git(job.workspace, "checkout", "--quiet", "--force", "-B", "more", "origin/more")
+    """Run the jobs of the example for main, each on a new checkout; return what they print."""
     workflow = read_yaml(f"{CI}/github-update.yml")
     job.environ |= workflow["env"]
-    said = ""
-    for step in _steps("github-update.yml"):
-        code, out = job.run(step, {"github.token": "secret"})
-        assert code == 0, out
-        said += out
+    saved, said = job.workspace / "saved", ""
+    for name in workflow["jobs"]:
+        git(job.workspace, "fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*")
+        git(job.workspace, "checkout", "--quiet", "--force", "-B", "more", "origin/more")
+        for step in _scripts(workflow["jobs"][name]["steps"]):
+            code, out = job.run(step, {"github.token": "secret"})
+            assert code == 0, out
+            said += out
+        if name == "save":  # the artifact, without hidden files
+            shutil.rmtree(saved, ignore_errors=True)
+            hidden = shutil.ignore_patterns(".*")
+            shutil.copytree(job.workspace / "baselines", saved / "baselines", ignore=hidden)
+            (job.workspace / "energy.md").rename(saved / "energy.md")
     Path(job.environ["HOME"], "open").touch()
     return said
 
@@ -346,10 +365,14 @@ def _stored(repository: Path) -> str:
 
 
 def _all_steps(name: str) -> list[Any]:
-    [one] = read_yaml(f"{CI}/{name}")["jobs"].values()
-    return list(one["steps"])
+    jobs = read_yaml(f"{CI}/{name}")["jobs"].values()
+    return [step for job in jobs for step in job["steps"]]
 
 
 def _steps(name: str) -> list[Any]:
     """Return the scripts of an example, without the installation."""
-    return [each for each in _all_steps(name) if "run" in each and "pip install" not in each["run"]]
+    return _scripts(_all_steps(name))
+
+
+def _scripts(steps: list[Any]) -> list[Any]:
+    return [each for each in steps if "run" in each and "pip install" not in each["run"]]

@@ -285,6 +285,25 @@ def test_project_below_the_root_of_its_repository(tmp_path: Path) -> None:
     }
 
 
+def test_configured_folder_of_baselines(tmp_path: Path) -> None:
+    """Commands and workflows name the folder that the configuration names, also below a root."""
+    ini = "[pytest]\nenergy_baselines = the levels\n"
+    files = {**PLAIN, "pytest.ini": ini, "net.py": "import torch\n"}
+    counted = fill(tmp_path / "counted", files)
+    assert "git add 'the levels'" in init(counted, "--write", "all").out
+    stored = fill(tmp_path / "stored", {f"part/{name}": text for name, text in files.items()})
+    init(stored / "part", "--gate", "stored", "--write", "workflow")
+    update = workflow(stored, ".github/workflows/energy-baselines.yml")
+    assert update["env"]["BASELINES"] == "the levels"
+    save, propose = update["jobs"].values()
+    assert save["steps"][-1]["with"]["path"].split("\n")[:2] == [
+        "part/${{ env.BASELINES }}",
+        "part/energy.md",
+    ]
+    for job in (save, propose):
+        assert job["defaults"] == {"run": {"working-directory": "part"}}
+
+
 def test_benchmarks(tmp_path: Path) -> None:
     """A suite for pytest-benchmark needs an ini line, and no test of ours."""
     files = {"test_b.py": BENCHMARK}

@@ -34,6 +34,7 @@ NAMES = (
         "caf\udce9",
         "名前\u202e",
     ),
+    *("+4-cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1"),
     *("a\nb\r\n::error::c", "\x1b[31mred\x07\x00", "x" * 10_000),
 )
 FOLDER = "a|b <i>`@c` [x](y)"
@@ -142,6 +143,9 @@ def is_history(text: str, folder: Path) -> None:
         assert (ran.code, ran.err) == (0, "")
         assert [line for line in ran.lines if not line.isprintable() or len(line) > 80] == []
     assert f"{MEASURED} trends" in listed.lines[-1]
+    asked = ("history", "--history=sqlite:///history.db", f"--html={folder.parent / 'trends.html'}")
+    assert commands.run(folder, *asked).code == 0
+    is_page((folder.parent / "trends.html").read_text(encoding="utf-8"), folder)
 
 
 def is_schema(name: str) -> Callable[[str, Path], None]:
@@ -172,7 +176,8 @@ def is_csv(text: str, folder: Path) -> None:
     """Check that a table has a row for each measurement, and no formula."""
     rows = [*csv.reader(text.splitlines())]
     assert len(rows) == MEASURED + 1
-    assert [cell for row in rows for cell in row if cell.startswith(("=", "+", "@"))] == []
+    acting = ("=", "+", "-", "@", "\t", "\r")
+    assert [cell for row in rows for cell in row if cell.startswith(acting)] == []
 
 
 CHECKS = {
