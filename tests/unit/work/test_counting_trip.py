@@ -75,6 +75,36 @@ def test_nothing_is_left_after_an_error(collects: bool) -> None:
     assert not model._backward_hooks
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("two\n  lines"), "ValueError: two lines"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_an_error_is_kept_in_one_line(error: Exception, words: str) -> None:
+    """One without a message has its kind alone."""
+    trip = CountingTrip(torch, lambda: None, extra=True)
+    with trip.window("call"):
+        raise error
+    assert trip.failed == {"call": words}
+
+
+@pytest.mark.parametrize("trip", [CountingTrip(torch, lambda: None), PlainTrip(lambda: None)])
+def test_the_work_is_done_once(trip: CountingTrip | PlainTrip) -> None:
+    """A count needs no repetition, whether calls could be made together or not."""
+    assert trip.iterations == 1
+    assert [*trip.batches()] == [*trip.batches(together=False)] == [1]
+
+
+def test_a_plain_call_that_is_left_has_no_time() -> None:
+    """What follows is another measurement."""
+    trip = PlainTrip(lambda: None)
+    with trip.window("call"):
+        trip.leave()
+    assert trip.used == {}
+
+
 def test_an_error_of_the_only_call_passes_through() -> None:
     """Where the counted call is the test's own, what it raises fails the test."""
     trip = CountingTrip(torch, lambda: None)

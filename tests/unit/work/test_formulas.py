@@ -190,6 +190,25 @@ def test_dynamic_int8() -> None:
     assert (2 * 3 * 16 * 8, 3 * 16 * 4 + 16 * 8) == (amount.flop, amount.read)
 
 
+@pytest.mark.parametrize(("dtype", "bytes_"), [(torch.float16, 2), (torch.qint8, 1)])
+def test_quantized_weights(dtype: Any, bytes_: int) -> None:
+    """A linear layer with weights of half precision reads two bytes for each."""
+    model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(16, 8)), dtype=dtype)
+    tally = counted(lambda: model(torch.randn(3, 16)), warm=True)
+    [amount] = (a for o, a in tally.operators.items() if o.name.startswith("quantized."))
+    assert (2 * 3 * 16 * 8, 3 * 16 * 4 + 16 * 8 * bytes_) == (amount.flop, amount.read)
+
+
+def test_a_quantized_convolution() -> None:
+    """It reads its images and its packed weights, a byte for each value."""
+    weight = torch.quantize_per_tensor(ones(6, 4, 3, 3), 0.1, 0, torch.qint8)
+    packed = torch.ops.quantized.conv2d_prepack(weight, None, [1, 1], [0, 0], [1, 1], 1)
+    images = torch.quantize_per_tensor(ones(2, 4, 9, 9), 0.1, 0, torch.quint8)
+    tally = counted(lambda: torch.ops.quantized.conv2d(images, packed, 0.1, 0))
+    [amount] = (a for o, a in tally.operators.items() if o.name == "quantized.conv2d")
+    assert (2 * 2 * 6 * 49 * 36, 2 * 4 * 81 + 6 * 36) == (amount.flop, amount.read)
+
+
 def test_grouped_products() -> None:
     """Each row meets the matrix of its group: 16 rows, four experts."""
     rows, experts = ones(16, 8, dtype=torch.bfloat16), ones(4, 8, 16, dtype=torch.bfloat16)

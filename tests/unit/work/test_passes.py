@@ -112,6 +112,15 @@ def test_differences_in_words(before: Amount, after: Amount, expected: str) -> N
     assert expected == difference({MM: before}, {MM: after})
 
 
+def test_the_largest_difference_is_named() -> None:
+    """It is that of the work, whether the operator did much before or not."""
+    add = Operator("aten.add", "float32", "cpu")
+    before = {MM: Amount(1, flop=9_000_000_000), EXP: Amount(1), add: Amount(1)}
+    after = {MM: Amount(1, flop=9_000_000_100), EXP: Amount(1, flop=500_000_000), add: Amount(2)}
+    expected = "aten.exp float32 1 call, +500 MFLOP and 2 other operators"
+    assert expected == difference(before, after)
+
+
 def test_a_long_call_is_counted_once() -> None:
     """One pass is enough; the notes say so, and those of the pass follow."""
     used = CpuTime(100 * MS, 100 * MS, 100 * MS)
