@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from msgspec.structs import replace
 
 from pytest_greenops.measure.meter import Plan
+from pytest_greenops.measure.round_book import RoundBook
 from pytest_greenops.measure.trip import Trip
 from pytest_greenops.model.measurement import Check, CheckName, DeviceState, Domain, Uncounted
+from pytest_greenops.model.power_curve import PowerCurve
+from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.testing import FakeSensor
-from tests.unit.builders import PSYS
+from tests.unit.builders import CPU, GPU, PSYS, a_round
 from tests.unit.measure.lab import (
     BUSY,
     CALIBRATED,
     FIVE,
     OFTEN_S,
     ONCE,
+    QUIET,
     Card,
     Lab,
     counters,
@@ -284,3 +292,23 @@ def test_rounds_of_a_card_that_warms_up_are_dropped_once(
 
     seen = lab.measure(CALIBRATED, work)
     assert (len(seen.rounds), lab.calls, seen.checks) == (5, 1 + 5 + 5, checks)
+
+
+def test_a_lost_counter_leaves_no_power_over_time() -> None:
+    """Rounds from before it was lost keep the curves of the other counters alone."""
+    curve = PowerCurve((0.1,), (10.0,))
+    round_ = replace(a_round(more={"gpu:0": 2.0}), power={"cpu:0": curve, "gpu:0": curve})
+    made: Any = SimpleNamespace(
+        trip=SimpleNamespace(iterations=1, names=("call",), missing={}),
+        rounds={"call": round_},
+        faults=lambda: (),
+        **{"void": None, "dispensable": set(), "share": QUIET, "thread": None},
+    )
+    book = RoundBook(Instruments([FakeSensor(CPU), FakeSensor(GPU)]), 0.05, True, None)
+    book.enter(made)
+    book.keep(made)
+    assert book.lose({"gpu:0": "it fell off the bus"})
+    [kept] = book.measurements()["call"].rounds
+    assert (kept.energy_uj, kept.power) == ({"cpu:0": 1_000_000}, {"cpu:0": curve})
+    assert not book.lose({"cpu:0": "it failed too"})
+    assert list(book.lost) == ["gpu:0"]

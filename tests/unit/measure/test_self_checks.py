@@ -115,6 +115,13 @@ def test_a_counter_that_has_not_moved_yet_is_no_forecast(growth: float) -> None:
     assert self_checks.stays_too_short(still, (CPU,), MARGIN, growth) is None
 
 
+def test_rounds_in_which_a_counter_does_not_move_are_too_short() -> None:
+    """Nothing is known of their energy."""
+    still = a_round(0.0, seconds=0.1, errors={"cpu:0": 1.0})
+    [check] = too_short([still] * 5)
+    assert check.finding == ("a round spans 100 ms, and its cpu counter may not move in that time")
+
+
 def test_one_short_round_of_ten_is_ignored() -> None:
     """The level is a trimmed mean, and so is the error of its edges."""
     assert too_short([erring(0.001)] * 9 + [erring(1.0)]) == []
@@ -395,6 +402,29 @@ def test_foreign_processes_on_a_card_are_reported_with_their_rounds(
 
 
 # --- the others ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first_uj", "energies", "reported"),
+    [
+        (2000.0, [20.0, 10.0], True),
+        (1999.0, [20.0, 10.0], False),
+        (1000.0, [1.0], True),
+        (999.0, [1.0], False),
+        (2000.0, [], False),
+    ],
+)
+def test_a_first_call_unlike_the_others_is_reported(
+    first_uj: float, energies: list[float], reported: bool
+) -> None:
+    """It used a hundred times as much as any other, and more than a core in 250 microseconds."""
+    check = Check(
+        CheckName.WARM_UP,
+        "the first call used over 100 times as much as any call of a round: it may cache its "
+        "result, or compile",
+        "judged without it; if it caches, empty the cache in energy.pedantic(f, setup=...)",
+    )
+    assert self_checks.warm_up(first_uj, energies) == (check if reported else None)
 
 
 @pytest.mark.parametrize(("voided", "done"), [(1, "1 round left out"), (3, "3 rounds left out")])
