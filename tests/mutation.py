@@ -70,6 +70,7 @@ DISTURBED = tuple(
         "work/test_counting_trip.py::test_time_inside_operators",
     )
 )
+#: Each mutant begins in a process that has run no test: what is computed once is computed there.
 SETTINGS = """\
 [tool.mutmut]
 source_paths = ["pytest_greenops"]
@@ -78,6 +79,7 @@ only_mutate = ["pytest_greenops/{package}/*"]
 pytest_add_cli_args = ["-p", "no:cacheprovider"]
 pytest_add_cli_args_test_selection = ["tests/unit/{package}", "-m", "not real_time", {left_out}]
 use_git_change_detection = false
+process_isolation = "forkserver"
 
 """
 
