@@ -208,9 +208,10 @@ HOURS ?= 2
 soak: $(VENV)/.bench
 	$(BIN)/python -m tests.reliability.soak --hours $(HOURS)
 
-# Ranks that die or hang, and two hosts; minutes. Two hosts need root.
+# Ranks that die or hang, two hosts (which need root), and J/sample of DDP and FSDP over ranks; minutes.
 ranks: $(VENV)/.test $(VENV)/.bench
 	$(PYTEST) $(RANKS)
+	$(BIN)/python -m benchmarks.ranks.training
 
 # How often a step in a trend is wrong, and how fast a history of a million rows is; minutes.
 history: $(VENV)/.test

@@ -35,12 +35,17 @@ class Hosts(msgspec.Struct, frozen=True):
 
 
 class _Sensors(msgspec.Struct):
-    """What the sensors of one rank count, and which of it is of its own processes only."""
+    """What the sensors of one rank count.
+
+    own    the counters of its own processes only
+    cards  the GPUs that it sees, by what names each of them everywhere
+    """
 
     domains: tuple[Domain, ...]
     sensor_of: dict[str, str]
     estimated: tuple[str, ...]
     own: tuple[str, ...]
+    cards: tuple[str, ...]
     doubts: dict[str, str]
 
 
@@ -65,10 +70,18 @@ class JointInstruments(Instruments):
 
     def __init__(self, local: Instruments, peers: Peers, hosts: Hosts) -> None:
         """Agree on what is counted; raise `OptionError` where that cannot be summed."""
+        cards = [card for sensor in local.sensors for card in getattr(sensor, "uuids", ())]
         super().__init__(self._counting(local, hosts, peers.rank), local._clock)
         self._peers = peers
         own = [d.name for s in self.sensors if isinstance(s, ProcessSensor) for d in s.domains]
-        mine = _Sensors(self.domains, self.sensor_of, self.estimated, tuple(own), dict(self.doubts))
+        mine = _Sensors(
+            self.domains,
+            self.sensor_of,
+            self.estimated,
+            tuple(own),
+            tuple(cards),
+            dict(self.doubts),
+        )
         all_ = peers.gather("sensors", mine, _Sensors)
         joint = peers.share("counters", lambda: _joint(all_ or [], hosts), _Joint | str)
         if isinstance(joint, str):
@@ -152,17 +165,21 @@ def _joint(ranks: Sequence[_Sensors], hosts: Hosts) -> _Joint | str:
     joint = _Joint((), {}, (), {}, tuple({} for _ in ranks))
     taken: set[str] = set()
     for rank, of_rank in enumerate(ranks):
-        reader = ranks[hosts.first(rank)]
+        first = hosts.first(rank)
+        reader = ranks[first]
         if not hosts.reads(rank):
+            if not set(of_rank.cards) <= set(reader.cards):
+                return (
+                    f"rank {rank} sees a GPU that rank {first}, which reads those of their host, "
+                    "does not: show all to both, without CUDA_VISIBLE_DEVICES (Slurm: "
+                    "--gpu-bind=none)"
+                )
             if set(of_rank.own) != set(reader.own):
-                first = hosts.first(rank)
                 return (
                     f"rank {rank} counts {_listed(of_rank.own)} of its own processes, rank {first} "
                     f"on the same host {_listed(reader.own)}: give both the same --energy-sensors"
                 )
-            joint.names[rank].update(
-                {name: joint.names[hosts.first(rank)][name] for name in of_rank.own}
-            )
+            joint.names[rank].update({name: joint.names[first][name] for name in of_rank.own})
             continue
         for domain in of_rank.domains:
             name = _free(domain.name, taken)

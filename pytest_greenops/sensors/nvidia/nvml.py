@@ -47,11 +47,13 @@ class NvmlSensor:
 
     doubts  cards whose counter disagrees with their power, and by how much
     notes   what a reader of its figures has to know
+    uuids   of the cards that CUDA shows to this process
     named   the domain that is judged: its card counts as used, whichever process uses it
     """
 
     name = "nvml"
     source: Source = "sensed"
+    uuids: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -183,7 +185,9 @@ def open_sensor(environ: Mapping[str, str] = os.environ, clock: Clock = SYSTEM_C
             raise SensorUnavailable(f"no card can be measured: {'; '.join(unmeasured)}")
         notes += [f"{reason}: not measured" for reason in unmeasured]
         notes += _mig_notes(nvml, counters)
-        return NvmlSensor(nvml, counters, notes, clock)
+        sensor = NvmlSensor(nvml, counters, notes, clock)
+        sensor.uuids = tuple(card.uuid for card in cards)
+        return sensor
     except BaseException:
         with suppress(nvml.NVMLError):
             nvml.nvmlShutdown()

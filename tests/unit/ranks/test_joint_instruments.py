@@ -8,7 +8,12 @@ from pytest_greenops.ranks.joint_instruments import Hosts, _joint, _Sensors, sum
 CPU, DRAM = Domain("cpu:0", "cpu"), Domain("dram:0", "dram")
 
 
-def sensors(*domains: Domain, own: bool = False, doubts: dict[str, str] | None = None) -> _Sensors:
+def sensors(
+    *domains: Domain,
+    own: bool = False,
+    cards: tuple[str, ...] = (),
+    doubts: dict[str, str] | None = None,
+) -> _Sensors:
     """Return the sensors of a rank; `own` ones see its own processes only, and estimate."""
     names = tuple(domain.name for domain in domains)
     return _Sensors(
@@ -16,6 +21,7 @@ def sensors(*domains: Domain, own: bool = False, doubts: dict[str, str] | None =
         dict.fromkeys(names, "estimate" if own else "powercap"),
         names if own else (),
         names if own else (),
+        cards,
         doubts or {},
     )
 
@@ -62,6 +68,17 @@ def test_ranks_of_a_host_must_count_alike() -> None:
     assert joint == (
         "rank 1 counts nothing of its own processes, rank 0 on the same host cpu:0: give both the "
         "same --energy-sensors"
+    )
+
+
+def test_the_reader_of_a_host_must_see_all_cards() -> None:
+    """A card that only another rank sees would be missing in the sum; fewer are no problem."""
+    all_, one, other = (sensors(cards=cards) for cards in (("a", "b"), ("a",), ("b",)))
+    assert not isinstance(_joint([all_, one, other], Hosts((0, 0, 0))), str)
+    assert not isinstance(_joint([one, other], Hosts((0, 1))), str)
+    assert _joint([one, other], Hosts((0, 0))) == (
+        "rank 1 sees a GPU that rank 0, which reads those of their host, does not: show all to "
+        "both, without CUDA_VISIBLE_DEVICES (Slurm: --gpu-bind=none)"
     )
 
 
