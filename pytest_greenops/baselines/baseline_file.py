@@ -38,13 +38,17 @@ def read(path: Path) -> Baseline:
 
 
 def read_existing(path: Path) -> Baseline | None:
-    """Read one baseline file; return None if there is none. Raise `BaselineError`.
+    """Read one baseline file; return None if there is none. Raise `BaselineError`."""
+    data = read_data(path)
+    return None if data is None else decode(path, data)
+
+
+def decode(path: Path, data: bytes) -> Baseline:
+    """Return the baseline that a file has; raise `BaselineError`.
 
     Of more sessions than a save keeps, as a merge by hand may leave, the last ones count.
     """
-    found = read_document(path, Baseline, SCHEMA, why_meaningless, _fewest_lines)
-    if found is None:
-        return None
+    found = decode_document(path, data, Baseline, SCHEMA, why_meaningless, _fewest_lines)
     kept = {
         name: replace(series, sessions=series.sessions[-MAX_SESSIONS:])
         for name, series in found.measurements.items()
@@ -58,23 +62,28 @@ def _fewest_lines(baseline: Baseline) -> int:
     return sum(len(session.rounds) for each in series for session in each.sessions)
 
 
-def read_document(
-    path: Path,
-    kind: type[Document],
-    schema: int,
-    why_meaningless: Callable[[Document], str | None],
-    fewest_lines: Callable[[Document], int],
-) -> Document | None:
-    """Read one file of a kind and schema; return None if there is none. Raise `BaselineError`.
-
-    A file with fewer lines than `fewest_lines` is refused: no diff would show what changed in it.
-    """
+def read_data(path: Path) -> bytes | None:
+    """Return the bytes of a file; None if there is none. Raise `BaselineError`."""
     try:
-        data = whole_file.read_bytes(path, _MOST_BYTES)
+        return whole_file.read_bytes(path, _MOST_BYTES)
     except FileNotFoundError:
         return None
     except FileProblem as problem:
         raise as_error(path, problem) from None
+
+
+def decode_document(
+    path: Path,
+    data: bytes,
+    kind: type[Document],
+    schema: int,
+    why_meaningless: Callable[[Document], str | None],
+    fewest_lines: Callable[[Document], int],
+) -> Document:
+    """Return what a file of a kind and schema has; raise `BaselineError`.
+
+    A file with fewer lines than `fewest_lines` is refused: no diff would show what changed in it.
+    """
     try:
         text = whole_file.without_mark(data)
         version = msgspec.json.decode(text, type=_Version).schema

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 from uuid import uuid4
 
 from pytest_greenops.baselines import folder_lock, permissions, whole_file
-from pytest_greenops.baselines.baseline_file import as_error
+from pytest_greenops.baselines.baseline_file import as_error, read_data
 from pytest_greenops.baselines.whole_file import quoted
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import BaselineError
@@ -37,6 +37,53 @@ _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)?")
 _HASH_DIGITS = 16
 
 
+class KnownFiles(Mapping[Path, Content]):
+    """What files have, by their paths, kept as bytes and decoded again when it is looked up.
+
+    Thousands of baselines take a fraction of the memory so, and are no objects that the garbage
+    collector must visit.
+    """
+
+    def __init__(self, decode: Callable[[Path, bytes], Content]) -> None:
+        """Begin with no file."""
+        self._decode = decode
+        self._data: dict[str, bytes] = {}
+        self._last: tuple[str, Content] | None = None
+
+    def keep(self, path: Path, data: bytes, content: Content) -> Content:
+        """Keep the bytes of a file, and return what it has."""
+        file = str(path)
+        self._data[file], self._last = data, (file, content)
+        return content
+
+    def copy(self) -> KnownFiles[Content]:
+        """Return what is known now."""
+        same = KnownFiles(self._decode)
+        same._data = dict(self._data)
+        return same
+
+    def __getitem__(self, path: Path) -> Content:
+        """Return what a file has; that of the last one is at hand."""
+        file, last = str(path), self._last
+        if last is not None and last[0] == file:
+            return last[1]
+        content = self._decode(path, self._data[file])
+        self._last = file, content
+        return content
+
+    def __contains__(self, path: object) -> bool:
+        """Return whether a file is known."""
+        return str(path) in self._data
+
+    def __iter__(self) -> Iterator[Path]:
+        """Yield the paths in the order in which the files were read."""
+        return map(Path, [*self._data])
+
+    def __len__(self) -> int:
+        """Return how many files are known."""
+        return len(self._data)
+
+
 class FileTree(Generic[Content]):
     """The files of tests in one part of the folder of baselines: of a machine, or of counted work.
 
@@ -52,18 +99,18 @@ class FileTree(Generic[Content]):
         self,
         folder: Path,
         part: str,
-        read_existing: Callable[[Path], Content | None],
+        decode: Callable[[Path, bytes], Content],
         encode: Callable[[Content], bytes],
         other_folder: str = "--energy-baselines=DIR",
     ) -> None:
         """Read nothing yet; `other_folder` is the option that names another, for messages."""
         self.folder = folder
         self.part = part
-        self._read_existing = read_existing
+        self._decode = decode
         self._encode = encode
         self._other_folder = other_folder
         self.notes: dict[str, str] = {}
-        self._files: dict[Path, Content] | None = None
+        self._files: KnownFiles[Content] | None = None
         self._folders: set[Path] = set()
 
     def path(self, test: TestKey) -> Path:
@@ -72,8 +119,11 @@ class FileTree(Generic[Content]):
 
     def load(self, test: TestKey) -> Content | None:
         """Return what the file of a test has, or None."""
+        files = self.files()
+        if not (files or self._folders):
+            return None
         path = self.path(test)
-        found = self.files().get(path)
+        found = files.get(path)
         if found is None and path in self._folders:
             raise BaselineError(
                 f"{path}: a folder where the baseline of {test.name} belongs: move it away: "
@@ -85,22 +135,38 @@ class FileTree(Generic[Content]):
             )
         return found
 
-    def files(self) -> dict[Path, Content]:
-        """Return every file of this part by its path; read once."""
+    def files(self) -> Mapping[Path, Content]:
+        """Return what every file of this part has, by its path; read once."""
+        return self._known()
+
+    def read(self) -> Iterator[Content]:
+        """Yield what every file of this part has, which is read if that was not done before."""
+        if self._files is not None:
+            yield from self._files.values()
+            return
+        known = KnownFiles(self._decode)
+        if os.path.exists(self.folder) and not os.path.isdir(self.folder):
+            raise BaselineError(
+                f"{self.folder}: a file, expected a folder of baselines: {self._other_folder}"
+            )
+        for entry in entries(self.folder / self.part):
+            if entry.problem:
+                raise as_error(entry.path, entry.problem)
+            if entry.is_folder:
+                self._folders.add(entry.path)
+            elif entry.path.suffix == ".json" and (data := read_data(entry.path)) is not None:
+                yield known.keep(entry.path, data, self._decode(entry.path, data))
+        self._files = known
+
+    def snapshot(self) -> Mapping[Path, Content]:
+        """Return every file as it is now, whatever is saved later."""
+        return self._known().copy()
+
+    def _known(self) -> KnownFiles[Content]:
         if self._files is None:
-            if os.path.exists(self.folder) and not os.path.isdir(self.folder):
-                raise BaselineError(
-                    f"{self.folder}: a file, expected a folder of baselines: {self._other_folder}"
-                )
-            found: dict[Path, Content] = {}
-            for entry in entries(self.folder / self.part):
-                if entry.problem:
-                    raise as_error(entry.path, entry.problem)
-                if entry.is_folder:
-                    self._folders.add(entry.path)
-                elif entry.path.suffix == ".json" and (baseline := self._read_existing(entry.path)):
-                    found[entry.path] = baseline
-            self._files = found
+            for _ in self.read():
+                pass
+        assert self._files is not None
         return self._files
 
     def check_writable(self) -> None:
@@ -120,7 +186,7 @@ class FileTree(Generic[Content]):
     def update(self, test: TestKey, change: Callable[[Content | None], Content]) -> Path:
         """Write a changed baseline atomically, while other processes that save wait."""
         path = self.path(test)
-        baseline = self.write(path, change)
+        baseline, data = self._write(path, change)
         try:
             SYSTEM.lstat(str(path))
         except OSError:
@@ -128,19 +194,26 @@ class FileTree(Generic[Content]):
                 f"{path}: not written: a fixture of the module or the session replaces the file "
                 "system: use one of the function, as pyfakefs's fs"
             ) from None
-        self.files()[path] = baseline
+        self._known().keep(path, data, baseline)
         return path
 
     def write(self, path: Path, change: Callable[[Content | None], Content]) -> Content:
         """Write a changed baseline by the path of its file, and return it."""
+        return self._write(path, change)[0]
+
+    def _write(
+        self, path: Path, change: Callable[[Content | None], Content]
+    ) -> tuple[Content, bytes]:
         with self._locked() as temporaries:
             self._refuse_links(path.parent)
-            baseline = change(self._read_existing(path))
+            before = read_data(path)
+            baseline = change(None if before is None else self._decode(path, before))
+            data = self._encode(baseline)
             try:
-                _replace(path, self._encode(baseline), temporaries / f"{os.getpid()}-{uuid4().hex}")
+                _replace(path, data, temporaries / f"{os.getpid()}-{uuid4().hex}")
             except OSError as error:
                 raise self._unwritable(path, error) from None
-        return baseline
+        return baseline, data
 
     def remove(self, path: Path) -> None:
         """Remove a baseline, and the folders that it leaves empty."""

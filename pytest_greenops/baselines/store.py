@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pytest_greenops.baselines import whole_file
-from pytest_greenops.baselines.baseline_file import as_error, encode, read, read_existing
+from pytest_greenops.baselines.baseline_file import as_error, decode, encode, read, read_existing
 from pytest_greenops.baselines.file_tree import FileTree, file_name, module_folder, read_all
 from pytest_greenops.baselines.whole_file import quoted
 from pytest_greenops.baselines.work_store import WORK
@@ -34,7 +34,7 @@ class Store(FileTree[Baseline]):
     def __init__(
         self, folder: Path, machine: str, other_folder: str = "--energy-baselines=DIR"
     ) -> None:
-        super().__init__(folder, machine, read_existing, encode, other_folder)
+        super().__init__(folder, machine, decode, encode, other_folder)
         self.machine = machine
         self._elsewhere: dict[TestKey, Baseline | None] = {}
         self._path: tuple[TestKey, Path] | None = None
@@ -49,8 +49,11 @@ class Store(FileTree[Baseline]):
 
     def _path_of(self, test: TestKey, machine: str) -> Path:
         folder = module_folder(self.folder / machine, test.module)
-        name, earlier = file_name(test.name), file_name(test.name, _EARLIER)
+        name = file_name(test.name)
         path = folder / name
+        if name == f"{test.name}.json":  # it has no hash
+            return path
+        earlier = file_name(test.name, _EARLIER)
         if name != earlier and _holds(folder / earlier, test) and not path.exists():
             return folder / earlier
         return path

@@ -62,12 +62,16 @@ def read_bytes(path: Path, most_bytes: int, streams: bool = False) -> bytes:
     """
     flags = os.O_RDONLY | _FLAGS | (0 if streams else getattr(os, "O_NONBLOCK", 0))
     try:
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            status = os.fstat(file.fileno())
+        handle = os.open(path, flags)
+        try:
+            status = os.fstat(handle)
             kind = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), None)
             if kind and not (streams and kind != "a folder"):
                 raise FileProblem(f"{kind}, not a file", f"move it away: mv {quoted(path)} DIR")
-            data = b"" if status.st_size > most_bytes else file.read(most_bytes + 1)
+            size = status.st_size
+            data = b"" if size > most_bytes else _content(handle, size, most_bytes + 1)
+        finally:
+            os.close(handle)
     except FileNotFoundError:
         if path.is_symlink():
             raise _dangling(path) from None
@@ -76,9 +80,18 @@ def read_bytes(path: Path, most_bytes: int, streams: bool = False) -> bytes:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
     except OSError as error:
         raise unreadable(path, error) from None
-    if max(status.st_size, len(data)) > most_bytes:
+    if max(size, len(data)) > most_bytes:
         raise FileProblem(f"larger than {most_bytes >> 20} MiB", f"remove it: rm {quoted(path)}")
     return data
+
+
+def _content(handle: int, expected: int, most: int) -> bytes:
+    """Return the next bytes of an open file, at most some, of which so many are expected."""
+    blocks, left = [], most
+    while left and (block := os.read(handle, min(left, max(expected + 1, _BLOCK_BYTES)))):
+        blocks.append(block)
+        left -= len(block)
+    return b"".join(blocks)
 
 
 def unreadable(path: Path, error: OSError) -> FileProblem:
@@ -143,7 +156,7 @@ def walk(folder: Path) -> Iterator[Entry]:
 def _walk(folder: Path, trail: tuple[str, ...]) -> Iterator[Entry]:
     try:
         with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries)
+            found = sorted(entries, key=lambda entry: entry.name)
     except FileNotFoundError:  # removed meanwhile, or never there
         yield from (
             Entry(part, True, _dangling(part))
@@ -154,10 +167,10 @@ def _walk(folder: Path, trail: tuple[str, ...]) -> Iterator[Entry]:
     except OSError as error:
         yield Entry(folder, True, unreadable(folder, error))
         return
-    for name in names:
-        path = folder / name
-        try:
-            is_folder = stat.S_ISDIR(path.stat().st_mode)
+    for entry in found:
+        path = folder / entry.name
+        try:  # only a link needs a call to the system for its kind
+            is_folder = stat.S_ISDIR(path.stat().st_mode) if entry.is_symlink() else entry.is_dir()
         except FileNotFoundError:
             if path.is_symlink():
                 yield Entry(path, False, _dangling(path))

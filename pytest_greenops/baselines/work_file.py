@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from pytest_greenops.baselines.baseline_file import laid_out, read_document
+from pytest_greenops.baselines.baseline_file import decode_document, laid_out, read_data
 from pytest_greenops.model.baseline import Revision, TestKey
 from pytest_greenops.model.counted import (
     Amount,
@@ -59,9 +59,13 @@ class WorkFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_existing(path: Path) -> WorkBaseline | None:
     """Read one file; return None if there is none. Raise `BaselineError`."""
-    found = read_document(path, WorkFile, WORK_SCHEMA, why_meaningless, _fewest_lines)
-    if found is None:
-        return None
+    data = read_data(path)
+    return None if data is None else decode(path, data)
+
+
+def decode(path: Path, data: bytes) -> WorkBaseline:
+    """Return the accepted work that a file has; raise `BaselineError`."""
+    found = decode_document(path, data, WorkFile, WORK_SCHEMA, why_meaningless, _fewest_lines)
     measurements = {name: _accepted(table) for name, table in found.measurements.items()}
     return WorkBaseline(found.schema, found.test, measurements)
 

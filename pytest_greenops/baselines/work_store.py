@@ -9,7 +9,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from pytest_greenops.baselines.file_tree import FileTree, read_all
-from pytest_greenops.baselines.work_file import encode, read_existing
+from pytest_greenops.baselines.work_file import decode, encode, read_existing
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.counted import Coverage
 from pytest_greenops.model.work_baseline import WORK_SCHEMA, AcceptedWork, WorkBaseline
@@ -25,7 +25,7 @@ class WorkStore(FileTree[WorkBaseline]):
     """The accepted work of all tests: `<folder>/work/<module>/<test and params>.json`."""
 
     def __init__(self, folder: Path, other_folder: str = "--energy-baselines=DIR") -> None:
-        super().__init__(folder, WORK, read_existing, encode, other_folder)
+        super().__init__(folder, WORK, decode, encode, other_folder)
 
     def accept(self, test: TestKey, accepted: Mapping[str, AcceptedWork]) -> Path:
         """Save accepted work by name, in place of what was accepted before; keep other names."""

@@ -56,14 +56,47 @@ def suite(all_series: Iterable[Series], slope: float = 0.0) -> Suite | None:
 
     With a `slope`, the shifts of the control workload are taken out first.
     """
-    variances, degrees = [], []
+    return _suite(_known(all_series), slope)
+
+
+class Shared(NamedTuple):
+    """What the tests of a suite share: see `suite`, without and with the slope, and the slope."""
+
+    suite: Suite | None
+    quiet_suite: Suite | None
+    control_slope: float
+
+
+def shared(all_series: Iterable[Series]) -> Shared:
+    """Return what a suite shares; each series is looked at once, and need not be kept."""
+    known = _known(all_series)
+    slope, noisy = _control_slope(known), _suite(known)
+    return Shared(noisy, _suite(known, slope) if slope else noisy, slope)
+
+
+class _Known(NamedTuple):
+    """The sessions of a series: their levels and shifts, and their places by occasion."""
+
+    levels: list[float]
+    shifts: list[_Shift]
+    together: list[list[int]]
+
+
+def _known(all_series: Iterable[Series]) -> list[_Known]:
+    """Return the series that may have sessions of enough occasions."""
+    known = []
     for series in all_series:
-        found = levels(series)
-        if slope and (shifts := list(_shifts(series))):
-            found = [shift.test - slope * shift.control for shift in shifts]
-        together = occasions(series.sessions) if found else []
+        if len(series.sessions) >= MIN_SESSIONS and (found := levels(series)):
+            known.append(_Known(found, list(_shifts(series, found)), occasions(series.sessions)))
+    return known
+
+
+def _suite(known: Iterable[_Known], slope: float = 0.0) -> Suite | None:
+    variances, degrees = [], []
+    for found, shifts, together in known:
+        values = [s.test - slope * s.control for s in shifts] if slope and shifts else found
         if len(together) >= MIN_SESSIONS:
-            variances.append(variance([fmean(found[p] for p in places) for places in together]))
+            variances.append(variance([fmean(values[p] for p in places) for places in together]))
             degrees.append(len(together) - 1)
     return suite_of(variances, degrees)
 
@@ -84,9 +117,13 @@ def control_slope(all_series: Iterable[Series]) -> float:
     run, both about the mean of their series. It is 0 if chance may explain the fit: taking the
     control out would then only add its own noise.
     """
+    return _control_slope(_known(all_series))
+
+
+def _control_slope(known: Iterable[_Known]) -> float:
     runs: dict[str, list[_Shift]] = {}
-    for series in all_series:
-        for shift in _shifts(series):
+    for series in known:
+        for shift in series.shifts:
             runs.setdefault(shift.run_key, []).append(shift)
     xs = [fmean(shift.control for shift in run) for run in runs.values()]
     return slope_beyond_chance(xs, [fmean(s.test for s in run) for run in runs.values()])
@@ -126,7 +163,7 @@ def control_history(
     """Return the levels of the control workload on each earlier occasion, over some counters."""
     known = [
         (session, level)
-        for series in all_series
+        for series in (all_series if counters else ())
         for session in series.sessions
         if (level := control_level(session.control_j, counters)) is not None
     ]
@@ -189,13 +226,12 @@ class _Shift(NamedTuple):
     test: float
 
 
-def _shifts(series: Series) -> Iterator[_Shift]:
-    """Yield the shifts of each session; none if a session lacks a control for a counted domain."""
+def _shifts(series: Series, own: Sequence[float]) -> Iterator[_Shift]:
+    """Yield the shifts of sessions of such levels; none if one has no control for a domain."""
     counted = [domain.name for domain in series.domains if domain.counted]
-    own = levels(series)
     controls = [control_level(session.control_j, counted) for session in series.sessions]
     known = [level for level in controls if level is not None]
-    if len(own) < MIN_SESSIONS or len(known) < len(own):
+    if len(known) < len(own):
         return
     for session, level, y in zip(series.sessions, known, own, strict=True):
         yield _Shift(session.run_key, level - fmean(known), y - fmean(own))

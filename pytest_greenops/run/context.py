@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from pytest_greenops import machine
 from pytest_greenops.baselines.store import Store
@@ -81,6 +82,18 @@ class Turn:
             self._lock.release()
 
 
+class AcceptedSeries:
+    """Every series of some baselines, which are decoded again each time."""
+
+    def __init__(self, baselines: Mapping[Path, Baseline]) -> None:
+        self._baselines = baselines
+
+    def __iter__(self) -> Iterator[Series]:
+        """Yield every series."""
+        for baseline in self._baselines.values():
+            yield from baseline.measurements.values()
+
+
 @dataclass(frozen=True)
 class RunContext:
     """Sensors, baselines, rules and options of a run.
@@ -98,7 +111,7 @@ class RunContext:
     store: Store
     rules: Rules
     options: Options
-    accepted: Sequence[Series] = ()
+    accepted: Iterable[Series] = ()
     collected: Collection[TestKey] = ()
     progress: Callable[[str, int, int], None] = field(default=lambda label, done, most: None)
     probes: Probes = field(default_factory=Probes)

@@ -13,20 +13,20 @@ from msgspec.structs import replace
 from pytest_greenops import __version__, machine
 from pytest_greenops.baselines.store import Store
 from pytest_greenops.judge.case import Rules
-from pytest_greenops.judge.suite import control_slope, suite
+from pytest_greenops.judge.suite import shared
 from pytest_greenops.judge.summary import adjusted
 from pytest_greenops.measure.control import NoControl
 from pytest_greenops.measure.idle_power import measure_idle_power
 from pytest_greenops.measure.meter import AnyMeter, Meter
 from pytest_greenops.measure.observer import NoLoad
-from pytest_greenops.model.baseline import Series, TestKey
+from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.result import SCHEMA, Attempt, Origin, Policy, Result, Results
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.model.verdict import COMPARED
 from pytest_greenops.ranks.team import Alone
-from pytest_greenops.run.context import Probes, RunContext
+from pytest_greenops.run.context import AcceptedSeries, Probes, RunContext
 from pytest_greenops.run.save import BaselineSaver, Saved
 from pytest_greenops.run.trial import Trial
 from pytest_greenops.sensors.base import Finding, Sensor
@@ -69,6 +69,7 @@ class Run:
         self.collected: set[TestKey] = set()
         self._results: dict[TestKey, dict[str, Result]] = {}
         self._attempts: dict[TestKey, dict[str, tuple[Attempt, ...]]] = {}
+        self._adjusted: tuple[Result, ...] | None = None
         machine.LoadProbe()  # opens its file before any test
         self.instruments, self.findings = Instruments([]), list[Finding]()
         if not options.count_only:
@@ -100,8 +101,7 @@ class Run:
             )
         )
         self.store = Store(root / options.baselines, self.environment.slug)
-        files = self.store.files().values()
-        accepted = [series for baseline in files for series in baseline.measurements.values()]
+        rules = self._rules()
         opened = (self.instruments, self.environment, self.store)
         probes = Probes(conditions=lambda: {**memory, **machine.conditions()})
         if team.several:
@@ -110,9 +110,9 @@ class Run:
             probes = changed(probes, load=NoLoad)
         self._context = RunContext(
             *opened,
-            self._rules(accepted),
+            rules,
             options,
-            accepted,
+            AcceptedSeries(self.store.snapshot()),
             self.collected,
             progress,
             probes,
@@ -134,7 +134,10 @@ class Run:
     @property
     def results(self) -> tuple[Result, ...]:
         """Return all results, adjusted for their number; of a rerun test the last attempt's."""
-        return adjusted(result for of in self._results.values() for result in of.values())
+        if self._adjusted is None:
+            results = (result for of in self._results.values() for result in of.values())
+            self._adjusted = adjusted(results)
+        return self._adjusted
 
     def results_of(self, test: TestKey) -> tuple[Result, ...]:
         """Return the results of one test so far, adjusted for no other one."""
@@ -142,6 +145,7 @@ class Run:
 
     def record(self, results: Iterable[Result]) -> None:
         """Keep what a test measured, here or in a worker process."""
+        self._adjusted = None
         for result in results:
             attempts = self._attempts.get(result.test, {}).get(result.name, ())
             kept = self._results.setdefault(result.test, {})
@@ -149,6 +153,7 @@ class Run:
 
     def forget(self, test: TestKey) -> None:
         """Drop what an earlier attempt at a test measured, and keep its outcome and joules."""
+        self._adjusted = None
         for name, dropped in self._results.pop(test, {}).items():
             attempts = self._attempts.setdefault(test, {})
             attempt = Attempt(dropped.verdict.outcome, dropped.joules)
@@ -156,6 +161,7 @@ class Run:
 
     def mark(self, test: TestKey, saved: Saved) -> None:
         """Note which results of a test became baselines, and why others did not."""
+        self._adjusted = None
         of = self._results.get(test, {})
         for name, result in of.items():
             why = saved.refused.get(name)
@@ -212,15 +218,16 @@ class Run:
         """Close the sensors."""
         self.instruments.close()
 
-    def _rules(self, accepted: Sequence[Series]) -> Rules:
-        options, slope = self.options, control_slope(accepted)
+    def _rules(self) -> Rules:
+        options = self.options
+        found = shared(s for each in self.store.read() for s in each.measurements.values())
         return Rules(
             margin=options.max_increase,
             action=options.action,
             estimates=options.estimates,
             session_sd=options.session_sd,
-            suite=suite(accepted),
-            quiet_suite=suite(accepted, slope),
-            control_slope=slope,
+            suite=found.suite,
+            quiet_suite=found.quiet_suite,
+            control_slope=found.control_slope,
             carbon=options.carbon,
         )
