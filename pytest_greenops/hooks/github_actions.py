@@ -33,18 +33,19 @@ class GithubActions:
 
     The file of the job summary is read from the environment before a test can change that.
 
+    wanted       whether it shows anything
     annotations  lines for the log, once the run is written
     """
 
     def __init__(self, wanted: bool) -> None:
         named = os.environ.get("GITHUB_STEP_SUMMARY")
         self._path = Path(named) if named else None
-        self._wanted = wanted
+        self.wanted = wanted
         self.annotations: list[str] = []
 
     def write(self, document: Results, caller: Caller, places: Places) -> Iterator[str]:
         """Append a run to the summary, and make its annotations; yield a problem, if any."""
-        if self._wanted:
+        if self.wanted:
             self.annotations = list(annotate(document, places, caller))
             if problem := self._append(document, caller):
                 yield problem

@@ -62,12 +62,11 @@ class MeasuredItem:
 
     def keep_figures(self, call: pytest.CallInfo[None]) -> None:
         """Put every figure of a call into `user_properties`, before pytest copies them."""
-        if call.when == "call":
-            ended = [call.excinfo, *(getattr(self._item, "_excinfo", None) or ())]  # unittest's
-            values = [each.value for each in ended if each is not None]
-            skipped = any(isinstance(v, _SKIPS) and not isinstance(v, JoulesRead) for v in values)
-            self.results = () if skipped else tuple(self.trial.results.values())
-            replace_properties(self._item, self.results)
+        ended = [call.excinfo, *(getattr(self._item, "_excinfo", None) or ())]  # unittest's
+        values = [each.value for each in ended if each is not None]
+        skipped = any(isinstance(v, _SKIPS) and not isinstance(v, JoulesRead) for v in values)
+        self.results = () if skipped else tuple(self.trial.made.values())
+        replace_properties(self._item, self.results)
 
     def describe(
         self, report: pytest.TestReport, call: pytest.CallInfo[None], run: Run, unicode: bool

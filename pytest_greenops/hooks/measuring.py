@@ -203,8 +203,9 @@ class Measuring:
         measured = MeasuredItem.of(item)
         if measured is None or measured.repetitions.active:  # a subtest of a repetition
             return (yield)
-        with Originals():
-            measured.keep_figures(call)
+        if call.when == "call":
+            with Originals():
+                measured.keep_figures(call)
         report = yield
         with Originals():
             measured.describe(report, call, self.run, shows_unicode())
@@ -242,6 +243,8 @@ class Measuring:
 
     def _write(self, files: OutputFiles, run: Run) -> None:
         """Write the files of a run, and what GitHub Actions shows."""
+        if not (files.wanted or self._github.wanted):
+            return
         caller, document = caller_of(self._config), run.document()
         places = self._gathered.places(self._config.rootpath, self._repository)
         self._gathered.problems += files.write(document, caller, places)
@@ -331,7 +334,7 @@ class Measuring:
         if self._against_ref is not None and not self._options.count_only:
             compare = partial(self._against_ref.compare, item, trial.allowed, self._progress)
             trial.compare(compare)
-        results = trial.results.values()
+        results = trial.made.values()
         for result in () if self._follows else results:
             item.ihook.pytest_energy_verdict(item=item, result=result)
         accepted = self.run.saver.acceptable(trial)

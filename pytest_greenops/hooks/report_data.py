@@ -6,6 +6,7 @@ import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -24,6 +25,8 @@ from pytest_greenops.run.save import Saved
 _NO_TEST = "no energy test ran; pytest-greenops init proposes a first one"
 #: At most this many baselines are listed that a run started anew, or that it did not save.
 _MOST_LISTED = 10
+#: What a report carries in a run that saves nothing, and of a test of which nothing was saved.
+_NOT_SAVED = Saved()
 #: Names of the properties that this plugin has put on an item.
 _PROPERTIES = pytest.StashKey[frozenset[str]]()
 
@@ -45,13 +48,26 @@ class ReportData(msgspec.Struct, omit_defaults=True):
 
     def attach(self, report: pytest.TestReport) -> None:
         """Attach the data to a report as plain values, which pytest-xdist can send."""
-        report.greenops = msgspec.to_builtins(self)  # type: ignore[attr-defined]
+        global _attached
+        report.greenops = values = msgspec.to_builtins(self)  # type: ignore[attr-defined]
+        _attached = values, self
 
     @classmethod
     def of(cls, report: pytest.TestReport) -> ReportData | None:
         """Return what a report carries, or None."""
-        data = getattr(report, "greenops", None)
-        return None if data is None else msgspec.convert(data, cls)
+        values = getattr(report, "greenops", None)
+        if values is None:
+            return None
+        return _attached[1] if values is _attached[0] else msgspec.convert(values, cls)
+
+    def detach(self, report: pytest.TestReport) -> None:
+        """Leave on a report only what names its outcome: pytest keeps every report."""
+        report.greenops = {"failure": self.failure} if self.failure else None  # type: ignore[attr-defined]
+
+
+#: The values that were attached last in this process, and the data that they were made of: where
+#: nothing was sent, they need not be read again.
+_attached: tuple[object, Any] = (object(), None)
 
 
 class GatheredReports:
@@ -76,7 +92,7 @@ class GatheredReports:
         data = ReportData.of(report)
         if data is None or hasattr(report, "context"):  # a subtest's, in the middle of its test
             return
-        ReportData(data.test, failure=data.failure).attach(report)  # pytest keeps every report
+        data.detach(report)
         file, line, _ = report.location
         self._locations[data.test] = file, line
         if report.when != "teardown":
@@ -87,14 +103,21 @@ class GatheredReports:
         if data.failure and report.outcome == "failed":
             self.failed.add(data.test)
         saved = data.saved
-        self._notes = {**data.notes, **self._notes}
+        if data.notes:
+            self._notes = {**data.notes, **self._notes}
         run.record(data.results)
+        self._refused.pop(data.test, None)
+        self._anew.pop(data.test, None)
+        if saved == _NOT_SAVED:
+            return
         run.mark(data.test, saved)
-        self._refused[data.test] = [
-            f"{data.test.node_id}{'' if name == 'call' else f' ({name})'}: {why}"
-            for name, why in saved.refused.items()
-        ]
-        self._anew[data.test] = saved.anew
+        if saved.refused:
+            self._refused[data.test] = [
+                f"{data.test.node_id}{'' if name == 'call' else f' ({name})'}: {why}"
+                for name, why in saved.refused.items()
+            ]
+        if saved.anew:
+            self._anew[data.test] = saved.anew
         if saved.problem:
             self.problems.append(saved.problem)
 
@@ -122,7 +145,7 @@ class GatheredReports:
             yield reasons.tests_shown_once(len(self._repeated), max(self._repeated.values()))
         anew = [
             closing.started_anew(result, self._anew[result.test][result.name])
-            for result in run.results
+            for result in (run.results if self._anew else ())
             if result.saved and result.name in self._anew.get(result.test, {})
         ]
         yield from _listed(anew, "more baselines started anew")

@@ -75,6 +75,11 @@ class OutputFiles:
                 if other != option.rstrip(":") and (path.is_file() or not path.exists()):
                     raise OptionError(f"{path}: {other} writes the same file; name another file")
 
+    @property
+    def wanted(self) -> bool:
+        """Whether the run writes any."""
+        return bool(self._writes)
+
     def write(self, document: Results, caller: Caller, places: Places) -> Iterator[str]:
         """Write the files that the run asked for; yield a problem for each that failed."""
         for option, write in self._writes:

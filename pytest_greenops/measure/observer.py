@@ -51,6 +51,7 @@ class ObservedTrip:
     seconds: float
     thread: str | None = None
     _made: dict[int, dict[str, Round]] = field(default_factory=dict)
+    _void: dict[int, str | None] = field(default_factory=dict)
 
     @property
     def rounds(self) -> dict[str, Round]:
@@ -71,6 +72,12 @@ class ObservedTrip:
 
         No window is so short that it takes no time: the clock of the sensor stands still then.
         """
+        lost = len(self.trip.lost)
+        if lost not in self._void:
+            self._void[lost] = self._why_void()
+        return self._void[lost]
+
+    def _why_void(self) -> str | None:
         if why := self.trip.failure or next(iter(self.trip.missing.values()), None):
             return why
         if any(round_.seconds <= 0 for round_ in self.rounds.values()):

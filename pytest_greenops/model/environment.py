@@ -55,6 +55,8 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         See `differing` for conditions that only one of them has.
         """
+        if (self.machine, self.conditions) == (other.machine, other.conditions):
+            return ()
         machine = self.machine.keys() | other.machine.keys()
         conditions = differing(self.conditions, other.conditions)
         return tuple(

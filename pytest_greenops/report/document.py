@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -53,10 +54,16 @@ def properties(result: Result, caller: Caller = PLAIN) -> list[tuple[str, Proper
 
     The name of a measurement other than `call` is included: `energy.prefill.joules`.
     """
-    prefix = "energy." if result.name == "call" else f"energy.{result.name}."
     return [
-        (visible(prefix + name), significant(value)) for name, value in _figures(result, caller)
+        (_property(result.name, name), significant(value))
+        for name, value in _figures(result, caller)
     ]
+
+
+@lru_cache(maxsize=1024)
+def _property(measurement: str, name: str) -> str:
+    """Return the full name of a property: one text for all tests, which a run keeps."""
+    return visible(f"energy.{name}" if measurement == "call" else f"energy.{measurement}.{name}")
 
 
 def _figures(result: Result, caller: Caller) -> Iterator[tuple[str, Property]]:

@@ -39,6 +39,11 @@ class Explaining:
         """Return whether this run explains."""
         return self._context.options.explain and not self._context.options.fresh_child
 
+    @property
+    def pending(self) -> bool:
+        """Return whether captured work waits to be replayed."""
+        return bool(self._captured)
+
     def trip(self, names: list[str], plan: Plan) -> Generator[AnyTrip]:
         """Yield one more trip through the work measured under these names, and capture it."""
         if not (self.enabled and names):

@@ -57,8 +57,8 @@ class BaselineSaver:
         if save is None:
             return []
         if self._context.options.count_only:
-            return [r for r in trial.results.values() if r.name in self._new_work(trial)]
-        results = [r for r in trial.results.values() if why_not_a_baseline(r) is None]
+            return [r for r in trial.made.values() if r.name in self._new_work(trial)]
+        results = [r for r in trial.made.values() if why_not_a_baseline(r) is None]
         if save == "all":
             return results
         baseline = self._before.get(trial.test, store.load(trial.test))
@@ -74,19 +74,19 @@ class BaselineSaver:
         if outcome == "skipped":
             return Saved()
         if outcome != "passed":
-            return Saved(refused=dict.fromkeys(trial.results or ["call"], "the test did not pass"))
+            return Saved(refused=dict.fromkeys(trial.made or ["call"], "the test did not pass"))
         try:
             work = self._new_work(trial)
             if work:
                 self._context.work_store.accept(trial.test, work)
             if self._context.options.count_only:
-                over = [r.name for r in trial.results.values() if _over_its_limit(r)]
+                over = [r.name for r in trial.made.values() if _over_its_limit(r)]
                 return Saved(work=tuple(work), refused=dict.fromkeys(over, "over its limit"))
             accepted = self.acceptable(trial)
             anew = self._update(trial.test, accepted) if accepted else {}
         except BaselineError as error:
             return Saved(problem=str(error))
-        results = trial.results.values()
+        results = trial.made.values()
         return Saved(
             names=tuple(result.name for result in accepted),
             work=tuple(work),
@@ -102,7 +102,7 @@ class BaselineSaver:
             name: AcceptedWork(counted, facts, VERSION, SYSTEM.utc_now(), self._revision)
             for name, (counted, facts) in trial.work_counted.items()
             if not (new and name in trial.work_accepted)
-            and not _over_its_limit(trial.results[name])
+            and not _over_its_limit(trial.made[name])
             and not (counted.empty and name not in trial.work_accepted)
         }
 

@@ -77,12 +77,17 @@ class Trial:
 
     @property
     def results(self) -> dict[str, Result]:
-        """Return the results so far, by name; each is made once after each change."""
+        """Return the results so far, by name, to a test that may have replaced functions."""
         with Originals():
-            return {
-                name: state.result(self._quality, self.explaining.of(name))
-                for name, state in self._names.items()
-            }
+            return self.made
+
+    @property
+    def made(self) -> dict[str, Result]:
+        """Return the results so far, by name; each is made once after each change."""
+        return {
+            name: state.result(self._quality, self.explaining.of(name))
+            for name, state in self._names.items()
+        }
 
     def trips(
         self,
@@ -314,8 +319,9 @@ class Trial:
             unfinished = {"call": never}
         for name, why in unfinished.items():
             self._not_measured(name, why)
-        self.explaining.replay(self.results, self._left_s)
-        return self.results
+        if self.explaining.pending:
+            self.explaining.replay(self.made, self._left_s)
+        return self.made
 
     def confirm(self, measure_afresh: Callable[[], Answer]) -> None:
         """Confirm what is red or undecided by fresh processes; see `Confirmation`."""
