@@ -103,7 +103,7 @@ def _read(config: pytest.Config) -> Caller:
         folder=_folder_of_baselines(config, folder),
         width=width,
         measure=saving or _measuring(config),
-        pinned=partial(_pinned, config, folder) if not fixed else Caller().pinned,
+        pinned=cache(partial(_pinned, config, folder)) if not fixed else Caller().pinned,
         implied=partial(_implied, config),
         several=job is not None,
     )
@@ -194,7 +194,6 @@ def _without_passwords(args: Sequence[str]) -> Iterator[str]:
             yield hidden(arg) if before and name.startswith(before) and "://" in arg else arg
 
 
-@cache
 def _pinned(config: pytest.Config, folder: str, module: str) -> tuple[str, ...]:
     """Return options for root directory and ini file, where pytest would find others.
 
