@@ -142,15 +142,25 @@ def start(project: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def waiting(cluster: SimulatedCluster, kind: str = "") -> str:
+def waiting(cluster: SimulatedCluster, process: subprocess.Popen[str], kind: str) -> str:
     """Wait until a test waits on a node of a kind, and return the id of its process."""
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        found = sorted(cluster.shared.glob(f"waiting-{kind}*"))
+    until = time.monotonic() + 240
+    while process.poll() is None and time.monotonic() < until:
+        found = sorted(cluster.shared.glob(f"waiting-{kind}-*"))
         if found:
             return found[0].name.rpartition("-")[2]
         time.sleep(0.05)
-    raise AssertionError("no test waits")
+    process.terminate()
+    raise AssertionError("no test waits: " + "".join(process.communicate(timeout=60)))
+
+
+def until_said(process: subprocess.Popen[str], text: str) -> str:
+    """Return what the command prints until it has said a text: it knows of a test a bit later."""
+    assert process.stdout is not None
+    printed = ""
+    while text not in printed and (line := process.stdout.readline()):
+        printed += line
+    return printed
 
 
 def ran(cluster: SimulatedCluster) -> list[tuple[str, str]]:

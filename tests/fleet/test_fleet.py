@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet.conftest import SimulatedCluster, ends, ran, start, waiting
+from tests.fleet.conftest import SimulatedCluster, ends, ran, start, until_said, waiting
 from tests.integration.commands import run
 
 pytest.importorskip("ray")
@@ -98,13 +98,14 @@ def test_retries_what_a_lost_node_has_not_done(cluster: SimulatedCluster, projec
     cluster.add("large", "l1")
     cluster.add("large", "l2")
     process = start(project, f"--address={cluster.address}", "--", "--energy-json=all.json", *ORDER)
-    pid = waiting(cluster, "large")
+    pid = waiting(cluster, process, "large")
+    before = until_said(process, "1/3 test_it.py::test_1 passed")
     [(lost, _), *_] = ran(cluster)
     cluster.kill(lost)
     assert ends(pid)  # on another machine it had ended at once
     (cluster.shared / "go").touch()
     out, err = process.communicate(timeout=300)
-    assert (process.returncode, err) == (0, ""), out
+    assert (process.returncode, err) == (0, ""), before + out
     other = {"l1": "l2", "l2": "l1"}[lost]
     assert ran(cluster) == [
         *((lost, "test_1"), (lost, "test_2")),
@@ -130,10 +131,11 @@ def test_keeps_what_was_done_where_no_other_node_is_left(
         "--energy-json=a.json",
         *ORDER,
     )
-    waiting(cluster, "small")
+    waiting(cluster, process, "small")
+    before = until_said(process, "1/3 test_it.py::test_1 passed")
     cluster.kill("s1")
     out, err = process.communicate(timeout=300)
-    assert (process.returncode, err) == (1, ""), out
+    assert (process.returncode, err) == (1, ""), before + out
     assert re.search(r"not run: test_it.py::test_2, test_it.py::test_3$", out, re.MULTILINE)
     assert "no other node of this kind" in out
     [result] = json.loads((project / "a.json").read_text())["results"]
@@ -146,7 +148,8 @@ def test_ctrl_c_ends_the_runs_on_all_nodes(cluster: SimulatedCluster, project: P
     (project / "test_it.py").write_text(WAITS)
     cluster.add("small", "s1")
     process = start(project, f"--address={cluster.address}", "--", *ORDER)
-    pid = waiting(cluster, "small")
+    pid = waiting(cluster, process, "small")
+    until_said(process, "1/3 test_it.py::test_1 passed")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (2, ""), out
