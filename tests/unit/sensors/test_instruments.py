@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from pytest_greenops.model.measurement import Reading
@@ -61,3 +63,28 @@ def test_counts_at_the_edges_alone_make_no_power_over_time() -> None:
     before = instruments.begin()
     sensor.spend(2.0)
     assert instruments.window(before, instruments.end()).power == {}
+
+
+def test_what_sensors_say_of_their_counters() -> None:
+    """Which are estimated, and which contradict their own power, is known by domain."""
+
+    class Doubtful(FakeSensor):
+        doubts: Mapping[str, str] = {"gpu:0": "gpu:0 counts 15 % less than its power"}
+
+    sensors = [FakeSensor(CPU, DRAM, source="estimated"), Doubtful(GPU), FakeSensor(PSYS)]
+    instruments = Instruments(sensors)
+    assert instruments.estimated == ("cpu:0", "dram:0")
+    assert instruments.doubts == Doubtful.doubts
+
+
+@pytest.mark.parametrize(("period_s", "error_uj"), [(0.0, {}), (0.1, {"cpu:0": 156_000.0})])
+def test_the_error_of_a_counter_that_states_none(
+    period_s: float, error_uj: dict[str, float]
+) -> None:
+    """It may be late by an update at both edges; a counter that always moves has no error."""
+    sensor = FakeSensor(CPU, update_period_s=period_s)
+    instruments = Instruments([sensor])
+    before = instruments.begin()
+    sensor.spend(2.0, seconds=1.0)
+    window = instruments.window(before, instruments.end())
+    assert window.error_uj == pytest.approx(error_uj)
