@@ -349,6 +349,13 @@ def test_products_of_nested_tensors() -> None:
     assert 2 * (2 + 5) * 3 * 6 == by_shapes(aten.matmul.default, one, ones(3, 6))
 
 
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_a_dense_matrix_meets_what_a_sparse_one_stores(layout: Any) -> None:
+    """Each row meets every stored value once."""
+    sparse = torch.eye(8)[:, :3].contiguous().to_sparse(layout=layout)
+    assert 2 * 5 * 3 == by_shapes(aten.mm.default, shaped(5, 8), sparse)
+
+
 def test_sampled_products() -> None:
     """Only where the sparse matrix has a value."""
     mask = torch.eye(4).to_sparse_csr()
