@@ -18,7 +18,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo auto)
 PYTEST = $(BIN)/python -m pytest
 SIDE_BY_SIDE = --numprocesses $(JOBS) --dist worksteal
 REAL_TIME = $(shell grep --recursive --word-regexp --files-with-matches real_time tests --include='test_*.py')
-OTHER_PLUGINS = $(patsubst %,tests/integration/test_%.py,async benchmark_fixture beside cov randomly repeat rerunfailures smart_plug timeout xdist)
+OTHER_PLUGINS = $(patsubst %,tests/integration/test_%.py,async benchmark_fixture beside cov randomly repeat rerunfailures smart_plug timeout xdist xdist_hosts)
 COMPARISONS = tests/unit/bisection $(addprefix tests/integration/test_,ab.py ab_report.py cli_bisect.py)
 COMMANDS = $(addprefix tests/integration/test_,action.py ci_files.py commands_of_pages.py examples.py hostile_names.py power_over_time.py reports.py screens.py sessions.py walkthroughs.py) \
 	$(addprefix tests/integration/test_cli,.py _compare.py _import.py _init.py _merge.py _prune.py _show.py _whatif.py)

@@ -109,9 +109,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     if not hasattr(session.config, "workerinput"):
         raise pytest.UsageError(*invalid)
-    session.items.clear()  # a usage error would crash pytest-xdist's worker
-    report = pytest.CollectReport("", "failed", "\n".join(invalid), [])
-    session.config.hook.pytest_collectreport(report=report)
+    selection.refuse_collection(session, "\n".join(invalid))
 
 
 @pytest.fixture

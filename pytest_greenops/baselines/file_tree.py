@@ -145,6 +145,12 @@ class FileTree(Generic[Content]):
             yield from self._files.values()
             return
         known = KnownFiles(self._decode)
+        for path, data in self._data():
+            yield known.keep(path, data, self._decode(path, data))
+        self._files = known
+
+    def _data(self) -> Iterator[tuple[Path, bytes]]:
+        """Yield the path and the bytes of each file, and note the folders."""
         if os.path.exists(self.folder) and not os.path.isdir(self.folder):
             raise BaselineError(
                 f"{self.folder}: a file, expected a folder of baselines: {self._other_folder}"
@@ -155,8 +161,7 @@ class FileTree(Generic[Content]):
             if entry.is_folder:
                 self._folders.add(entry.path)
             elif entry.path.suffix == ".json" and (data := read_data(entry.path)) is not None:
-                yield known.keep(entry.path, data, self._decode(entry.path, data))
-        self._files = known
+                yield entry.path, data
 
     def snapshot(self) -> Mapping[Path, Content]:
         """Return every file as it is now, whatever is saved later."""
@@ -194,7 +199,8 @@ class FileTree(Generic[Content]):
                 f"{path}: not written: a fixture of the module or the session replaces the file "
                 "system: use one of the function, as pyfakefs's fs"
             ) from None
-        self._known().keep(path, data, baseline)
+        if self._files is not None:
+            self._files.keep(path, data, baseline)
         return path
 
     def write(self, path: Path, change: Callable[[Content | None], Content]) -> Content:

@@ -13,7 +13,7 @@ from pytest_greenops.baselines import whole_file
 from pytest_greenops.baselines.baseline_file import as_error, decode, encode, read, read_existing
 from pytest_greenops.baselines.file_tree import FileTree, file_name, module_folder, read_all
 from pytest_greenops.baselines.whole_file import quoted
-from pytest_greenops.baselines.work_store import WORK
+from pytest_greenops.baselines.work_store import WORK, WorkStore
 from pytest_greenops.model.baseline import Baseline, TestKey
 from pytest_greenops.model.errors import BaselineError
 
@@ -54,9 +54,20 @@ class Store(FileTree[Baseline]):
         if name == f"{test.name}.json":  # it has no hash
             return path
         earlier = file_name(test.name, _EARLIER)
-        if name != earlier and _holds(folder / earlier, test) and not path.exists():
+        if name != earlier and self._holds(folder / earlier, test) and not path.exists():
             return folder / earlier
         return path
+
+    def _holds(self, path: Path, test: TestKey) -> bool:
+        """Return whether a file is the baseline of a test."""
+        with suppress(BaselineError):
+            found = read_existing(path)
+            return found is not None and found.test == test
+        return False
+
+    def work_store(self) -> WorkStore:
+        """Return the accepted work of all tests, beside the baselines of this machine."""
+        return WorkStore(self.folder)
 
     def elsewhere(self, test: TestKey) -> Baseline | None:
         """Return a baseline of a test from another machine, the last one by name, or None.
@@ -142,11 +153,3 @@ def _inside(path: Path) -> list[Path]:
         return sorted(path.iterdir())
     except OSError:
         return []
-
-
-def _holds(path: Path, test: TestKey) -> bool:
-    """Return whether a file is the baseline of a test."""
-    with suppress(BaselineError):
-        found = read_existing(path)
-        return found is not None and found.test == test
-    return False

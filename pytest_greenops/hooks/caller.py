@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from pytest_greenops.hooks.selection import is_here
 from pytest_greenops.model.advised import Caller
 from pytest_greenops.model.history_url import hidden
 from pytest_greenops.ranks.job import job_of, launched
 
 CALLER = pytest.StashKey[Caller]()
-#: What the controller of pytest-xdist sends to its workers: start, arguments, folder and width.
+#: What the controller of pytest-xdist sends to its workers: start, arguments, folder and width, and
+#: whether each worker runs all tests, and the root directory.
 _WORKERINPUT = "greenops_called"
 #: Options by their argparse `dest`. An advised command never has these: what it shows and writes,
 #: when it stops, and what it does, which the command itself says.
@@ -66,7 +68,22 @@ def inform_worker(config: pytest.Config, workerinput: dict[str, Any]) -> None:
     """Pass on to a worker of pytest-xdist how its controller was called."""
     called = config.invocation_params
     args = list(map(str, called.args))
-    workerinput[_WORKERINPUT] = _start(args, sys.orig_argv), args, str(called.dir), _width(config)
+    start, width = _start(args, sys.orig_argv), _width(config)
+    each = getattr(config.option, "dist", "no") == "each"
+    root = str(config.rootpath)
+    workerinput[_WORKERINPUT] = start, args, str(called.dir), width, each, root
+
+
+def called_in(config: pytest.Config) -> str:
+    """Return the folder in which the user called pytest, perhaps on the host of a controller."""
+    given = getattr(config, "workerinput", {}).get(_WORKERINPUT)
+    return str(given[2] if given else config.invocation_params.dir)
+
+
+def is_one_of_each(config: pytest.Config) -> bool:
+    """Return whether this is a worker of pytest-xdist, and each worker runs all tests."""
+    given = getattr(config, "workerinput", {}).get(_WORKERINPUT)
+    return bool(given and given[4])
 
 
 def given(config: pytest.Config) -> set[str]:
@@ -78,14 +95,16 @@ def given(config: pytest.Config) -> set[str]:
 def _read(config: pytest.Config) -> Caller:
     called = config.invocation_params
     args, folder = list(map(str, called.args)), str(called.dir)
-    start, width = _start(args, sys.orig_argv), _width(config)
+    start, width, root = _start(args, sys.orig_argv), _width(config), str(config.rootpath)
     if given := getattr(config, "workerinput", {}).get(_WORKERINPUT):
-        start, args, folder, width = given
+        start, args, folder, width, _, root = given
     job = job_of(os.environ, strict=False)
     start = start if job is None else launched(job, start, os.environ)
     inherited = [*config.getini("addopts"), *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
     overridden = {each.dest for each in _arguments(config, inherited)}
     arguments = [each for each in _arguments(config, args) if each.dest not in _LEFT_OUT]
+    hosts = any(each.dest == "tx" and not is_here(each.tokens[-1]) for each in arguments)
+    overridden |= {"dist", "tx"} if hosts else set()  # those hosts have the baselines
     kept = [
         each.tokens
         for each in arguments
@@ -99,11 +118,11 @@ def _read(config: pytest.Config) -> Caller:
         args=tuple(_without_passwords(args)),
         kept=tuple(kept),
         run=tuple(each.tokens for each in arguments),
-        root=Path(os.path.relpath(config.rootpath, folder)).as_posix(),
-        folder=_folder_of_baselines(config, folder),
+        root=Path(os.path.relpath(root, folder)).as_posix(),
+        folder=_folder_of_baselines(config, root, folder),
         width=width,
         measure=saving or _measuring(config),
-        pinned=cache(partial(_pinned, config, folder)) if not fixed else Caller().pinned,
+        pinned=cache(partial(_pinned, config, root, folder)) if not fixed else Caller().pinned,
         implied=partial(_implied, config),
         several=job is not None,
     )
@@ -121,12 +140,12 @@ def _measuring(config: pytest.Config) -> str:
     return "" if config.getoption("energy_count_only", None) else "--energy"
 
 
-def _folder_of_baselines(config: pytest.Config, called_in: str) -> tuple[str, ...]:
+def _folder_of_baselines(config: pytest.Config, root: str, called_in: str) -> tuple[str, ...]:
     """Return the folder for `pytest-greenops show`: nothing where that looks by itself."""
     written = config.getoption("energy_baselines", None) or config.getini("energy_baselines")
     path = Path(os.path.expanduser(written or "baselines"))
     if not path.is_absolute():
-        path = Path(os.path.relpath(config.rootpath / path, called_in))
+        path = Path(os.path.relpath(Path(root) / path, called_in))
     return () if path == Path("baselines") else (str(path),)
 
 
@@ -194,13 +213,13 @@ def _without_passwords(args: Sequence[str]) -> Iterator[str]:
             yield hidden(arg) if before and name.startswith(before) and "://" in arg else arg
 
 
-def _pinned(config: pytest.Config, folder: str, module: str) -> tuple[str, ...]:
+def _pinned(config: pytest.Config, rootpath: str, folder: str, module: str) -> tuple[str, ...]:
     """Return options for root directory and ini file, where pytest would find others.
 
     That is where a folder between the root and the test has an ini file of its own, and where
     there is no ini file at all, so that the arguments decide.
     """
-    root, inside = config.rootpath, Path(os.path.dirname(module))
+    root, inside = Path(rootpath), Path(os.path.dirname(module))
     between = [root / inside, *(root / inside).parents][: len(inside.parts)]
     if config.inipath is not None or str(root) == folder:
         own = (path for path in between if any((path / name).is_file() for name in _INI_FILES))

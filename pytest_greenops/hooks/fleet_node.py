@@ -127,11 +127,16 @@ class FleetNode:
         if self._run is not None:
             self._announce(self._run, [encodable(item.nodeid) for item in session.items])
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
         """Keep the outcome of a test, and which baselines it saved."""
-        if self._run is None or hasattr(report, "context"):  # a subtest's
-            return
+        data = ReportData.of(report)
+        returned = yield  # which writes what a worker of pytest-xdist left to write
+        if self._run is not None and not hasattr(report, "context"):  # else a subtest's
+            self._keep(report, data)
+        return returned
+
+    def _keep(self, report: pytest.TestReport, data: ReportData | None) -> None:
         before = self._ended.get(report.nodeid)
         ended = before or Ended(encodable(report.nodeid), "passed", 0.0)
         if report.when == "setup":
@@ -143,7 +148,7 @@ class FleetNode:
             ended = replace(ended, text="\n".join(filter(None, (ended.text, text))))
         elif report.skipped:
             ended = replace(ended, outcome="skipped")
-        if data := ReportData.of(report):
+        if data is not None:
             self._tests[report.nodeid] = data.test
             ended = replace(ended, files={**ended.files, **self._saved(data)})
         self._ended[report.nodeid] = ended
@@ -177,8 +182,10 @@ class FleetNode:
         """Return the baselines that a test saved, by their path in the folder."""
         run = self._run
         assert run is not None
-        paths = [run.store.path(data.test)] if data.saved.names else []
-        if data.saved.work:
+        results, saved = run.results_of(data.test), data.saved
+        joules = any(result.saved for result in results if result.name in saved.names)
+        paths = [run.store.path(data.test)] if joules else []
+        if any(result.work_saved for result in results if result.name in saved.work):
             paths.append(WorkStore(run.store.folder).path(data.test))
         with Originals():
             return {

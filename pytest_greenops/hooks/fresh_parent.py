@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pytest_greenops.hooks.workers import is_elsewhere
 from pytest_greenops.run import fresh_process
 from pytest_greenops.run.fresh_process import Answer, FreshFailure, FreshTimeout
 from pytest_greenops.run.process import Invocation
@@ -60,8 +61,12 @@ class FreshParent:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Pass on to a worker of pytest-xdist how its controller was started."""
-        node.workerinput[_WORKERINPUT] = msgspec.to_builtins(self.invocation)
+        """Pass on to a worker of pytest-xdist how its controller was started.
+
+        A worker elsewhere starts processes as it was started itself.
+        """
+        if not is_elsewhere(node.gateway.spec):
+            node.workerinput[_WORKERINPUT] = msgspec.to_builtins(self.invocation)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

@@ -46,7 +46,7 @@ class GithubActions:
     def write(self, document: Results, caller: Caller, places: Places) -> Iterator[str]:
         """Append a run to the summary, and make its annotations; yield a problem, if any."""
         if self.wanted:
-            self.annotations = list(annotate(document, places, caller))
+            self.annotations += annotate(document, places, caller)
             if problem := self._append(document, caller):
                 yield problem
 

@@ -60,13 +60,16 @@ class MeasuredItem:
             del item.stash[_MEASURED]
         replace_properties(item, ())
 
-    def keep_figures(self, call: pytest.CallInfo[None]) -> None:
-        """Put every figure of a call into `user_properties`, before pytest copies them."""
+    def keep_figures(self, call: pytest.CallInfo[None], machine: str | None) -> None:
+        """Put every figure of a call into `user_properties`, before pytest copies them.
+
+        machine  the name of this one, where several run the same test
+        """
         ended = [call.excinfo, *(getattr(self._item, "_excinfo", None) or ())]  # unittest's
         values = [each.value for each in ended if each is not None]
         skipped = any(isinstance(v, _SKIPS) and not isinstance(v, JoulesRead) for v in values)
         self.results = () if skipped else tuple(self.trial.made.values())
-        replace_properties(self._item, self.results)
+        replace_properties(self._item, self.results, machine)
 
     def describe(
         self, report: pytest.TestReport, call: pytest.CallInfo[None], run: Run, unicode: bool

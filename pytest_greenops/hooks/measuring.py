@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_greenops import machine
 from pytest_greenops.hooks import failure, selection
-from pytest_greenops.hooks.caller import caller_of, inform_worker
+from pytest_greenops.hooks.caller import called_in, caller_of, inform_worker, is_one_of_each
 from pytest_greenops.hooks.fixture import Energy, JoulesRead
 from pytest_greenops.hooks.fresh_child import FreshChild, measuring_only
 from pytest_greenops.hooks.fresh_parent import FreshParent
-from pytest_greenops.hooks.github_actions import GithubActions, repository_root
+from pytest_greenops.hooks.gathering import Gathering
 from pytest_greenops.hooks.job_run import NO_FRESH_PROCESS, JobRun
 from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.hooks.measured_item import MeasuredItem, measured_whole
 from pytest_greenops.hooks.progress_bar import ProgressBar
-from pytest_greenops.hooks.report_data import GatheredReports
-from pytest_greenops.hooks.run_history import RunHistory
-from pytest_greenops.hooks.run_output import OutputFiles, header, print_lines, shows_unicode
+from pytest_greenops.hooks.run_output import header, shows_unicode
 from pytest_greenops.hooks.side_process import SideProcess
+from pytest_greenops.hooks.workers import open_store
 from pytest_greenops.machine.facts import brought_facts
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import GreenopsError
+from pytest_greenops.model.result import Origin
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.ranks.team import Alone
-from pytest_greenops.report import closing, terminal
+from pytest_greenops.report import closing
 from pytest_greenops.report.drawing import plain, visible
-from pytest_greenops.report.layer_table import where_joules_go
 from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.run import Run
 from pytest_greenops.sensors.brought import brought_sensors
@@ -62,17 +61,13 @@ class Measuring:
         self._team = Alone()
         self._follows = job is not None and job.follows
         #: Whether another process gathers and reports what this one measures.
-        self._is_worker = hasattr(config, "workerinput") or self._follows
+        self._of_xdist = hasattr(config, "workerinput")
+        self._is_worker = self._of_xdist or self._follows
         self._live = LiveOutput(getattr(config.option, "capture", "no"))
         self._progress = ProgressBar(config, self._live)
         self._run: Run | None = None
-        self._files: OutputFiles | None = None
-        self._history: RunHistory | None = None
-        self._gathered = GatheredReports()
-        self._failed = ""
-        self._repository = config.rootpath
-        self._github = GithubActions(options.github)
-        self._summarized = False
+        self._gathering: Gathering | None = None
+        self._refused = ""
 
     @classmethod
     def join(
@@ -127,22 +122,30 @@ class Measuring:
             return
         try:
             if self._runs_tests and not self._is_worker:
-                self._files = OutputFiles(self._options)
-                self._repository = repository_root(self._config.rootpath)
-            if self._options.history is not None and not self._is_worker and self._runs_tests:
-                self._history = RunHistory(self._options.history, self._config.rootpath)
+                self._gathering = Gathering(self._config, self._options, self._origin)
             caller_of(self._config)  # before a test changes the environment that it reads
-            self._run = self._open()
-            selection.refuse_workers(self._config, self._run.estimated_only)
-            if self._options.save and self._runs_tests:
-                self._run.store.check_writable()
+            if self._is_worker or not selection.is_over_hosts(self._config):
+                self._run = self._open()
+            selection.refuse_workers(self._config, bool(self._run and self._run.estimated_only))
+            if self._gathering is not None and self._options.save:
+                self._gathering.check_writable(self._run)
         except GreenopsError as error:
-            raise pytest.UsageError(str(error)) from None
+            if not self._of_xdist:
+                raise pytest.UsageError(str(error)) from None
+            self._refused = str(error)  # pytest-xdist would start a worker that fails again
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Fail a worker of pytest-xdist that cannot measure, as an error of its collection."""
+        if self._refused:
+            selection.refuse_collection(session, self._refused)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Pass on to a worker of pytest-xdist how its controller was called."""
+        """Pass on to a worker of pytest-xdist how its controller was called, and connect it."""
         inform_worker(self._config, node.workerinput)
+        if self._gathering is not None:
+            self._gathering.workers.connect(node)
 
     def pytest_report_header(self) -> list[str]:
         """Say what measures, what it is compared with, and what fails."""
@@ -205,7 +208,8 @@ class Measuring:
             return (yield)
         if call.when == "call":
             with Originals():
-                measured.keep_figures(call)
+                named = self.run.environment.slug if is_one_of_each(self._config) else None
+                measured.keep_figures(call, named)
         report = yield
         with Originals():
             measured.describe(report, call, self.run, shows_unicode())
@@ -217,54 +221,31 @@ class Measuring:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather what was measured, in this process and in others."""
-        if not self._is_worker:
-            self._gathered.add(report, self.run)
+        if self._gathering is not None:
+            self._gathering.add(report, self._run)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the results; a run that could not do its work does not pass."""
-        if self._is_worker or self._run is None or not self._runs_tests:
+        if self._gathering is None:
             return
         if child := FreshChild.of(self._config):
-            child.answer(self._run)
+            child.answer(self.run)
             return
-        if self._files is not None:
-            self._write(self._files, self._run)
-        if self._history is not None:
-            kept = self._history.append(self._run)
-            strict = self._options.strict and not kept.appended
-            (self._gathered.problems if strict else self._gathered.remarks).extend(kept.lines)
-        fine = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-        if session.exitstatus not in fine:
-            return
-        self._failed = self._gathered.why_failed(self._run)
-        if self._gathered.problems or self._failed:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def _write(self, files: OutputFiles, run: Run) -> None:
-        """Write the files of a run, and what GitHub Actions shows."""
-        if not (files.wanted or self._github.wanted):
-            return
-        caller, document = caller_of(self._config), run.document()
-        places = self._gathered.places(self._config.rootpath, self._repository)
-        self._gathered.problems += files.write(document, caller, places)
-        self._gathered.remarks += self._github.write(document, caller, places)
+        self._gathering.finish(session, self._run)
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter, exitstatus: int
     ) -> None:
         """Write the table, what was not saved and why, and the closing line."""
-        refused = exitstatus == pytest.ExitCode.USAGE_ERROR
-        if self._run is not None and self._runs_tests and not refused and not self._follows:
-            self._summarized = True
-            for line in self._summary(terminalreporter):
+        if self._gathering is not None and exitstatus != pytest.ExitCode.USAGE_ERROR:
+            for line in self._gathering.summary(terminalreporter):
                 terminalreporter.write_line(line)
 
     def pytest_unconfigure(self) -> None:
         """Close the sensors; without a summary (`--no-summary`), say what must be said."""
-        if not self._summarized:
-            failed = [f"energy: {why}" for why in (*self._gathered.problems, self._failed) if why]
-            print_lines(self._config, [*failed, *self._github.annotations])
+        if self._gathering is not None:
+            self._gathering.print_unsaid()
         self._live.close()
         self.close()
 
@@ -292,20 +273,31 @@ class Measuring:
         config, hooks = self._config, self._config.hook
         sensors = list(brought_sensors(hooks.pytest_energy_sensors(config=config)))
         facts = dict(brought_facts(hooks.pytest_energy_facts(config=config)))
-        side = SideProcess.of(config)
+        side, options = SideProcess.of(config), self._options
         given: dict[str, Any] = {}
         if side is not None:
             given["meter"] = side.meter
         if self._against_ref is not None:
             given["ref"] = self._against_ref.label
-        if not self._is_worker and self._options.documented:
-            own = machine.origin(config.rootpath, self._options.project)
-            given["origin"] = own.shipped_from(self._options.shipped)
+        if self._of_xdist:
+            options = options._replace(called_in=called_in(config))
+            folder = config.rootpath / options.baselines
+            given["open_store"] = partial(open_store, config, folder)
+        elif not self._follows:
+            given["origin"] = self._origin
         if self._job is not None and self._runs_tests:
             given["team"] = self._team = self._job.join()
         if not self._follows:
             given["progress"] = self._progress.update
-        return Run(self._options, config.rootpath, sensors, facts, **given)
+        return Run(options, config.rootpath, sensors, facts, **given)
+
+    @cached_property
+    def _origin(self) -> Origin | None:
+        """Where the results are from, if the run makes a document."""
+        if not self._options.documented:
+            return None
+        own = machine.origin(self._config.rootpath, self._options.project)
+        return own.shipped_from(self._options.shipped)
 
     def _begin(self, item: pytest.Item) -> MeasuredItem:
         self._team.enter(item.nodeid)
@@ -348,24 +340,6 @@ class Measuring:
         with self._progress:
             self._progress.update(f"{item.name} in a fresh process", 0, 1, at_once=True)
             return self._parent.measure(item)
-
-    def _summary(self, reporter: Any) -> Iterator[str]:
-        results, width, unicode = self.run.results, reporter._tw.fullwidth, shows_unicode()
-        say = visible if unicode else plain
-        on_screen = self._gathered.failed if failure.shows_sections(self._config) else ()
-        screen: Any = {"width": width, "color": reporter.hasmarkup, "unicode": unicode}
-        yield ""
-        if self._config.get_verbosity() < 0:
-            yield from terminal.render_brief(results, **screen, on_screen=on_screen)
-        else:
-            caller = caller_of(self._config)
-            yield from terminal.render(results, **screen, caller=caller, on_screen=on_screen)
-        yield from where_joules_go(results, width, say)
-        broken = "error" in reporter.stats
-        for line in self._gathered.lines(self.run, broken):
-            yield from closing.rows(say(f"energy: {line}"), width)
-        yield from map(say, self._github.annotations)
-        yield from map(say, closing.closing_lines(results, width, self._failed))
 
 
 def _never(item: pytest.Item) -> Iterator[str]:

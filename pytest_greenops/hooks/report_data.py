@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from pytest_greenops.model.place import Place
 from pytest_greenops.model.result import Result
 from pytest_greenops.model.work_verdict import WorkOutcome
 from pytest_greenops.report import closing, document, reasons
-from pytest_greenops.run.run import Run
-from pytest_greenops.run.save import Saved
+from pytest_greenops.run.machine_results import MachineResults
+from pytest_greenops.run.save import BaselineWriter, Saved
 
 #: Why nothing was measured or saved.
 _NO_TEST = "no energy test ran; pytest-greenops init proposes a first one"
@@ -54,9 +54,9 @@ class ReportData(msgspec.Struct, omit_defaults=True):
 
     @classmethod
     def of(cls, report: pytest.TestReport) -> ReportData | None:
-        """Return what a report carries, or None."""
+        """Return what a report carries, or None; also for a subtest, in the middle of its test."""
         values = getattr(report, "greenops", None)
-        if values is None:
+        if values is None or hasattr(report, "context"):
             return None
         return _attached[1] if values is _attached[0] else msgspec.convert(values, cls)
 
@@ -71,13 +71,19 @@ _attached: tuple[object, Any] = (object(), None)
 
 
 class GatheredReports:
-    """What the reports of all processes carry: results for the run, and its `problems`.
+    """What the reports carry that are about one machine: its results, and its `problems`.
 
+    kept     the results
     failed   the tests that failed by their energy
     remarks  lines of the run that do not fail it
+    failed_as_a_whole  why `--energy-strict` fails the run, although its tests pass
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: MachineResults, writer: BaselineWriter | None = None) -> None:
+        """Begin without reports; `writer` saves what workers of pytest-xdist left."""
+        self.kept = kept
+        self._writer = writer
+        self.failed_as_a_whole = ""
         self.problems: list[str] = []
         self.remarks: list[str] = []
         self.failed: set[TestKey] = set()
@@ -87,11 +93,9 @@ class GatheredReports:
         self._repeated: dict[TestKey, int] = {}
         self._anew: dict[TestKey, dict[str, int]] = {}
 
-    def add(self, report: pytest.TestReport, run: Run) -> None:
+    def add(self, report: pytest.TestReport, data: ReportData) -> None:
         """Keep what a report carries; only the last attempt at a test counts."""
-        data = ReportData.of(report)
-        if data is None or hasattr(report, "context"):  # a subtest's, in the middle of its test
-            return
+        run = self.kept
         data.detach(report)
         file, line, _ = report.location
         self._locations[data.test] = file, line
@@ -103,6 +107,8 @@ class GatheredReports:
         if data.failure and report.outcome == "failed":
             self.failed.add(data.test)
         saved = data.saved
+        if self._writer is not None:
+            saved = self._writer.settle(data.test, saved, run.of(data.test))
         if data.notes:
             self._notes = {**data.notes, **self._notes}
         run.record(data.results)
@@ -136,11 +142,12 @@ class GatheredReports:
                 found[test] = Place((inside / test.module).as_posix())
         return found
 
-    def lines(self, run: Run, broken: bool = False) -> Iterator[str]:
+    def lines(self, broken: bool = False) -> Iterator[str]:
         """Yield what is shown once, saved anew, not saved or not used, and the problems.
 
         `broken` is whether tests could not be collected or set up.
         """
+        run = self.kept
         if self._repeated:
             yield reasons.tests_shown_once(len(self._repeated), max(self._repeated.values()))
         anew = [
@@ -155,12 +162,14 @@ class GatheredReports:
         yield from self.remarks
         yield from self.problems
         if run.options.save and not _saved_something(run):
-            yield f"nothing was saved: {self._nothing_saved(run)}"
+            yield f"nothing was saved: {self._nothing_saved}"
         elif not (run.results or broken):
             yield _NO_TEST
 
-    def why_failed(self, run: Run) -> str:
-        """Return why `--energy-strict` fails the run as a whole, or an empty text."""
+    @property
+    def why_failed(self) -> str:
+        """Why `--energy-strict` fails the run as a whole, or an empty text."""
+        run = self.kept
         if not run.options.strict:
             return ""
         if not run.options.save:
@@ -172,7 +181,9 @@ class GatheredReports:
     def _refusals(self) -> int:
         return sum(map(len, self._refused.values())) + len(self.problems)
 
-    def _nothing_saved(self, run: Run) -> str:
+    @property
+    def _nothing_saved(self) -> str:
+        run = self.kept
         if self._refusals:
             busy = all((r.not_saved or "").startswith(CheckName.CONTENTION) for r in run.results)
             again = "; stop what else runs here, and run this command again" if busy else ""
@@ -189,7 +200,7 @@ def _listed(lines: Sequence[str], more: str) -> Iterator[str]:
         yield f"{len(lines) - _MOST_LISTED} {more}"
 
 
-def _saved_something(run: Run) -> bool:
+def _saved_something(run: MachineResults) -> bool:
     return any(result.saved or result.work_saved for result in run.results)
 
 
@@ -198,7 +209,9 @@ def _uncounted(result: Result) -> bool:
     return work is None or work.outcome is WorkOutcome.NOT_COUNTED
 
 
-def replace_properties(item: pytest.Item, results: Iterable[Result]) -> None:
+def replace_properties(
+    item: pytest.Item, results: Sequence[Result], machine: str | None = None
+) -> None:
     """Put every figure into `user_properties`, in place of those of an earlier attempt."""
     ours = item.stash.get(_PROPERTIES, frozenset())
     if not ours and not results:
@@ -206,5 +219,7 @@ def replace_properties(item: pytest.Item, results: Iterable[Result]) -> None:
     others = [pair for pair in item.user_properties if pair[0] not in ours]
     caller = caller_of(item.config)
     figures = [pair for result in results for pair in document.properties(result, caller)]
+    if machine is not None and results:
+        figures.append(("energy.machine", machine))
     item.stash[_PROPERTIES] = frozenset(name for name, _ in figures)
     item.user_properties[:] = [*others, *figures]

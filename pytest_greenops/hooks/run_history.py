@@ -10,7 +10,7 @@ from pytest_greenops.history.pending import Kept, PendingRuns
 from pytest_greenops.model.errors import OptionError
 from pytest_greenops.model.history_url import HistoryUrl
 from pytest_greenops.report.document import to_json
-from pytest_greenops.run.run import Run
+from pytest_greenops.run.machine_results import MachineResults
 
 
 class RunHistory:
@@ -23,7 +23,7 @@ class RunHistory:
             raise OptionError(f"--energy-history {error}") from None
         self._pending = PendingRuns(url, root, results_file.read, to_json)
 
-    def append(self, run: Run) -> Kept:
+    def append(self, run: MachineResults) -> Kept:
         """Append a run that measured something, and say what the user should know."""
         if not run.results:
             return Kept([], True)

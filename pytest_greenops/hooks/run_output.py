@@ -89,6 +89,25 @@ class OutputFiles:
                 yield f"{option} {error}"
 
 
+def of_machine(options: Options, label: str) -> Options:
+    """Return options that name files of one of several machines: `energy-LABEL.json`.
+
+    What is no file, such as a standard stream, is the same for all.
+    """
+
+    def named(path: Path | None) -> Path | None:
+        if path is None or (path.exists() and not path.is_file()):
+            return path
+        return path.with_name(f"{path.stem}-{label}{path.suffix}")
+
+    return options._replace(
+        json=named(options.json),
+        html=named(options.html),
+        markdown=named(options.markdown),
+        exports=tuple((name, named(path) or path) for name, path in options.exports),
+    )
+
+
 def _outputs(options: Options) -> Iterator[tuple[str, Path, Callable[[Path], _Write]]]:
     """Yield each option that names a file, the file, and what checks the file before the tests."""
     if options.json is not None:

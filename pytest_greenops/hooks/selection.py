@@ -177,17 +177,53 @@ def _param_id(callspec: Any) -> str | None:
     return re.sub(rf"-?{number + 1}-\d+$", "", callspec.id) or None
 
 
+def refuse_collection(session: pytest.Session, why: str) -> None:
+    """Run no test in a worker of pytest-xdist, which a usage error would crash, and say why."""
+    session.items.clear()
+    report = pytest.CollectReport("", "failed", why, [])
+    session.config.hook.pytest_collectreport(report=report)
+
+
 def refuse_workers(config: pytest.Config, estimated_only: bool) -> None:
-    """Raise `OptionError` if several workers would share counters of the whole machine."""
-    workers = sum(map(_workers, getattr(config.option, "tx", None) or ()))
-    if workers > 1 and not estimated_only:
+    """Raise `OptionError` for workers of pytest-xdist that would disturb each other.
+
+    Several on this host would share its counters. Several hosts are compared only if each of them
+    runs all tests. Of workers elsewhere it is known which share a host once they have started.
+    """
+    specs = _worker_specs(config)
+    here = sum(map(is_here, specs))
+    if here > 1 and not estimated_only:
         raise OptionError(
-            f"-n {workers}: energy counters count the whole machine, so parallel tests would be "
+            f"-n {here}: energy counters count the whole machine, so parallel tests would be "
             "charged for each other; measure with -n0, or --energy-sensors estimate"
+        )
+    if len(specs) > max(1, here) and config.option.dist != "each":
+        raise OptionError(
+            f"--dist {config.option.dist}: chance would say on which host of --tx a test runs, and "
+            "each has its own baselines; run all tests on each: --dist each"
         )
 
 
-def _workers(spec: str) -> int:
-    """Return the number of workers in an argument of `--tx`: two in `2*popen`."""
-    number, times, _ = spec.partition("*")
-    return int(number.strip()[:9]) if times and number.strip().isdecimal() else 1
+def is_over_hosts(config: pytest.Config) -> bool:
+    """Return whether pytest-xdist runs tests, and none in a process that this one starts here."""
+    specs = _worker_specs(config)
+    return bool(specs) and not any(map(is_here, specs))
+
+
+def _worker_specs(config: pytest.Config) -> list[str]:
+    """Return the arguments of `--tx`, one for each worker: two for `2*popen`."""
+    if getattr(config.option, "dist", "no") == "no":
+        return []
+    return [each for spec in config.option.tx or () for each in _repeated(spec)]
+
+
+def is_here(spec: str) -> bool:
+    """Return whether an argument of `--tx` is a process that pytest-xdist starts on this host."""
+    return "popen" in spec.rpartition("*")[2].split("//")
+
+
+def _repeated(spec: str) -> list[str]:
+    number, times, of_each = spec.partition("*")
+    if times and number.strip().isdecimal():
+        return [of_each] * int(number.strip()[:9])
+    return [spec]

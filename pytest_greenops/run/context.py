@@ -130,7 +130,7 @@ class RunContext:
     @cached_property
     def work_store(self) -> WorkStore:
         """The accepted work of all tests, beside the baselines of this machine."""
-        return WorkStore(self.store.folder)
+        return self.store.work_store()
 
     @cached_property
     def orphans(self) -> Mapping[tuple[str, str], Baseline]:
