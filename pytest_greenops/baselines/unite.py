@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from pytest_greenops.baselines.accept import can_join
 from pytest_greenops.judge.summary import adjusted
-from pytest_greenops.model.baseline import MAX_SESSIONS, SCHEMA, Baseline, Series, Session
+from pytest_greenops.model.baseline import (
+    MAX_SESSIONS,
+    SCHEMA,
+    Baseline,
+    Series,
+    Session,
+    TestKey,
+)
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import ResultsError
-from pytest_greenops.model.result import Origin, Results
+from pytest_greenops.model.result import Origin, Result, Results
 
 _SEPARATELY = "merge the results of each machine separately"
 #: Which of two baselines that cannot be merged is kept, and the fix if that is the wrong one.
@@ -32,47 +39,73 @@ class United(NamedTuple):
     policies: tuple[str, ...]
 
 
-def unite_results(shards: Sequence[tuple[str, Results]]) -> United:
+def unite_results(shards: Iterable[tuple[str, Results]]) -> United:
     """Merge the results of named files in order, and adjust p values for all of them.
 
-    Raise `ResultsError` if the files are of different machines.
+    The files are taken one after the other, and none is kept: as many as there are fit in memory
+    that the merged results fit in. Raise `ResultsError` if they are of different machines.
     """
-    (first_name, first), *others = shards
-    for name, results in others:
-        there, here = (Environment(r.environment.machine) for r in (first, results))
+    merging: _Merging | None = None
+    for name, results in shards:
+        if merging is None:
+            merging = _Merging(name, results)
+        merging.add(name, results)
+    if merging is None:
+        raise ValueError("no results to merge")
+    return merging.united()
+
+
+class _Merging:
+    """What is known of the files so far."""
+
+    def __init__(self, name: str, first: Results) -> None:
+        self._name = name
+        self._first = replace(first, results=())
+        self._latest = self._first
+        self._found: dict[tuple[TestKey, str], Result] = {}
+        self._agreed = first.environment.recorded
+        self._origins: list[Origin | None] = []
+        self._policies: set[str] = set()
+        self._results = 0
+
+    def add(self, name: str, results: Results) -> None:
+        """Add a file; its results replace those of the same names."""
+        there, here = (Environment(r.environment.machine) for r in (self._first, results))
         if differences := here.differences(there):
             raise ResultsError(
-                f"{name}: another machine than {first_name} ({', '.join(differences)}): "
+                f"{name}: another machine than {self._name} ({', '.join(differences)}): "
                 f"{_SEPARATELY}"
             )
-    latest = max((results for _, results in shards), key=lambda results: results.created_at)
-    found = {(r.test, r.name): r for _, results in shards for r in results.results}
-    recorded = [results.environment.recorded.items() for _, results in shards]
-    agreed = dict(kv for kv in recorded[0] if all(kv in facts for facts in recorded))
-    united = Results(
-        schema=first.schema,
-        created_at=latest.created_at,
-        version=latest.version,
-        environment=replace(first.environment, recorded=agreed),
-        policy=first.policy,
-        results=adjusted(found.values()),
-        origin=_united_origin([results for _, results in shards]),
-    )
-    total = sum(len(results.results) for _, results in shards)
-    policies = (results.policy for _, results in shards)
-    differing = {
-        field
-        for policy in policies
-        for field in policy.__struct_fields__
-        if getattr(policy, field) != getattr(first.policy, field)
-    }
-    return United(united, total - len(found), tuple(sorted(differing)))
+        if results.created_at > self._latest.created_at:
+            self._latest = replace(results, results=())
+        self._found.update({(r.test, r.name): r for r in results.results})
+        self._results += len(results.results)
+        recorded = results.environment.recorded.items()
+        self._agreed = dict(kv for kv in self._agreed.items() if kv in recorded)
+        self._origins.append(results.origin)
+        policy, first = results.policy, self._first.policy
+        fields = policy.__struct_fields__
+        self._policies |= {f for f in fields if getattr(policy, f) != getattr(first, f)}
+
+    def united(self) -> United:
+        """Return the merged results."""
+        first, latest = self._first, self._latest
+        merged = Results(
+            schema=first.schema,
+            created_at=latest.created_at,
+            version=latest.version,
+            environment=replace(first.environment, recorded=self._agreed),
+            policy=first.policy,
+            results=adjusted(self._found.values()),
+            origin=_united_origin(self._origins),
+        )
+        return United(merged, self._results - len(self._found), tuple(sorted(self._policies)))
 
 
-def _united_origin(shards: Sequence[Results]) -> Origin | None:
+def _united_origin(given: Sequence[Origin | None]) -> Origin | None:
     """Return the origin of merged results: the same parts give the same id."""
-    origins = [results.origin for results in shards if results.origin is not None]
-    if len(origins) < len(shards):
+    origins = [origin for origin in given if origin is not None]
+    if len(origins) < len(given):
         return None
     first = origins[0]
     ids = sorted({origin.id for origin in origins})

@@ -73,7 +73,7 @@ def merge(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
 def _merge_results(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
     if out.is_dir():
         raise ResultsError(f"{out}: a folder, but the inputs are files; name the output file first")
-    united = unite_results([(str(path), results_file.read(path)) for path in inputs])
+    united = unite_results((str(path), results_file.read(path)) for path in inputs)
     if out.is_file() and out.stat().st_size:
         _check_kept(out, united.results)
     if united.policies:
@@ -98,8 +98,10 @@ def _check_kept(out: Path, united: Results) -> None:
         raise ResultsError(
             f"{out}: exists, and is not a result file; name another output file, or remove it"
         ) from None
-    kept = list(map(_without_chance, united.results))
-    lost = [result for result in there.results if _without_chance(result) not in kept]
+    kept = {(each.test, each.name): _without_chance(each) for each in united.results}
+    lost = [
+        each for each in there.results if kept.get((each.test, each.name)) != _without_chance(each)
+    ]
     if lost:
         raise ResultsError(
             f"{out}: exists, and {len(lost)} of its results would be lost, e.g. "
