@@ -8,7 +8,7 @@ FIGURES = build/figures
 ACCURACY = build/accuracy
 FLEET = build/fleet
 
-.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-properties test-reliability test-fleet fleet reliability soak test-all fuzz mutation release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite ranks suites clean
+.PHONY: test test-ab test-browser test-commands test-plugins test-real-time test-studies test-history test-properties test-reliability test-fleet fleet reliability soak test-all fuzz mutation release-check bench-regression bench bench-full bench-plain lint types docs reference picture pictures figures many-tests starts report insight accuracy power ab-simulated ab-machine ab-cost ab-starts ab-bisect work-determinism work-regressions work-fidelity work-cost history benchmark-suite ranks scale suites clean
 
 # The tests start hundreds of short processes: none of them should compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -212,6 +212,10 @@ soak: $(VENV)/.bench
 ranks: $(VENV)/.test $(VENV)/.bench
 	$(PYTEST) $(RANKS)
 	$(BIN)/python -m benchmarks.ranks.training
+
+# What 10,000 tests on 50 kinds of machine cost in files, git, merges and histories; needs a quiet machine.
+scale: $(VENV)/.postgresql
+	$(BIN)/python -m benchmarks.scale
 
 # How often a step in a trend is wrong, and how fast a history of a million rows is; minutes.
 history: $(VENV)/.test
