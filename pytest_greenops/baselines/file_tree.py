@@ -101,7 +101,7 @@ class FileTree(Generic[Content]):
         part: str,
         decode: Callable[[Path, bytes], Content],
         encode: Callable[[Content], bytes],
-        other_folder: str = "--energy-baselines=DIR",
+        other_folder: str,
     ) -> None:
         """Read nothing yet; `other_folder` is the option that names another, for messages."""
         self.folder = folder
