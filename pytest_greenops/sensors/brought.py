@@ -23,8 +23,8 @@ _MOST_UJ = 1 << 63
 class Brought:
     """A sensor of a hook whose mistakes leave a test unmeasured; see `Sensor` for its attributes.
 
-    A reading that raises, or that does not hold one whole number of microjoules for each domain,
-    becomes one without counts that says why.
+    A reading that raises, or that does not hold one whole number of microjoules for each domain
+    and a time that is not before the last one, becomes one without counts that says why.
 
     unreadable  what was wrong with the last such reading, or None
     """
@@ -84,25 +84,32 @@ class Brought:
         try:
             reading = read(*arguments)
             counts, time_ns = list(reading.energy_uj), int(reading.time_ns)
+            errors, why = [float(error) for error in reading.error_uj], dict(reading.why)
         except Exception as error:
             what = " ".join(encodable(f"{type(error).__name__}: {error}").split())
             return self._unreadable(f"the sensor {self.name} raised {what}")
+        if wrong := self._wrong(time_ns, counts, errors):
+            return self._unreadable(f"the sensor {self.name} returned {wrong}")
+        self._time_ns = time_ns
+        whole_uj = [None if count is None else int(count) for count in counts]
+        return Reading(time_ns, whole_uj, tuple(errors), why)
+
+    def _wrong(self, time_ns: int, counts: list[Any], errors: list[float]) -> str | None:
+        """Return what is wrong with a reading, or None."""
         if len(counts) != len(self.domains):
-            number = len(counts)
-            return self._unreadable(
-                f"the sensor {self.name} returned {number} counts for {len(self.domains)} domains"
-            )
+            return f"{len(counts)} counts for {len(self.domains)} domains"
         for domain, count in zip(self.domains, counts, strict=True):
             whole = isinstance(count, numbers.Integral) and 0 <= int(count) < _MOST_UJ
             if count is not None and not whole:
-                return self._unreadable(
-                    f"the sensor {self.name} returned {shown(count)} for {domain.name}: expected "
-                    "whole microjoules"
-                )
-        self._time_ns = time_ns
-        whole_uj = [None if count is None else int(count) for count in counts]
-        errors = tuple(reading.error_uj) if len(reading.error_uj) == len(counts) else ()
-        return Reading(time_ns, whole_uj, errors, dict(reading.why))
+                return f"{shown(count)} for {domain.name}: expected whole microjoules"
+        if errors and len(errors) != len(self.domains):
+            return f"{len(errors)} errors for {len(self.domains)} domains"
+        for domain, error_uj in zip(self.domains, errors, strict=False):
+            if not 0 <= error_uj < math.inf:
+                return f"the error {error_uj} for {domain.name}: expected microjoules >= 0"
+        if time_ns < self._time_ns:
+            return "a time before that of its last reading"
+        return None
 
     def _unreadable(self, why: str) -> Reading:
         """Return a reading without counts, a moment later: time goes on."""

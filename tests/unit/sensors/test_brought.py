@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,31 @@ def fails() -> Reading:
             lambda: Reading(1, [1, 10**30]),
             "returned 1000000000000000000000000000000 for dram:0: exp",
         ),
+        (
+            lambda: Reading(1, [1 << 63, 2]),
+            "returned 9223372036854775808 for cpu:0: expected whole",
+        ),
         (lambda: Reading(None, [1, 2]), "raised TypeError: int() argument"),  # type: ignore[arg-type]
+        (
+            lambda: SimpleNamespace(time_ns=1, energy_uj=[1, 2]),
+            "raised AttributeError: 'types.Simp",
+        ),
+        (lambda: Reading(1, [1, 2], ["a", 1.0]), "raised ValueError: could not convert"),  # type: ignore[list-item]
+        (lambda: Reading(1, [1, 2], [1.0]), "returned 1 errors for 2 domains"),
+        (
+            lambda: Reading(1, [1, 2], [1.0, float("nan")]),
+            "returned the error nan for dram:0: expected microjoules >= 0",
+        ),
+        (
+            lambda: Reading(1, [1, 2], [-1.0, 0.0]),
+            "returned the error -1.0 for cpu:0: expected microjoules >= 0",
+        ),
+        (
+            lambda: Reading(1, [1, 2], [float("inf"), 0.0]),
+            "returned the error inf for cpu:0: expected microjoules >= 0",
+        ),
+        (lambda: Reading(1, [1, 2], why=None), "raised TypeError: 'NoneType' object is not"),  # type: ignore[arg-type]
+        (lambda: Reading(-1, [1, 2]), "returned a time before that of its last reading"),
     ],
 )
 def test_a_wrong_reading_says_why(answer: Callable[[], Any], why: str) -> None:
@@ -57,6 +82,24 @@ def test_a_wrong_reading_says_why(answer: Callable[[], Any], why: str) -> None:
     assert window.energy_uj == {}
     assert window.seconds > 0
     assert window.missing["cpu:0"].startswith(f"cpu:0 could not be read: the sensor fake {why}")
+
+
+def test_a_reading_keeps_its_errors_and_reasons() -> None:
+    """What a sensor states of each count stays with it, up to the largest count of a file."""
+    good = Reading(7, [(1 << 63) - 1, None], (0.0, 2.5), {"dram:0": "is gone"})
+    sensor = Brought(Sloppy(lambda: good))
+    assert (sensor.read(), sensor.read(), sensor.unreadable) == (good, good, None)
+
+
+def test_a_clock_that_goes_back_leaves_no_window() -> None:
+    """Its seconds, and all watts, would be wrong; the counts of the next window are known again."""
+    times_ns = iter([500, 400, 600, 700])
+    sensor = Brought(Sloppy(lambda: Reading(next(times_ns), [1, 2])))
+    first, back, third, fourth = (sensor.read() for _ in range(4))
+    assert difference(sensor.domains, first, back).energy_uj == {}
+    assert difference(sensor.domains, back, third).energy_uj == {}
+    assert sensor.unreadable == "the sensor fake returned a time before that of its last reading"
+    assert difference(sensor.domains, third, fourth).energy_uj == {"cpu:0": 0, "dram:0": 0}
 
 
 def test_counts_of_any_library_are_counts() -> None:

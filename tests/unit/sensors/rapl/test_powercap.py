@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -167,6 +170,14 @@ def test_dram_outside_packages_is_not_counted(tmp_path: Path) -> None:
     assert ["cpu:0"] == list(counts(tree))
 
 
+def test_a_package_that_is_shown_twice_is_counted_once(tmp_path: Path) -> None:
+    """Of two zones of one package, beside each other, the first is read."""
+    tree = build(tmp_path, dram=())
+    tree["package-0"].set(9)
+    tree.add(tree.control("intel-rapl"), "package-0", "again").set(5)
+    assert {"cpu:0": 9} == counts(tree)
+
+
 def test_psys_enters_no_total(tmp_path: Path) -> None:
     """The counter of the whole platform is read for every package that has one."""
     tree = build(tmp_path, packages=(0, 1), dram=(), psys=True)
@@ -264,6 +275,39 @@ def test_dies_whose_counts_are_close_are_not_mirrors(tmp_path: Path) -> None:
     assert {"cpu:0-die-0": 1000, "cpu:0-die-1": 1001} == counts(tree)
 
 
+def test_dies_are_in_order_whatever_their_number(tmp_path: Path) -> None:
+    """Dies that the kernel lists in another order keep their own counts."""
+    tree = PowercapTree(tmp_path)
+    for die in (2, 0, 1):
+        tree.add(tree.control("intel-rapl"), f"package-0-die-{die}").set(die + 10)
+    found = counts(tree)
+    assert [*found.items()] == [(f"cpu:0-die-{die}", die + 10) for die in range(3)]
+
+
+@pytest.mark.parametrize("after", [b"2000\n", b""], ids=["another count", "no count"])
+@pytest.mark.parametrize(
+    ("reads", "domains"), [(2, ["cpu:0-die-0", "cpu:0-die-1"]), (3, ["cpu:0"])]
+)
+def test_most_of_five_reads_decide_whether_dies_are_mirrors(
+    tmp_path: Path, reads: int, domains: list[str], after: bytes
+) -> None:
+    """Dies that agree in two of them are two: what is dropped is missing in all totals."""
+    tree = build(tmp_path, dies=2, dram=())
+    for die in (0, 1):
+        tree[f"package-0-die-{die}"].set(1000)
+    pauses_s: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses_s.append(seconds)
+        if len(pauses_s) == reads:
+            tree["package-0-die-1"].show(after)
+
+    clock: Any = SimpleNamespace(now_ns=time.monotonic_ns, sleep=pause)
+    with closing(powercap.open_sensor(tree.root, clock)) as sensor:
+        assert domains == [domain.name for domain in sensor.domains]
+    assert pauses_s == [0.001] * 4
+
+
 def test_dropped_mirrors_are_not_held_open(tmp_path: Path) -> None:
     """A sensor of mirrored dies holds one handle for the package."""
     tree = build(tmp_path, dies=4, mirrored=True)
@@ -329,6 +373,14 @@ def test_a_torn_count_is_none(tmp_path: Path, text: bytes) -> None:
         assert [None, tree["package-1"].energy_uj] == sensor.read().energy_uj
         tree["package-0"].set(77)
         assert 77 == sensor.read().energy_uj[0]
+
+
+def test_a_count_of_64_bits_is_read(tmp_path: Path) -> None:
+    """The longest number that the kernel can show is one."""
+    tree = build(tmp_path, dram=())
+    with closing(powercap.open_sensor(tree.root)) as sensor:
+        tree["package-0"].show(b"18446744073709551615\n")
+        assert sensor.read().energy_uj == [2**64 - 1]
 
 
 def test_a_read_that_fails_is_none(tmp_path: Path) -> None:
@@ -440,6 +492,27 @@ def test_memory_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     assert name == "powercap dram"
     assert re.fullmatch(r".*/energy_uj cannot be read: Input/output error", str(problem))
     assert before == open_handles()
+
+
+def test_psys_is_read_without_memory_that_cannot_be(tmp_path: Path) -> None:
+    """Memory that is left out on the first socket takes nothing but memory with it."""
+    tree = build(tmp_path, packages=(0, 1), psys=True)
+    tree["package-0/dram"].show(b"?\n")
+    assert ["cpu:0", "cpu:1", "psys", "psys:1"] == list(counts(tree))
+
+
+def test_a_right_that_is_missing_is_refused_with_the_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason names the file that the system does not let this user open."""
+
+    def refuse(path: str) -> HeldFile:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    tree = build(tmp_path)
+    monkeypatch.setattr(powercap, "HeldFile", refuse)
+    file = tree.root / "intel-rapl:0" / "energy_uj"
+    assert refusal(tree.root) == (f"{file} may be read by root alone", powercap.GRANT, False)
 
 
 def test_a_range_for_root_alone_is_unknown(folder: Path) -> None:
