@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,6 +135,31 @@ def test_the_errors_of_both_edges_add_up_as_independent() -> None:
     """The errors of two readings make that of the window."""
     window = difference((ENDLESS,), Reading(0, [10], [3.0]), Reading(SECOND_NS, [90], [4.0]))
     assert {"gpu:0": 5.0} == window.error_uj
+
+
+@pytest.mark.parametrize("errors", [([3.0], ()), ((), [4.0])], ids=["first", "last"])
+def test_one_edge_without_an_error_leaves_the_window_without_one(errors: tuple[Any, Any]) -> None:
+    """Half of an error would be too small; the energy is known."""
+    window = difference(
+        (ENDLESS,), Reading(0, [10], errors[0]), Reading(SECOND_NS, [90], errors[1])
+    )
+    assert Window(1.0, {"gpu:0": 80}) == window
+
+
+@pytest.mark.parametrize("lost_first", [True, False], ids=["first", "last"])
+def test_either_edge_may_say_why_there_is_no_energy(lost_first: bool) -> None:
+    """The reason is that of the reading that has none."""
+    known = Reading(SECOND_NS, [10], [3.0])
+    edges = (LOST, known) if lost_first else (known, LOST)
+    assert {"gpu:0": "gpu:0 could not be read: GPU is lost"} == difference(
+        (ENDLESS,), *edges
+    ).missing
+
+
+def test_a_reading_that_lacks_a_count_makes_no_window() -> None:
+    """A domain is never left out without a reason."""
+    with pytest.raises(ValueError, match="shorter"):
+        difference((CPU, DRAM), Reading(0, [1, 2]), Reading(SECOND_NS, [9]))
 
 
 @pytest.mark.parametrize(("end_uj", "energy_uj"), [(96, {"gpu:0": 0}), (94, {})])

@@ -8,17 +8,20 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import namedtuple
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import IO
+from types import SimpleNamespace
+from typing import IO, Any, NamedTuple
 
 import psutil
 import pytest
 
 from pytest_greenops.model.errors import OptionError, SensorUnavailable
 from pytest_greenops.model.measurement import Reading
+from pytest_greenops.sensors import process_tree
 from pytest_greenops.sensors.base import difference
 from pytest_greenops.sensors.cpu_estimate import estimate
 from pytest_greenops.sensors.cpu_estimate.core_watts import DEFAULT_WATTS, CorePower, core_power
@@ -226,6 +229,92 @@ def test_busy_neighbour_is_not_charged(neighbour: subprocess.Popen[str]) -> None
     ]
     ratio = statistics.median(b / a for a, b in zip(*charged_uj, strict=True))
     assert ratio == pytest.approx(1.0, abs=0.01)
+
+
+def known_process(monkeypatch: pytest.MonkeyPatch, stat: bytes) -> None:
+    """Let process 7 have run for 5 s and 123 ns, with a stat of these fields."""
+    running_ns, files = {(~7 << 3) | 2: 5_000_000_123}, {"/proc/7/stat": stat}
+    system = SimpleNamespace(
+        clock_gettime_ns=running_ns.__getitem__, read_file=files.__getitem__, clock_ticks=100
+    )
+    monkeypatch.setattr(estimate, "SYSTEM", system)
+
+
+def test_the_time_of_a_process_includes_its_ended_children(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its own has nanoseconds; theirs, in user and system mode, hundredths of a second."""
+    known_process(monkeypatch, b"7 (a ) 9 9) S 1 7 7 0 -1 0 0 0 0 0 900 90 200 51 20 0 1 0\n")
+    assert estimate.process_ns(7) == 5_000_000_123 + 2_510_000_000
+
+
+@pytest.mark.parametrize(
+    "stat",
+    [
+        b"",
+        b"7 (x) S 1 7 7 0 -1 0 0 0 0 0 900 90 200\n",
+        b"7 (x) S 1 7 7 0 -1 0 0 0 0 0 900 90 ? 51\n",
+        b"7 (x) S 1 7 7 0 -1 0 0 0 0 0 900 90 -200 51\n",
+    ],
+)
+def test_a_process_without_times_has_none(monkeypatch: pytest.MonkeyPatch, stat: bytes) -> None:
+    """It is not taken for one whose children used nothing."""
+    known_process(monkeypatch, stat)
+    with pytest.raises(OSError, match="/proc/7/stat has no CPU time of its children"):
+        estimate.process_ns(7)
+
+
+class Descendant(NamedTuple):
+    """A process as psutil knows it: its times, or None if it ended meanwhile."""
+
+    seconds: tuple[float, float, float, float] | None
+
+    def cpu_times(self) -> Any:
+        """Return its times, and those of its ended children."""
+        if self.seconds is None:
+            raise SYSTEM.psutil_error("gone")
+        names = ("user", "system", "children_user", "children_system")
+        return namedtuple("times", names)(*self.seconds)
+
+
+def test_psutil_counts_all_who_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each generation, with their ended children; one that ended meanwhile hides no other."""
+    child, grandchild = Descendant((1.0, 0.5, 0.25, 0.125)), Descendant((4.0, 2.0, 0.0, 0.0))
+    below = {False: [Descendant(None), child], True: [Descendant(None), child, grandchild]}
+    here = SimpleNamespace(children=lambda recursive=False: below[recursive])
+    system = replace(
+        SYSTEM,
+        psutil_process=lambda: here,
+        process_time_ns=lambda: 7,
+        ended_children=lambda: (10.0, 20.0, 300.0),
+    )
+    monkeypatch.setattr(estimate, "SYSTEM", system)
+    monkeypatch.setattr(process_tree, "SYSTEM", system)
+    assert estimate.tree_cpu_time_portable_ns() == 37_875_000_007
+
+
+def test_a_reading_is_work_and_a_share_of_the_wait() -> None:
+    """Of 5 W and 0.5 W of memory; a rank that charges no waiting has the work alone."""
+    clock, counts_ns = FakeClock(), iter([0, 0, 2_000_000_000, 4_000_000_000])
+    clock.sleep(1000.0)
+    sensor = EstimateSensor(CorePower(5.0, "a test"), 0.5, lambda: next(counts_ns), clock)
+    assert sensor.read().energy_uj == [0, 0]
+    clock.sleep(3.0)
+    waited_w = estimate.WAITING_SHARE * 3.0
+    charged_uj = [round(waited_w * 5e6), round(waited_w * 5e5)]
+    assert sensor.read().energy_uj == pytest.approx(charged_uj, abs=1)
+    sensor.charges_waiting = False
+    reading = sensor.read()
+    assert (reading.time_ns, reading.energy_uj) == (clock.now_ns(), [10_000_000, 1_000_000])
+
+
+def test_heat_of_any_package_is_a_state_of_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The estimate does not know where its process runs, so the counts of all are added."""
+    counts = SimpleNamespace(
+        states=lambda domains, whole: {d.name: whole for d in domains}, close=lambda: None
+    )
+    monkeypatch.setattr(estimate, "ThrottleCounts", lambda: counts)
+    assert sensor_of(lambda: 0).states() == {"cpu:0": True, "dram:0": True}
 
 
 def test_waiting_is_charged_a_little() -> None:
