@@ -91,6 +91,21 @@ def test_a_count_that_went_back_has_wrapped_or_has_no_figure(
     assert (window.energy_uj, window.void) == (energy_uj, void)
 
 
+@pytest.mark.parametrize(
+    ("wrapped_uj", "void"),
+    [
+        (600_000_000, None),
+        (600_000_001, "cpu:0 went back further than a wrap explains: it was reset"),
+    ],
+)
+def test_a_wrap_is_one_that_the_power_allows(wrapped_uj: int, void: str | None) -> None:
+    """300 W for a second, and for the second by which energy may be late, are 600 J."""
+    start_uj = RANGE_UJ - 100
+    after = Reading(SECOND_NS, [start_uj + wrapped_uj - RANGE_UJ])
+    window = difference((CPU,), Reading(0, [start_uj]), after)
+    assert (window.energy_uj, window.void) == ({} if void else {"cpu:0": wrapped_uj}, void)
+
+
 @pytest.mark.parametrize(("before", "after"), [(None, 5), (5, None), (None, None)])
 def test_a_count_that_is_missing_voids_the_window(before: int | None, after: int | None) -> None:
     """A counter that is unreadable at either edge has no figure; the others keep theirs."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from pytest_greenops.sensors.base import EDGE_ERROR
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK
 from pytest_greenops.sensors.nvidia import sampled_power
-from pytest_greenops.sensors.nvidia.sampled_power import LEARNT, PowerSampler
+from pytest_greenops.sensors.nvidia.sampled_power import LEARNT, PowerSampler, SampledStart
 from pytest_greenops.sensors.ticks import Edge
 from tests.simulated_host.simulated_clock import SimulatedClock
 
@@ -96,6 +98,30 @@ def test_how_often_readings_come_is_learnt(device: Device) -> None:
     for number in range(LEARNT + 2):
         device.draw(70.0 + number % 2, 0.02)
     assert device.sampler.period_s == pytest.approx(0.02)
+
+
+def test_a_window_of_a_card_is_from_its_first_sample_to_its_last(device: Device) -> None:
+    """It starts from zero, forgets why an earlier one failed, and samples no more at its end."""
+    counter: Any = SimpleNamespace(why="could not be read")
+    window = SampledStart(device.sampler, counter).open(0)
+    assert (window.edge, counter.why) == (Edge(0, 0.0), None)
+    device.draw(70.0, 1.0)
+    device.clock.sleep(1.0)
+    ended_ns = device.clock.now_ns()
+    end = window.end(ended_ns)
+    assert (end.last_ns, end.edge()) == (ended_ns, Edge(140_000_000, pytest.approx(70.0 * LATE_UJ)))
+    curve = end.curve()
+    assert curve is not None
+    assert (curve.until_s, curve.watts) == ((2.0,), (70.0,))
+
+
+def test_a_window_that_misses_a_sample_has_no_power(device: Device) -> None:
+    """Neither at its end nor over time."""
+    counter: Any = SimpleNamespace(why=None)
+    window = SampledStart(device.sampler, counter).open(0)
+    device.watts = None
+    end = window.end(0)
+    assert (end.edge(), end.curve()) == (None, None)
 
 
 def test_each_window_has_its_own_energy(device: Device) -> None:
