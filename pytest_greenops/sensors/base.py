@@ -132,9 +132,7 @@ def difference(domains: Sequence[Domain], before: Reading, after: Reading) -> Wi
     window = Window(seconds, {}, {}, {}, {})
     counts = zip(domains, before.energy_uj, after.energy_uj, strict=True)
     for place, (domain, start, end) in enumerate(counts):
-        error_uj = None
-        if before.error_uj and after.error_uj:
-            error_uj = math.hypot(before.error_uj[place], after.error_uj[place])
+        error_uj = stated_error_uj(place, before, after)
         delta, why = _delta(domain, start, end, seconds, error_uj or 0.0)
         if why:
             reported = before.why.get(domain.name) or after.why.get(domain.name)
@@ -146,6 +144,13 @@ def difference(domains: Sequence[Domain], before: Reading, after: Reading) -> Wi
         if domain.name in after.power:
             window.power[domain.name] = after.power[domain.name]
     return window
+
+
+def stated_error_uj(place: int, before: Reading, after: Reading) -> float | None:
+    """Return the error of a domain between two readings; None if one of them states none."""
+    if before.error_uj and after.error_uj:
+        return math.hypot(before.error_uj[place], after.error_uj[place])
+    return None
 
 
 def _delta(

@@ -24,6 +24,7 @@ from pytest_greenops.sensors.base import (
     RestingSensor,
     Sensor,
     difference,
+    stated_error_uj,
 )
 from pytest_greenops.sensors.clock import SYSTEM_CLOCK, Clock
 from pytest_greenops.sensors.wraps import WrapWatch
@@ -154,15 +155,22 @@ def _between(sensor: Sensor, readings: Sequence[Reading]) -> Window:
         for domain in sensor.domains
         if domain.name not in missing
     }
-    stated = difference(sensor.domains, readings[0], readings[-1])
+    # The whole may hold more than one range, of which `difference` would say nothing.
+    before, after = readings[0], readings[-1]
+    stated_uj = {
+        domain.name: error_uj
+        for place, domain in enumerate(sensor.domains)
+        if domain.name in energy_uj
+        and (error_uj := stated_error_uj(place, before, after)) is not None
+    }
     late_uj = {
         domain.name: _late_uj(sensor, domain, energy_uj[domain.name], seconds)
         for domain in sensor.domains
         if domain.name in energy_uj and sensor.update_period_s
     }
     read = {name: _curve(name, steps) for name in energy_uj} if len(steps) > 1 else {}
-    power = {**read, **{name: c for name, c in stated.power.items() if name in energy_uj}}
-    return Window(seconds, energy_uj, missing, {**late_uj, **stated.error_uj}, power)
+    power = {**read, **{name: c for name, c in after.power.items() if name in energy_uj}}
+    return Window(seconds, energy_uj, missing, {**late_uj, **stated_uj}, power)
 
 
 def _curve(name: str, steps: Sequence[Window]) -> PowerCurve:

@@ -77,6 +77,20 @@ def test_what_sensors_say_of_their_counters() -> None:
     assert instruments.doubts == Doubtful.doubts
 
 
+def test_the_judged_domain_is_known_to_sensors_that_have_to_know_it() -> None:
+    """And to those who ask the instruments; other sensors get no new attribute."""
+
+    class Namable(FakeSensor):
+        named = ""
+
+    plain, namable = FakeSensor(CPU), Namable(GPU)
+    instruments = Instruments([plain, namable])
+    assert instruments.judged == "total"
+    instruments.judge_by("gpu:0")
+    assert (instruments.judged, namable.named) == ("gpu:0", "gpu:0")
+    assert not hasattr(plain, "named")
+
+
 @pytest.mark.parametrize(("period_s", "error_uj"), [(0.0, {}), (0.1, {"cpu:0": 156_000.0})])
 def test_the_error_of_a_counter_that_states_none(
     period_s: float, error_uj: dict[str, float]

@@ -131,6 +131,25 @@ def test_no_wrap_of_a_long_window_is_missed(clock: SimulatedClock) -> None:
     assert missing == {"cpu:0": "cpu:0 may have wrapped unseen in a window of 7 s"}
 
 
+def test_readings_in_between_do_not_change_the_error(clock: SimulatedClock) -> None:
+    """The error of a window is that of its own two edges."""
+    errors_uj = iter([3.0, 50.0, 60.0, 4.0])
+
+    class Stating(Counter):
+        def read(self) -> Reading:
+            return super().read()._replace(error_uj=[next(errors_uj)])
+
+    counter = Stating(clock, CPU)
+    instruments = Instruments([counter], clock)
+    with instruments.watching(None):
+        before = instruments.begin()
+        counter.use(0.9)
+        counter.use(0.9)
+        after = instruments.end()
+    window = instruments.window(before, after)
+    assert (window.energy_uj, window.error_uj) == ({"cpu:0": 1_800_000}, {"cpu:0": 5.0})
+
+
 def test_another_counter_that_never_wraps_is_left_alone(clock: SimulatedClock) -> None:
     """It is read at the edges only."""
     wrapping, other = Counter(clock, CPU), Counter(clock, Domain("gpu:0", "gpu"))
