@@ -8,13 +8,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections import namedtuple
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import psutil
 import pytest
@@ -264,17 +263,25 @@ def test_a_process_without_times_has_none(monkeypatch: pytest.MonkeyPatch, stat:
         estimate.process_ns(7)
 
 
+class Times(NamedTuple):
+    """The seconds that a process has used, and its ended children."""
+
+    user: float
+    system: float
+    children_user: float
+    children_system: float
+
+
 class Descendant(NamedTuple):
     """A process as psutil knows it: its times, or None if it ended meanwhile."""
 
     seconds: tuple[float, float, float, float] | None
 
-    def cpu_times(self) -> Any:
+    def cpu_times(self) -> Times:
         """Return its times, and those of its ended children."""
         if self.seconds is None:
             raise SYSTEM.psutil_error("gone")
-        names = ("user", "system", "children_user", "children_system")
-        return namedtuple("times", names)(*self.seconds)
+        return Times(*self.seconds)
 
 
 def test_psutil_counts_all_who_live(monkeypatch: pytest.MonkeyPatch) -> None:
