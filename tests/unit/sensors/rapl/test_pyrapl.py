@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib.util
 import io
 import logging
+import math
 import random
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pytest_greenops.model.errors import SensorUnavailable
+from pytest_greenops.model.measurement import Domain
 from pytest_greenops.sensors.base import Sensor, difference
 from pytest_greenops.sensors.rapl import powercap, pyrapl
 from tests.simulated_host import child
@@ -58,6 +61,16 @@ def attempt() -> dict[str, Any]:
 def refused(reason: str, remedy: str | None = INSTEAD, absent: bool = False) -> dict[str, Any]:
     """Return what `attempt` answers if there is no sensor."""
     return {"reason": reason, "remedy": remedy, "absent": absent}
+
+
+def test_a_socket_that_pyrapl_does_not_know_has_no_count() -> None:
+    """pyRAPL answers -1 for it, and nothing but a number is a count."""
+    domains = tuple(Domain(f"cpu:{socket}", "cpu") for socket in (0, 1, 3))
+    api = SimpleNamespace(energy=lambda: [7.0, -1.0, 9.0, math.inf], _socket_ids=[0, 1, 3])
+    sensor = pyrapl.PyRaplSensor([pyrapl._Device(api, domains)])
+    assert sensor.read().energy_uj == [7, None, None]
+    api.energy = lambda: [7.0, math.nan]
+    assert sensor.read().energy_uj == [None, None, None]
 
 
 # --- agreement with powercap ----------------------------------------------------------------
