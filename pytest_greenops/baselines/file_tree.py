@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from pytest_greenops.baselines import folder_lock, permissions, whole_file
 from pytest_greenops.baselines.baseline_file import as_error, read_data
+from pytest_greenops.baselines.known_files import KnownFiles
 from pytest_greenops.baselines.whole_file import quoted
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import BaselineError
@@ -33,55 +34,10 @@ _SAFE = re.compile(r"[^A-Za-z0-9_.\[\]=,+-]+")
 _LONGEST_NAME = 120
 #: Names of devices on Windows, whatever follows their first dot.
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)?")
+#: Files that say what the tests of a suite share: more of them would hardly change that.
+SAMPLE = 500
 #: Digits that tell names apart whose readable part is the same: 64 bits collide by no accident.
 _HASH_DIGITS = 16
-
-
-class KnownFiles(Mapping[Path, Content]):
-    """What files have, by their paths, kept as bytes and decoded again when it is looked up.
-
-    Thousands of baselines take a fraction of the memory so, and are no objects that the garbage
-    collector must visit.
-    """
-
-    def __init__(self, decode: Callable[[Path, bytes], Content]) -> None:
-        """Begin with no file."""
-        self._decode = decode
-        self._data: dict[str, bytes] = {}
-        self._last: tuple[str, Content] | None = None
-
-    def keep(self, path: Path, data: bytes, content: Content) -> Content:
-        """Keep the bytes of a file, and return what it has."""
-        file = str(path)
-        self._data[file], self._last = data, (file, content)
-        return content
-
-    def copy(self) -> KnownFiles[Content]:
-        """Return what is known now."""
-        same = KnownFiles(self._decode)
-        same._data = dict(self._data)
-        return same
-
-    def __getitem__(self, path: Path) -> Content:
-        """Return what a file has; that of the last one is at hand."""
-        file, last = str(path), self._last
-        if last is not None and last[0] == file:
-            return last[1]
-        content = self._decode(path, self._data[file])
-        self._last = file, content
-        return content
-
-    def __contains__(self, path: object) -> bool:
-        """Return whether a file is known."""
-        return str(path) in self._data
-
-    def __iter__(self) -> Iterator[Path]:
-        """Yield the paths in the order in which the files were read."""
-        return map(Path, [*self._data])
-
-    def __len__(self) -> int:
-        """Return how many files are known."""
-        return len(self._data)
 
 
 class FileTree(Generic[Content]):
@@ -136,21 +92,35 @@ class FileTree(Generic[Content]):
         return found
 
     def files(self) -> Mapping[Path, Content]:
-        """Return what every file of this part has, by its path; read once."""
-        return self._known()
+        """Return what every file of this part has, by its path; they are listed once."""
+        return self._listed()
 
-    def read(self) -> Iterator[Content]:
-        """Yield what every file of this part has, which is read if that was not done before."""
-        if self._files is not None:
-            yield from self._files.values()
-            return
-        known = KnownFiles(self._decode)
-        for path, data in self._data():
-            yield known.keep(path, data, self._decode(path, data))
-        self._files = known
+    def sample(self) -> Mapping[Path, Content]:
+        """Return what some files have, as they are now: all, or so many of more.
 
-    def _data(self) -> Iterator[tuple[Path, bytes]]:
-        """Yield the path and the bytes of each file, and note the folders."""
+        The choice depends on their names alone: it is the same whichever tests run.
+        """
+        files, part = self._listed(), self.folder / self.part
+        if len(files) <= SAMPLE:
+            return files.some(files)
+        return files.some(sorted(files, key=lambda path: _place(path.relative_to(part)))[:SAMPLE])
+
+    def prepare(self, tests: Iterable[TestKey]) -> None:
+        """Read the files of some tests, before a test can replace how files are read."""
+        files = self._listed()
+        if files:
+            files.some(path for test in tests if (path := self.path(test)) in files)
+
+    def _listed(self) -> KnownFiles[Content]:
+        if self._files is None:
+            known = KnownFiles(self._decode)
+            for path, data in self._found():
+                known.add(path, data)
+            self._files = known
+        return self._files
+
+    def _found(self) -> Iterator[tuple[Path, bytes | None]]:
+        """Yield each file, with its bytes if they are at hand, and note the folders."""
         if os.path.exists(self.folder) and not os.path.isdir(self.folder):
             raise BaselineError(
                 f"{self.folder}: a file, expected a folder of baselines: {self._other_folder}"
@@ -160,19 +130,8 @@ class FileTree(Generic[Content]):
                 raise as_error(entry.path, entry.problem)
             if entry.is_folder:
                 self._folders.add(entry.path)
-            elif entry.path.suffix == ".json" and (data := read_data(entry.path)) is not None:
-                yield entry.path, data
-
-    def snapshot(self) -> Mapping[Path, Content]:
-        """Return every file as it is now, whatever is saved later."""
-        return self._known().copy()
-
-    def _known(self) -> KnownFiles[Content]:
-        if self._files is None:
-            for _ in self.read():
-                pass
-        assert self._files is not None
-        return self._files
+            elif entry.path.suffix == ".json":
+                yield entry.path, None
 
     def check_writable(self) -> None:
         """Raise `BaselineError` if no baseline can be saved, before anything is measured."""
@@ -312,6 +271,11 @@ def _folder_name(part: str) -> str:
     if part == "..":
         return "_up"
     return f"_{part}" if re.fullmatch("(?i)_+up", part) else part
+
+
+def _place(path: Path) -> bytes:
+    """Return the place of a file in the order in which files are sampled."""
+    return hashlib.sha256(os.fsencode(path.as_posix())).digest()
 
 
 def file_name(name: str, digits: int = _HASH_DIGITS) -> str:

@@ -61,7 +61,7 @@ class ServedStore(Store):
         """Return the accepted work beside these baselines."""
         return _ServedWorkStore(self.folder, self._ask)
 
-    def _data(self) -> Iterator[tuple[Path, bytes]]:
+    def _found(self) -> Iterator[tuple[Path, bytes | None]]:
         return _part(self.folder, self.part, self._ask)
 
     def _holds(self, path: Path, test: TestKey) -> bool:
@@ -84,10 +84,10 @@ class _ServedWorkStore(WorkStore):
         super().__init__(folder)
         self._ask = ask
 
-    def _data(self) -> Iterator[tuple[Path, bytes]]:
+    def _found(self) -> Iterator[tuple[Path, bytes | None]]:
         return _part(self.folder, self.part, self._ask)
 
 
-def _part(folder: Path, part: str, ask: Ask) -> Iterator[tuple[Path, bytes]]:
+def _part(folder: Path, part: str, ask: Ask) -> Iterator[tuple[Path, bytes | None]]:
     for path, data in ask("part", part).items():
         yield folder / os.fsdecode(path), data

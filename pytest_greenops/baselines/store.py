@@ -93,8 +93,12 @@ class Store(FileTree[Baseline]):
 
     def orphans(self, collected: Collection[TestKey]) -> Iterator[Baseline]:
         """Yield baselines of tests that were not collected; none if nothing is known to be."""
-        for path, baseline in self.files().items() if collected else ():
-            if baseline.test not in collected and path == self.path(baseline.test):
+        if not collected:
+            return
+        files, of_collected = self.files(), set(map(self.path, collected))
+        for path in (path for path in files if path not in of_collected):
+            baseline = files.get(path)
+            if baseline and baseline.test not in collected and path == self.path(baseline.test):
                 yield baseline
 
 

@@ -136,7 +136,18 @@ class Measuring:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Fail a worker of pytest-xdist that cannot measure, as an error of its collection."""
+        """Read the baselines of the tests that run; fail a worker that cannot, as pytest-xdist can.
+
+        That is an error of its collection.
+        """
+        try:
+            if self._run is not None and self._runs_tests:
+                keys = (TestKey(*selection.key_parts(item)) for item in session.items)
+                self._run.read_baselines(keys)
+        except GreenopsError as error:
+            if not self._of_xdist:
+                raise pytest.UsageError(str(error)) from None
+            self._refused = str(error)
         if self._refused:
             selection.refuse_collection(session, self._refused)
 

@@ -83,7 +83,7 @@ class Turn:
 
 
 class AcceptedSeries:
-    """Every series of some baselines, which are decoded again each time."""
+    """The series of some baselines, which are decoded again each time."""
 
     def __init__(self, baselines: Mapping[Path, Baseline]) -> None:
         self._baselines = baselines
@@ -98,7 +98,7 @@ class AcceptedSeries:
 class RunContext:
     """Sensors, baselines, rules and options of a run.
 
-    accepted   every series of this machine's baselines
+    accepted   series of this machine's baselines: of a sample, if there are very many
     collected  the tests of the run, which distinguish a renamed test from a new one
     turn       which thread may measure
     meter      makes the meter of a measurement

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace as changed
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from pytest_greenops.measure.control import NoControl
 from pytest_greenops.measure.idle_power import measure_idle_power
 from pytest_greenops.measure.meter import AnyMeter, Meter
 from pytest_greenops.measure.observer import NoLoad
-from pytest_greenops.model.baseline import TestKey
+from pytest_greenops.model.baseline import Series, TestKey
 from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.result import Origin
@@ -100,7 +100,8 @@ class Run(MachineResults):
             self.store = open_store(self.environment, self.estimated_only)
         else:
             self.store = Store(root / options.baselines, self.environment.slug)
-        rules = self._rules()
+        accepted = AcceptedSeries(self.store.sample())
+        rules = self._rules(accepted)
         opened = (self.instruments, self.environment, self.store)
         probes = Probes(conditions=lambda: {**memory, **machine.conditions()})
         if team.several:
@@ -111,16 +112,24 @@ class Run(MachineResults):
             *opened,
             rules,
             options,
-            AcceptedSeries(self.store.snapshot()),
+            accepted,
             self.collected,
             progress,
             probes,
             meter=meter,
             team=team,
         )
-        if options.counting != "off":
-            self._context.work_store.files()  # before a test can replace how files are read
         self.saver = BaselineSaver(self._context, root, began, leaves=open_store is not None)
+
+    def read_baselines(self, tests: Iterable[TestKey]) -> None:
+        """Read the baselines of the tests that run, before one can replace how files are read.
+
+        Raises `BaselineError`.
+        """
+        running = list(tests)
+        self.store.prepare(running)
+        if self.options.counting != "off":
+            self._context.work_store.prepare(running)
 
     def take_notes(self) -> dict[str, str]:
         """Return what is to be said about files of baselines since the last call, by file."""
@@ -145,9 +154,8 @@ class Run(MachineResults):
         """Close the sensors."""
         self.instruments.close()
 
-    def _rules(self) -> Rules:
-        options = self.options
-        found = shared(s for each in self.store.read() for s in each.measurements.values())
+    def _rules(self, accepted: Iterable[Series]) -> Rules:
+        options, found = self.options, shared(accepted)
         return Rules(
             margin=options.max_increase,
             action=options.action,

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops.baselines.baseline_file import encode, read
+from pytest_greenops.baselines import file_tree, known_files
+from pytest_greenops.baselines.baseline_file import encode, read, read_data
 from pytest_greenops.baselines.store import Store, survey
 from pytest_greenops.baselines.whole_file import write_whole
 from pytest_greenops.model.baseline import SCHEMA, Baseline, TestKey
@@ -329,7 +330,7 @@ def test_a_damaged_file_is_refused_and_never_overwritten(store: Store, data: byt
     assert data != path.read_bytes()
     path.write_bytes(data)
     fresh = Store(store.folder, MACHINE)
-    for act in (fresh.files, lambda: fresh.load(key()), lambda: save(fresh), lambda: read(path)):
+    for act in (fresh.sample, lambda: fresh.load(key()), lambda: save(fresh), lambda: read(path)):
         message = refusal(act)
         assert message.startswith(f"{path}: damaged (")
         assert message.endswith(
@@ -346,7 +347,7 @@ def test_a_newer_file_is_refused_and_never_overwritten(store: Store) -> None:
     data = b'{"schema": %d, "sessions": "in some new way"}' % (SCHEMA + 1)
     path.write_bytes(data)
     fresh = Store(store.folder, MACHINE)
-    for act in (fresh.files, lambda: save(fresh)):
+    for act in (fresh.sample, lambda: save(fresh)):
         assert refusal(act) == (
             f"{path}: written by a newer pytest-greenops (schema {SCHEMA + 1}, this version reads "
             f"up to {SCHEMA}): pip install -U pytest-greenops"
@@ -374,7 +375,7 @@ def test_what_git_leaves_is_named(store: Store, data: bytes, message: str) -> No
     """The advised command is quoted, since `[` is a pattern in a shell."""
     path = save(store, key(param="0"))
     path.write_bytes(data)
-    said = refusal(Store(store.folder, MACHINE).files)
+    said = refusal(Store(store.folder, MACHINE).sample)
     assert said.startswith(f"{path}: " + message.format(path=f"'{path}'"))
     assert path.read_bytes() == data
 
@@ -447,7 +448,7 @@ def test_what_is_not_a_file_is_refused(store: Store, kind: str) -> None:
     path = store.path(key())
     path.parent.mkdir(parents=True)
     make(path)
-    said = refusal(store.files)
+    said = refusal(store.sample)
     assert said.removeprefix(f"{path.parent}/").split(": ", 1)[1].startswith(message.format(path))
     [line] = survey(store.folder).damaged
     assert line == said
@@ -491,7 +492,7 @@ def test_a_linked_file_is_replaced_and_its_target_kept(store: Store, tmp_path: P
 def test_a_linked_folder_of_baselines_whose_target_is_missing_is_refused(store: Store) -> None:
     """The disk that it leads to may not be mounted."""
     store.folder.parent.symlink_to("gone")
-    assert refusal(store.files) == (
+    assert refusal(store.sample) == (
         f"{store.folder.parent}: a link that leads nowhere: restore its target, or remove it: "
         f"rm {store.folder.parent}"
     )
@@ -533,7 +534,7 @@ def refused_as_nobody(folder: str) -> dict[str, str]:
     child.become_nobody()
     store = Store(Path(folder), MACHINE)
     survey_said = survey(Path(folder)).damaged if os.access(folder, os.R_OK) else ()
-    return {"files": refusal(store.files), "survey": "".join(survey_said)}
+    return {"files": refusal(store.sample), "survey": "".join(survey_said)}
 
 
 @pytest.mark.parametrize("part", ["", MACHINE, f"{MACHINE}/tests", f"{MACHINE}/tests/test_x.py"])
@@ -563,7 +564,7 @@ def test_a_broken_disk_is_no_empty_folder(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "open", fail)
-    assert refusal(Store(store.folder, MACHINE).files) == (
+    assert refusal(Store(store.folder, MACHINE).sample) == (
         f"{path}: cannot be read ({os.strerror(number)}): check its disk or network drive, and run "
         "again"
     )
@@ -573,7 +574,7 @@ def test_a_file_in_place_of_the_folder_is_refused_for_reading(store: Store) -> N
     """`--energy-baselines=FILE` is not an empty folder."""
     store.folder.parent.mkdir()
     store.folder.write_text("")
-    assert refusal(store.files) == (
+    assert refusal(store.sample) == (
         f"{store.folder}: a file, expected a folder of baselines: --energy-baselines=DIR"
     )
 
@@ -585,7 +586,7 @@ def test_a_file_in_place_of_an_inner_folder_is_refused(
     """The advised command names the file."""
     (tmp_path / taken).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / taken).touch()
-    assert refusal(store.files) == (
+    assert refusal(store.sample) == (
         f"{store.folder / MACHINE}: cannot be read (Not a directory): a file is where a folder "
         f"belongs: move it away: mv {tmp_path / taken} DIR"
     )
@@ -958,3 +959,81 @@ def test_a_damaged_file_of_an_earlier_name_is_of_nobody(store: Store) -> None:
     path.parent.mkdir(parents=True)
     path.with_name(f"{path.stem[:-10]}.json").write_text("{")
     assert Store(store.folder, MACHINE).path(test) == path
+
+
+class TestOfVeryManyFiles:
+    """A store with more files than say what a suite shares."""
+
+    @pytest.fixture
+    def read(self, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+        """The files that were read, in a store of which three files are a sample."""
+        read: list[Path] = []
+
+        def noted(path: Path) -> bytes | None:
+            read.append(path)
+            return read_data(path)
+
+        monkeypatch.setattr(file_tree, "SAMPLE", 3)
+        monkeypatch.setattr(known_files, "read_data", noted)
+        return read
+
+    @pytest.fixture
+    def stored(self, store: Store) -> Store:
+        """A store that knows none of its ten files."""
+        for n in range(10):
+            save(store, key(f"test_{n}"))
+        return Store(store.folder, MACHINE)
+
+    def test_only_a_sample_and_those_of_the_tests_that_run_are_read(
+        self, stored: Store, read: list[Path]
+    ) -> None:
+        """Each is read once; how many there are is known all the same."""
+        sample = list(stored.sample())
+        assert (len(sample), len(stored.files()), read) == (3, 10, sample)
+        tests = [key(f"test_{n}") for n in range(10)]
+        running = [test for test in tests if stored.path(test) not in sample]
+        stored.prepare([*running[:2], key("test_new")])
+        assert read[3:] == [stored.path(test) for test in running[:2]]
+        assert stored.load(running[0]) == baseline(running[0])
+        assert len(read) == 5
+
+    def test_a_sample_is_the_same_whichever_tests_run(
+        self, stored: Store, read: list[Path]
+    ) -> None:
+        """It depends on the names of the files, not on what is read before."""
+        again = Store(stored.folder, MACHINE)
+        again.prepare([key("test_7")])
+        assert list(again.sample()) == list(stored.sample())
+
+    def test_a_sample_stays_as_it_was_read(self, stored: Store, read: list[Path]) -> None:
+        """What is saved later does not change it."""
+        sample = stored.sample()
+        [path, *_] = sample
+        before = sample[path]
+        save(stored, before.test, other=series(session()))
+        assert sample[path] == before != stored.load(before.test)
+
+    def test_a_damaged_file_stops_only_a_run_that_needs_it(
+        self, stored: Store, read: list[Path]
+    ) -> None:
+        """It is one of a test that runs."""
+        sample = stored.sample()
+        other = next(path for path in stored.files() if path not in sample)
+        other.write_text("{")
+        tests = [key(f"test_{n}") for n in range(10)]
+        stored.prepare(test for test in tests if stored.path(test) != other)
+        assert "damaged" in refusal(lambda: stored.prepare(tests))
+
+    def test_a_file_that_is_gone_is_no_baseline(self, stored: Store, read: list[Path]) -> None:
+        """It was removed since the files were listed."""
+        assert len(stored.files()) == 10
+        stored.path(key("test_1")).unlink()
+        assert stored.load(key("test_1")) is None
+
+    def test_orphans_are_sought_among_files_of_other_tests(
+        self, stored: Store, read: list[Path]
+    ) -> None:
+        """Those of collected tests are not read for that."""
+        collected = {key(f"test_{n}") for n in range(9)}
+        assert [orphan.test for orphan in stored.orphans(collected)] == [key("test_9")]
+        assert len(read) == 1

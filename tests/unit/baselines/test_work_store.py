@@ -254,7 +254,7 @@ def test_a_damaged_file_is_refused_and_never_overwritten(store: WorkStore, data:
     path.write_bytes(data)
     fresh = WorkStore(store.folder)
     save_again = partial(fresh.accept, key(), {"call": accepted()})
-    for act in (fresh.files, partial(fresh.load, key()), save_again):
+    for act in (fresh.sample, partial(fresh.load, key()), save_again):
         message = refusal(act)
         assert message.startswith(f"{path}: damaged (")
         assert message.endswith(
@@ -279,7 +279,7 @@ def test_a_merge_conflict_is_named(store: WorkStore) -> None:
     """The message has the commands of Git."""
     path = store.accept(key(), {"call": accepted()})
     path.write_bytes(b"<<<<<<< HEAD\n{}\n=======\n[]\n>>>>>>> theirs\n")
-    said = refusal(WorkStore(store.folder).files)
+    said = refusal(WorkStore(store.folder).sample)
     assert said.startswith(f"{path}: in a merge conflict: keep one side: git checkout --ours")
 
 
