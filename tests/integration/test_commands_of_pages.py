@@ -33,14 +33,14 @@ def command_lines(page: Path) -> Iterator[str]:
 
 
 def commands(line: str) -> Iterator[list[str]]:
-    """Yield the words of each command of a line, without variables before it."""
+    """Yield the words of each command of a line, without variables and launchers before it."""
     command: list[str] = []
     for word in [*shlex.split(line, comments=True), "&&"]:
         if word not in BETWEEN:
             if command or not re.match(r"[A-Z_]+=", word):
                 command.append(word)
         elif command:
-            yield command
+            yield command[command.index("-m") + 1 :] if command[0] == "torchrun" else command
             command = []
 
 
