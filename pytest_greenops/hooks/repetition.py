@@ -13,112 +13,21 @@ many.
 
 from __future__ import annotations
 
-import math
 import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pytest
 
-from pytest_greenops.hooks.channels import Channel, channels, flush
+from pytest_greenops.hooks.channels import channels, flush
 from pytest_greenops.hooks.live_output import LiveOutput
+from pytest_greenops.hooks.tracked_channel import TrackedChannel
 from pytest_greenops.measure.calls import Repetitions
 from pytest_greenops.system import Originals
-
-#: What a test may consume (`capsys.readouterr()`) is put back, if it was no longer than this.
-_LONGEST_PREFIX = 100_000
-
-
-@dataclass
-class _Tracked:
-    """A channel during one measurement.
-
-    start   its size before the first repetition; what was there then is the `prefix`
-    mark    its size before the calls in progress
-    first   what the first repetition left there, if anything
-    a_call  how much a call leaves there, and how many records or lines that is
-    """
-
-    channel: Channel
-    start: int
-    prefix: Any = None
-    mark: int = 0
-    first: Any = None
-    a_call: int = 0
-    parts: int = 0
-
-    @classmethod
-    def of(cls, channel: Channel) -> _Tracked:
-        start = channel.size()
-        prefix = channel.read(0) if 0 < start <= _LONGEST_PREFIX else None
-        return cls(channel, start, prefix, start)
-
-    def set_mark(self) -> None:
-        """Note where the calls in progress begin."""
-        self.mark = self.channel.size()
-
-    def keep_first(self) -> None:
-        """Keep what the first repetition left."""
-        grown = self.channel.size() - self.start
-        if grown > 0:
-            left = self.channel.read(self.start)
-            self.a_call, self.parts = grown, len(self.channel.parts(left))
-            if self.channel.keeps:
-                self.first = left
-
-    def restore(self, calls: int) -> bool:
-        """Undo what a number of calls left, and return whether there was something."""
-        size = self.channel.size()
-        if size > self.start:
-            if not self.a_call:
-                left = self.channel.parts(self.channel.read(self.start))
-                self.a_call = max(1, (size - self.start) // max(1, calls))
-                self.parts = max(1, len(left) // max(1, calls))
-            self.channel.remove(self.start, size)
-        elif size < self.start and self.prefix is not None:  # the test has read it
-            self.channel.remove(0, size)
-            self.channel.write(self.prefix)
-        self.mark = self.start
-        return size > self.start
-
-    def settle(self, calls: int) -> None:
-        """Leave what the last of the calls in progress left, or the first call."""
-        size, channel = self.channel.size(), self.channel
-        if calls > 1 and size > self.mark and channel.keeps:  # the last call is not known
-            channel.remove(self.start, size)
-            size = self.mark = self.start
-        if size > self.mark > self.start:
-            channel.remove(self.start, self.mark)
-        if self.first is not None:
-            left = channel.read(self.start)
-            if len(channel.parts(left)) < self.parts:
-                channel.remove(self.start, channel.size())
-                channel.write(self.first)
-
-    def settle_failure(self, done: int) -> None:
-        """Leave what the failing call left, the first after `done` calls in progress.
-
-        Where it begins is known if each call leaves as many records or lines; if not, as many as
-        the first call left stay.
-        """
-        size, channel, begin = self.channel.size(), self.channel, self.mark
-        if done and size > begin:
-            parts = channel.parts(channel.read(begin))
-            a_call = self.parts or math.ceil(len(parts) / (done + 1))
-            own = len(parts) - done * a_call
-            if 0 <= own <= a_call:
-                begin = size - (
-                    own if channel.records else sum(map(len, parts[len(parts) - own :]))
-                )
-            elif self.a_call:
-                begin = max(begin, size - self.a_call)
-        if size >= begin > self.start:
-            channel.remove(self.start, begin)
 
 
 class RecordedRepetitions(Repetitions):
@@ -134,7 +43,7 @@ class RecordedRepetitions(Repetitions):
         self.failed = self.whole = self._unseen = False
         self._item = item
         self._live = live
-        self._tracked: list[_Tracked] = []
+        self._tracked: list[TrackedChannel] = []
         self._first_kept = self._calling = False
         self._chunk: int | None = None
         self._part: Iterator[int] = iter(())
@@ -217,7 +126,7 @@ class RecordedRepetitions(Repetitions):
         if inside and left == 1:
             if self._live.holds:
                 flush()
-            self._each(_Tracked.set_mark)
+            self._each(TrackedChannel.set_mark)
         elif inside:
             self._restore()
         self._part, self._part_size = iter(range(size)), size
@@ -232,7 +141,7 @@ class RecordedRepetitions(Repetitions):
         self._tracked = []
         for channel in channels(self._item):
             with suppress(Exception):  # the test has closed it, or it is of a class of the test
-                self._tracked.append(_Tracked.of(channel))
+                self._tracked.append(TrackedChannel.of(channel))
         counted = _failed_subtests(self._item)
         test = getattr(self._item, "id", self._item.nodeid)
         before = counted.get(test, 0)
@@ -266,12 +175,12 @@ class RecordedRepetitions(Repetitions):
 
     def _keep_first(self) -> None:
         self._first_kept = True
-        self._each(_Tracked.keep_first)
+        self._each(TrackedChannel.keep_first)
         self._limit_parts()
-        self._tracked += map(_Tracked.of, self._live.hold())
+        self._tracked += map(TrackedChannel.of, self._live.hold())
         self._undo += _quiet_live_log(self._item)
 
-    def _each(self, act: Callable[[_Tracked], Any]) -> list[Any]:
+    def _each(self, act: Callable[[TrackedChannel], Any]) -> list[Any]:
         """Return what an action returns for each channel; leave out those that fail."""
         returned = []
         for each in list(self._tracked):
