@@ -475,3 +475,11 @@ def test_a_run_that_measures_nothing_loads_nothing(tmp_path: Path, tests: str) -
     others = {name.partition(".")[0] for name in more - ours} - sys.stdlib_module_names
     assert others == set()
     assert ours == SMALL
+
+
+def test_a_run_of_one_process_loads_nothing_of_a_job_of_ranks(tmp_path: Path) -> None:
+    """With `--energy`, it loads only how a job is recognised and what stands for one."""
+    (tmp_path / "test_it.py").write_text("def test_it(energy): energy(sum, [1])\n")
+    ran = loaded(tmp_path, "--energy", "--energy-max-rounds=5", "--energy-count=off")
+    ranks = {name.rpartition(".")[2] for name in ran if name.startswith(f"{PACKAGE}.ranks.")}
+    assert ranks == {"alone", "job"}

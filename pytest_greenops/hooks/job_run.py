@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.run_options import Options
+from pytest_greenops.ranks.alone import Alone
 from pytest_greenops.ranks.job import Job, job_of
-from pytest_greenops.ranks.team import Alone, Team, join_job
+
+if TYPE_CHECKING:
+    from pytest_greenops.ranks.team import Team
 
 #: What only a run of one process can do, and whether options ask for it.
 _NOT_IN_A_JOB = (
@@ -66,6 +70,8 @@ class JobRun:
 
     def join(self) -> Alone:
         """Meet the other ranks; raise `OptionError` where that is not possible."""
+        from pytest_greenops.ranks.team import join_job
+
         self._team = join_job(self._job, self._wait_s)
         return self._team
 

@@ -33,7 +33,7 @@ class MeasuredItem:
 
     handle       what the fixture `energy` returns
     repetitions  how often its work was repeated, with the records of one repetition
-    outcome      how the latest phase ended; `failed` once any phase or subtest has failed
+    outcome      how the latest phase ended; once that is not `passed`, it stays
     results      what the call measured; empty before its report, and if the test was skipped
     benchmark    the fixture `benchmark` of the test, if the run measures by it
     """
@@ -83,7 +83,7 @@ class MeasuredItem:
             del self._item.stash[_MEASURED]  # pytest keeps every item until the end of the run
             return
         error = call.excinfo.value if call.excinfo else None
-        if self.outcome != "failed":
+        if self.outcome == "passed":
             self.outcome = "passed" if isinstance(error, JoulesRead) else report.outcome
         if report.when == "setup":
             ReportData(test).attach(report)

@@ -27,11 +27,12 @@ from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.result import Origin
 from pytest_greenops.model.run_options import Options
-from pytest_greenops.ranks.team import Alone
+from pytest_greenops.ranks.alone import Alone
 from pytest_greenops.report import closing
 from pytest_greenops.report.drawing import plain, visible
 from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.run import Run
+from pytest_greenops.run.save import NOT_ELSEWHERE
 from pytest_greenops.sensors.brought import brought_sensors
 from pytest_greenops.system import Originals
 
@@ -344,7 +345,7 @@ class Measuring:
         caller = caller_of(self._config)
         enforce = partial(failure.enforce, results, self._options, accepted, caller)
         if not self._team.conclude(enforce):
-            measured.outcome = "failed"  # in another rank
+            measured.outcome = NOT_ELSEWHERE
 
     def _measure_afresh(self, item: pytest.Item) -> Answer:
         """Measure a test in a fresh process, and show that meanwhile."""

@@ -11,7 +11,7 @@ from pytest_greenops.model.counted import Amount, Counted, Coverage, Operator
 
 
 class WorkOfRank(msgspec.Struct):
-    """What one rank counted under a name, or why not."""
+    """What one rank, or all of them, counted under a name, or why not."""
 
     why: str | None = None
     operators: tuple[tuple[Operator, Amount], ...] = ()
@@ -33,6 +33,19 @@ class WorkOfRank(msgspec.Struct):
             work.coverage,
             dict(work.weighted),
         )
+
+    @property
+    def counted(self) -> Counted | str:
+        """What was counted, or why not."""
+        if self.why is not None:
+            return self.why
+        operators = dict(self.operators)
+        return Counted(operators, self.modules, self.peak_bytes, self.coverage, self.weighted)
+
+
+def sendable(work: Mapping[str, Counted | str | None]) -> dict[str, WorkOfRank]:
+    """Return counted work by name as it is sent, without what should not have been counted."""
+    return {name: WorkOfRank.of(each) for name, each in work.items() if each is not None}
 
 
 def counted_of_ranks(

@@ -1,4 +1,4 @@
-"""What a run needs of the job that it belongs to: this process alone, or one of several ranks."""
+"""One rank of a job: what its run decides, measures and ends together with the others."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from pytest_greenops.measure.meter import AnyMeter, Meter
 from pytest_greenops.model import errors
 from pytest_greenops.model.counted import Counted
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import EnergyFailure, OptionError, RanksApart
-from pytest_greenops.ranks.counted_sum import WorkOfRank, counted_of_ranks
+from pytest_greenops.ranks.alone import Alone
+from pytest_greenops.ranks.counted_sum import WorkOfRank, counted_of_ranks, sendable
 from pytest_greenops.ranks.job import Job
 from pytest_greenops.ranks.joint_instruments import Hosts, JointInstruments
 from pytest_greenops.ranks.lockstep import FollowingMeter, LeadingMeter
@@ -37,64 +36,6 @@ _PROCESSES = Path("/proc/self/ns/pid")
 _JOINED = itertools.count()
 #: What does not differ because a host is another one.
 _OF_RANK = ("sensors", "domains", "estimate", "affinity")
-
-
-class Alone:
-    """A run of one process, which needs no other.
-
-    follows  whether another rank decides, judges and writes
-    reads    whether this process reads the counters of its host
-    """
-
-    follows = False
-    reads = True
-    several = False
-    work_facts: Mapping[str, str] = MappingProxyType({})
-    meter: Callable[..., AnyMeter] = Meter
-
-    def quietly(self, measure: Callable[[], T]) -> T:
-        """Measure while no rank works."""
-        return measure()
-
-    def joined(self, instruments: Instruments) -> Instruments:
-        """Return the sensors of all ranks as one."""
-        return instruments
-
-    def environment(self, environment: Environment) -> Environment:
-        """Return the machine of all ranks."""
-        return environment
-
-    def same(self, at: str, value: float) -> float:
-        """Return a number of rank 0, by which all ranks decide alike."""
-        return value
-
-    def counted(self, work: Mapping[str, Counted | str | None]) -> dict[str, Counted | str | None]:
-        """Return the counted work of all ranks, by name, from that of this one."""
-        return dict(work)
-
-    def announce(self, tests: Collection[str]) -> None:
-        """Say which energy tests this rank has."""
-
-    def enter(self, test: str) -> None:
-        """Begin a test."""
-
-    def leave(self) -> None:
-        """End a test."""
-
-    def conclude(self, enforce: Callable[[], None]) -> bool:
-        """Fail a test that all ranks have passed if its energy fails it, in every rank.
-
-        Return whether it passed in all ranks.
-        """
-        __tracebackhide__ = True
-        enforce()
-        return True
-
-    def end(self) -> None:
-        """Say that no further test begins here."""
-
-    def finish(self) -> None:
-        """Wait until rank 0 has written everything."""
 
 
 class _Hello(NamedTuple):
@@ -190,10 +131,12 @@ class Team(Alone):
         return self._peers.share(at, lambda: value, float)
 
     def counted(self, work: Mapping[str, Counted | str | None]) -> dict[str, Counted | str | None]:
-        """Return the counted work of all ranks to rank 0; raises `RanksApart`."""
-        own = {name: WorkOfRank.of(each) for name, each in work.items() if each is not None}
-        ranks = self._peers.gather("work", own, dict[str, WorkOfRank])
-        return dict(work) if ranks is None else counted_of_ranks(work, ranks)
+        """Return the counted work of all ranks to each of them; raises `RanksApart`."""
+        ranks = self._peers.gather("work", sendable(work), dict[str, WorkOfRank]) or []
+        of_all = self._peers.share(
+            "work of all", lambda: sendable(counted_of_ranks(work, ranks)), dict[str, WorkOfRank]
+        )
+        return {name: of_all[name].counted if name in of_all else None for name in work}
 
     def announce(self, tests: Collection[str]) -> None:
         """Say which tests this rank has; raise `OptionError` if another has them in other order."""
@@ -239,7 +182,7 @@ class Team(Alone):
         if failure is not None:
             raise failure
         if found is not None:
-            raise getattr(errors, found.kind)(f"{found.message} (found by rank 0)")
+            raise getattr(errors, found.kind)(found.message)
         return True
 
     def end(self) -> None:

@@ -20,7 +20,7 @@ from pytest_greenops.model.baseline import Baseline, Series, TestKey
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.run_options import Options
-from pytest_greenops.ranks.team import Alone
+from pytest_greenops.ranks.alone import Alone
 from pytest_greenops.sensors.instruments import Instruments
 from pytest_greenops.system import SYSTEM
 

@@ -21,7 +21,7 @@ from pytest_greenops.model.budget import Budget
 from pytest_greenops.model.environment import Environment
 from pytest_greenops.model.result import Origin
 from pytest_greenops.model.run_options import Options
-from pytest_greenops.ranks.team import Alone
+from pytest_greenops.ranks.alone import Alone
 from pytest_greenops.run.context import AcceptedSeries, Probes, RunContext
 from pytest_greenops.run.machine_results import MachineResults
 from pytest_greenops.run.save import BaselineSaver

@@ -25,6 +25,9 @@ from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.trial import Trial
 from pytest_greenops.system import SYSTEM
 
+#: How a test ended that passed in this rank of a job, and not in another one.
+NOT_ELSEWHERE = "not passed in another rank"
+
 
 class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
     """What becomes a part of the baselines of one test.
@@ -144,14 +147,16 @@ class BaselineSaver:
     def save(self, trial: Trial, outcome: str) -> Saved | None:
         """Save what a test measured, if it passed; return None in a run that saves nothing.
 
-        outcome  how the test ended: `passed`, `failed` or `skipped`
+        outcome  how the test ended: `passed`, `failed`, `skipped` or `NOT_ELSEWHERE`
         """
         if self._context.options.save is None:
             return None
         if outcome == "skipped":
             return Saved()
         if outcome != "passed":
-            return Saved(refused=dict.fromkeys(trial.made or ["call"], "the test did not pass"))
+            where = " in another rank" if outcome == NOT_ELSEWHERE else ""
+            unpassed = f"the test did not pass{where}"
+            return Saved(refused=dict.fromkeys(trial.made or ["call"], unpassed))
         try:
             work = self._new_work(trial)
             if work and not self._leaves:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -34,7 +35,9 @@ def test_collective(energy, spend, rank, group):
         return total
 
     assert energy(step)[0] == 8
-    assert energy.results["call"].joules == pytest.approx(2.0, rel=1e-3)
+    result = energy.results["call"]
+    assert result.joules == pytest.approx(2.0, rel=1e-3)
+    assert {op.name: op.amount.calls for op in result.work.operators}["aten.add"] == 4
 
 
 @pytest.mark.energy_budget("1 J")
@@ -99,7 +102,7 @@ def test_units_of_all_ranks_are_summed(job: Ranks) -> None:
 
 
 def test_work_of_all_ranks_is_summed(job: Ranks) -> None:
-    """Each makes two tensors and adds them."""
+    """Each makes two tensors and adds them; the test sees the sum in every rank."""
     work = job.results["test_collective"].work
     assert not isinstance(work, str)
     assert work is not None
@@ -114,6 +117,12 @@ def test_the_verdict_of_rank_0_fails_the_test_in_all_ranks(job: Ranks) -> None:
     for rank, printed in enumerate(job.printed):
         assert "test_it.py::test_over OVER BUDGET" in printed, rank
         assert "EnergyBudgetExceeded: call used 2.00 J, budget 1.00 J" in printed, rank
+        assert _section(printed) == _section(job.printed[0]), rank
+
+
+def _section(printed: str) -> str:
+    """Return what a rank prints below the failure of `test_over`."""
+    return re.split("\n[\n_=]", printed.partition(" test_over ")[2])[0]
 
 
 def test_only_rank_0_writes_and_reports(job: Ranks) -> None:
@@ -151,4 +160,4 @@ def test_what_fails_in_one_rank_is_not_saved(job: Ranks) -> None:
     """It is measured: the test failed after that."""
     result = job.results["test_fails_in_one"]
     assert result.joules == pytest.approx(2.0, rel=1e-3)
-    assert result.not_saved == "the test did not pass"
+    assert result.not_saved == "the test did not pass in another rank"
