@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from pytest_greenops.judge.judgement import unconfirmed
+from pytest_greenops.model.counted import WorkRecord
+from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.verdict import Cause, CauseKind, Outcome, Verdict
 from pytest_greenops.run.measured_name import MeasuredName
+from pytest_greenops.run.measured_work import OfRef
 
 #: Outcomes that no comparison of two codes changes.
 _FINAL = (Outcome.OVER_BUDGET, Outcome.NOT_MEASURED)
@@ -25,7 +28,32 @@ class Compared(NamedTuple):
     margin: float
 
 
-def to_compare(states: Iterable[MeasuredName], domain: str) -> dict[str, Compared]:
+def compare_with_ref(
+    states: Mapping[str, MeasuredName],
+    domain: str,
+    interleave: Callable[[Mapping[str, Compared]], Mapping[str, Interleaved]],
+) -> None:
+    """Compare what is not passed yet with the ref, by a function that does so by name."""
+    wanted = _to_compare(states.values(), domain)
+    for name, found in interleave(wanted).items() if wanted else ():
+        states[name].verdict = with_ref(states[name].verdict, found)
+
+
+def count_work_of_ref(
+    states: Mapping[str, MeasuredName],
+    count: Callable[[], Mapping[str, WorkRecord | str]],
+    label: str,
+) -> None:
+    """Compare the counted work with that of the ref, by a function that counts it; see `Trial`."""
+    try:
+        found, why = count(), "the test measures nothing under this name there"
+    except GreenopsError as error:
+        found, why = {}, str(error)
+    for name, state in states.items():
+        state.work.of_ref = OfRef(label, found.get(name, why))
+
+
+def _to_compare(states: Iterable[MeasuredName], domain: str) -> dict[str, Compared]:
     """Return the names that the stored screen did not firmly pass."""
     return {
         state.name: Compared(state.name, state.unit, domain, state.plan.margin)

@@ -21,21 +21,23 @@ from pytest_greenops.model.measurement import Measurement
 from pytest_greenops.model.result import Benchmark, Result
 from pytest_greenops.model.verdict import Cause, CauseKind, Outcome
 from pytest_greenops.model.work_baseline import AcceptedWork
-from pytest_greenops.run.against_ref import Compared, to_compare, with_ref
+from pytest_greenops.run.against_ref import Compared, compare_with_ref, count_work_of_ref
+from pytest_greenops.run.budget_needs import (
+    check_benchmark,
+    check_call,
+    check_quality,
+    check_run,
+    why_not_counted,
+)
 from pytest_greenops.run.confirm import Confirmation
 from pytest_greenops.run.context import RunContext
 from pytest_greenops.run.counting import Counting
 from pytest_greenops.run.explain import Explaining
 from pytest_greenops.run.fresh_process import Answer
 from pytest_greenops.run.measured_name import MeasuredName, TrialContext
-from pytest_greenops.run.measured_work import OfRef
 from pytest_greenops.system import Originals
 
 COUNTED_ONLY = "--energy-count-only measures no joules"
-_NOT_COUNTED = (
-    "the benchmark does not count this unit; name the key of its extra_info that does: "
-    "energy_benchmark_units = KEY:{per}"
-)
 #: How long one look at whether another thread still measures lasts, beyond the longest measurement.
 WAIT_S = 30.0
 
@@ -146,7 +148,7 @@ class Trial:
                 f"energy: {name or 'a loop'} begins inside another measurement; use "
                 "energy.rounds() with energy.measure(name) windows"
             )
-        self._check_limits()
+        check_run(self._context.budget, self._context.run.rules)
         self._begun.append(name or "loop")
         plan = self._context.planner.plan(name, rounds, warmup, iterations, self._left_s())
         states = yield from self._measure(name, plan, whole)
@@ -248,12 +250,7 @@ class Trial:
 
         Raises `GreenopsError` if the budget is per a unit that the test does not declare.
         """
-        per = self._context.budget.per
-        if per and per not in (*self.units, "call"):
-            raise GreenopsError(
-                f"energy_budget: per={per!r}, but the test does not count this unit; "
-                f"declare it before the call: energy.units({per}=...)"
-            )
+        check_call(self._context.budget, self.units)
         self._counted = self.units
         return {unit: n * iterations for unit, n in counted_work(self.units, value).items()}
 
@@ -277,11 +274,11 @@ class Trial:
 
     def recount(self, units: Mapping[str, float]) -> None:
         """Set the work that each call of a test that has ended did, by unit."""
-        per, changed = self._context.budget.per, units != self.units
+        changed = units != self.units
         self.units = self._counted = dict(units)
-        if self._names and per not in (None, "call", *units):
+        if why := why_not_counted(self._context.budget, units):
             for name in self._names:
-                self._not_measured(name, _NOT_COUNTED.format(per=per))
+                self._not_measured(name, why)
         elif changed:
             for state in self._names.values():
                 state.recount(units, self.unit)
@@ -301,14 +298,9 @@ class Trial:
         Raises `GreenopsError` if units of work were declared after the last measurement, and if
         the budget limits a drop of quality and the test reports none.
         """
-        if self._context.budget.max_quality_drop is not None and not self._quality:
-            raise GreenopsError(
-                "energy_budget: max_quality_drop needs a quality, but the test reports none; "
-                "report it before the test ends: energy.quality(accuracy=...)"
-            )
-        per = self._context.budget.per
-        if self._names and self._context.benchmark and per not in (None, "call", *self.units):
-            raise GreenopsError(f"energy_budget: per={per!r}, but {_NOT_COUNTED.format(per=per)}")
+        check_quality(self._context.budget, self._quality)
+        if self._names and self._context.benchmark:
+            check_benchmark(self._context.budget, self.units)
         if self._names and self.units is not self._counted:
             raise GreenopsError(
                 f"energy.units({', '.join(self.units)}=...) came after the last measurement, which "
@@ -331,9 +323,7 @@ class Trial:
         self, interleave: Callable[[Mapping[str, Compared]], Mapping[str, Interleaved]]
     ) -> None:
         """Compare what is not passed yet with a git ref, by a function that does so by name."""
-        wanted = to_compare(self._names.values(), self._context.budget.domain)
-        for name, found in interleave(wanted).items() if wanted else ():
-            self._names[name].verdict = with_ref(self._names[name].verdict, found)
+        compare_with_ref(self._names, self._context.budget.domain, interleave)
 
     @property
     def work_counted(self) -> dict[str, tuple[Counted, dict[str, str]]]:
@@ -357,14 +347,8 @@ class Trial:
         count  is called with the seconds that it may take
         label  the ref for readers: `3f2a91c (main)`
         """
-        if not self.work_counted:
-            return
-        try:
-            found, why = count(self.allowed[0]), "the test measures nothing under this name there"
-        except GreenopsError as error:
-            found, why = {}, str(error)
-        for name in self.work_counted:
-            self._names[name].work.of_ref = OfRef(label, found.get(name, why))
+        if counted := {name: self._names[name] for name in self.work_counted}:
+            count_work_of_ref(counted, partial(count, self.allowed[0]), label)
 
     @property
     def allowed(self) -> tuple[float, str | None]:
@@ -385,11 +369,3 @@ class Trial:
         self.repetition = 0
         self._begun.clear()
         return True
-
-    def _check_limits(self) -> None:
-        if self._context.budget.max_carbon_g is not None and self._context.run.rules.carbon is None:
-            raise GreenopsError(
-                "energy_budget: max_carbon needs the carbon intensity of the grid; add "
-                "--energy-carbon-intensity '400 g/kWh' (its own figure) or --energy-region CODE, "
-                "or the same in the ini file"
-            )
