@@ -31,6 +31,8 @@ from pytest_greenops.report.kinds_table import kinds_lines
 
 #: At most this many tests that did not run are named.
 _NAMED = 5
+#: Of what pytest printed, at most this many lines are shown.
+_LAST_LINES = 40
 
 
 class Fleet(Command):
@@ -80,17 +82,20 @@ class Fleet(Command):
         root, screen = Path.cwd(), Screen.of_stdout()
         check_size(root, arguments.upload_limit)
         origin = machine.origin(root, None)
-        cluster = Cluster.connect(arguments.address, root)
         args = ["--energy", *arguments.rest]
 
         def say(text: str) -> None:
             screen.print([visible(f"fleet: {text}")])
 
+        if arguments.address == "local":
+            say("starts Ray on this machine")
+        cluster = Cluster.connect(arguments.address, root)
         runs = SuiteRuns(cluster, args, root.name, origin, arguments.wait, say)
         try:
             nodes = cluster.nodes()
             if not nodes:
                 raise GreenopsError("the cluster has no node with CPUs")
+            say(f"collects the tests on {counted(len(nodes), 'node')}")
             kinds = runs.kinds(nodes)
             if runs.interrupted:
                 return INTERRUPTED
@@ -104,9 +109,9 @@ class Fleet(Command):
         finally:
             runs.close()
             cluster.close()
-        statuses = [part.status for part in parts]
+        statuses = [*runs.uncollected, *(part.status for part in parts)]
         screen.print(map(visible, _failures(parts)))
-        problems: list[str] = []
+        problems = [f"left out: {node}" for node in runs.left_out]
         try:
             problems.extend(files.write(parts))
         except GreenopsError as error:
@@ -167,12 +172,19 @@ def _allowed(path: str | None, args: Sequence[str]) -> Path | None:
 
 
 def _failures(parts: Sequence[Part]) -> Iterator[str]:
-    """Yield the text of each failure, below a line with its test and machine."""
+    """Yield the text of each failure, below a line with its test and machine.
+
+    Where no test explains pytest's exit status, the end of what it printed does.
+    """
     for part in parts:
         for ended in part.done.values():
             if ended.text:
                 yield f"--- {ended.node_id} {ended.outcome} on {label_of(part)}"
                 yield from ended.text.splitlines()
+        if not part.explained:
+            yield f"--- pytest's last lines on {label_of(part)}"
+            yield from part.printed.splitlines()[-_LAST_LINES:]
+    yield ""
 
 
 def _closing(
@@ -180,15 +192,15 @@ def _closing(
 ) -> Iterator[str]:
     """Yield what each run did, what is missing, and what became of the files."""
     for part in parts:
-        label, done = label_of(part), part.done.values()
-        failed = sum(ended.outcome in ("failed", "error") for ended in done)
+        label = label_of(part)
         on = ", then ".join(visit.node.name for visit in part.visits) or "no node"
         yield (
-            f"fleet: {label} on {on}: {len(done)} of {counted(len(part.tests), 'test')}, "
-            f"{failed} failed"
+            f"fleet: {label} on {on}: {len(part.done)} of {counted(len(part.tests), 'test')}, "
+            f"{part.failed} failed"
         )
+        yield from (f"energy: {line}" for line in part.lines)
         if label in found:
-            yield closing.closing_line(found[label])
+            yield closing.closing_line(found[label], part.why_failed)
         if part.missing:
             named = ", ".join(part.missing[:_NAMED])
             more = len(part.missing) - _NAMED

@@ -66,10 +66,16 @@ class Ended(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ended"
 
 
 class Finished(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="finished"):
-    """The run has ended, with pytest's exit status."""
+    """The run has ended, with pytest's exit status.
+
+    lines       what its summary says beside the results: what was not saved and why, problems
+    why_failed  why `--energy-strict` fails the run, although its tests pass
+    """
 
     status: int
     results: Results
+    lines: tuple[str, ...] = ()
+    why_failed: str = ""
 
 
 Event: TypeAlias = Collected | Ended | Finished

@@ -65,6 +65,7 @@ class Part:
     visits   the nodes that ran tests, in turn
     problem  why the run is not complete, if it is not
     crashed  exit codes of pytest where it ended without its report
+    printed  the end of what pytest printed, where it ended by itself
     """
 
     kind: Kind
@@ -72,6 +73,7 @@ class Part:
     visits: list[Visit] = field(default_factory=list)
     problem: str | None = None
     crashed: list[int] = field(default_factory=list)
+    printed: str = ""
 
     def add(self, node: Node, event: Event) -> None:
         """Keep an event; raise `GreenopsError` for one that does not fit this run."""
@@ -108,15 +110,39 @@ class Part:
         return [] if whole else [test for test in self.tests if test not in self.done]
 
     @property
+    def failed(self) -> int:
+        """How many tests failed, or had an error in a fixture."""
+        return sum(ended.outcome in ("failed", "error") for ended in self.done.values())
+
+    @property
+    def lines(self) -> list[str]:
+        """What the summaries of pytest said beside the results."""
+        return [line for each in self._finished for line in each.lines]
+
+    @property
+    def why_failed(self) -> str:
+        """Why `--energy-strict` fails the run, although its tests pass."""
+        return "; ".join(each.why_failed for each in self._finished if each.why_failed)
+
+    @property
+    def explained(self) -> bool:
+        """Whether the tests, or that there are none, explain pytest's exit status."""
+        by_tests = bool(self.failed or self.why_failed)
+        fine = (PASSED, NO_TESTS, FAILED) if by_tests else (PASSED, NO_TESTS)
+        return all(each.status in fine for each in self._finished)
+
+    @property
+    def _finished(self) -> list[Finished]:
+        return [visit.finished for visit in self.visits if visit.finished]
+
+    @property
     def status(self) -> int:
         """pytest's exit status, the worst of what the nodes gave; 1 if tests are missing."""
-        outcomes = [ended.outcome for ended in self.done.values()]
-        failed = any(outcome in ("failed", "error") for outcome in outcomes)
-        given = [visit.finished.status for visit in self.visits if visit.finished]
+        given = [each.status for each in self._finished]
         if len(self.visits) > 1:  # one whose tests were all done before has none left
             given = [status for status in given if status != NO_TESTS]
         incomplete = self.problem is not None or bool(self.missing)
-        return worst([*given, *self.crashed, FAILED if failed or incomplete else PASSED])
+        return worst([*given, *self.crashed, FAILED if self.failed or incomplete else PASSED])
 
     @property
     def results(self) -> Results | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from time import monotonic
@@ -13,7 +12,7 @@ import msgspec
 
 from pytest_greenops.fleet.cluster import Cluster, Node, NodeLost, Remote
 from pytest_greenops.fleet.node_events import Collected, Ended, from_line
-from pytest_greenops.fleet.part import Kind, Part
+from pytest_greenops.fleet.part import FAILED, NO_TESTS, PASSED, Kind, Part
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.result import Origin
 from pytest_greenops.model.units import counted, format_duration
@@ -24,12 +23,16 @@ from pytest_greenops.report.kinds_table import used
 _NEWS_S, _SAY_S = 5.0, 20.0
 #: How long a node may take to collect the tests, and to end after Ctrl-C.
 _COLLECT_S, _END_S = 600.0, 20.0
+#: At most this many nodes with the same problem are named.
+_NAMED = 3
 
 
 class SuiteRuns:
     """Runs pytest on nodes of a cluster, each in a thread that asks for its events.
 
-    say  prints a line; it is called in the thread that calls `run`
+    say          prints a line; it is called in the thread that calls `run`
+    left_out     the nodes that cannot run the suite, with the reason
+    uncollected  exit statuses of pytest where it could not collect the tests
     """
 
     def __init__(
@@ -52,6 +55,8 @@ class SuiteRuns:
         self._origin = msgspec.json.encode(origin)
         self._wait_s = wait_s
         self._say = say
+        self.left_out: list[str] = []
+        self.uncollected: list[int] = []
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -61,7 +66,8 @@ class SuiteRuns:
     def kinds(self, nodes: Sequence[Node]) -> list[Kind]:
         """Collect the tests on each node, and return the nodes by their fingerprint.
 
-        A node where that fails is told, and left out. Raises `GreenopsError` if it fails on all.
+        A node where that fails is told, and left out. After Ctrl-C there are none. Raises
+        `GreenopsError` if it fails on all.
         """
         found: dict[str, Collected | str] = {}
 
@@ -75,9 +81,16 @@ class SuiteRuns:
                 remote.end()
 
         self._in_threads([(collect, (node,)) for node in nodes])
-        problems = Counter(each for each in found.values() if isinstance(each, str))
-        for problem, count in problems.items():
-            self._say(f"{problem}{f' (the same on {count} nodes)' if count > 1 else ''}")
+        if self.interrupted:
+            return []
+        where: dict[str, list[str]] = {}
+        for node in nodes:
+            if isinstance(problem := found.get(node.id), str):
+                where.setdefault(problem.removeprefix(f"{node.name}: "), []).append(node.name)
+        for problem, names in where.items():
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            self.left_out.append(f"{', '.join(names[:_NAMED])}{more}: {problem}")
+            self._say(self.left_out[-1])
         by_slug: dict[str, list[tuple[Node, Collected]]] = {}
         for node in nodes:
             collected = found.get(node.id)
@@ -86,7 +99,7 @@ class SuiteRuns:
                 by_slug.setdefault(slug, []).append((node, collected))
         if not by_slug:
             raise GreenopsError(
-                f"the tests could be collected on none of {counted(len(nodes), 'node')}"
+                "pytest could collect the tests on no node; the lines above say why"
             )
         return [
             Kind(slug, tuple(node for node, _ in pairs), pairs[0][1])
@@ -158,25 +171,32 @@ class SuiteRuns:
 
     def _collect(self, remote: Remote) -> Collected:
         """Return what pytest collects on a node; raises `GreenopsError`."""
-        name, began = remote.node.name, monotonic()
+        began = monotonic()
         while self._cluster.first_ready([remote], _NEWS_S) is None:
             if remote.lost is not None:
                 raise remote.lost
             if monotonic() - began > _COLLECT_S or self.interrupted:
-                raise GreenopsError(f"{name}: Ray starts no process there")
+                raise GreenopsError("Ray starts no process there")
         remote.start(self._args, [], self._origin, self._project, collect=True)
-        lines, code, printed = remote.poll(0, _COLLECT_S)
+        lines: list[bytes] = []
+        code, printed = None, ""
+        while code is None:
+            if monotonic() - began > _COLLECT_S or self.interrupted:
+                limit = format_duration(_COLLECT_S)
+                raise GreenopsError(f"pytest has not collected the tests within {limit}")
+            more, code, printed = remote.poll(len(lines), _NEWS_S)
+            lines += more
         try:
             events = [from_line(line) for line in lines]
         except GreenopsError as error:
-            raise GreenopsError(f"{name} {error}") from None
+            raise GreenopsError(f"it {error}") from None
         for event in events:
-            if isinstance(event, Collected):
+            if isinstance(event, Collected) and code in (PASSED, FAILED, NO_TESTS):
                 return event
-        last = [line for line in printed.splitlines() if line.strip()]
-        errors = [line for line in last if line.startswith("ERROR")] or last[-1:]
-        why = errors[0] if errors else "it printed nothing"
-        raise GreenopsError(f"pytest cannot collect there (exit status {code}): {why}")
+        self.uncollected.append(code)
+        raise GreenopsError(
+            f"pytest cannot collect the tests (exit status {code}): {_first_error(printed)}"
+        )
 
     def _run(self, part: Part, candidates: Sequence[Node]) -> None:
         """Run the suite on one of some nodes, and what is left of it on others if that ends."""
@@ -260,13 +280,14 @@ class SuiteRuns:
                 if isinstance(event, Ended):
                     place = f"{len(part.done)}/{len(part.tests)}"
                     self._tell(part, remote.node, f"{place} {_progress(event)}")
+        if self.interrupted:
+            return
         if not part.visits or part.visits[-1].finished is None:
-            if self.interrupted:
-                return
             part.crashed.append(code)
             last = [line for line in printed.splitlines() if line.strip()]
             how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
             raise GreenopsError(f"pytest {how}: {last[-1] if last else 'it printed nothing'}")
+        part.printed = printed
 
     def _tell(self, part: Part, node: Node, text: str) -> None:
         self._lines.put(f"{label_of(part)} on {node.name}: {text}")
@@ -275,6 +296,18 @@ class SuiteRuns:
 def label_of(part: Part) -> str:
     """Return the name of a run in lines and tables: the kind, and its number if it is not 1."""
     return part.kind.slug + (f" #{part.number}" if part.number > 1 else "")
+
+
+def _first_error(printed: str) -> str:
+    """Return why pytest could not collect, of what it printed: its own line, and the exception."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    usage = [
+        text for line in lines for _, is_error, text in [line.partition(": error: ")] if is_error
+    ]
+    errors = [line for line in lines if line.startswith("ERROR")]
+    raised = [line[1:].strip() for line in lines if line.startswith("E  ")]
+    named = next(iter([*usage, *errors, *lines[-1:]]), "it printed nothing")
+    return f"{named} ({raised[0]})" if raised and raised[0] not in named else named
 
 
 def _progress(ended: Ended) -> str:

@@ -72,6 +72,7 @@ class FleetNode:
         self._ended: dict[str, Ended] = {}
         self._tests: dict[str, TestKey] = {}
         self._run: Run | None = None
+        self._measuring: Any = None
         self._announced = False
 
     @staticmethod
@@ -106,9 +107,9 @@ class FleetNode:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Follow the run; in a worker of pytest-xdist there is none, as its controller reports."""
-        measuring: Any = self._config.pluginmanager.get_plugin("greenops-measuring")
+        self._measuring = self._config.pluginmanager.get_plugin("greenops-measuring")
         if not hasattr(session.config, "workerinput"):
-            self._run = measuring.run
+            self._run = self._measuring.run
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(
@@ -168,7 +169,12 @@ class FleetNode:
         returned = yield
         if (run := self._run) is not None:
             self._announce(run)
-            self._send(Finished(int(session.exitstatus), run.document()))
+            lines: list[str] = []
+            why_failed = ""
+            if not self._config.option.collectonly:
+                lines, why_failed = self._measuring.gathering.said(bool(session.testsfailed))
+            status = int(session.exitstatus)
+            self._send(Finished(status, run.document(), tuple(map(encodable, lines)), why_failed))
         return returned
 
     def _announce(self, run: Run, tests: Sequence[str] = ()) -> None:

@@ -143,6 +143,12 @@ class Gathering:
             last = gathered is list(self._labelled())[-1][1]
             yield from self._of_one(gathered, reporter, self._github.annotations if last else [])
 
+    def said(self, broken: bool) -> tuple[list[str], str]:
+        """Return what the summary says beside the results, and why the run as a whole fails."""
+        every = self._of.values()
+        lines = [line for each in every for line in each.lines(broken)]
+        return lines, "; ".join(filter(None, (each.failed_as_a_whole for each in every)))
+
     def _of_one(
         self, gathered: GatheredReports, reporter: Any, annotations: list[str]
     ) -> Iterator[str]:

@@ -112,6 +112,12 @@ class Measuring:
         assert self._run is not None
         return self._run
 
+    @property
+    def gathering(self) -> Gathering:
+        """Return what is gathered of the tests, once a session that runs them has started."""
+        assert self._gathering is not None
+        return self._gathering
+
     def handle(self, item: pytest.Item) -> Energy:
         """Return the handle of a test, which begins here if no marker or argument announced it."""
         return (MeasuredItem.of(item) or self._begin(item)).handle

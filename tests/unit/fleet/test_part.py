@@ -76,3 +76,33 @@ def test_a_test_before_its_machine_is_refused() -> None:
     run = part()
     said = message_of(GreenopsError, lambda: run.add(node(), ended(TESTS[0], A)))
     assert said == "reports a test before its machine"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "end", "explained"),
+    [
+        ("passed", Finished(0, results()), True),
+        ("passed", Finished(5, results()), True),
+        ("failed", Finished(1, results()), True),
+        ("passed", Finished(1, results(), why_failed="nothing was compared"), True),
+        ("passed", Finished(1, results()), False),
+        ("failed", Finished(3, results()), False),
+    ],
+)
+def test_a_status_that_no_test_explains_is_found(
+    outcome: str, end: Finished, explained: bool
+) -> None:
+    """A plugin may fail a run whose tests pass; what pytest printed then says why."""
+    run = part()
+    run.add(node(), collected())
+    run.add(node(), ended(TESTS[0], A, outcome=outcome))
+    run.add(node(), end)
+    assert run.explained is explained
+
+
+def test_what_the_summaries_say_is_kept() -> None:
+    """What was not saved and why comes from each node that ended its run."""
+    run = part()
+    run.add(node(), collected())
+    run.add(node(), Finished(1, results(), ("not saved: a",), "nothing was saved"))
+    assert (run.lines, run.why_failed) == (["not saved: a"], "nothing was saved")
