@@ -16,6 +16,7 @@ from pytest_greenops.fleet.gather import (
     bring_baselines,
     check_shipped,
     checked_results,
+    do_each,
     own_folder,
     write_results,
 )
@@ -111,15 +112,12 @@ class Fleet(Command):
             cluster.close()
         statuses = [*runs.uncollected, *(part.status for part in parts)]
         screen.print(map(visible, _failures(parts)))
-        problems = [f"left out: {node}" for node in runs.left_out]
-        try:
-            problems.extend(files.write(parts))
-        except GreenopsError as error:
-            problems.append(str(error))
-            statuses.append(FAILED)
+        lines, failed = do_each([files.write(parts), bring_baselines(parts)])
+        statuses += [FAILED] * failed
         found = {label_of(part): results.results for part, results in files.results}
         screen.print(kinds_lines(found, screen.width, screen.unicode))
-        screen.print(map(visible, _closing(parts, found, problems)))
+        lines += [f"left out: {each}" for each in runs.left_out]
+        screen.print(map(visible, _closing(parts, found, lines)))
         return worst([*statuses, *([INTERRUPTED] if runs.interrupted else [])])
 
 
@@ -141,14 +139,13 @@ class _Files:
             own_folder(kind)
 
     def write(self, parts: Sequence[Part]) -> Iterator[str]:
-        """Write results and baselines, and yield a line about each."""
+        """Write the results, and yield a line about each file."""
         self.results = checked_results(parts)
         named = {label_of(part): results for part, results in self.results}
         if self._json is not None and named:
             yield from write_results(self._json, named)
         if self._html is not None and named:
             self._html.write_kinds(named)
-        yield from bring_baselines(parts)
 
 
 def _machines(text: str) -> int:
@@ -181,7 +178,7 @@ def _failures(parts: Sequence[Part]) -> Iterator[str]:
             if ended.text:
                 yield f"--- {ended.node_id} {ended.outcome} on {label_of(part)}"
                 yield from ended.text.splitlines()
-        if not part.explained:
+        if part.printed and not part.explained:
             yield f"--- pytest's last lines on {label_of(part)}"
             yield from part.printed.splitlines()[-_LAST_LINES:]
     yield ""

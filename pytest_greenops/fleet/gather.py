@@ -22,6 +22,23 @@ from pytest_greenops.report.document import fleet_to_json, to_json
 _SAFE = re.compile(r"(?!\.\.?$)[^/\x00-\x1f]{1,255}")
 
 
+def do_each(steps: Sequence[Iterator[str]]) -> tuple[list[str], int]:
+    """Do all steps, also after one that fails; return their lines and errors, and how many failed.
+
+    So a full disk, or a node with damaged results, does not cost the baselines of all.
+    """
+    lines: list[str] = []
+    failed = 0
+    for step in steps:
+        try:
+            for line in step:
+                lines.append(line)
+        except GreenopsError as error:
+            lines.append(str(error))
+            failed += 1
+    return lines, failed
+
+
 def own_folder(kind: Kind) -> Path:
     """Return the folder of baselines that the nodes of a kind use, in the project.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from pytest_greenops.fleet.gather import (
     bring_baselines,
     check_shipped,
     checked_results,
+    do_each,
     own_folder,
     write_results,
 )
@@ -73,6 +75,23 @@ def test_another_path_is_refused(project: Path, name: str) -> None:
     said = message_of(GreenopsError, lambda: list(bring_baselines(run)))
     assert "which is no baseline of this machine" in said
     assert list(project.iterdir()) == []
+
+
+def test_results_that_cannot_be_written_do_not_cost_the_baselines(project: Path) -> None:
+    """The step after one that fails is done, and the error is a line among the others."""
+
+    def fails() -> Iterator[str]:
+        yield "results of one machine"
+        raise GreenopsError("all.json: no space left")
+
+    slug, saved = part().kind.slug, baseline()
+    path = Store(project / "baselines", slug).path(saved.test)
+    name = path.relative_to(project / "baselines").as_posix()
+    sent = saving(name, encode(saved).decode())
+    lines, failed = do_each([fails(), bring_baselines(sent)])
+    assert lines[:2] == ["results of one machine", "all.json: no space left"]
+    assert failed == 1
+    assert path.is_file()
 
 
 def test_another_content_is_refused(project: Path) -> None:
