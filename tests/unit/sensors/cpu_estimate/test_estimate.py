@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import statistics
@@ -261,6 +262,72 @@ def test_a_process_without_times_has_none(monkeypatch: pytest.MonkeyPatch, stat:
     known_process(monkeypatch, stat)
     with pytest.raises(OSError, match="/proc/7/stat has no CPU time of its children"):
         estimate.process_ns(7)
+
+
+@pytest.fixture
+def tree(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
+    """The nanoseconds of the processes below this one: 2 and 3, and 4 below 2. 3 s have ended."""
+    system = replace(
+        SYSTEM,
+        getpid=lambda: 1,
+        process_time_ns=lambda: 5,
+        ended_children=lambda: (1.0, 2.0, 400.0),
+    )
+    used_ns = {2: 10, 3: 200, 4: 3000}
+
+    def process_ns(pid: int) -> int:
+        if pid not in used_ns:
+            raise ProcessLookupError(errno.ESRCH, "No such process")
+        return used_ns[pid]
+
+    monkeypatch.setattr(estimate, "SYSTEM", system)
+    monkeypatch.setattr(process_tree, "SYSTEM", system)
+    monkeypatch.setattr(process_tree, "has_children", lambda: bool(used_ns))
+    below = {1: [2, 3], 2: [4]}
+    monkeypatch.setattr(process_tree, "children", lambda pid: below.get(pid, []))
+    monkeypatch.setattr(estimate, "process_ns", process_ns)
+    return used_ns
+
+
+def test_all_who_ended_and_all_who_live_are_the_tree(tree: dict[int, int]) -> None:
+    """With this process; a part of the tree can be left out."""
+    assert estimate.tree_cpu_time_ns() == 3_000_003_215
+    assert estimate.below_ns(1) == (3210, True)
+    assert estimate.below_ns(1, without=(2,)) == (200, True)
+    tree.clear()
+    assert estimate.tree_cpu_time_ns() == 3_000_000_005
+
+
+def test_a_process_that_ended_meanwhile_is_not_forgotten(tree: dict[int, int]) -> None:
+    """The count says that it is not whole, and it is repeated; the others are in it."""
+    del tree[3]
+    assert estimate.below_ns(1) == (3010, False)
+    assert estimate.tree_cpu_time_ns() == 3_000_003_015
+
+
+def test_without_a_descriptor_there_is_no_time(
+    tree: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tree that cannot be read is not one that ended."""
+
+    def full(pid: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(estimate, "process_ns", full)
+    with pytest.raises(OSError, match="Too many open files"):
+        estimate.tree_cpu_time_ns()
+
+
+@pytest.mark.parametrize(
+    ("listed", "count"),
+    [(True, estimate.tree_cpu_time_ns), (False, estimate.tree_cpu_time_portable_ns)],
+)
+def test_psutil_counts_where_the_kernel_has_no_lists(
+    monkeypatch: pytest.MonkeyPatch, listed: bool, count: Callable[[], int]
+) -> None:
+    """The lists are faster, and are read where they are."""
+    monkeypatch.setattr(process_tree, "listed", lambda: listed)
+    assert estimate.best_count() is count
 
 
 class Times(NamedTuple):
