@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -334,16 +334,12 @@ class Measuring:
             measured.outcome = "failed"
         trial = measured.trial
         with self._progress:
-            trial.close(*_never(item))
+            trial.close(*selection.why_never(item))
         if self._options.fresh_child or measured.outcome == "failed":  # a subtest
             return
         trial.confirm(partial(self._measure_afresh, item))
         if self._against_ref is not None:
-            with self._progress:
-                trial.count_ref(partial(self._against_ref.count, item), self._against_ref.label)
-        if self._against_ref is not None and not self._options.count_only:
-            compare = partial(self._against_ref.compare, item, trial.allowed, self._progress)
-            trial.compare(compare)
+            self._against_ref.decide(item, trial, self._progress)
         results = trial.made.values()
         for result in () if self._follows else results:
             item.ihook.pytest_energy_verdict(item=item, result=result)
@@ -358,11 +354,3 @@ class Measuring:
         with self._progress:
             self._progress.update(f"{item.name} in a fresh process", 0, 1, at_once=True)
             return self._parent.measure(item)
-
-
-def _never(item: pytest.Item) -> Iterator[str]:
-    """Yield why an item could not measure anything, if that is not for the test to decide."""
-    if not selection.has_function(item):
-        yield f"it is a {type(item).__name__}; only test functions and methods can be measured"
-    elif selection.times_itself(item) and not selection.uses_benchmark(item):
-        yield "its work runs in the fixture benchmark: add --energy-benchmarks"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from pytest_greenops.model.outcome import Outcome
 from pytest_greenops.model.run_options import Options
 from pytest_greenops.report import interleaved_text
 from pytest_greenops.run.against_ref import Compared
+from pytest_greenops.run.trial import Trial
 
 #: What readers call the side of the user's tree.
 HERE = "the working tree"
@@ -96,6 +98,13 @@ class RefParent:
         if self._worktree is not None:
             self._worktree.remove()
         self._sides = self._worktree = None
+
+    def decide(self, item: pytest.Item, trial: Trial, progress: ProgressBar) -> None:
+        """Compare what a trial counted with the ref, and what it measured unless it only counts."""
+        with progress:
+            trial.count_ref(partial(self.count, item), self.label)
+        if not self._options.count_only:
+            trial.compare(partial(self.compare, item, trial.allowed, progress))
 
     def compare(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +130,14 @@ def _uses(item: pytest.Item, name: str, modules: Collection[str]) -> bool:
 def has_function(item: pytest.Item) -> bool:
     """Return whether an item is a test function, and not a doctest or a file of another kind."""
     return isinstance(item, pytest.Function) or callable(getattr(item, "obj", None))
+
+
+def why_never(item: pytest.Item) -> Iterator[str]:
+    """Yield why an item could not measure anything, if that is not for the test to decide."""
+    if not has_function(item):
+        yield f"it is a {type(item).__name__}; only test functions and methods can be measured"
+    elif times_itself(item) and not uses_benchmark(item):
+        yield "its work runs in the fixture benchmark: add --energy-benchmarks"
 
 
 def select(items: list[pytest.Item], options: Options) -> list[pytest.Item]:
