@@ -36,6 +36,7 @@ from pytest_greenops.hooks.fresh_child import (
     neutralise,
 )
 from pytest_greenops.hooks.fresh_parent import node_of
+from pytest_greenops.hooks.report_data import ReportData
 from pytest_greenops.measure.commanded import CommandedMeter, Loop, Order, Slice
 from pytest_greenops.model.counted import WorkRecord
 from pytest_greenops.model.result import Result
@@ -144,8 +145,14 @@ class SideProcess:
             self._fork(item, command.count)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note how the test failed, or that it was skipped."""
+        """Note how the test failed, or that it was skipped, and what was measured."""
         self._outcome.add(report)
+        if data := ReportData.of(report):
+            self._measuring.run.record(data.results)
+
+    @property
+    def _measuring(self) -> Any:
+        return self._config.pluginmanager.get_plugin("greenops-measuring")
 
     def _relative(self, node: str) -> str:
         """Return a test by its path from the top of the tree, and its names."""
@@ -153,11 +160,10 @@ class SideProcess:
         return f"{os.path.relpath(os.path.realpath(path), self._request.redirect.tree)}::{names}"
 
     def _run(self, item: pytest.Item, count: bool) -> None:
-        measuring: Any = self._config.pluginmanager.get_plugin("greenops-measuring")
         if count:
-            measuring.only_count()
+            self._measuring.only_count()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
-        results = measuring.run.results
+        results = self._measuring.run.results
         checks = {result.name: result.checks for result in results}
         work = {result.name: _work(result) for result in results if count}
         self._channel.send(Ended(self._outcome.failure, self._foreign(), checks, work))
@@ -167,9 +173,8 @@ class SideProcess:
 
         A fork cannot use what a driver knows of this process.
         """
-        measuring: Any = self._config.pluginmanager.get_plugin("greenops-measuring")
-        if measuring.run.instruments.has_drivers:
-            measuring.close()
+        if self._measuring.run.instruments.has_drivers:
+            self._measuring.close()
 
     def _fork(self, item: pytest.Item, count: bool) -> None:
         """Run a test in a fork, and say how the fork ended if it could not."""
