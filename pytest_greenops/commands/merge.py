@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -73,7 +75,8 @@ def merge(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
 def _merge_results(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
     if out.is_dir():
         raise ResultsError(f"{out}: a folder, but the inputs are files; name the output file first")
-    united = unite_results((str(path), results_file.read(path)) for path in inputs)
+    with _without_collector():
+        united = unite_results((str(path), results_file.read(path)) for path in inputs)
     if out.is_file() and out.stat().st_size:
         _check_kept(out, united.results)
     if united.policies:
@@ -88,6 +91,18 @@ def _merge_results(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
     count = counted(len(united.results.results), "measurement")
     more = f"; {united.replaced} in more than one file: the last one counts"
     yield f"{count} from {counted(len(inputs), 'file')} in {out}{more if united.replaced else ''}"
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Pause the garbage collector: results are in no cycle, and it would take half of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _check_kept(out: Path, united: Results) -> None:
