@@ -78,6 +78,7 @@ def ends(project: Project) -> dict[str, list[str]]:
 
 def test_hostile_tests_end_as_without_energy(project: Project) -> None:
     """Each passes, without, with an estimate, and with a sensor whose true joules are known."""
+    project.monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     project.write("conftest.py", CONFTEST)
     project.write("pytest.ini", INI)
     for name, module in FILES.items():
