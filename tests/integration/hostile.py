@@ -123,7 +123,7 @@ def test_psutil_forbidden(energy: Energy) -> None:
         assert measured(energy) == work()
 
 
-@pytest.mark.energy_budget("0.001 mJ")
+@pytest.mark.energy_budget("0.001 mJ", action="warn")
 def test_processes_forbidden(energy: Energy, monkeypatch: pytest.MonkeyPatch) -> None:
     """No process can be started, until the teardown; the conftest.py forbids the rest."""
     forbid(monkeypatch, subprocess, "Popen", "call", "check_output", "_args_from_interpreter_flags")
