@@ -23,7 +23,7 @@ APART_S = 3600.0
 BOOT = "boot"
 
 
-class TestKey(msgspec.Struct, frozen=True):
+class TestKey(msgspec.Struct, frozen=True, gc=False):
     """The identity of a test, more stable than a node id, which result files hold as well.
 
     module    path of the test module from the root directory, with forward slashes
@@ -53,14 +53,14 @@ class TestKey(msgspec.Struct, frozen=True):
         return f"{self.module}::{self.name.replace('.', '::', self.qualname.count('.'))}"
 
 
-class Revision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Revision(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The measured code: its commit, and whether there were uncommitted changes."""
 
     commit: str | None
     dirty: bool | None
 
 
-class Session(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Session(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The measurement of one name of a test in one process.
 
     saved_at   UTC, ISO 8601
@@ -111,7 +111,7 @@ def _seconds(session: Session) -> float:
         return 0.0
 
 
-class Anchor(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Anchor(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """The level from which small accepted steps add up: joules by unit of work, by counter.
 
     It is the first accepted level. A larger step that somebody accepts moves it by that step, and
@@ -128,7 +128,7 @@ class Anchor(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     moved_at: str | None = None
 
 
-class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Series(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The accepted sessions of one named measurement, oldest first, and their anchor."""
 
     domains: tuple[Domain, ...]
@@ -142,7 +142,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return len(occasions(self.sessions))
 
 
-class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Baseline(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One file of the baselines folder: one test on one machine."""
 
     schema: int
@@ -151,7 +151,7 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     measurements: dict[str, Series]
 
 
-class SeriesOverview(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SeriesOverview(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The accepted level of one named measurement, as `pytest-greenops show` prints it.
 
     joules         of a unit of work, by unit: `call` and the test's own; empty if none is known

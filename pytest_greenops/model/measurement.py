@@ -23,7 +23,7 @@ THERMAL_THROTTLE = "thermal throttle"
 POWER_CAP = "software power cap"
 
 
-class Domain(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Domain(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """One cumulative energy counter of the machine.
 
     name         `cpu:0`, `dram:0`, `gpu:1`, `psys`: unique on the machine
@@ -59,7 +59,7 @@ class Reading(NamedTuple):
     power: Mapping[str, PowerCurve] = MappingProxyType({})
 
 
-class Window(msgspec.Struct, frozen=True):
+class Window(msgspec.Struct, frozen=True, gc=False):
     """The energy between two readings of every sensor.
 
     energy_uj  microjoules by domain name
@@ -80,7 +80,9 @@ class Window(msgspec.Struct, frozen=True):
         return next(iter(self.missing.values()), None)
 
 
-class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class DeviceState(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True
+):
     """What a device reports around a round; None for what it does not report.
 
     throttle_reasons  why its clocks were reduced; for a GPU in NVML's words
@@ -113,7 +115,7 @@ def _ever(*seen: bool | None) -> bool | None:
     return True if True in seen else None if None in seen else False
 
 
-class Round(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Round(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """One measured repetition: `iterations` calls over `seconds`, in `windows` windows.
 
     energy_uj  microjoules of all its calls, by domain name
@@ -178,7 +180,7 @@ class CheckName(str, Enum):
     __str__ = str.__str__
 
 
-class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Check(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A self-check that failed.
 
     finding    what was found
@@ -194,14 +196,14 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kinds: tuple[Kind, ...] = ()
 
 
-class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Provenance(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The source of a figure: the sensor of each counter, and whether any is an estimate."""
 
     sensors: dict[str, str]
     estimated: bool
 
 
-class Uncounted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Uncounted(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """Calls of the work that are not in a round.
 
     before  until the first kept round: warm-up, calibration, repeated and dropped rounds
@@ -212,7 +214,7 @@ class Uncounted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     later: int = 0
 
 
-class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Measurement(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The rounds of one named piece of work, with everything needed to judge them.
 
     domains    the machine's energy counters, in order

@@ -12,7 +12,7 @@ import msgspec
 _NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
-class PowerCurve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PowerCurve(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """Mean power over consecutive parts of the measured time of a round.
 
     Parts of which there are too many are united: the mean of both is that of all their time, so

@@ -21,14 +21,18 @@ from pytest_greenops.model.verdict import CauseKind, Outcome, Verdict
 SCHEMA = 1
 
 
-class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Attempt(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True
+):
     """The outcome of an earlier attempt at a test, in a run that repeated it."""
 
     outcome: Outcome
     joules: float = math.nan
 
 
-class Benchmark(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Benchmark(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True
+):
     """What a benchmark says of itself: to its plugin, and to whoever reads the results.
 
     plugin      whose fixture it uses, `pytest-benchmark`; None with the marker alone
@@ -46,7 +50,12 @@ class Benchmark(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
 
 
 class Result(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
 ):
     """The figures of one named measurement of a test.
 
@@ -147,7 +156,7 @@ def why_not_a_baseline(result: Result) -> str | None:
     return ", ".join(f"{check.name} ({check.finding})" for check in failed) or None
 
 
-class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Policy(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """What this run compared with, and how strictly.
 
     ab          the git ref of an A/B comparison and its commit, `3f2a91c (main)`; None without one
@@ -165,7 +174,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count_only: bool = False
 
 
-class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Origin(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """Where results are from: the run, and its code.
 
     id        of the run, 32 hexadecimal digits; merged results have one that follows from theirs
@@ -192,7 +201,7 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         return replace(self, commit=there.commit, dirty=there.dirty, branch=there.branch)
 
 
-class Results(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Results(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """All results of a run: the document of `--energy-json`."""
 
     schema: int
@@ -204,7 +213,7 @@ class Results(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     origin: Origin | None = None
 
 
-class FleetResults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FleetResults(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The results of one suite on several machines, each with those of a run on it."""
 
     schema: int

@@ -69,7 +69,7 @@ UNPROVEN = (
 )
 
 
-class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Change(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The relative change over the baseline (0.55 is +55 %).
 
     low, high      its 95 % confidence interval
@@ -110,7 +110,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spread: float | None = None
 
 
-class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Limit(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """An absolute limit of a budget, and the measured value.
 
     quantity  `energy` in joules of a unit, `power` in watts, or `carbon` in grams of a call
@@ -131,7 +131,7 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.value / self.limit if self.limit else float("inf")
 
 
-class QualityChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class QualityChange(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A quality that a test reports, compared with its baseline; higher is better.
 
     limit     the largest drop that is allowed, as a share of the baseline (0.01 is 1 %)
@@ -162,7 +162,7 @@ class QualityChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return not self.exceeded and (self.value is None or self.baseline is None)
 
 
-class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """An outcome, and what it rests on.
 
     cause         why, in words, where the outcome alone does not say it
