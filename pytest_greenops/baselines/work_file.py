@@ -57,6 +57,10 @@ class WorkFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     measurements: dict[str, _Table]
 
 
+#: Made before the first test, as that of baselines.
+_DECODER = msgspec.json.Decoder(WorkFile)
+
+
 def read_existing(path: Path) -> WorkBaseline | None:
     """Read one file; return None if there is none. Raise `BaselineError`."""
     data = read_data(path)
@@ -65,7 +69,7 @@ def read_existing(path: Path) -> WorkBaseline | None:
 
 def decode(path: Path, data: bytes) -> WorkBaseline:
     """Return the accepted work that a file has; raise `BaselineError`."""
-    found = decode_document(path, data, WorkFile, WORK_SCHEMA, why_meaningless, _fewest_lines)
+    found = decode_document(path, data, _DECODER, WORK_SCHEMA, why_meaningless, _fewest_lines)
     measurements = {name: _accepted(table) for name, table in found.measurements.items()}
     return WorkBaseline(found.schema, found.test, measurements)
 

@@ -961,6 +961,21 @@ def test_a_damaged_file_of_an_earlier_name_is_of_nobody(store: Store) -> None:
     assert Store(store.folder, MACHINE).path(test) == path
 
 
+def test_types_are_known_before_a_test_leaves_no_module(
+    store: Store,
+) -> None:
+    """A baseline is decoded although the modules of its types are not loaded any more."""
+    path = save(store)
+    code = (
+        "import sys; from pathlib import Path; "
+        "from pytest_greenops.baselines.baseline_file import read; "
+        "[sys.modules.pop(name) for name in list(sys.modules) if 'greenops' in name]; "
+        "print(read(Path(sys.argv[1])).schema)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("1\n", "")
+
+
 class TestOfVeryManyFiles:
     """A store with more files than say what a suite shares."""
 
