@@ -40,7 +40,10 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def browse(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """Return a function that opens a file; at the end, it had no error and asked for nothing."""
+    """Return a function that opens a file; at the end, it had no error and asked for nothing.
+
+    Wait for a locator, not with `wait_for_function`: the page's own policy forbids to evaluate a text.
+    """
     contexts, said, asked = [], [], []
 
     def open_page(path: Path, anchor: str = "", **settings: Any) -> Any:

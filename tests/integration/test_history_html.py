@@ -132,7 +132,7 @@ def test_charts_by_time(opened: Callable[..., Any]) -> None:
     page = opened([STEPPED])
     [plot] = drawn(page)
     page.get_by_label("Charts by").select_option("time")
-    page.wait_for_function("document.querySelector('.plot').layout.xaxis.type === 'date'")
+    page.locator(".xtick").filter(has_text="Nov 13").wait_for()
     first = plot.evaluate("plot => new Date(plot.data[1].x[0]).toISOString()")
     assert first == "2026-11-10T12:30:00.000Z"
 
@@ -144,7 +144,7 @@ def test_zoom_names_the_runs_in_sight(opened: Callable[..., Any]) -> None:
     [plot] = drawn(page)
     assert len(texts(plot, ".xtick")) <= 12
     plot.evaluate("plot => Plotly.relayout(plot, {'xaxis.range[0]': 100, 'xaxis.range[1]': 103})")
-    page.wait_for_function("document.querySelectorAll('.xtick').length === 4")
+    page.locator(".xtick").nth(4).wait_for(state="detached")
     assert [text[:7] for text in sorted(texts(plot, ".xtick"))] == [
         *("0000100", "0000101", "0000102", "0000103"),
     ]

@@ -172,7 +172,8 @@ def test_links(opened: Callable[..., Any]) -> None:
     page.get_by_label("Filter").fill("encode")
     page.evaluate("location.hash = ''")
     page.evaluate(f"location.hash = '{anchor}'")
-    page.wait_for_function("document.querySelector('#filter').value === ''")
+    row(page, "test_decode").wait_for()
+    assert page.get_by_label("Filter").input_value() == ""
     assert len(shown(page)) == len(everything())
 
 
@@ -249,7 +250,7 @@ def test_narrow(opened: Callable[..., Any], width: int) -> None:
     page.get_by_role("button", name="Open all").click()
     for details in page.locator("details").all():
         details.evaluate("each => { each.open = true; each.scrollIntoView(); }")
-    page.wait_for_function("document.querySelectorAll('.main-svg').length > 20")
+    page.locator(".main-svg").nth(20).wait_for(state="attached")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     if width < 720:
         page.get_by_label("Sort by").select_option("energy")
@@ -287,7 +288,7 @@ def test_hostile_names(opened: Callable[..., Any], report: Path) -> None:
     HtmlFile(path).write(run([regressed(test=key(param=p), name=p) for p in HOSTILE]))
     page = opened(path, permissions=["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Open all").click()
-    page.wait_for_function("document.querySelectorAll('.main-svg').length > 2")
+    page.locator(".main-svg").nth(2).wait_for(state="attached")
     assert page.locator("main img, main script").count() == 0
     assert max(map(len, shown(page))) <= 120
     longest = page.locator("#tests > tbody").filter(has_text="xxxxxxxx")
