@@ -216,7 +216,7 @@ def test_a_failing_run_leaves_nothing(database: str, monkeypatch: pytest.MonkeyP
     """A row that the database refuses takes its whole run with it, and the error is one line."""
     append(url(database), [run(1)])
     good = samples.result(test=key("test_a"))
-    bad = replace(samples.result(test=key("test_b")), seconds="soon")  # type: ignore[arg-type]
+    bad = replace(samples.result(test=key("test_b")), seconds="soon")
     monkeypatch.setattr("pytest_greenops.history.append._known", lambda value: value)
     with pytest.raises(HistoryError) as caught:
         append(url(database), [run(2, [bad, good])])

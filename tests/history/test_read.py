@@ -83,7 +83,7 @@ def test_names_are_found_by_what_they_most_likely_mean(database: str) -> None:
 
 
 def test_the_last_runs_are_read(database: str) -> None:
-    """Of each machine so many; without a test, of the whole history."""
+    """Of each machine; without a test, of the whole history."""
     append(url(database), [run(n, joules=float(n + 1)) for n in range(10)])
     append(url(database), [run(n, machine="Xeon") for n in range(10, 14)])
     epyc, xeon = read(database, "test_works", 3)

@@ -42,7 +42,7 @@ def chromium() -> Iterator[Any]:
 def browse(chromium: Any) -> Iterator[Callable[..., Any]]:
     """Return a function that opens a file; at the end, it had no error and asked for nothing.
 
-    Wait for a locator, not with `wait_for_function`: the page's own policy forbids to evaluate a text.
+    Wait for a locator, not with `wait_for_function`: the page's policy forbids to evaluate text.
     """
     contexts, said, asked = [], [], []
 

@@ -508,7 +508,7 @@ class Hostile:
 
     __eq__ = __bool__ = __len__ = __iter__ = __repr__ = __str__ = forbidden
     __call__ = __getattr__ = __float__ = __index__ = __format__ = forbidden
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 def test_hostile_objects(energy: Energy) -> None:

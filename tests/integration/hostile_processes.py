@@ -235,7 +235,7 @@ def test_hooks_of_threads(energy: Energy) -> None:
     try:
         assert measured(energy) == work()
     finally:
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)
         threading.setprofile(None)
         threading.excepthook, sys.unraisablehook, sys.excepthook = before
     assert seen == []

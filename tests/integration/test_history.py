@@ -54,7 +54,7 @@ def test_a_run_is_appended(working: Project, database: str) -> None:
     assert (first["commit"], first["dirty"], first["branch"]) == (head, True, "topic")
     assert first["project"] == working.path.name
     assert {"pytest-greenops", "python", "numpy"} <= first["versions"].keys()
-    assert second["uid"] == ran.document.origin.id  # type: ignore[union-attr]
+    assert second["uid"] == ran.document.origin.id
     figures = [row["energy_j"] for row in rows(database, "figures")]
     assert figures == pytest.approx([2.0, 3.0])
 
@@ -149,7 +149,7 @@ def test_an_unreachable_history_keeps_the_run(working: Project) -> None:
     assert said.endswith(
         f"; it is kept in {kept}; the next run that reaches the history appends it"
     )
-    assert json.loads(kept.read_text())["origin"]["id"] == ran.document.origin.id  # type: ignore[union-attr]
+    assert json.loads(kept.read_text())["origin"]["id"] == ran.document.origin.id
     assert (working.path / PENDING / ".gitignore").read_text() == "*\n"
     assert SECRET not in ran.text + kept.read_text() + kept.name
 

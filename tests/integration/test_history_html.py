@@ -56,7 +56,7 @@ def opened(browse: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
 
 
 def drawn(page: Any, number: int = 1) -> list[Any]:
-    """Return the charts, scrolled into sight, of so many trends."""
+    """Return the charts, scrolled into sight, of the first `number` trends."""
     for body in page.locator("#tests > tbody").all()[:number]:
         body.locator("summary").scroll_into_view_if_needed()
         body.locator(".main-svg").first.wait_for()

@@ -120,12 +120,12 @@ def machine(*cards: Card, **socket: LiveZone) -> Host:
 
 def socket(watts: float = 50.0, **zone: object) -> Host:
     """Return a machine with one package."""
-    return machine(package=LiveZone(((0.0, watts),), **zone))  # type: ignore[arg-type]
+    return machine(package=LiveZone(((0.0, watts),), **zone))
 
 
 def with_card(**changes: object) -> Host:
     """Return a machine with a package and a card that this process uses."""
-    return machine(replace(CARD, **changes), package=LiveZone())  # type: ignore[arg-type]
+    return machine(replace(CARD, **changes), package=LiveZone())
 
 
 GPU = '"9 kJ", domain="gpu"'

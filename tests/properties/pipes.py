@@ -40,7 +40,7 @@ def framed(message: msgspec.Struct) -> bytes:
 
 def received(expected: Any, sent: bytes) -> Any:
     """Receive one message from a pipe; the process at its other end has ended then."""
-    return Channel(0, 1, expected, _Pipe(sent)).receive()  # type: ignore[arg-type]
+    return Channel(0, 1, expected, _Pipe(sent)).receive()
 
 
 def message_of(expected: Any, data: bytes) -> None:

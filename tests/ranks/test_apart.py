@@ -137,7 +137,7 @@ def test_two_hosts_are_counted_once_each(tmp_path: Path, hosts: dict[int, tuple[
         """,
     )
     place = {"prefix": hosts, "address": "10.77.0.1", "GLOO_SOCKET_IFNAME": CABLE}
-    codes, job = started(tmp_path, 4, "--energy", **place)  # type: ignore[arg-type]
+    codes, job = started(tmp_path, 4, "--energy", **place)
     assert codes == [0, 0, 0, 0], job.printed
     result = job.results["test_it"]
     assert result.joules == pytest.approx(7.0, rel=1e-3)

@@ -71,9 +71,9 @@ def test_phases_measure_their_work() -> None:
     """Training fits once, cross-validation five times, and inference only predicts."""
     fitted: list[int] = []
 
-    class Counted(type(MODELS["decision_tree"]())):  # type: ignore[misc]
+    class Counted(type(MODELS["decision_tree"]())):
         def fit(self, readings: object, faulty: object) -> object:
-            fitted.append(len(readings))  # type: ignore[arg-type]
+            fitted.append(len(readings))
             return super().fit(readings, faulty)
 
     windows: dict[str, list[int]] = {}
@@ -81,7 +81,7 @@ def test_phases_measure_their_work() -> None:
 
         def measure(function: object, *args: object, name: str = name) -> None:
             fitted.clear()
-            function(*args)  # type: ignore[operator]
+            function(*args)
             windows[name] = list(fitted)
 
         phase.run(measure, Counted(random_state=0), recording(1000, 1), recording(500, 2))

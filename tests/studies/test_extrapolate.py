@@ -95,7 +95,7 @@ def test_invalid_arguments(
 ) -> None:
     """One line names the reason and the fix."""
     with pytest.raises(InsightError, match=message):
-        extrapolate(epochs_j, total, **settings)  # type: ignore[arg-type]
+        extrapolate(epochs_j, total, **settings)
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.25, 0.5, 0.9, 0.999, 1 - 1e-6])

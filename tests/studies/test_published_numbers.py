@@ -129,7 +129,7 @@ def test_macs_mislead() -> None:
     """Green GenOps: two networks of 0.91 GMACs differ by a factor of 2.2 in joules."""
     sensor = FakeSensor(Domain("cpu:0", "cpu"))
     simple_dla, dense_net = (
-        result(measurement(sensor, lambda j=joules: sensor.spend(j), {"GMAC": 0.91}), "GMAC")  # type: ignore[misc]
+        result(measurement(sensor, lambda j=joules: sensor.spend(j), {"GMAC": 0.91}), "GMAC")
         for joules in (1.0, 2.2)
     )
     assert dense_net.per_unit["GMAC"] / simple_dla.per_unit["GMAC"] == pytest.approx(2.2)

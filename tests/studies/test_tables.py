@@ -50,7 +50,7 @@ def shown(*reports: pytest.TestReport, path: Path | None = None) -> list[str]:
     gathered, terminal = Tables(path), Terminal()
     for report in reports:
         gathered.pytest_runtest_logreport(report)
-    gathered.pytest_terminal_summary(terminal)  # type: ignore[arg-type]
+    gathered.pytest_terminal_summary(terminal)
     return terminal.lines
 
 

@@ -139,13 +139,13 @@ def test_check_returns_a_reading() -> None:
 
 def test_check_finds_what_a_run_would() -> None:
     """A missing attribute and a wrong reading are errors of one line, with the value."""
-    lacks = message_of(GreenopsError, lambda: check_sensor(7))  # type: ignore[arg-type]
+    lacks = message_of(GreenopsError, lambda: check_sensor(7))
     assert lacks == (
         "pytest_energy_sensors: 7: lacks name, source, method, domains, update_period_s, read, "
         "close; a sensor has all attributes of FakeSensor"
     )
     wrong = FakeSensor(Domain("cpu:0", "cpu"))
-    wrong.read = lambda: Reading(0, [1.5])  # type: ignore[method-assign, list-item]
+    wrong.read = lambda: Reading(0, [1.5])
     assert message_of(GreenopsError, lambda: check_sensor(wrong)) == (
         "the sensor fake returned 1.5 for cpu:0: expected whole microjoules"
     )

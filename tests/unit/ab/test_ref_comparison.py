@@ -342,7 +342,7 @@ def test_a_void_window_is_made_again() -> None:
             bench.main.voids = 1
         return work(order, limit_s)
 
-    bench.main.work = throttled  # type: ignore[method-assign]
+    bench.main.work = throttled
     assert bench.call().outcome is Outcome.PASSED
 
 

@@ -62,7 +62,7 @@ def look(
 
 def found(root: Path, at: Path | None = None, **more: timedelta | str) -> list[tuple[str, str]]:
     """Return the name of each file that would be removed, and why."""
-    findings = look(root, at or root, **more)  # type: ignore[arg-type]
+    findings = look(root, at or root, **more)
     return [(removal.path.name, removal.why) for removal in findings.removals]
 
 

@@ -30,4 +30,4 @@ def part(machine: dict[str, str] = MACHINE, *nodes: Node) -> Part:
 
 def ended(test: str, *of: Result, outcome: str = "passed", **files: str) -> Ended:
     """Return the end of a test."""
-    return Ended(test, outcome, 0.1, of, files=files)  # type: ignore[arg-type]
+    return Ended(test, outcome, 0.1, of, files=files)

@@ -45,7 +45,7 @@ def test_a_cluster_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) ->
     def init(address: str, **options: object) -> None:
         raise ConnectionError("no answer\nfurther advice")
 
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
     assert message_of(GreenopsError, lambda: Cluster.connect("ray://x:1", Path())) == (
         "--address=ray://x:1: Ray cannot be reached (no answer); expected local, auto, or the "
         "address of a running cluster such as ray://HOST:10001"

@@ -7,7 +7,7 @@ import math
 import pytest
 from msgspec.structs import replace
 
-from pytest_greenops.fleet.node_events import Event, Finished, from_line, to_line
+from pytest_greenops.fleet.node_events import Ended, Event, Finished, from_line, to_line
 from pytest_greenops.model.errors import GreenopsError
 from tests.unit.builders import message_of
 from tests.unit.fleet.runs import TESTS, collected, ended
@@ -34,7 +34,8 @@ def test_unknown_figures_are_left_out() -> None:
     """A test that was not measured has no joules, which JSON cannot say."""
     event = ended(TESTS[0], replace(measured(), joules=math.nan))
     back = from_line(to_line(event))
-    assert math.isnan(back.results[0].joules)  # type: ignore[union-attr, index]
+    assert isinstance(back, Ended)
+    assert math.isnan(back.results[0].joules)
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ class Hostile:
     def __float__(self) -> float:
         raise ZeroDivisionError
 
-    __repr__ = __str__ = __index__ = __eq__ = __bool__ = __float__  # type: ignore[assignment]
-    __hash__ = None  # type: ignore[assignment]
+    __repr__ = __str__ = __index__ = __eq__ = __bool__ = __float__
+    __hash__ = None
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_setting_of_a_wrong_kind_is_named(energy: Energy, settings: dict[str, 
 
 def test_only_functions_are_called(energy: Energy) -> None:
     """The result of a call is often passed in place of the function."""
-    assert refused(lambda: energy(5)) == (  # type: ignore[arg-type]
+    assert refused(lambda: energy(5)) == (
         "energy(5): expected a function and its arguments; write: energy(f, x), without calling f"
     )
 
@@ -159,7 +159,7 @@ def test_a_coroutine_in_place_of_its_function_is_refused(energy: Energy) -> None
 
     async def fetch() -> None: ...
 
-    assert "await energy.acall" in refused(lambda: asyncio.run(energy.acall(fetch())))  # type: ignore[arg-type]
+    assert "await energy.acall" in refused(lambda: asyncio.run(energy.acall(fetch())))
 
 
 # --- results that have not run ---------------------------------------------------------------

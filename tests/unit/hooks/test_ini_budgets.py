@@ -44,8 +44,8 @@ class Item:
 
 def marked(lines: list[str], items: list[Any]) -> list[Any]:
     """Return the items that lines match."""
-    budgets = IniBudgets(Any, [_parse("pytest.ini", line) for line in lines])  # type: ignore[arg-type]
-    budgets.pytest_collection_modifyitems(SimpleNamespace(testsfailed=0), items)  # type: ignore[arg-type]
+    budgets = IniBudgets(Any, [_parse("pytest.ini", line) for line in lines])
+    budgets.pytest_collection_modifyitems(SimpleNamespace(testsfailed=0), items)
     return [item for item in items if INI_MARK in item.stash]
 
 

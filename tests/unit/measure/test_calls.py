@@ -274,10 +274,10 @@ def test_what_another_plugin_has_timed_may_return_anything() -> None:
 def test_what_is_no_function_is_refused() -> None:
     """The error names the method that was called."""
     with hidden(TypeError) as raised:
-        SomeTrial(1).measurement()(3)  # type: ignore[arg-type]
+        SomeTrial(1).measurement()(3)
     assert str(raised.value).startswith("energy(3): expected a function and its arguments")
     with hidden(TypeError) as raised:
-        asyncio.run(SomeTrial(1).measurement().acall(3))  # type: ignore[arg-type]
+        asyncio.run(SomeTrial(1).measurement().acall(3))
     assert str(raised.value).startswith("energy.acall(3): expected a function")
 
 
@@ -350,7 +350,7 @@ def test_a_wrong_argument_is_named(options: dict[str, Any], message: str) -> Non
 def test_no_warm_up_is_a_number_of_rounds() -> None:
     """Zero is allowed, and is not the choice of the meter."""
     trial = SomeTrial(1)
-    trial.measurement().pedantic(double, [1], warmup_rounds=0)  # type: ignore[arg-type]
+    trial.measurement().pedantic(double, [1], warmup_rounds=0)
     assert trial.plan["warmup"] == 0
 
 

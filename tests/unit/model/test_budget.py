@@ -288,8 +288,8 @@ class Hostile:
     def __repr__(self) -> str:
         raise ZeroDivisionError
 
-    __str__ = __float__ = __index__ = __eq__ = __bool__ = __repr__  # type: ignore[assignment]
-    __hash__ = None  # type: ignore[assignment]
+    __str__ = __float__ = __index__ = __eq__ = __bool__ = __repr__
+    __hash__ = None
 
 
 @pytest.mark.parametrize("keyword", keywords())

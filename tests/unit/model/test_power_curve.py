@@ -31,7 +31,7 @@ def test_counts_make_means() -> None:
 def test_united_parts_keep_their_energy(
     most: int, until_s: tuple[float, ...], watts: tuple[float, ...]
 ) -> None:
-    """There are at most so many, of about the same duration, and a peak is flattened."""
+    """They have about the same duration, and a peak is flattened."""
     thin = PEAK.thinned(most)
     assert thin.until_s == until_s
     assert thin.watts == pytest.approx(watts)

@@ -96,5 +96,5 @@ def test_a_part_of_an_estimate_and_a_brought_one_are_of_processes_too() -> None:
     part.charges_waiting = False  # type: ignore[attr-defined]
     assert not sensor.charges_waiting  # type: ignore[attr-defined]
     sensor.charges_waiting = True  # type: ignore[attr-defined]
-    brought.charges_waiting = False  # type: ignore[attr-defined]
+    brought.charges_waiting = False
     assert not sensor.charges_waiting  # type: ignore[attr-defined]

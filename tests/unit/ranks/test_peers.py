@@ -100,7 +100,7 @@ def test_keys_that_all_have_read_are_removed() -> None:
 
     def act(peers: Peers) -> None:
         for number in range(50):
-            peers.share("again", lambda number=number: number, int)  # type: ignore[misc]
+            peers.share("again", lambda number=number: number, int)
             if peers.leads:
                 peers.tidy()
 

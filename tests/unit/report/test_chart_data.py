@@ -58,7 +58,7 @@ def test_a_page_of_many_tests_has_fewer_parts_of_each(tests: int, parts: int) ->
 
 @pytest.mark.parametrize("parts", [20, 200])
 def test_power_as_it_was_read(parts: int) -> None:
-    """Rounds of a session follow one another, and all curves together have so many parts."""
+    """Rounds of a session follow one another, and all curves share the parts of a chart."""
     of = on_card()
     found = charts_of(of, parts)["read"]
     (counter, session, until_s, watts), (_, fresh, until_fresh_s, _) = found["curves"]

@@ -52,12 +52,12 @@ def fails() -> Reading:
             lambda: Reading(1, [1 << 63, 2]),
             "returned 9223372036854775808 for cpu:0: expected whole",
         ),
-        (lambda: Reading(None, [1, 2]), "raised TypeError: int() argument"),  # type: ignore[arg-type]
+        (lambda: Reading(None, [1, 2]), "raised TypeError: int() argument"),
         (
             lambda: SimpleNamespace(time_ns=1, energy_uj=[1, 2]),
             "raised AttributeError: 'types.Simp",
         ),
-        (lambda: Reading(1, [1, 2], ["a", 1.0]), "raised ValueError: could not convert"),  # type: ignore[list-item]
+        (lambda: Reading(1, [1, 2], ["a", 1.0]), "raised ValueError: could not convert"),
         (lambda: Reading(1, [1, 2], [1.0]), "returned 1 errors for 2 domains"),
         (
             lambda: Reading(1, [1, 2], [1.0, float("nan")]),
@@ -71,7 +71,7 @@ def fails() -> Reading:
             lambda: Reading(1, [1, 2], [float("inf"), 0.0]),
             "returned the error inf for cpu:0: expected microjoules >= 0",
         ),
-        (lambda: Reading(1, [1, 2], why=None), "raised TypeError: 'NoneType' object is not"),  # type: ignore[arg-type]
+        (lambda: Reading(1, [1, 2], why=None), "raised TypeError: 'NoneType' object is not"),
         (lambda: Reading(-1, [1, 2]), "returned a time before that of its last reading"),
     ],
 )
@@ -104,7 +104,7 @@ def test_a_clock_that_goes_back_leaves_no_window() -> None:
 
 def test_counts_of_any_library_are_counts() -> None:
     """They become Python's own, which files hold."""
-    sensor = Brought(Sloppy(lambda: Reading(np.int64(5), np.array([1, 2]))))  # type: ignore[arg-type]
+    sensor = Brought(Sloppy(lambda: Reading(np.int64(5), np.array([1, 2]))))
     assert sensor.read() == Reading(5, [1, 2])
     assert all(type(count) is int for count in sensor.read().energy_uj)
 

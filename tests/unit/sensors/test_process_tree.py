@@ -27,7 +27,7 @@ child.communicate(b"\\n")
 def family() -> Iterator[set[int]]:
     """The process ids of a child of this process, and of its child."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", PARENT], **pipes) as child:  # type: ignore[call-overload]
+    with subprocess.Popen([sys.executable, "-c", PARENT], **pipes) as child:
         yield {child.pid, int(child.stdout.readline())}
         child.communicate("\n")
 

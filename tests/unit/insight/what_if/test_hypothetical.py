@@ -55,4 +55,4 @@ def test_another_gpu_changes_only_the_gpu() -> None:
 def test_invalid_conditions(arguments: dict[str, float], message: str) -> None:
     """Impossible figures are errors, and so is another GPU where none was measured."""
     with pytest.raises(InsightError, match=message):
-        what_if({"cpu": 1.0}, **arguments)  # type: ignore[arg-type]
+        what_if({"cpu": 1.0}, **arguments)

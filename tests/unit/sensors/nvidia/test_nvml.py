@@ -86,7 +86,7 @@ def test_two_readings_count_the_joules_between_them(opened: Open, clock: Simulat
     clock.sleep(0.5)
     after = sensor.read()
     true_j = card.joules(before.time_ns * 1e-9 - start_s, after.time_ns * 1e-9 - start_s)
-    counted_j = (after.energy_uj[0] - before.energy_uj[0]) * 1e-6  # type: ignore[operator]
+    counted_j = (after.energy_uj[0] - before.energy_uj[0]) * 1e-6
     assert counted_j == pytest.approx(true_j, abs=200 * card.tick_s)
 
 

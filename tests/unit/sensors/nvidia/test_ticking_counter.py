@@ -62,7 +62,7 @@ class Bench:
     def __init__(self) -> None:
         self.driver, self.clock = Driver(), FakeClock()
         card = Card(0, "GPU-0", "a card")
-        self.counter = TickingCounter(self.driver, card, None, self.clock)  # type: ignore[arg-type]
+        self.counter = TickingCounter(self.driver, card, None, self.clock)
 
     def see(
         self, watch: Watch | TickingCounter, joules: float | None, watts: float | None, ms: float

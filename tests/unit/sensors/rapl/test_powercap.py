@@ -327,7 +327,7 @@ def test_a_wrap_without_a_known_range_voids_the_window(
     tree = build(tmp_path, dram=(), range_uj=range_uj)
     with closing(powercap.open_sensor(tree.root)) as sensor:
         first = sensor.read()
-        tree["package-0"].set(first.energy_uj[0] + 5)  # type: ignore[operator]
+        tree["package-0"].set(first.energy_uj[0] + 5)
         second = sensor.read()
         tree["package-0"].set(3)
         third = sensor.read()

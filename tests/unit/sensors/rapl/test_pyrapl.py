@@ -406,7 +406,7 @@ def log_in_between() -> list[str]:
     """In a child: what others log on the root logger while pyRAPL is being silenced."""
     records: list[logging.LogRecord] = []
     handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign,assignment]
+    handler.emit = records.append
     logging.getLogger().addHandler(handler)
     with pyrapl._quiet():
         logging.warning("of another")
