@@ -299,6 +299,8 @@ def _brief(result: Result) -> str:
     if verdict.outcome is Outcome.OVER_BUDGET and limit is not None:
         budget = figures.of_limit(limit, limit.limit)
         return f"{figures.used(limit.used)} of {budget}"
+    if verdict.cause and verdict.outcome in _WORDED:  # a change that is not judged has no limit
+        return verdict.cause
     if shift := interleaved_text.shift_of(verdict):
         by = "A/B " if shift.ab else ""
         return f"{by}{format_percent(shift.relative)}, limit {figures.margin(shift.margin)}"

@@ -319,6 +319,17 @@ class TestBrief:
             "inconclusive  tests/test_x.py::test_b  +3.1 %, limit +5 %",
         ]
 
+    def test_of_a_change_that_is_not_judged_says_why(self) -> None:
+        """A change over its limit with no verdict would look like a regression."""
+        busy = "another process used 2.1 CPUs"
+        [line] = render_brief(
+            [result(Outcome.INCONCLUSIVE, change=change(0.31, 0.21, 0.4), cause=busy)],
+            80,
+            color=False,
+            unicode=True,
+        )
+        assert line == f"inconclusive  tests/test_x.py::test_parse  {busy}"
+
     @pytest.mark.parametrize("width", [60, 80, 120])
     @pytest.mark.parametrize("unicode", [True, False], ids=["unicode", "ascii"])
     def test_fits_the_terminal(self, width: int, unicode: bool) -> None:
