@@ -76,9 +76,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[selection.BENCHMARKS] = True
         own_benchmark.join(config)
     if options.measure or any(map(config.pluginmanager.hasplugin, _FOR_ANOTHER)):
-        from pytest_greenops.hooks.measuring import Measuring
+        from pytest_greenops.hooks import joining
 
-        Measuring.join(config, options, config.stash.get(STARTED, None))
+        joining.join(config, options, config.stash.get(STARTED, None))
     else:
         config.pluginmanager.register(NotMeasuring(config), "greenops-not-measuring")
 

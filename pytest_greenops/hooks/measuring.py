@@ -12,10 +12,10 @@ from pytest_greenops import machine
 from pytest_greenops.hooks import failure, selection
 from pytest_greenops.hooks.caller import called_in, caller_of, inform_worker, is_one_of_each
 from pytest_greenops.hooks.fixture import Energy, JoulesRead
-from pytest_greenops.hooks.fresh_child import FreshChild, measuring_only
+from pytest_greenops.hooks.fresh_child import FreshChild
 from pytest_greenops.hooks.fresh_parent import FreshParent
 from pytest_greenops.hooks.gathering import Gathering
-from pytest_greenops.hooks.job_run import NO_FRESH_PROCESS, JobRun
+from pytest_greenops.hooks.job_run import JobRun
 from pytest_greenops.hooks.live_output import LiveOutput
 from pytest_greenops.hooks.measured_item import MeasuredItem, measured_whole
 from pytest_greenops.hooks.progress_bar import ProgressBar
@@ -69,40 +69,6 @@ class Measuring:
         self._run: Run | None = None
         self._gathering: Gathering | None = None
         self._refused = ""
-
-    @classmethod
-    def join(
-        cls,
-        config: pytest.Config,
-        options: Options,
-        started: tuple[list[str], dict[str, str]] | None,
-    ) -> None:
-        """Join a run with `--energy`, or a run that measures for another process."""
-        plugins = config.pluginmanager
-        if FreshChild.of(config):
-            options = measuring_only(options)
-        if side := SideProcess.of(config):
-            options = side.options(options)
-        job = JobRun.of(config, options)
-        if job is not None:
-            options = job.options(options)
-            plugins.register(job, "greenops-job")
-        refusal = None if options.fresh_process else "energy_fresh_process is off"
-        parent = FreshParent(config, started, NO_FRESH_PROCESS if job else refusal)
-        plugins.register(parent, "greenops-fresh-parent")
-        against_ref = None
-        if options.ab is not None:
-            from pytest_greenops.hooks.ref_parent import RefParent
-
-            against_ref = RefParent(config, options, parent)
-        measuring = cls(config, options, parent, against_ref, job)
-        plugins.register(measuring, "greenops-measuring")
-        if options.benchmarks:
-            from pytest_greenops.hooks.benchmark_fixture import Benchmarks
-
-            plugins.register(Benchmarks(measuring.handle, options), "greenops-benchmarks")
-        if against_ref is not None:
-            plugins.register(against_ref, "greenops-against-ref")
 
     @property
     def run(self) -> Run:

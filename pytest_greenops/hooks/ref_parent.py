@@ -101,10 +101,11 @@ class RefParent:
 
     def decide(self, item: pytest.Item, trial: Trial, progress: ProgressBar) -> None:
         """Compare what a trial counted with the ref, and what it measured unless it only counts."""
+        against_ref = trial.against_ref
         with progress:
-            trial.count_ref(partial(self.count, item), self.label)
+            against_ref.count(partial(self.count, item), self.label)
         if not self._options.count_only:
-            trial.compare(partial(self.compare, item, trial.allowed, progress))
+            against_ref.compare(partial(self.compare, item, against_ref.allowed, progress))
 
     def compare(
         self,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from pytest_greenops.judge.judgement import unconfirmed
-from pytest_greenops.model.counted import WorkRecord
+from pytest_greenops.model.counted import Counted, WorkRecord
 from pytest_greenops.model.errors import GreenopsError
 from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.verdict import Cause, CauseKind, Outcome, Verdict
-from pytest_greenops.run.measured_name import MeasuredName
+from pytest_greenops.run.measured_name import MeasuredName, TrialContext
 from pytest_greenops.run.measured_work import OfRef
 
 #: Outcomes that no comparison of two codes changes.
@@ -28,38 +28,61 @@ class Compared(NamedTuple):
     margin: float
 
 
-def compare_with_ref(
-    states: Mapping[str, MeasuredName],
-    domain: str,
-    interleave: Callable[[Mapping[str, Compared]], Mapping[str, Interleaved]],
-) -> None:
-    """Compare what is not passed yet with the ref, by a function that does so by name."""
-    wanted = _to_compare(states.values(), domain)
-    for name, found in interleave(wanted).items() if wanted else ():
-        states[name].verdict = with_ref(states[name].verdict, found)
+class AgainstRef:
+    """Compares the measured names of one test with a git ref."""
 
+    def __init__(
+        self,
+        context: TrialContext,
+        states: Mapping[str, MeasuredName],
+        left_s: Callable[[], float],
+    ) -> None:
+        """Begin with what was measured; `left_s` returns how long the test may still run."""
+        self._context = context
+        self._states = states
+        self._left_s = left_s
 
-def count_work_of_ref(
-    states: Mapping[str, MeasuredName],
-    count: Callable[[], Mapping[str, WorkRecord | str]],
-    label: str,
-) -> None:
-    """Compare the counted work with that of the ref, by a function that counts it; see `Trial`."""
-    try:
-        found, why = count(), "the test measures nothing under this name there"
-    except GreenopsError as error:
-        found, why = {}, str(error)
-    for name, state in states.items():
-        state.work.of_ref = OfRef(label, found.get(name, why))
+    @property
+    def allowed(self) -> tuple[float, str | None]:
+        """Return how long a comparison may take, and what allows more if it is not the option."""
+        return self._context.planner.allowed(self._left_s())
 
+    def compare(
+        self, interleave: Callable[[Mapping[str, Compared]], Mapping[str, Interleaved]]
+    ) -> None:
+        """Compare what the stored screen did not firmly pass; `interleave` does so, by name."""
+        domain = self._context.budget.domain
+        wanted = {
+            state.name: Compared(state.name, state.unit, domain, state.plan.margin)
+            for state in self._states.values()
+            if state.verdict.outcome not in _FINAL and not _passed(state.verdict)
+        }
+        for name, found in interleave(wanted).items() if wanted else ():
+            state = self._states[name]
+            state.verdict = with_ref(state.verdict, found)
 
-def _to_compare(states: Iterable[MeasuredName], domain: str) -> dict[str, Compared]:
-    """Return the names that the stored screen did not firmly pass."""
-    return {
-        state.name: Compared(state.name, state.unit, domain, state.plan.margin)
-        for state in states
-        if state.verdict.outcome not in _FINAL and not _passed(state.verdict)
-    }
+    def count(
+        self, count_ref: Callable[[float], Mapping[str, WorkRecord | str]], label: str
+    ) -> None:
+        """Compare the work that was counted with that of the ref, by a function that counts it.
+
+        count_ref  is called with the seconds that it may take
+        label      the ref for readers: `3f2a91c (main)`
+        """
+        counted = {
+            name: state.work
+            for name, state in self._states.items()
+            if isinstance(state.work.counted, Counted)
+        }
+        if not counted:
+            return
+        try:
+            found = count_ref(self.allowed[0])
+            why = "the test measures nothing under this name there"
+        except GreenopsError as error:
+            found, why = {}, str(error)
+        for name, work in counted.items():
+            work.of_ref = OfRef(label, found.get(name, why))
 
 
 def _passed(verdict: Verdict) -> bool:

@@ -14,14 +14,13 @@ from pytest_greenops.measure.meter import Plan
 from pytest_greenops.measure.synchronize import synchronize
 from pytest_greenops.model.baseline import TestKey
 from pytest_greenops.model.budget import Budget
-from pytest_greenops.model.counted import Counted, WorkRecord
+from pytest_greenops.model.counted import Counted
 from pytest_greenops.model.errors import GreenopsError, RanksApart
-from pytest_greenops.model.interleaved import Interleaved
 from pytest_greenops.model.measurement import Measurement
 from pytest_greenops.model.result import Benchmark, Result
 from pytest_greenops.model.verdict import Cause, CauseKind, Outcome
 from pytest_greenops.model.work_baseline import AcceptedWork
-from pytest_greenops.run.against_ref import Compared, compare_with_ref, count_work_of_ref
+from pytest_greenops.run.against_ref import AgainstRef
 from pytest_greenops.run.budget_needs import (
     check_benchmark,
     check_call,
@@ -319,11 +318,10 @@ class Trial:
         """Confirm what is red or undecided by fresh processes; see `Confirmation`."""
         Confirmation(self._context, self._names.values()).run(measure_afresh)
 
-    def compare(
-        self, interleave: Callable[[Mapping[str, Compared]], Mapping[str, Interleaved]]
-    ) -> None:
-        """Compare what is not passed yet with a git ref, by a function that does so by name."""
-        compare_with_ref(self._names, self._context.budget.domain, interleave)
+    @property
+    def against_ref(self) -> AgainstRef:
+        """Return what compares this trial with a git ref."""
+        return AgainstRef(self._context, self._names, self._left_s)
 
     @property
     def work_counted(self) -> dict[str, tuple[Counted, dict[str, str]]]:
@@ -338,22 +336,6 @@ class Trial:
     def work_accepted(self) -> Mapping[str, AcceptedWork]:
         """Return the work that was accepted before this run, by name."""
         return self._context.accepted_work
-
-    def count_ref(
-        self, count: Callable[[float], Mapping[str, WorkRecord | str]], label: str
-    ) -> None:
-        """Compare the work that was counted with that of a git ref, by a function that counts it.
-
-        count  is called with the seconds that it may take
-        label  the ref for readers: `3f2a91c (main)`
-        """
-        if counted := {name: self._names[name] for name in self.work_counted}:
-            count_work_of_ref(counted, partial(count, self.allowed[0]), label)
-
-    @property
-    def allowed(self) -> tuple[float, str | None]:
-        """Return how long a comparison may take, and what allows more if it is not the option."""
-        return self._context.planner.allowed(self._left_s())
 
     def end(self) -> None:
         """Let other threads measure, even if the test keeps a loop that it has left."""
