@@ -195,6 +195,7 @@ work-cost: $(VENV)/.bench
 # What benchmark suites of other projects report with and without this plugin: half an hour.
 suites: $(VENV)/.test
 	$(BIN)/python -m benchmarks.suites
+
 # How large the HTML report is, and how fast it opens in Chromium.
 report: $(VENV)/.browser
 	$(BIN)/python -m benchmarks.report.opening
@@ -205,7 +206,7 @@ reliability: $(VENV)/.test
 
 # What one process keeps after hundreds of runs, beside a busy one: two hours.
 HOURS ?= 2
-soak: $(VENV)/.bench
+soak: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m tests.reliability.soak --hours $(HOURS)
 
 # Ranks that die or hang, two hosts (which need root), and J/sample of DDP and FSDP over ranks; minutes.

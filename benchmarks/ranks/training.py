@@ -20,7 +20,7 @@ RANKS = (1, 2, 4)
 
 
 def measured(ranks: int) -> dict[str, Result]:
-    """Return what a job of so many ranks measured, by `ddp` and `fsdp`."""
+    """Return what a job of that many ranks measured, by `ddp` and `fsdp`."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "results.json")
         launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks))

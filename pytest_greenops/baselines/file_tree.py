@@ -96,7 +96,7 @@ class FileTree(Generic[Content]):
         return self._listed()
 
     def sample(self) -> Mapping[Path, Content]:
-        """Return what some files have, as they are now: all, or so many of more.
+        """Return what at most `SAMPLE` files have, as they are now.
 
         The choice depends on their names alone: it is the same whichever tests run.
         """

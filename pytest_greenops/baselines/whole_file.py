@@ -86,7 +86,7 @@ def read_bytes(path: Path, most_bytes: int, streams: bool = False) -> bytes:
 
 
 def _content(handle: int, expected: int, most: int) -> bytes:
-    """Return the next bytes of an open file, at most some, of which so many are expected."""
+    """Return the next bytes of an open file: at most `most`, and `expected` as a rule."""
     blocks, left = [], most
     while left and (block := os.read(handle, min(left, max(expected + 1, _BLOCK_BYTES)))):
         blocks.append(block)

@@ -1,4 +1,4 @@
-"""The suite on every kind of machine: who runs where, what is retried, what is told meanwhile."""
+"""The suite on every kind of machine: who runs where, and what is retried."""
 
 from __future__ import annotations
 
@@ -66,8 +66,9 @@ class SuiteRuns:
     def kinds(self, nodes: Sequence[Node]) -> list[Kind]:
         """Collect the tests on each node, and return the nodes by their fingerprint.
 
-        A node where that fails is told, and left out. After Ctrl-C there are none. Raises
-        `GreenopsError` if it fails on all.
+        A node where that fails is left out, and a line says why. After Ctrl-C there are none.
+
+        Raises `GreenopsError` if it fails on all.
         """
         found: dict[str, Collected | str] = {}
 

@@ -233,7 +233,7 @@ def _described(failure: EnergyFailure | None) -> _Failure | None:
 
 @before_tests
 def _hello() -> _Hello:
-    """Return where this rank runs: hosts are told apart by their boot, or else by their name."""
+    """Return where this rank runs: the boot of its host, or else the name, identifies the host."""
     host, processes = platform.node(), ""
     with suppress(OSError):
         host = _BOOT.read_text().strip() or host
