@@ -103,7 +103,8 @@ class Dispatch:
         self._lock = SYSTEM.allocate_lock()
         self._operators: dict[tuple[Any, ...], Operator] = {}
         self._alike: dict[tuple[OperatorKind, Any], Operator] = {}
-        self._mode_class = _mode_class()
+        self._fake_class = _fake_class()
+        self._mode_class = _mode_class(self._fake_class)
         self._timer = OperatorTimer(torch)
 
     def close(self, tally: Tally) -> None:
@@ -174,8 +175,11 @@ class Dispatch:
         tensors = [*sides.operands, *sides.results]
         if tensors:
             dtype = tensors[0].dtype
+            fake = self._fake_class
             for each in tensors:
-                if each.dtype is not dtype or not each.is_cpu:
+                # A fake tensor finds its device by an operator, which every mode would see.
+                on_cpu = each.fake_device.type == "cpu" if type(each) is fake else each.is_cpu
+                if each.dtype is not dtype or not on_cpu:
                     break
             else:
                 return self._alike.get((kind, dtype)) or self._of_alike(kind, dtype)
@@ -246,11 +250,14 @@ def _joined(before: Sequence[str], after: Sequence[str]) -> str:
     return f"{', '.join(before)} -> {', '.join(after)}"
 
 
-def _mode_class() -> Any:
+def _fake_class() -> Any:
+    """Return the class of torch's fake tensors if it is loaded."""
+    return getattr(SYSTEM.modules.get("torch._subclasses.fake_tensor"), "FakeTensor", None)
+
+
+def _mode_class(fake_class: Any) -> Any:
     """Return the class of a mode in which a `Dispatch` runs each operator."""
     ours = SYSTEM.modules["torch"].Tensor.__torch_dispatch__
-    fake = SYSTEM.modules.get("torch._subclasses.fake_tensor")
-    fake_class = getattr(fake, "FakeTensor", None)
     base = SYSTEM.modules["torch.utils._python_dispatch"].TorchDispatchMode
 
     def prepare(mode: Any, dispatch: Dispatch) -> None:

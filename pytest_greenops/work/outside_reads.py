@@ -50,7 +50,11 @@ class OutsideReads:
                 self._note(func, OperatorCall(args, kwargs, given, made, out))
             return out
 
-        methods = {"__torch_dispatch__": follow, "supports_higher_order_operators": True}
+        methods = {
+            "__torch_dispatch__": follow,
+            "supports_higher_order_operators": True,
+            "_should_skip_dynamo": classmethod(lambda _: False),  # see `Dispatch`
+        }
         return type("Following", (base,), methods)()
 
     def _note(self, func: Any, call: OperatorCall) -> None:
