@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +55,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Return the arguments of a command line; exits with 2, and one line on stderr, if wrong."""
     own, rest = _split(argv)
-    return _parser().parse_args(own, argparse.Namespace(rest=rest))
+    parser = _parser()
+    arguments, unknown = parser.parse_known_args(own, argparse.Namespace(rest=rest))
+    if unknown:
+        what = shlex.join(unknown)
+        if arguments.command.passes_on:
+            where = f"{PROGRAM} {arguments.command.name} ... -- {what}"
+            parser.error(f"{what}: arguments of pytest come after --: {where}")
+        parser.error(f"unrecognized arguments: {what}")
+    return arguments
 
 
 class _Parser(argparse.ArgumentParser):

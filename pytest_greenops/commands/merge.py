@@ -155,8 +155,8 @@ def _merge_baselines(out: Path, inputs: Sequence[Path]) -> Iterator[str]:
             store.write(out / place, partial(_together, shards))
             changed += 1
     yield (
-        f"{changed} of {counted(len(places), 'baseline')} from {counted(len(read_in), 'folder')} "
-        f"added something to {out}"
+        f"{counted(len(places), 'baseline')} from {counted(len(read_in), 'folder')}: {changed} new "
+        f"or changed in {out}"
     )
     yield from _merge_work(out, work, known_work)
 
@@ -179,7 +179,8 @@ def _merge_work(
             store.write(out / place, partial(_work_together, shards))
             changed += 1
     if places:
-        yield f"{changed} of {counted(len(places), 'file')} of accepted work changed in {out}"
+        files = counted(len(places), "file")
+        yield f"{files} of accepted work: {changed} new or changed in {out}"
 
 
 def _work_together(shards: Sequence[WorkBaseline], there: WorkBaseline | None) -> WorkBaseline:

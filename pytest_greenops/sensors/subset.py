@@ -80,6 +80,7 @@ class Subset:
             [whole.energy_uj[place] for place in self._places],
             [whole.error_uj[place] for place in self._places] if whole.error_uj else (),
             {name: why for name, why in whole.why.items() if name in self._names},
+            {name: curve for name, curve in whole.power.items() if name in self._names},
         )
 
 

@@ -202,7 +202,9 @@ def test_mistakes_are_one_line(place: Place) -> None:
     assert (
         place.refused("mian", *tests) == "'mian': no such branch, tag or commit: did you mean main?"
     )
-    assert place.refused(main, "main", "extra", *tests).startswith("unrecognized arguments: extra")
+    extra = place.refused(main, "main", "extra", *tests)
+    where = "pytest-greenops bisect ... -- extra"
+    assert extra.startswith(f"extra: arguments of pytest come after --: {where}")
 
 
 def test_runs_in_the_users_folder_with_absolute_paths_moved(place: Place) -> None:

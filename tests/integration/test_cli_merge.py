@@ -162,7 +162,7 @@ class TestBaselines:
     def test_of_shards_become_one(self, folders: Path) -> None:
         """Sessions of the same test are joined, and `show` counts them."""
         ran = run(folders, "merge", "baselines", "one", "two")
-        expected = "energy: 2 of 2 baselines from 2 folders added something to baselines\n"
+        expected = "energy: 2 baselines from 2 folders: 2 new or changed in baselines\n"
         assert (0, expected, "") == ran
         shown = run(folders, "show").out
         assert 1 == shown.count("  2 sessions")
@@ -171,10 +171,10 @@ class TestBaselines:
     def test_are_merged_in_place(self, folders: Path) -> None:
         """An existing output folder is also an input; a second merge changes nothing."""
         ran = run(folders, "merge", "one", "two")
-        assert ran.lines == ["energy: 2 of 2 baselines from 1 folder added something to one"]
+        assert ran.lines == ["energy: 2 baselines from 1 folder: 2 new or changed in one"]
         before = {p: p.read_bytes() for p in (folders / "one").rglob("*.json")}
         ran = run(folders, "merge", "one", "two", "one")
-        assert ran.lines == ["energy: 0 of 2 baselines from 1 folder added something to one"]
+        assert ran.lines == ["energy: 2 baselines from 1 folder: 0 new or changed in one"]
         assert before == {p: p.read_bytes() for p in (folders / "one").rglob("*.json")}
 
     def test_are_used_by_the_next_run(self, folders: Path, project: Project) -> None:

@@ -328,7 +328,7 @@ def test_commands_read_files_with_work(project: Project, tmp_path: Path) -> None
     merged = commands.run(project.path, "merge", "merged.json", "a.json", "results.json")
     assert (merged.code, merged.err) == (0, "")
     moved = commands.run(project.path, "merge", "other", "baselines")
-    assert "energy: 4 of 4 files of accepted work changed in other" in moved.lines
+    assert "energy: 4 files of accepted work: 4 new or changed in other" in moved.lines
     project.write("test_it.py", SMALL.replace("range(4)", "[0]"))
     assert commands.run(project.path, "prune").lines[-1] == "energy: 3 of 4 baselines removed"
     [left] = (project.path / "baselines").rglob("*.json")

@@ -29,19 +29,19 @@ def test_accepted_work_is_merged(tmp_path: Path, shards: list[Path]) -> None:
     Store(shards[0], "epyc-1a2b3c4d").update(key(), lambda known: baseline())
     out = tmp_path / "out"
     assert list(merge(out, shards)) == [
-        f"1 of 1 baseline from 2 folders added something to {out}",
-        f"2 of 2 files of accepted work changed in {out}",
+        f"1 baseline from 2 folders: 1 new or changed in {out}",
+        f"2 files of accepted work: 2 new or changed in {out}",
     ]
     assert list(survey_work(out).baselines) == [
         WorkStore(out).path(key(name)) for name in ("test_one", "test_two")
     ]
-    assert list(merge(out, shards))[-1] == f"0 of 2 files of accepted work changed in {out}"
+    assert list(merge(out, shards))[-1] == f"2 files of accepted work: 0 new or changed in {out}"
 
 
 def test_folders_with_nothing_else_are_merged(tmp_path: Path, shards: list[Path]) -> None:
     """A run that only counts saves no energy."""
     out = tmp_path / "out"
-    assert list(merge(out, shards))[-1] == f"2 of 2 files of accepted work changed in {out}"
+    assert list(merge(out, shards))[-1] == f"2 files of accepted work: 2 new or changed in {out}"
 
 
 def test_work_of_two_environments_is_named(tmp_path: Path, shards: list[Path]) -> None:

@@ -51,7 +51,7 @@ def test_a_saved_baseline_comes_home(project: Path) -> None:
     path = Store(project / "baselines", slug).path(saved.test)
     name = path.relative_to(project / "baselines").as_posix()
     [line] = bring_baselines(saving(name, encode(saved).decode()))
-    assert line == "1 of 1 baseline from 1 folder added something to baselines"
+    assert line == "1 baseline from 1 folder: 1 new or changed in baselines"
     assert path.read_bytes() == encode(saved)
 
 

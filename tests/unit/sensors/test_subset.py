@@ -9,6 +9,7 @@ import pytest
 
 from pytest_greenops.model.errors import SensorUnavailable
 from pytest_greenops.model.measurement import DeviceState, Domain, Reading, Source
+from pytest_greenops.model.power_curve import PowerCurve
 from pytest_greenops.sensors.base import DeviceSensor, EdgeSensor, Finding
 from pytest_greenops.sensors.discover import discover
 from pytest_greenops.sensors.instruments import Instruments
@@ -128,7 +129,8 @@ class Edged(Live):
 
     def _exact(self, time_ns: int) -> Reading:
         count = len(self.domains)
-        return Reading(time_ns, range(count), range(10, 10 + count), {"gpu:0": "lost"})
+        power = {domain.name: PowerCurve((1.0,), (50.0,)) for domain in self.domains}
+        return Reading(time_ns, range(count), range(10, 10 + count), {"gpu:0": "lost"}, power)
 
     def begin(self, phase_s: float) -> Reading:
         """Return the counts at a time that shows the phase."""
@@ -144,14 +146,15 @@ class Edged(Live):
 
 
 def test_a_narrowed_sensor_states_what_the_whole_one_does(clock: SimulatedClock) -> None:
-    """Errors, edges, notes, resting devices and the judged domain are those of its domains."""
+    """Errors, power, edges, notes, resting devices and the judged domain are of its domains."""
     whole = Edged(clock, {CPU: moving, DRAM: moving, PSYS: moving})
     whole.doubts = {"cpu:0": "off", "dram:0": "off by more"}
     part = narrowed(whole, [DRAM, PSYS], ["no cpu"])
     instruments = Instruments([part], clock)
     assert isinstance(part, EdgeSensor)
-    assert part.begin(0.3) == Reading(3, [1, 2], [11, 12])
-    assert part.end() == Reading(7, [1, 2], [11, 12])
+    power = {name: PowerCurve((1.0,), (50.0,)) for name in ("dram:0", "psys")}
+    assert part.begin(0.3) == Reading(3, [1, 2], [11, 12], power=power)
+    assert part.end() == Reading(7, [1, 2], [11, 12], power=power)
     assert (instruments.phase_period_s, instruments.resting()) == (0.1, {"dram:0"})
     assert instruments.doubts == {"dram:0": "off by more"}
     assert (part.notes, part.left_out) == (("sampled", "no cpu"), whole.left_out)
