@@ -47,8 +47,10 @@ def failure_sections(
 
 def fact_lines(result: Result, width: int, say: Callable[[str], str] = visible) -> Iterator[str]:
     """Yield labelled lines: why a test is red, how sure that is, and what disturbed it."""
+    before = ""
     for label, text in facts(result):
-        yield from hanging(f"{label:<{_LABEL}}", say(text), width)
+        yield from hanging(f"{'' if label == before else label:<{_LABEL}}", say(text), width)
+        before = label
 
 
 def command_lines(results: Sequence[Result], caller: Caller) -> Iterator[str]:
