@@ -51,12 +51,12 @@ test-browser: $(VENV)/.browser $(VENV)/.postgresql  ## HTML pages in headless Ch
 test-plugins: $(VENV)/.test  ## this plugin together with other pytest plugins
 	$(PYTEST) $(OTHER_PLUGINS) $(SIDE_BY_SIDE)
 
-test-real-time: $(VENV)/.test  ## tests that measure against the clock, one after the other
-	$(PYTEST) -m real_time $(REAL_TIME)
+test-real-time: $(VENV)/.test $(VENV)/.bench  ## tests that measure against the clock, one after the other
+	OMP_NUM_THREADS=1 $(PYTEST) -m real_time $(REAL_TIME)
 
 # On one thread each: threads of torch in several processes slow each other down.
 test-studies: $(VENV)/.test $(VENV)/.bench  ## the tests that need torch
-	OMP_NUM_THREADS=1 $(PYTEST) $(NEED_TORCH) tests/unit/insight tests/unit/machine/test_software.py \
+	OMP_NUM_THREADS=1 $(PYTEST) -m "not real_time" $(NEED_TORCH) tests/unit/insight tests/unit/machine/test_software.py \
 		tests/test_docs.py $(SIDE_BY_SIDE)
 
 test-history: $(VENV)/.postgresql  ## histories in SQLite and in a PostgreSQL that the tests start

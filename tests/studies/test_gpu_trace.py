@@ -12,7 +12,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -37,7 +37,13 @@ from pytest_greenops.sensors.ticks import (
 from tests.simulated_host import child, nvml
 from tests.simulated_host.nvml import Card
 
-simulated = pytest.mark.skipif(not nvml.POSSIBLE, reason="needs Linux and a C compiler")
+
+def simulated(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test of a simulated card, whose power is read as time goes by."""
+    possible = pytest.mark.skipif(not nvml.POSSIBLE, reason="needs Linux and a C compiler")
+    marked: Callable[..., None] = pytest.mark.real_time(possible(test))
+    return marked
+
 
 TRACES = sorted((Path(__file__).parents[1] / "gpu" / "traces").glob("*.csv.gz"))
 NOT_RECORDED = pytest.mark.skip(

@@ -382,6 +382,7 @@ def test_a_plain_pass_measures_cpu_time() -> None:
     assert CpuTime(1, 2, 3) == CpuTime(2, 4, 6) - CpuTime(1, 2, 3)
 
 
+@pytest.mark.real_time
 def test_time_inside_operators() -> None:
     """Large operators take the time; Python around them does not."""
     data = torch.ones(300, 300)
