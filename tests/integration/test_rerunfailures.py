@@ -79,8 +79,8 @@ def test_a_first_attempt_has_no_earlier_one(saved: Project) -> None:
 
 
 def test_regressions_are_left_alone_on_request(saved: Project) -> None:
-    """`--rerun-except EnergyRegression` fails a regression at once."""
-    ran = saved.energy(*RERUN, *ALONE, "--rerun-except=EnergyRegression", joules=3.0)
+    """`--rerun-except ^Energy` fails a regression at once."""
+    ran = saved.energy(*RERUN, *ALONE, "--rerun-except=^Energy", joules=3.0)
     assert ran.outcomes == {"failed": 1}
 
 
