@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
 
 import msgspec
 
@@ -24,7 +24,7 @@ class _Pipe:
 
     def fstat(self, handle: int) -> Any:
         """Return the status of a descriptor that nobody replaces."""
-        return Mock(st_dev=0, st_ino=handle)
+        return SimpleNamespace(st_dev=0, st_ino=handle)
 
     def read(self, handle: int, most: int) -> bytes:
         """Return the next bytes."""
