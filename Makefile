@@ -86,7 +86,7 @@ fuzz: $(VENV)/.fuzz  ## each reader on a million inputs
 
 # Changes the code in small ways, and expects that a unit test fails: hours for all, MUTATE="judge measure.meter" for some.
 mutation: $(VENV)/.mutation  ## mutation testing of what measures, judges and remembers
-	$(BIN)/python -m tests.mutation --processes $(subst auto,1,$(JOBS)) $(MUTATE)
+	$(BIN)/python tests/mutation.py $(MUTATE)
 
 # A common mistake with language models, compared with a baseline of the right way: must fail.
 REGRESSIONS = $(PYTEST) benchmarks/regressions -k generation --energy-baselines=$(VENV)/right-way

@@ -20,8 +20,10 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,32 +43,33 @@ PACKAGES = tuple(Path(pattern).parts[1] for pattern in config().only_mutate)
 LINKED = ("pyproject.toml", "pytest_greenops", "tests", "benchmarks")
 #: The plugins of the tests alone, and mutants in the processes that tests start.
 ENVIRON = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(MUTANTS)}
-ARGUMENTS = ("-q", "-x", "-p", "no:cacheprovider", "-m", "not real_time")
+ARGUMENTS = ("-q", "-x", "--tb=native", "-p", "no:cacheprovider", "-m", "not real_time")
 #: A test that uses more CPU time is left out, unless only such tests reach a function.
 SLOW_S = 0.3
 #: A mutant counts as killed when its tests take longer than this and this many times their time.
 LIMIT_S, LIMIT_TIMES = 3, 6
+#: Nor is a test of use that takes longer than this.
+PROBE_S = 20
 #: How mutmut writes down what became of a mutant.
 SURVIVED, KILLED, NO_TEST, TIMEOUT = 0, 1, 33, 36
 WORDS = {SURVIVED: "survived", NO_TEST: "no test"}
 
 
 class Job(NamedTuple):
-    """Tests that run in a fork, with a mutant; "stats" notes the functions that they reach."""
+    """Tests that run in a fork, with a mutant; "stats" notes what they reach."""
 
     mutant: str
     tests: Sequence[pytest.Item]
     limit_s: float
 
 
-class End(NamedTuple):
-    """How a job ended: one of mutmut's codes, its time, and the functions that it reached."""
+class Probe(NamedTuple):
+    """What a test reaches, and how long it takes."""
 
-    job: Job
-    code: int
+    test: pytest.Item
+    reached: Sequence[str]
     cpu_s: float
     wall_s: float
-    reached: Sequence[str]
 
 
 class Results:
@@ -95,104 +98,121 @@ class Results:
         return {mutant: self[mutant] for mutant in self._files if mutant.startswith(start)}
 
 
+@dataclass
 class Forks:
     """A plugin of pytest that tries mutants in forks, in place of running the collected tests."""
 
-    def __init__(
-        self,
-        mutants: Sequence[str],
-        results: Results,
-        processes: int,
-        say: Callable[[str], object],
-    ) -> None:
-        self._mutants = mutants
-        self._results = results
-        self._processes = processes
-        self._say = say
+    package: str
+    mutants: Sequence[str]
+    results: Results
+    processes: int
+    terminal: int
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Learn what each test reaches, then try each mutant with the tests that reach it."""
-        reaching = defaultdict(list)
-        self._say(f"{len(session.items)} tests\n")
-        ends = [*self._ended([Job("stats", [test], 60) for test in session.items])]
-        for end in sorted(ends, key=lambda end: end.cpu_s):
-            if end.code != SURVIVED:
-                self._say(f"fails beside mutmut, left out: {end.job.tests[0].nodeid}\n")
-                continue
-            for function in end.reached:
-                reaching[function].append(end)
+        reaching = self._reaching(session.items)
         jobs = []
-        for mutant in self._mutants:
+        for mutant in self.mutants:
             every = reaching[mutant.partition("__mutmut_")[0]]
-            fast = [end for end in every if end.cpu_s <= SLOW_S] or every
-            limit_s = LIMIT_S + LIMIT_TIMES * sum(end.wall_s for end in fast)
-            jobs.append(Job(mutant, [test for end in fast for test in end.job.tests], limit_s))
-        for number, end in enumerate(self._ended(jobs), 1):
-            code = end.code if end.job.tests else NO_TEST
-            self._results.save(end.job.mutant, code)
+            fast = [probe for probe in every if probe.cpu_s <= SLOW_S] or every
+            limit_s = LIMIT_S + LIMIT_TIMES * sum(probe.wall_s for probe in fast)
+            jobs.append(Job(mutant, [probe.test for probe in fast], limit_s))
+        for number, (job, code, _) in enumerate(self._ended(jobs), 1):
+            code = code if job.tests else NO_TEST
+            self.results.save(job.mutant, code)
             self._say(f"\r{number} of {len(jobs)}")
             if code in WORDS:
-                self._say(f" {WORDS[code]}: {end.job.mutant}\n")
+                self._say(f" {WORDS[code]}: {job.mutant}\n")
         return True
 
-    def _ended(self, jobs: Iterable[Job]) -> Iterator[End]:
-        """Run each job in a fork of its own, some at the same time; return how each one ended."""
+    def _say(self, text: str) -> None:
+        os.write(self.terminal, text.encode())
+
+    def _reaching(self, tests: Sequence[pytest.Item]) -> dict[str, list[Probe]]:
+        """Return the tests that reach each function, the fastest first."""
+        path = FOLDER / f"{self.package}.json"
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        code = [*Path("pytest_greenops", self.package).rglob("*.py")]
+        changed_s = {
+            test: max(file.stat().st_mtime for file in (test.path, *code)) for test in tests
+        }
+        known = {
+            t.nodeid: kept[t.nodeid] for t in tests if kept.get(t.nodeid, [0])[0] == changed_s[t]
+        }
+        jobs = [Job("stats", [test], PROBE_S) for test in tests if test.nodeid not in known]
+        for number, (job, code, folder) in enumerate(self._ended(jobs), 1):
+            (test,) = job.tests
+            self._say(f"\r{number} of {len(jobs)} tests")
+            if code == SURVIVED:
+                noted = json.loads((folder / "probe").read_text())
+                known[test.nodeid] = changed_s[test], *noted
+            else:
+                self._say(f" left out, it fails beside mutmut: {test.nodeid}\n")
+        path.write_text(json.dumps(known))
+        reaching = defaultdict(list)
+        probes = [Probe(test, *known[test.nodeid][1:]) for test in tests if test.nodeid in known]
+        for probe in sorted(probes, key=lambda probe: probe.cpu_s):
+            for function in probe.reached:
+                reaching[function].append(probe)
+        return reaching
+
+    def _ended(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, int, Path]]:
+        """Run each job in a fork, some at the same time; return each with its code and folder."""
         waiting = iter(jobs)
         running: dict[int, tuple[Job, Path, float]] = {}
         overdue: set[int] = set()
         while True:
-            while len(running) < self._processes and (job := next(waiting, None)):
+            while len(running) < self.processes and (job := next(waiting, None)):
                 folder = Path(tempfile.mkdtemp())
-                running[_forked(job, folder)] = job, folder, time.monotonic()
+                running[_forked(job, folder)] = job, folder, time.monotonic() + job.limit_s
             if not running:
                 return
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
-            now = time.monotonic()
+            pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
-                for late in [pid for pid, (job, _, at) in running.items() if now > at + job.limit_s]:
-                    os.killpg(late, signal.SIGKILL)
-                    overdue.add(late)
+                for late, (_, _, until) in running.items():
+                    if time.monotonic() > until:
+                        os.killpg(late, signal.SIGKILL)
+                        overdue.add(late)
                 time.sleep(0.002)
                 continue
             with suppress(ProcessLookupError):  # what a test has started and not ended
                 os.killpg(pid, signal.SIGKILL)
-            job, folder, begun = running.pop(pid)
-            code = TIMEOUT if pid in overdue else KILLED if status else SURVIVED
-            noted = folder / "reached"
-            reached = json.loads(noted.read_text()) if noted.exists() else ()
-            shutil.rmtree(folder, ignore_errors=True)
-            yield End(job, code, usage.ru_utime + usage.ru_stime, now - begun, reached)
+            job, folder, _ = running.pop(pid)
+            yield job, TIMEOUT if pid in overdue else KILLED if status else SURVIVED, folder
             overdue.discard(pid)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _forked(job: Job, folder: Path) -> int:
     """Fork, and run the tests of a job in the child until one fails; return its process id."""
     if pid := os.fork():
-        with suppress(PermissionError, ProcessLookupError):  # whoever of the two is first
+        with suppress(PermissionError, ProcessLookupError):  # the child does it too
             os.setpgid(pid, pid)
         return pid
-    status = KILLED
+    code = KILLED
     try:
         os.setpgid(0, 0)
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)
         set_mutant_under_test(job.mutant)
+        began, used = time.monotonic(), sum(os.times()[:4])
         for test, following in zip(job.tests, [*job.tests[1:], None], strict=True):
             test.ihook.pytest_runtest_protocol(item=test, nextitem=following)
             if test.session.testsfailed:
                 break
         else:
-            status = SURVIVED
+            code = SURVIVED
         if job.mutant == "stats":
-            (folder / "reached").write_text(json.dumps([*state()._stats]))
+            times = sum(os.times()[:4]) - used, time.monotonic() - began
+            (folder / "probe").write_text(json.dumps([[*state()._stats], *times]))
     finally:
-        os._exit(status)
+        os._exit(code)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Try the mutants of some packages, print what survived and a row for each module."""
     parser = argparse.ArgumentParser(prog="python tests/mutation.py")
     parser.add_argument("parts", metavar="PACKAGE[.MODULE]", nargs="*", help="default: all")
-    parser.add_argument("--processes", type=int, default=1, help="mutants at the same time")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at a time")
     parser.add_argument("--digits", default="0123456789", help="how their numbers end")
     parser.add_argument("--survived", action="store_true", help="try these again too")
     given = parser.parse_args(arguments)
@@ -231,17 +251,18 @@ def _make_mutants() -> None:
     shutil.rmtree("mutants/tests", ignore_errors=True)
     set_mutant_under_test("mutant_generation")
     MUTANTS.mkdir(exist_ok=True)
-    copy_src_dir()
-    copy_also_copy_files()
-    create_mutants(os.cpu_count() or 1)
+    with redirect_stdout(StringIO()):
+        copy_src_dir()
+        copy_also_copy_files()
+        create_mutants(os.cpu_count() or 1)
 
 
 def _try_mutants(package: str, mutants: Sequence[str], results: Results, processes: int) -> None:
     """Try mutants of a package, in a fork: it imports the package."""
-    say = open(os.dup(1), "w", buffering=1)
     if pid := os.fork():
         os.waitpid(pid, 0)
         return
+    terminal = os.dup(1)
     with open(FOLDER / f"{package}.log", "w") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
@@ -249,7 +270,7 @@ def _try_mutants(package: str, mutants: Sequence[str], results: Results, process
     os.chdir(MUTANTS)
     sys.path[0] = str(MUTANTS)
     set_mutant_under_test("")
-    plugin = Forks(mutants, results, processes, say.write)
+    plugin = Forks(package, mutants, results, processes, terminal)
     os._exit(pytest.main([*ARGUMENTS, f"tests/unit/{package}"], plugins=[plugin]))
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 
 from pytest_greenops.model.measurement import DeviceState
+from pytest_greenops.sensors import process_tree
 from pytest_greenops.sensors.nvidia import device_state
+from pytest_greenops.system import SYSTEM
 
 OWN = os.getpid()
 LIBRARIES = "7f00-7f01 r-xp 00000000 08:01 7 /usr/lib/x86_64-linux-gnu/"
@@ -62,6 +65,13 @@ def used(cards: Sequence[Any], proc: Path) -> list[bool | None]:
 def foreign(cards: Sequence[Any], proc: Path) -> list[bool | None]:
     """Return whether another process computes on each card."""
     return [presence.foreign for presence in device_state.presences(NVML, cards, proc)]
+
+
+@pytest.fixture(autouse=True)
+def own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that collected these tests; `tests/mutation.py` runs them in forks of it."""
+    for module in (device_state, process_tree):
+        monkeypatch.setattr(module, "SYSTEM", replace(SYSTEM, getpid=lambda: OWN))
 
 
 @pytest.fixture
