@@ -110,10 +110,10 @@ class Forks:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Learn what each test reaches, then try each mutant with the tests that reach it."""
-        reaching = self._reaching(session.items)
+        reaching, beside = self._reaching(session.items)
         jobs = []
         for mutant in self.mutants:
-            every = reaching[mutant.partition("__mutmut_")[0]]
+            every = reaching[mutant.partition("__mutmut_")[0]] or beside[_module(mutant)]
             fast = [probe for probe in every if probe.cpu_s <= SLOW_S] or every
             limit_s = LIMIT_S + LIMIT_TIMES * sum(probe.wall_s for probe in fast)
             jobs.append(Job(mutant, [probe.test for probe in fast], limit_s))
@@ -128,8 +128,13 @@ class Forks:
     def _say(self, text: str) -> None:
         os.write(self.terminal, text.encode())
 
-    def _reaching(self, tests: Sequence[pytest.Item]) -> dict[str, list[Probe]]:
-        """Return the tests that reach each function, the fastest first."""
+    def _reaching(
+        self, tests: Sequence[pytest.Item]
+    ) -> tuple[dict[str, list[Probe]], dict[str, list[Probe]]]:
+        """Return the tests that reach each function, the fastest first, and those of each module.
+
+        The latter may reach a function in a process that they start.
+        """
         path = FOLDER / f"{self.package}.json"
         kept = json.loads(path.read_text()) if path.exists() else {}
         code = [*Path("pytest_greenops", self.package).rglob("*.py")]
@@ -149,12 +154,13 @@ class Forks:
             else:
                 self._say(f" left out, it fails beside mutmut: {test.nodeid}\n")
         path.write_text(json.dumps(known))
-        reaching = defaultdict(list)
+        reaching, beside = defaultdict(list), defaultdict(list)
         probes = [Probe(test, *known[test.nodeid][1:]) for test in tests if test.nodeid in known]
         for probe in sorted(probes, key=lambda probe: probe.cpu_s):
+            beside[_mirrored(probe.test)].append(probe)
             for function in probe.reached:
                 reaching[function].append(probe)
-        return reaching
+        return reaching, beside
 
     def _ended(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, int, Path]]:
         """Run each job in a fork, some at the same time; return each with its code and folder."""
@@ -181,6 +187,17 @@ class Forks:
             yield job, TIMEOUT if pid in overdue else KILLED if status else SURVIVED, folder
             overdue.discard(pid)
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _module(mutant: str) -> str:
+    """Return the module of a mutant below the package, `judge.stats`."""
+    return mutant.partition(".")[2].partition(".x")[0]
+
+
+def _mirrored(test: pytest.Item) -> str:
+    """Return the module that the file of a test is named after."""
+    folders, _, file = test.nodeid.partition("::")[0].rpartition("/test_")
+    return f"{folders.removeprefix('tests/unit/')}/{file.removesuffix('.py')}".replace("/", ".")
 
 
 def _forked(job: Job, folder: Path) -> int:
@@ -280,8 +297,7 @@ def _print_table(part: str, codes: dict[str, int | None]) -> None:
     for mutant, code in codes.items():
         if code in WORDS:
             print(f"{WORDS[code]}: {mutant}")
-        module = mutant.partition(".")[2].partition(".x")[0]
-        for row in {module, part}:
+        for row in {_module(mutant), part}:
             counted[row][code] += 1
     print(f"{'part':36}{'mutants':>9}{'tried':>8}{'killed':>8}{'survived':>10}{'share':>9}")
     for row, count in sorted(counted.items(), reverse=True):
