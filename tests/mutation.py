@@ -110,10 +110,11 @@ class Forks:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Learn what each test reaches, then try each mutant with the tests that reach it."""
-        reaching, beside = self._reaching(session.items)
+        reaching = self._reaching(session.items)
         jobs = []
         for mutant in self.mutants:
-            every = reaching[mutant.partition("__mutmut_")[0]] or beside[_module(mutant)]
+            every = reaching[mutant.partition("__mutmut_")[0]] + reaching[_module(mutant)]
+            every.sort(key=lambda probe: probe.wall_s)
             fast = [probe for probe in every if probe.cpu_s <= SLOW_S] or every
             limit_s = LIMIT_S + LIMIT_TIMES * sum(probe.wall_s for probe in fast)
             jobs.append(Job(mutant, [probe.test for probe in fast], limit_s))
@@ -128,39 +129,38 @@ class Forks:
     def _say(self, text: str) -> None:
         os.write(self.terminal, text.encode())
 
-    def _reaching(
-        self, tests: Sequence[pytest.Item]
-    ) -> tuple[dict[str, list[Probe]], dict[str, list[Probe]]]:
-        """Return the tests that reach each function, the fastest first, and those of each module.
+    def _reaching(self, tests: Sequence[pytest.Item]) -> dict[str, list[Probe]]:
+        """Return the tests that reach each function.
 
-        The latter may reach a function in a process that they start.
+        A test that reaches none in its process may do so in another one that it starts: it counts
+        for the module that its file is named after.
         """
         path = FOLDER / f"{self.package}.json"
         kept = json.loads(path.read_text()) if path.exists() else {}
-        code = [*Path("pytest_greenops", self.package).rglob("*.py")]
-        changed_s = {
-            test: max(file.stat().st_mtime for file in (test.path, *code)) for test in tests
-        }
-        known = {
-            t.nodeid: kept[t.nodeid] for t in tests if kept.get(t.nodeid, [0])[0] == changed_s[t]
-        }
+        sources = [*Path("pytest_greenops", self.package).rglob("*.py")]
+        known = {}
+        changed_s = {}
+        for test in tests:
+            changed_s[test] = max(file.stat().st_mtime for file in (test.path, *sources))
+            if kept.get(test.nodeid, [0])[0] == changed_s[test]:
+                known[test.nodeid] = kept[test.nodeid]
         jobs = [Job("stats", [test], PROBE_S) for test in tests if test.nodeid not in known]
         for number, (job, code, folder) in enumerate(self._ended(jobs), 1):
             (test,) = job.tests
             self._say(f"\r{number} of {len(jobs)} tests")
             if code == SURVIVED:
                 noted = json.loads((folder / "probe").read_text())
-                known[test.nodeid] = changed_s[test], *noted
+                known[test.nodeid] = [changed_s[test], *noted]
             else:
                 self._say(f" left out, it fails beside mutmut: {test.nodeid}\n")
         path.write_text(json.dumps(known))
-        reaching, beside = defaultdict(list), defaultdict(list)
-        probes = [Probe(test, *known[test.nodeid][1:]) for test in tests if test.nodeid in known]
-        for probe in sorted(probes, key=lambda probe: probe.cpu_s):
-            beside[_mirrored(probe.test)].append(probe)
-            for function in probe.reached:
-                reaching[function].append(probe)
-        return reaching, beside
+        reaching = defaultdict(list)
+        for test in tests:
+            if test.nodeid in known:
+                probe = Probe(test, *known[test.nodeid][1:])
+                for function in probe.reached or [_mirrored(test)]:
+                    reaching[function].append(probe)
+        return reaching
 
     def _ended(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, int, Path]]:
         """Run each job in a fork, some at the same time; return each with its code and folder."""

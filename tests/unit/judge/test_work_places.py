@@ -25,7 +25,7 @@ def where(
     still: Mapping[str, int] = STILL,
 ) -> str:
     """Return the place of a change of an operator; numbers are operations of a module."""
-    tables = [
+    after, prior = (
         table(
             {},
             {
@@ -34,8 +34,8 @@ def where(
             },
         )
         for modules in (now, before)
-    ]
-    return place(*tables, old, new, direction)
+    )
+    return place(after, prior, old, new, direction)
 
 
 def test_the_largest_change_is_first() -> None:
