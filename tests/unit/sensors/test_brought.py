@@ -12,7 +12,7 @@ import pytest
 from pytest_greenops.model.errors import OptionError
 from pytest_greenops.model.measurement import DeviceState, Domain, Reading
 from pytest_greenops.sensors.base import DeviceSensor, EdgeSensor, NamableSensor, difference
-from pytest_greenops.sensors.brought import Brought
+from pytest_greenops.sensors.brought import Brought, brought_sensors
 from pytest_greenops.testing import FakeSensor
 from tests.unit.builders import message_of
 
@@ -28,6 +28,9 @@ class Sloppy(FakeSensor):
         """Return, or raise, something."""
         reading: Reading = self.answer()
         return reading
+
+
+NAME_AND_KIND = "expected a printable name, and one of cpu, dram, gpu, psys"
 
 
 def fails() -> Reading:
@@ -138,6 +141,7 @@ def test_what_a_sensor_can_do_stays() -> None:
     assert isinstance(rich, EdgeSensor)
     assert rich.begin(0.0) == rich.end() == Reading(0, [0, 0])
     assert rich.states() == {}
+    assert (rich.phase_period_s, rich.notes, rich.update_period_s) == (0.1, ("a note",), 0.001)
     assert isinstance(rich, NamableSensor)
     rich.named = "gpu"
     assert rich._sensor.named == "gpu"
@@ -154,6 +158,17 @@ def test_what_a_sensor_can_do_stays() -> None:
         ({"update_period_s": float("nan")}, "update_period_s=nan: expected seconds >= 0"),
         ({"domains": ()}, "domains=(): expected a tuple of Domain"),
         ({"domains": ("cpu:0",)}, "domains has 'cpu:0': expected Domain('cpu:0', 'cpu')"),
+        ({"domains": [Domain(" ", "cpu")]}, NAME_AND_KIND),
+        ({"domains": [Domain("cpu\n", "cpu")]}, NAME_AND_KIND),
+        ({"domains": [Domain("cpu:0", "core")]}, NAME_AND_KIND),
+        (
+            {"domains": [Domain("a", "cpu"), Domain("a", "gpu")]},
+            "two domains have the same name: give each counter its own",
+        ),
+        (
+            {"domains": [Domain("a", "psys"), Domain("b", "gpu")]},
+            "psys is the whole machine: give counted=False to it, or to all others",
+        ),
     ],
 )
 def test_a_sensor_that_lacks_something_is_refused(change: dict[str, Any], message: str) -> None:
@@ -164,6 +179,30 @@ def test_a_sensor_that_lacks_something_is_refused(change: dict[str, Any], messag
     assert "lacks name, source" in message_of(OptionError, lambda: Brought(object()))
     twice = [Domain("cpu:0", "cpu")] * 2
     assert "the same name" in message_of(ValueError, lambda: FakeSensor(*twice))
+
+
+def test_psys_may_be_beside_others_that_are_not_counted() -> None:
+    """Or not be counted itself."""
+    psys, gpu = Domain("a", "psys"), Domain("b", "gpu")
+    for domains in (
+        [psys],
+        [psys, Domain("b", "gpu", counted=False)],
+        [Domain("a", "psys", counted=False), gpu],
+    ):
+        assert Brought(FakeSensor(*domains)).domains == tuple(domains)
+
+
+def test_each_sensor_of_each_hook_is_checked() -> None:
+    """In their order; a hook returns a list or a tuple."""
+    one, two, three = (FakeSensor(name=name) for name in ("one", "two", "three"))
+    assert [each.name for each in brought_sensors([[one, two], (three,)])] == [
+        "one",
+        "two",
+        "three",
+    ]
+    refused = message_of(OptionError, lambda: [*brought_sensors([[one], two])])
+    assert refused.startswith("pytest_energy_sensors: <")
+    assert refused.endswith(">: expected a list of sensors")
 
 
 class Doubtful(FakeSensor):

@@ -205,6 +205,7 @@ def test_auto_estimates_only_what_nothing_counts(has: Has) -> None:
     assert instruments.sensor_of == {"dram:0": "plug", "cpu:0": "estimate"}
     assert instruments.estimated == ("cpu:0",)
     part = findings[-1].sensor
+    assert findings[-1].name == "estimate"
     assert part is not None
     assert (part.name, part.source, part.method, part.update_period_s) == (
         "estimate",
@@ -300,11 +301,20 @@ def test_two_that_count_the_same_are_refused(
     assert message == f"--energy-sensors: {problem}"
 
 
-@pytest.mark.parametrize("names", [("auto", "pyrapl"), ("pyrapl", "auto")])
-def test_auto_allows_no_other_name(has: Has, names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("names", "others"),
+    [
+        (("auto", "pyrapl"), "pyrapl"),
+        (("pyrapl", "auto"), "pyrapl"),
+        (("nvml", "auto", "pyrapl"), "nvml, pyrapl"),
+    ],
+)
+def test_auto_allows_no_other_name(has: Has, names: tuple[str, ...], others: str) -> None:
     """A sensor that is named as well would not be read."""
     has(pyrapl=("cpu",))
-    assert refusal(*names) == ("--energy-sensors: auto chooses by itself; omit it to name pyrapl")
+    assert refusal(*names) == (
+        f"--energy-sensors: auto chooses by itself; omit it to name {others}"
+    )
 
 
 def test_refused_sensors_are_closed() -> None:
