@@ -127,6 +127,21 @@ def test_lists_of_tensors() -> None:
     assert Amount(1, 0, 0, 2 * 12 * FLOAT, 12 * FLOAT, 12) == amount
 
 
+def test_calls_of_an_operator_add_up() -> None:
+    """In each number, whatever the shapes; so do views."""
+    few, many, weights = torch.ones(2, 4), torch.ones(5, 4), torch.ones(4, 3)
+
+    def work() -> None:
+        for rows in (few, many, few):
+            rows.mm(weights).t()
+
+    tally = counted(work)
+    read, written = 2 * (8 + 12) + (20 + 12), 2 * 6 + 15
+    flops = 2 * (8 + 20 + 8) * 3
+    assert of(tally, "aten.mm") == Amount(3, 0, flops, read * FLOAT, written * FLOAT, written)
+    assert of(tally, "aten.t") == Amount(views=3)
+
+
 @pytest.mark.parametrize(
     "look",
     [
