@@ -294,6 +294,7 @@ def test_all_who_ended_and_all_who_live_are_the_tree(tree: dict[int, int]) -> No
     assert estimate.tree_cpu_time_ns() == 3_000_003_215
     assert estimate.below_ns(1) == (3210, True)
     assert estimate.below_ns(1, without=(2,)) == (200, True)
+    assert estimate.below_ns(1, without=(3,)) == (3010, True)
     tree.clear()
     assert estimate.tree_cpu_time_ns() == 3_000_000_005
 
@@ -365,6 +366,40 @@ def test_psutil_counts_all_who_live(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "SYSTEM", system)
     monkeypatch.setattr(process_tree, "SYSTEM", system)
     assert estimate.tree_cpu_time_portable_ns() == 37_875_000_007
+
+
+def test_psutil_that_knows_no_descendants_is_an_error_of_the_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the reason that it gives."""
+
+    def fails() -> None:
+        raise SYSTEM.psutil_error("no such process")
+
+    monkeypatch.setattr(estimate, "SYSTEM", replace(SYSTEM, psutil_process=fails))
+    with pytest.raises(OSError, match="no such process"):
+        estimate.tree_cpu_time_portable_ns()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
+        (OSError("access denied"), "access denied"),
+    ],
+)
+def test_a_reading_without_cpu_time_says_when_and_why(error: OSError, words: str) -> None:
+    """It has no count of any domain."""
+    clock = FakeClock()
+
+    def fails() -> int:
+        raise error
+
+    sensor = EstimateSensor(ONE_WATT, 0.0, fails, clock)
+    clock.sleep(2.0)
+    why = f"could not be estimated: CPU time cannot be read ({words})"
+    expected = Reading(clock.now_ns(), [None, None], why={"cpu:0": why, "dram:0": why})
+    assert sensor.read() == expected
 
 
 def test_a_reading_is_work_and_a_share_of_the_wait() -> None:
