@@ -374,10 +374,10 @@ def test_psutil_that_knows_no_descendants_is_an_error_of_the_system(
     """With the reason that it gives."""
 
     def fails() -> None:
-        raise SYSTEM.psutil_error("no such process")
+        raise psutil.NoSuchProcess(7)
 
     monkeypatch.setattr(estimate, "SYSTEM", replace(SYSTEM, psutil_process=fails))
-    with pytest.raises(OSError, match="no such process"):
+    with pytest.raises(OSError, match=r"process no longer exists \(pid=7\)"):
         estimate.tree_cpu_time_portable_ns()
 
 
