@@ -46,9 +46,9 @@ ENVIRON = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(MUTANTS)}
 ARGUMENTS = ("-q", "-x", "--tb=native", "-p", "no:cacheprovider", "-m", "not real_time")
 #: A test that uses more CPU time is left out, unless only such tests reach a function.
 SLOW_S = 0.3
-#: A mutant counts as killed when its tests take longer than this and this many times their time.
+#: A mutant counts as killed when a test takes longer than this and this many times its time.
 LIMIT_S, LIMIT_TIMES = 3, 6
-#: Nor is a test of use that takes longer than this.
+#: A test that takes longer without a mutant is left out.
 PROBE_S = 20
 #: How mutmut writes down what became of a mutant.
 SURVIVED, KILLED, NO_TEST, TIMEOUT = 0, 1, 33, 36
@@ -56,11 +56,10 @@ WORDS = {SURVIVED: "survived", NO_TEST: "no test"}
 
 
 class Job(NamedTuple):
-    """Tests that run in a fork, with a mutant; "stats" notes what they reach."""
+    """Tests that run in a fork, each for some seconds at most; "stats" notes what they reach."""
 
     mutant: str
-    tests: Sequence[pytest.Item]
-    limit_s: float
+    tests: Sequence[tuple[pytest.Item, float]]
 
 
 class Probe(NamedTuple):
@@ -116,8 +115,8 @@ class Forks:
             every = reaching[mutant.partition("__mutmut_")[0]] + reaching[_module(mutant)]
             every.sort(key=lambda probe: probe.wall_s)
             fast = [probe for probe in every if probe.cpu_s <= SLOW_S] or every
-            limit_s = LIMIT_S + LIMIT_TIMES * sum(probe.wall_s for probe in fast)
-            jobs.append(Job(mutant, [probe.test for probe in fast], limit_s))
+            tests = [(probe.test, LIMIT_S + LIMIT_TIMES * probe.wall_s) for probe in fast]
+            jobs.append(Job(mutant, tests))
         for number, (job, code, _) in enumerate(self._ended(jobs), 1):
             code = code if job.tests else NO_TEST
             self.results.save(job.mutant, code)
@@ -144,9 +143,9 @@ class Forks:
             changed_s[test] = max(file.stat().st_mtime for file in (test.path, *sources))
             if kept.get(test.nodeid, [0])[0] == changed_s[test]:
                 known[test.nodeid] = kept[test.nodeid]
-        jobs = [Job("stats", [test], PROBE_S) for test in tests if test.nodeid not in known]
+        jobs = [Job("stats", [(test, PROBE_S)]) for test in tests if test.nodeid not in known]
         for number, (job, code, folder) in enumerate(self._ended(jobs), 1):
-            (test,) = job.tests
+            ((test, _),) = job.tests
             self._say(f"\r{number} of {len(jobs)} tests")
             if code == SURVIVED:
                 noted = json.loads((folder / "probe").read_text())
@@ -165,27 +164,19 @@ class Forks:
     def _ended(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, int, Path]]:
         """Run each job in a fork, some at the same time; return each with its code and folder."""
         waiting = iter(jobs)
-        running: dict[int, tuple[Job, Path, float]] = {}
-        overdue: set[int] = set()
+        running: dict[int, tuple[Job, Path]] = {}
         while True:
             while len(running) < self.processes and (job := next(waiting, None)):
                 folder = Path(tempfile.mkdtemp())
-                running[_forked(job, folder)] = job, folder, time.monotonic() + job.limit_s
+                running[_forked(job, folder)] = job, folder
             if not running:
                 return
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if not pid:
-                for late, (_, _, until) in running.items():
-                    if time.monotonic() > until:
-                        os.killpg(late, signal.SIGKILL)
-                        overdue.add(late)
-                time.sleep(0.002)
-                continue
+            pid, status = os.wait()
             with suppress(ProcessLookupError):  # what a test has started and not ended
                 os.killpg(pid, signal.SIGKILL)
-            job, folder, _ = running.pop(pid)
-            yield job, TIMEOUT if pid in overdue else KILLED if status else SURVIVED, folder
-            overdue.discard(pid)
+            job, folder = running.pop(pid)
+            late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
+            yield job, TIMEOUT if late else KILLED if status else SURVIVED, folder
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -212,8 +203,10 @@ def _forked(job: Job, folder: Path) -> int:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)
         set_mutant_under_test(job.mutant)
         began, used = time.monotonic(), sum(os.times()[:4])
-        for test, following in zip(job.tests, [*job.tests[1:], None], strict=True):
-            test.ihook.pytest_runtest_protocol(item=test, nextitem=following)
+        following = [test for test, _ in job.tests[1:]]
+        for (test, limit_s), after in zip(job.tests, [*following, None], strict=True):
+            signal.setitimer(signal.ITIMER_REAL, limit_s)  # it ends the process
+            test.ihook.pytest_runtest_protocol(item=test, nextitem=after)
             if test.session.testsfailed:
                 break
         else:
