@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from io import StringIO
@@ -71,39 +71,16 @@ class Probe(NamedTuple):
     wall_s: float
 
 
-class Results:
-    """What mutmut knows of each mutant: a code, or None if it was not tried."""
-
-    def __init__(self) -> None:
-        self._files = {}
-        for path in walk_mutatable_files():
-            data = SourceFileMutationData(path=path)
-            data.load()
-            data.meta_path = FOLDER / data.meta_path
-            self._files.update(dict.fromkeys(data.exit_code_by_key, data))
-
-    def __getitem__(self, mutant: str) -> int | None:
-        """Return what became of a mutant."""
-        return self._files[mutant].exit_code_by_key[mutant]
-
-    def save(self, mutant: str, code: int) -> None:
-        """Keep what became of a mutant."""
-        self._files[mutant].exit_code_by_key[mutant] = code
-        self._files[mutant].save()
-
-    def of(self, part: str) -> dict[str, int | None]:
-        """Return those of a package or module."""
-        start = f"pytest_greenops.{part}."
-        return {mutant: self[mutant] for mutant in self._files if mutant.startswith(start)}
-
-
 @dataclass
 class Forks:
-    """A plugin of pytest that tries mutants in forks, in place of running the collected tests."""
+    """A plugin of pytest that tries mutants in forks, in place of running the collected tests.
+
+    mutants   their names, each with what mutmut knows of its file
+    terminal  a file descriptor
+    """
 
     package: str
-    mutants: Sequence[str]
-    results: Results
+    mutants: Mapping[str, SourceFileMutationData]
     processes: int
     terminal: int
 
@@ -119,7 +96,8 @@ class Forks:
             jobs.append(Job(mutant, tests))
         for number, (job, code, _) in enumerate(self._ended(jobs), 1):
             code = code if job.tests else NO_TEST
-            self.results.save(job.mutant, code)
+            self.mutants[job.mutant].exit_code_by_key[job.mutant] = code
+            self.mutants[job.mutant].save()
             self._say(f"\r{number} of {len(jobs)}")
             if code in WORDS:
                 self._say(f" {WORDS[code]}: {job.mutant}\n")
@@ -233,20 +211,18 @@ def main(arguments: Sequence[str]) -> int:
     _make_mutants()
     again = (None, SURVIVED, NO_TEST) if given.survived else (None,)
     for package in packages:
-        results = Results()
         chosen = [
-            mutant
+            (mutant, file)
             for part in parts
-            if part.split(".")[0] == package
-            for mutant, code in results.of(part).items()
-            if code in again and mutant[-1] in given.digits
+            if part.partition(".")[0] == package
+            for mutant, file in _mutants(part).items()
+            if file.exit_code_by_key[mutant] in again and mutant[-1] in given.digits
         ]
         random.Random(1).shuffle(chosen)  # what was tried is an even sample at any time
         if chosen:
-            _try_mutants(package, chosen, results, given.processes)
-    results = Results()
+            _try_mutants(Forks(package, dict(chosen), given.processes, os.dup(1)))
     for part in parts:
-        _print_table(part, results.of(part))
+        _print_table(part)
     print(f"What a mutant changes: (cd {FOLDER.relative_to(ROOT)} && mutmut show NAME)")
     return 0
 
@@ -267,27 +243,40 @@ def _make_mutants() -> None:
         create_mutants(os.cpu_count() or 1)
 
 
-def _try_mutants(package: str, mutants: Sequence[str], results: Results, processes: int) -> None:
+def _mutants(part: str) -> dict[str, SourceFileMutationData]:
+    """Return the mutants of a package or module, each with what mutmut knows of its file."""
+    found = {}
+    for path in walk_mutatable_files():
+        file = SourceFileMutationData(path=path)
+        file.load()
+        file.meta_path = FOLDER / file.meta_path
+        found.update(dict.fromkeys(file.exit_code_by_key, file))
+    start = f"pytest_greenops.{part}."
+    return {mutant: file for mutant, file in found.items() if mutant.startswith(start)}
+
+
+def _try_mutants(plugin: Forks) -> None:
     """Try mutants of a package, in a fork: it imports the package."""
+    path = FOLDER / f"{plugin.package}.log"
     if pid := os.fork():
-        os.waitpid(pid, 0)
+        if os.waitpid(pid, 0)[1]:
+            sys.exit(f"pytest failed, see {path}")
         return
-    terminal = os.dup(1)
-    with open(FOLDER / f"{package}.log", "w") as log:
+    with path.open("w") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     os.environ.update(ENVIRON)
     os.chdir(MUTANTS)
     sys.path[0] = str(MUTANTS)
     set_mutant_under_test("")
-    plugin = Forks(package, mutants, results, processes, terminal)
-    os._exit(pytest.main([*ARGUMENTS, f"tests/unit/{package}"], plugins=[plugin]))
+    os._exit(pytest.main([*ARGUMENTS, f"tests/unit/{plugin.package}"], plugins=[plugin]))
 
 
-def _print_table(part: str, codes: dict[str, int | None]) -> None:
+def _print_table(part: str) -> None:
     """Print what survived in a part, and a row of figures for each module and for the whole."""
     counted: dict[str, Counter[int | None]] = defaultdict(Counter)
-    for mutant, code in codes.items():
+    for mutant, file in _mutants(part).items():
+        code = file.exit_code_by_key[mutant]
         if code in WORDS:
             print(f"{WORDS[code]}: {mutant}")
         for row in {_module(mutant), part}:
