@@ -141,7 +141,8 @@ def test_what_a_sensor_can_do_stays() -> None:
     assert isinstance(rich, EdgeSensor)
     assert rich.begin(0.0) == rich.end() == Reading(0, [0, 0])
     assert rich.states() == {}
-    assert (rich.phase_period_s, rich.notes, rich.update_period_s) == (0.1, ("a note",), 0.001)
+    has: Any = rich
+    assert (has.phase_period_s, has.notes, has.update_period_s) == (0.1, ("a note",), 0.001)
     assert isinstance(rich, NamableSensor)
     rich.named = "gpu"
     assert rich._sensor.named == "gpu"
