@@ -60,6 +60,26 @@ def test_a_decrease_is_not_passed_before_it_is_known_to_be_an_improvement() -> N
     assert compare(pairs(-0.06, sd=0.06, count=26), MARGIN).outcome is Outcome.IMPROVED
 
 
+def test_a_decrease_that_is_no_improvement_passes_with_the_last_pair() -> None:
+    """If the pairs exclude an increase of the margin."""
+    outcomes = [compare(pairs(-0.06, sd=0.1, count=count), MARGIN).outcome for count in (25, 26)]
+    assert outcomes == [Outcome.INCONCLUSIVE, Outcome.PASSED]
+
+
+@pytest.mark.parametrize(("count", "needed"), [(4, 750.0), (15, 433.01), (26, 250.0), (30, 250.0)])
+def test_the_evidence_that_fails_a_test_falls_from_pair_to_pair(count: int, needed: float) -> None:
+    """From 750 to 250, by the same factor at each pair: the least that fails is looked for."""
+    passes, fails = 0.0, 20.0
+    for _ in range(60):
+        middle = (passes + fails) / 2
+        if compare(pairs(middle, sd=0.1, count=count), 0.001).outcome is Outcome.REGRESSED:
+            fails = middle
+        else:
+            passes = middle
+    evidence = compare(pairs(fails, sd=0.1, count=count), 0.001).evidence
+    assert math.exp(evidence) == pytest.approx(needed, rel=1e-3)
+
+
 @pytest.mark.parametrize("change", [0.0, 0.5])
 def test_a_single_start_decides_nothing(change: float) -> None:
     """Pairs of one start go on, since that start may have shifted them all."""
