@@ -276,14 +276,16 @@ def test_counts_are_whole_microjoules(open_amd: Open, count_mj: Any, expected: i
 
 def test_a_card_that_fails_in_a_run_has_no_count(open_amd: Open) -> None:
     """It is missing from the window, with the reason, and the others are read."""
-    gone = FakeGpu(1, 5, OSError("the card fell off the bus"), index=0)
-    sensor = open_amd(gone, FakeGpu(9, index=1))
+    lost = OSError("the card fell off the bus")
+    gone, last = FakeGpu(1, 5, lost, index=0), FakeGpu(1, 7, lost, index=2)
+    sensor = open_amd(gone, FakeGpu(9, index=1), last)
     before, after = sensor.read(), sensor.read()
-    assert [[5000, 9000], [None, 9000]] == [before.energy_uj, after.energy_uj]
+    assert [[5000, 9000, 7000], [None, 9000, None]] == [before.energy_uj, after.energy_uj]
     window = difference(sensor.domains, before, after)
     assert {"gpu:1": 0} == window.energy_uj
     assert {
-        "gpu:0": "gpu:0 could not be read (OSError: the card fell off the bus)"
+        name: f"{name} could not be read (OSError: the card fell off the bus)"
+        for name in ("gpu:0", "gpu:2")
     } == window.missing
 
 

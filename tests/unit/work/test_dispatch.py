@@ -236,6 +236,8 @@ def test_dtypes_and_copies() -> None:
     copied = counted(lambda: torch.empty(3, dtype=torch.float64).copy_(torch.ones(3)))
     assert {"aten.copy_ float32 -> float64"} == set(map(str, operators(copied, "aten.copy_")))
     assert {"int64"} == {op.dtypes for op in operators(counted(lambda: INDEX + 1), "aten.add")}
+    mixed = counted(lambda: torch.where(DATA > 1, DATA, DATA.double()))
+    assert {"float32, float64"} == {op.dtypes for op in operators(mixed, "aten.where")}
 
 
 def test_functions_of_torch_func_and_scripts() -> None:
