@@ -69,7 +69,7 @@ def test_a_socket_that_pyrapl_does_not_know_has_no_count() -> None:
     api = SimpleNamespace(energy=lambda: [7.0, -1.0, 9.0, math.inf], _socket_ids=[0, 1, 3])
     sensor = pyrapl.PyRaplSensor([pyrapl._Device(api, domains)])
     assert sensor.read().energy_uj == [7, None, None]
-    api.energy = lambda: [0.0, 7.0, math.nan]
+    api.energy = lambda: [0.0, 7.0, 8.0, math.nan]
     assert sensor.read().energy_uj == [0, 7, None]
     api.energy = lambda: [7.0, math.nan]
     assert sensor.read().energy_uj == [None, None, None]
