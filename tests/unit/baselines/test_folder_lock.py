@@ -98,6 +98,7 @@ def test_killed_processes_leave_whole_files_and_nothing_else(tmp_path: Path) -> 
 def test_a_waiting_process_says_for_whom_and_gives_up(tmp_path: Path) -> None:
     """It waits for a minute, and speaks once."""
     clock, said = FakeClock(), list[str]()
+    begun_ns = clock.now_ns()
     with (
         holder(tmp_path),
         pytest.raises(LockHeld) as raised,
@@ -106,6 +107,7 @@ def test_a_waiting_process_says_for_whom_and_gives_up(tmp_path: Path) -> None:
         pass
     assert said == [f"waiting to save in {tmp_path}: pid 7 on host is saving there"]
     assert str(raised.value) == "pid 7 on host has been saving there for 60 s"
+    assert clock.now_ns() - begun_ns == 60 * 10**9
 
 
 def test_a_lock_that_is_never_released_is_an_error_of_the_save(
@@ -177,8 +179,9 @@ def test_a_linked_folder_of_locks_is_refused(tmp_path: Path) -> None:
     """A repository could lead its files elsewhere."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / folder_lock.NAME).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="is a link"), locked(tmp_path):
+    with pytest.raises(OSError, match="is a link") as raised, locked(tmp_path):
         pass
+    assert raised.value.errno == errno.ELOOP
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
@@ -209,6 +212,18 @@ def test_what_hides_the_lock_is_never_written_through_a_link(tmp_path: Path) -> 
         pass
     assert other.read_text() == "mine"
     assert (folder / folder_lock.NAME / ".gitignore").read_text() == "*\n"
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(0o777, 0o666), (0o770, 0o660), (0o700, 0o600)])
+def test_the_lock_is_for_those_who_may_write_in_its_folder(
+    tmp_path: Path, mode: int, expected: int
+) -> None:
+    """And for nobody to execute."""
+    (tmp_path / folder_lock.NAME).mkdir()
+    (tmp_path / folder_lock.NAME).chmod(mode)
+    with locked(tmp_path):
+        pass
+    assert (tmp_path / folder_lock.NAME / "lock").stat().st_mode & 0o777 == expected
 
 
 def test_a_system_without_file_locks_saves_and_says_so(

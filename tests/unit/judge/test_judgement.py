@@ -347,12 +347,16 @@ def test_a_unit_missing_from_the_baseline_is_not_comparable() -> None:
     assert judged(seen, Budget(energy_j=0.1, per="token"), unit="token").outcome is Outcome.PASSED
 
 
-def test_a_baseline_without_the_judged_energy_is_not_comparable() -> None:
-    """A counter that did not move in the baseline has no level."""
-    still = series(session(rounds(2.0, more={"gpu:0": 0.0})), domains=(CPU, GPU))
+@pytest.mark.parametrize(("joules", "moved"), [(0.0, False), (1e-6, True)])
+def test_a_baseline_without_the_judged_energy_is_not_comparable(joules: float, moved: bool) -> None:
+    """A counter that did not move in the baseline has no level; a microjoule is one."""
+    still = series(session(rounds(2.0, more={"gpu:0": joules})), domains=(CPU, GPU))
     seen = measurement(rounds(2.0, more={"gpu:0": 5.0}), domains=(CPU, GPU))
     verdict = judged(seen, Budget(domain="gpu"), Reference(still))
-    assert verdict == not_comparable("domain: gpu did not move in a round of the baseline")
+    if moved:
+        assert verdict.outcome is Outcome.REGRESSED
+    else:
+        assert verdict == not_comparable("domain: gpu did not move in a round of the baseline")
     assert judged(seen, Budget(domain="cpu"), Reference(still)).outcome is Outcome.PASSED
 
 
