@@ -15,6 +15,7 @@ from pytest_greenops.judge.suite import (
     control_level,
     control_shift,
     control_slope,
+    shared,
     slope_beyond_chance,
     suite,
 )
@@ -22,15 +23,15 @@ from pytest_greenops.model.baseline import Series
 from tests.unit.builders import GPU, grown, rounds, series, session
 
 
-def runs(shared: float, own: float, n: int = 8, tests: int = 20, seed: int = 1) -> list[Series]:
-    """Return a suite's series over n runs; controls shift by `shared`, tests also by `own`."""
+def runs(common: float, own: float, n: int = 8, tests: int = 20, seed: int = 1) -> list[Series]:
+    """Return a suite's series over n runs; controls shift by `common`, tests also by `own`."""
     rng = np.random.default_rng(seed)
-    machine = rng.normal(0, shared, n)
+    machine = rng.normal(0, common, n)
     controls = [{"cpu:0": float(np.exp(m + rng.normal(0, 0.001)))} for m in machine]
     return [
         series(
             *(
-                replace(session(rounds(2 * math.exp(m * (shared > 0) + e)), day), control_j=control)
+                replace(session(rounds(2 * math.exp(m * (common > 0) + e)), day), control_j=control)
                 for day, (m, e, control) in enumerate(
                     zip(machine, rng.normal(0, own, n), controls, strict=True), 1
                 )
@@ -72,6 +73,16 @@ def test_the_scatter_excludes_what_the_control_explains() -> None:
     assert with_it is not None
     assert without is not None
     assert without.session_var < with_it.session_var / 10
+
+
+def test_what_a_suite_shares_is_known_with_and_without_its_machine() -> None:
+    """The series may be read one after the other; without a slope the two are the same."""
+    noisy = runs(0.03, 0.005)
+    slope = control_slope(noisy)
+    assert slope > 0.5
+    assert shared(iter(noisy)) == (suite(noisy), suite(noisy, slope), slope)
+    plain = [grown(spread=0.01 * n) for n in (1, 2, 3, 4, 5)]
+    assert shared(iter(plain)) == (suite(plain), suite(plain), 0.0)
 
 
 def test_a_suite_needs_five_series_of_three_sessions() -> None:
