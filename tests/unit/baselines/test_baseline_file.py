@@ -55,6 +55,15 @@ def test_a_file_has_a_line_for_each_round() -> None:
     assert encode(baseline(call=series(session([a_round(1.0)])))).decode() == WHOLE
 
 
+def test_of_too_many_sessions_the_last_ones_count(tmp_path: Path) -> None:
+    """As a merge by hand may leave them; a series of fewer stays whole."""
+    many = [session(day=day) for day in range(1, 13)]
+    saved = baseline(many=series(*many), few=series(*many[:10]))
+    path = tmp_path / "test.json"
+    path.write_bytes(encode(saved))
+    assert read(path) == baseline(many=series(*many[2:]), few=series(*many[:10]))
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """Another process may have removed it."""
     path = tmp_path / "gone.json"

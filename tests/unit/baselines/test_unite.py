@@ -107,6 +107,12 @@ class TestResults:
         assert POLICY == merged.results.policy
         assert ("max_increase", "strict") == merged.policies
 
+    def test_name_each_policy_that_differs_in_one_of_them(self) -> None:
+        """Not only what differs in the last file."""
+        policies = [POLICY, replace(POLICY, strict=True), replace(POLICY, max_increase=0.03)]
+        merged = unite_results([(str(each), document(policy=each)) for each in policies])
+        assert ("max_increase", "strict") == merged.policies
+
 
 def of(*days: int, anchor_day: int = 1, joules: float = 2.0) -> Series:
     """Return a series whose sessions were saved on these days."""

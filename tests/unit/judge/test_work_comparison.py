@@ -558,6 +558,19 @@ def test_a_difference_has_both_sides_of_what_changed() -> None:
         *("model.layers.4.mlp.up", Amount(), calls(1, 537, 900)),
     )
     assert module.share == pytest.approx(GFLOP / whole)
+    assert (found.operators_left_out, found.modules_left_out) == (0, 0)
+
+
+def test_operators_that_came_and_went_are_in_a_difference() -> None:
+    """With nothing on the other side."""
+    before = table({"aten.mm float32": calls(2), "aten.gone float32": calls(5)}, {})
+    now = table({"aten.mm float32": calls(2), "aten.came float32": calls(1)}, {})
+    found = judged(now, before).difference
+    assert found is not None
+    assert [(row.name, row.before, row.now) for row in found.operators] == [
+        ("aten.gone float32", calls(5), Amount()),
+        ("aten.came float32", Amount(), calls(1)),
+    ]
 
 
 def test_a_difference_has_the_largest_changes() -> None:
