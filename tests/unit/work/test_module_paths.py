@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +13,11 @@ torch = pytest.importorskip("torch", reason="needs torch: make test-studies")
 
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
+from pytest_greenops.work.module_paths import (  # noqa: E402
+    PatchedModuleCall,
+    is_compiled,
+    unused,
+)
 from tests.unit.work.one_pass import counted  # noqa: E402
 
 nn = torch.nn
@@ -158,3 +165,48 @@ def test_a_compiled_model_has_the_names_of_its_model() -> None:
     with torch.no_grad():
         compiled(DATA)
         assert {"first": 1, "others.0": 1, "Block": 1} == products(lambda: compiled(DATA))
+
+
+class OptimizedModule:
+    """A class of the name that torch gives to what `torch.compile(model)` returns."""
+
+
+@pytest.mark.parametrize(
+    ("module", "compiled"),
+    [
+        (OptimizedModule(), True),
+        (SimpleNamespace(_compiled_call_impl=len), True),
+        (SimpleNamespace(_compiled_call_impl=None), False),
+        (SimpleNamespace(), False),
+    ],
+    ids=["model", "in place", "not in place", "plain"],
+)
+def test_a_compiled_module_is_known_by_its_class_or_its_call(module: Any, compiled: bool) -> None:
+    """`model.compile()` keeps the class."""
+    assert is_compiled(module) is compiled
+
+
+def test_a_name_that_is_taken_gets_a_number() -> None:
+    """The first that is free, from 2."""
+    taken = ["Net", "Net-2", "Net-4"]
+    assert [unused("Net", taken[:n]) for n in range(4)] == ["Net", "Net-2", "Net-3", "Net-3"]
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_calls_of_modules_are_replaced_while_entered(eager: bool) -> None:
+    """In the thread that made the replacement alone; what they return is what is returned."""
+    called: list[str] = []
+
+    def replacement(call: Callable[..., Any], module: Any, args: Any, kwargs: Any) -> Any:
+        called.append(type(module).__name__)
+        return call(module, args, kwargs)
+
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    expected = model(DATA)
+    with PatchedModuleCall(torch, replacement, eager):
+        assert torch.equal(model(DATA), expected)
+        elsewhere = threading.Thread(target=model, args=(DATA,))
+        elsewhere.start()
+        elsewhere.join()
+    model(DATA)
+    assert called == ["Sequential", "Linear", "ReLU"]
