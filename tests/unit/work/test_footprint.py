@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,25 +18,25 @@ VALUES, INDICES, ROWS = 8 * 4, 8 * 8, 9 * 8
 
 
 @pytest.mark.parametrize(
-    ("tensor", "expected"),
+    ("make", "expected"),
     [
-        (ONES, 160),
-        (ONES.double(), 320),
-        (ONES.t(), 160),
-        (ONES[:, :1], 40),
-        (ONES[2:4], 32),
-        (torch.ones(4).expand(10, 4), 16),
-        (torch.ones(4)[::2].expand(3, 2), 8),
-        (torch.ones(40).as_strided((10, 31), (1, 1)), 160),
-        (torch.ones(0, 4), 0),
-        (torch.tensor(1.0), 4),
-        (EYE.to_sparse(), VALUES + 2 * INDICES),
-        (EYE.to_sparse_csr(), VALUES + INDICES + ROWS),
-        (EYE.to_sparse_csc(), VALUES + INDICES + ROWS),
-        (EYE.to_sparse_bsr((2, 2)), 4 * 16 + 4 * 8 + 5 * 8),
-        (EYE.to_sparse_bsc((4, 4)), 2 * 64 + 2 * 8 + 3 * 8),
-        (EYE.to_mkldnn(), 256),
-        (torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)]), 72),
+        (lambda: ONES, 160),
+        (lambda: ONES.double(), 320),
+        (lambda: ONES.t(), 160),
+        (lambda: ONES[:, :1], 40),
+        (lambda: ONES[2:4], 32),
+        (lambda: torch.ones(4).expand(10, 4), 16),
+        (lambda: torch.ones(4)[::2].expand(3, 2), 8),
+        (lambda: torch.ones(40).as_strided((10, 31), (1, 1)), 160),
+        (lambda: torch.ones(0, 4), 0),
+        (lambda: torch.tensor(1.0), 4),
+        (lambda: EYE.to_sparse(), VALUES + 2 * INDICES),
+        (lambda: EYE.to_sparse_csr(), VALUES + INDICES + ROWS),
+        (lambda: EYE.to_sparse_csc(), VALUES + INDICES + ROWS),
+        (lambda: EYE.to_sparse_bsr((2, 2)), 4 * 16 + 4 * 8 + 5 * 8),
+        (lambda: EYE.to_sparse_bsc((4, 4)), 2 * 64 + 2 * 8 + 3 * 8),
+        (lambda: EYE.to_mkldnn(), 256),
+        (lambda: torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)]), 72),
     ],
     ids=[
         *("dense", "of 8 bytes", "transposed", "column", "rows"),
@@ -43,6 +44,6 @@ VALUES, INDICES, ROWS = 8 * 4, 8 * 8, 9 * 8
         *("coo", "csr", "csc", "bsr", "bsc", "blocked", "nested"),
     ],
 )
-def test_elements_that_share_memory_count_once(tensor: Any, expected: int) -> None:
+def test_elements_that_share_memory_count_once(make: Callable[[], Any], expected: int) -> None:
     """Of a sparse tensor what it stores counts, and of a blocked one its elements."""
-    assert footprint(tensor) == expected
+    assert footprint(make()) == expected
