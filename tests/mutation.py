@@ -43,7 +43,7 @@ PACKAGES = tuple(Path(pattern).parts[1] for pattern in config().only_mutate)
 LINKED = ("pyproject.toml", "pytest_greenops", "tests", "benchmarks")
 #: The plugins of the tests alone, and mutants in the processes that tests start.
 ENVIRON = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(MUTANTS)}
-ARGUMENTS = ("-q", "-x", "--tb=native", "-p", "no:cacheprovider", "-m", "not real_time")
+ARGUMENTS = ("-q", "--tb=native", "-p", "no:cacheprovider", "-m", "not real_time")
 #: A test that uses more CPU time is left out, unless only such tests reach a function.
 SLOW_S = 0.3
 #: A mutant counts as killed when a test takes longer than this and this many times its time.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -90,6 +92,77 @@ def test_a_card_leaves_traces(tmp_path: Path, file: str, text: str, may: bool) -
     (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_text(text)
     assert binding.may_have_card(tmp_path) is (may or sys.platform == "win32")
+
+
+class NVMLError(Exception):
+    """What NVML raises."""
+
+    def __init__(self, value: int) -> None:
+        super().__init__(f"error {value}")
+        self.value = value
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (
+            NVMLError(12),
+            ("no NVIDIA driver: its library libnvidia-ml.so.1 cannot be loaded", None, True),
+        ),
+        (NVMLError(9), ("the NVIDIA driver is not loaded", "sudo modprobe nvidia", True)),
+        (
+            NVMLError(18),
+            (
+                "the NVIDIA driver in the kernel and its library have different versions",
+                "reboot, or reload the driver",
+                False,
+            ),
+        ),
+        (
+            NVMLError(4),
+            ("this user may not use the NVIDIA driver", "give it access to /dev/nvidia*", False),
+        ),
+        (NVMLError(999), ("NVML does not start: error 999", None, False)),
+        (OSError("bad file"), ("NVML does not start (OSError: bad file)", None, False)),
+    ],
+)
+def test_a_driver_that_does_not_start_says_why(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, problem: tuple[str, str | None, bool]
+) -> None:
+    """It is absent where none is installed or loaded."""
+
+    def fails() -> None:
+        raise error
+
+    driver = SimpleNamespace(
+        NVMLError=NVMLError,
+        NVML_ERROR_LIBRARY_NOT_FOUND=12,
+        NVML_ERROR_DRIVER_NOT_LOADED=9,
+        NVML_ERROR_LIB_RM_VERSION_MISMATCH=18,
+        NVML_ERROR_NO_PERMISSION=4,
+        nvmlInit=fails,
+    )
+    monkeypatch.setattr(binding, "_import", lambda: driver)
+    with pytest.raises(SensorUnavailable) as raised:
+        binding.start()
+    assert (raised.value.reason, raised.value.remedy, raised.value.absent) == problem
+
+
+def test_a_text_of_the_driver_may_have_any_bytes() -> None:
+    """The binding's own decoding, which may fail, is passed by; a text stays as it is."""
+
+    def raw(number: int) -> bytes:
+        return b"card \xff" if number else b"card"
+
+    @functools.wraps(raw)
+    def decoded(number: int) -> str:
+        return raw(number).decode()
+
+    assert [binding.text(decoded, number) for number in (0, 1)] == [
+        "card",
+        r"card \xff",
+    ]
+    assert binding.text(lambda number: f"card {number}", 1) == "card 1"
 
 
 def test_all_that_is_asked_of_the_binding_is_checked() -> None:
