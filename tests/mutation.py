@@ -200,9 +200,11 @@ def main(arguments: Sequence[str]) -> int:
     """Try the mutants of some packages, print what survived and a row for each module."""
     parser = argparse.ArgumentParser(prog="python tests/mutation.py")
     parser.add_argument("parts", metavar="PACKAGE[.MODULE]", nargs="*", help="default: all")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at a time")
-    parser.add_argument("--digits", default="0123456789", help="how their numbers end")
-    parser.add_argument("--survived", action="store_true", help="try these again too")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="mutants at a time")
+    parser.add_argument(
+        "--digits", default="0123456789", help="only mutants whose number ends in one of these"
+    )
+    parser.add_argument("--survived", action="store_true", help="try again those that survived")
     given = parser.parse_args(arguments)
     parts = given.parts or PACKAGES
     packages = dict.fromkeys(part.partition(".")[0] for part in parts)
