@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -217,3 +218,56 @@ def test_an_operator_without_a_formula_is_noted() -> None:
     """Its FLOP may be missing, which the notes say."""
     [note] = counted(lambda: lambda: torch.linalg.cholesky_ex(torch.eye(3))).notes
     assert note.startswith("the FLOP of aten.linalg_cholesky_ex are not known")
+
+
+def test_a_few_operators_without_a_formula_are_named() -> None:
+    """Three of them, in the order of their names, and the number of the others."""
+
+    def several() -> None:
+        eye = torch.eye(3)
+        torch.linalg.cholesky_ex(eye)
+        torch.linalg.inv_ex(eye)
+        torch.linalg.lu_factor_ex(eye)
+        torch.linalg.qr(eye)
+
+    [note] = counted(lambda: several).notes
+    assert re.fullmatch(
+        r"the FLOP of (aten\.\w+, ){2}aten\.\w+ and 1 more are not known and not counted", note
+    )
+    operators = re.findall(r"aten\.\w+", note)
+    assert operators == sorted(operators)
+
+
+class UnsupportedOperatorException(Exception):
+    """What torch raises for an operator that has no fake version."""
+
+    func = "aten.other.default"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            UnsupportedOperatorException(),
+            "aten.other cannot run on fake tensors: count a function that does not call it",
+        ),
+        (
+            RuntimeError("\nPyTorch is not linked with support for mps devices\n"),
+            "RuntimeError: PyTorch is not linked with support for mps devices: make the model and "
+            "its inputs on the CPU",
+        ),
+        (
+            RuntimeError("_apply(): Couldn't swap Linear.weight"),
+            "a model of fake tensors cannot be converted (.to(), .half(), .cuda()): make it on the "
+            "CPU, and in its dtype with --dtype",
+        ),
+        (ZeroDivisionError(), "ZeroDivisionError: no message"),
+    ],
+)
+def test_what_a_function_raises_is_explained(error: Exception, said: str) -> None:
+    """In one line, with what to do where that is known."""
+
+    def fails() -> None:
+        raise error
+
+    assert refused(lambda: fails) == said
