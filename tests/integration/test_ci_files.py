@@ -211,7 +211,7 @@ def test_placeholder_is_explained() -> None:
     assert having == [ROOT / "docs/ci.md"]
     text = having[0].read_text(encoding="utf-8")
     [step] = re.findall(r"uses: (OWNER/\S+)@main$", text, re.MULTILINE)
-    assert f"Replace `{step}` by" in text.partition("## The action")[2]
+    assert f"Replace `{step}` with" in text.partition("## The action")[2]
 
 
 def test_example_of_counted_work(job: Job) -> None:
