@@ -133,4 +133,4 @@ def test_the_section_of_a_failure_names_the_loss(faulty: Project) -> None:
     ran = run(faulty, fails=4)
     assert ran.outcomes == {"passed": 2, "failed": 1}
     section = " ".join(line.strip() for line in ran.failure("test_cpu").splitlines())
-    assert f"check lost: {WHY}; the other counters continued" in re.sub(" +", " ", section)
+    assert f" lost: {WHY}; the other counters continued" in re.sub(" +", " ", section)
