@@ -11,16 +11,19 @@ from tests.integration.example_projects import EXAMPLES, commands, follow
 PROJECTS = sorted(each.name for each in EXAMPLES.iterdir() if any(each.glob("test_*.py")))
 
 
+@pytest.mark.real_time
 def test_inference_server(tmp_path: Path) -> None:
     """The joules of the server, a child of the tests, are in the result: reloading is found."""
     follow("inference_server", tmp_path)
 
 
+@pytest.mark.real_time
 def test_plain_python(tmp_path: Path) -> None:
     """An edit that keeps every result and counts anew exceeds the budget."""
     follow("plain_python", tmp_path)
 
 
+@pytest.mark.real_time
 def test_pytest_benchmark(tmp_path: Path) -> None:
     """A suite of pytest-benchmark gets budgets by three lines of ini, and no test changes."""
     pytest.importorskip("pytest_benchmark")

@@ -9,6 +9,7 @@ import pytest
 from tests.integration.example_projects import follow
 
 
+@pytest.mark.real_time
 def test_scikit_learn(tmp_path: Path) -> None:
     """Predicting image by image keeps every result, and exceeds the budget."""
     pytest.importorskip("sklearn")
